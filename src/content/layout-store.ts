@@ -1,0 +1,154 @@
+import { randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { canonicalJson } from '../core/canonical-json.ts'
+import type { ByteRange, Descriptor } from '../core/descriptor.ts'
+import { hexOf } from '../core/digest.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { annotationKeys, mediaTypes } from '../core/media-types.ts'
+import { formatReference, parseReference, type Reference } from '../core/reference.ts'
+import type { ContentStore } from './store.ts'
+import { Verifier, verifyingStream } from './verify.ts'
+
+/** An OCI image layout in a folder (image-spec image-layout.md). Also the cache of what was fetched while locking. */
+export class LayoutStore implements ContentStore {
+  readonly folder: string
+
+  private constructor(folder: string) {
+    this.folder = folder
+  }
+
+  static async open(folder: string): Promise<LayoutStore> {
+    try {
+      await mkdir(join(folder, 'blobs', 'sha256'), { recursive: true })
+      await writeAtomically(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+    } catch (error) {
+      throw fromSystemError(error, folder)
+    }
+    return new LayoutStore(folder)
+  }
+
+  pathOf(descriptor: Pick<Descriptor, 'digest'>): string {
+    return join(this.folder, 'blobs', 'sha256', hexOf(descriptor.digest))
+  }
+
+  async exists(descriptor: Descriptor): Promise<boolean> {
+    try {
+      return (await stat(this.pathOf(descriptor))).size === descriptor.size
+    } catch {
+      return false
+    }
+  }
+
+  async open(descriptor: Descriptor, range?: ByteRange): Promise<Readable> {
+    const path = this.pathOf(descriptor)
+    if (!(await this.exists(descriptor))) {
+      throw new AirgapError('NOT_FOUND', 'no such content', { item: descriptor.digest })
+    }
+    if (range) {
+      return createReadStream(path, { start: range.start, end: range.end - 1, highWaterMark: 1 << 20 })
+    }
+    const file = createReadStream(path, { highWaterMark: 1 << 20 })
+    const verified = verifyingStream(descriptor)
+    file.once('error', error => verified.destroy(fromSystemError(error, path) as Error))
+    verified.once('close', () => file.destroy())
+    return file.pipe(verified)
+  }
+
+  async push(descriptor: Descriptor, body: Readable): Promise<void> {
+    if (await this.exists(descriptor)) {
+      body.destroy()
+      return
+    }
+    const target = this.pathOf(descriptor)
+    const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`
+    try {
+      const handle = await open(temporary, 'wx')
+      try {
+        const verifier = new Verifier(descriptor)
+        for await (const chunk of body as AsyncIterable<Uint8Array>) {
+          verifier.update(chunk)
+          await handle.writeFile(chunk)
+        }
+        verifier.finish()
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(temporary, target)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw fromSystemError(error, target)
+    }
+  }
+
+  async resolve(reference: Reference): Promise<Descriptor> {
+    const wanted = formatReference(reference)
+    for await (const [name, descriptor] of this.references()) {
+      if (formatReference(name) === wanted) return descriptor
+    }
+    throw new AirgapError('NOT_FOUND', 'no such reference', { item: wanted })
+  }
+
+  async *references(): AsyncIterable<[Reference, Descriptor]> {
+    for (const descriptor of await this.#index()) {
+      const name = descriptor.annotations?.[annotationKeys.refName]
+      if (name) yield [parseReference(name), descriptor]
+    }
+  }
+
+  async tag(descriptor: Descriptor, reference: Reference): Promise<void> {
+    const name = formatReference(reference)
+    const others = (await this.#index()).filter(d => d.annotations?.[annotationKeys.refName] !== name)
+    const named = {
+      ...descriptor,
+      annotations: { ...descriptor.annotations, [annotationKeys.refName]: name },
+    }
+    const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [...others, named] }
+    await writeAtomically(join(this.folder, 'index.json'), canonicalJson(index))
+  }
+
+  async #index(): Promise<Descriptor[]> {
+    try {
+      const index = JSON.parse(await readFile(join(this.folder, 'index.json'), 'utf8'))
+      return Array.isArray(index.manifests) ? index.manifests : []
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return []
+      throw new AirgapError('BUNDLE_CORRUPT', 'index.json cannot be read', {
+        item: this.folder,
+        cause: error,
+      })
+    }
+  }
+}
+
+/** Writes a small file so that a reader sees the old or the new text, never a part, also after a power cut. */
+export async function writeAtomically(path: string, text: string | Uint8Array, mode = 0o644): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    const handle = await open(temporary, 'wx', mode)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(join(path, '..'))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw fromSystemError(error, path)
+  }
+}
+
+/** Makes a rename in this folder survive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

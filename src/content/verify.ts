@@ -1,0 +1,88 @@
+import { Transform, type TransformCallback } from 'node:stream'
+import type { Descriptor } from '../core/descriptor.ts'
+import { Hasher } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+
+/** Checks bytes against a descriptor as they pass. `finish` throws; nothing is good before it returned. */
+export class Verifier {
+  readonly #hasher = new Hasher()
+  readonly #descriptor: Descriptor
+  readonly #item: string
+  #received = 0
+
+  constructor(descriptor: Descriptor, item: string = descriptor.digest) {
+    this.#descriptor = descriptor
+    this.#item = item
+  }
+
+  get received(): number {
+    return this.#received
+  }
+
+  /** Throws SIZE_MISMATCH as soon as there is one byte too many. */
+  update(chunk: Uint8Array): void {
+    this.#received += chunk.length
+    if (this.#received > this.#descriptor.size) throw this.#wrongSize('more')
+    this.#hasher.update(chunk)
+  }
+
+  finish(): void {
+    if (this.#received !== this.#descriptor.size) throw this.#wrongSize('fewer')
+    const actual = this.#hasher.digest()
+    if (actual === this.#descriptor.digest) return
+    throw new AirgapError(
+      'DIGEST_MISMATCH',
+      `the content has digest ${actual}, not ${this.#descriptor.digest}`,
+      {
+        item: this.#item,
+        likely: 'the source is damaged, was changed, or something on the way altered it',
+        next: 'do not use it: fetch it again from a source you trust',
+      },
+    )
+  }
+
+  #wrongSize(how: 'more' | 'fewer'): AirgapError {
+    return new AirgapError(
+      'SIZE_MISMATCH',
+      `${how} bytes than the ${this.#descriptor.size} expected${how === 'fewer' ? ` (${this.#received})` : ''}`,
+      {
+        item: this.#item,
+        likely: 'a truncated or replaced file',
+        next: 'fetch it again from a source you trust',
+      },
+    )
+  }
+}
+
+/**
+ * Passes bytes on while hashing them, but holds back the last chunk until the digest is right, so that wrong content
+ * never comes to a good end downstream.
+ */
+export function verifyingStream(descriptor: Descriptor, item?: string): Transform {
+  const verifier = new Verifier(descriptor, item)
+  let held: Uint8Array | undefined
+  return new Transform({
+    readableHighWaterMark: 1 << 20,
+    writableHighWaterMark: 1 << 20,
+    transform(chunk: Uint8Array, _encoding: BufferEncoding, done: TransformCallback) {
+      try {
+        verifier.update(chunk)
+      } catch (error) {
+        done(error as Error)
+        return
+      }
+      const previous = held
+      held = chunk
+      done(null, previous)
+    },
+    flush(done: TransformCallback) {
+      try {
+        verifier.finish()
+      } catch (error) {
+        done(error as Error)
+        return
+      }
+      done(null, held)
+    },
+  })
+}

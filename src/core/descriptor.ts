@@ -1,0 +1,19 @@
+import type { Digest } from './digest.ts'
+import type { Platform } from './platform.ts'
+
+/** OCI image-spec descriptor.md. `size` in bytes. */
+export interface Descriptor {
+  mediaType: string
+  digest: Digest
+  size: number
+  annotations?: Record<string, string>
+  artifactType?: string
+  platform?: Platform
+  urls?: string[]
+}
+
+/** Half-open range of bytes: `start` ≤ offset < `end`. */
+export interface ByteRange {
+  start: number
+  end: number
+}

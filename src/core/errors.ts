@@ -1,0 +1,173 @@
+/**
+ * The one error table: code → exit code of the process and status of the HTTP servers.
+ * Every error the product raises is an AirgapError; a plain Error that reaches the CLI is a bug (exit 1).
+ */
+
+const table = {
+  // 1: a bug
+  INTERNAL: { exit: 1, http: 500 },
+  // 2: usage or configuration
+  USAGE: { exit: 2, http: 400 },
+  FILE_NOT_FOUND: { exit: 2, http: 404 },
+  MANIFEST_INVALID: { exit: 2, http: 400 },
+  LOCK_INVALID: { exit: 2, http: 400 },
+  REFERENCE_INVALID: { exit: 2, http: 400 },
+  NAME_COLLISION: { exit: 2, http: 409 },
+  VALUES_INVALID: { exit: 2, http: 400 },
+  VALUES_CHANGED: { exit: 2, http: 409 },
+  KEY_INVALID: { exit: 2, http: 400 },
+  // 3: differences (only where asked)
+  DIFFERENT: { exit: 3, http: 409 },
+  // 4: cannot resolve, or the lock is out of date
+  NOT_FOUND_UPSTREAM: { exit: 4, http: 404 },
+  UNRESOLVABLE: { exit: 4, http: 422 },
+  UNSUPPORTED: { exit: 4, http: 422 },
+  PLATFORM_MISSING: { exit: 4, http: 422 },
+  LOCK_OUT_OF_DATE: { exit: 4, http: 409 },
+  // 5: network after retries
+  NETWORK: { exit: 5, http: 502 },
+  UPSTREAM: { exit: 5, http: 502 },
+  UNAUTHORIZED: { exit: 5, http: 401 },
+  REDIRECT_REFUSED: { exit: 5, http: 502 },
+  UPSTREAM_INVALID: { exit: 5, http: 502 },
+  // 6: a digest or signature is wrong; no flag continues past it
+  DIGEST_MISMATCH: { exit: 6, http: 500 },
+  SIZE_MISMATCH: { exit: 6, http: 500 },
+  SIGNATURE_INVALID: { exit: 6, http: 500 },
+  BUNDLE_CORRUPT: { exit: 6, http: 500 },
+  // 7: preflight
+  NO_SPACE: { exit: 7, http: 507 },
+  PORT_IN_USE: { exit: 7, http: 500 },
+  PERMISSION: { exit: 7, http: 403 },
+  TOOL_MISSING: { exit: 7, http: 500 },
+  BUNDLE_UNREADABLE: { exit: 7, http: 500 },
+  BUNDLE_VERSION: { exit: 7, http: 400 },
+  WRONG_PLATFORM: { exit: 7, http: 400 },
+  IO: { exit: 7, http: 500 },
+  // 8: an install step failed
+  STEP_FAILED: { exit: 8, http: 500 },
+  // 9: finished with failures
+  INCOMPLETE: { exit: 9, http: 500 },
+  // 10: another run holds the lock
+  BUSY: { exit: 10, http: 409 },
+  // the site's servers
+  NOT_FOUND: { exit: 2, http: 404 },
+  METHOD_NOT_ALLOWED: { exit: 2, http: 405 },
+  RANGE_NOT_SATISFIABLE: { exit: 2, http: 416 },
+} as const
+
+export type ErrorCode = keyof typeof table
+
+export interface ErrorDetails {
+  /** the thing at fault: a reference, a URL (redacted), a path, `file:line:column` */
+  item?: string
+  /** the likely cause, one sentence */
+  likely?: string
+  /** what the operator does next, one sentence */
+  next?: string
+  /** the error beneath */
+  cause?: unknown
+}
+
+/** An error that tells an operator what, which item, why (likely) and what to do. */
+export class AirgapError extends Error {
+  readonly code: ErrorCode
+  readonly item?: string
+  readonly likely?: string
+  readonly next?: string
+
+  constructor(code: ErrorCode, what: string, details: ErrorDetails = {}) {
+    super(what, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'AirgapError'
+    this.code = code
+    if (details.item !== undefined) this.item = details.item
+    if (details.likely !== undefined) this.likely = details.likely
+    if (details.next !== undefined) this.next = details.next
+  }
+
+  get exitCode(): number {
+    return table[this.code].exit
+  }
+
+  get httpStatus(): number {
+    return table[this.code].http
+  }
+
+  toJSON(): Record<string, string | number | undefined> {
+    return {
+      code: this.code,
+      exit: this.exitCode,
+      message: this.message,
+      item: this.item,
+      likely: this.likely,
+      next: this.next,
+    }
+  }
+}
+
+export function isErrorCode(error: unknown, ...codes: ErrorCode[]): error is AirgapError {
+  return error instanceof AirgapError && codes.includes(error.code)
+}
+
+/** errno of a system error (`ENOENT`, `ENOSPC`, …), or undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return undefined
+}
+
+/** Turns a file-system error into one that teaches; everything else passes through unchanged. */
+export function fromSystemError(error: unknown, item: string): unknown {
+  if (error instanceof AirgapError) return error
+  switch (errnoOf(error)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new AirgapError('FILE_NOT_FOUND', 'no such file or folder', {
+        item,
+        next: 'check the path',
+        cause: error,
+      })
+    case 'EACCES':
+    case 'EPERM':
+      return new AirgapError('PERMISSION', 'permission denied', {
+        item,
+        next: 'run as a user who may read and write there',
+        cause: error,
+      })
+    case 'EROFS':
+      return new AirgapError('PERMISSION', 'the file system is read-only', {
+        item,
+        next: 'choose an output path on a writable disk',
+        cause: error,
+      })
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new AirgapError('NO_SPACE', 'no space left on the disk', {
+        item,
+        next: 'free some space and run the same command again: it continues where it stopped',
+        cause: error,
+      })
+    case 'EFBIG':
+      return new AirgapError('NO_SPACE', 'the file is larger than this file system allows', {
+        item,
+        likely: 'FAT32 ends at 4 GiB a file',
+        next: 'use a disk formatted as ext4, XFS or exFAT',
+        cause: error,
+      })
+    case 'EIO':
+      return new AirgapError('IO', 'the disk reports a read or write error', {
+        item,
+        likely: 'the medium was pulled out or is failing',
+        next: 'check the cable and the medium (dmesg), copy the bundle again if need be',
+        cause: error,
+      })
+    case 'EMFILE':
+    case 'ENFILE':
+      return new AirgapError('IO', 'too many open files', {
+        item,
+        next: 'raise the limit (ulimit -n 1024) or lower -j',
+        cause: error,
+      })
+    default:
+      return error
+  }
+}

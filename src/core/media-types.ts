@@ -1,0 +1,42 @@
+/** Media types: OCI image-spec v1.1 media-types.md; Docker image manifest v2 schema 2; Helm OCI. */
+
+export const mediaTypes = {
+  ociIndex: 'application/vnd.oci.image.index.v1+json',
+  ociManifest: 'application/vnd.oci.image.manifest.v1+json',
+  ociConfig: 'application/vnd.oci.image.config.v1+json',
+  ociEmpty: 'application/vnd.oci.empty.v1+json',
+  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerSchema1: 'application/vnd.docker.distribution.manifest.v1+json',
+  dockerSchema1Signed: 'application/vnd.docker.distribution.manifest.v1+prettyjws',
+  helmConfig: 'application/vnd.cncf.helm.config.v1+json',
+  helmChart: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
+  helmProvenance: 'application/vnd.cncf.helm.chart.provenance.v1.prov',
+  octets: 'application/octet-stream',
+  /** artifactType of a tree: one layer per file, title = path */
+  tree: 'application/vnd.astrago.airgap.tree.v1',
+} as const
+
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerList
+}
+
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === mediaTypes.ociManifest || mediaType === mediaTypes.dockerManifest
+}
+
+/** Layers whose bytes registries do not hold themselves (OCI "nondistributable", Docker "foreign"). */
+export function isForeignLayerType(mediaType: string): boolean {
+  return mediaType.includes('.nondistributable.') || mediaType.includes('.foreign.')
+}
+
+/** Annotation keys: OCI image-spec annotations.md, and our own. */
+export const annotationKeys = {
+  refName: 'org.opencontainers.image.ref.name',
+  title: 'org.opencontainers.image.title',
+  version: 'org.opencontainers.image.version',
+  /** kind of an artifact in index.json: image, chart, file, deb, tree, bundle */
+  kind: 'io.astrago.airgap.kind',
+  /** octal file mode of a tree's layer, as git writes it: 100644, 100755, 120000 (content = link target) */
+  mode: 'io.astrago.airgap.mode',
+} as const
