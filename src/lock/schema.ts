@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import type { Digest } from '../core/digest.ts'
+
+/** The lockfile: the exact content of one bundle. Canonical JSON, reviewed in git. */
+
+export const digestSchema = z.templateLiteral([
+  'sha256:',
+  z.string().regex(/^[0-9a-f]{64}$/),
+]) satisfies z.ZodType<Digest>
+export const sizeSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+
+/** What every kind's item has; its own schema adds the rest. */
+export interface LockItem {
+  /** unique in its kind; items are sorted by it */
+  name: string
+}
+
+/** A file of the tool itself that every bundle carries. */
+export const runtimeFileSchema = z.strictObject({
+  /** path in the tar, and the name under which the tool's installation has it */
+  path: z.string(),
+  mode: z.union([z.literal(0o644), z.literal(0o755)]),
+  digest: digestSchema,
+  size: sizeSchema,
+})
+export type RuntimeFile = z.infer<typeof runtimeFileSchema>
+
+export const lockSchema = z.strictObject({
+  lockVersion: z.literal(1),
+  name: z.string(),
+  version: z.string(),
+  platforms: z.array(z.string()),
+  /** digest of what was asked for; another one means the lock is out of date */
+  inputs: digestSchema,
+  collisions: z.record(z.string(), z.string()),
+  runtime: z.array(runtimeFileSchema),
+  /** kind → its items; each kind checks its own */
+  items: z.record(z.string(), z.array(z.looseObject({ name: z.string() }))),
+})
+export type Lock = z.infer<typeof lockSchema>
