@@ -1,0 +1,131 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import pLimit from 'p-limit'
+import type { BundleWriter, Slot } from '../bundle/writer.ts'
+import type { Source } from '../content/artifact.ts'
+import type { ReadableStore } from '../content/store.ts'
+import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
+import type { Progress } from '../core/progress.ts'
+import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.ts'
+import { download } from '../remote/download.ts'
+import { together } from './resolve.ts'
+import type { RuntimePaths } from './runtime.ts'
+
+export interface FetchOptions {
+  http: HttpClient
+  registry: RegistryClient
+  /** places that hold content already: the cache, earlier bundles; asked before any network */
+  near: ReadableStore[]
+  /** folder of the manifest, for the files of trees */
+  folder: string
+  runtime: RuntimePaths
+  concurrency: number
+  /** finish what can be had and exit 9, instead of stopping at the first failure */
+  keepGoing: boolean
+  progress: Progress
+  signal: AbortSignal
+}
+
+/** Lock → slots: fills every slot of the bundle that is still empty, largest first. */
+export async function fetchSlots(writer: BundleWriter, options: FetchOptions): Promise<void> {
+  const limit = pLimit(options.concurrency)
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.signal])
+  const failures: unknown[] = []
+  const slots = writer.pending()
+  await Promise.all(
+    slots.map(slot =>
+      limit(async () => {
+        if (signal.aborted) return
+        try {
+          await fill(slot, { ...options, signal })
+          options.progress.done(label(slot), slot.descriptor.size)
+        } catch (error) {
+          if (signal.aborted && !isErrorCode(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) return
+          failures.push(error)
+          const wrong = error instanceof AirgapError && error.exitCode === 6
+          if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
+        }
+      }),
+    ),
+  )
+  options.signal.throwIfAborted()
+  if (failures.length === 0) return
+  const error = together(failures, slots.length)
+  if (!options.keepGoing || !(error instanceof AirgapError) || error.exitCode === 6) throw error
+  throw new AirgapError('INCOMPLETE', `${failures.length} of ${slots.length} blobs could not be fetched: ${error.message}`, {
+    ...(error.item === undefined ? {} : { item: error.item }),
+    next: 'run the same command again: it continues with what is missing',
+    cause: error,
+  })
+}
+
+async function fill(slot: Slot, options: FetchOptions): Promise<void> {
+  for (const store of options.near) {
+    if (!(await store.exists(slot.descriptor))) continue
+    const rest = slot.received > 0 ? { start: slot.received, end: slot.descriptor.size } : undefined
+    await copy(await store.open(slot.descriptor, rest ?? { start: 0, end: slot.descriptor.size }), slot, options.signal)
+    return
+  }
+  const openers: BlobOpener[] = []
+  for (const source of slot.sources) {
+    if (source.type === 'path' || source.type === 'tool') {
+      await copyLocal(slot, source, options)
+      return
+    }
+    openers.push(...remoteOpeners(slot, source, options))
+  }
+  await download({ openers, sink: slot, signal: options.signal, progress: options.progress })
+}
+
+function remoteOpeners(slot: Slot, source: Source & { type: 'registry' | 'url' }, options: FetchOptions): BlobOpener[] {
+  return source.type === 'url'
+    ? options.http.openers(source.url)
+    : options.registry.openers(source.name, slot.descriptor.digest, source.as)
+}
+
+/** A file that is not what the lock says was changed since: the lock is out of date, nothing is wrong with the medium. */
+async function copyLocal(slot: Slot, source: Source & { type: 'path' | 'tool' }, options: FetchOptions): Promise<void> {
+  const path = localPath(source, options)
+  try {
+    if ((await stat(path)).size === slot.descriptor.size) {
+      await copy(createReadStream(path, { start: slot.received, highWaterMark: 1 << 20 }), slot, options.signal)
+      return
+    }
+  } catch (error) {
+    if (!isErrorCode(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw fromSystemError(error, path)
+  }
+  throw new AirgapError('LOCK_OUT_OF_DATE', 'a file has changed since it was locked', {
+    item: path,
+    likely: source.type === 'tool' ? 'the lock was made by another version of airgap' : 'the file was edited',
+    next: 'run `airgap lock` again and review the difference',
+  })
+}
+
+function localPath(source: Source & { type: 'path' | 'tool' }, options: FetchOptions): string {
+  if (source.type === 'path') return isAbsolute(source.path) ? source.path : join(options.folder, source.path)
+  const path = options.runtime[source.name]
+  if (path !== undefined) return path
+  throw new AirgapError('LOCK_OUT_OF_DATE', 'the lock names a file that this version of airgap does not have', {
+    item: source.name,
+    next: 'run `airgap lock` again and review the difference',
+  })
+}
+
+async function copy(body: Readable, slot: Slot, signal: AbortSignal): Promise<void> {
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    signal.throwIfAborted()
+    await slot.write(chunk)
+  }
+  await slot.finish()
+}
+
+function label(slot: Slot): string {
+  const source = slot.sources[0]
+  const short = slot.descriptor.digest.slice(7, 19)
+  if (source === undefined) return short
+  if (source.type === 'registry') return `${source.name} ${short}`
+  return source.type === 'url' ? source.url : source.type === 'path' ? source.path : source.name
+}

@@ -1,0 +1,114 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { fetchSlots } from '../../build/fetch.ts'
+import { type BuildPlan, planBuild } from '../../build/plan.ts'
+import { openBundle } from '../../bundle/reader.ts'
+import { BundleWriter } from '../../bundle/writer.ts'
+import { humanBytes, humanTime } from '../shell/format.ts'
+import type { Shell } from '../shell/run.ts'
+import { currentLock, layoutOf, openStack, type StackContext, type StackOptions } from './context.ts'
+import { repeated, stackOptions } from './options.ts'
+
+interface BuildOptions extends StackOptions {
+  out?: string
+  frozen?: boolean
+  reuse: string[]
+  keepGoing?: boolean
+  dryRun?: boolean
+}
+
+export function buildCommand(program: Command, shell: Shell): void {
+  stackOptions(program.command('build'))
+    .description('build the bundle a lock describes; a killed build continues where it stopped')
+    .option('--out <file>', 'the bundle (default: NAME-VERSION.tar here)')
+    .option('--frozen', 'never touch the lock; exit 4 if it is missing or out of date')
+    .option('--reuse <bundle>', 'take what an earlier bundle has from there (repeatable)', repeated, [])
+    .option('--keep-going', 'fetch all that can be had, then exit 9 if something is missing')
+    .option('--dry-run', 'say what would be fetched; write nothing')
+    .action((options: BuildOptions) => build(options, shell))
+}
+
+export function planCommand(program: Command, shell: Shell): void {
+  stackOptions(program.command('plan'))
+    .description('what a build would fetch: blobs and bytes, per source; nothing is written')
+    .option('--frozen', 'exit 4 if the lock is missing or out of date')
+    .option('--reuse <bundle>', 'an earlier bundle to take content from (repeatable)', repeated, [])
+    .action((options: BuildOptions) => build({ ...options, dryRun: true }, shell))
+}
+
+async function build(options: BuildOptions, shell: Shell): Promise<void> {
+  const progress = shell.progress()
+  const started = performance.now()
+  const stack = await openStack(options, progress)
+  const reused = await Promise.all(options.reuse.map(path => openBundle(path)))
+  try {
+    const frozen = options.frozen ?? false
+    const lock = await currentLock(stack, { ...options, frozen, progress, signal: shell.signal, write: !options.dryRun })
+    const layout = layoutOf(lock)
+    const near = [...reused, stack.cache]
+    if (options.dryRun) {
+      const plan = await planBuild(layout, near)
+      shell.print({ name: lock.name, version: lock.version, ...plan }, () => renderPlan(plan))
+      return
+    }
+    const out = resolve(options.out ?? `${lock.name}-${lock.version}.tar`)
+    const sealed = await write(out, { layout, stack, near, options, shell, progress })
+    const seconds = (performance.now() - started) / 1000
+    shell.print({ bundle: sealed.path, size: sealed.size, digest: layout.indexDigest, seconds }, () =>
+      [
+        `${sealed.path}`,
+        `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
+        `  digest  ${layout.indexDigest}`,
+        `  time    ${humanTime(seconds)}`,
+        'Carry the digest by another way than the medium; on site: offline-deploy verify --expect DIGEST',
+      ].join('\n'),
+    )
+  } finally {
+    await Promise.all(reused.map(bundle => bundle.close()))
+    await stack.http.close()
+  }
+}
+
+async function write(
+  out: string,
+  work: {
+    layout: ReturnType<typeof layoutOf>
+    stack: StackContext
+    near: Parameters<typeof fetchSlots>[1]['near']
+    options: BuildOptions
+    shell: Shell
+    progress: ReturnType<Shell['progress']>
+  },
+): Promise<{ path: string; size: number }> {
+  const { stack, options, shell, progress } = work
+  const writer = await BundleWriter.open(out, work.layout, { progress })
+  try {
+    const slots = writer.pending()
+    progress.total(slots.length, slots.reduce((sum, slot) => sum + slot.descriptor.size - slot.received, 0))
+    await fetchSlots(writer, {
+      http: stack.http,
+      registry: stack.registry,
+      near: work.near,
+      folder: stack.manifest.folder,
+      runtime: stack.runtime,
+      concurrency: options.jobs,
+      keepGoing: options.keepGoing ?? false,
+      progress,
+      signal: shell.signal,
+    })
+    return await writer.seal()
+  } finally {
+    await writer.close()
+  }
+}
+
+function renderPlan(plan: BuildPlan): string {
+  const row = (name: string, blobs: number, bytes: number) =>
+    `  ${name.padEnd(32)} ${String(blobs).padStart(6)}  ${humanBytes(bytes).padStart(10)}`
+  return [
+    `bundle ${humanBytes(plan.size)}, ${plan.blobs} blobs`,
+    row('already here', plan.near.blobs, plan.near.bytes),
+    row('to fetch', plan.fetch.blobs, plan.fetch.bytes),
+    ...plan.sources.map(source => row(`  ${source.source}`, source.blobs, source.bytes)),
+  ].join('\n')
+}

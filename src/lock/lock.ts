@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { writeAtomically } from '../content/layout-store.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { type Lock, lockSchema } from './schema.ts'
+
+/** Lockfiles larger than this are not ours: 100,000 packages with their stanzas stay under it. */
+const maxLockSize = 512 * 1024 * 1024 /* bytes */
+
+/** One text per lock: what is in git, and, byte for byte, in the bundle. */
+export function formatLock(lock: Lock): string {
+  return `${canonicalJson(lock, 2)}\n`
+}
+
+export function parseLock(text: string, item: string): Lock {
+  const fail = (what: string, cause?: unknown) =>
+    new AirgapError('LOCK_INVALID', what, {
+      item,
+      likely: 'edited by hand, a merge conflict, or written by another version of airgap',
+      next: 'make it anew with `airgap lock`',
+      cause,
+    })
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw fail('the lockfile is not JSON', error)
+  }
+  const parsed = lockSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw fail(`the lockfile is malformed: ${issue?.path.join('.') || 'top level'}: ${issue?.message}`)
+}
+
+export async function readLock(path: string): Promise<Lock> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+  if (text.length > maxLockSize) throw new AirgapError('LOCK_INVALID', 'the lockfile is too large', { item: path })
+  return parseLock(text, path)
+}
+
+export async function writeLock(path: string, lock: Lock): Promise<void> {
+  await writeAtomically(path, formatLock(lock))
+}
+
+export interface LockChange {
+  kind: string
+  name: string
+  change: 'added' | 'removed' | 'changed'
+}
+
+/** What differs between two locks, item by item. */
+export function diffLocks(before: Lock, after: Lock): LockChange[] {
+  const table = (lock: Lock) =>
+    new Map(
+      [...Object.entries(lock.items), ['runtime', lock.runtime.map(file => ({ ...file, name: file.path }))] as const].flatMap(
+        ([kind, items]) => items.map(item => [`${kind}\u0000${item.name}`, canonicalJson(item)] as const),
+      ),
+    )
+  const old = table(before)
+  const fresh = table(after)
+  const changes: LockChange[] = []
+  for (const key of new Set([...old.keys(), ...fresh.keys()])) {
+    const [kind, name] = key.split('\u0000') as [string, string]
+    const [a, b] = [old.get(key), fresh.get(key)]
+    if (a === undefined) changes.push({ kind, name, change: 'added' })
+    else if (b === undefined) changes.push({ kind, name, change: 'removed' })
+    else if (a !== b) changes.push({ kind, name, change: 'changed' })
+  }
+  return changes
+}
