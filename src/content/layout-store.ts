@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import { hexOf } from '../core/digest.ts'
@@ -47,6 +47,7 @@ export class LayoutStore implements ContentStore {
     if (!(await this.exists(descriptor))) {
       throw new AirgapError('NOT_FOUND', 'no such content', { item: descriptor.digest })
     }
+    if (range && range.end <= range.start) return Readable.from([])
     if (range) {
       return createReadStream(path, { start: range.start, end: range.end - 1, highWaterMark: 1 << 20 })
     }

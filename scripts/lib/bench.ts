@@ -1,0 +1,319 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { createWriteStream, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { finished } from 'node:stream/promises'
+
+/**
+ * `scripts/bench [--size GiB] [--runs N]`: builds a bundle of random images from a local docker-registry and compares each figure with
+ * a peer in the same run. Prints a table; the goals stand beside. Exit 1 if a goal is missed.
+ */
+
+const args = process.argv.slice(2)
+const option = (name: string, fallback: number) => {
+  const at = args.indexOf(name)
+  return at < 0 ? fallback : Number(args[at + 1])
+}
+const gib = option('--size', 2)
+const runs = option('--runs', 3)
+const MiB = 1 << 20
+const home = resolve(import.meta.dirname, '..', '..')
+const airgap = join(home, 'dist', 'airgap.mjs')
+const layerSize = 128 * MiB
+const layersPerImage = 4
+const images = Math.max(1, Math.round((gib * 1024) / ((layerSize / MiB) * layersPerImage)))
+
+interface Measured {
+  seconds: number
+  /** peak resident memory, bytes */
+  memory: number
+  stdout: string
+}
+
+const children = new Set<ChildProcess>()
+
+/** Runs a program to its end; VmHWM is a high-water mark, so a slow poll still sees the peak. */
+async function measure(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Measured> {
+  const started = performance.now()
+  const child = spawn(command[0]!, command.slice(1), {
+    cwd: options.cwd ?? home,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  children.add(child)
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', chunk => {
+    stdout += chunk
+  })
+  child.stderr.on('data', chunk => {
+    stderr = (stderr + chunk).slice(-4000)
+  })
+  let memory = 0
+  const poll = setInterval(() => {
+    memory = Math.max(memory, peakMemory(child.pid))
+  }, 20)
+  const code = await new Promise<number | null>(done => child.once('close', done))
+  clearInterval(poll)
+  children.delete(child)
+  const seconds = (performance.now() - started) / 1000
+  if (code !== 0) throw new Error(`${command.join(' ')} exited ${code}: ${stderr}`)
+  return { seconds, memory, stdout }
+}
+
+function peakMemory(pid: number | undefined): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024
+  } catch {
+    return 0
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as { port: number }
+  await new Promise(done => server.close(done))
+  return port
+}
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+/** An OCI layout with one image of random layers. */
+async function makeImage(folder: string): Promise<void> {
+  const blobs = join(folder, 'blobs', 'sha256')
+  await mkdir(blobs, { recursive: true })
+  await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+  const layers: object[] = []
+  for (let i = 0; i < layersPerImage; i++) {
+    const hash = createHash('sha256')
+    const path = join(blobs, 'new')
+    const out = createWriteStream(path)
+    for (let done = 0; done < layerSize; done += MiB) {
+      const chunk = randomBytes(MiB)
+      hash.update(chunk)
+      if (!out.write(chunk)) await new Promise(go => out.once('drain', go))
+    }
+    out.end()
+    await finished(out)
+    const hex = hash.digest('hex')
+    await measure(['mv', path, join(blobs, hex)])
+    layers.push({ mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: `sha256:${hex}`, size: layerSize })
+  }
+  const put = async (value: object) => {
+    const bytes = Buffer.from(JSON.stringify(value))
+    await writeFile(join(blobs, sha256(bytes)), bytes)
+    return { digest: `sha256:${sha256(bytes)}`, size: bytes.length }
+  }
+  const config = await put({
+    architecture: 'amd64',
+    os: 'linux',
+    config: {},
+    rootfs: { type: 'layers', diff_ids: layers.map(layer => (layer as { digest: string }).digest) },
+  })
+  const manifest = await put({
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
+    layers,
+  })
+  const entry = {
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    ...manifest,
+    annotations: { 'org.opencontainers.image.ref.name': '1' },
+  }
+  await writeFile(join(folder, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [entry] }))
+}
+
+/** Bytes a folder takes on the disk (blocks, not lengths). */
+async function onDisk(folder: string): Promise<number> {
+  let bytes = 0
+  for (const name of await readdir(folder).catch(() => [])) {
+    const found = await stat(join(folder, name)).catch(() => undefined)
+    if (found) bytes += found.blocks * 512
+  }
+  return bytes
+}
+
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+interface Row {
+  what: string
+  ours: string
+  peer: string
+  value: number
+  goal: string
+  good: boolean
+}
+const rows: Row[] = []
+const report = (row: Row) => {
+  rows.push(row)
+  process.stderr.write(`${row.good ? 'good ' : 'MISS '} ${row.what}: ${row.ours} against ${row.peer} (goal ${row.goal})\n`)
+}
+const s = (seconds: number) => `${seconds.toFixed(2)} s`
+const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
+
+async function main(): Promise<void> {
+  const work = await mkdtemp(join(process.env['AIRGAP_BENCH_TMP'] ?? tmpdir(), 'airgap-bench-'))
+  let registry: ChildProcess | undefined
+  try {
+    const port = await freePort()
+    const config = join(work, 'registry.yml')
+    await writeFile(
+      config,
+      `version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: ${work}/registry}}\nhttp: {addr: 127.0.0.1:${port}}\n`,
+    )
+    registry = spawn('docker-registry', ['serve', config], { stdio: 'ignore' })
+    children.add(registry)
+    const names: string[] = []
+    for (let i = 0; i < images; i++) {
+      const layout = join(work, `image-${i}`)
+      await makeImage(layout)
+      await measure(['skopeo', 'copy', '-q', '--dest-tls-verify=false', `oci:${layout}:1`, `docker://127.0.0.1:${port}/bench/image-${i}:1`])
+      await rm(layout, { recursive: true })
+      names.push(`bench/image-${i}:1`)
+    }
+    const manifest = join(work, 'bench.yaml')
+    await writeFile(
+      manifest,
+      `apiVersion: airgap/v1\nname: bench\nversion: 1.0.0\nsources:\n  - from: docker.io\n    to: ["http://127.0.0.1:${port}"]\nimages:\n${names.map(name => `  - docker.io/${name}\n`).join('')}`,
+    )
+    const common = ['-f', manifest, '--cache', join(work, 'cache')]
+    await measure(['node', airgap, 'lock', ...common])
+    await benchBuild({ work, port, names, common })
+    await benchReuse(work, common)
+    await benchVerify(work)
+    await benchServe(work)
+  } finally {
+    for (const child of children) child.kill('SIGKILL')
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+async function benchBuild(bench: { work: string; port: number; names: string[]; common: string[] }): Promise<void> {
+  const { work, port, names, common } = bench
+  const out = join(work, 'out')
+  const ours: number[] = []
+  const peer: number[] = []
+  let memory = 0
+  let disk = 0
+  for (let run = 0; run < runs; run++) {
+    await rm(out, { recursive: true, force: true })
+    await mkdir(out)
+    const poll = setInterval(() => {
+      void onDisk(out).then(bytes => {
+        disk = Math.max(disk, bytes)
+      })
+    }, 50)
+    const built = await measure(['node', airgap, 'build', ...common, '--frozen', '--out', join(out, 'bundle.tar')])
+    clearInterval(poll)
+    ours.push(built.seconds)
+    memory = Math.max(memory, built.memory)
+
+    const folder = join(work, 'skopeo')
+    await mkdir(folder)
+    const started = performance.now()
+    for (const name of names) {
+      await measure(['skopeo', 'copy', '-q', '--src-tls-verify=false', `docker://127.0.0.1:${port}/${name}`, `oci:${folder}/${name.replace(/\W/g, '-')}:1`])
+    }
+    await measure(['tar', 'cf', join(work, 'skopeo.tar'), '-C', folder, '.'])
+    peer.push((performance.now() - started) / 1000)
+    await rm(folder, { recursive: true })
+    await rm(join(work, 'skopeo.tar'))
+  }
+  const size = (await stat(join(out, 'bundle.tar'))).size
+  const ratio = median(ours.map((seconds, i) => seconds / peer[i]!))
+  report({ what: `build ${mb(size)}, against skopeo copy + tar cf`, ours: s(median(ours)), peer: s(median(peer)), value: ratio, goal: '≤ 0.7', good: ratio <= 0.7 })
+  const room = disk / size
+  report({ what: 'build, most disk at any moment', ours: mb(disk), peer: mb(size), value: room, goal: '≤ 1.05', good: room <= 1.05 })
+  report({ what: 'build, peak memory', ours: mb(memory), peer: '200 MB', value: memory / 200e6, goal: '≤ 1', good: memory <= 200e6 })
+}
+
+/** Nothing changed: everything comes from the earlier bundle. The peer is `cp` of it. */
+async function benchReuse(work: string, common: string[]): Promise<void> {
+  const bundle = join(work, 'out', 'bundle.tar')
+  const second = join(work, 'second.tar')
+  const copied = await measure(['cp', '--reflink=never', bundle, second])
+  await rm(second)
+  // a registry that does not answer proves that no network is used
+  const built = await measure(['node', airgap, 'build', ...common, '--frozen', '--reuse', bundle, '--remap', 'docker.io=http://127.0.0.1:1', '--out', second])
+  const ratio = built.seconds / copied.seconds
+  report({ what: 'build --reuse, no network, against cp', ours: s(built.seconds), peer: s(copied.seconds), value: ratio, goal: '(told)', good: true })
+  await measure(['cmp', bundle, second])
+  await rm(second)
+}
+
+async function benchVerify(work: string): Promise<void> {
+  const bundle = join(work, 'out', 'bundle.tar')
+  const pairs: number[] = []
+  const ours: number[] = []
+  const peer: number[] = []
+  let memory = 0
+  for (let run = 0; run < runs; run++) {
+    const a = await measure(['taskset', '-c', '0', 'node', airgap, 'verify', bundle])
+    const b = await measure(['taskset', '-c', '0', 'openssl', 'dgst', '-sha256', bundle])
+    ours.push(a.seconds)
+    peer.push(b.seconds)
+    pairs.push(b.seconds / a.seconds)
+    memory = Math.max(memory, a.memory)
+  }
+  const speed = median(pairs)
+  report({ what: 'verify on one core, speed against openssl dgst', ours: s(median(ours)), peer: s(median(peer)), value: speed, goal: '≥ 0.9', good: speed >= 0.9 })
+  report({ what: 'verify, peak memory', ours: mb(memory), peer: '200 MB', value: memory / 200e6, goal: '≤ 1', good: memory <= 200e6 })
+}
+
+async function benchServe(work: string): Promise<void> {
+  const folder = join(work, 'out')
+  await measure(['tar', 'xf', join(folder, 'bundle.tar'), '-C', folder, '--occurrence=1', 'offline-deploy/offline-deploy', 'offline-deploy/node', 'offline-deploy/offline-deploy.mjs'])
+  const [registryPort, httpPort] = [await freePort(), await freePort()]
+  const before = await onDisk(folder)
+  const times: number[] = []
+  let memory = 0
+  for (let run = 0; run < Math.max(runs, 3); run++) {
+    const started = performance.now()
+    const child = spawn(
+      join(folder, 'offline-deploy', 'offline-deploy'),
+      ['serve', '--bundle', join(folder, 'bundle.tar'), '--site', join(work, 'site'), '--address', '127.0.0.1', '--listen', '127.0.0.1', '--registry-port', String(registryPort), '--http-port', String(httpPort)],
+      { stdio: 'ignore', env: {} },
+    )
+    children.add(child)
+    const url = `http://127.0.0.1:${registryPort}/v2/bench/image-0/manifests/1`
+    const accept = 'application/vnd.oci.image.manifest.v1+json'
+    for (;;) {
+      const answer = await fetch(url, { headers: { accept } }).catch(() => undefined)
+      if (answer?.ok) break
+      if (performance.now() - started > 20_000) throw new Error('serve does not answer')
+      await new Promise(go => setTimeout(go, 5))
+    }
+    times.push((performance.now() - started) / 1000)
+    const manifest = (await (await fetch(url, { headers: { accept } })).json()) as { layers: { digest: string }[] }
+    for (const layer of manifest.layers) {
+      const body = (await fetch(`http://127.0.0.1:${registryPort}/v2/bench/image-0/blobs/${layer.digest}`)).body!
+      for await (const _ of body) memory = Math.max(memory, 0)
+    }
+    memory = Math.max(memory, peakMemory(child.pid))
+    const gone = new Promise(done => child.once('close', done))
+    child.kill('SIGTERM')
+    await gone
+    children.delete(child)
+  }
+  const start = median(times)
+  report({ what: 'serve, start to first manifest', ours: s(start), peer: '0.5 s', value: start / 0.5, goal: '< 1', good: start < 0.5 })
+  report({ what: 'serve, peak memory', ours: mb(memory), peer: '200 MB', value: memory / 200e6, goal: '≤ 1', good: memory <= 200e6 })
+  const extra = (await onDisk(folder)) - before
+  report({ what: 'serve, extra bytes beside the bundle', ours: String(extra), peer: '0', value: extra, goal: '0', good: extra === 0 })
+}
+
+await main()
+const width = Math.max(...rows.map(row => row.what.length))
+process.stdout.write(`\n${'what'.padEnd(width)}  ${'ours'.padStart(10)}  ${'peer'.padStart(10)}  ${'ratio'.padStart(6)}  goal\n`)
+for (const row of rows) {
+  process.stdout.write(
+    `${row.what.padEnd(width)}  ${row.ours.padStart(10)}  ${row.peer.padStart(10)}  ${row.value.toFixed(2).padStart(6)}  ${row.goal}${row.good ? '' : '  MISSED'}\n`,
+  )
+}
+process.exit(rows.every(row => row.good) ? 0 : 1)
