@@ -16,7 +16,11 @@ export function assembleLock(lock: Lock): Artifact[] {
 
 /** The lock itself, so that a site can say what it holds and why. */
 function lockArtifacts(lock: Lock): Artifact[] {
-  return treeArtifacts({ name: 'lock', kind: 'bundle', files: [inlineFile('lock.json', Buffer.from(formatLock(lock)))] })
+  return treeArtifacts({
+    name: 'lock',
+    kind: 'bundle',
+    files: [inlineFile('lock.json', Buffer.from(formatLock(lock)))],
+  })
 }
 
 /** What a closed site needs to start stands in the tar under its own name. */

@@ -55,18 +55,26 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
   if (failures.length === 0) return
   const error = together(failures, slots.length)
   if (!options.keepGoing || !(error instanceof AirgapError) || error.exitCode === 6) throw error
-  throw new AirgapError('INCOMPLETE', `${failures.length} of ${slots.length} blobs could not be fetched: ${error.message}`, {
-    ...(error.item === undefined ? {} : { item: error.item }),
-    next: 'run the same command again: it continues with what is missing',
-    cause: error,
-  })
+  throw new AirgapError(
+    'INCOMPLETE',
+    `${failures.length} of ${slots.length} blobs could not be fetched: ${error.message}`,
+    {
+      ...(error.item === undefined ? {} : { item: error.item }),
+      next: 'run the same command again: it continues with what is missing',
+      cause: error,
+    },
+  )
 }
 
 async function fill(slot: Slot, options: FetchOptions): Promise<void> {
   for (const store of options.near) {
     if (!(await store.exists(slot.descriptor))) continue
     const rest = slot.received > 0 ? { start: slot.received, end: slot.descriptor.size } : undefined
-    await copy(await store.open(slot.descriptor, rest ?? { start: 0, end: slot.descriptor.size }), slot, options.signal)
+    await copy(
+      await store.open(slot.descriptor, rest ?? { start: 0, end: slot.descriptor.size }),
+      slot,
+      options.signal,
+    )
     return
   }
   const openers: BlobOpener[] = []
@@ -80,18 +88,30 @@ async function fill(slot: Slot, options: FetchOptions): Promise<void> {
   await download({ openers, sink: slot, signal: options.signal, progress: options.progress })
 }
 
-function remoteOpeners(slot: Slot, source: Source & { type: 'registry' | 'url' }, options: FetchOptions): BlobOpener[] {
+function remoteOpeners(
+  slot: Slot,
+  source: Source & { type: 'registry' | 'url' },
+  options: FetchOptions,
+): BlobOpener[] {
   return source.type === 'url'
     ? options.http.openers(source.url)
     : options.registry.openers(source.name, slot.descriptor.digest, source.as)
 }
 
 /** A file that is not what the lock says was changed since: the lock is out of date, nothing is wrong with the medium. */
-async function copyLocal(slot: Slot, source: Source & { type: 'path' | 'tool' }, options: FetchOptions): Promise<void> {
+async function copyLocal(
+  slot: Slot,
+  source: Source & { type: 'path' | 'tool' },
+  options: FetchOptions,
+): Promise<void> {
   const path = localPath(source, options)
   try {
     if ((await stat(path)).size === slot.descriptor.size) {
-      await copy(createReadStream(path, { start: slot.received, highWaterMark: 1 << 20 }), slot, options.signal)
+      await copy(
+        createReadStream(path, { start: slot.received, highWaterMark: 1 << 20 }),
+        slot,
+        options.signal,
+      )
       return
     }
   } catch (error) {
@@ -108,10 +128,14 @@ function localPath(source: Source & { type: 'path' | 'tool' }, options: FetchOpt
   if (source.type === 'path') return isAbsolute(source.path) ? source.path : join(options.folder, source.path)
   const path = options.runtime[source.name]
   if (path !== undefined) return path
-  throw new AirgapError('LOCK_OUT_OF_DATE', 'the lock names a file that this version of airgap does not have', {
-    item: source.name,
-    next: 'run `airgap lock` again and review the difference',
-  })
+  throw new AirgapError(
+    'LOCK_OUT_OF_DATE',
+    'the lock names a file that this version of airgap does not have',
+    {
+      item: source.name,
+      next: 'run `airgap lock` again and review the difference',
+    },
+  )
 }
 
 async function copy(body: Readable, slot: Slot, signal: AbortSignal): Promise<void> {

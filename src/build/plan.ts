@@ -22,7 +22,13 @@ export interface BuildPlan {
 
 /** What a build would fetch. Nothing is written. */
 export async function planBuild(layout: Layout, near: ReadableStore[]): Promise<BuildPlan> {
-  const plan: BuildPlan = { size: layout.size, blobs: 0, near: { blobs: 0, bytes: 0 }, fetch: { blobs: 0, bytes: 0 }, sources: [] }
+  const plan: BuildPlan = {
+    size: layout.size,
+    blobs: 0,
+    near: { blobs: 0, bytes: 0 },
+    fetch: { blobs: 0, bytes: 0 },
+    sources: [],
+  }
   const sources = new Map<string, SourcePlan>()
   for (const entry of layout.entries) {
     if (entry.type !== 'file' || entry.digest === undefined || entry.bytes !== undefined) continue

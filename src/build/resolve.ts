@@ -2,8 +2,8 @@ import pLimit from 'p-limit'
 import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
 import { formatPlatform } from '../core/platform.ts'
-import { type ItemSummary, type ResolveContext } from '../kinds/kind.ts'
 import { kinds } from '../kinds/index.ts'
+import type { ItemSummary, ResolveContext } from '../kinds/kind.ts'
 import type { Lock, LockItem, RuntimeFile } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 import { inputsDigest } from './inputs.ts'
@@ -54,16 +54,22 @@ export async function resolveStack(
 
 /** What `inspect`, `plan` and `diff` show of a lock. */
 export function describeLock(lock: Lock): ({ kind: string } & ItemSummary)[] {
-  return kinds.flatMap(kind => kind.describe(lock.items[kind.name] ?? []).map(item => ({ kind: kind.name, ...item })))
+  return kinds.flatMap(kind =>
+    kind.describe(lock.items[kind.name] ?? []).map(item => ({ kind: kind.name, ...item })),
+  )
 }
 
 function refuseFirstUse(lock: Lock): void {
   const unknown = describeLock(lock).filter(item => item.firstUse)
   if (unknown.length === 0) return
-  throw new AirgapError('UNRESOLVABLE', `${unknown.length} items have no checksum by their publisher, and firstUse is refuse`, {
-    item: unknown.map(item => item.name).join(', '),
-    next: 'write their sha256 into the manifest after checking them by another way',
-  })
+  throw new AirgapError(
+    'UNRESOLVABLE',
+    `${unknown.length} items have no checksum by their publisher, and firstUse is refuse`,
+    {
+      item: unknown.map(item => item.name).join(', '),
+      next: 'write their sha256 into the manifest after checking them by another way',
+    },
+  )
 }
 
 /** One error is itself; several are told in one, with the worst exit code first. */
@@ -73,12 +79,21 @@ export function together(failures: unknown[], of: number): unknown {
   const bug = failures.find(failure => !(failure instanceof AirgapError))
   if (bug !== undefined) return bug
   const lines = known.map(failure =>
-    [`${failure.code}: ${failure.message}`, failure.item, failure.likely && `likely: ${failure.likely}`, failure.next && `next: ${failure.next}`]
+    [
+      `${failure.code}: ${failure.message}`,
+      failure.item,
+      failure.likely && `likely: ${failure.likely}`,
+      failure.next && `next: ${failure.next}`,
+    ]
       .filter(Boolean)
       .join('\n    '),
   )
-  return new AirgapError(known[0]!.code, `${failures.length} of ${of} items failed:\n  ${lines.join('\n  ')}`, {
-    next: 'mend them and run the same command again; what is already there is not fetched again',
-    cause: known[0],
-  })
+  return new AirgapError(
+    known[0]!.code,
+    `${failures.length} of ${of} items failed:\n  ${lines.join('\n  ')}`,
+    {
+      next: 'mend them and run the same command again; what is already there is not fetched again',
+      cause: known[0],
+    },
+  )
 }

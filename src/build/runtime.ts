@@ -13,14 +13,21 @@ export async function lockRuntime(paths: RuntimePaths): Promise<RuntimeFile[]> {
     const hash = createHash('sha256')
     let size = 0
     try {
-      for await (const chunk of createReadStream(source, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+      for await (const chunk of createReadStream(source, {
+        highWaterMark: 1 << 20,
+      }) as AsyncIterable<Buffer>) {
         hash.update(chunk)
         size += chunk.length
       }
     } catch (error) {
       throw missingRuntime(fromSystemError(error, source), source)
     }
-    files.push({ path, mode: path.endsWith('.mjs') ? 0o644 : 0o755, digest: `sha256:${hash.digest('hex')}`, size })
+    files.push({
+      path,
+      mode: path.endsWith('.mjs') ? 0o644 : 0o755,
+      digest: `sha256:${hash.digest('hex')}`,
+      size,
+    })
   }
   return files
 }

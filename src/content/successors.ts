@@ -7,7 +7,13 @@ import { isIndexType } from '../core/media-types.ts'
 /** What a manifest points at (image-spec manifest.md, image-index.md); only what we follow, the raw bytes stay the truth. */
 export type ParsedManifest =
   | { type: 'index'; manifests: Descriptor[]; subject?: Descriptor; artifactType?: string }
-  | { type: 'manifest'; config: Descriptor; layers: Descriptor[]; subject?: Descriptor; artifactType?: string }
+  | {
+      type: 'manifest'
+      config: Descriptor
+      layers: Descriptor[]
+      subject?: Descriptor
+      artifactType?: string
+    }
 
 /** An index with more entries than this is refused: no publisher has as many platforms. */
 const maxIndexEntries = 5_000
@@ -19,7 +25,9 @@ const descriptorSchema = z
     size: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
     annotations: z.record(z.string(), z.string()).optional(),
     artifactType: z.string().max(255).optional(),
-    platform: z.object({ os: z.string(), architecture: z.string(), variant: z.string().optional() }).optional(),
+    platform: z
+      .object({ os: z.string(), architecture: z.string(), variant: z.string().optional() })
+      .optional(),
     urls: z.array(z.string()).optional(),
   })
   .transform(value => withoutUndefined(value) as Descriptor)
@@ -41,10 +49,18 @@ function withoutUndefined<T extends object>(value: T): T {
  * Parses raw manifest bytes. `code` is thrown on anything that is not clearly one of the two shapes: bytes that can be read
  * as both (CVE-2021-41190) are refused.
  */
-export function parseManifest(bytes: Uint8Array, options: { mediaType: string; item: string; code?: ErrorCode }): ParsedManifest {
+export function parseManifest(
+  bytes: Uint8Array,
+  options: { mediaType: string; item: string; code?: ErrorCode },
+): ParsedManifest {
   const { mediaType, item, code = 'UPSTREAM_INVALID' } = options
   const fail = (what: string, cause?: unknown) =>
-    new AirgapError(code, what, { item, likely: 'a registry or publisher that breaks the OCI format', next: 'report it to the publisher', cause })
+    new AirgapError(code, what, {
+      item,
+      likely: 'a registry or publisher that breaks the OCI format',
+      next: 'report it to the publisher',
+      cause,
+    })
   let value: unknown
   try {
     value = JSON.parse(Buffer.from(bytes).toString('utf8'))

@@ -39,7 +39,8 @@ export async function readLock(path: string): Promise<Lock> {
   } catch (error) {
     throw fromSystemError(error, path)
   }
-  if (text.length > maxLockSize) throw new AirgapError('LOCK_INVALID', 'the lockfile is too large', { item: path })
+  if (text.length > maxLockSize)
+    throw new AirgapError('LOCK_INVALID', 'the lockfile is too large', { item: path })
   return parseLock(text, path)
 }
 
@@ -57,8 +58,11 @@ export interface LockChange {
 export function diffLocks(before: Lock, after: Lock): LockChange[] {
   const table = (lock: Lock) =>
     new Map(
-      [...Object.entries(lock.items), ['runtime', lock.runtime.map(file => ({ ...file, name: file.path }))] as const].flatMap(
-        ([kind, items]) => items.map(item => [`${kind}\u0000${item.name}`, canonicalJson(item)] as const),
+      [
+        ...Object.entries(lock.items),
+        ['runtime', lock.runtime.map(file => ({ ...file, name: file.path }))] as const,
+      ].flatMap(([kind, items]) =>
+        items.map(item => [`${kind}\u0000${item.name}`, canonicalJson(item)] as const),
       ),
     )
   const old = table(before)

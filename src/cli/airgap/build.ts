@@ -43,7 +43,13 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
   const reused = await Promise.all(options.reuse.map(path => openBundle(path)))
   try {
     const frozen = options.frozen ?? false
-    const lock = await currentLock(stack, { ...options, frozen, progress, signal: shell.signal, write: !options.dryRun })
+    const lock = await currentLock(stack, {
+      ...options,
+      frozen,
+      progress,
+      signal: shell.signal,
+      write: !options.dryRun,
+    })
     const layout = layoutOf(lock)
     const near = [...reused, stack.cache]
     if (options.dryRun) {
@@ -84,7 +90,10 @@ async function write(
   const writer = await BundleWriter.open(out, work.layout, { progress })
   try {
     const slots = writer.pending()
-    progress.total(slots.length, slots.reduce((sum, slot) => sum + slot.descriptor.size - slot.received, 0))
+    progress.total(
+      slots.length,
+      slots.reduce((sum, slot) => sum + slot.descriptor.size - slot.received, 0),
+    )
     await fetchSlots(writer, {
       http: stack.http,
       registry: stack.registry,

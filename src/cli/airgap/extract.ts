@@ -11,7 +11,12 @@ export function extractCommand(program: Command, shell: Shell): void {
     .description('lay a bundle’s content down in a folder: an OCI image layout, and trees as plain files')
     .argument('<bundle>')
     .argument('<folder>')
-    .option('--select <name>', 'only this artifact: an image reference, or a tree such as files or debs/debian-12 (repeatable)', repeated, [])
+    .option(
+      '--select <name>',
+      'only this artifact: an image reference, or a tree such as files or debs/debian-12 (repeatable)',
+      repeated,
+      [],
+    )
     .option('--dry-run', 'say what would be written')
     .action(async (path: string, folder: string, options: { select: string[]; dryRun?: boolean }) => {
       const bundle = await openBundle(path)
@@ -21,7 +26,11 @@ export function extractCommand(program: Command, shell: Shell): void {
           ...(options.select.length > 0 ? { select: options.select } : {}),
           dryRun: options.dryRun ?? false,
         })
-        shell.print(result, () => `${folder}: ${result.files} files, ${humanBytes(result.bytes)}${options.dryRun ? ' (nothing written)' : ''}`)
+        shell.print(
+          result,
+          () =>
+            `${folder}: ${result.files} files, ${humanBytes(result.bytes)}${options.dryRun ? ' (nothing written)' : ''}`,
+        )
       } finally {
         await bundle.close()
       }

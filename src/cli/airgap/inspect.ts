@@ -29,31 +29,39 @@ export function inspectCommand(program: Command, shell: Shell): void {
     .argument('[what]', `${Object.keys(views).join(', ')}, why or lock`)
     .argument('[name]', 'with why: a package, image, chart or file')
     .addOption(new Option('--match <text>', 'only names that contain this'))
-    .action(async (path: string, what: string | undefined, name: string | undefined, options: { match?: string }) => {
-      const lock = await lockOf(path)
-      if (what === 'lock') {
-        shell.print(lock, () => JSON.stringify(lock, null, 2))
-        return
-      }
-      if (what === 'why') {
-        const chain = why(lock, name)
-        shell.print(chain, () => chain.join('\n'))
-        return
-      }
-      if (what !== undefined && !(what in views)) {
-        throw new AirgapError('USAGE', 'nothing to inspect by that name', {
-          item: what,
-          next: `choose one of ${Object.keys(views).join(', ')}, why, lock`,
-        })
-      }
-      const wanted = what === undefined ? undefined : views[what]
-      const items = describeLock(lock).filter(
-        item => (wanted?.includes(item.kind) ?? true) && (!options.match || item.name.includes(options.match)),
-      )
-      shell.print({ name: lock.name, version: lock.version, platforms: lock.platforms, items }, () =>
-        what === undefined ? summary(lock, items) : table(items),
-      )
-    })
+    .action(
+      async (
+        path: string,
+        what: string | undefined,
+        name: string | undefined,
+        options: { match?: string },
+      ) => {
+        const lock = await lockOf(path)
+        if (what === 'lock') {
+          shell.print(lock, () => JSON.stringify(lock, null, 2))
+          return
+        }
+        if (what === 'why') {
+          const chain = why(lock, name)
+          shell.print(chain, () => chain.join('\n'))
+          return
+        }
+        if (what !== undefined && !(what in views)) {
+          throw new AirgapError('USAGE', 'nothing to inspect by that name', {
+            item: what,
+            next: `choose one of ${Object.keys(views).join(', ')}, why, lock`,
+          })
+        }
+        const wanted = what === undefined ? undefined : views[what]
+        const items = describeLock(lock).filter(
+          item =>
+            (wanted?.includes(item.kind) ?? true) && (!options.match || item.name.includes(options.match)),
+        )
+        shell.print({ name: lock.name, version: lock.version, platforms: lock.platforms, items }, () =>
+          what === undefined ? summary(lock, items) : table(items),
+        )
+      },
+    )
 }
 
 /** The lock of a bundle stands inside it. */
@@ -70,7 +78,8 @@ export async function lockOf(path: string): Promise<Lock> {
 async function lockText(store: ReadableStore, roots: Descriptor[]): Promise<string> {
   const root = roots.filter(descriptor => descriptor.annotations?.[annotationKeys.refName] === 'lock')
   const file = (await readTree(store, root)).get('lock.json')
-  if (!file) throw new AirgapError('BUNDLE_CORRUPT', 'the bundle has no lock inside', { next: 'build it again' })
+  if (!file)
+    throw new AirgapError('BUNDLE_CORRUPT', 'the bundle has no lock inside', { next: 'build it again' })
   return (await readAll(store, file.descriptor, 512 * 1024 * 1024)).toString('utf8')
 }
 
@@ -85,7 +94,10 @@ function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string 
 }
 
 function table(items: ItemSummary[]): string {
-  const width = Math.max(0, ...items.map(item => item.name.length + (item.version ? item.version.length + 1 : 0)))
+  const width = Math.max(
+    0,
+    ...items.map(item => item.name.length + (item.version ? item.version.length + 1 : 0)),
+  )
   return items
     .map(item => {
       const name = item.version ? `${item.name} ${item.version}` : item.name
@@ -107,7 +119,10 @@ function why(lock: Lock, name: string | undefined): string[] {
       chain.unshift(`${current.name} ${current.version}`)
       current = current.because === undefined ? undefined : found.get(current.because)
     }
-    return [`${set.name}: asked for by the manifest`, ...chain.map((line, depth) => `${'  '.repeat(depth + 1)}${line}`)]
+    return [
+      `${set.name}: asked for by the manifest`,
+      ...chain.map((line, depth) => `${'  '.repeat(depth + 1)}${line}`),
+    ]
   }
   const other = describeLock(lock).find(item => item.name === name)
   if (other) return [`${other.kind} ${other.name}: asked for by the manifest`]

@@ -24,7 +24,9 @@ export function lockCommand(program: Command, shell: Shell): void {
         if (options.check && !same) {
           throw new AirgapError('LOCK_OUT_OF_DATE', 'the lock would change', {
             item: stack.lockPath,
-            likely: changes?.length ? changes.slice(0, 10).map(showChange).join(', ') : 'there is no lock yet, or the manifest changed',
+            likely: changes?.length
+              ? changes.slice(0, 10).map(showChange).join(', ')
+              : 'there is no lock yet, or the manifest changed',
             next: 'run `airgap lock` and review the difference',
           })
         }
@@ -70,10 +72,12 @@ function render(
 ): string {
   const { items, firstUse } = totals(result.after)
   const lines = Object.entries(items).map(
-    ([kind, row]) => `  ${kind.padEnd(6)} ${String(row.items).padStart(6)}  ${humanBytes(row.bytes).padStart(10)}`,
+    ([kind, row]) =>
+      `  ${kind.padEnd(6)} ${String(row.items).padStart(6)}  ${humanBytes(row.bytes).padStart(10)}`,
   )
   if (firstUse > 0) lines.push(`  ${firstUse} without a publisher's checksum (trusted on first use)`)
-  for (const change of (result.changes ?? []).slice(0, 50)) lines.push(`  ${change.change}: ${change.kind} ${change.name}`)
+  for (const change of (result.changes ?? []).slice(0, 50))
+    lines.push(`  ${change.change}: ${change.kind} ${change.name}`)
   const state = result.same ? 'unchanged' : result.written ? 'written' : 'not written'
   return [`${path}: ${state}`, ...lines].join('\n')
 }

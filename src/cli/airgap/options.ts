@@ -2,7 +2,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 
 export function positiveInteger(text: string): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 1024) throw new InvalidArgumentError('must be a whole number from 1 to 1024')
+  if (!Number.isInteger(value) || value < 1 || value > 1024)
+    throw new InvalidArgumentError('must be a whole number from 1 to 1024')
   return value
 }
 
@@ -14,9 +15,32 @@ export function repeated(text: string, before: string[]): string[] {
 export function stackOptions(command: Command): Command {
   return command
     .addOption(new Option('-f, --file <manifest>', 'stack manifest').default('stack.yaml').env('AIRGAP_FILE'))
-    .addOption(new Option('--lock <file>', 'lockfile (default: beside the manifest, NAME.lock.json)').env('AIRGAP_LOCK'))
-    .option('--remap <from=to>', 'fetch from elsewhere: a registry host, host/prefix or URL prefix; TO may be several, by comma (repeatable)', repeated, [])
-    .option('--platform <os/arch>', 'carry these platforms instead of the manifest’s (repeatable)', repeated, [])
-    .addOption(new Option('--cache <folder>', 'what was fetched while locking (default: ~/.cache/airgap)').env('AIRGAP_CACHE'))
-    .addOption(new Option('-j, --jobs <n>', 'how many transfers at once').argParser(positiveInteger).default(6).env('AIRGAP_JOBS'))
+    .addOption(
+      new Option('--lock <file>', 'lockfile (default: beside the manifest, NAME.lock.json)').env(
+        'AIRGAP_LOCK',
+      ),
+    )
+    .option(
+      '--remap <from=to>',
+      'fetch from elsewhere: a registry host, host/prefix or URL prefix; TO may be several, by comma (repeatable)',
+      repeated,
+      [],
+    )
+    .option(
+      '--platform <os/arch>',
+      'carry these platforms instead of the manifest’s (repeatable)',
+      repeated,
+      [],
+    )
+    .addOption(
+      new Option('--cache <folder>', 'what was fetched while locking (default: ~/.cache/airgap)').env(
+        'AIRGAP_CACHE',
+      ),
+    )
+    .addOption(
+      new Option('-j, --jobs <n>', 'how many transfers at once')
+        .argParser(positiveInteger)
+        .default(6)
+        .env('AIRGAP_JOBS'),
+    )
 }

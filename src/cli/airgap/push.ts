@@ -38,14 +38,23 @@ export function pushCommand(program: Command, shell: Shell): void {
     .argument('<registry>', 'host[:port][/prefix]')
     .addOption(new Option('--oras <program>', 'the oras CLI').default('oras').env('AIRGAP_ORAS'))
     .option('--plain-http', 'the registry speaks plain HTTP')
-    .option('--registry-config <file>', 'docker config.json with its credentials (default: what `oras login` wrote)')
+    .option(
+      '--registry-config <file>',
+      'docker config.json with its credentials (default: what `oras login` wrote)',
+    )
     .option('--keep-host', 'keep the upstream host in the name: REGISTRY/quay.io/calico/node')
     .addOption(new Option('-j, --jobs <n>', 'how many copies at once').argParser(positiveInteger).default(2))
     .option('--dry-run', 'say what would be copied')
-    .action((path: string, registry: string, options: PushOptions) => push(resolve(path), registry, { options, shell }))
+    .action((path: string, registry: string, options: PushOptions) =>
+      push(resolve(path), registry, { options, shell }),
+    )
 }
 
-async function push(path: string, registry: string, run: { options: PushOptions; shell: Shell }): Promise<void> {
+async function push(
+  path: string,
+  registry: string,
+  run: { options: PushOptions; shell: Shell },
+): Promise<void> {
   const { options, shell } = run
   const oras: Oras = {
     program: options.oras,
@@ -56,8 +65,13 @@ async function push(path: string, registry: string, run: { options: PushOptions;
   const progress = shell.progress()
   const bundle = await openBundle(path)
   try {
-    const roots = bundle.roots().filter(root => ['image', 'chart'].includes(root.annotations?.[annotationKeys.kind] ?? ''))
-    const copies = roots.map(root => ({ root, ...target(root, { registry, keepHost: options.keepHost ?? false }) }))
+    const roots = bundle
+      .roots()
+      .filter(root => ['image', 'chart'].includes(root.annotations?.[annotationKeys.kind] ?? ''))
+    const copies = roots.map(root => ({
+      root,
+      ...target(root, { registry, keepHost: options.keepHost ?? false }),
+    }))
     if (!options.dryRun) {
       progress.note(`oras ${await orasVersion(oras)}`)
       progress.total(copies.length, 0)
@@ -73,7 +87,10 @@ async function push(path: string, registry: string, run: { options: PushOptions;
     }
     const pushed: Pushed[] = copies.map(({ from, to, root }) => ({ from, to, digest: root.digest }))
     shell.print({ registry, pushed, dryRun: options.dryRun ?? false }, () =>
-      [...pushed.map(row => `${row.from} → ${row.to}`), `${pushed.length} ${options.dryRun ? 'would be copied' : 'copied'}`].join('\n'),
+      [
+        ...pushed.map(row => `${row.from} → ${row.to}`),
+        `${pushed.length} ${options.dryRun ? 'would be copied' : 'copied'}`,
+      ].join('\n'),
     )
   } finally {
     await bundle.close()
@@ -82,8 +99,13 @@ async function push(path: string, registry: string, run: { options: PushOptions;
 
 function target(root: Descriptor, to: { registry: string; keepHost: boolean }): { from: string; to: string } {
   const name = root.annotations?.[annotationKeys.refName] ?? ''
-  const reference: Reference = name.startsWith('charts/') ? parseReference(`charts.local/${name}`) : parseReference(name)
-  const repository = to.keepHost && !name.startsWith('charts/') ? `${reference.host}/${reference.repository}` : reference.repository
+  const reference: Reference = name.startsWith('charts/')
+    ? parseReference(`charts.local/${name}`)
+    : parseReference(name)
+  const repository =
+    to.keepHost && !name.startsWith('charts/')
+      ? `${reference.host}/${reference.repository}`
+      : reference.repository
   const suffix = reference.tag === undefined ? `@${root.digest}` : `:${reference.tag}`
   return { from: name, to: `${to.registry.replace(/\/+$/, '')}/${repository}${suffix}` }
 }
@@ -92,7 +114,10 @@ function target(root: Descriptor, to: { registry: string; keepHost: boolean }): 
  * A whole artifact goes by `oras cp`. An index of which only some platforms are carried cannot: its children go one by
  * one, then the index with its own bytes, so that the digest stays the publisher's.
  */
-async function pushOne(oras: Oras, copy: { path: string; store: ReadableStore; root: Descriptor; to: string }): Promise<void> {
+async function pushOne(
+  oras: Oras,
+  copy: { path: string; store: ReadableStore; root: Descriptor; to: string },
+): Promise<void> {
   const { path, store, root, to } = copy
   const carried = isIndexType(root.mediaType) ? await carriedChildren(store, root) : undefined
   if (carried === undefined) {
@@ -100,7 +125,8 @@ async function pushOne(oras: Oras, copy: { path: string; store: ReadableStore; r
     return
   }
   const repository = to.replace(/(@.*|:[^/:]*)$/, '')
-  for (const child of carried) await orasCopy(oras, { from: `${path}@${child.digest}`, to: `${repository}@${child.digest}` })
+  for (const child of carried)
+    await orasCopy(oras, { from: `${path}@${child.digest}`, to: `${repository}@${child.digest}` })
   const folder = await mkdtemp(join(tmpdir(), 'airgap-push-'))
   try {
     const file = join(folder, 'index.json')
@@ -118,17 +144,25 @@ async function pushOne(oras: Oras, copy: { path: string; store: ReadableStore; r
 
 function sparse(error: unknown, to: string): unknown {
   if (!(error instanceof AirgapError) || error.code !== 'UPSTREAM') return error
-  return new AirgapError('UNSUPPORTED', 'the registry does not take an index of which only some platforms are carried', {
-    item: to,
-    likely: error.likely ?? error.message,
-    next: 'build the bundle with one platform, or with all that the image is published for',
-    cause: error,
-  })
+  return new AirgapError(
+    'UNSUPPORTED',
+    'the registry does not take an index of which only some platforms are carried',
+    {
+      item: to,
+      likely: error.likely ?? error.message,
+      next: 'build the bundle with one platform, or with all that the image is published for',
+      cause: error,
+    },
+  )
 }
 
 /** Children that the bundle holds, or undefined where it holds all. */
 async function carriedChildren(store: ReadableStore, root: Descriptor): Promise<Descriptor[] | undefined> {
-  const parsed = parseManifest(await readAll(store, root), { mediaType: root.mediaType, item: root.digest, code: 'BUNDLE_CORRUPT' })
+  const parsed = parseManifest(await readAll(store, root), {
+    mediaType: root.mediaType,
+    item: root.digest,
+    code: 'BUNDLE_CORRUPT',
+  })
   if (parsed.type !== 'index') return undefined
   const here = await Promise.all(parsed.manifests.map(child => store.exists(child)))
   return here.every(Boolean) ? undefined : parsed.manifests.filter((_, i) => here[i])

@@ -26,7 +26,9 @@ export function verifyCommand(program: Command, shell: Shell): void {
           `${path}: good`,
           `  digest  ${report.indexDigest}`,
           `  content ${report.blobs} blobs, ${humanBytes(report.size)}, read in ${humanTime(seconds)}`,
-          ...(report.notCarried > 0 ? [`  ${report.notCarried} manifests of other platforms are named but not carried`] : []),
+          ...(report.notCarried > 0
+            ? [`  ${report.notCarried} manifests of other platforms are named but not carried`]
+            : []),
         ].join('\n'),
       )
     })

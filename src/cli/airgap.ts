@@ -1,0 +1,24 @@
+import { buildCommand, planCommand } from './airgap/build.ts'
+import { completionCommand } from './airgap/completion.ts'
+import { diffCommand } from './airgap/diff.ts'
+import { doctorCommand } from './airgap/doctor.ts'
+import { extractCommand } from './airgap/extract.ts'
+import { initCommand } from './airgap/init.ts'
+import { inspectCommand } from './airgap/inspect.ts'
+import { lockCommand } from './airgap/lock.ts'
+import { pushCommand } from './airgap/push.ts'
+import { verifyCommand } from './airgap/verify.ts'
+
+void [
+  initCommand,
+  lockCommand,
+  planCommand,
+  buildCommand,
+  verifyCommand,
+  inspectCommand,
+  diffCommand,
+  extractCommand,
+  pushCommand,
+  doctorCommand,
+  completionCommand,
+]

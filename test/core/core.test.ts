@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { canonicalJson } from '../../src/core/canonical-json.ts'
+import { AirgapError, fromSystemError } from '../../src/core/errors.ts'
+import { matchesPlatform, parsePlatform } from '../../src/core/platform.ts'
+import { redactUrl } from '../../src/core/redact.ts'
+import { safeRelativePath } from '../../src/core/safe-path.ts'
+
+describe('canonicalJson', () => {
+  it('gives one text whatever the order of keys', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), value => {
+        const turned = Object.fromEntries(Object.entries(value).reverse())
+        expect(canonicalJson(turned)).toBe(canonicalJson(value))
+        expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)))
+      }),
+    )
+  })
+
+  it('keeps a key named __proto__ as data', () => {
+    expect(canonicalJson(JSON.parse('{"__proto__":1}'))).toBe('{"__proto__":1}')
+  })
+})
+
+describe('safeRelativePath', () => {
+  it.each([
+    'a/../b',
+    '/etc/passwd',
+    '..',
+    'a//b',
+    './a',
+    'a/',
+    'a\u0000b',
+    'a\nb',
+    'a\\b',
+    'https://a/b',
+    '',
+    'x'.repeat(1025),
+  ])('refuses %j (faults 38, 70)', path => {
+    expect(() => safeRelativePath(path)).toThrowError(expect.objectContaining({ code: 'BUNDLE_CORRUPT' }))
+  })
+
+  it.each([
+    'pool/main/g/g++-12/g++-12_12.2.0-14_amd64.deb',
+    'a/1%3a2~b+c.deb',
+    '설치/안내.md',
+    '..a/b..',
+    'a b',
+  ])('lets %j pass', path => {
+    expect(safeRelativePath(path)).toBe(path)
+  })
+})
+
+describe('platforms', () => {
+  it.each([
+    ['linux/arm64', 'linux/arm64/v8', true],
+    ['linux/arm/v7', 'linux/arm', true],
+    ['linux/arm/v7', 'linux/arm/v6', false],
+    ['linux/amd64', 'linux/arm64', false],
+    ['linux/amd64', 'linux/amd64/v3', false],
+  ])('%s is answered by %s: %s', (wanted, candidate, answer) => {
+    expect(matchesPlatform(parsePlatform(wanted), parsePlatform(candidate))).toBe(answer)
+  })
+
+  it('refuses what is no platform', () => {
+    for (const text of ['linux', 'linux/', 'a/b/c/d', 'linux/am d64'])
+      expect(() => parsePlatform(text)).toThrow(AirgapError)
+  })
+})
+
+describe('redactUrl', () => {
+  it('leaves no secret', () => {
+    const text = redactUrl('https://user:hunter2@example.org/a?X-Amz-Signature=abc&b=2')
+    expect(text).toBe('https://example.org/a?X-Amz-Signature=…&b=…')
+  })
+})
+
+describe('system errors', () => {
+  it.each([
+    ['ENOSPC', 'NO_SPACE', 7],
+    ['EACCES', 'PERMISSION', 7],
+    ['EROFS', 'PERMISSION', 7],
+    ['EIO', 'IO', 7],
+    ['ENOENT', 'FILE_NOT_FOUND', 2],
+    ['EFBIG', 'NO_SPACE', 7],
+  ])('%s is told as %s with exit %i', (errno, code, exit) => {
+    const error = fromSystemError(Object.assign(new Error(errno), { code: errno }), '/a/file')
+    expect(error).toMatchObject({ code, exitCode: exit, item: '/a/file', next: expect.any(String) })
+  })
+})
