@@ -33,7 +33,8 @@ describe('architecture', () => {
   it('has a rule and a README for every folder of src', () => {
     const folders = readdirSync(src, { withFileTypes: true }).filter(entry => entry.isDirectory())
     expect(folders.map(folder => folder.name).filter(name => !(name in allowed))).toEqual([])
-    for (const folder of folders) expect(readFileSync(join(src, folder.name, 'README.md'), 'utf8')).toContain('May import')
+    for (const folder of folders)
+      expect(readFileSync(join(src, folder.name, 'README.md'), 'utf8')).toContain('May import')
   })
 
   it('finds the imports it is to check', () => {
@@ -59,7 +60,9 @@ describe('architecture', () => {
   it('has only the fixed folders at the top', () => {
     const fixed = ['src', 'manifests', 'image-lists', 'package-lists', 'bundle', 'scripts', 'test']
     const made = ['node_modules', 'dist', 'coverage']
-    const folders = readdirSync(root, { withFileTypes: true }).filter(e => e.isDirectory() && !e.name.startsWith('.'))
+    const folders = readdirSync(root, { withFileTypes: true }).filter(
+      e => e.isDirectory() && !e.name.startsWith('.'),
+    )
     expect(folders.map(folder => folder.name).filter(name => ![...fixed, ...made].includes(name))).toEqual([])
   })
 })

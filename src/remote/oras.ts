@@ -26,7 +26,10 @@ export async function orasCopy(oras: Oras, copy: { from: string; to: string }): 
 }
 
 /** Writes raw manifest bytes under a reference. */
-export async function orasPushManifest(oras: Oras, push: { file: string; mediaType: string; to: string }): Promise<void> {
+export async function orasPushManifest(
+  oras: Oras,
+  push: { file: string; mediaType: string; to: string },
+): Promise<void> {
   await run(oras, ['manifest', 'push', '--media-type', push.mediaType, ...access(oras), push.to, push.file])
 }
 
@@ -51,7 +54,13 @@ async function run(oras: Oras, args: string[]): Promise<string> {
     })
     child.once('error', error => {
       if (errnoOf(error) !== 'ENOENT') return reject(error)
-      reject(new AirgapError('TOOL_MISSING', 'the oras CLI is not here', { item: oras.program, next: howToGet, cause: error }))
+      reject(
+        new AirgapError('TOOL_MISSING', 'the oras CLI is not here', {
+          item: oras.program,
+          next: howToGet,
+          cause: error,
+        }),
+      )
     })
     child.once('close', code => (code === 0 ? resolve(output) : reject(failure(args, errors))))
   })

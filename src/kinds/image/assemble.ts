@@ -21,12 +21,19 @@ export function assembleImages(images: LockedImage[]): Artifact[] {
     ]
     const root = (digest: string, name: string) => {
       const descriptor = image.manifests.find(manifest => manifest.digest === digest)!
-      return { ...descriptor, annotations: { [annotationKeys.refName]: name, [annotationKeys.kind]: 'image' } }
+      return {
+        ...descriptor,
+        annotations: { [annotationKeys.refName]: name, [annotationKeys.kind]: 'image' },
+      }
     }
     const repository = image.name.replace(/(@.*|:[^/:]*)$/, '')
     return [
       { root: root(image.digest, image.name), inline: [], blobs },
-      ...(image.referrers ?? []).map(digest => ({ root: root(digest, `${repository}@${digest}`), inline: [], blobs: [] })),
+      ...(image.referrers ?? []).map(digest => ({
+        root: root(digest, `${repository}@${digest}`),
+        inline: [],
+        blobs: [],
+      })),
     ]
   })
 }

@@ -1,5 +1,5 @@
-import type { Kind } from '../kind.ts'
 import type { ImageRequest } from '../../manifest/stack.ts'
+import type { Kind } from '../kind.ts'
 import { assembleImages } from './assemble.ts'
 import { type LockedImage, lockedImageSchema } from './locked.ts'
 import { resolveImage } from './resolve.ts'
@@ -12,6 +12,12 @@ export const imageKind: Kind<ImageRequest, LockedImage> = {
   assemble: assembleImages,
   describe: image => {
     const sizes = new Map([...image.manifests, ...image.blobs].map(blob => [blob.digest, blob.size]))
-    return [{ name: image.name, size: [...sizes.values()].reduce((sum, size) => sum + size, 0), source: image.from }]
+    return [
+      {
+        name: image.name,
+        size: [...sizes.values()].reduce((sum, size) => sum + size, 0),
+        source: image.from,
+      },
+    ]
   },
 }

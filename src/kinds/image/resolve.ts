@@ -61,16 +61,26 @@ class ImageWalk {
   }
 
   async #addIndex(index: ParsedManifest & { type: 'index' }, depth: number): Promise<void> {
-    if (depth >= maxDepth) throw this.#error('UNSUPPORTED', 'indexes are nested too deep', 'ask the publisher for a plain index')
+    if (depth >= maxDepth)
+      throw this.#error('UNSUPPORTED', 'indexes are nested too deep', 'ask the publisher for a plain index')
     for (const child of index.manifests) {
       if (child.platform) this.#offered.add(formatPlatform(child.platform))
       if (!this.#wanted(child.platform)) continue
       if (!isManifestType(child.mediaType) && !isIndexType(child.mediaType)) continue
-      if (child.size > maxManifestSize) throw this.#error('UPSTREAM_INVALID', `a manifest of ${child.size} bytes`, 'report it to the publisher')
+      if (child.size > maxManifestSize)
+        throw this.#error(
+          'UPSTREAM_INVALID',
+          `a manifest of ${child.size} bytes`,
+          'report it to the publisher',
+        )
       if (child.platform) this.platforms.add(formatPlatform(child.platform))
       const found = await this.#context.registry.manifest(this.#at(child.digest))
       if (found.descriptor.size !== child.size) {
-        throw this.#error('SIZE_MISMATCH', `the index gives ${child.size} bytes for a manifest of ${found.descriptor.size}`, 'report it to the publisher')
+        throw this.#error(
+          'SIZE_MISMATCH',
+          `the index gives ${child.size} bytes for a manifest of ${found.descriptor.size}`,
+          'report it to the publisher',
+        )
       }
       await this.add({ ...found, descriptor: { ...found.descriptor, mediaType: child.mediaType } }, depth + 1)
     }
@@ -90,9 +100,15 @@ class ImageWalk {
           'set foreignLayers: fetch for this image if you may redistribute it, or choose another image',
         )
       }
-      this.#addBlob(layer, layer.urls?.filter(url => /^https?:\/\//.test(url)))
+      this.#addBlob(
+        layer,
+        layer.urls?.filter(url => /^https?:\/\//.test(url)),
+      )
     }
-    if (image.config.mediaType.endsWith('image.v1+json') || image.config.mediaType.includes('oci.image.config')) {
+    if (
+      image.config.mediaType.endsWith('image.v1+json') ||
+      image.config.mediaType.includes('oci.image.config')
+    ) {
       await this.#readConfig(image.config)
     }
   }
@@ -111,7 +127,8 @@ class ImageWalk {
   #addBlob(descriptor: Descriptor, urls?: string[]): void {
     const { mediaType, digest, size } = descriptor
     const known = this.blobs.get(digest)
-    if (known && known.size !== size) throw this.#error('UPSTREAM_INVALID', `gives two sizes for ${digest}`, 'report it to the publisher')
+    if (known && known.size !== size)
+      throw this.#error('UPSTREAM_INVALID', `gives two sizes for ${digest}`, 'report it to the publisher')
     this.blobs.set(digest, { mediaType, digest, size, ...(urls?.length ? { urls } : {}) })
   }
 
@@ -139,7 +156,8 @@ class ImageWalk {
     const found: Digest[] = []
     for (const subject of [...this.manifests.keys()]) {
       for (const referrer of await this.#context.registry.referrers(this.#request.from, subject)) {
-        if (found.length >= maxReferrers) throw this.#error('UNSUPPORTED', `has more than ${maxReferrers} referrers`, 'leave referrers out')
+        if (found.length >= maxReferrers)
+          throw this.#error('UNSUPPORTED', `has more than ${maxReferrers} referrers`, 'leave referrers out')
         await this.add(await this.#context.registry.manifest(this.#at(referrer.digest)), 0)
         found.push(referrer.digest)
       }
@@ -155,8 +173,15 @@ class ImageWalk {
     return `${formatReference(this.#request.from)} (${digest.slice(0, 19)})`
   }
 
-  #error(code: 'UNSUPPORTED' | 'UPSTREAM_INVALID' | 'SIZE_MISMATCH', what: string, next: string): AirgapError {
-    return new AirgapError(code, what, { item: `${formatReference(this.#request.from)} (${this.#request.at})`, next })
+  #error(
+    code: 'UNSUPPORTED' | 'UPSTREAM_INVALID' | 'SIZE_MISMATCH',
+    what: string,
+    next: string,
+  ): AirgapError {
+    return new AirgapError(code, what, {
+      item: `${formatReference(this.#request.from)} (${this.#request.at})`,
+      next,
+    })
   }
 }
 
