@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
-import { createWriteStream, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { finished } from 'node:stream/promises'
+import { makeRandomImage } from './random-image.ts'
 
 /**
  * `scripts/bench [--size GiB] [--runs N]`: builds a bundle of random images from a local docker-registry and compares each figure with
@@ -81,54 +80,6 @@ async function freePort(): Promise<number> {
   return port
 }
 
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
-
-/** An OCI layout with one image of random layers. */
-async function makeImage(folder: string): Promise<void> {
-  const blobs = join(folder, 'blobs', 'sha256')
-  await mkdir(blobs, { recursive: true })
-  await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
-  const layers: object[] = []
-  for (let i = 0; i < layersPerImage; i++) {
-    const hash = createHash('sha256')
-    const path = join(blobs, 'new')
-    const out = createWriteStream(path)
-    for (let done = 0; done < layerSize; done += MiB) {
-      const chunk = randomBytes(MiB)
-      hash.update(chunk)
-      if (!out.write(chunk)) await new Promise(go => out.once('drain', go))
-    }
-    out.end()
-    await finished(out)
-    const hex = hash.digest('hex')
-    await measure(['mv', path, join(blobs, hex)])
-    layers.push({ mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: `sha256:${hex}`, size: layerSize })
-  }
-  const put = async (value: object) => {
-    const bytes = Buffer.from(JSON.stringify(value))
-    await writeFile(join(blobs, sha256(bytes)), bytes)
-    return { digest: `sha256:${sha256(bytes)}`, size: bytes.length }
-  }
-  const config = await put({
-    architecture: 'amd64',
-    os: 'linux',
-    config: {},
-    rootfs: { type: 'layers', diff_ids: layers.map(layer => (layer as { digest: string }).digest) },
-  })
-  const manifest = await put({
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-    layers,
-  })
-  const entry = {
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    ...manifest,
-    annotations: { 'org.opencontainers.image.ref.name': '1' },
-  }
-  await writeFile(join(folder, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [entry] }))
-}
-
 /** Bytes a folder takes on the disk (blocks, not lengths). */
 async function onDisk(folder: string): Promise<number> {
   let bytes = 0
@@ -172,7 +123,7 @@ async function main(): Promise<void> {
     const names: string[] = []
     for (let i = 0; i < images; i++) {
       const layout = join(work, `image-${i}`)
-      await makeImage(layout)
+      await makeRandomImage(layout, { layers: layersPerImage, layerSize })
       await measure(['skopeo', 'copy', '-q', '--dest-tls-verify=false', `oci:${layout}:1`, `docker://127.0.0.1:${port}/bench/image-${i}:1`])
       await rm(layout, { recursive: true })
       names.push(`bench/image-${i}:1`)
