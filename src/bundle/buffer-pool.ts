@@ -1,0 +1,17 @@
+/** Buffers of one size, used again and again: what is taken must be given back once nothing reads or writes it. */
+export class BufferPool {
+  readonly bufferSize: number
+  readonly #free: Buffer[] = []
+
+  constructor(bufferSize: number /* bytes */) {
+    this.bufferSize = bufferSize
+  }
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.bufferSize)
+  }
+
+  give(buffer: Buffer): void {
+    this.#free.push(buffer)
+  }
+}

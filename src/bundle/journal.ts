@@ -1,0 +1,140 @@
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
+import { z } from 'zod'
+import { type Digest, isDigest } from '../core/digest.ts'
+import { errnoOf, fromSystemError } from '../core/errors.ts'
+
+/** How far a slot has come. */
+export interface SlotState {
+  complete: boolean
+  /** bytes that stand in the file */
+  received: number
+  validator?: string | undefined
+}
+
+export interface JournalState {
+  layoutDigest: Digest
+  /** of the boot that wrote it: what was not synced then may be lost since */
+  boot: string
+  slots: Map<Digest, SlotState>
+}
+
+const digest = z.string().refine(isDigest)
+const headSchema = z.strictObject({ journal: z.literal(1), layout: digest, boot: z.string() })
+const lineSchema = z.union([
+  z.strictObject({ complete: digest }),
+  z.strictObject({
+    slot: digest,
+    received: z.number().int().nonnegative(),
+    validator: z.string().optional(),
+  }),
+])
+
+/**
+ * Reads what a killed build left. Undefined where there is none, or its first line cannot be read. Lines are whole or the
+ * last: what follows the first unreadable one was never written, and is not believed.
+ */
+export async function readJournal(path: string): Promise<JournalState | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw fromSystemError(error, path)
+  }
+  const [first, ...lines] = text.split('\n')
+  const head = headSchema.safeParse(parse(first ?? ''))
+  if (!head.success) return undefined
+  const state: JournalState = {
+    layoutDigest: head.data.layout as Digest,
+    boot: head.data.boot,
+    slots: new Map(),
+  }
+  for (const line of lines) {
+    const parsed = lineSchema.safeParse(parse(line))
+    if (!parsed.success) break
+    const entry = parsed.data
+    if ('complete' in entry) state.slots.set(entry.complete as Digest, { complete: true, received: 0 })
+    else {
+      const { received, validator } = entry
+      state.slots.set(entry.slot as Digest, { complete: false, received, validator })
+    }
+  }
+  return state
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The journal of a build: append-only lines beside the unfinished bundle. It is never synced: after a power cut (another
+ * boot) whatever it claims is hashed again, and within one boot the page cache keeps what was written.
+ */
+export class Journal {
+  readonly #path: string
+  readonly #file: FileHandle
+  #waiting: string[] = []
+  #writing: Promise<void> | undefined
+
+  private constructor(path: string, file: FileHandle) {
+    this.#path = path
+    this.#file = file
+  }
+
+  /** Starts a journal that says what `state` says; it replaces an older one only when it is complete. */
+  static async create(path: string, state: JournalState): Promise<Journal> {
+    const temporary = `${path}.tmp`
+    try {
+      const file = await open(temporary, 'w', 0o644)
+      const lines = [
+        { journal: 1, layout: state.layoutDigest, boot: state.boot },
+        ...[...state.slots].map(lineOf),
+      ]
+      await file.writeFile(lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+      await rename(temporary, path)
+      return new Journal(path, file)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw fromSystemError(error, path)
+    }
+  }
+
+  /** Resolves when the line is written. Lines that wait meanwhile go out together. */
+  record(slot: Digest, state: SlotState): Promise<void> {
+    this.#waiting.push(`${JSON.stringify(lineOf([slot, state]))}\n`)
+    this.#writing ??= this.#drain()
+    return this.#writing
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0) {
+        const text = this.#waiting.join('')
+        this.#waiting = []
+        await this.#file.writeFile(text)
+      }
+    } catch (error) {
+      throw fromSystemError(error, this.#path)
+    } finally {
+      this.#writing = undefined
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#writing?.catch(() => {})
+    await this.#file.close()
+  }
+}
+
+function lineOf([slot, state]: [Digest, SlotState]): object {
+  if (state.complete) return { complete: slot }
+  return {
+    slot,
+    received: state.received,
+    ...(state.validator === undefined ? {} : { validator: state.validator }),
+  }
+}

@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process'
+import { type FileHandle, statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+
+/** Throws NO_SPACE where the file cannot grow to `size` bytes; blocks that it already has count. */
+export async function checkSpace(
+  file: FileHandle,
+  { path, size }: { path: string; size: number },
+): Promise<void> {
+  try {
+    const { blocks, size: present } = await file.stat()
+    const { bavail, bsize, blocks: all } = await statfs(dirname(path))
+    // some network file systems do not say how large they are
+    if (all === 0) return
+    const needed = size - Math.min(blocks * 512, present)
+    const free = bavail * bsize
+    if (needed > free) throw noSpace(path, `${needed} bytes are needed, ${free} are free`)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+}
+
+/**
+ * Gives the empty file its full size. With the `fallocate` program (util-linux) its blocks are reserved too, so that a
+ * disk that fills up meanwhile does not stop the build; without it, or where the file system cannot, it is sparse.
+ */
+export async function preallocate(
+  file: FileHandle,
+  { path, size }: { path: string; size: number },
+): Promise<void> {
+  try {
+    await promisify(execFile)('fallocate', ['--length', String(size), path], {
+      env: { ...process.env, LC_ALL: 'C' },
+    })
+  } catch (error) {
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
+    if (said.includes('No space left')) throw noSpace(path, `${size} bytes are needed`)
+  }
+  try {
+    await file.truncate(size)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+}
+
+function noSpace(path: string, what: string): AirgapError {
+  return new AirgapError('NO_SPACE', `not enough space on the disk: ${what}`, {
+    item: path,
+    next: 'free some space, or choose another disk with --out',
+  })
+}

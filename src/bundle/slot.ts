@@ -1,0 +1,249 @@
+import type { FileHandle } from 'node:fs/promises'
+import type { Source } from '../content/artifact.ts'
+import type { DownloadSink } from '../content/sink.ts'
+import { Verifier } from '../content/verify.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import type { Journal, SlotState } from './journal.ts'
+
+/** What all slots of one writer share. */
+export interface SlotFile {
+  path: string
+  handle: FileHandle
+  journal: Journal
+  buffers: BufferPool
+}
+
+/**
+ * The place of one blob in the unfinished bundle. Chunks are hashed as they come, gathered into large buffers, and written
+ * while the next ones are hashed; at most two buffers are held. Nothing is complete before `finish` returned.
+ */
+export class Slot implements DownloadSink {
+  readonly descriptor: Descriptor
+  readonly sources: Source[]
+  validator: string | undefined
+  readonly #file: SlotFile
+  readonly #offset: number
+  /** undefined until the bytes of an earlier run have been hashed again */
+  #verifier: Verifier | undefined
+  #buffer: Buffer | undefined
+  #buffered = 0
+  /** bytes that stand in the file */
+  #written: number
+  #flushing: Promise<void> | undefined
+  /** of a write in the background: thrown once, by whoever calls next */
+  #failure: unknown
+  #state: 'open' | 'complete' | 'closed' = 'open'
+
+  constructor(
+    entry: { descriptor: Descriptor; sources: Source[]; offset: number },
+    options: { file: SlotFile; state: SlotState | undefined },
+  ) {
+    this.descriptor = entry.descriptor
+    this.sources = entry.sources
+    this.#offset = entry.offset
+    this.#file = options.file
+    this.validator = options.state?.validator
+    this.#written = Math.min(options.state?.received ?? 0, entry.descriptor.size)
+  }
+
+  /** Bytes accepted so far, in the file or on their way there. */
+  get received(): number {
+    return this.#verifier?.received ?? this.#written
+  }
+
+  get complete(): boolean {
+    return this.#state === 'complete'
+  }
+
+  /** Throws SIZE_MISMATCH, and starts over, as soon as there is one byte too many. */
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#throwFailure()
+    const verifier = await this.#continue()
+    try {
+      verifier.update(chunk)
+    } catch (error) {
+      await this.restart()
+      throw error
+    }
+    for (let taken = 0; taken < chunk.length; ) {
+      this.#buffer ??= this.#file.buffers.take()
+      const part = chunk.subarray(taken, taken + this.#buffer.length - this.#buffered)
+      this.#buffer.set(part, this.#buffered)
+      this.#buffered += part.length
+      taken += part.length
+      if (this.#buffered === this.#buffer.length) await this.#flush()
+    }
+  }
+
+  async restart(validator?: string): Promise<void> {
+    this.#checkOpen()
+    await this.#flushing
+    this.#failure = undefined
+    this.#drop()
+    this.validator = validator
+    this.#written = 0
+    this.#verifier = new Verifier(this.descriptor)
+    await this.#record()
+  }
+
+  /** A body that ended too early may be continued (SIZE_MISMATCH keeps it); wrong bytes are thrown away. */
+  async finish(): Promise<void> {
+    this.#throwFailure()
+    const verifier = await this.#continue()
+    await this.#settle()
+    if (verifier.received === this.descriptor.size) {
+      try {
+        verifier.finish()
+      } catch (error) {
+        await this.restart()
+        throw error
+      }
+      await this.#file.journal.record(this.descriptor.digest, {
+        complete: true,
+        received: this.descriptor.size,
+      })
+      this.#state = 'complete'
+    } else {
+      // `finish` ends the hash, so it is only asked where the size is right
+      throw new AirgapError(
+        'SIZE_MISMATCH',
+        `only ${verifier.received} of ${this.descriptor.size} bytes came`,
+        {
+          item: this.descriptor.digest,
+          likely: 'the source or the connection ended too early',
+          next: 'run the same command again: it continues where it stopped',
+        },
+      )
+    }
+  }
+
+  /** Reads the content back and marks it complete where it is right; otherwise the slot starts over. For bytes that may not have survived. */
+  async recheck(): Promise<boolean> {
+    this.#written = this.descriptor.size
+    try {
+      await this.finish()
+      return true
+    } catch (error) {
+      if (error instanceof AirgapError && error.exitCode === 6) return false
+      throw error
+    }
+  }
+
+  /** Within one boot, what the journal calls complete is. */
+  trust(): void {
+    this.#state = 'complete'
+  }
+
+  /** Writes out what is buffered, so that a later run continues there. No more writes after this. */
+  async park(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'closed'
+    try {
+      await this.#settle()
+    } catch {
+      // the run has failed already, or is about to: the journal tells how far this slot came
+    }
+    this.#drop()
+  }
+
+  /** Brings the hash to where the file is. */
+  async #continue(): Promise<Verifier> {
+    this.#checkOpen()
+    if (this.#verifier !== undefined) return this.#verifier
+    const verifier = new Verifier(this.descriptor)
+    const buffer = this.#file.buffers.take()
+    try {
+      while (verifier.received < this.#written) {
+        const wanted = Math.min(buffer.length, this.#written - verifier.received)
+        const { bytesRead } = await this.#file.handle.read(
+          buffer,
+          0,
+          wanted,
+          this.#offset + verifier.received,
+        )
+        if (bytesRead === 0) throw this.#shrunk()
+        verifier.update(buffer.subarray(0, bytesRead))
+      }
+    } catch (error) {
+      throw fromSystemError(error, this.#file.path)
+    } finally {
+      this.#file.buffers.give(buffer)
+    }
+    this.#verifier = verifier
+    return verifier
+  }
+
+  /** Hands the buffer to the disk and returns at once, after the one before it is there. */
+  async #flush(): Promise<void> {
+    await this.#flushing
+    this.#throwFailure()
+    const buffer = this.#buffer
+    if (buffer === undefined) return
+    const length = this.#buffered
+    this.#buffer = undefined
+    this.#buffered = 0
+    this.#flushing = this.#put(buffer, length)
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) throw failure
+  }
+
+  async #settle(): Promise<void> {
+    await this.#flush()
+    await this.#flushing
+    this.#throwFailure()
+  }
+
+  /** Never rejects: a failure is kept for the next call. */
+  async #put(buffer: Buffer, length: number): Promise<void> {
+    try {
+      for (let done = 0; done < length; ) {
+        const at = this.#offset + this.#written
+        const { bytesWritten } = await this.#file.handle.write(buffer, done, length - done, at)
+        done += bytesWritten
+        this.#written += bytesWritten
+      }
+      await this.#record()
+    } catch (error) {
+      // bytes that were hashed are not in the file: hash again from there
+      this.#verifier = undefined
+      this.#drop()
+      this.#failure = fromSystemError(error, this.#file.path)
+    } finally {
+      this.#file.buffers.give(buffer)
+    }
+  }
+
+  #record(): Promise<void> {
+    const { digest } = this.descriptor
+    return this.#file.journal.record(digest, {
+      complete: false,
+      received: this.#written,
+      validator: this.validator,
+    })
+  }
+
+  #drop(): void {
+    if (this.#buffer !== undefined) this.#file.buffers.give(this.#buffer)
+    this.#buffer = undefined
+    this.#buffered = 0
+  }
+
+  #checkOpen(): void {
+    if (this.#state === 'open') return
+    throw new AirgapError('INTERNAL', `a ${this.#state} slot is written to`, { item: this.descriptor.digest })
+  }
+
+  #shrunk(): AirgapError {
+    return new AirgapError('IO', 'the unfinished bundle became shorter while it was written', {
+      item: this.#file.path,
+      likely: 'another program changed it',
+      next: 'delete it and build again',
+    })
+  }
+}

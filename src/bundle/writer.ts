@@ -1,0 +1,222 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { syncFolder } from '../content/layout-store.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { mediaTypes } from '../core/media-types.ts'
+import { acquireProcessLock, bootId, type ProcessLock } from '../core/process-lock.ts'
+import { type Progress, silentProgress } from '../core/progress.ts'
+import { BufferPool } from './buffer-pool.ts'
+import { Journal, type JournalState, readJournal } from './journal.ts'
+import { fixedBytes, type Layout } from './layout.ts'
+import { checkSpace, preallocate } from './preallocate.ts'
+import { Slot } from './slot.ts'
+
+export { Slot } from './slot.ts'
+
+const bufferSize = 1 << 20 /* bytes */
+
+/**
+ * Writes one bundle in place: `PATH.partial` has its full size from the start, blobs go into their slots in any order, a
+ * journal beside it lets a killed build continue. Under `PATH` stands a complete bundle or nothing new.
+ * Throws BUSY, NO_SPACE, PERMISSION, FILE_NOT_FOUND (no such folder).
+ */
+export class BundleWriter {
+  readonly path: string
+  readonly layout: Layout
+  readonly #lock: ProcessLock
+  readonly #file: FileHandle
+  readonly #journal: Journal
+  readonly #slots: Slot[]
+  #open = true
+
+  private constructor(
+    path: string,
+    layout: Layout,
+    parts: { lock: ProcessLock; file: FileHandle; journal: Journal },
+  ) {
+    this.path = path
+    this.layout = layout
+    this.#lock = parts.lock
+    this.#file = parts.file
+    this.#journal = parts.journal
+    this.#slots = []
+  }
+
+  static async open(
+    path: string,
+    layout: Layout,
+    options: { progress?: Progress } = {},
+  ): Promise<BundleWriter> {
+    const progress = options.progress ?? silentProgress
+    const partial = `${path}.partial`
+    await checkTarget(path)
+    const lock = await acquireProcessLock(`${partial}.lock`, path)
+    const opened: { close(): Promise<void> }[] = []
+    try {
+      const boot = await bootId()
+      const { file, earlier } = await openPartial(partial, layout, progress)
+      opened.push(file)
+      await writeFixed(file, layout, partial)
+      const state: JournalState = {
+        layoutDigest: layout.layoutDigest,
+        boot,
+        slots: earlier?.slots ?? new Map(),
+      }
+      const sameBoot = boot !== '' && earlier?.boot === boot
+      // what the journal of another boot says stands only after it has been checked
+      const journal = await Journal.create(
+        `${partial}.journal`,
+        sameBoot ? state : { ...state, slots: new Map() },
+      )
+      opened.push(journal)
+      const writer = new BundleWriter(path, layout, { lock, file, journal })
+      await writer.#makeSlots(state, { sameBoot, progress })
+      return writer
+    } catch (error) {
+      for (const resource of opened) await resource.close()
+      await lock.release()
+      throw fromSystemError(error, partial)
+    }
+  }
+
+  /** Slots that still need bytes, largest first. */
+  pending(): Slot[] {
+    return this.#slots.filter(slot => !slot.complete).sort((a, b) => b.descriptor.size - a.descriptor.size)
+  }
+
+  /** Everything on the disk, then the name, then the name on the disk. Throws INCOMPLETE while slots are pending. */
+  async seal(): Promise<{ path: string; size: number }> {
+    const missing = this.pending()
+    if (missing.length > 0) {
+      throw new AirgapError('INCOMPLETE', `${missing.length} blobs are missing`, {
+        item: missing[0]!.descriptor.digest,
+        next: 'run the same command again: it continues with what is missing',
+      })
+    }
+    const partial = `${this.path}.partial`
+    try {
+      await this.#file.sync()
+      await rename(partial, this.path)
+      await syncFolder(dirname(this.path))
+      await rm(`${partial}.journal`, { force: true })
+    } catch (error) {
+      throw fromSystemError(error, this.path)
+    }
+    await this.close()
+    return { path: this.path, size: this.layout.size }
+  }
+
+  /** Gives the lock back; what is unfinished stays and is continued by the next `open` with the same layout. */
+  async close(): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    for (const slot of this.#slots) await slot.park()
+    await this.#journal.close()
+    await this.#file.close()
+    await this.#lock.release()
+  }
+
+  async #makeSlots(state: JournalState, options: { sameBoot: boolean; progress: Progress }): Promise<void> {
+    const buffers = new BufferPool(bufferSize)
+    const shared = { path: `${this.path}.partial`, handle: this.#file, journal: this.#journal, buffers }
+    const complete = [...state.slots.values()].filter(slot => slot.complete).length
+    if (complete > 0 && !options.sameBoot) {
+      options.progress.note(
+        `the machine was restarted: checking ${complete} blobs of the unfinished bundle again`,
+      )
+    }
+    for (const entry of this.layout.entries) {
+      if (entry.type === 'link' || entry.digest === undefined || entry.bytes !== undefined) continue
+      const descriptor = { mediaType: mediaTypes.octets, digest: entry.digest, size: entry.size }
+      const known = state.slots.get(entry.digest)
+      const slot = new Slot(
+        { descriptor, sources: entry.sources ?? [], offset: entry.dataOffset },
+        { file: shared, state: options.sameBoot ? known : undefined },
+      )
+      if (known?.complete) {
+        if (options.sameBoot) slot.trust()
+        else await slot.recheck()
+      }
+      this.#slots.push(slot)
+    }
+  }
+}
+
+async function checkTarget(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined || found.isFile()) return
+  throw new AirgapError('USAGE', 'the output is not a file', {
+    item: path,
+    next: 'give the path of the bundle with --out, for example dist/stack-1.0.tar',
+  })
+}
+
+/** Opens what an earlier run left, if it is of the same layout; otherwise makes a new file of full size, all zeros. */
+async function openPartial(
+  partial: string,
+  layout: Layout,
+  progress: Progress,
+): Promise<{ file: FileHandle; earlier?: JournalState }> {
+  const earlier = await readJournal(`${partial}.journal`)
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
+  const file = await openAt(partial, O_RDWR | O_CREAT | O_NOFOLLOW)
+  const { size } = await file.stat()
+  try {
+    await checkSpace(file, { path: partial, size: layout.size })
+    if (earlier !== undefined && size === layout.size && earlier.layoutDigest === layout.layoutDigest) {
+      return { file, earlier }
+    }
+    if (size > 0) progress.note('the unfinished bundle here belongs to another lock: starting over')
+    // a journal of other bytes must never meet the new file
+    await rm(`${partial}.journal`, { force: true })
+    await file.truncate(0)
+    await preallocate(file, { path: partial, size: layout.size })
+    return { file }
+  } catch (error) {
+    await file.close()
+    if (size === 0) await rm(partial, { force: true })
+    throw error
+  }
+}
+
+async function openAt(path: string, flags: number): Promise<FileHandle> {
+  try {
+    return await open(path, flags, 0o644)
+  } catch (error) {
+    if (errnoOf(error) !== 'ELOOP') throw fromSystemError(error, path)
+    throw new AirgapError('PERMISSION', 'a symbolic link stands where the unfinished bundle goes', {
+      item: path,
+      likely: 'somebody else may write to this folder',
+      next: 'remove the link, or choose another output folder',
+    })
+  }
+}
+
+/** Writes all that is known, neighbours together. Done on every open: it costs little, and an interrupted run may have stopped here. */
+async function writeFixed(file: FileHandle, layout: Layout, path: string): Promise<void> {
+  let start = 0
+  let gathered: Uint8Array[] = []
+  let length = 0
+  const flush = async () => {
+    const bytes = Buffer.concat(gathered, length)
+    for (let done = 0; done < bytes.length; ) {
+      done += (await file.write(bytes, done, bytes.length - done, start + done)).bytesWritten
+    }
+    gathered = []
+    length = 0
+  }
+  try {
+    for (const { offset, bytes } of fixedBytes(layout)) {
+      if (offset !== start + length || length > bufferSize) {
+        await flush()
+        start = offset
+      }
+      gathered.push(bytes)
+      length += bytes.length
+    }
+    await flush()
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+}

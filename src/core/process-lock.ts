@@ -1,0 +1,133 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { AirgapError, errnoOf, fromSystemError } from './errors.ts'
+
+/** A lock held by this process. It goes with the process: what a dead one left behind is taken over. */
+export interface ProcessLock {
+  release(): Promise<void>
+}
+
+interface Holder {
+  pid: number
+  /** start time of the process in clock ticks since boot (proc(5), field 22 of stat): tells a reused pid apart */
+  started: string
+  boot: string
+  /** makes every lock file one of a kind */
+  nonce: string
+}
+
+/**
+ * Takes the lock file at `path`, or throws BUSY (exit 10) where a living process holds it. `what` is what it protects.
+ * The file appears complete by link(2), which fails where it exists; a stale one is replaced by rename(2).
+ */
+export async function acquireProcessLock(path: string, what: string): Promise<ProcessLock> {
+  const own = await describeSelf()
+  const temporary = `${path}.${own.nonce}.tmp`
+  try {
+    await writeFile(temporary, JSON.stringify(own), { flag: 'wx', mode: 0o644 })
+    while (!(await tryLink(temporary, path))) {
+      const found = await readFile(path, 'utf8').catch(ignoreMissing)
+      if (found === undefined) continue
+      const holder = parseHolder(found)
+      if (holder !== undefined && (await isAlive(holder))) throw busy(what, holder)
+      if (await takeOver(path, { stale: found, temporary, what })) break
+    }
+  } catch (error) {
+    throw fromSystemError(error, path)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+  return { release: () => releaseOwn(path, own) }
+}
+
+/** Changes with every boot of this machine; empty where it cannot be known. */
+export async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim()
+}
+
+async function tryLink(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+/**
+ * Replaces the stale lock. Two processes may find it at the same time, so the right to replace exactly this one is itself
+ * a lock, named after it; its owner looks again before replacing.
+ */
+async function takeOver(
+  path: string,
+  options: { stale: string; temporary: string; what: string },
+): Promise<boolean> {
+  const name = createHash('sha256').update(options.stale).digest('hex').slice(0, 16)
+  const claim = await acquireProcessLock(`${path}.${name}`, options.what)
+  try {
+    if ((await readFile(path, 'utf8').catch(ignoreMissing)) !== options.stale) return false
+    await rename(options.temporary, path)
+    return true
+  } finally {
+    await claim.release()
+  }
+}
+
+async function releaseOwn(path: string, own: Holder): Promise<void> {
+  const found = await readFile(path, 'utf8').catch(ignoreMissing)
+  if (found !== undefined && parseHolder(found)?.nonce === own.nonce) await rm(path, { force: true })
+}
+
+async function describeSelf(): Promise<Holder> {
+  const [stat, boot] = await Promise.all([processStat(process.pid), bootId()])
+  return { pid: process.pid, started: stat?.started ?? '', boot, nonce: randomBytes(8).toString('hex') }
+}
+
+async function isAlive(holder: Holder): Promise<boolean> {
+  const boot = await bootId()
+  if (holder.boot !== boot) return false
+  const stat = await processStat(holder.pid)
+  if (boot !== '') return stat !== undefined && stat.started === holder.started
+  // no /proc here: the pid is all there is
+  try {
+    process.kill(holder.pid, 0)
+    return true
+  } catch (error) {
+    return errnoOf(error) === 'EPERM'
+  }
+}
+
+/** Undefined for a process that is gone or only waits to be reaped (state Z or X). */
+async function processStat(pid: number): Promise<{ started: string } | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
+  // the name in parentheses may hold spaces and parentheses itself; the state is the first field after it
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ')
+  const state = fields?.[0]
+  const started = fields?.[19]
+  if (state === undefined || started === undefined || state === 'Z' || state === 'X') return undefined
+  return { started }
+}
+
+function parseHolder(text: string): Holder | undefined {
+  try {
+    const { pid, started, boot, nonce } = JSON.parse(text)
+    if (!Number.isInteger(pid) || pid <= 0) return undefined
+    return { pid, started: String(started), boot: String(boot), nonce: String(nonce) }
+  } catch {
+    return undefined
+  }
+}
+
+function busy(what: string, holder: Holder): AirgapError {
+  return new AirgapError('BUSY', `another run (process ${holder.pid}) is working on it`, {
+    item: what,
+    likely: 'the same command was started twice',
+    next: `wait for process ${holder.pid}, or choose another output`,
+  })
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (errnoOf(error) === 'ENOENT') return undefined
+  throw error
+}
