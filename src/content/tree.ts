@@ -112,7 +112,7 @@ const treeManifestSchema = z.object({
 export type TreeEntries = Map<string, { descriptor: Descriptor; mode: TreeMode }>
 
 /** Reads the manifests (all shards) of one tree back into its table of paths. Throws BUNDLE_CORRUPT. */
-export async function readTree(store: ReadableStore, roots: Descriptor[]): Promise<TreeEntries> {
+export async function readTree(store: ReadableStore, roots: readonly Descriptor[]): Promise<TreeEntries> {
   const entries: TreeEntries = new Map()
   for (const root of roots) {
     const parsed = treeManifestSchema.safeParse(JSON.parse((await readAll(store, root)).toString('utf8')))

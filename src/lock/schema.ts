@@ -13,6 +13,7 @@ export const sizeSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INT
 export interface LockItem {
   /** unique in its kind; items are sorted by it */
   name: string
+  [key: string]: unknown
 }
 
 /** A file of the tool itself that every bundle carries. */

@@ -75,7 +75,7 @@ export async function lockOf(path: string): Promise<Lock> {
   }
 }
 
-async function lockText(store: ReadableStore, roots: Descriptor[]): Promise<string> {
+async function lockText(store: ReadableStore, roots: readonly Descriptor[]): Promise<string> {
   const root = roots.filter(descriptor => descriptor.annotations?.[annotationKeys.refName] === 'lock')
   const file = (await readTree(store, root)).get('lock.json')
   if (!file)
