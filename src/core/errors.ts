@@ -26,6 +26,9 @@ const table = {
   LOCK_OUT_OF_DATE: { exit: 4, http: 409 },
   // 5: network after retries
   NETWORK: { exit: 5, http: 502 },
+  DNS_FAILED: { exit: 5, http: 502 },
+  TLS_FAILED: { exit: 5, http: 502 },
+  PROXY_FAILED: { exit: 5, http: 502 },
   UPSTREAM: { exit: 5, http: 502 },
   UNAUTHORIZED: { exit: 5, http: 401 },
   REDIRECT_REFUSED: { exit: 5, http: 502 },

@@ -1,0 +1,294 @@
+import { z } from 'zod'
+import { AirgapError } from '../core/errors.ts'
+import { redactUrl } from '../core/redact.ts'
+import { isLoopback } from './addresses.ts'
+import type { CredentialStore, Credentials } from './docker-config.ts'
+import { collectBody } from './http-client.ts'
+import { withRetries } from './retry.ts'
+import type { Endpoint } from './source-map.ts'
+import type { Transport } from './transport.ts'
+import { type Challenge, parseChallenges } from './www-authenticate.ts'
+
+export interface RegistryAuth {
+  /** Authorization for a request, from what is known of the registry; undefined before its first challenge. */
+  authorization(endpoint: Endpoint, signal?: AbortSignal): Promise<string | undefined>
+  /**
+   * Answers a 401. `used` is the Authorization that was refused. Throws UNAUTHORIZED where there is nothing (else) to offer.
+   */
+  answer(
+    endpoint: Endpoint,
+    refused: { challenge: string | undefined; used: string | undefined },
+    signal?: AbortSignal,
+  ): Promise<string>
+}
+
+export interface AuthOptions {
+  transport: Transport
+  credentials: CredentialStore
+  /** further hosts of token services that may be given a registry's password: registry host → realm hosts */
+  trustedRealms?: Record<string, readonly string[]>
+}
+
+/** How a registry wants to be asked, learned from its first 401. */
+type Scheme = { type: 'basic' } | { type: 'bearer'; realm: URL; service: string | undefined; scope: string }
+
+interface Token {
+  header: string
+  /** milliseconds since 1970 */
+  expires: number
+}
+
+/** distribution-spec token.md: a token that does not say lives 60 seconds. */
+const defaultLifetime = 60 /* seconds */
+const maxTokenBytes = 1 << 20
+
+const tokenSchema = z.object({
+  token: z.string().optional(),
+  access_token: z.string().optional(),
+  expires_in: z.number().nonnegative().optional(),
+})
+
+/**
+ * Token and Basic authentication of registries (distribution: docs/spec/auth/token.md, oauth.md). Tokens are kept per registry
+ * and repository; however many requests find one expired, it is renewed once.
+ */
+export function createRegistryAuth(options: AuthOptions): RegistryAuth {
+  const { transport, credentials } = options
+  const schemes = new Map<string, Scheme>()
+  const tokens = new Map<string, Token>()
+  const renewing = new Map<string, Promise<Token>>()
+
+  const renew = (endpoint: Endpoint, scheme: Scheme): Promise<Token> => {
+    const key = keyOf(endpoint)
+    const running = renewing.get(key)
+    if (running) return running
+    // without a signal: others wait for the same token when the one that asked first gives up
+    const renewal = obtain(endpoint, scheme, options)
+      .then(token => {
+        tokens.set(key, token)
+        return token
+      })
+      .finally(() => renewing.delete(key))
+    renewing.set(key, renewal)
+    return renewal
+  }
+
+  return {
+    async authorization(endpoint) {
+      const key = keyOf(endpoint)
+      const scheme = schemes.get(key)
+      if (scheme === undefined) return undefined
+      const token = tokens.get(key)
+      if (token && token.expires > transport.clock.now()) return token.header
+      return (await renew(endpoint, scheme)).header
+    },
+    async answer(endpoint, refused) {
+      const key = keyOf(endpoint)
+      const scheme = schemeOf(endpoint, parseChallenges(refused.challenge))
+      if (scheme.type === 'bearer') await checkRealm(endpoint, scheme.realm, transport)
+      schemes.set(key, scheme)
+      const current = tokens.get(key)
+      // another request may have renewed it while this one was on its way with the old one
+      if (current && current.header !== refused.used && current.expires > transport.clock.now())
+        return current.header
+      const token = await renew(endpoint, scheme)
+      if (token.header !== refused.used) return token.header
+      throw unauthorized(endpoint, {
+        what: 'the registry refused the login',
+        likely: (await credentials.find(endpoint.host))
+          ? 'a wrong password, or no right to read this repository'
+          : 'the repository is private or does not exist',
+      })
+    },
+  }
+}
+
+/** Tokens are for one repository at one registry (scope `repository:NAME:pull`). */
+function keyOf(endpoint: Endpoint): string {
+  return `${endpoint.baseUrl} ${endpoint.repository}`
+}
+
+function schemeOf(endpoint: Endpoint, challenges: Challenge[]): Scheme {
+  const bearer = challenges.find(challenge => challenge.scheme === 'bearer')
+  const realm = bearer?.parameters['realm']
+  if (bearer && realm !== undefined && URL.canParse(realm, endpoint.baseUrl)) {
+    return {
+      type: 'bearer',
+      realm: new URL(realm, endpoint.baseUrl),
+      service: bearer.parameters['service'],
+      // the scope is ours to say: a registry that names more than reading this repository does not get a wider token
+      scope: `repository:${endpoint.repository}:pull`,
+    }
+  }
+  if (challenges.some(challenge => challenge.scheme === 'basic')) return { type: 'basic' }
+  throw unauthorized(endpoint, {
+    what: 'the registry refuses access and does not say how to log in',
+    likely: `it offers ${challenges.map(challenge => challenge.scheme).join(', ') || 'nothing'}; Bearer and Basic are supported`,
+  })
+}
+
+/**
+ * The realm is the registry's word only, so: https, or http to this machine, or http on the registry's own host where the
+ * registry itself is asked by http; and never closer to home than the registry (as for redirects).
+ */
+async function checkRealm(endpoint: Endpoint, realm: URL, transport: Transport): Promise<void> {
+  const registry = new URL(endpoint.baseUrl)
+  const plain =
+    realm.protocol === 'http:' &&
+    (isLoopback(realm.hostname) || (registry.protocol === 'http:' && realm.hostname === registry.hostname))
+  if (realm.protocol !== 'https:' && !plain) {
+    throw unauthorized(endpoint, {
+      what: `the registry sends us to a token service without TLS: ${redactUrl(realm)}`,
+      likely: 'a misconfigured registry, or somebody on the way who wants the password',
+      next: 'ask whoever runs the registry to give its token service a certificate',
+    })
+  }
+  await transport.assertMayFollow(registry, realm)
+}
+
+/** True where the registry's password may be sent to the realm: the same host, the same site, or declared. */
+function isTrustedRealm(endpoint: Endpoint, realm: URL, declared: AuthOptions['trustedRealms']): boolean {
+  const registry = new URL(endpoint.baseUrl).hostname
+  return (
+    realm.hostname === registry ||
+    sameSite(realm.hostname, registry) ||
+    (declared?.[endpoint.host]?.includes(realm.host) ?? false)
+  )
+}
+
+/**
+ * Same registrable domain, by a rule of thumb: the last two labels, three under `co.uk` and its like. It only decides whether
+ * a registry's token service gets that registry's own password, which the registry could ask for by Basic anyway.
+ */
+function sameSite(a: string, b: string): boolean {
+  const site = (host: string) => {
+    if (!/[a-z]/i.test(host.replace(/^.*\./, ''))) return undefined
+    const labels = host.toLowerCase().split('.')
+    const shared =
+      labels.length > 2 &&
+      /^(?:co|com|org|net|gov|ac|edu|or|go|ne|re)$/.test(labels.at(-2) ?? '') &&
+      labels.at(-1)?.length === 2
+    return labels.length < 2 ? undefined : labels.slice(shared ? -3 : -2).join('.')
+  }
+  const mine = site(a)
+  return mine !== undefined && mine === site(b)
+}
+
+async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions): Promise<Token> {
+  const login = await options.credentials.find(endpoint.host)
+  if (scheme.type === 'basic') {
+    if (login?.type === 'basic') return { header: basicHeader(login), expires: Number.POSITIVE_INFINITY }
+    throw unauthorized(endpoint, {
+      what: 'the registry wants a user and password',
+      likely: login
+        ? 'the login there is a token, which this registry does not take'
+        : 'nobody has logged in to it as this user',
+    })
+  }
+  const trusted = isTrustedRealm(endpoint, scheme.realm, options.trustedRealms)
+  try {
+    return await fetchToken(scheme, { transport: options.transport, login: trusted ? login : undefined })
+  } catch (error) {
+    if (!(error instanceof AirgapError) || error.code !== 'UNAUTHORIZED') throw error
+    throw unauthorized(endpoint, {
+      what: `the token service ${scheme.realm.host} refused access`,
+      likely:
+        login && !trusted
+          ? `the login for ${endpoint.host} was not sent there, as it is another site`
+          : login
+            ? 'a wrong or expired password'
+            : 'the repository is private or does not exist',
+      ...(login && !trusted
+        ? {
+            next: `if ${scheme.realm.host} does belong to ${endpoint.host}, declare it as a trusted realm of that registry`,
+          }
+        : {}),
+    })
+  }
+}
+
+async function fetchToken(
+  scheme: Scheme & { type: 'bearer' },
+  options: { transport: Transport; login: Credentials | undefined },
+): Promise<Token> {
+  const { transport, login } = options
+  const started = transport.clock.now()
+  const bytes = await withRetries(async () => {
+    const response =
+      login?.type === 'identity-token'
+        ? await transport.send(scheme.realm.href, refreshForm(scheme, login.identityToken))
+        : await transport.send(tokenUrl(scheme, login), {
+            headers: login ? { authorization: basicHeader(login) } : {},
+          })
+    return await collectBody(response.body, {
+      transport,
+      item: redactUrl(scheme.realm),
+      maxBytes: maxTokenBytes,
+      headers: response.headers,
+    })
+  }, transport.retrying())
+  const answer = parseToken(bytes)
+  if (answer === undefined) {
+    throw new AirgapError('UPSTREAM_INVALID', 'the token service gave no token', {
+      item: redactUrl(scheme.realm),
+      likely: 'something on the way answers in its place (a captive portal, a proxy)',
+      next: 'look at the address with curl; log in where a page asks for it',
+    })
+  }
+  const lifetime = (answer.expiresIn ?? defaultLifetime) * 1000
+  // renewed a little early, so that it does not expire on its way; never later than an hour, whatever it says
+  return { header: `Bearer ${answer.token}`, expires: started + Math.min(lifetime * 0.9, 3_600_000) }
+}
+
+function parseToken(bytes: Buffer): { token: string; expiresIn: number | undefined } | undefined {
+  try {
+    const { token, access_token, expires_in } = tokenSchema.parse(JSON.parse(bytes.toString('utf8')))
+    const value = token || access_token
+    // what goes into a header must not be able to end it
+    return value && /^[\x21-\x7e]+$/.test(value) ? { token: value, expiresIn: expires_in } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function tokenUrl(scheme: Scheme & { type: 'bearer' }, login: Credentials | undefined): string {
+  const url = new URL(scheme.realm)
+  if (scheme.service !== undefined) url.searchParams.set('service', scheme.service)
+  url.searchParams.set('scope', scheme.scope)
+  if (login?.type === 'basic') url.searchParams.set('account', login.username)
+  return url.href
+}
+
+/** oauth.md: a refresh token is exchanged by POST. */
+function refreshForm(scheme: Scheme & { type: 'bearer' }, identityToken: string) {
+  const form = new URLSearchParams({
+    grant_type: 'refresh_token',
+    refresh_token: identityToken,
+    scope: scheme.scope,
+    client_id: 'airgap',
+  })
+  if (scheme.service !== undefined) form.set('service', scheme.service)
+  return {
+    method: 'POST' as const,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: form.toString(),
+  }
+}
+
+function basicHeader(login: Credentials & { type: 'basic' }): string {
+  return `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
+}
+
+/** What to tell where a registry refuses: with the command that mends it. */
+export function unauthorized(
+  endpoint: Endpoint,
+  told: { what: string; likely: string; next?: string },
+): AirgapError {
+  return new AirgapError('UNAUTHORIZED', told.what, {
+    item: endpoint.name,
+    likely: told.likely,
+    next:
+      told.next ??
+      `check the name; if it is right, run \`docker login ${endpoint.host}\` as this user (or point DOCKER_CONFIG at the login)`,
+  })
+}

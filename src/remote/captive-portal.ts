@@ -1,0 +1,52 @@
+import type { Readable } from 'node:stream'
+import { AirgapError } from '../core/errors.ts'
+import type { SentResponse } from './transport.ts'
+
+/**
+ * Refuses the log-in page that a captive portal or a proxy serves with status 200 in place of what was asked for.
+ * Where HTML is what was wanted (a page, an index of links) it passes. Returns the body to read on.
+ */
+export async function refuseHtml(response: SentResponse, options: { wanted: string }): Promise<Readable> {
+  const { body } = response
+  if (
+    !/^text\/html|^application\/xhtml/i.test(response.headers['content-type'] ?? '') ||
+    wantsHtml(options.wanted)
+  )
+    return body
+  if (response.status !== 200) return body
+  const start = await firstChunk(body)
+  if (start === undefined) return body
+  const text = Buffer.from(start.subarray(0, 1024))
+    .toString('latin1')
+    .replace(/^\u00ef\u00bb\u00bf/, '')
+  if (/^\s*(?:<!--[\s\S]*?-->\s*)*<(?:!doctype\s+html|html)\b/i.test(text)) {
+    body.destroy()
+    throw new AirgapError('UPSTREAM_INVALID', 'a web page came instead of the content', {
+      item: response.url,
+      likely:
+        'a captive portal or a proxy that wants a log-in, or an address that leads to a page about the file',
+      next: 'open the address in a browser on this machine, log in where it asks for it, then run the same command again',
+    })
+  }
+  return body
+}
+
+/** Index pages and documents: a folder, or a name that ends in .html. */
+function wantsHtml(url: string): boolean {
+  const path = new URL(url).pathname
+  return path.endsWith('/') || /\.x?html?$/i.test(path)
+}
+
+/** Looks at the first chunk and puts it back. */
+async function firstChunk(body: Readable): Promise<Uint8Array | undefined> {
+  const chunk = await new Promise<Uint8Array | undefined>(resolve => {
+    const settle = () => {
+      body.off('readable', settle).off('end', settle).off('error', settle).off('close', settle)
+      const got: unknown = body.destroyed ? null : body.read()
+      resolve(got instanceof Uint8Array ? got : undefined)
+    }
+    body.on('readable', settle).on('end', settle).on('error', settle).on('close', settle)
+  })
+  if (chunk !== undefined) body.unshift(chunk)
+  return chunk
+}

@@ -1,0 +1,24 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Time and chance, passed in so that a test of an hour's waiting takes a millisecond. */
+export interface Clock {
+  /** milliseconds since 1970 */
+  now(): number
+  /** rejects with the signal's reason when it aborts */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** 0 ≤ x < 1 */
+  random(): number
+}
+
+export const systemClock: Clock = {
+  now: Date.now,
+  random: Math.random,
+  async sleep(ms, signal) {
+    try {
+      await delay(ms, undefined, signal ? { signal } : {})
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error
+    }
+  },
+}

@@ -1,0 +1,102 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { LookupFunction } from 'node:net'
+import { getCACertificates } from 'node:tls'
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { isLoopback } from './addresses.ts'
+
+export interface DispatcherOptions {
+  /** connections to one host */
+  connections: number
+  connectTimeoutMs: number
+  /** longest wait for an answer's headers, and between two chunks of its body */
+  stallMs: number
+  /** PEM file of certificate authorities trusted besides the usual ones */
+  caFile?: string | undefined
+  env: Record<string, string | undefined>
+  lookup?: LookupFunction | undefined
+}
+
+/** Connection pools: one through the environment's proxies, one without. */
+export interface Dispatchers {
+  for(url: URL): Dispatcher
+  close(): Promise<void>
+}
+
+export function createDispatchers(options: DispatcherOptions): Dispatchers {
+  const ca = options.caFile === undefined ? undefined : trusted(options.caFile)
+  const tls = ca === undefined ? {} : { ca }
+  const shared = {
+    connections: options.connections,
+    // undici speaks h2 by default; one h2 connection is slower here than several of HTTP/1.1, and its stalls are harder to see
+    allowH2: false,
+    pipelining: 1,
+    headersTimeout: options.stallMs,
+    bodyTimeout: options.stallMs,
+    connectTimeout: options.connectTimeoutMs,
+  }
+  const lookup = options.lookup === undefined ? {} : { lookup: options.lookup }
+  const direct = new Agent({ ...shared, connect: { timeout: options.connectTimeoutMs, ...tls, ...lookup } })
+  const proxied = proxyAgent(
+    { ...shared, proxyTls: tls, requestTls: tls, connect: { ...tls, ...lookup } },
+    options.env,
+  )
+  return {
+    // loopback is never behind a proxy, whatever NO_PROXY says (as Go's and curl's users expect)
+    for: url => (proxied === undefined || isLoopback(url.hostname) ? direct : proxied),
+    async close() {
+      await Promise.all([direct.destroy(), proxied?.destroy()])
+    },
+  }
+}
+
+function proxyAgent(
+  options: EnvHttpProxyAgent.Options,
+  env: Record<string, string | undefined>,
+): EnvHttpProxyAgent | undefined {
+  const named = (name: string) => env[name.toLowerCase()] || env[name.toUpperCase()]
+  const httpProxy = named('http_proxy') ?? named('all_proxy')
+  const httpsProxy = named('https_proxy') ?? named('all_proxy')
+  if (!httpProxy && !httpsProxy) return undefined
+  const unset = { httpProxy: '', httpsProxy: '', noProxy: named('no_proxy') ?? '' }
+  return new EnvHttpProxyAgent({
+    ...options,
+    ...unset,
+    ...(httpProxy ? { httpProxy: proxyUrl(httpProxy) } : {}),
+    // undici would otherwise send https through the http proxy, which curl and Go do not
+    ...(httpsProxy ? { httpsProxy: proxyUrl(httpsProxy) } : {}),
+  })
+}
+
+function proxyUrl(text: string): string {
+  const url = /^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`
+  if (URL.canParse(url)) return url
+  throw new AirgapError('USAGE', 'the environment names a proxy that is no URL', {
+    item: 'HTTP_PROXY, HTTPS_PROXY',
+    next: 'write it as http://proxy.example:3128',
+  })
+}
+
+/** The usual authorities (with NODE_EXTRA_CA_CERTS) and those of the file: `ca` alone would replace them. */
+function trusted(file: string): string[] {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw fromSystemError(error, file)
+  }
+  const own = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
+  try {
+    if (own.length === 0) throw new Error('no certificate in it')
+    for (const pem of own) new X509Certificate(pem)
+  } catch (error) {
+    throw new AirgapError('USAGE', 'not a file of CA certificates', {
+      item: file,
+      likely: 'it is a key, a DER file or an empty file',
+      next: 'give a PEM file (-----BEGIN CERTIFICATE-----); openssl x509 -inform der -in FILE converts DER',
+      cause: error,
+    })
+  }
+  return [...getCACertificates('default'), ...own]
+}

@@ -1,0 +1,206 @@
+import { AirgapError } from '../core/errors.ts'
+import { type Progress, silentProgress } from '../core/progress.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { BlobOpener, DownloadSink, OpenedBody } from './contract.ts'
+import { mayBeElsewhere } from './http-client.ts'
+import { networkError } from './network-errors.ts'
+import { backoffMs, defaultRetry, type RetryPolicy } from './retry.ts'
+import { defaultStall, type StallLimits, watchStall } from './stall.ts'
+
+export interface DownloadOptions {
+  /** places, tried in order */
+  openers: BlobOpener[]
+  sink: DownloadSink
+  signal?: AbortSignal
+  progress?: Progress
+  retry?: Partial<RetryPolicy>
+  stall?: Partial<StallLimits>
+  clock?: Clock
+}
+
+/** So much new content earns a fresh set of tries: a line that breaks often still ends, a source that never gets on does not. */
+const progressThatCounts = 1 << 20 /* bytes */
+
+/**
+ * Fills the sink from the first place that can, continuing in mid-blob. Throws SIZE_MISMATCH or DIGEST_MISMATCH at once:
+ * wrong content is never looked for elsewhere. Otherwise throws the error of the first place when all have failed.
+ */
+export async function download(options: DownloadOptions): Promise<void> {
+  const run: Run = {
+    sink: options.sink,
+    signal: options.signal,
+    progress: options.progress ?? silentProgress,
+    retry: { ...defaultRetry, ...options.retry },
+    stall: { ...defaultStall, ...options.stall },
+    clock: options.clock ?? systemClock,
+    furthest: options.sink.received,
+  }
+  let failure: unknown
+  for (const [i, opener] of options.openers.entries()) {
+    try {
+      await fromOne(opener, { run, validator: i === 0 ? options.sink.validator : undefined })
+      await options.sink.finish()
+      return
+    } catch (error) {
+      run.signal?.throwIfAborted()
+      if (!mayBeElsewhere(error)) throw error
+      failure ??= error
+      if (i + 1 < options.openers.length)
+        run.progress.note(`${opener.name}: ${error.message}; trying the next mirror`)
+    }
+  }
+  throw (
+    failure ??
+    new AirgapError('UNRESOLVABLE', 'no source is known', {
+      item: options.sink.descriptor.digest,
+      next: 'run `airgap lock` again: the lock names no place for this content',
+    })
+  )
+}
+
+interface Run {
+  sink: DownloadSink
+  signal: AbortSignal | undefined
+  progress: Progress
+  retry: RetryPolicy
+  stall: StallLimits
+  clock: Clock
+  /** most bytes there ever were: only what goes beyond is progress */
+  furthest: number
+}
+
+/** All tries at one place. `validator` is that place's own: another mirror's would make it send everything again. */
+async function fromOne(
+  opener: BlobOpener,
+  state: { run: Run; validator: string | undefined },
+): Promise<void> {
+  const { run } = state
+  const { sink, retry, clock } = run
+  let tries = 0
+  let known = state.validator
+  while (sink.received < sink.descriptor.size || (sink.descriptor.size === 0 && tries === 0)) {
+    run.signal?.throwIfAborted()
+    const before = run.furthest
+    tries++
+    try {
+      const opened = await opener.open({ offset: sink.received, validator: known }, run.signal)
+      if (!(await continues(opened, { run, opener, known }))) known = undefined
+      else {
+        known = opened.validator
+        await pour(opened.body, { run, item: opener.name })
+        if (sink.received >= sink.descriptor.size) return
+        throw endedEarly(opener.name, sink)
+      }
+    } catch (error) {
+      run.signal?.throwIfAborted()
+      if (!(error instanceof AirgapError) || error.code !== 'NETWORK') throw error
+      if (run.furthest - before >= progressThatCounts) tries = 1
+      if (tries >= retry.attempts) throw error
+      run.progress.note(
+        `${opener.name}: ${error.message}; continuing at ${sink.received} of ${sink.descriptor.size} bytes`,
+      )
+      await clock.sleep(backoffMs(tries, retry, clock), run.signal)
+      continue
+    }
+    if (tries >= retry.attempts) throw endedEarly(opener.name, sink)
+  }
+}
+
+/**
+ * Makes the sink ready for the body: true where it may be appended. An answer that starts elsewhere or comes from a changed
+ * representation makes the sink start over; where that answer itself is not the beginning, the next try asks for it.
+ */
+async function continues(
+  opened: OpenedBody,
+  at: { run: Run; opener: BlobOpener; known: string | undefined },
+): Promise<boolean> {
+  const { sink } = at.run
+  if (opened.size !== undefined && opened.start >= 0 && opened.size !== sink.descriptor.size) {
+    opened.body.destroy()
+    throw new AirgapError(
+      'SIZE_MISMATCH',
+      `${at.opener.name} has ${opened.size} bytes, not the ${sink.descriptor.size} expected`,
+      {
+        item: sink.descriptor.digest,
+        likely: 'the content was replaced upstream, or something on the way answers in its place',
+        next: 'do not use it; find out what changed upstream, then lock again',
+      },
+    )
+  }
+  const changed = at.known !== undefined && opened.validator !== undefined && at.known !== opened.validator
+  if (opened.start === 0 && (sink.received > 0 || opened.validator !== sink.validator)) {
+    if (sink.received > 0)
+      at.run.progress.note(`${at.opener.name} starts over: it cannot continue, or the content changed`)
+    await startOver(at.run, opened.validator)
+    return true
+  }
+  if (opened.start === sink.received && !(changed && sink.received > 0)) return true
+  opened.body.destroy()
+  at.run.progress.note(`${at.opener.name} gave another part than asked for: starting over`)
+  await startOver(at.run)
+  return false
+}
+
+async function startOver(run: Run, validator?: string): Promise<void> {
+  if (run.sink.received > 0) run.progress.advance(-run.sink.received)
+  await run.sink.restart(validator)
+}
+
+/** Body → sink, one chunk at a time: the sink's pace is the source's pace. Errors of the sink pass as they are. */
+async function pour(body: OpenedBody['body'], at: { run: Run; item: string }): Promise<void> {
+  const { run, item } = at
+  const { sink, progress } = run
+  const size = sink.descriptor.size
+  const watch = watchStall(body, { ...run.stall, item })
+  let ours: unknown
+  try {
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      watch.count(chunk.length)
+      if (sink.received + chunk.length > size) {
+        ours = longer(item, sink)
+        throw ours
+      }
+      watch.busy(true)
+      try {
+        await sink.write(chunk)
+      } catch (error) {
+        ours = error
+        throw error
+      }
+      watch.busy(false)
+      progress.advance(chunk.length)
+    }
+  } catch (error) {
+    if (ours !== undefined) throw ours
+    run.signal?.throwIfAborted()
+    throw networkError(error, item)
+  } finally {
+    if (sink.received > run.furthest) run.furthest = sink.received
+    watch.stop()
+    body.destroy()
+  }
+}
+
+function longer(item: string, sink: DownloadSink): AirgapError {
+  return new AirgapError(
+    'SIZE_MISMATCH',
+    `${item} sends more than the ${sink.descriptor.size} bytes expected`,
+    {
+      item: sink.descriptor.digest,
+      likely: 'the content was replaced upstream, or something on the way answers in its place',
+      next: 'do not use it; find out what changed upstream, then lock again',
+    },
+  )
+}
+
+function endedEarly(item: string, sink: DownloadSink): AirgapError {
+  return new AirgapError(
+    'NETWORK',
+    `the body ended after ${sink.received} of ${sink.descriptor.size} bytes`,
+    {
+      item,
+      likely: 'the source or something on the way cut it off',
+      next: 'run the same command again: it continues where it stopped',
+    },
+  )
+}

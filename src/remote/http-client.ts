@@ -1,0 +1,147 @@
+import type { Readable } from 'node:stream'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { redactUrl } from '../core/redact.ts'
+import { refuseHtml } from './captive-portal.ts'
+import type { BlobOpener, Fetched, HttpClient, OpenedBody } from './contract.ts'
+import { networkError } from './network-errors.ts'
+import { contentRange, openedBody, rangeHeaders } from './range.ts'
+import { withRetries } from './retry.ts'
+import { mirrorsOf, type SourceMap } from './source-map.ts'
+import { watchStall } from './stall.ts'
+import { Transport, type TransportOptions } from './transport.ts'
+
+export interface HttpOptions extends TransportOptions {
+  sources?: SourceMap
+}
+
+/** The product's HTTP client, and what the registry client is built on. */
+export interface TransportingHttpClient extends HttpClient {
+  readonly transport: Transport
+}
+
+/** HTTP over undici with the environment's proxies, retries, mirrors and redirects. Close it: it holds connections. */
+export function createHttpClient(options: HttpOptions = {}): TransportingHttpClient {
+  const transport = new Transport(options)
+  const sources = options.sources ?? []
+  return {
+    transport,
+    get: (url, request) =>
+      firstOf(mirrorsOf(sources, url), place => getWhole(transport, place, request), transport),
+    size: url => firstOf(mirrorsOf(sources, url), place => sizeOf(transport, place), transport),
+    openers: url => mirrorsOf(sources, url).map(place => urlOpener(transport, place)),
+    close: () => transport.close(),
+  }
+}
+
+/** Tries places in order. A wrong digest or size, and what is a fault of ours, ends the search. */
+export async function firstOf<P, T>(
+  places: P[],
+  attempt: (place: P) => Promise<T>,
+  transport: Transport,
+): Promise<T> {
+  let failure: unknown
+  for (const [i, place] of places.entries()) {
+    try {
+      return await attempt(place)
+    } catch (error) {
+      if (!mayBeElsewhere(error)) throw error
+      failure ??= error
+      const more = i + 1 < places.length
+      if (more) transport.progress.note(`${error.item ?? ''}: ${error.message}; trying the next mirror`)
+    }
+  }
+  throw failure
+}
+
+/** True where another mirror may do better. */
+export function mayBeElsewhere(error: unknown): error is AirgapError {
+  return isErrorCode(
+    error,
+    'NETWORK',
+    'DNS_FAILED',
+    'TLS_FAILED',
+    'PROXY_FAILED',
+    'UPSTREAM',
+    'UPSTREAM_INVALID',
+    'UNAUTHORIZED',
+    'REDIRECT_REFUSED',
+    'NOT_FOUND_UPSTREAM',
+  )
+}
+
+async function getWhole(
+  transport: Transport,
+  url: string,
+  request: { maxBytes: number; headers?: Record<string, string> },
+): Promise<Fetched> {
+  return await withRetries(async () => {
+    const response = await transport.send(url, request.headers ? { headers: request.headers } : {})
+    const body = await refuseHtml(response, { wanted: url })
+    const bytes = await collectBody(body, {
+      transport,
+      item: response.url,
+      maxBytes: request.maxBytes,
+      headers: response.headers,
+    })
+    return { url: response.url, headers: response.headers, bytes }
+  }, transport.retrying())
+}
+
+/** Reads a body into memory. SIZE_MISMATCH over `maxBytes`; NETWORK where it stalls, breaks or ends too early. */
+export async function collectBody(
+  body: Readable,
+  options: { transport: Transport; item: string; maxBytes: number; headers: Record<string, string> },
+): Promise<Buffer> {
+  const { maxBytes, item } = options
+  const watch = watchStall(body, { ...options.transport.stall, item })
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      size += chunk.length
+      watch.count(chunk.length)
+      if (size > maxBytes) break
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    options.transport.signal?.throwIfAborted()
+    throw networkError(error, item)
+  } finally {
+    watch.stop()
+    body.destroy()
+  }
+  if (size > maxBytes) {
+    throw new AirgapError('SIZE_MISMATCH', `larger than the ${maxBytes} bytes allowed here`, {
+      item,
+      likely: 'the address leads to something else than what is expected',
+      next: 'check the address; nothing of it was kept',
+    })
+  }
+  return Buffer.concat(chunks, size)
+}
+
+async function sizeOf(transport: Transport, url: string): Promise<number | undefined> {
+  return await withRetries(async () => {
+    const head = await transport.send(url, { method: 'HEAD', handles: [400, 403, 404, 405, 501] })
+    head.body.destroy()
+    const length = head.headers['content-length']
+    if (head.status < 300 && length !== undefined && /^\d+$/.test(length)) return Number(length)
+    // servers that refuse HEAD, and signed URLs that are signed for GET alone
+    const probe = await transport.send(url, { headers: { range: 'bytes=0-0' }, handles: [416] })
+    probe.body.destroy()
+    if (probe.status === 206) return contentRange(probe.headers['content-range'])?.size
+    const whole = probe.headers['content-length']
+    return probe.status === 200 && whole !== undefined && /^\d+$/.test(whole) ? Number(whole) : undefined
+  }, transport.retrying())
+}
+
+function urlOpener(transport: Transport, url: string): BlobOpener {
+  return {
+    name: redactUrl(url),
+    async open(at, signal): Promise<OpenedBody> {
+      const response = await transport.send(url, { headers: rangeHeaders(at), signal, handles: [416] })
+      const body = await refuseHtml(response, { wanted: url })
+      return openedBody({ ...response, body }, at)
+    },
+  }
+}

@@ -1,0 +1,44 @@
+import { Verifier } from '../content/verify.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { DownloadSink } from './contract.ts'
+
+/** Takes small content into memory, verified. */
+export class MemorySink implements DownloadSink {
+  readonly descriptor: Descriptor
+  received = 0
+  validator: string | undefined
+  #chunks: Uint8Array[] = []
+
+  constructor(descriptor: Descriptor, limit: number /* bytes */) {
+    if (descriptor.size > limit) {
+      throw new AirgapError('SIZE_MISMATCH', `larger than the ${limit} bytes allowed here`, {
+        item: descriptor.digest,
+        likely: 'the publisher made a mistake, or it is not what it says it is',
+        next: 'report it to the publisher',
+      })
+    }
+    this.descriptor = descriptor
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#chunks.push(chunk)
+    this.received += chunk.length
+  }
+
+  async restart(validator?: string): Promise<void> {
+    this.#chunks = []
+    this.received = 0
+    this.validator = validator
+  }
+
+  async finish(): Promise<void> {
+    const verifier = new Verifier(this.descriptor)
+    for (const chunk of this.#chunks) verifier.update(chunk)
+    verifier.finish()
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.#chunks, this.received)
+  }
+}

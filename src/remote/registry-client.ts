@@ -1,0 +1,314 @@
+import { maxManifestSize } from '../content/read.ts'
+import { type ParsedManifest, parseManifest } from '../content/successors.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { type Digest, hexOf, isDigest } from '../core/digest.ts'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { mediaTypes } from '../core/media-types.ts'
+import type { Progress } from '../core/progress.ts'
+import { type Reference, splitRepository } from '../core/reference.ts'
+import { createRegistryAuth, type RegistryAuth, unauthorized } from './auth.ts'
+import { refuseHtml } from './captive-portal.ts'
+import type { BlobOpener, RegistryClient, ResolvedManifest } from './contract.ts'
+import { type CredentialStore, dockerCredentials } from './docker-config.ts'
+import { download } from './download.ts'
+import { collectBody, firstOf, type TransportingHttpClient } from './http-client.ts'
+import { checkManifest, manifestAccept } from './manifest-answer.ts'
+import { MemorySink } from './memory-sink.ts'
+import { openedBody, rangeHeaders } from './range.ts'
+import { withRetries } from './retry.ts'
+import { type Endpoint, registryEndpoints, type SourceMap } from './source-map.ts'
+import type { SendRequest, SentResponse, Transport } from './transport.ts'
+
+export interface RegistryOptions {
+  http: TransportingHttpClient
+  sources?: SourceMap
+  progress?: Progress
+  /** docker's config.json otherwise */
+  credentials?: CredentialStore
+  env?: Record<string, string | undefined>
+  trustedRealms?: Record<string, readonly string[]>
+}
+
+/** Blobs taken into memory (image configs) end here. */
+const maxMemoryBlob = 16 * 1024 * 1024 /* bytes */
+const maxReferrerPages = 10
+const maxTagList = 1 << 20 /* bytes */
+
+/** Pull side of the OCI distribution specification v1.1, over mirrors. */
+export function createRegistryClient(options: RegistryOptions): RegistryClient {
+  const { transport } = options.http
+  const sources = options.sources ?? []
+  const progress = options.progress ?? transport.progress
+  const credentials =
+    options.credentials ?? dockerCredentials({ progress, ...(options.env ? { env: options.env } : {}) })
+  const auth = createRegistryAuth({
+    transport,
+    credentials,
+    ...(options.trustedRealms ? { trustedRealms: options.trustedRealms } : {}),
+  })
+  const context: Context = { transport, auth }
+  const openers = (name: string, digest: Digest, as: 'manifest' | 'blob') =>
+    registryEndpoints(sources, splitRepository(name)).map(endpoint =>
+      blobOpener(endpoint, { digest, as, context }),
+    )
+  return {
+    openers,
+    manifest: reference =>
+      firstOf(
+        registryEndpoints(sources, reference),
+        endpoint => manifestAt(endpoint, reference, context),
+        transport,
+      ),
+    async blob(reference, descriptor) {
+      const sink = new MemorySink(descriptor, maxMemoryBlob)
+      const places = openers(`${reference.host}/${reference.repository}`, descriptor.digest, 'blob')
+      await download({
+        openers: places,
+        sink,
+        progress,
+        retry: transport.retry,
+        stall: transport.stall,
+        clock: transport.clock,
+        ...(transport.signal ? { signal: transport.signal } : {}),
+      })
+      return sink.bytes()
+    },
+    referrers: (reference, digest) =>
+      firstOf(
+        registryEndpoints(sources, reference),
+        endpoint => referrersAt(endpoint, digest, context),
+        transport,
+      ),
+  }
+}
+
+interface Context {
+  transport: Transport
+  auth: RegistryAuth
+}
+
+/** One request to a registry, with its login. Statuses other than those handled are thrown. */
+async function ask(
+  endpoint: Endpoint,
+  path: string,
+  options: { context: Context; request?: SendRequest },
+): Promise<SentResponse> {
+  const { transport, auth } = options.context
+  const request = options.request ?? {}
+  const url = path.startsWith('http') ? path : `${endpoint.baseUrl}/v2/${endpoint.repository}/${path}`
+  const send = (authorization: string | undefined) =>
+    transport.send(url, {
+      ...request,
+      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
+      handles: [...(request.handles ?? []), 401, 403],
+    })
+  let used = await auth.authorization(endpoint)
+  let response = await send(used)
+  if (response.status === 401) {
+    response.body.destroy()
+    used = await auth.answer(endpoint, { challenge: response.headers['www-authenticate'], used })
+    response = await send(used)
+  }
+  if (response.status !== 401 && response.status !== 403) return response
+  response.body.destroy()
+  throw unauthorized(endpoint, {
+    what: `the registry refuses access (${response.status})`,
+    likely:
+      used === undefined
+        ? 'the repository is private or does not exist'
+        : 'the login may not read this repository, or the repository does not exist',
+  })
+}
+
+async function manifestAt(
+  endpoint: Endpoint,
+  reference: Reference,
+  context: Context,
+): Promise<ResolvedManifest> {
+  const wanted = reference.digest ?? reference.tag ?? 'latest'
+  const item = `${endpoint.name}${reference.digest ? '@' : ':'}${wanted}`
+  const { transport } = context
+  const answer = await withRetries(async () => {
+    const response = await ask(endpoint, `manifests/${wanted}`, {
+      context,
+      request: { headers: { accept: manifestAccept }, handles: [404] },
+    })
+    if (response.status === 404) {
+      response.body.destroy()
+      return undefined
+    }
+    const body = await refuseHtml(response, { wanted: response.url })
+    return {
+      headers: response.headers,
+      bytes: await collectBody(body, {
+        transport,
+        item,
+        maxBytes: maxManifestSize,
+        headers: response.headers,
+      }),
+    }
+  }, transport.retrying())
+  if (answer === undefined) throw await notFound(endpoint, { item, reference, context })
+  return checkManifest(answer, { item, ...(reference.digest ? { digest: reference.digest } : {}) })
+}
+
+/** "No such tag" with the nearest ones that there are; "gone" for a digest. */
+async function notFound(
+  endpoint: Endpoint,
+  missing: { item: string; reference: Reference; context: Context },
+): Promise<AirgapError> {
+  const { reference } = missing
+  if (reference.digest !== undefined) {
+    return new AirgapError('NOT_FOUND_UPSTREAM', `${endpoint.host} no longer has this digest`, {
+      item: missing.item,
+      likely: 'the publisher removed it after it was locked, or the mirror does not hold it',
+      next: 'run `airgap lock` again and review what the tag points to now, or remap the source to a mirror that has it',
+    })
+  }
+  const near = await nearTags(endpoint, { tag: reference.tag ?? 'latest', context: missing.context })
+  const known = near === undefined || near.length === 0 ? '' : `; it has ${near.join(', ')}`
+  return new AirgapError('NOT_FOUND_UPSTREAM', `there is no such tag at ${endpoint.host}`, {
+    item: missing.item,
+    likely:
+      near === undefined
+        ? 'a typing error in the repository or the tag'
+        : `a typing error, or the tag was removed${known}`,
+    next: 'correct the tag in the manifest or its image list, then lock again',
+  })
+}
+
+/** Up to five tags that look like the one asked for; undefined where the registry does not list them. Costs one request. */
+async function nearTags(
+  endpoint: Endpoint,
+  options: { tag: string; context: Context },
+): Promise<string[] | undefined> {
+  try {
+    const response = await ask(endpoint, 'tags/list?n=1000', { context: options.context })
+    const { transport } = options.context
+    const bytes = await collectBody(response.body, {
+      transport,
+      item: endpoint.name,
+      maxBytes: maxTagList,
+      headers: response.headers,
+    })
+    const list: unknown = JSON.parse(bytes.toString('utf8')).tags
+    if (!Array.isArray(list)) return undefined
+    const tags = list.filter(tag => typeof tag === 'string' && /^[\w][\w.-]{0,127}$/.test(tag)) as string[]
+    const score = (tag: string) =>
+      commonPrefix(tag, options.tag) * 4 - Math.abs(tag.length - options.tag.length)
+    return tags.sort((a, b) => score(b) - score(a)).slice(0, 5)
+  } catch {
+    // the missing tag is the news; why it could not be explained better is not
+    return undefined
+  }
+}
+
+function commonPrefix(a: string, b: string): number {
+  let i = 0
+  while (i < a.length && a[i] === b[i]) i++
+  return i
+}
+
+function blobOpener(
+  endpoint: Endpoint,
+  blob: { digest: Digest; as: 'manifest' | 'blob'; context: Context },
+): BlobOpener {
+  const { digest, as, context } = blob
+  const path = as === 'manifest' ? `manifests/${digest}` : `blobs/${digest}`
+  return {
+    name: endpoint.name,
+    async open(at, signal) {
+      const accept: Record<string, string> = as === 'manifest' ? { accept: manifestAccept } : {}
+      const response = await ask(endpoint, path, {
+        context,
+        request: { headers: { ...accept, ...rangeHeaders(at) }, signal, handles: [404, 416] },
+      })
+      if (response.status === 404) {
+        response.body.destroy()
+        throw new AirgapError('NOT_FOUND_UPSTREAM', `${endpoint.host} no longer has this content`, {
+          item: `${endpoint.name}@${digest}`,
+          likely: 'the publisher removed it after it was locked, or the mirror does not hold it',
+          next: 'run `airgap lock` again and review the difference, or remap the source to a mirror that has it',
+        })
+      }
+      const body = await refuseHtml(response, { wanted: `${endpoint.baseUrl}/${path}` })
+      return openedBody({ ...response, body }, at)
+    },
+  }
+}
+
+/** distribution-spec "Listing Referrers", with its fallback to the tag `sha256-HEX`. */
+async function referrersAt(endpoint: Endpoint, digest: Digest, context: Context): Promise<Descriptor[]> {
+  const found = new Map<Digest, Descriptor>()
+  let path: string | undefined = `referrers/${digest}`
+  for (let page = 0; path !== undefined; page++) {
+    if (page >= maxReferrerPages) throw tooMany(endpoint, digest)
+    const answer = await referrerPage(endpoint, path, context)
+    if (answer === undefined)
+      return page === 0 ? await referrersByTag(endpoint, digest, context) : [...found.values()]
+    for (const descriptor of answer.manifests) found.set(descriptor.digest, descriptor)
+    path = answer.next
+  }
+  return [...found.values()]
+}
+
+async function referrerPage(endpoint: Endpoint, path: string, context: Context) {
+  const { transport } = context
+  const item = `${endpoint.name} (referrers)`
+  return await withRetries(async () => {
+    const response = await ask(endpoint, path, {
+      context,
+      request: { headers: { accept: mediaTypes.ociIndex }, handles: [400, 404, 405, 501] },
+    })
+    const type = response.headers['content-type'] ?? ''
+    // a registry without the API answers 404, or with the front page of its web interface
+    if (response.status !== 200 || !type.startsWith(mediaTypes.ociIndex)) {
+      response.body.destroy()
+      return undefined
+    }
+    const bytes = await collectBody(response.body, {
+      transport,
+      item,
+      maxBytes: maxManifestSize,
+      headers: response.headers,
+    })
+    const parsed = parseManifest(bytes, { mediaType: mediaTypes.ociIndex, item })
+    return { manifests: manifestsOf(parsed), next: nextPage(endpoint, response.headers['link']) }
+  }, transport.retrying())
+}
+
+async function referrersByTag(endpoint: Endpoint, digest: Digest, context: Context): Promise<Descriptor[]> {
+  try {
+    const { host } = endpoint
+    const tagged = await manifestAt(
+      endpoint,
+      { host, repository: endpoint.repository, tag: `sha256-${hexOf(digest)}` },
+      context,
+    )
+    return manifestsOf(
+      parseManifest(tagged.bytes, { mediaType: tagged.descriptor.mediaType, item: endpoint.name }),
+    )
+  } catch (error) {
+    if (isErrorCode(error, 'NOT_FOUND_UPSTREAM')) return []
+    throw error
+  }
+}
+
+function manifestsOf(parsed: ParsedManifest): Descriptor[] {
+  return parsed.type === 'index' ? parsed.manifests.filter(descriptor => isDigest(descriptor.digest)) : []
+}
+
+/** RFC 8288 Link to the next page, on the same registry only. */
+function nextPage(endpoint: Endpoint, link: string | undefined): string | undefined {
+  const target = /<([^>]{1,2000})>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1]
+  if (target === undefined || !URL.canParse(target, endpoint.baseUrl)) return undefined
+  const url = new URL(target, endpoint.baseUrl)
+  return url.origin === new URL(endpoint.baseUrl).origin ? url.href : undefined
+}
+
+function tooMany(endpoint: Endpoint, digest: Digest): AirgapError {
+  return new AirgapError('UNSUPPORTED', `more than ${maxReferrerPages} pages of referrers`, {
+    item: `${endpoint.name}@${digest}`,
+    next: 'leave referrers out for this image',
+  })
+}

@@ -1,0 +1,268 @@
+import type { LookupAddress } from 'node:dns'
+import { lookup as dnsLookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import type { Readable } from 'node:stream'
+import { AirgapError } from '../core/errors.ts'
+import { type Progress, silentProgress } from '../core/progress.ts'
+import { redactUrl } from '../core/redact.ts'
+import { closeness, type Reach, reachOfAddress, reachOfHostname } from './addresses.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { createDispatchers, type Dispatchers } from './dispatchers.ts'
+import { HostPauses, retryAfterMs } from './host-pauses.ts'
+import { networkError, statusError } from './network-errors.ts'
+import { defaultRetry, type RetryContext, type RetryPolicy } from './retry.ts'
+import { defaultStall, type StallLimits } from './stall.ts'
+
+const maxRedirects = 10
+
+export interface TransportOptions {
+  progress?: Progress
+  /** connections to one host */
+  connections?: number
+  /** PEM file of further certificate authorities; AIRGAP_CA_FILE otherwise. NODE_EXTRA_CA_CERTS works besides */
+  caFile?: string
+  /** proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) are read from it */
+  env?: Record<string, string | undefined>
+  /** let a public source send us to a private address or to this machine */
+  allowPrivateRedirects?: boolean
+  connectTimeoutMs?: number
+  stall?: Partial<StallLimits>
+  retry?: Partial<RetryPolicy>
+  clock?: Clock
+  lookup?: LookupFunction
+  /** ends every wait and request */
+  signal?: AbortSignal
+}
+
+export interface SendRequest {
+  method?: 'GET' | 'HEAD' | 'POST'
+  headers?: Record<string, string>
+  body?: string
+  signal?: AbortSignal | undefined
+  /** statuses from 400 on that the caller handles itself; others are thrown */
+  handles?: readonly number[]
+}
+
+/** Headers are lower-case; several of one name are joined by a comma. The body must be read or destroyed. */
+export interface SentResponse {
+  status: number
+  headers: Record<string, string>
+  body: Readable
+  /** final URL, redacted */
+  url: string
+}
+
+/** One try of one HTTP request, with redirects followed: the ground that the clients stand on. Holds the connections. */
+export class Transport {
+  readonly clock: Clock
+  readonly progress: Progress
+  readonly retry: RetryPolicy
+  readonly stall: StallLimits
+  readonly signal: AbortSignal | undefined
+  readonly #pauses: HostPauses
+  readonly #dispatchers: Dispatchers
+  readonly #lookup: LookupFunction
+  readonly #allowPrivateRedirects: boolean
+
+  constructor(options: TransportOptions = {}) {
+    const env = options.env ?? process.env
+    this.clock = options.clock ?? systemClock
+    this.progress = options.progress ?? silentProgress
+    this.retry = { ...defaultRetry, ...options.retry }
+    this.stall = { ...defaultStall, ...options.stall }
+    this.signal = options.signal
+    this.#pauses = new HostPauses(this.clock, this.progress)
+    this.#lookup = options.lookup ?? dnsLookup
+    this.#allowPrivateRedirects = options.allowPrivateRedirects ?? false
+    this.#dispatchers = createDispatchers({
+      connections: options.connections ?? 16,
+      connectTimeoutMs: options.connectTimeoutMs ?? 15_000,
+      stallMs: this.stall.windowMs,
+      caFile: options.caFile ?? (env['AIRGAP_CA_FILE'] || undefined),
+      env,
+      lookup: options.lookup,
+    })
+  }
+
+  /** What `withRetries` needs, with the caller's signal joined to the client's. */
+  retrying(signal?: AbortSignal): RetryContext {
+    return { retry: this.retry, clock: this.clock, progress: this.progress, signal: this.#joined(signal) }
+  }
+
+  async send(url: string, request: SendRequest = {}): Promise<SentResponse> {
+    const signal = this.#joined(request.signal)
+    let current = parseUrl(url)
+    let headers = withUserinfo(current, { 'accept-encoding': 'identity', ...request.headers })
+    const visited = new Set<string>()
+    for (;;) {
+      const key = `${current.href} ${headers['authorization'] === undefined ? '' : 'authorized'}`
+      if (visited.has(key)) throw redirectError(current, 'the redirects go in a circle')
+      visited.add(key)
+      const response = await this.#once(current, { ...request, headers, signal })
+      if (!isRedirect(response.status))
+        return await this.#checked(response, { url: current, handles: request.handles ?? [] })
+      response.body.destroy()
+      if (visited.size > maxRedirects) throw redirectError(current, `more than ${maxRedirects} redirects`)
+      const next = await this.#follow(current, response.headers['location'])
+      // a form that carries a refresh token is never posted to a second place
+      if (request.body !== undefined) throw redirectError(current, 'a redirect in answer to a login')
+      headers = headersFor(next, { from: current, headers })
+      current = next
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatchers.close()
+  }
+
+  #joined(signal: AbortSignal | undefined): AbortSignal | undefined {
+    if (signal === undefined || this.signal === undefined) return signal ?? this.signal
+    return AbortSignal.any([signal, this.signal])
+  }
+
+  async #once(url: URL, request: SendRequest): Promise<SentResponse> {
+    const item = redactUrl(url)
+    await this.#pauses.ready(url.host, request.signal)
+    request.signal?.throwIfAborted()
+    try {
+      const { statusCode, headers, body } = await this.#dispatchers.for(url).request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method: request.method ?? 'GET',
+        headers: request.headers ?? {},
+        body: request.body ?? null,
+        signal: request.signal ?? null,
+        highWaterMark: 1 << 20,
+      })
+      return { status: statusCode, headers: flat(headers), body: quiet(body), url: item }
+    } catch (error) {
+      request.signal?.throwIfAborted()
+      throw networkError(error, item)
+    }
+  }
+
+  async #checked(
+    response: SentResponse,
+    request: { url: URL; handles: readonly number[] },
+  ): Promise<SentResponse> {
+    const { status } = response
+    if (status < 400 || request.handles.includes(status)) return response
+    await drained(response.body)
+    const item = redactUrl(request.url)
+    if (status === 429 || status === 503) {
+      const wait = retryAfterMs(response.headers['retry-after'], this.clock.now())
+      if (wait !== undefined) this.#pauses.record(request.url.host, { ms: wait, status })
+    }
+    throw statusError(status, item)
+  }
+
+  /** Where a redirect leads, if it may: only http(s), and never closer to home than where it came from. */
+  async #follow(from: URL, location: string | undefined): Promise<URL> {
+    if (location === undefined || !URL.canParse(location, from.href))
+      throw redirectError(from, 'a redirect to nowhere')
+    const to = new URL(location, from.href)
+    to.hash = ''
+    if (to.protocol !== 'http:' && to.protocol !== 'https:') {
+      throw redirectError(from, `a redirect to ${to.protocol.slice(0, 20)}, which is not http or https`)
+    }
+    await this.assertMayFollow(from, to)
+    return to
+  }
+
+  /**
+   * Throws REDIRECT_REFUSED where an answer of `from` sends us to an address closer to home than its own: a hostile or broken
+   * public source must not make the build host read its private network or its cloud metadata service.
+   */
+  async assertMayFollow(from: URL, to: URL): Promise<void> {
+    if (this.#allowPrivateRedirects || from.hostname === to.hostname) return
+    const target = await this.#reach(to.hostname)
+    if (target === 'public' || closeness[await this.#reach(from.hostname)] >= closeness[target]) return
+    throw redirectError(
+      from,
+      `a redirect to ${to.host}, ${target === 'private' ? 'a private address' : 'this machine or its link'}`,
+    )
+  }
+
+  async #reach(hostname: string): Promise<Reach> {
+    const known = reachOfHostname(hostname)
+    if (known !== undefined) return known
+    const addresses = await new Promise<LookupAddress[]>(resolve => {
+      // a name only the proxy can resolve counts as public
+      this.#lookup(hostname, { all: true }, (error, found) =>
+        resolve(error || !Array.isArray(found) ? [] : found),
+      )
+    })
+    let closest: Reach = 'public'
+    for (const { address } of addresses) {
+      const reach = reachOfAddress(address)
+      if (closeness[reach] > closeness[closest]) closest = reach
+    }
+    return closest
+  }
+}
+
+function parseUrl(url: string): URL {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
+  throw new AirgapError('USAGE', 'not an http or https URL', {
+    item: redactUrl(url),
+    next: 'write it as https://host/path',
+  })
+}
+
+/** User and password written into a URL are sent as a header, to that host only. */
+function withUserinfo(url: URL, headers: Record<string, string>): Record<string, string> {
+  if (!url.username && !url.password) return headers
+  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  url.username = ''
+  url.password = ''
+  return { authorization: `Basic ${Buffer.from(pair).toString('base64')}`, ...headers }
+}
+
+/** Credentials stay with the origin they were meant for (RFC 9110 section 15.4; CVE-2018-1000007 and its many cousins). */
+function headersFor(to: URL, hop: { from: URL; headers: Record<string, string> }): Record<string, string> {
+  to.username = ''
+  to.password = ''
+  if (to.origin === hop.from.origin) return hop.headers
+  const { authorization, cookie, ...rest } = hop.headers
+  return rest
+}
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308
+}
+
+function redirectError(from: URL, what: string): AirgapError {
+  return new AirgapError('REDIRECT_REFUSED', what, {
+    item: redactUrl(from),
+    likely: 'a captive portal, a broken mirror, or a source that should not be trusted',
+    next: 'look at the address with curl -sI; remap the source to the place that is meant',
+  })
+}
+
+/** An unread body that breaks must not bring the process down. */
+function quiet(body: Readable): Readable {
+  return body.on('error', () => {})
+}
+
+/** Reads a short error page to its end, so that the connection can be used again. */
+async function drained(body: Readable): Promise<void> {
+  let left = 64 * 1024
+  try {
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      left -= chunk.length
+      if (left < 0) break
+    }
+  } catch {
+    // the status is the news, not the broken page
+  }
+  body.destroy()
+}
+
+function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const result: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) result[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return result
+}

@@ -1,0 +1,37 @@
+/** One challenge of a WWW-Authenticate header. `scheme` and the names of parameters are lower-case. */
+export interface Challenge {
+  scheme: string
+  parameters: Record<string, string>
+}
+
+/** Longer headers are not looked at: no registry needs as much, and the parser's work stays bounded. */
+const maxLength = 8192
+
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+const parameter = new RegExp(`^(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]*))`)
+const schemeStart = new RegExp(`^(${token})(?=\\s|,|$)`)
+
+/** Challenges in order of appearance (RFC 9110 section 11.6.1). What cannot be understood ends the list. */
+export function parseChallenges(header: string | undefined): Challenge[] {
+  const challenges: Challenge[] = []
+  let rest = (header ?? '').slice(0, maxLength).trim()
+  while (rest !== '') {
+    const pair = parameter.exec(rest)
+    const current = challenges.at(-1)
+    if (pair && current) {
+      const value = pair[2] === undefined ? (pair[3] ?? '') : pair[2].replace(/\\(.)/g, '$1')
+      current.parameters[pair[1]!.toLowerCase()] ??= value
+      rest = rest.slice(pair[0].length)
+    } else {
+      const scheme = schemeStart.exec(rest)
+      if (!scheme) return challenges
+      challenges.push({
+        scheme: scheme[1]!.toLowerCase(),
+        parameters: Object.create(null) as Record<string, string>,
+      })
+      rest = rest.slice(scheme[0].length)
+    }
+    rest = rest.replace(/^[\s,]+/, '')
+  }
+  return challenges
+}
