@@ -208,7 +208,7 @@ export class Slot implements DownloadSink {
         done += bytesWritten
         this.#written += bytesWritten
       }
-      await this.#record()
+      this.#noteProgress()
     } catch (error) {
       // bytes that were hashed are not in the file: hash again from there
       this.#verifier = undefined
@@ -226,6 +226,11 @@ export class Slot implements DownloadSink {
       received: this.#written,
       validator: this.validator,
     })
+  }
+
+  /** Not waited for: a line that is lost only means that more is fetched again. */
+  #noteProgress(): void {
+    this.#record().catch(() => {})
   }
 
   #drop(): void {

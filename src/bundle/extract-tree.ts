@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto'
+import { lstat, mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { readAll } from '../content/read.ts'
+import type { ReadableStore } from '../content/store.ts'
+import type { TreeEntries } from '../content/tree.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+type TreeEntry = TreeEntries extends Map<string, infer Entry> ? Entry : never
+
+/**
+ * Writes the files of a tree below `folder`: each whole or not at all, none through a symbolic link, whether the tree brought
+ * it or it was there before. Links are made last and stay inside. Throws BUNDLE_CORRUPT (hostile tree), PERMISSION
+ * (a link stands in the way), and what verified reads throw.
+ */
+export async function extractTree(
+  store: ReadableStore,
+  entries: TreeEntries,
+  options: { folder: string; signal?: AbortSignal },
+): Promise<{ files: number; bytes: number }> {
+  const { folder, signal } = options
+  checkNoFileIsFolder(entries)
+  const isLink = ([, entry]: [string, TreeEntry]) => entry.mode === '120000'
+  const all = [...entries]
+  const links = await Promise.all(
+    all.filter(isLink).map(async ([path, entry]) => ({ path, to: await linkTarget(store, path, entry) })),
+  )
+  const made = new Set<string>()
+  let bytes = 0
+  for (const [path, entry] of all.filter(entry => !isLink(entry))) {
+    signal?.throwIfAborted()
+    await makeFolders(folder, dirname(path), made)
+    await writeFile(join(folder, path), {
+      body: await store.open(entry.descriptor),
+      executable: entry.mode === '100755',
+    })
+    bytes += entry.descriptor.size
+  }
+  for (const { path, to } of links) {
+    await makeFolders(folder, dirname(path), made)
+    await writeLink(join(folder, path), to)
+  }
+  return { files: all.length, bytes }
+}
+
+/** Of `a` and `a/b`, `a` could be a link that leads elsewhere. */
+function checkNoFileIsFolder(entries: TreeEntries): void {
+  for (const path of entries.keys()) {
+    for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) {
+      if (entries.has(parent)) throw hostile('a path is a file and a folder', parent)
+    }
+  }
+}
+
+/**
+ * A link may lead up only at its beginning, and not out of the tree. Its own folder is a real one, so that is exact; a `..`
+ * after a name might follow another link upwards, out of the tree.
+ */
+async function linkTarget(store: ReadableStore, path: string, entry: TreeEntry): Promise<string> {
+  const target = (await readAll(store, entry.descriptor, 1024)).toString('utf8')
+  const parts = target.split('/')
+  const down = parts.findIndex(part => part !== '..')
+  const up = down < 0 ? parts.length : down
+  const names = parts.slice(up)
+  const depth = path.split('/').length - 1
+  const bad =
+    names.some(part => part === '' || part === '.' || part === '..') || /[\u0000-\u001f]/.test(target)
+  if (bad || up > depth || target === '')
+    throw hostile('a symbolic link that leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
+  return target
+}
+
+/** Makes each missing folder; one that is a link, or no folder, is refused. */
+async function makeFolders(root: string, relative: string, made: Set<string>): Promise<void> {
+  if (made.size === 0) {
+    await mkdir(root, { recursive: true }).catch(error => Promise.reject(fromSystemError(error, root)))
+    made.add('.')
+  }
+  const parts = relative === '.' ? [] : relative.split('/')
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const path = parts.slice(0, depth).join('/')
+    if (made.has(path)) continue
+    const full = join(root, path)
+    try {
+      await mkdir(full)
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw fromSystemError(error, full)
+      if (!(await lstat(full)).isDirectory()) throw inTheWay(full)
+    }
+    made.add(path)
+  }
+}
+
+async function writeFile(path: string, content: { body: Readable; executable: boolean }): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    await checkReplaceable(path)
+    const file = await open(temporary, 'wx', content.executable ? 0o755 : 0o644)
+    try {
+      await pipeline(content.body, file.createWriteStream({ highWaterMark: 1 << 20, autoClose: false }))
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    content.body.destroy()
+    await rm(temporary, { force: true })
+    throw fromSystemError(error, path)
+  }
+}
+
+async function writeLink(path: string, target: string): Promise<void> {
+  try {
+    if ((await readlink(path).catch(() => undefined)) === target) return
+    await checkReplaceable(path)
+    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+    await symlink(target, temporary)
+    await rename(temporary, path)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+}
+
+/** Only a plain file, as an earlier run leaves it, is replaced. */
+async function checkReplaceable(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found !== undefined && !found.isFile()) throw inTheWay(path)
+}
+
+function inTheWay(path: string): AirgapError {
+  return new AirgapError(
+    'PERMISSION',
+    'something that is neither a file nor a folder of ours stands in the way',
+    {
+      item: path,
+      likely: 'a symbolic link that was there before: writing through it could reach anything',
+      next: 'extract into a new, empty folder',
+    },
+  )
+}
+
+function hostile(what: string, item: string): AirgapError {
+  return new AirgapError('BUNDLE_CORRUPT', what, {
+    item,
+    likely: 'whoever built the bundle made a mistake, or means harm',
+    next: 'do not use it; ask whoever built it',
+  })
+}
