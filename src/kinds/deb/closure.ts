@@ -1,0 +1,265 @@
+import { AirgapError } from '../../core/errors.ts'
+import type { Candidate } from './candidate.ts'
+import { explain, type Failure, nearNames } from './explain.ts'
+import { type Alternatives, formatRelation, type Relation } from './relation.ts'
+import { dependenciesOf, negativesOf, providesOf, recommendsOf, type Universe } from './universe.ts'
+
+/** A package of the closure and why it is there. */
+export interface Selected {
+  candidate: Candidate
+  requested: boolean
+  /** the package that pulled it in */
+  because?: string
+}
+
+export interface ClosureRequest {
+  names: string[]
+  recommends: boolean
+  /** where the packages were asked for, for messages */
+  at: string
+}
+
+/** No chain of dependencies of a real archive is a tenth as long; a bound on hostile ones. */
+const maxDepth = 1_000
+const maxSteps = 2_000_000
+/** How often a choice that turns out to conflict is taken back. */
+const maxRetries = 50
+
+/**
+ * What `apt-get install` would install on an empty system: everything the requested packages depend on, by apt's
+ * preferences (the first alternative that can be had; what is selected already; the package before its providers).
+ * Packages are selected as they are found, depth first; a choice that conflicts with something needed is taken back and
+ * forbidden. Throws UNRESOLVABLE with the whole chain.
+ */
+export function closureOf(universe: Universe, request: ClosureRequest): Selected[] {
+  checkNames(universe, request)
+  const banned = new Set<Candidate>()
+  let first: AirgapError | undefined
+  for (let retry = 0; retry <= maxRetries; retry++) {
+    const selection = new Selection(universe, { ...request, banned })
+    const failed = selectAll(selection, request.names)
+    if (!failed) return selection.result()
+    first ??= explain(failed, request.at)
+    const culprit = selection.conflicts.find(
+      other => !banned.has(other) && !request.names.includes(other.name),
+    )
+    if (!culprit) break
+    banned.add(culprit)
+  }
+  throw first
+}
+
+function selectAll(selection: Selection, names: string[]): Failure | undefined {
+  // all of them first, so that what one needs is met by another that is asked for by name
+  for (const name of names) {
+    const failed = selection.request(name)
+    if (failed) return failed
+  }
+  for (const name of names) {
+    const failed = selection.complete(name)
+    if (failed) return failed
+  }
+  return undefined
+}
+
+function checkNames(universe: Universe, { names, at }: ClosureRequest): void {
+  const unknown = names.filter(name => universe.get(name) === undefined)
+  if (unknown.length === 0) return
+  const details = unknown.map(name => {
+    const providers = universe.offers({ name }).map(candidate => candidate.name)
+    if (providers.length > 0)
+      return `${name} is a virtual package; name one of ${providers.slice(0, 8).join(', ')}`
+    const near = nearNames(name, universe.names())
+    return near.length > 0 ? `${name} (did you mean ${near.join(', ')}?)` : name
+  })
+  throw new AirgapError(
+    'UNRESOLVABLE',
+    `no such package for ${universe.architecture}: ${details.join('; ')}`,
+    {
+      item: at,
+      likely: 'a spelling mistake, or the package is in another component or suite',
+      next: 'correct the name, or add the component (components: in the manifest) that has it',
+    },
+  )
+}
+
+/** The packages selected so far; steps are undone by cutting the trail back. */
+class Selection {
+  /** packages that stood in the way of another one */
+  readonly conflicts: Candidate[] = []
+  readonly #universe: Universe
+  readonly #recommends: boolean
+  readonly #banned: Set<Candidate>
+  readonly #trail: Selected[] = []
+  readonly #selected = new Set<Candidate>()
+  /** what selected packages will not have beside them, by name */
+  readonly #refusals = new Map<string, { by: Candidate; relation: Relation }[]>()
+  /** packages that cannot be installed whatever else is selected */
+  readonly #hopeless = new Map<Candidate, Failure>()
+  #steps = 0
+
+  constructor(universe: Universe, options: { recommends: boolean; banned: Set<Candidate> }) {
+    this.#universe = universe
+    this.#recommends = options.recommends
+    this.#banned = options.banned
+  }
+
+  result(): Selected[] {
+    return [...this.#trail]
+  }
+
+  request(name: string): Failure | undefined {
+    const candidate = this.#universe.get(name)
+    if (!candidate || this.#selected.has(candidate)) return undefined
+    const clash = this.#clash(candidate)
+    if (clash) return clash
+    this.#push({ candidate, requested: true })
+    return undefined
+  }
+
+  complete(name: string): Failure | undefined {
+    const candidate = this.#universe.get(name)
+    return candidate && this.#needs(candidate, 0)
+  }
+
+  /** Selects everything that a selected package depends on. */
+  #needs(candidate: Candidate, depth: number): Failure | undefined {
+    for (const group of dependenciesOf(candidate)) {
+      const failed = this.#satisfy(candidate, { group, depth })
+      if (failed) return failed
+    }
+    if (!this.#recommends) return undefined
+    for (const group of recommendsOf(candidate)) {
+      // what is only recommended and cannot be had is left out, as apt does
+      const [trail, conflicts] = [this.#trail.length, this.conflicts.length]
+      if (this.#satisfy(candidate, { group, depth })) {
+        this.#undo(trail)
+        this.conflicts.length = conflicts
+      }
+    }
+    return undefined
+  }
+
+  #satisfy(parent: Candidate, { group, depth }: { group: Alternatives; depth: number }): Failure | undefined {
+    if (group.some(relation => this.#isMet(relation))) return undefined
+    if (depth > maxDepth)
+      return this.#failure(parent, group, [`the chain is longer than ${maxDepth} packages`])
+    const lacks: (string | Failure)[] = []
+    const tried = new Set<Candidate>()
+    for (const relation of group) {
+      const choices = this.#universe.satisfying(relation)
+      if (choices.length === 0) lacks.push(this.#whyNone(relation))
+      for (const choice of choices) {
+        if (tried.has(choice)) continue
+        tried.add(choice)
+        const failed = this.#select(choice, { parent, depth: depth + 1 })
+        if (!failed) return undefined
+        lacks.push(failed)
+      }
+    }
+    return this.#failure(parent, group, lacks)
+  }
+
+  #select(
+    candidate: Candidate,
+    { parent, depth }: { parent: Candidate; depth: number },
+  ): Failure | undefined {
+    const known = this.#hopeless.get(candidate)
+    if (known) return known
+    if (++this.#steps > maxSteps) {
+      return {
+        package: candidate,
+        lacks: ['too many combinations were tried: the archive contradicts itself'],
+      }
+    }
+    if (this.#banned.has(candidate)) {
+      return { package: candidate, lacks: ['it conflicts with another package that is needed'], clash: true }
+    }
+    const clash = this.#clash(candidate)
+    if (clash) return clash
+    const length = this.#trail.length
+    this.#push({ candidate, requested: false, because: parent.name })
+    const failed = this.#needs(candidate, depth)
+    if (!failed) return undefined
+    this.#undo(length)
+    const failure: Failure = { package: candidate, lacks: [failed], ...(failed.clash ? { clash: true } : {}) }
+    if (!failure.clash) this.#hopeless.set(candidate, failure)
+    return failure
+  }
+
+  #isMet(relation: Relation): boolean {
+    return this.#universe
+      .offers(relation)
+      .some(candidate => this.#selected.has(candidate) && this.#universe.satisfies(candidate, relation))
+  }
+
+  /** Whether the package cannot stand beside what is selected: its own Conflicts and Breaks, and theirs. */
+  #clash(candidate: Candidate): Failure | undefined {
+    for (const relation of negativesOf(candidate)) {
+      for (const other of this.#universe.offers(relation)) {
+        if (other === candidate || !this.#selected.has(other)) continue
+        if (this.#universe.satisfies(other, relation))
+          return this.#conflict(candidate, other, formatRelation(relation))
+      }
+    }
+    for (const name of [candidate.name, ...providesOf(candidate).map(provided => provided.name)]) {
+      for (const { by, relation } of this.#refusals.get(name) ?? []) {
+        if (by === candidate || !this.#universe.satisfies(candidate, relation)) continue
+        return this.#conflict(candidate, by, formatRelation(relation))
+      }
+    }
+    return undefined
+  }
+
+  #conflict(candidate: Candidate, other: Candidate, relation: string): Failure {
+    this.conflicts.push(other)
+    const entry = this.#trail.find(selected => selected.candidate === other)
+    const why = entry?.because === undefined ? 'asked for' : `needed by ${entry.because}`
+    const lack = `it conflicts with ${other.name} ${other.version} (${why}): ${relation}`
+    return { package: candidate, lacks: [lack], clash: true }
+  }
+
+  #whyNone(relation: Relation): string {
+    const text = formatRelation(relation)
+    const versions = this.#universe.versions(relation.name).map(candidate => candidate.version)
+    if (versions.length > 0) return `${text}: only ${versions.slice(0, 5).join(', ')} is there`
+    const providers = this.#universe.offers(relation).map(candidate => candidate.name)
+    if (providers.length > 0)
+      return `${text}: provided by ${providers.slice(0, 5).join(', ')}, but not in that version`
+    return `${text}: no such package`
+  }
+
+  #failure(parent: Candidate, group: Alternatives, lacks: (string | Failure)[]): Failure {
+    const clash = lacks.some(lack => typeof lack !== 'string' && lack.clash)
+    return {
+      package: parent,
+      wants: group.map(formatRelation).join(' | '),
+      lacks,
+      ...(clash ? { clash } : {}),
+    }
+  }
+
+  #push(selected: Selected): void {
+    const { candidate } = selected
+    this.#trail.push(selected)
+    this.#selected.add(candidate)
+    for (const relation of negativesOf(candidate)) {
+      const refusals = this.#refusals.get(relation.name)
+      if (refusals) refusals.push({ by: candidate, relation })
+      else this.#refusals.set(relation.name, [{ by: candidate, relation }])
+    }
+  }
+
+  #undo(length: number): void {
+    while (this.#trail.length > length) {
+      const selected = this.#trail.pop()
+      if (!selected) return
+      this.#selected.delete(selected.candidate)
+      for (const relation of negativesOf(selected.candidate)) {
+        const refusals = this.#refusals.get(relation.name)
+        const at = refusals?.findLastIndex(refusal => refusal.by === selected.candidate) ?? -1
+        if (at >= 0) refusals?.splice(at, 1)
+      }
+    }
+  }
+}

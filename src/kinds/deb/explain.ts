@@ -1,0 +1,84 @@
+import { AirgapError } from '../../core/errors.ts'
+import type { Candidate } from './candidate.ts'
+
+/** Why a package cannot be had: a chain that branches where there were alternatives. */
+export interface Failure {
+  package: Candidate
+  /** the dependency that is not met, as the package writes it; absent where the package itself stands in the way */
+  wants?: string
+  /** per alternative: what it lacked */
+  lacks: (string | Failure)[]
+  /** it depends on what else was selected */
+  clash?: boolean
+}
+
+const maxLines = 40
+
+/** The error that shows the whole chain, one line per package, indented by depth. */
+export function explain(failure: Failure, at: string): AirgapError {
+  const lines = tell(failure, 0)
+  const shown =
+    lines.length > maxLines
+      ? [...lines.slice(0, maxLines), `… and ${lines.length - maxLines} lines more`]
+      : lines
+  const root = failure.package
+  return new AirgapError(
+    'UNRESOLVABLE',
+    `${root.name} ${root.version} cannot be installed:\n${shown.join('\n')}`,
+    {
+      item: at,
+      likely: failure.clash
+        ? 'two packages that are needed refuse each other'
+        : 'a dependency is in a component or suite that the entry does not name',
+      next: failure.clash
+        ? 'ask for the one you want by name, or split the packages into two entries'
+        : 'add the component (components: in the manifest), or leave the package out',
+    },
+  )
+}
+
+function tell(failure: Failure, depth: number): string[] {
+  const indent = '  '.repeat(Math.min(depth, 20) + 1)
+  const own = failure.wants === undefined ? [] : [`${indent}${failure.package.name} needs ${failure.wants}`]
+  const inner = failure.wants === undefined ? depth : depth + 1
+  const indentInner = '  '.repeat(Math.min(inner, 20) + 1)
+  return [
+    ...own,
+    ...failure.lacks.flatMap(lack => {
+      if (typeof lack !== 'string') return tell(lack, inner)
+      return [
+        failure.wants === undefined
+          ? `${indentInner}${failure.package.name}: ${lack}`
+          : `${indentInner}${lack}`,
+      ]
+    }),
+  ]
+}
+
+/** Up to three names that someone may have meant. */
+export function nearNames(name: string, names: Iterable<string>): string[] {
+  const limit = name.length < 5 ? 1 : 2
+  const near: { name: string; distance: number }[] = []
+  for (const other of names) {
+    if (Math.abs(other.length - name.length) > limit) continue
+    const distance = editDistance(name, other, limit)
+    if (distance <= limit) near.push({ name: other, distance })
+  }
+  near.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
+  return near.slice(0, 3).map(({ name }) => name)
+}
+
+/** Levenshtein distance; gives up (limit + 1) once it is more than `limit`. */
+function editDistance(a: string, b: string, limit: number): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(substitute, previous[j]! + 1, row[j - 1]! + 1))
+    }
+    if (Math.min(...row) > limit) return limit + 1
+    previous = row
+  }
+  return previous[b.length]!
+}

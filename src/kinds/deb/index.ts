@@ -1,0 +1,21 @@
+import type { DebRequest } from '../../manifest/stack.ts'
+import type { Kind } from '../kind.ts'
+import { assembleDebs } from './assemble.ts'
+import { type LockedDebs, lockedDebsSchema } from './locked.ts'
+import { resolveDebs } from './resolve.ts'
+
+/** Debian packages: one suite of one signed archive per item, with the closure of what is asked for. */
+export const debKind: Kind<DebRequest, LockedDebs> = {
+  name: 'deb',
+  schema: lockedDebsSchema,
+  requests: manifest => manifest.debs,
+  resolve: resolveDebs,
+  assemble: assembleDebs,
+  describe: item =>
+    item.packages.map(deb => ({
+      name: `${item.name}/${deb.name}_${deb.version}_${deb.architecture}`,
+      version: deb.version,
+      size: deb.size,
+      source: item.archive,
+    })),
+}

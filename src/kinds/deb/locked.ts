@@ -1,0 +1,36 @@
+import { z } from 'zod'
+import { sizeSchema } from '../../lock/schema.ts'
+
+const word = z.string().min(1).max(1024)
+
+export const lockedDebSchema = z.strictObject({
+  name: word,
+  version: word,
+  /** as the stanza says it: `amd64`, `all` */
+  architecture: word,
+  component: word,
+  /** path under the archive, as upstream's `Filename` */
+  filename: word,
+  /** bytes */
+  size: sizeSchema,
+  /** hex */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** the manifest asks for it by name */
+  requested: z.literal(true).optional(),
+  /** name of the package that pulled it in */
+  because: word.optional(),
+  /** upstream's stanza word for word, one line per entry */
+  stanza: z.array(z.string()),
+})
+export type LockedDeb = z.infer<typeof lockedDebSchema>
+
+/** One suite with the closure of what was asked for. Sorted by name, version, architecture. */
+export const lockedDebsSchema = z.strictObject({
+  name: word,
+  archive: word,
+  suite: word,
+  components: z.array(word).min(1),
+  architectures: z.array(word).min(1),
+  packages: z.array(lockedDebSchema),
+})
+export type LockedDebs = z.infer<typeof lockedDebsSchema>

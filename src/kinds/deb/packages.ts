@@ -1,0 +1,237 @@
+import { Readable } from 'node:stream'
+import { Verifier } from '../../content/verify.ts'
+import type { Descriptor } from '../../core/descriptor.ts'
+import { digestOf, Hasher, hexOf } from '../../core/digest.ts'
+import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { mediaTypes } from '../../core/media-types.ts'
+import type { DebRequest } from '../../manifest/stack.ts'
+import type { ResolveContext } from '../kind.ts'
+import type { Candidate } from './candidate.ts'
+import { readStanzas, type Stanza, type StanzaPlace } from './control.ts'
+import { type Packing, packings, unpack } from './decompress.ts'
+import { type Release, suiteUrl } from './release.ts'
+
+/** Ubuntu's universe is 20 MB packed and 80 MB unpacked; more than these is no package index. */
+const maxPacked = 256 * 1024 * 1024 /* bytes */
+const maxUnpacked = 2 * 1024 * 1024 * 1024 /* bytes */
+
+/** All packages that a machine of `architecture` can install from the suite. */
+export async function readPackages(
+  request: DebRequest,
+  { release, architecture }: { release: Release; architecture: string },
+  context: ResolveContext,
+): Promise<Candidate[]> {
+  const candidates: Candidate[] = []
+  for (const component of request.components) {
+    const folders = [`${component}/binary-${architecture}`]
+    if (release.separateAll) folders.push(`${component}/binary-all`)
+    for (const folder of folders) {
+      const found = chooseFile(release, folder)
+      if (!found && folder.endsWith('/binary-all')) continue
+      if (!found) throw noIndex(request, release, folder)
+      const index = await fetchIndex(request, { ...found, folder, release }, context)
+      await parseIndex(
+        index,
+        { component, architecture, item: `${suiteUrl(request)}/${folder}/Packages` },
+        context,
+      )
+    }
+  }
+  return candidates
+
+  async function parseIndex(
+    index: Descriptor,
+    { component, architecture, item }: { component: string; architecture: string; item: string },
+    { cache }: ResolveContext,
+  ): Promise<void> {
+    await readStanzas(await cache.open(index), {
+      wanted,
+      item,
+      each(stanza, place) {
+        const candidate = toCandidate(stanza, { index, place, component, item })
+        // an index may also list packages of other architectures; they are not for this machine
+        if (candidate.architecture === architecture || candidate.architecture === 'all')
+          candidates.push(candidate)
+      },
+    })
+  }
+}
+
+interface ChosenFile {
+  packing: Packing
+  packed: Descriptor
+  /** as the Release file gives it; some archives list the packed form only */
+  unpacked?: Descriptor
+}
+
+function chooseFile(release: Release, folder: string): ChosenFile | undefined {
+  const unpacked = release.files.get(`${folder}/Packages`)
+  for (const packing of packings) {
+    const packed = release.files.get(`${folder}/Packages${packing}`)
+    if (packed) return { packing, packed, ...(unpacked ? { unpacked } : {}) }
+  }
+  return undefined
+}
+
+/** Brings the index into the cache, verified packed and unpacked, and returns the unpacked one. */
+async function fetchIndex(
+  request: DebRequest,
+  file: ChosenFile & { folder: string; release: Release },
+  context: ResolveContext,
+): Promise<Descriptor> {
+  const { packing, unpacked } = file
+  if (unpacked && (await context.cache.exists(unpacked))) return unpacked
+  const item = `${suiteUrl(request)}/${file.folder}/Packages${packing}`
+  for (const [size, limit] of [
+    [file.packed.size, maxPacked],
+    [unpacked?.size ?? 0, maxUnpacked],
+  ] as const) {
+    if (size > limit) {
+      throw new AirgapError(
+        'UPSTREAM_INVALID',
+        `the package index has ${size} bytes, more than the ${limit} allowed`,
+        {
+          item,
+          likely: 'not a package index',
+          next: 'check archive: and suite: in the manifest',
+        },
+      )
+    }
+  }
+  const packed = await fetchPacked(request, file, context)
+  const stream = () => teachUnpack(unpack(Readable.from([packed]), packing), item)
+  const descriptor = unpacked ?? (await measure(stream(), item))
+  await context.cache.push(descriptor, Readable.from(stream()))
+  return descriptor
+}
+
+/** The packed bytes, verified before anything unpacks them. By digest where the archive has that, as names are replaced. */
+async function fetchPacked(
+  request: DebRequest,
+  { packing, packed, folder, release }: ChosenFile & { folder: string; release: Release },
+  { http }: ResolveContext,
+): Promise<Buffer> {
+  const base = `${suiteUrl(request)}/${folder}`
+  const byName = `${base}/Packages${packing}`
+  const options = { maxBytes: packed.size }
+  if (!release.byHash) return verified((await http.get(byName, options)).bytes, packed, byName)
+  const byHash = `${base}/by-hash/SHA256/${hexOf(packed.digest)}`
+  try {
+    return verified((await http.get(byHash, options)).bytes, packed, byHash)
+  } catch (error) {
+    // promised but not there (a partial mirror): the name is as good, the digest decides
+    if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
+    return verified((await http.get(byName, options)).bytes, packed, byName)
+  }
+}
+
+function verified(bytes: Buffer, descriptor: Descriptor, item: string): Buffer {
+  const verifier = new Verifier(descriptor, item)
+  verifier.update(bytes)
+  verifier.finish()
+  return bytes
+}
+
+/** Damage inside a packed file is the archive's (its digest was right): say so, in our words. */
+async function* teachUnpack(body: Readable, item: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body as AsyncIterable<Uint8Array>
+  } catch (error) {
+    if (error instanceof AirgapError) throw error
+    throw new AirgapError('UPSTREAM_INVALID', 'the package index cannot be unpacked', {
+      item,
+      likely: 'the archive published a damaged file, or one packed with a dictionary over 64 MiB',
+      next: 'report it to whoever runs the archive, or use another mirror',
+      cause: error,
+    })
+  } finally {
+    body.destroy()
+  }
+}
+
+/** Size and digest of what unpacks from a file whose unpacked form the Release file does not list. */
+async function measure(body: AsyncIterable<Uint8Array>, item: string): Promise<Descriptor> {
+  const hasher = new Hasher()
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > maxUnpacked) {
+      throw new AirgapError('SIZE_MISMATCH', `the package index unpacks to more than ${maxUnpacked} bytes`, {
+        item,
+        likely: 'a decompression bomb',
+        next: 'do not use this archive',
+      })
+    }
+    hasher.update(chunk)
+  }
+  return { mediaType: mediaTypes.octets, digest: size === 0 ? digestOf('') : hasher.digest(), size }
+}
+
+const wanted = [
+  'package',
+  'version',
+  'architecture',
+  'filename',
+  'size',
+  'sha256',
+  'essential',
+  'priority',
+  'multi-arch',
+  'pre-depends',
+  'depends',
+  'recommends',
+  'provides',
+  'conflicts',
+  'breaks',
+] as const
+
+const priorities = ['required', 'important', 'standard', 'optional', 'extra']
+
+function toCandidate(
+  stanza: Stanza,
+  {
+    index,
+    place,
+    component,
+    item,
+  }: { index: Descriptor; place: StanzaPlace; component: string; item: string },
+): Candidate {
+  const { package: name, version, architecture } = stanza
+  if (!name || !version || !architecture) {
+    throw new AirgapError('UPSTREAM_INVALID', 'a stanza lacks Package, Version or Architecture', {
+      item: `${item} at byte ${place.offset}`,
+      likely: 'an archive made with broken tools',
+      next: 'report it to whoever runs the archive',
+    })
+  }
+  const multiArch = stanza['multi-arch']
+  const candidate: Candidate = {
+    name,
+    version,
+    architecture,
+    component,
+    filename: stanza.filename ?? '',
+    size: /^[0-9]{1,15}$/.test(stanza.size ?? '') ? Number(stanza.size) : -1,
+    sha256: stanza.sha256?.toLowerCase() ?? '',
+    essential: stanza.essential === 'yes',
+    priority: priorities.indexOf(stanza.priority ?? 'optional') + 1 || 4,
+    stanza: { index, offset: place.offset, length: place.length },
+  }
+  if (multiArch === 'same' || multiArch === 'foreign' || multiArch === 'allowed')
+    candidate.multiArch = multiArch
+  if (stanza['pre-depends']) candidate.preDepends = stanza['pre-depends']
+  if (stanza.depends) candidate.depends = stanza.depends
+  if (stanza.recommends) candidate.recommends = stanza.recommends
+  if (stanza.provides) candidate.provides = stanza.provides
+  if (stanza.conflicts) candidate.conflicts = stanza.conflicts
+  if (stanza.breaks) candidate.breaks = stanza.breaks
+  return candidate
+}
+
+function noIndex(request: DebRequest, release: Release, folder: string): AirgapError {
+  return new AirgapError('UNRESOLVABLE', `the suite ${request.suite} has no ${folder}/Packages`, {
+    item: request.at,
+    likely: `it has the components ${release.components.join(', ') || '(none)'} for ${release.architectures.join(', ') || '(none)'}`,
+    next: 'correct components: or architectures: in the manifest',
+  })
+}

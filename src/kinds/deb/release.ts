@@ -1,0 +1,209 @@
+import type { Descriptor } from '../../core/descriptor.ts'
+import { digestFromHex } from '../../core/digest.ts'
+import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { mediaTypes } from '../../core/media-types.ts'
+import { safeRelativePath } from '../../core/safe-path.ts'
+import type { DebRequest } from '../../manifest/stack.ts'
+import type { ResolveContext } from '../kind.ts'
+import { checkNotOlder } from './seen.ts'
+import { readPublicKeys, verifyClearSigned, verifyDetached } from './signature.ts'
+
+/** A verified Release file (Debian repository format, "Release files"). */
+export interface Release {
+  origin?: string
+  components: string[]
+  architectures: string[]
+  date: Date
+  byHash: boolean
+  /** `Architecture: all` packages stand in `binary-all` only, and have to be fetched from there */
+  separateAll: boolean
+  /** path under dists/SUITE → its digest and size */
+  files: Map<string, Descriptor>
+}
+
+const maxReleaseSize = 32 * 1024 * 1024 /* bytes */
+
+/** apt allows 10 s (Acquire::Max-FutureTime); the clocks of build hosts are worse than that. */
+const allowedSkewMs = 5 * 60 * 1000
+
+/** Fetches `InRelease`, or `Release` with `Release.gpg`, and checks who signed it, for which suite and when. */
+export async function fetchRelease(request: DebRequest, context: ResolveContext): Promise<Release> {
+  const base = suiteUrl(request)
+  const text = await fetchSigned(base, request, context)
+  const fields = parseFields(text, base)
+  checkSuite(fields, request, base)
+  const date = checkDates(fields, context.now(), base)
+  const release = toRelease(fields, date, base)
+  await checkNotOlder({ base, date }, context)
+  return release
+}
+
+export function suiteUrl(request: Pick<DebRequest, 'archive' | 'suite'>): string {
+  return `${request.archive.replace(/\/+$/, '')}/dists/${request.suite}`
+}
+
+async function fetchSigned(
+  base: string,
+  request: DebRequest,
+  { http, now }: ResolveContext,
+): Promise<string> {
+  const keys = await readPublicKeys(request.keys)
+  const options = { maxBytes: maxReleaseSize }
+  let inRelease: Buffer
+  try {
+    inRelease = (await http.get(`${base}/InRelease`, options)).bytes
+  } catch (error) {
+    if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
+    return await fetchDetached()
+  }
+  return await verifyClearSigned(inRelease, { keys, now: now(), item: `${base}/InRelease` })
+
+  async function fetchDetached(): Promise<string> {
+    const signed = await http.get(`${base}/Release`, options)
+    let signature: Buffer
+    try {
+      signature = (await http.get(`${base}/Release.gpg`, options)).bytes
+    } catch (error) {
+      if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
+      throw new AirgapError(
+        'SIGNATURE_INVALID',
+        'the suite is not signed: it has neither InRelease nor Release.gpg',
+        {
+          item: base,
+          likely: 'someone stripped the signature, or the archive was made without one',
+          next: 'use an archive that signs its suites: nothing unsigned goes into a bundle',
+          cause: error,
+        },
+      )
+    }
+    return await verifyDetached(signed.bytes, signature, { keys, now: now(), item: `${base}/Release` })
+  }
+}
+
+type Fields = Map<string, string[]>
+
+/** deb822 with one stanza: field (lower case) → its lines, the first being what follows the colon. */
+function parseFields(text: string, item: string): Fields {
+  const fields: Fields = new Map()
+  let current: string[] | undefined
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue
+    if (line.startsWith(' ') || line.startsWith('\t')) {
+      if (!current) throw malformed('a continuation without a field', item)
+      current.push(line.trim())
+      continue
+    }
+    const colon = line.indexOf(':')
+    const name = line.slice(0, colon).toLowerCase()
+    if (colon <= 0) throw malformed(`no field: ${JSON.stringify(line.slice(0, 80))}`, item)
+    if (fields.has(name)) throw malformed(`the field ${name} stands twice`, item)
+    current = [line.slice(colon + 1).trim()]
+    fields.set(name, current)
+  }
+  return fields
+}
+
+function checkSuite(fields: Fields, request: DebRequest, item: string): void {
+  const names = ['suite', 'codename'].map(name => fields.get(name)?.[0] ?? '').filter(name => name !== '')
+  if (names.includes(request.suite)) return
+  throw new AirgapError(
+    'UPSTREAM_INVALID',
+    `the Release file is for ${names.join(', ') || 'no suite'}, not ${request.suite}`,
+    {
+      item,
+      likely: "a mirror that is misconfigured, or another suite's signed file put in this one's place",
+      next: 'check archive: and suite: in the manifest; use the name that the archive itself gives the suite',
+    },
+  )
+}
+
+function checkDates(fields: Fields, now: Date, item: string): Date {
+  const date = parseDate(fields.get('date')?.[0], 'Date', item)
+  if (date === undefined) throw malformed('it has no Date', item)
+  if (date.getTime() > now.getTime() + allowedSkewMs) {
+    throw new AirgapError(
+      'UPSTREAM_INVALID',
+      `the Release file is dated ${date.toISOString()}, in the future`,
+      {
+        item,
+        likely: `the clock of this host is wrong (it says ${now.toISOString()})`,
+        next: 'set the clock (timedatectl) and run the command again',
+      },
+    )
+  }
+  const until = parseDate(fields.get('valid-until')?.[0], 'Valid-Until', item)
+  if (until !== undefined && until.getTime() < now.getTime()) {
+    throw new AirgapError('UPSTREAM_INVALID', `the Release file was valid until ${until.toISOString()}`, {
+      item,
+      likely:
+        'a mirror that is no longer updated, someone holding updates back, or a wrong clock on this host',
+      next: 'use another mirror (sources: in the manifest), or set the clock',
+    })
+  }
+  return date
+}
+
+/** Debian repository format, "Date, Valid-Until": RFC 2822 in UTC. */
+function parseDate(text: string | undefined, name: string, item: string): Date | undefined {
+  if (text === undefined) return undefined
+  const date = new Date(text)
+  const isUtc = /(?:UTC|GMT|Z|[+-]0000)$/.test(text)
+  if (!isUtc || Number.isNaN(date.getTime()))
+    throw malformed(`${name} is no date in UTC: ${text.slice(0, 60)}`, item)
+  return date
+}
+
+function toRelease(fields: Fields, date: Date, item: string): Release {
+  const words = (name: string) => (fields.get(name) ?? []).join(' ').split(/\s+/).filter(Boolean)
+  const origin = fields.get('origin')?.[0]
+  const architectures = words('architectures')
+  return {
+    ...(origin ? { origin } : {}),
+    components: words('components'),
+    architectures,
+    date,
+    byHash: fields.get('acquire-by-hash')?.[0]?.toLowerCase() === 'yes',
+    separateAll:
+      architectures.includes('all') && !words('no-support-for-architecture-all').includes('Packages'),
+    files: parseSums(fields, item),
+  }
+}
+
+/** Only SHA-256 counts: MD5 and SHA-1 are broken (fault 34), and content here is named by SHA-256. */
+function parseSums(fields: Fields, item: string): Map<string, Descriptor> {
+  const lines = fields.get('sha256')
+  if (!lines) {
+    const given = ['md5sum', 'sha1', 'sha512'].filter(name => fields.has(name))
+    throw new AirgapError(
+      'UPSTREAM_INVALID',
+      `the Release file has no SHA256 sums (only ${given.join(', ') || 'none'})`,
+      {
+        item,
+        likely: 'an archive made with very old tools, or a signed file from long ago',
+        next: 'use an archive that gives SHA256',
+      },
+    )
+  }
+  const files = new Map<string, Descriptor>()
+  for (const line of lines) {
+    if (line === '') continue
+    const match = /^([0-9a-fA-F]{64})\s+([0-9]{1,15})\s+(\S+)$/.exec(line)
+    if (!match) throw malformed(`no checksum line: ${JSON.stringify(line.slice(0, 120))}`, item)
+    const [, hex, size, path] = match
+    const descriptor = { mediaType: mediaTypes.octets, digest: digestFromHex(hex!), size: Number(size) }
+    const earlier = files.get(path!)
+    if (earlier && (earlier.digest !== descriptor.digest || earlier.size !== descriptor.size)) {
+      throw malformed(`two different checksums for ${path}`, item)
+    }
+    files.set(safeRelativePath(path!, 'UPSTREAM_INVALID'), descriptor)
+  }
+  return files
+}
+
+function malformed(why: string, item: string): AirgapError {
+  return new AirgapError('UPSTREAM_INVALID', `the Release file is malformed: ${why}`, {
+    item,
+    likely: 'an archive made with broken tools',
+    next: 'report it to whoever runs the archive, or use another mirror',
+  })
+}

@@ -1,0 +1,164 @@
+import { collect } from '../../content/read.ts'
+import { compareText } from '../../core/canonical-json.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { safeRelativePath } from '../../core/safe-path.ts'
+import type { DebRequest } from '../../manifest/stack.ts'
+import type { ResolveContext } from '../kind.ts'
+import type { Candidate } from './candidate.ts'
+import { closureOf, type Selected } from './closure.ts'
+import type { LockedDeb, LockedDebs } from './locked.ts'
+import { readPackages } from './packages.ts'
+import { fetchRelease } from './release.ts'
+import { itemOf, Universe } from './universe.ts'
+import { compareVersions, isVersion } from './version.ts'
+
+/** Stanzas are read from the cache one by one; more than this is no stanza. */
+const maxStanza = 1024 * 1024 /* bytes */
+
+/** Asks the archive: who signed the suite, what is in it, and what the requested packages need. */
+export async function resolveDebs(request: DebRequest, context: ResolveContext): Promise<LockedDebs> {
+  checkRequest(request)
+  const { names, pins } = parsePackages(request)
+  const release = await fetchRelease(request, context)
+  const locked = new Map<string, LockedDeb>()
+  for (const architecture of request.architectures) {
+    const candidates = await readPackages(request, { release, architecture }, context)
+    const universe = new Universe(candidates, { architecture, pins })
+    checkPins(universe, pins, request.at)
+    const selected = closureOf(universe, { names, recommends: request.recommends, at: request.at })
+    checkOneDigest(universe, selected, request.at)
+    for (const one of selected) {
+      const key = itemOf(one.candidate)
+      if (!locked.has(key)) locked.set(key, await toLocked(one, context))
+    }
+  }
+  return {
+    name: request.name,
+    archive: request.archive.replace(/\/+$/, ''),
+    suite: request.suite,
+    components: request.components,
+    architectures: request.architectures,
+    packages: [...locked.values()].sort(
+      (a, b) =>
+        compareText(a.name, b.name) ||
+        compareVersions(a.version, b.version) ||
+        compareText(a.version, b.version) ||
+        compareText(a.architecture, b.architecture),
+    ),
+  }
+}
+
+function checkRequest(request: DebRequest): void {
+  if (request.suite.endsWith('/')) {
+    throw new AirgapError(
+      'UNSUPPORTED',
+      'flat repositories (a suite that ends with a slash) are not supported',
+      {
+        item: request.at,
+        next: 'name a suite and its components, or carry the packages as files',
+      },
+    )
+  }
+  for (const word of [request.suite, ...request.components, ...request.architectures]) {
+    safeRelativePath(word, 'MANIFEST_INVALID')
+  }
+}
+
+/** `name` or `name=version`; the same name with two versions is a contradiction. */
+function parsePackages(request: DebRequest): { names: string[]; pins: Map<string, string> } {
+  const names = new Set<string>()
+  const pins = new Map<string, string>()
+  const wrong = (what: string) =>
+    new AirgapError('MANIFEST_INVALID', what, {
+      item: request.at,
+      next: 'write a package as name or name=version, for example jq or jq=1.6-2.1+deb12u1',
+    })
+  for (const text of request.packages) {
+    const at = text.indexOf('=')
+    const name = at < 0 ? text : text.slice(0, at)
+    if (!/^[a-z0-9][a-z0-9+.-]*$/.test(name))
+      throw wrong(`not a package name: ${JSON.stringify(text.slice(0, 120))}`)
+    names.add(name)
+    if (at < 0) continue
+    const version = text.slice(at + 1)
+    if (!isVersion(version)) throw wrong(`not a version: ${JSON.stringify(text.slice(0, 120))}`)
+    const other = pins.get(name)
+    if (other !== undefined && compareVersions(other, version) !== 0) {
+      throw wrong(`${name} is asked for in two versions, ${other} and ${version}`)
+    }
+    pins.set(name, version)
+  }
+  return { names: [...names], pins }
+}
+
+function checkPins(universe: Universe, pins: Map<string, string>, at: string): void {
+  for (const [name, version] of pins) {
+    const versions = universe.versions(name).map(candidate => candidate.version)
+    if (versions.length === 0 || universe.get(name)) continue
+    throw new AirgapError(
+      'UNRESOLVABLE',
+      `${name} ${version} is not in the archive; it has ${versions.join(', ')}`,
+      {
+        item: at,
+        likely: 'the archive keeps the newest version only, and has moved on',
+        next: 'ask for a version that is there, or drop the =version',
+      },
+    )
+  }
+}
+
+/** Two files that call themselves the same package and version (fault 39): no one can say which is meant. */
+function checkOneDigest(universe: Universe, selected: Selected[], at: string): void {
+  for (const { candidate } of selected) {
+    const other = universe
+      .versions(candidate.name)
+      .find(one => itemOf(one) === itemOf(candidate) && one.sha256 !== candidate.sha256)
+    if (!other) continue
+    throw new AirgapError('UPSTREAM_INVALID', `${itemOf(candidate)} is there twice, with different content`, {
+      item: at,
+      likely: `the components ${candidate.component} and ${other.component} disagree (${candidate.filename}, ${other.filename})`,
+      next: 'leave one of the components out, or split them into two entries',
+    })
+  }
+}
+
+async function toLocked(
+  { candidate, requested, because }: Selected,
+  context: ResolveContext,
+): Promise<LockedDeb> {
+  const { name, version, architecture, component, filename, size, sha256 } = candidate
+  if (size < 0 || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new AirgapError('UPSTREAM_INVALID', 'the archive gives no size or no SHA256 for a package', {
+      item: itemOf(candidate),
+      likely: 'an archive made with very old tools',
+      next: 'report it to whoever runs the archive, or leave the package out',
+    })
+  }
+  return {
+    name,
+    version,
+    architecture,
+    component,
+    filename: safeRelativePath(filename, 'UPSTREAM_INVALID'),
+    size,
+    sha256,
+    ...(requested ? { requested: true as const } : {}),
+    ...(because === undefined ? {} : { because }),
+    stanza: await readStanza(candidate, context),
+  }
+}
+
+async function readStanza(candidate: Candidate, { cache }: ResolveContext): Promise<string[]> {
+  const { index, offset, length } = candidate.stanza
+  const bytes = await collect(await cache.open(index, { start: offset, end: offset + length }), maxStanza)
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).split('\n')
+  } catch (error) {
+    throw new AirgapError('UPSTREAM_INVALID', 'the stanza of a package is not UTF-8', {
+      item: itemOf(candidate),
+      likely: 'the archive breaks Debian policy 5.1',
+      next: 'report it to whoever runs the archive, or leave the package out',
+      cause: error,
+    })
+  }
+}
