@@ -10,7 +10,7 @@ import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.ts'
 import { download } from '../remote/download.ts'
-import { together } from './resolve.ts'
+import { together } from './failures.ts'
 import type { RuntimePaths } from './runtime.ts'
 
 export interface FetchOptions {

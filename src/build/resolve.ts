@@ -6,6 +6,7 @@ import { kinds } from '../kinds/index.ts'
 import type { ItemSummary, ResolveContext } from '../kinds/kind.ts'
 import type { Lock, LockItem, RuntimeFile } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
+import { together } from './failures.ts'
 import { inputsDigest } from './inputs.ts'
 
 /**
@@ -68,32 +69,6 @@ function refuseFirstUse(lock: Lock): void {
     {
       item: unknown.map(item => item.name).join(', '),
       next: 'write their sha256 into the manifest after checking them by another way',
-    },
-  )
-}
-
-/** One error is itself; several are told in one, with the worst exit code first. */
-export function together(failures: unknown[], of: number): unknown {
-  if (failures.length === 1) return failures[0]
-  const known = failures.filter(failure => failure instanceof AirgapError)
-  const bug = failures.find(failure => !(failure instanceof AirgapError))
-  if (bug !== undefined) return bug
-  const lines = known.map(failure =>
-    [
-      `${failure.code}: ${failure.message}`,
-      failure.item,
-      failure.likely && `likely: ${failure.likely}`,
-      failure.next && `next: ${failure.next}`,
-    ]
-      .filter(Boolean)
-      .join('\n    '),
-  )
-  return new AirgapError(
-    known[0]!.code,
-    `${failures.length} of ${of} items failed:\n  ${lines.join('\n  ')}`,
-    {
-      next: 'mend them and run the same command again; what is already there is not fetched again',
-      cause: known[0],
     },
   )
 }
