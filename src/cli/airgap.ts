@@ -8,17 +8,22 @@ import { inspectCommand } from './airgap/inspect.ts'
 import { lockCommand } from './airgap/lock.ts'
 import { pushCommand } from './airgap/push.ts'
 import { verifyCommand } from './airgap/verify.ts'
+import { runCli } from './shell/run.ts'
 
-void [
-  initCommand,
-  lockCommand,
-  planCommand,
-  buildCommand,
-  verifyCommand,
-  inspectCommand,
-  diffCommand,
-  extractCommand,
-  pushCommand,
-  doctorCommand,
-  completionCommand,
-]
+await runCli({
+  name: 'airgap',
+  description: 'Builds one verified bundle of a stack manifest, to be carried into a closed network.',
+  commands: [
+    initCommand,
+    lockCommand,
+    planCommand,
+    buildCommand,
+    verifyCommand,
+    inspectCommand,
+    diffCommand,
+    extractCommand,
+    pushCommand,
+    doctorCommand,
+    completionCommand,
+  ],
+})

@@ -22,7 +22,6 @@ export function extractCommand(program: Command, shell: Shell): void {
       const bundle = await openBundle(path)
       try {
         const result = await extractBundle(bundle, folder, {
-          progress: shell.progress(),
           ...(options.select.length > 0 ? { select: options.select } : {}),
           dryRun: options.dryRun ?? false,
         })

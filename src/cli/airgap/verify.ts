@@ -1,9 +1,8 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { verifyBundle } from '../../bundle/verify.ts'
 import { parseDigest } from '../../core/digest.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { positiveInteger } from './options.ts'
 
 export function verifyCommand(program: Command, shell: Shell): void {
   program
@@ -12,12 +11,11 @@ export function verifyCommand(program: Command, shell: Shell): void {
     .argument('<bundle>')
     .option('--expect <digest>', 'the digest that `airgap build` printed')
     .addOption(new Option('-j, --jobs <n>', 'cores to use').argParser(positiveInteger).default(1))
-    .action(async (path: string, options: { expect?: string; jobs: number }) => {
+    .action(async (path: string, options: { expect?: string }) => {
       const started = performance.now()
       const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
       const report = await verifyBundle(path, {
         progress: shell.progress(),
-        jobs: options.jobs,
         ...(expect === undefined ? {} : { expect }),
       })
       const seconds = (performance.now() - started) / 1000
