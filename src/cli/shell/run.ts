@@ -1,0 +1,170 @@
+import { constants } from 'node:os'
+import { Command, CommanderError, Option } from 'commander'
+import type { Progress } from '../../core/progress.ts'
+import { formatResult, type OutputFormat, outputFormats, parseOutputFormat } from './output.ts'
+import { createProgress, type DrawnProgress } from './progress.ts'
+import { formatError, toReported } from './report-error.ts'
+import { toolVersion } from './version.ts'
+
+/** What a command has of the terminal: nothing else prints or exits. */
+export interface Shell {
+  /** aborted by SIGINT, SIGTERM and SIGHUP */
+  readonly signal: AbortSignal
+  readonly quiet: boolean
+  /** The one result of the command, on stdout. `value` must be JSON. */
+  print(value: unknown, renderText: () => string): void
+  /** Progress on stderr; the same one for the whole run. */
+  progress(): Progress
+}
+
+/** Adds one command to the program. */
+export type DefineCommand = (program: Command, shell: Shell) => void
+
+export interface Cli {
+  /** the program's name as the operator types it */
+  name: string
+  description: string
+  commands: DefineCommand[]
+}
+
+/** For what an aborted command still has to put away, then the process ends anyway. */
+const graceMs = 10_000
+
+/** Parses, runs one command, prints its result or its error, and ends the process with the exit code of errors.ts. */
+export async function runCli(cli: Cli, argv: readonly string[] = process.argv): Promise<never> {
+  const run = new CliRun()
+  const program = createProgram(cli, run)
+  try {
+    await program.parseAsync([...argv])
+    await run.printed
+  } catch (error) {
+    return run.fail(error, { program: cli.name, argv })
+  }
+  return run.end(0)
+}
+
+interface SharedOptions {
+  output: OutputFormat
+  quiet?: boolean
+  verbose?: boolean
+}
+
+/** The program with the options that every command takes; made apart so that a test can run it without a process. */
+export function createProgram(
+  cli: Cli,
+  shell: Shell & { configure?: (options: SharedOptions) => void },
+): Command {
+  const program = new Command(cli.name)
+    .description(cli.description)
+    .addOption(
+      new Option('-o, --output <format>', 'format of the result on stdout')
+        .argParser(parseOutputFormat)
+        .default('text', outputFormats.join('|')),
+    )
+    .option('-q, --quiet', 'no progress')
+    .option('--verbose', 'on an error, also print where it came from')
+    .showSuggestionAfterError()
+  for (const define of cli.commands) define(program, shell)
+  program
+    .command('version')
+    .description('version of this program and of its runtime')
+    .action(() => {
+      const versions = { version: toolVersion, node: process.versions.node }
+      shell.print({ name: cli.name, ...versions }, () => `${cli.name} ${toolVersion} (node ${versions.node})`)
+    })
+  program.hook('preAction', (_, command) => shell.configure?.(command.optsWithGlobals()))
+  // commands made by .command() copied their settings before: errors must be thrown, not exit
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ outputError: () => {} })
+  }
+  return program
+}
+
+class CliRun implements Shell {
+  readonly #stop = new AbortController()
+  #options: SharedOptions = { output: 'text' }
+  #progress: DrawnProgress | undefined
+  #received: NodeJS.Signals | undefined
+  printed: Promise<void> = Promise.resolve()
+
+  constructor() {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => this.#onSignal(name))
+    // a reader that went away (`| head`) must not stop work that is under way
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  get quiet(): boolean {
+    return this.#options.quiet ?? false
+  }
+
+  configure(options: SharedOptions): void {
+    this.#options = options
+  }
+
+  print(value: unknown, renderText: () => string): void {
+    const text = formatResult(value, this.#options.output, renderText)
+    this.printed = Promise.all([text, this.printed]).then(([line]) => {
+      this.#progress?.clear()
+      process.stdout.write(line)
+    })
+    // met by runCli when it awaits it
+    this.printed.catch(() => {})
+  }
+
+  progress(): Progress {
+    this.#progress ??= createProgress(process.stderr, { quiet: this.quiet })
+    return this.#progress
+  }
+
+  fail(error: unknown, { program, argv }: { program: string; argv: readonly string[] }): never {
+    if (error instanceof CommanderError && error.exitCode === 0) return this.end(0)
+    if (error instanceof CommanderError && error.code === 'commander.help') return this.end(2)
+    if (this.#received !== undefined && isAbort(error)) return this.end(0)
+    const reported = toReported(error, program)
+    this.#progress?.clear()
+    process.stderr.write(
+      formatError(reported, {
+        format: formatAskedFor(argv),
+        color: process.stderr.isTTY === true && !process.env['NO_COLOR'],
+        verbose: argv.includes('--verbose'),
+      }),
+    )
+    return this.end(reported.exitCode)
+  }
+
+  /** A signal decides the exit code, whatever the command made of it; only a wrong digest is told above all. */
+  end(code: number): never {
+    this.#progress?.clear()
+    if (this.#received !== undefined && code !== 6) process.exit(128 + constants.signals[this.#received])
+    process.exit(code)
+  }
+
+  #onSignal(name: NodeJS.Signals): void {
+    // the second one means it
+    if (this.#received !== undefined) process.exit(128 + constants.signals[name])
+    this.#received = name
+    this.#stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
+    setTimeout(() => process.exit(128 + constants.signals[name]), graceMs).unref()
+  }
+}
+
+/** The format is needed also for errors met before the options are parsed. */
+function formatAskedFor(argv: readonly string[]): OutputFormat {
+  const at = argv.findLastIndex(word => /^(-o|--output)(=|$)/.test(word) || /^-o(json|yaml)$/.test(word))
+  const word = argv[at]
+  if (word === undefined) return 'text'
+  const value = word.replace(/^(-o|--output)=?/, '') || argv[at + 1]
+  return outputFormats.find(format => format === value) ?? 'text'
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || isAbort(error.cause))
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+}
