@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { extractBundle } from '../../bundle/extract.ts'
 import { openBundle } from '../../bundle/reader.ts'
+import type { Descriptor } from '../../core/descriptor.ts'
+import { annotationKeys, mediaTypes } from '../../core/media-types.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { repeated } from './options.ts'
@@ -8,30 +10,55 @@ import { repeated } from './options.ts'
 export function extractCommand(program: Command, shell: Shell): void {
   program
     .command('extract')
-    .description('lay a bundle’s content down in a folder: an OCI image layout, and trees as plain files')
+    .description(
+      'lay content down: files, packages and trees as folders; with --layout all of it as an OCI image layout',
+    )
     .argument('<bundle>')
     .argument('<folder>')
     .option(
       '--select <name>',
-      'only this artifact: an image reference, or a tree such as files or debs/debian-12 (repeatable)',
+      'only this: an image reference, or a tree such as files or debs/debian-12 (repeatable)',
       repeated,
       [],
     )
+    .option('--layout', 'an OCI image layout, images and charts included')
     .option('--dry-run', 'say what would be written')
-    .action(async (path: string, folder: string, options: { select: string[]; dryRun?: boolean }) => {
-      const bundle = await openBundle(path)
-      try {
-        const result = await extractBundle(bundle, folder, {
-          ...(options.select.length > 0 ? { select: options.select } : {}),
-          dryRun: options.dryRun ?? false,
-        })
-        shell.print(
-          result,
-          () =>
-            `${folder}: ${result.files} files, ${humanBytes(result.bytes)}${options.dryRun ? ' (nothing written)' : ''}`,
-        )
-      } finally {
-        await bundle.close()
-      }
-    })
+    .action(
+      async (
+        path: string,
+        folder: string,
+        options: { select: string[]; layout?: boolean; dryRun?: boolean },
+      ) => {
+        const bundle = await openBundle(path)
+        try {
+          const select = selection(options)
+          if (options.dryRun) {
+            const names = bundle.roots().filter(select).map(nameOf)
+            shell.print({ target: folder, artifacts: names }, () => names.join('\n'))
+            return
+          }
+          const as = options.layout ? 'layout' : 'files'
+          const report = await extractBundle(bundle, folder, { as, select, signal: shell.signal })
+          shell.print(report, () => `${folder}: ${report.files} files, ${humanBytes(report.bytes)}`)
+        } finally {
+          await bundle.close()
+        }
+      },
+    )
+}
+
+function nameOf(root: Descriptor): string {
+  return root.annotations?.[annotationKeys.refName] ?? root.digest
+}
+
+/** Large trees are sharded: `files.2` belongs to `files`. */
+function selection(options: { select: string[]; layout?: boolean }): (root: Descriptor) => boolean {
+  return root => {
+    if (!options.layout && root.artifactType !== mediaTypes.tree) return false
+    const name = nameOf(root)
+    return (
+      options.select.length === 0 ||
+      options.select.some(wanted => name === wanted || name.replace(/\.\d+$/, '') === wanted)
+    )
+  }
 }

@@ -10,7 +10,6 @@ export function verifyCommand(program: Command, shell: Shell): void {
     .description('read the whole bundle and check every byte; exit 6 if anything is wrong')
     .argument('<bundle>')
     .option('--expect <digest>', 'the digest that `airgap build` printed')
-    .addOption(new Option('-j, --jobs <n>', 'cores to use').argParser(positiveInteger).default(1))
     .action(async (path: string, options: { expect?: string }) => {
       const started = performance.now()
       const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
