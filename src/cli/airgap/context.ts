@@ -1,5 +1,5 @@
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { assembleLock } from '../../build/assemble.ts'
 import { inputsDigest } from '../../build/inputs.ts'
 import { resolveStack } from '../../build/resolve.ts'
