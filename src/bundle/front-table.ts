@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { canonicalJson } from '../core/canonical-json.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
@@ -23,30 +22,27 @@ export const bundleFormat = 1
 /** Names that the bundle itself uses: nothing else may stand under them. */
 export const reservedPath = /^(oci-layout|index\.json|airgap\.json|blobs)(\/|$)/
 
+/** Plain rows for files of mode 0644, a third member for what is special. */
 type Row =
   | [path: string, size: number]
   | [path: string, size: number, special: { link: string } | { mode: number }]
 
-export function encodeFrontTable(table: FrontTable): Buffer {
-  const entries = table.entries.map<Row>(entry => {
-    if (entry.target !== undefined) return [entry.path, 0, { link: entry.target }]
-    return entry.mode === 0o644 ? [entry.path, entry.size] : [entry.path, entry.size, { mode: entry.mode }]
+export function encodeFrontTable({ index, entries }: FrontTable): Buffer {
+  const rows = entries.map<Row>(({ path, size, mode, target }) => {
+    if (target !== undefined) return [path, 0, { link: target }]
+    return mode === 0o644 ? [path, size] : [path, size, { mode }]
   })
-  return Buffer.from(canonicalJson({ format: bundleFormat, index: table.index, entries }))
+  // canonical JSON as it stands: keys in order, one key in each object below; there may be very many rows
+  return Buffer.from(JSON.stringify({ entries: rows, format: bundleFormat, index }))
 }
 
-const size = z.number().int().nonnegative()
 const schema = z.strictObject({
+  entries: z.array(z.unknown()),
   format: z.literal(bundleFormat),
   index: z.string().refine(isDigest),
-  entries: z.array(
-    z.union([
-      z.tuple([z.string(), size]),
-      z.tuple([z.string(), z.literal(0), z.strictObject({ link: z.string() })]),
-      z.tuple([z.string(), size, z.strictObject({ mode: z.number().int().nonnegative().max(0o777) })]),
-    ]),
-  ),
 })
+const linkSchema = z.strictObject({ link: z.string() })
+const modeSchema = z.strictObject({ mode: z.number().int().nonnegative().max(0o777) })
 
 /** Throws BUNDLE_CORRUPT for every text that `encodeFrontTable` would not have made. */
 export function decodeFrontTable(bytes: Uint8Array, item: string): FrontTable {
@@ -65,42 +61,43 @@ export function decodeFrontTable(bytes: Uint8Array, item: string): FrontTable {
   }
   const parsed = schema.safeParse(value)
   if (!parsed.success) throw refuse('it has another shape', parsed.error)
-  const files = new Map<string, UnplacedEntry>()
-  const entries = parsed.data.entries.map<UnplacedEntry>(([path, size, special]) => {
-    safeRelativePath(path)
-    if (files.has(path)) throw refuse(`${path} stands there twice`)
-    const entry = rowEntry(path, size, special, files)
-    if (entry === undefined || !isEncodable(entry)) throw refuse(`the row of ${path} cannot be`)
-    files.set(path, entry)
+  const known = new Map<string, UnplacedEntry>()
+  const entries = parsed.data.entries.map<UnplacedEntry>((row, i) => {
+    const entry = decodeRow(row, known)
+    if (entry === undefined || !isEncodable(entry)) throw refuse(`row ${i + 1} cannot be`)
+    if (known.has(entry.path)) throw refuse(`${entry.path} stands there twice`)
+    known.set(entry.path, entry)
     return entry
   })
   const table = { index: parsed.data.index as Digest, entries }
   if (!encodeFrontTable(table).equals(bytes)) throw refuse('it is not spelled as airgap spells it')
-  nameContent(entries, files)
   return table
 }
 
-function rowEntry(
-  path: string,
-  size: number,
-  special: { link: string } | { mode: number } | undefined,
-  files: Map<string, UnplacedEntry>,
-): UnplacedEntry | undefined {
+/** Checked by hand, not by schema: a bundle may have very many rows, and is to open at once. */
+function decodeRow(row: unknown, known: Map<string, UnplacedEntry>): UnplacedEntry | undefined {
+  if (!Array.isArray(row)) return undefined
+  const [path, size, special]: unknown[] = row
+  if (typeof path !== 'string' || typeof size !== 'number') return undefined
   const digest = digestOfPath(path)
-  if (digest === undefined && reservedPath.test(path)) return undefined
-  const shared = { path, size, ...(digest === undefined ? {} : { digest }) }
+  if (digest === undefined) {
+    if (reservedPath.test(path)) return undefined
+    safeRelativePath(path)
+  }
+  const shared = digest === undefined ? { path, size } : { path, size, digest }
   if (special === undefined) return { ...shared, type: 'file', mode: 0o644 }
-  if ('mode' in special) return { ...shared, type: 'file', mode: special.mode }
-  const target = files.get(special.link)
-  if (target === undefined || target.type !== 'file') return undefined
-  return { ...shared, type: 'link', mode: target.mode, target: target.path }
-}
-
-/** A file under another name than its blob's has the digest of the blob that links to it. */
-function nameContent(entries: UnplacedEntry[], files: Map<string, UnplacedEntry>): void {
-  for (const entry of entries) {
-    if (entry.type !== 'link' || entry.digest === undefined) continue
-    const target = files.get(entry.target!)!
-    target.digest ??= entry.digest
+  const moded = modeSchema.safeParse(special)
+  if (moded.success) return { ...shared, type: 'file', mode: moded.data.mode }
+  const link = linkSchema.safeParse(special)
+  const target = link.success ? known.get(link.data.link) : undefined
+  if (target?.type !== 'file') return undefined
+  // a file under another name than its blob's has the digest of the blob that links to it, and so have its further names
+  if (digest !== undefined) target.digest ??= digest
+  return {
+    ...shared,
+    type: 'link',
+    mode: target.mode,
+    target: target.path,
+    ...(target.digest ? { digest: digest ?? target.digest } : {}),
   }
 }
