@@ -56,17 +56,3 @@ export interface RegistryClient {
   /** Descriptors that refer to `digest` (distribution-spec referrers API, or its tag fallback). */
   referrers(reference: Reference, digest: Digest): Promise<Descriptor[]>
 }
-
-/** Where downloaded bytes go: a slot of the bundle, or memory. */
-export interface DownloadSink {
-  descriptor: Descriptor
-  /** bytes already there */
-  received: number
-  validator?: string | undefined
-  /** Appends; resolves when it may be given more. */
-  write(chunk: Uint8Array): Promise<void>
-  /** Throws everything received away and starts at 0. */
-  restart(validator?: string): Promise<void>
-  /** Verifies size and digest; throws SIZE_MISMATCH or DIGEST_MISMATCH. */
-  finish(): Promise<void>
-}

@@ -38,35 +38,41 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
   }
   const lookup = options.lookup === undefined ? {} : { lookup: options.lookup }
   const direct = new Agent({ ...shared, connect: { timeout: options.connectTimeoutMs, ...tls, ...lookup } })
-  const proxied = proxyAgent(
-    { ...shared, proxyTls: tls, requestTls: tls, connect: { ...tls, ...lookup } },
+  const proxied = proxyAgents(
+    {
+      ...shared,
+      connect: { ...tls, ...lookup },
+      ...(ca === undefined ? {} : { proxyTls: tls, requestTls: tls }),
+    },
     options.env,
   )
   return {
-    // loopback is never behind a proxy, whatever NO_PROXY says (as Go's and curl's users expect)
-    for: url => (proxied === undefined || isLoopback(url.hostname) ? direct : proxied),
+    for(url) {
+      // loopback is never behind a proxy, whatever NO_PROXY says; NO_PROXY itself is undici's to read
+      if (isLoopback(url.hostname)) return direct
+      return (url.protocol === 'https:' ? proxied.https : proxied.http) ?? direct
+    },
     async close() {
-      await Promise.all([direct.destroy(), proxied?.destroy()])
+      await Promise.all([direct.destroy(), proxied.http?.destroy(), proxied.https?.destroy()])
     },
   }
 }
 
-function proxyAgent(
+/** One agent for each scheme that has a proxy: HTTP_PROXY alone says nothing about https, as curl and Go read it. */
+function proxyAgents(
   options: EnvHttpProxyAgent.Options,
   env: Record<string, string | undefined>,
-): EnvHttpProxyAgent | undefined {
+): { http?: EnvHttpProxyAgent; https?: EnvHttpProxyAgent } {
   const named = (name: string) => env[name.toLowerCase()] || env[name.toUpperCase()]
-  const httpProxy = named('http_proxy') ?? named('all_proxy')
-  const httpsProxy = named('https_proxy') ?? named('all_proxy')
-  if (!httpProxy && !httpsProxy) return undefined
-  const unset = { httpProxy: '', httpsProxy: '', noProxy: named('no_proxy') ?? '' }
-  return new EnvHttpProxyAgent({
-    ...options,
-    ...unset,
-    ...(httpProxy ? { httpProxy: proxyUrl(httpProxy) } : {}),
-    // undici would otherwise send https through the http proxy, which curl and Go do not
-    ...(httpsProxy ? { httpsProxy: proxyUrl(httpsProxy) } : {}),
-  })
+  const noProxy = named('no_proxy') ?? ''
+  const agent = (proxy: string | undefined) => {
+    if (!proxy) return undefined
+    const uri = proxyUrl(proxy)
+    return new EnvHttpProxyAgent({ ...options, httpProxy: uri, httpsProxy: uri, noProxy })
+  }
+  const http = agent(named('http_proxy') ?? named('all_proxy'))
+  const https = agent(named('https_proxy') ?? named('all_proxy'))
+  return { ...(http ? { http } : {}), ...(https ? { https } : {}) }
 }
 
 function proxyUrl(text: string): string {

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
-import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
 import { refuseHtml } from './captive-portal.ts'
 import type { BlobOpener, Fetched, HttpClient, OpenedBody } from './contract.ts'
+import { firstOf } from './mirrors.ts'
 import { networkError } from './network-errors.ts'
 import { contentRange, openedBody, rangeHeaders } from './range.ts'
 import { withRetries } from './retry.ts'
@@ -33,42 +34,6 @@ export function createHttpClient(options: HttpOptions = {}): TransportingHttpCli
   }
 }
 
-/** Tries places in order. A wrong digest or size, and what is a fault of ours, ends the search. */
-export async function firstOf<P, T>(
-  places: P[],
-  attempt: (place: P) => Promise<T>,
-  transport: Transport,
-): Promise<T> {
-  let failure: unknown
-  for (const [i, place] of places.entries()) {
-    try {
-      return await attempt(place)
-    } catch (error) {
-      if (!mayBeElsewhere(error)) throw error
-      failure ??= error
-      const more = i + 1 < places.length
-      if (more) transport.progress.note(`${error.item ?? ''}: ${error.message}; trying the next mirror`)
-    }
-  }
-  throw failure
-}
-
-/** True where another mirror may do better. */
-export function mayBeElsewhere(error: unknown): error is AirgapError {
-  return isErrorCode(
-    error,
-    'NETWORK',
-    'DNS_FAILED',
-    'TLS_FAILED',
-    'PROXY_FAILED',
-    'UPSTREAM',
-    'UPSTREAM_INVALID',
-    'UNAUTHORIZED',
-    'REDIRECT_REFUSED',
-    'NOT_FOUND_UPSTREAM',
-  )
-}
-
 async function getWhole(
   transport: Transport,
   url: string,
@@ -95,8 +60,10 @@ export async function collectBody(
   const { maxBytes, item } = options
   const watch = watchStall(body, { ...options.transport.stall, item })
   const chunks: Uint8Array[] = []
-  let size = 0
+  let size = declaredSize(options.headers)
   try {
+    if (size > maxBytes) throw tooLarge(options)
+    size = 0
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
       size += chunk.length
       watch.count(chunk.length)
@@ -110,14 +77,21 @@ export async function collectBody(
     watch.stop()
     body.destroy()
   }
-  if (size > maxBytes) {
-    throw new AirgapError('SIZE_MISMATCH', `larger than the ${maxBytes} bytes allowed here`, {
-      item,
-      likely: 'the address leads to something else than what is expected',
-      next: 'check the address; nothing of it was kept',
-    })
-  }
+  if (size > maxBytes) throw tooLarge(options)
   return Buffer.concat(chunks, size)
+}
+
+function declaredSize(headers: Record<string, string>): number {
+  const length = headers['content-length'] ?? ''
+  return /^\d{1,15}$/.test(length) ? Number(length) : 0
+}
+
+function tooLarge(options: { item: string; maxBytes: number }): AirgapError {
+  return new AirgapError('SIZE_MISMATCH', `larger than the ${options.maxBytes} bytes allowed here`, {
+    item: options.item,
+    likely: 'the address leads to something else than what is expected',
+    next: 'check the address; nothing of it was kept',
+  })
 }
 
 async function sizeOf(transport: Transport, url: string): Promise<number | undefined> {
@@ -125,7 +99,7 @@ async function sizeOf(transport: Transport, url: string): Promise<number | undef
     const head = await transport.send(url, { method: 'HEAD', handles: [400, 403, 404, 405, 501] })
     head.body.destroy()
     const length = head.headers['content-length']
-    if (head.status < 300 && length !== undefined && /^\d+$/.test(length)) return Number(length)
+    if (head.status < 300 && length !== undefined && /^\d{1,15}$/.test(length)) return Number(length)
     // servers that refuse HEAD, and signed URLs that are signed for GET alone
     const probe = await transport.send(url, { headers: { range: 'bytes=0-0' }, handles: [416] })
     probe.body.destroy()

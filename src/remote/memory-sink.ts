@@ -1,7 +1,7 @@
+import type { DownloadSink } from '../content/sink.ts'
 import { Verifier } from '../content/verify.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
-import type { DownloadSink } from './contract.ts'
 
 /** Takes small content into memory, verified. */
 export class MemorySink implements DownloadSink {
@@ -22,7 +22,8 @@ export class MemorySink implements DownloadSink {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    this.#chunks.push(chunk)
+    // a chunk's memory is its giver's again once this returns
+    this.#chunks.push(Buffer.from(chunk))
     this.received += chunk.length
   }
 

@@ -11,9 +11,10 @@ import { refuseHtml } from './captive-portal.ts'
 import type { BlobOpener, RegistryClient, ResolvedManifest } from './contract.ts'
 import { type CredentialStore, dockerCredentials } from './docker-config.ts'
 import { download } from './download.ts'
-import { collectBody, firstOf, type TransportingHttpClient } from './http-client.ts'
+import { collectBody, type TransportingHttpClient } from './http-client.ts'
 import { checkManifest, manifestAccept } from './manifest-answer.ts'
 import { MemorySink } from './memory-sink.ts'
+import { firstOf } from './mirrors.ts'
 import { openedBody, rangeHeaders } from './range.ts'
 import { withRetries } from './retry.ts'
 import { type Endpoint, registryEndpoints, type SourceMap } from './source-map.ts'
@@ -104,13 +105,27 @@ async function ask(
     })
   let used = await auth.authorization(endpoint)
   let response = await send(used)
-  if (response.status === 401) {
+  const own = new URL(endpoint.baseUrl).origin
+  // a login that somebody asks for after a redirect is not the registry's to answer
+  if (response.status === 401 && response.origin === own) {
     response.body.destroy()
     used = await auth.answer(endpoint, { challenge: response.headers['www-authenticate'], used })
     response = await send(used)
   }
   if (response.status !== 401 && response.status !== 403) return response
   response.body.destroy()
+  if (response.origin !== own) {
+    throw new AirgapError(
+      'UNAUTHORIZED',
+      `the storage the registry redirects to refuses access (${response.status})`,
+      {
+        item: response.url,
+        likely:
+          'its signed address has expired (the clock of this machine is wrong) or a firewall answers in its place',
+        next: 'check the clock; ask for access to that host, or remap the source to a mirror',
+      },
+    )
+  }
   throw unauthorized(endpoint, {
     what: `the registry refuses access (${response.status})`,
     likely:

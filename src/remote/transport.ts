@@ -50,6 +50,8 @@ export interface SentResponse {
   body: Readable
   /** final URL, redacted */
   url: string
+  /** scheme, host and port that answered, after redirects */
+  origin: string
 }
 
 /** One try of one HTTP request, with redirects followed: the ground that the clients stand on. Holds the connections. */
@@ -134,7 +136,7 @@ export class Transport {
         signal: request.signal ?? null,
         highWaterMark: 1 << 20,
       })
-      return { status: statusCode, headers: flat(headers), body: quiet(body), url: item }
+      return { status: statusCode, headers: flat(headers), body: quiet(body), url: item, origin: url.origin }
     } catch (error) {
       request.signal?.throwIfAborted()
       throw networkError(error, item)
