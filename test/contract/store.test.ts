@@ -1,0 +1,141 @@
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openBundle } from '../../src/bundle/reader.ts'
+import { LayoutStore } from '../../src/content/layout-store.ts'
+import { MemoryStore } from '../../src/content/memory-store.ts'
+import { collect, readAll } from '../../src/content/read.ts'
+import type { ContentStore, ReadableStore } from '../../src/content/store.ts'
+import type { ByteRange, Descriptor } from '../../src/core/descriptor.ts'
+import { mediaTypes } from '../../src/core/media-types.ts'
+import { parseReference, type Reference } from '../../src/core/reference.ts'
+import {
+  describeBytes,
+  imageOf,
+  imageSample,
+  noise,
+  type Sample,
+  tempFolder,
+  writeBundle,
+} from '../bundle/samples.ts'
+
+/** What every store must do, run against every implementation. */
+
+const name = 'registry.example/app:1'
+const layers = [noise(2_500_000, 21), noise(10, 22)]
+const image = imageOf(name, layers)
+const sample = imageSample(image)
+const [layer, tiny] = image.blobs.slice(1).map(([descriptor]) => descriptor) as [Descriptor, Descriptor]
+const absent = describeBytes(noise(10, 99))
+
+async function fillStore(store: ContentStore): Promise<ContentStore> {
+  for (const blob of sample.artifacts[0]!.blobs) {
+    await store.push(blob.descriptor, Readable.from([sample.contents.get(blob.descriptor.digest)!]))
+  }
+  await store.tag(image.root, parseReference(name))
+  return store
+}
+
+async function bundleOf(contents: Sample): Promise<ReadableStore> {
+  const path = join(await tempFolder(), 'sample.tar')
+  await writeBundle(path, contents)
+  const store = await openBundle(path)
+  onTestFinished(() => store.close())
+  return store
+}
+
+const writable: [string, () => Promise<ContentStore>][] = [
+  ['MemoryStore', async () => new MemoryStore()],
+  ['LayoutStore', async () => LayoutStore.open(await tempFolder())],
+]
+const readable: [string, () => Promise<ReadableStore>][] = [
+  ...writable.map(([kind, make]): [string, () => Promise<ReadableStore>] => [
+    kind,
+    async () => fillStore(await make()),
+  ]),
+  ['BundleStore', () => bundleOf(sample)],
+]
+
+async function bytesOf(store: ReadableStore, descriptor: Descriptor, range?: ByteRange): Promise<Buffer> {
+  return collect(await store.open(descriptor, range), 10_000_000)
+}
+
+async function namesOf(store: ReadableStore): Promise<[Reference, Descriptor][]> {
+  const names: [Reference, Descriptor][] = []
+  for await (const entry of store.references()) names.push(entry)
+  return names
+}
+
+describe.each(readable)('ReadableStore: %s', (_kind, make) => {
+  it('says what it has', async () => {
+    const store = await make()
+    expect(await store.exists(layer)).toBe(true)
+    expect(await store.exists(absent)).toBe(false)
+  })
+
+  it('gives content back whole', async () => {
+    const store = await make()
+    expect((await bytesOf(store, layer)).equals(layers[0]!)).toBe(true)
+    expect((await readAll(store, tiny)).equals(layers[1]!)).toBe(true)
+  })
+
+  it.each([
+    [0, 1],
+    [0, 2_500_000],
+    [1_000_000, 2_200_001],
+    [2_499_999, 2_500_000],
+  ])('gives the bytes from %i to %i', async (start, end) => {
+    const part = await bytesOf(await make(), layer, { start, end })
+    expect(part.equals(layers[0]!.subarray(start, end))).toBe(true)
+  })
+
+  it('says NOT_FOUND for content and names that it has not', async () => {
+    const store = await make()
+    await expect(store.open(absent)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(store.resolve(parseReference('registry.example/app:2'))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    })
+  })
+
+  it('resolves names, and lists them', async () => {
+    const store = await make()
+    const { digest, size } = image.root
+    expect(await store.resolve(parseReference(name))).toMatchObject({
+      digest,
+      size,
+      mediaType: mediaTypes.ociManifest,
+    })
+    expect(await namesOf(store)).toMatchObject([[parseReference(name), { digest, size }]])
+  })
+
+  it('never ends well where the size is not the one asked for', async () => {
+    const store = await make()
+    const wrong = { ...layer, size: layer.size - 1 }
+    await expect(bytesOf(store, wrong)).rejects.toThrow()
+  })
+})
+
+describe.each(writable)('ContentStore: %s', (_kind, make) => {
+  it('takes the same content twice', async () => {
+    const store = await fillStore(await make())
+    await store.push(layer, Readable.from([layers[0]!]))
+    expect((await bytesOf(store, layer)).equals(layers[0]!)).toBe(true)
+  })
+
+  it.each([
+    ['wrong', Buffer.alloc(10, 1), 'DIGEST_MISMATCH'],
+    ['too short', layers[1]!.subarray(0, 9), 'SIZE_MISMATCH'],
+    ['too long', Buffer.concat([layers[1]!, Buffer.alloc(1)]), 'SIZE_MISMATCH'],
+  ])('never shows content that is %s', async (_what, bytes, code) => {
+    const store = await make()
+    await expect(store.push(tiny, Readable.from([bytes]))).rejects.toMatchObject({ code })
+    expect(await store.exists(tiny)).toBe(false)
+  })
+
+  it('moves a name', async () => {
+    const store = await fillStore(await make())
+    await store.tag(tiny, parseReference(name))
+    expect((await store.resolve(parseReference(name))).digest).toBe(tiny.digest)
+    expect(await namesOf(store)).toHaveLength(1)
+  })
+})
