@@ -9,7 +9,7 @@ import type { SentResponse } from './transport.ts'
 export async function refuseHtml(response: SentResponse, options: { wanted: string }): Promise<Readable> {
   const { body } = response
   if (
-    !/^text\/html|^application\/xhtml/i.test(response.headers['content-type'] ?? '') ||
+    !/^text\/html|^application\/xhtml|^$/i.test(response.headers['content-type'] ?? '') ||
     wantsHtml(options.wanted)
   )
     return body
@@ -37,16 +37,17 @@ function wantsHtml(url: string): boolean {
   return path.endsWith('/') || /\.x?html?$/i.test(path)
 }
 
-/** Looks at the first chunk and puts it back. */
+/** Looks at the first chunk and puts it back, in one turn: a stream that has ended takes nothing back. */
 async function firstChunk(body: Readable): Promise<Uint8Array | undefined> {
-  const chunk = await new Promise<Uint8Array | undefined>(resolve => {
+  return await new Promise(resolve => {
+    const events = ['readable', 'end', 'error', 'close']
     const settle = () => {
-      body.off('readable', settle).off('end', settle).off('error', settle).off('close', settle)
-      const got: unknown = body.destroyed ? null : body.read()
-      resolve(got instanceof Uint8Array ? got : undefined)
+      for (const event of events) body.off(event, settle)
+      const chunk: unknown = body.destroyed ? null : body.read()
+      if (!(chunk instanceof Uint8Array)) return resolve(undefined)
+      body.unshift(chunk)
+      resolve(chunk)
     }
-    body.on('readable', settle).on('end', settle).on('error', settle).on('close', settle)
+    for (const event of events) body.on(event, settle)
   })
-  if (chunk !== undefined) body.unshift(chunk)
-  return chunk
 }

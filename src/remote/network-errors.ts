@@ -13,10 +13,11 @@ const unknownCa = new Set([
 /** What a failed connection or body means, in words. `item` is a redacted URL or a name. Other errors pass unchanged. */
 export function networkError(error: unknown, item: string): unknown {
   if (error instanceof AirgapError || !(error instanceof Error)) return error
-  if (error.name === 'AbortError') return error
-  const code = rootCode(error)
+  // undici calls a refused tunnel an AbortError, so this comes first
   const proxy = proxyError(error, item)
   if (proxy) return proxy
+  if (error.name === 'AbortError') return error
+  const code = rootCode(error)
   const details = { item, cause: error }
   if (code === 'ENOTFOUND' || code === 'EAI_NODATA' || code === 'EAI_NONAME') {
     return new AirgapError('DNS_FAILED', 'no such host in DNS', {
@@ -129,6 +130,15 @@ function connectionFailure(
   const again =
     'check the network, then run the same command again: what is already there is not fetched twice'
   const why = (likely: string, next = again) => ({ likely, next })
+  if (/before secure TLS connection/.test(error.message)) {
+    return {
+      what: 'the connection broke before TLS began',
+      why: why(
+        'a firewall that looks into TLS, or a server that speaks plain http on this port',
+        'where plain http is meant, remap the source with its scheme written out: http://HOST:PORT',
+      ),
+    }
+  }
   switch (code) {
     case 'EAI_AGAIN':
       return {
@@ -162,9 +172,9 @@ function connectionFailure(
     case 'UND_ERR_HEADERS_OVERFLOW':
       return { what: 'the answer has too many headers', why: why('this is no proper HTTP server') }
   }
-  // llhttp's own codes: bytes that are no HTTP
-  if (code.startsWith('HPE_'))
-    return { what: `the answer is not HTTP (${code})`, why: why('another kind of server on this port') }
+  if (error.name === 'HTTPParserError') {
+    return { what: 'the answer is not HTTP', why: why('another kind of server on this port') }
+  }
   const ours = code.startsWith('ERR_') || code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_ABORTED'
   if (!ours && (code.startsWith('UND_ERR_') || code.startsWith('E')))
     return { what: error.message.slice(0, 200) || code, why: why('a network fault') }

@@ -45,7 +45,6 @@ export async function startUpstream(
     })
   }
   const server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener)
-  server.on('clientError', (_error, socket) => socket.destroy())
   server.on('tlsClientError', () => {})
   const address = options.address ?? '127.0.0.1'
   await new Promise<void>((resolve, reject) => {
