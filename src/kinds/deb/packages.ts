@@ -183,6 +183,9 @@ const wanted = [
   'provides',
   'conflicts',
   'breaks',
+  'suggests',
+  'replaces',
+  'enhances',
 ] as const
 
 const priorities = ['required', 'important', 'standard', 'optional', 'extra']
@@ -225,6 +228,9 @@ function toCandidate(
   if (stanza.provides) candidate.provides = stanza.provides
   if (stanza.conflicts) candidate.conflicts = stanza.conflicts
   if (stanza.breaks) candidate.breaks = stanza.breaks
+  if (stanza.suggests) candidate.suggests = stanza.suggests
+  if (stanza.replaces) candidate.replaces = stanza.replaces
+  if (stanza.enhances) candidate.enhances = stanza.enhances
   return candidate
 }
 

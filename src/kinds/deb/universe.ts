@@ -18,10 +18,13 @@ export class Universe {
   readonly #versions = new Map<string, Candidate[]>()
   readonly #chosen = new Map<string, Candidate>()
   readonly #offers = new Map<string, Offer[]>()
+  readonly #candidates: Candidate[]
+  #order: Map<string, number> | undefined
 
   /** `pins`: package → the one version that counts; the others take part in nothing. */
   constructor(candidates: Candidate[], options: { architecture: string; pins: Map<string, string> }) {
     this.architecture = options.architecture
+    this.#candidates = candidates
     for (const candidate of candidates) {
       const others = this.#versions.get(candidate.name)
       if (others) others.push(candidate)
@@ -78,9 +81,16 @@ export class Universe {
         Number(b.real) - Number(a.real) ||
         Number(b.candidate.essential) - Number(a.candidate.essential) ||
         a.candidate.priority - b.candidate.priority ||
+        this.#place(b.candidate.name) - this.#place(a.candidate.name) ||
         compareText(b.candidate.name, a.candidate.name),
     )
     return [...new Set(good.map(offer => offer.candidate))]
+  }
+
+  /** Where a name first comes up in the indexes; built only where two providers are equal in all else. */
+  #place(name: string): number {
+    this.#order ??= orderOfNames(this.#candidates)
+    return this.#order.get(name) ?? -1
   }
 
   /** Whether this very package is one that the relation means. */
@@ -120,6 +130,37 @@ function newest(versions: Candidate[]): Candidate | undefined {
     (best, candidate) => (best && compareVersions(best.version, candidate.version) >= 0 ? best : candidate),
     undefined,
   )
+}
+
+/**
+ * apt numbers packages as their names come up, as a stanza or in a relation of another one, and between equal providers
+ * takes the one numbered last. Nobody would design it so, but the site's apt decides alike.
+ */
+function orderOfNames(candidates: Candidate[]): Map<string, number> {
+  const order = new Map<string, number>()
+  const add = (name: string) => {
+    if (!order.has(name)) order.set(name, order.size)
+  }
+  for (const candidate of candidates) {
+    add(candidate.name)
+    for (const field of [
+      candidate.preDepends,
+      candidate.depends,
+      candidate.conflicts,
+      candidate.breaks,
+      candidate.recommends,
+      candidate.suggests,
+      candidate.replaces,
+      candidate.enhances,
+      candidate.provides,
+    ]) {
+      if (field === undefined) continue
+      // a name with an architecture (`python3:any`) is another package to apt
+      for (const match of field.matchAll(/(?:^|[,|])\s*([a-zA-Z0-9][a-zA-Z0-9+._-]*)(?![a-zA-Z0-9+._:-])/g))
+        add(match[1]!)
+    }
+  }
+  return order
 }
 
 /** Names that the package answers to besides its own; a version only where it is `(= x)` (policy 7.5). */

@@ -1,0 +1,144 @@
+import type { TreeEntries } from '../content/tree.ts'
+import { compareText } from '../core/canonical-json.ts'
+import { hexOf } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { SiteKey } from './site-key.ts'
+
+/** What apt needs beside the files of a `debs/NAME` tree. */
+export interface AptRepository {
+  suites: AptSuite[]
+  /** path in the tree → content: Release, InRelease and Release.gpg of each suite */
+  files: Map<string, Buffer>
+}
+
+export interface AptSuite {
+  suite: string
+  components: string[]
+  architectures: string[]
+}
+
+interface Index {
+  suite: string
+  component: string
+  architecture: string
+  /** relative to dists/SUITE */
+  path: string
+  sha256: string
+  size: number
+}
+
+/**
+ * Generates and signs the Release files over the Packages files that a bundle carries. No file is read: the tree's own
+ * table has every size and SHA-256. There is no Valid-Until, as nobody renews a closed site. Throws BUNDLE_CORRUPT.
+ */
+export async function aptRepository(
+  entries: TreeEntries,
+  options: { key: SiteKey; now: () => Date },
+): Promise<AptRepository> {
+  const indexes = indexesOf(entries)
+  const repository: AptRepository = { suites: [], files: new Map() }
+  for (const suite of sortedWords(indexes.map(index => index.suite))) {
+    const own = indexes.filter(index => index.suite === suite)
+    const described: AptSuite = {
+      suite,
+      components: sortedWords(own.map(index => index.component)),
+      architectures: sortedWords(own.map(index => index.architecture)),
+    }
+    repository.suites.push(described)
+    const text = releaseText(described, { indexes: own, date: options.now() })
+    const folder = `dists/${suite}`
+    repository.files.set(`${folder}/Release`, Buffer.from(text))
+    repository.files.set(`${folder}/Release.gpg`, Buffer.from(await options.key.detachSign(text)))
+    repository.files.set(`${folder}/InRelease`, Buffer.from(await options.key.clearSign(text)))
+  }
+  return repository
+}
+
+const word = '[A-Za-z0-9][A-Za-z0-9.+~_-]*'
+const indexPattern = new RegExp(`^dists/(${word}(?:/${word})*)/(${word})/binary-(${word})/Packages$`)
+
+function indexesOf(entries: TreeEntries): Index[] {
+  const indexes: Index[] = []
+  for (const [path, { descriptor }] of entries) {
+    if (!path.startsWith('dists/')) continue
+    const match = indexPattern.exec(path)
+    if (!match) {
+      throw new AirgapError('BUNDLE_CORRUPT', 'a package repository holds a file that is no package index', {
+        item: JSON.stringify(path.slice(0, 300)),
+        likely: 'a bundle made by another tool or version',
+        next: 'run `airgap verify` on the bundle, and serve it with the version that made it',
+      })
+    }
+    const [, suite, component, architecture] = match
+    indexes.push({
+      suite: suite!,
+      component: component!,
+      architecture: architecture!,
+      path: `${component}/binary-${architecture}/Packages`,
+      sha256: hexOf(descriptor.digest),
+      size: descriptor.size,
+    })
+  }
+  return indexes
+}
+
+/** Debian repository format, "Release files". */
+function releaseText(
+  { suite, components, architectures }: AptSuite,
+  { indexes, date }: { indexes: Index[]; date: Date },
+): string {
+  const sums = [...indexes]
+    .sort((a, b) => compareText(a.path, b.path))
+    .map(index => ` ${index.sha256} ${index.size} ${index.path}`)
+  return `${[
+    'Origin: airgap site',
+    'Label: airgap site',
+    `Suite: ${suite}`,
+    `Codename: ${suite}`,
+    `Date: ${date.toUTCString().replace('GMT', 'UTC')}`,
+    `Architectures: ${architectures.join(' ')}`,
+    `Components: ${components.join(' ')}`,
+    // packages for all architectures stand in each architecture's index
+    'No-Support-for-Architecture-all: Packages',
+    'SHA256:',
+    ...sums,
+  ].join('\n')}\n`
+}
+
+export interface AptSourcesOptions {
+  /** of the tree: `debian-12` of `debs/debian-12` */
+  name: string
+  /** of the site's HTTP server: http://10.0.0.1:8080 */
+  baseUrl: string
+  suites: AptSuite[]
+  /** path of the site's public key on the machine: /etc/apt/keyrings/airgap-site.asc */
+  signedBy: string
+}
+
+/** The client's file in /etc/apt/sources.list.d: deb822 of sources.list(5), which apt reads since 1.1. */
+export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOptions): string {
+  for (const value of [name, baseUrl, signedBy]) {
+    if (!/[\s\u0000-\u001f\u007f]/.test(value) && value !== '') continue
+    throw new AirgapError('USAGE', 'this cannot stand in an apt source: it is empty or has blanks', {
+      item: JSON.stringify(value.slice(0, 300)),
+      next: 'give the address as http://host:port and the key as a path without blanks',
+    })
+  }
+  return suites
+    .map(({ suite, components, architectures }) =>
+      [
+        'Types: deb',
+        `URIs: ${baseUrl.replace(/\/+$/, '')}/debs/${name}`,
+        `Suites: ${suite}`,
+        `Components: ${components.join(' ')}`,
+        `Architectures: ${architectures.join(' ')}`,
+        `Signed-By: ${signedBy}`,
+        '',
+      ].join('\n'),
+    )
+    .join('\n')
+}
+
+function sortedWords(words: string[]): string[] {
+  return [...new Set(words)].sort(compareText)
+}

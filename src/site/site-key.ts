@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto'
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  createCleartextMessage,
+  createMessage,
+  generateKey,
+  type PrivateKey,
+  readPrivateKey,
+  sign,
+} from 'openpgp'
+import { syncFolder } from '../content/layout-store.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+/** The site's own OpenPGP key: what the site's machines trust for apt and dnf repositories. It never leaves the site. */
+export interface SiteKey {
+  /** 40 hex digits, upper case */
+  fingerprint: string
+  /** for `Signed-By:` as `.asc`, and for `rpm --import` */
+  publicKeyArmored: string
+  /** for `Signed-By:` as `.gpg` */
+  publicKeyBinary: Uint8Array
+  /** RFC 9580 section 7: the text of an `InRelease` */
+  clearSign(text: string): Promise<string>
+  /** armored, over the bytes of the text: a `Release.gpg` */
+  detachSign(text: string): Promise<string>
+}
+
+export interface SiteKeyOptions {
+  /** the site's state folder; the key is `site-key.asc` in it */
+  folder: string
+  now: () => Date
+}
+
+/**
+ * The key in the state folder, made on first start (mode 0600; of two servers that start at once, both use the one that was
+ * there first). Throws KEY_INVALID where the file is damaged: it is never replaced, as every machine trusts it by now.
+ */
+export async function openSiteKey({ folder, now }: SiteKeyOptions): Promise<SiteKey> {
+  const path = join(folder, 'site-key.asc')
+  const existing = await readKey(path)
+  if (existing) return siteKey(existing, now)
+  // algorithm 22 (EdDSA over ed25519) and no more: gpgv of Ubuntu 20.04 (2.2.19) knows it, the newer numbers it does not
+  const { privateKey } = await generateKey({
+    type: 'ecc',
+    curve: 'ed25519Legacy',
+    userIDs: [{ name: 'airgap site repository key' }],
+    subkeys: [],
+    date: now(),
+    format: 'armored',
+  })
+  await writeOnce(path, { folder, text: privateKey })
+  const made = await readKey(path)
+  if (!made)
+    throw new AirgapError('KEY_INVALID', 'the site key vanished after it was written', { item: path })
+  return siteKey(made, now)
+}
+
+async function readKey(path: string): Promise<PrivateKey | undefined> {
+  let text: string
+  try {
+    const { mode } = await stat(path)
+    if ((mode & 0o077) !== 0) {
+      throw new AirgapError('PERMISSION', "others may read the site's private key", {
+        item: path,
+        likely: 'it was copied or restored without its mode',
+        next: `chmod 600 ${path}, or delete it if others did read it (every machine then has to be configured again)`,
+      })
+    }
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw fromSystemError(error, path)
+  }
+  try {
+    return await readPrivateKey({ armoredKey: text })
+  } catch (error) {
+    throw new AirgapError('KEY_INVALID', "the site's signing key cannot be read", {
+      item: path,
+      likely: 'a damaged disk or an edited file',
+      next: 'restore it from a backup; or delete it, start again and configure every machine anew with the new key',
+      cause: error,
+    })
+  }
+}
+
+/** Whole or not at all, and never over a key that is there already. */
+async function writeOnce(path: string, { folder, text }: { folder: string; text: string }): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const handle = await open(temporary, 'wx', 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await linkOrRename(temporary, path)
+    await syncFolder(folder)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+async function linkOrRename(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path)
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === 'EEXIST') return
+    // file systems without hard links
+    if (errno !== 'EPERM' && errno !== 'ENOTSUP' && errno !== 'ENOSYS') throw error
+    await rename(temporary, path)
+  }
+}
+
+function siteKey(key: PrivateKey, now: () => Date): SiteKey {
+  const publicKey = key.toPublic()
+  return {
+    fingerprint: publicKey.getFingerprint().toUpperCase(),
+    publicKeyArmored: publicKey.armor(),
+    publicKeyBinary: publicKey.write(),
+    clearSign: async text =>
+      await sign({ message: await createCleartextMessage({ text }), signingKeys: key, date: now() }),
+    detachSign: async text =>
+      await sign({
+        message: await createMessage({ binary: new TextEncoder().encode(text) }),
+        signingKeys: key,
+        detached: true,
+        date: now(),
+      }),
+  }
+}
