@@ -1,0 +1,136 @@
+import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { applyValues, planValues, rollbackValues } from '../../src/site/values-file.ts'
+
+const values = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
+const original =
+  '# ours\noffline:\n  registry: old:1 # keep me\n  httpServer: "http://old"\npassword: hunter2\n'
+
+let folder: string
+let file: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'airgap-values-'))
+  file = join(folder, 'values.yaml')
+  await writeFile(file, original)
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('planValues, applyValues, rollbackValues', () => {
+  it('plans without writing, applies with a backup, and rolls back byte for byte', async () => {
+    await chmod(file, 0o640)
+    const plan = await planValues(file, values)
+    expect(plan.diff).toContain('+ 3:   registry: 10.77.0.1:35000 # keep me')
+    expect(await readFile(file, 'utf8')).toBe(original)
+    expect(await applyValues(plan)).toBe('changed')
+    expect(await readFile(`${file}.airgap-backup`, 'utf8')).toBe(original)
+    expect((await stat(file)).mode & 0o777).toBe(0o640)
+    expect((await stat(`${file}.airgap-backup`)).mode & 0o777).toBe(0o640)
+    expect(await applyValues(await planValues(file, values))).toBe('unchanged')
+    expect(await rollbackValues(file)).toBe('restored')
+    expect(await readFile(file, 'utf8')).toBe(original)
+    expect(await readdir(folder)).toEqual(['values.yaml'])
+    expect(await rollbackValues(file)).toBe('no backup')
+  })
+
+  it('keeps the first original through later changes', async () => {
+    await applyValues(await planValues(file, values))
+    await applyValues(await planValues(file, { ...values, registry: '10.77.0.9:35000' }))
+    expect(await readFile(`${file}.airgap-backup`, 'utf8')).toBe(original)
+    await rollbackValues(file)
+    expect(await readFile(file, 'utf8')).toBe(original)
+  })
+
+  it('does not roll back over what somebody wrote since', async () => {
+    await applyValues(await planValues(file, values))
+    await writeFile(file, `${await readFile(file, 'utf8')}more: 1\n`)
+    await expect(rollbackValues(file)).rejects.toMatchObject({
+      code: 'VALUES_CHANGED',
+      message: expect.stringContaining('more: 1'),
+    })
+    expect(await readFile(`${file}.airgap-backup`, 'utf8')).toBe(original)
+  })
+
+  it('fault 98: a file edited since the plan is refused with a diff, and no secret in it', async () => {
+    const plan = await planValues(file, values)
+    await writeFile(file, original.replace('hunter2', 'hunter3').replace('old:1', 'other:2'))
+    const error = await applyValues(plan).catch(caught => caught)
+    expect(error).toMatchObject({ code: 'VALUES_CHANGED', exitCode: 2, item: file })
+    expect(error.message).toContain('+ 3:   registry: other:2')
+    expect(error.message).not.toContain('hunter')
+    expect(await readFile(file, 'utf8')).toContain('hunter3')
+    expect(await readdir(folder)).toEqual(['values.yaml'])
+  })
+
+  it('fault 99: a symbolic link in place of the file is not followed', async () => {
+    const target = join(folder, 'elsewhere')
+    await writeFile(target, original)
+    const plan = await planValues(file, values)
+    await rm(file)
+    await symlink(target, file)
+    await expect(planValues(file, values)).rejects.toMatchObject({ code: 'VALUES_INVALID', item: file })
+    await expect(applyValues(plan)).rejects.toMatchObject({ code: 'VALUES_INVALID', item: file })
+    expect(await readFile(target, 'utf8')).toBe(original)
+    expect((await lstat(file)).isSymbolicLink()).toBe(true)
+  })
+
+  it('fault 99: a symbolic link in place of the backup is not written through', async () => {
+    const target = join(folder, 'elsewhere')
+    await writeFile(target, 'precious')
+    await symlink(target, `${file}.airgap-backup`)
+    await expect(applyValues(await planValues(file, values))).rejects.toMatchObject({
+      code: 'VALUES_INVALID',
+    })
+    expect(await readFile(target, 'utf8')).toBe('precious')
+    expect(await readFile(file, 'utf8')).toBe(original)
+  })
+
+  it('fault 100: without a backup nothing is changed', async () => {
+    const plan = await planValues(file, values)
+    // a name that no file system takes stands for a folder that cannot be written, also for root
+    const error = await applyValues({ ...plan, backup: join(folder, 'missing', 'backup') }).catch(
+      caught => caught,
+    )
+    expect(error).toMatchObject({
+      message: expect.stringContaining('backup cannot be written'),
+      next: expect.stringContaining('not touched'),
+    })
+    expect(await readFile(file, 'utf8')).toBe(original)
+    expect(await readdir(folder)).toEqual(['values.yaml'])
+  })
+
+  it.skipIf(process.getuid?.() === 0)(
+    'fault 100: a read-only folder (not as root, who may write anywhere)',
+    async () => {
+      const plan = await planValues(file, values)
+      await chmod(folder, 0o555)
+      await expect(applyValues(plan)).rejects.toMatchObject({ code: 'PERMISSION' })
+      await chmod(folder, 0o755)
+    },
+  )
+
+  it.each([
+    ['missing', async () => rm(file), 'FILE_NOT_FOUND'],
+    ['not UTF-8', async () => writeFile(file, Buffer.from([0xff, 0xfe, 0x41])), 'VALUES_INVALID'],
+    ['a folder', async () => rm(file).then(() => symlink('.', file)), 'VALUES_INVALID'],
+  ])('refuses a file that is %s', async (_, make, code) => {
+    await make()
+    await expect(planValues(file, values)).rejects.toMatchObject({ code })
+  })
+
+  it('fault 59: values of 20 MB and aliases that explode', async () => {
+    await writeFile(file, `a: "${'x'.repeat(20 << 20)}"\n`)
+    await expect(planValues(file, values)).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    const levels = Array.from(
+      { length: 30 },
+      (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(', ')}]`,
+    )
+    await writeFile(file, ['a0: &a0 [lol]', ...levels, original].join('\n'))
+    await expect(planValues(file, values)).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    await writeFile(file, '['.repeat(100_000))
+    await expect(planValues(file, values)).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+  })
+})

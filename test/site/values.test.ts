@@ -1,0 +1,248 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { AirgapError } from '../../src/core/errors.ts'
+import { readOfflineValues, setOfflineValues } from '../../src/site/values.ts'
+
+const values = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
+const set = (text: string) => setOfflineValues(text, values, 'values.yaml')
+
+const realistic = `# production values
+global:   # shared
+  storageClass: "fast"   # quoted on purpose
+offline:
+  # where images come from
+  registry: "old.example:5000"   # host:port
+  httpServer: 'http://old.example'
+  other: &keep yes
+nested:
+    deep: [ 1,2 , 3 ]
+    again: *keep
+text: |
+  offline:
+    registry: not this one
+`
+
+describe('setOfflineValues', () => {
+  it('changes the two scalars and not one other byte', () => {
+    expect(set(realistic)).toBe(
+      realistic
+        .replace('"old.example:5000"', '"10.77.0.1:35000"')
+        .replace("'http://old.example'", "'http://10.77.0.1:8080'"),
+    )
+  })
+
+  it('is idempotent', () => {
+    const once = set(realistic)
+    expect(set(once)).toBe(once)
+    expect(readOfflineValues(once, 'values.yaml')).toEqual(values)
+  })
+
+  it.each([
+    [
+      'CRLF',
+      'a: 1\r\noffline:\r\n  registry: x\r\n',
+      'a: 1\r\noffline:\r\n  registry: 10.77.0.1:35000\r\n  httpServer: "http://10.77.0.1:8080"\r\n',
+    ],
+    [
+      'a byte order mark',
+      '\uFEFFoffline:\n  registry: x\n  httpServer: y\n',
+      '\uFEFFoffline:\n  registry: 10.77.0.1:35000\n  httpServer: http://10.77.0.1:8080\n',
+    ],
+    ['an empty file', '', 'offline:\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n'],
+    [
+      'only comments',
+      '# nothing',
+      '# nothing\noffline:\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n',
+    ],
+    [
+      'no line end at the end',
+      'a: 1',
+      'a: 1\noffline:\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n',
+    ],
+    [
+      'offline without a value',
+      'offline: # none yet\nb: 2\n',
+      'offline: # none yet\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\nb: 2\n',
+    ],
+    [
+      'offline: null',
+      'offline: ~ # none\n',
+      'offline: { registry: "10.77.0.1:35000", httpServer: "http://10.77.0.1:8080" } # none\n',
+    ],
+    [
+      'keys without values',
+      'offline:\n  registry:   # fill in\n  httpServer:\n',
+      'offline:\n  registry: "10.77.0.1:35000"   # fill in\n  httpServer: "http://10.77.0.1:8080"\n',
+    ],
+    [
+      'a flow map',
+      '{offline: {registry: a}, b: 1}\n',
+      '{offline: {registry: 10.77.0.1:35000, httpServer: "http://10.77.0.1:8080"}, b: 1}\n',
+    ],
+    [
+      'an empty flow map',
+      'offline: {}\n',
+      'offline: {registry: "10.77.0.1:35000", httpServer: "http://10.77.0.1:8080"}\n',
+    ],
+    [
+      'a root flow map',
+      '{a: 1}\n',
+      '{a: 1, offline: { registry: "10.77.0.1:35000", httpServer: "http://10.77.0.1:8080" }}\n',
+    ],
+    [
+      'deep indentation',
+      'offline:\n      httpServer: "a"\nz: 1\n',
+      'offline:\n      httpServer: "http://10.77.0.1:8080"\n      registry: "10.77.0.1:35000"\nz: 1\n',
+    ],
+    [
+      'a block of text last',
+      'offline:\n  note: |\n    a\n    b\n\nz: 1\n',
+      'offline:\n  note: |\n    a\n    b\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n\nz: 1\n',
+    ],
+    [
+      'an anchor on the value, whose aliases follow',
+      'offline:\n  registry: &r "a"\n  httpServer: b\nuse: *r\n',
+      'offline:\n  registry: &r "10.77.0.1:35000"\n  httpServer: http://10.77.0.1:8080\nuse: *r\n',
+    ],
+  ])('%s', (_, before, after) => {
+    expect(set(before)).toBe(after)
+  })
+
+  it('quotes an IPv6 address', () => {
+    const ipv6 = { registry: '[fd00::1]:35000', httpServer: 'http://[fd00::1]:8080' }
+    const text = setOfflineValues('offline:\n  registry: a\n  httpServer: b\n', ipv6, 'v')
+    expect(text).toBe('offline:\n  registry: "[fd00::1]:35000"\n  httpServer: "http://[fd00::1]:8080"\n')
+  })
+
+  it.each([
+    ['duplicate keys', 'offline:\n  registry: a\n  registry: b\n', /values\.yaml:3:3/],
+    ['a duplicate map', 'offline: {}\noffline: {}\n', /values\.yaml:2:1/],
+    ['two documents', 'a: 1\n---\nb: 1\n', /values\.yaml/],
+    ['a list', '- 1\n', /values\.yaml/],
+    ['offline as text', 'offline: no\n', /values\.yaml/],
+    ['offline as a list', 'offline: [a]\n', /values\.yaml/],
+    ['offline as an alias', 'a: &a {x: 1}\noffline: *a\n', /values\.yaml/],
+    ['registry as a map', 'offline:\n  registry: {a: 1}\n', /values\.yaml/],
+    ['registry as a block', 'offline:\n  registry: |\n    a\n', /values\.yaml/],
+    ['tabs', 'offline:\n\tregistry: a\n', /values\.yaml:2/],
+    ['an open quote', 'a: "x\n', /values\.yaml/],
+  ])('refuses %s', (_, text, item) => {
+    expect(() => set(text)).toThrowError(
+      expect.objectContaining({
+        code: 'VALUES_INVALID',
+        item: expect.stringMatching(item),
+        next: expect.any(String),
+      }),
+    )
+  })
+
+  it('everything but the two scalars is byte-identical, whatever stands around them', () => {
+    const word = fc.stringMatching(/^[a-z][a-z0-9]{0,6}$/)
+    const scalar = fc.oneof(word, fc.integer(), fc.boolean(), fc.string({ maxLength: 12 }), fc.constant(null))
+    const tree = fc.letrec<{ node: unknown }>(tie => ({
+      node: fc.oneof(
+        { maxDepth: 3 },
+        scalar,
+        fc.array(tie('node'), { maxLength: 3 }),
+        fc.dictionary(word, tie('node'), { maxKeys: 4 }),
+      ),
+    })).node
+    const text = fc
+      .record({
+        before: fc.dictionary(word, tree, { maxKeys: 4 }),
+        offline: fc.dictionary(word, tree, { maxKeys: 3 }),
+        registry: fc.option(fc.string({ maxLength: 10 }), { nil: undefined }),
+        httpServer: fc.option(fc.string({ maxLength: 10 }), { nil: undefined }),
+        after: fc.dictionary(
+          word.map(key => `${key}Z`),
+          tree,
+          { maxKeys: 3 },
+        ),
+        style: fc.constantFrom('PLAIN', 'QUOTE_DOUBLE', 'QUOTE_SINGLE', 'BLOCK_LITERAL'),
+        flow: fc.boolean(),
+        eol: fc.constantFrom('\n', '\r\n'),
+        indent: fc.constantFrom(1, 2, 4, 7),
+      })
+      .map(({ before, offline, registry, httpServer, after, style, flow, eol, indent }) => {
+        const own = {
+          ...offline,
+          ...(registry === undefined ? {} : { registry }),
+          ...(httpServer === undefined ? {} : { httpServer }),
+        }
+        const body = stringify(
+          { ...before, offline: own, ...after },
+          {
+            defaultStringType: style as 'PLAIN',
+            collectionStyle: flow ? 'flow' : 'block',
+            indent,
+            lineWidth: 0,
+          },
+        )
+        return `# head${eol}${body.replaceAll('\n', eol)}`
+      })
+    fc.assert(
+      fc.property(text, before => {
+        let after: string
+        try {
+          after = set(before)
+        } catch (error) {
+          expect(error).toBeInstanceOf(AirgapError)
+          return
+        }
+        expect(parse(after)).toEqual({ ...parse(before), offline: { ...parse(before).offline, ...values } })
+        expect(set(after)).toBe(after)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('replaces exactly the bytes of the two scalars', () => {
+    const noise = fc.constantFrom(
+      '# a comment',
+      'a: 1',
+      'b:   [ 1,2 ]  # x',
+      "c: 'x'",
+      'd: |\n  text: x',
+      'e:',
+      '',
+      'f: &f "1"',
+      'g: {h: 1 , i: }',
+    )
+    const written = fc.constantFrom('MARKED', '"MARKED"', "'MARKED'")
+    const inner = fc.constantFrom('', '  # inside\n', '  k: |\n    x\n', '  m: [1, 2] # y\n', '\n')
+    const text = fc
+      .tuple(
+        fc.uniqueArray(noise),
+        written,
+        inner,
+        written,
+        inner,
+        fc.constantFrom('', '   # c'),
+        fc.constantFrom('\n', '\r\n'),
+        fc.boolean(),
+      )
+      .map(([before, one, middle, two, last, comment, eol, turned]) => {
+        const rows = [`  registry: ${one}${comment}\n`, `  httpServer: ${two}\n`]
+        if (turned) rows.reverse()
+        const lines = [
+          ...before.slice(0, 3),
+          `offline:\n${rows[0]}${middle}${rows[1]}${last === middle ? '' : last}z: 1`,
+          ...before.slice(3),
+        ]
+        return lines.join('\n').replaceAll('\n', eol)
+      })
+    fc.assert(
+      fc.property(text, before => {
+        const pieces = before.split(/["']?MARKED["']?/)
+        const after = set(before)
+        const found = pieces.reduce((rest, piece) => {
+          expect(rest.startsWith(piece)).toBe(true)
+          return rest.slice(piece.length).replace(/^["']?(http:\/\/)?10\.77\.0\.1:(35000|8080)["']?/, '')
+        }, after)
+        expect(found).toBe('')
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
