@@ -1,0 +1,112 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { dockerCredentials } from '../../src/remote/docker-config.ts'
+import { failure, noteTaking } from './support/clients.ts'
+
+/** A folder with a config.json and, on PATH, credential helpers as shell scripts. */
+function setUp(config: unknown, helpers: Record<string, string> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'airgap-docker-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const text = typeof config === 'string' ? config : JSON.stringify(config)
+  writeFileSync(join(folder, 'config.json'), text)
+  mkdirSync(join(folder, 'bin'))
+  for (const [name, script] of Object.entries(helpers)) {
+    const path = join(folder, 'bin', name)
+    writeFileSync(path, `#!/bin/sh\n${script}\n`)
+    chmodSync(path, 0o755)
+  }
+  const progress = noteTaking()
+  const env = { DOCKER_CONFIG: folder, PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, TEST_FOLDER: folder }
+  return { folder, progress, env, store: dockerCredentials({ env, progress }) }
+}
+
+const encoded = (text: string) => Buffer.from(text).toString('base64')
+const answering = (username: string, secret: string) =>
+  `cat > "$TEST_FOLDER/asked"; printf '{"ServerURL":"x","Username":"%s","Secret":"%s"}' '${username}' '${secret}'`
+
+describe("docker's config.json", () => {
+  it('reads auth, username and password, identity tokens, and passwords with colons', async () => {
+    const { store } = setUp({
+      auths: {
+        'a.example': { auth: encoded('me:pass:word') },
+        'b.example:5000': { username: 'you', password: '' },
+        'c.example': { auth: encoded('00000000:'), identitytoken: 'refresh' },
+        'https://d.example/v1/': { auth: encoded('old:style') },
+        'e.example': {},
+        'https://index.docker.io/v1/': { auth: encoded('hub:pw\0') },
+      },
+    })
+    expect(await store.find('a.example')).toEqual({ type: 'basic', username: 'me', password: 'pass:word' })
+    expect(await store.find('b.example:5000')).toEqual({ type: 'basic', username: 'you', password: '' })
+    expect(await store.find('c.example')).toEqual({ type: 'identity-token', identityToken: 'refresh' })
+    expect(await store.find('d.example')).toEqual({ type: 'basic', username: 'old', password: 'style' })
+    expect(await store.find('e.example')).toBeUndefined()
+    expect(await store.find('b.example')).toBeUndefined()
+    expect(await store.find('docker.io')).toEqual({ type: 'basic', username: 'hub', password: 'pw' })
+  })
+
+  it('is at home in ~/.docker, and none is no login', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'airgap-home-'))
+    onTestFinished(() => rmSync(home, { recursive: true, force: true }))
+    mkdirSync(join(home, '.docker'))
+    const text = JSON.stringify({ auths: { 'a.example': { auth: encoded('me:pw') } } })
+    writeFileSync(join(home, '.docker', 'config.json'), text)
+    const found = dockerCredentials({ env: { HOME: home }, progress: noteTaking() })
+    expect(await found.find('a.example')).toMatchObject({ username: 'me' })
+    const none = dockerCredentials({ env: { HOME: join(home, 'nobody') }, progress: noteTaking() })
+    expect(await none.find('a.example')).toBeUndefined()
+  })
+
+  it('asks a helper with the host on stdin, once', async () => {
+    const { store, folder } = setUp(
+      { credHelpers: { 'a.example': 'good' }, auths: { 'b.example': { auth: encoded('b:b') } } },
+      { 'docker-credential-good': `echo x >> "$TEST_FOLDER/count"; ${answering('me', 's3cret')}` },
+    )
+    const expected = { type: 'basic', username: 'me', password: 's3cret' }
+    expect(await Promise.all([store.find('a.example'), store.find('a.example')])).toEqual([
+      expected,
+      expected,
+    ])
+    expect(readFileSync(join(folder, 'asked'), 'utf8')).toBe('a.example')
+    expect(readFileSync(join(folder, 'count'), 'utf8')).toBe('x\n')
+    expect(await store.find('b.example')).toMatchObject({ username: 'b' })
+  })
+
+  it("asks the store for all others, for Docker Hub by its key, and takes '<token>' as an identity token", async () => {
+    const { store, folder } = setUp(
+      { credsStore: 'all' },
+      { 'docker-credential-all': answering('<token>', 'refresh') },
+    )
+    expect(await store.find('docker.io')).toEqual({ type: 'identity-token', identityToken: 'refresh' })
+    expect(readFileSync(join(folder, 'asked'), 'utf8')).toBe('https://index.docker.io/v1/')
+  })
+
+  it.each([
+    ['none', 'credentials not found', 'echo "credentials not found in native keychain"; exit 1', ''],
+    ['broken', 'a failure', 'echo s3cret; exit 3', 'exit 3'],
+    ['odd', 'nonsense', 'echo s3cret', 'no answer that can be understood'],
+    ['missing', 'no such program', undefined, 'not on PATH'],
+    ['../evil', 'a path', undefined, 'no program name'],
+    ['a;touch x', 'a command', undefined, 'no program name'],
+  ])('a helper (%s) that answers with %s counts as no login', async (name, _what, script, note) => {
+    const helpers: Record<string, string> =
+      script === undefined ? {} : { [`docker-credential-${name}`]: script }
+    const { store, progress } = setUp({ credsStore: name, auths: {} }, helpers)
+    expect(await store.find('a.example')).toBeUndefined()
+    expect(progress.notes.join()).toContain(note)
+    expect(progress.notes).toHaveLength(note === '' ? 0 : 1)
+    expect(progress.notes.join()).not.toContain('s3cret')
+  })
+
+  it.each(['{', '[]', '{"auths":{"a":5}}', '{"auths":{"a":{"auth":"c2VjcmV0OnNlY3JldA=="}}'])(
+    'a damaged file (%s) is named, and not quoted',
+    async text => {
+      const { store } = setUp(text)
+      const error = await failure(store.find('a.example'), 'USAGE')
+      expect(error.item).toContain('config.json')
+      expect(JSON.stringify(error) + String(error.cause)).not.toContain('c2Vj')
+    },
+  )
+})
