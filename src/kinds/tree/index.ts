@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import { type TreeFile, treeArtifacts } from '../../content/tree.ts'
+import { digestOf } from '../../core/digest.ts'
+import { mediaTypes } from '../../core/media-types.ts'
+import { digestSchema, sizeSchema } from '../../lock/schema.ts'
+import type { TreeRequest } from '../../manifest/stack.ts'
+import type { Kind } from '../kind.ts'
+import { walkFolder } from './walk.ts'
+
+const lockedTreeSchema = z.strictObject({
+  name: z.string(),
+  /** relative to the manifest's folder */
+  from: z.string(),
+  files: z.array(
+    z.union([
+      z.strictObject({
+        path: z.string(),
+        mode: z.enum(['100644', '100755']),
+        digest: digestSchema,
+        size: sizeSchema,
+      }),
+      z.strictObject({ path: z.string(), target: z.string() }),
+    ]),
+  ),
+})
+type LockedTree = z.infer<typeof lockedTreeSchema>
+
+/** A folder of the build host, laid down on the site as it is. */
+export const treeKind: Kind<TreeRequest, LockedTree> = {
+  name: 'tree',
+  schema: lockedTreeSchema,
+  requests: manifest => manifest.trees,
+  resolve: async request => ({ name: request.name, from: request.from, files: await walkFolder(request) }),
+  assemble: trees =>
+    trees.flatMap(tree =>
+      treeArtifacts({
+        name: `tree/${tree.name}`,
+        kind: 'tree',
+        files: tree.files.map(file => treeFile(tree, file)),
+      }),
+    ),
+  describe: tree => [
+    {
+      name: tree.name,
+      version: `${tree.files.length} files`,
+      size: tree.files.reduce((sum, file) => sum + ('size' in file ? file.size : 0), 0),
+      source: tree.from,
+    },
+  ],
+}
+
+function treeFile(tree: LockedTree, file: LockedTree['files'][number]): TreeFile {
+  if ('target' in file) {
+    const bytes = Buffer.from(file.target)
+    const descriptor = { mediaType: mediaTypes.octets, digest: digestOf(bytes), size: bytes.length }
+    return { path: file.path, mode: '120000', descriptor, origin: { bytes } }
+  }
+  const { path, mode, digest, size } = file
+  return {
+    path,
+    mode,
+    descriptor: { mediaType: mediaTypes.octets, digest, size },
+    origin: { sources: [{ type: 'path', path: `${tree.from}/${path}` }] },
+  }
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { lstat, readdir, readlink } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import { compareText } from '../../core/canonical-json.ts'
+import { type Digest, digestFromHex } from '../../core/digest.ts'
+import { AirgapError, fromSystemError } from '../../core/errors.ts'
+import { safeRelativePath } from '../../core/safe-path.ts'
+import type { TreeRequest } from '../../manifest/stack.ts'
+
+export type WalkedFile =
+  | { path: string; mode: '100644' | '100755'; digest: Digest; size: number }
+  | { path: string; target: string }
+
+/** Version control and what a file manager leaves behind are never content. */
+const alwaysLeftOut = new Set(['.git', '.DS_Store'])
+
+/** Every file of the folder, hashed, sorted by path. Links that leave it, devices and sockets are errors. */
+export async function walkFolder(request: TreeRequest): Promise<WalkedFile[]> {
+  const excluded = request.exclude.map(globPattern)
+  const files: WalkedFile[] = []
+  const walk = async (relative: string): Promise<void> => {
+    const names = await list(join(request.folder, relative), request)
+    for (const name of names.sort(compareText)) {
+      const path = relative === '' ? name : `${relative}/${name}`
+      if (alwaysLeftOut.has(name) || excluded.some(pattern => pattern.test(path) || pattern.test(name)))
+        continue
+      safeRelativePath(path, 'MANIFEST_INVALID')
+      const file = await lstat(join(request.folder, path))
+      if (file.isDirectory()) await walk(path)
+      else if (file.isFile())
+        files.push(await hashed(request.folder, { path, executable: (file.mode & 0o100) !== 0 }))
+      else if (file.isSymbolicLink()) files.push(await link(request, path))
+      else throw refused(request, { path, what: 'neither file, folder nor link' })
+    }
+  }
+  await walk('')
+  return files.sort((a, b) => compareText(a.path, b.path))
+}
+
+async function list(folder: string, request: TreeRequest): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    const told = fromSystemError(error, folder)
+    if (!(told instanceof AirgapError)) throw told
+    throw new AirgapError(told.code, told.message, {
+      item: `${folder} (${request.at})`,
+      next: 'correct `from:`; paths are meant from the manifest’s folder',
+      cause: error,
+    })
+  }
+}
+
+async function hashed(folder: string, file: { path: string; executable: boolean }): Promise<WalkedFile> {
+  const hash = createHash('sha256')
+  let size = 0
+  try {
+    for await (const chunk of createReadStream(join(folder, file.path), {
+      highWaterMark: 1 << 20,
+    }) as AsyncIterable<Buffer>) {
+      hash.update(chunk)
+      size += chunk.length
+    }
+  } catch (error) {
+    throw fromSystemError(error, join(folder, file.path))
+  }
+  const mode = file.executable ? '100755' : '100644'
+  return { path: file.path, mode, digest: digestFromHex(hash.digest('hex')), size }
+}
+
+async function link(request: TreeRequest, path: string): Promise<WalkedFile> {
+  const target = await readlink(join(request.folder, path))
+  const meant = posix.normalize(posix.join(posix.dirname(path), target))
+  if (posix.isAbsolute(target) || meant === '..' || meant.startsWith('../')) {
+    throw refused(request, { path, what: `a link that leaves the folder (→ ${target.slice(0, 200)})` })
+  }
+  return { path, target }
+}
+
+function refused(request: TreeRequest, file: { path: string; what: string }): AirgapError {
+  return new AirgapError('MANIFEST_INVALID', `cannot be carried: ${file.what}`, {
+    item: `${join(request.folder, file.path)} (${request.at})`,
+    next: 'replace it by a file, or leave it out with `exclude:`',
+  })
+}
+
+/** `*` stands for anything but a slash; a pattern matches a whole path or a whole name. */
+function globPattern(glob: string): RegExp {
+  const source = glob
+    .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replace(/\/$/, '')
+  return new RegExp(`^${source}$`)
+}

@@ -1,0 +1,60 @@
+import { readFile, stat } from 'node:fs/promises'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+/** Manifests and lists larger than this are not written by people. */
+const maxSize = 4 * 1024 * 1024 /* bytes */
+
+/** Reads a text file that a person wrote: UTF-8, a BOM and CRLF are tolerated. `asker` is who named it, for the message. */
+export async function readText(path: string, asker?: string): Promise<string> {
+  let bytes: Buffer
+  try {
+    const { size } = await stat(path)
+    if (size > maxSize) {
+      throw new AirgapError('MANIFEST_INVALID', `larger than ${maxSize} bytes`, {
+        item: path,
+        next: 'name a manifest or a list',
+      })
+    }
+    bytes = await readFile(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' && asker !== undefined) {
+      throw new AirgapError('FILE_NOT_FOUND', 'no such file', {
+        item: path,
+        likely: `asked for by ${asker}; paths are meant from the manifest's folder`,
+        next: 'correct the path',
+        cause: error,
+      })
+    }
+    if (errnoOf(error) === 'EISDIR')
+      throw new AirgapError('MANIFEST_INVALID', 'a folder, not a file', { item: path, next: 'name a file' })
+    throw fromSystemError(error, path)
+  }
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (error) {
+    throw new AirgapError('MANIFEST_INVALID', 'not UTF-8 text', {
+      item: path,
+      next: 'save it as UTF-8',
+      cause: error,
+    })
+  }
+  return text.replaceAll('\r\n', '\n')
+}
+
+/** One entry of a list: its text and where it stands. */
+export interface ListLine {
+  text: string
+  /** `file:line:column` */
+  at: string
+}
+
+/** Lists hold one entry a line; `#` begins a comment, at the start of a line or after white space. */
+export async function readList(path: string, asker: string): Promise<ListLine[]> {
+  const lines = (await readText(path, asker)).split('\n')
+  return lines.flatMap((line, i) => {
+    const text = line.replace(/(^|\s)#.*$/, '').trim()
+    if (text === '') return []
+    return [{ text, at: `${path}:${i + 1}:${line.indexOf(text) + 1}` }]
+  })
+}
