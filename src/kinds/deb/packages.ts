@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { Verifier } from '../../content/verify.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
-import { digestOf, Hasher, hexOf } from '../../core/digest.ts'
+import { Hasher, hexOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import type { DebRequest } from '../../manifest/stack.ts'
@@ -100,7 +100,7 @@ async function fetchIndex(
   }
   const packed = await fetchPacked(request, file, context)
   const stream = () => teachUnpack(unpack(Readable.from([packed]), packing), item)
-  const descriptor = unpacked ?? (await measure(stream(), item))
+  const descriptor = unpacked ?? (await measure(stream(), { packed: packed.length, item }))
   await context.cache.push(descriptor, Readable.from(stream()))
   return descriptor
 }
@@ -150,13 +150,18 @@ async function* teachUnpack(body: Readable, item: string): AsyncGenerator<Uint8A
 }
 
 /** Size and digest of what unpacks from a file whose unpacked form the Release file does not list. */
-async function measure(body: AsyncIterable<Uint8Array>, item: string): Promise<Descriptor> {
+async function measure(
+  body: AsyncIterable<Uint8Array>,
+  { packed, item }: { packed: number; item: string },
+): Promise<Descriptor> {
+  // indexes pack to a fifth; a hundred times and more is a bomb
+  const limit = Math.min(maxUnpacked, 100 * packed + 64 * 1024 * 1024)
   const hasher = new Hasher()
   let size = 0
   for await (const chunk of body) {
     size += chunk.length
-    if (size > maxUnpacked) {
-      throw new AirgapError('SIZE_MISMATCH', `the package index unpacks to more than ${maxUnpacked} bytes`, {
+    if (size > limit) {
+      throw new AirgapError('SIZE_MISMATCH', `the package index unpacks to more than ${limit} bytes`, {
         item,
         likely: 'a decompression bomb',
         next: 'do not use this archive',
@@ -164,7 +169,7 @@ async function measure(body: AsyncIterable<Uint8Array>, item: string): Promise<D
     }
     hasher.update(chunk)
   }
-  return { mediaType: mediaTypes.octets, digest: size === 0 ? digestOf('') : hasher.digest(), size }
+  return { mediaType: mediaTypes.octets, digest: hasher.digest(), size }
 }
 
 const wanted = [

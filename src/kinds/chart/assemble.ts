@@ -1,0 +1,54 @@
+import type { Artifact, PlannedBlob } from '../../content/artifact.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { digestOf } from '../../core/digest.ts'
+import { annotationKeys, mediaTypes } from '../../core/media-types.ts'
+import type { LockedChart } from './locked.ts'
+
+/** Charts are the OCI artifacts that helm itself pushes (helm.sh/docs/topics/registries), whatever they came from. */
+export function assembleCharts(charts: LockedChart[]): Artifact[] {
+  return charts.map(chart => {
+    const { origin } = chart
+    return origin.type === 'oci' ? native(chart, origin) : made(chart, origin)
+  })
+}
+
+/** A tag may not hold `+`: helm writes `_` instead. */
+export function chartTag(version: string): string {
+  return version.replaceAll('+', '_')
+}
+
+function native(chart: LockedChart, origin: LockedChart['origin'] & { type: 'oci' }): Artifact {
+  const source = (as: 'manifest' | 'blob') => [{ type: 'registry' as const, name: origin.repository, as }]
+  const blobs: PlannedBlob[] = [
+    { descriptor: origin.manifest, sources: source('manifest'), front: true },
+    { descriptor: origin.config, sources: source('blob'), front: true },
+    ...chart.layers.map(descriptor => ({ descriptor, sources: source('blob') })),
+  ]
+  return {
+    root: named(origin.manifest, `${origin.repository}:${chartTag(chart.version)}`),
+    inline: [],
+    blobs,
+  }
+}
+
+function made(chart: LockedChart, origin: LockedChart['origin'] & { type: 'http' }): Artifact {
+  const configBytes = Buffer.from(canonicalJson(chart.metadata))
+  const config = { mediaType: mediaTypes.helmConfig, digest: digestOf(configBytes), size: configBytes.length }
+  const bytes = Buffer.from(
+    canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: chart.layers }),
+  )
+  const manifest = { mediaType: mediaTypes.ociManifest, digest: digestOf(bytes), size: bytes.length }
+  const urls = [origin.url, `${origin.url}.prov`]
+  return {
+    root: named(manifest, `charts/${chart.chart}:${chartTag(chart.version)}`),
+    inline: [
+      { descriptor: manifest, bytes },
+      { descriptor: config, bytes: configBytes },
+    ],
+    blobs: chart.layers.map((descriptor, i) => ({ descriptor, sources: [{ type: 'url', url: urls[i]! }] })),
+  }
+}
+
+function named(descriptor: Artifact['root'], name: string): Artifact['root'] {
+  return { ...descriptor, annotations: { [annotationKeys.refName]: name, [annotationKeys.kind]: 'chart' } }
+}

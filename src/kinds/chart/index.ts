@@ -1,0 +1,24 @@
+import { redactUrl } from '../../core/redact.ts'
+import type { ChartRequest } from '../../manifest/stack.ts'
+import type { Kind } from '../kind.ts'
+import { assembleCharts } from './assemble.ts'
+import { type LockedChart, lockedChartSchema } from './locked.ts'
+import { resolveChart } from './resolve.ts'
+
+/** Helm charts, of classic repositories and of OCI registries. */
+export const chartKind: Kind<ChartRequest, LockedChart> = {
+  name: 'chart',
+  schema: lockedChartSchema,
+  requests: manifest => manifest.charts,
+  resolve: resolveChart,
+  assemble: assembleCharts,
+  describe: chart => [
+    {
+      name: chart.chart,
+      version: chart.version,
+      size: chart.layers.reduce((sum, layer) => sum + layer.size, 0),
+      source: chart.origin.type === 'http' ? redactUrl(chart.origin.url) : `oci://${chart.origin.repository}`,
+      ...(chart.firstUse ? { firstUse: true } : {}),
+    },
+  ],
+}

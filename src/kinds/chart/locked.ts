@@ -1,0 +1,29 @@
+import { z } from 'zod'
+import { digestSchema, sizeSchema } from '../../lock/schema.ts'
+
+const descriptorSchema = z.strictObject({ mediaType: z.string(), digest: digestSchema, size: sizeSchema })
+
+export const lockedChartSchema = z.strictObject({
+  /** NAME-VERSION, as helm names the archive */
+  name: z.string(),
+  chart: z.string(),
+  version: z.string(),
+  origin: z.discriminatedUnion('type', [
+    /** of a classic repository: the archive's URL; the OCI manifest is ours */
+    z.strictObject({ type: z.literal('http'), url: z.string() }),
+    /** host/repository, and the publisher's own manifest */
+    z.strictObject({
+      type: z.literal('oci'),
+      repository: z.string(),
+      manifest: descriptorSchema,
+      config: descriptorSchema,
+    }),
+  ]),
+  /** Chart.yaml: what helm keeps as the config of a chart */
+  metadata: z.record(z.string(), z.json()),
+  /** archive first, then provenance where there is one */
+  layers: z.array(descriptorSchema).min(1),
+  /** its repository gives no digest */
+  firstUse: z.literal(true).optional(),
+})
+export type LockedChart = z.infer<typeof lockedChartSchema>
