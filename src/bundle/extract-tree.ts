@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import type { TreeEntries } from '../content/tree.ts'
@@ -99,7 +98,7 @@ async function writeFile(path: string, content: { body: Readable; executable: bo
     await checkReplaceable(path)
     const file = await open(temporary, 'wx', content.executable ? 0o755 : 0o644)
     try {
-      await pipeline(content.body, file.createWriteStream({ highWaterMark: 1 << 20, autoClose: false }))
+      for await (const chunk of content.body as AsyncIterable<Uint8Array>) await file.writeFile(chunk)
     } finally {
       await file.close()
     }

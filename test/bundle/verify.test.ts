@@ -1,0 +1,80 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { verifyBundle } from '../../src/bundle/verify.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { silentProgress } from '../../src/core/progress.ts'
+import {
+  combine,
+  layoutOf,
+  noise,
+  sampleInfo,
+  smallSample,
+  tempFolder,
+  treeSample,
+  writeBundle,
+} from './samples.ts'
+
+const sample = smallSample()
+
+async function bundle(of = sample): Promise<string> {
+  const path = join(await tempFolder(), 'sample.tar')
+  await writeBundle(path, of)
+  return path
+}
+
+describe('verifyBundle', () => {
+  it('accounts for every byte of a good bundle', async () => {
+    const path = await bundle()
+    let bytes = 0
+    const progress = { ...silentProgress, advance: (n: number) => void (bytes += n) }
+    const { size, indexDigest } = layoutOf(sample)
+    expect(await verifyBundle(path, { progress })).toEqual({
+      path,
+      name: sampleInfo.name,
+      version: sampleInfo.version,
+      indexDigest,
+      size,
+      artifacts: 4,
+      blobs: 11,
+      notCarried: 1,
+    })
+    expect(bytes).toBe(size)
+  })
+
+  it('reads content that is larger than its buffers', async () => {
+    const large = treeSample('f', { a: noise((5 << 20) + 3, 1), b: noise(2 << 20, 2), c: noise(1, 3) })
+    await expect(verifyBundle(await bundle(large))).resolves.toMatchObject({ artifacts: 1 })
+  })
+
+  it('compares the one digest a person brought', async () => {
+    const path = await bundle()
+    const { indexDigest } = layoutOf(sample)
+    await expect(verifyBundle(path, { expect: indexDigest })).resolves.toMatchObject({ indexDigest })
+    await expect(verifyBundle(path, { expect: digestOf('other') })).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+      exitCode: 6,
+    })
+  })
+
+  it('collects all damage into one error, with the first few and how many', async () => {
+    const files = Object.fromEntries(Array.from({ length: 150 }, (_, i) => [`f${i}`, noise(600, i + 1)]))
+    const many = treeSample('files', files)
+    const path = await bundle(many)
+    const bytes = await readFile(path)
+    for (const entry of layoutOf(many).entries) if (entry.size === 600) bytes[entry.dataOffset]! ^= 1
+    await writeFile(path, bytes)
+    await expect(verifyBundle(path)).rejects.toMatchObject({
+      code: 'BUNDLE_CORRUPT',
+      exitCode: 6,
+      message: expect.stringMatching(/^150 faults found: (blobs\S+: [^;]+; ){5}and 145 more$/),
+    })
+  })
+
+  it('stops when it is told to', async () => {
+    const path = await bundle(combine(sample, treeSample('f', { a: noise(5 << 20, 1) })))
+    await expect(verifyBundle(path, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: 'AbortError',
+    })
+  })
+})
