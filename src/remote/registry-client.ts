@@ -324,6 +324,8 @@ function nextPage(endpoint: Endpoint, link: string | undefined): string | undefi
 function tooMany(endpoint: Endpoint, digest: Digest): AirgapError {
   return new AirgapError('UNSUPPORTED', `more than ${maxReferrerPages} pages of referrers`, {
     item: `${endpoint.name}@${digest}`,
+    likely:
+      'thousands of attestations hang on this image, or the registry names the same page again and again',
     next: 'leave referrers out for this image',
   })
 }

@@ -27,7 +27,7 @@ export async function startRegistry(
   const blobs = new Map<string, Buffer>()
   const upstream = await startUpstream((request, response, self) => {
     if (gate(request, response, self)) return
-    const [, kind, name] = /\/(manifests|blobs)\/([^/?]+)$/.exec(request.url ?? '') ?? []
+    const [, kind, name] = /\/(manifests|blobs)\/([^/?]+)(?:\?.*)?$/.exec(request.url ?? '') ?? []
     const manifest = kind === 'manifests' ? manifests.get(name ?? '') : undefined
     if (manifest) {
       response.setHeader('content-type', manifest.mediaType)
