@@ -1,0 +1,58 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Output, run } from './programs.ts'
+
+/** An unmodified apt in folders of its own, on an empty system; the host's packages and sources are not touched. */
+export interface AptSandbox {
+  apt(...args: string[]): Promise<Output>
+  /** `name_version_architecture` of everything that would be installed */
+  wouldInstall(...packages: string[]): Promise<string[]>
+}
+
+export async function aptSandbox(
+  folder: string,
+  options: { sources: string; recommends?: boolean; architecture?: string },
+): Promise<AptSandbox> {
+  const { sources, recommends = false, architecture = 'amd64' } = options
+  const parts = ['apt.conf.d', 'preferences.d', 'sources.list.d', 'trusted.gpg.d'].map(name =>
+    join('etc/apt', name),
+  )
+  for (const part of [...parts, 'lists/partial', 'cache/archives/partial', 'log'])
+    await mkdir(join(folder, part), { recursive: true })
+  await writeFile(join(folder, 'status'), '')
+  await writeFile(join(folder, 'etc/apt/sources.list.d/test.sources'), sources)
+  const config = join(folder, 'apt.conf')
+  const lines = {
+    Dir: folder,
+    'Dir::Etc': 'etc/apt',
+    'Dir::State': folder,
+    'Dir::State::lists': 'lists',
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::Cache': 'cache',
+    'Dir::Log': 'log',
+    'APT::Architecture': architecture,
+    'APT::Install-Recommends': String(recommends),
+    'APT::Sandbox::User': 'root',
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '0',
+    'Acquire::ForceHash': 'SHA256',
+    'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled': 'false',
+  }
+  await writeFile(
+    config,
+    `${Object.entries(lines)
+      .map(([key, value]) => `${key} "${value}";`)
+      .join('\n')}\nAPT::Architectures { "${architecture}"; };\n`,
+  )
+  const apt = (...args: string[]) => run('apt-get', args, { cwd: folder, env: { APT_CONFIG: config } })
+  return {
+    apt,
+    async wouldInstall(...packages) {
+      const output = await apt('install', '-y', '--print-uris', ...packages)
+      if (output.status !== 0) throw new Error(output.stdout + output.stderr)
+      return [...output.stdout.matchAll(/^'[^']*' (\S+)\.deb \d+/gm)]
+        .map(match => decodeURIComponent(match[1]!))
+        .sort()
+    },
+  }
+}
