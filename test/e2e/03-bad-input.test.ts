@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, open, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -174,7 +174,7 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
   it('a bundle with one flipped byte', async () => {
     const flipped = join(work, 'flipped.tar')
     await copyFile(bundle, flipped)
-    const { size } = await (await open(flipped)).stat()
+    const { size } = await stat(flipped)
     await flipByte(flipped, size - 1 * MiB)
     expectError(await airgap(['verify', flipped]), { exit: 6, code: 'BUNDLE_CORRUPT', says: [/flipped\.tar|sha256/] })
     await rm(flipped)
