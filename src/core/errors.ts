@@ -16,6 +16,7 @@ const table = {
   VALUES_INVALID: { exit: 2, http: 400 },
   VALUES_CHANGED: { exit: 2, http: 409 },
   KEY_INVALID: { exit: 2, http: 400 },
+  JOURNAL_INVALID: { exit: 2, http: 409 },
   // 3: differences (only where asked)
   DIFFERENT: { exit: 3, http: 409 },
   // 4: cannot resolve, or the lock is out of date

@@ -1,0 +1,198 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { syncFolder } from '../content/layout-store.ts'
+import { type Digest, isDigest } from '../core/digest.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+/**
+ * What has been done on this site: JSON lines in the state folder, appended and synced. The first line says whose journal it
+ * is. A last line that was cut off by a crash or a full disk is dropped; anything else that cannot be read is refused, as
+ * carrying on from a wrong journal would leave out steps.
+ */
+
+const journalVersion = 1
+/** Ten lines a run: this is more runs than anybody makes. */
+const maxSize = 16 << 20 /* bytes */
+
+export const stepEvents = ['started', 'done', 'failed', 'undone'] as const
+export type StepEvent = (typeof stepEvents)[number]
+
+export interface JournalEntry {
+  step: string
+  key: Digest
+  event: StepEvent
+  /** ISO 8601, of this machine's clock: for people only, nothing is decided by it */
+  at: string
+}
+
+export interface Journal {
+  /** newest entry of the step */
+  last(step: string): JournalEntry | undefined
+  entries(): readonly JournalEntry[]
+  /** On disk when it resolves. */
+  record(entry: JournalEntry): Promise<void>
+  close(): Promise<void>
+}
+
+export interface JournalOptions {
+  /** identity of this site and machine */
+  site: string
+}
+
+/** Opens the journal for writing; makes it where there is none. Throws JOURNAL_INVALID. */
+export async function openJournal(path: string, options: JournalOptions): Promise<Journal> {
+  let handle: FileHandle
+  try {
+    handle = await open(path, 'a+', 0o600)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+  try {
+    const { text, size } = await readWhole(handle, path)
+    const parsed = parseJournal(text, { path, site: options.site })
+    // a torn line must not be glued to the next one
+    if (parsed.goodSize < size) await handle.truncate(parsed.goodSize)
+    if (parsed.goodSize === 0) {
+      await append(handle, { journal: journalVersion, site: options.site })
+      await syncFolder(dirname(path))
+    }
+    return new FileJournal(handle, { path, entries: parsed.entries })
+  } catch (error) {
+    await handle.close()
+    throw fromSystemError(error, path)
+  }
+}
+
+/** The entries, without making or repairing anything; none where there is no journal. */
+export async function readJournal(path: string, options: JournalOptions): Promise<JournalEntry[]> {
+  let handle: FileHandle
+  try {
+    handle = await open(path, 'r')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw fromSystemError(error, path)
+  }
+  try {
+    const { text } = await readWhole(handle, path)
+    return parseJournal(text, { path, site: options.site }).entries
+  } finally {
+    await handle.close()
+  }
+}
+
+export function lastEntry(entries: readonly JournalEntry[], step: string): JournalEntry | undefined {
+  return entries.findLast(entry => entry.step === step)
+}
+
+class FileJournal implements Journal {
+  readonly #handle: FileHandle
+  readonly #path: string
+  readonly #entries: JournalEntry[]
+
+  constructor(handle: FileHandle, { path, entries }: { path: string; entries: JournalEntry[] }) {
+    this.#handle = handle
+    this.#path = path
+    this.#entries = entries
+  }
+
+  last(step: string): JournalEntry | undefined {
+    return lastEntry(this.#entries, step)
+  }
+
+  entries(): readonly JournalEntry[] {
+    return this.#entries
+  }
+
+  async record(entry: JournalEntry): Promise<void> {
+    try {
+      await append(this.#handle, { ...entry })
+    } catch (error) {
+      throw fromSystemError(error, this.#path)
+    }
+    this.#entries.push(entry)
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+async function append(handle: FileHandle, value: Record<string, unknown>): Promise<void> {
+  await handle.appendFile(`${JSON.stringify(value)}\n`)
+  await handle.sync()
+}
+
+async function readWhole(handle: FileHandle, path: string): Promise<{ text: string; size: number }> {
+  const { size } = await handle.stat()
+  if (size > maxSize) throw invalid(path, `the journal is larger than ${maxSize >> 20} MiB`)
+  const bytes = Buffer.alloc(size)
+  let read = 0
+  while (read < size) {
+    const { bytesRead } = await handle.read(bytes, read, size - read, read)
+    if (bytesRead === 0) break
+    read += bytesRead
+  }
+  return { text: bytes.toString('utf8', 0, read), size }
+}
+
+function parseJournal(
+  text: string,
+  { path, site }: { path: string; site: string },
+): { entries: JournalEntry[]; goodSize: number } {
+  const end = text.lastIndexOf('\n') + 1
+  const [head, ...lines] = text.slice(0, end).split('\n').slice(0, -1)
+  if (head === undefined) return { entries: [], goodSize: 0 }
+  checkHead(parseLine(head, `${path}:1`), { path, site })
+  const entries = lines.map((line, i) => toEntry(parseLine(line, `${path}:${i + 2}`), `${path}:${i + 2}`))
+  return { entries, goodSize: Buffer.byteLength(text.slice(0, end)) }
+}
+
+function checkHead(head: Record<string, unknown>, { path, site }: { path: string; site: string }): void {
+  const { journal } = head
+  if (typeof journal !== 'number') throw invalid(path, 'not a journal of offline-deploy')
+  if (journal > journalVersion) {
+    throw new AirgapError(
+      'JOURNAL_INVALID',
+      `the journal has version ${journal}, this program writes ${journalVersion}`,
+      {
+        item: path,
+        likely: 'a newer offline-deploy worked on this site',
+        next: 'use the offline-deploy of the newer bundle',
+      },
+    )
+  }
+  if (head['site'] !== site) {
+    throw new AirgapError('JOURNAL_INVALID', 'the journal is of another site or machine', {
+      item: path,
+      likely: 'the state folder was copied from another machine, where other things are done already',
+      next: 'choose another folder with --site, or delete the journal: every step then runs again, which is safe',
+    })
+  }
+}
+
+function parseLine(line: string, item: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(line)
+    if (value !== null && typeof value === 'object' && !Array.isArray(value))
+      return value as Record<string, unknown>
+  } catch {
+    // told below
+  }
+  throw invalid(item, 'a line of the journal cannot be read')
+}
+
+function toEntry(value: Record<string, unknown>, item: string): JournalEntry {
+  const { step, key, event, at } = value
+  const known = stepEvents.find(name => name === event)
+  if (typeof step !== 'string' || typeof key !== 'string' || !isDigest(key) || known === undefined)
+    throw invalid(item, 'a line of the journal is no entry')
+  return { step, key, event: known, at: typeof at === 'string' ? at : '' }
+}
+
+function invalid(item: string, what: string): AirgapError {
+  return new AirgapError('JOURNAL_INVALID', what, {
+    item,
+    likely: 'a damaged disk, or the file was edited',
+    next: 'delete the journal: every step then runs again, which is safe',
+  })
+}

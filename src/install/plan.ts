@@ -1,0 +1,65 @@
+import { AirgapError } from '../core/errors.ts'
+import { type JournalEntry, lastEntry } from './journal.ts'
+import { type Step, type StepContext, stepKey } from './step.ts'
+
+export type StepReason = 'done' | 'never run' | 'inputs changed' | 'not finished' | 'no longer as it was left'
+
+/** What `apply` would do with one step. */
+export interface PlannedStep {
+  id: string
+  title: string
+  state: 'done' | 'pending'
+  reason: StepReason
+  /** what it does, one line each */
+  does: string[]
+  /** when it was last done, ISO 8601 */
+  doneAt?: string
+}
+
+/** Looks at journal and world; changes nothing. */
+export async function planSteps(
+  steps: readonly Step[],
+  options: { entries: readonly JournalEntry[]; context: StepContext },
+): Promise<PlannedStep[]> {
+  checkOrder(steps)
+  const plan: PlannedStep[] = []
+  for (const step of steps) {
+    const reason = await reasonFor(step, options)
+    const last = lastEntry(options.entries, step.id)
+    plan.push({
+      id: step.id,
+      title: step.title,
+      state: reason === 'done' ? 'done' : 'pending',
+      reason,
+      does: await step.describe(options.context),
+      ...(last?.event === 'done' ? { doneAt: last.at } : {}),
+    })
+  }
+  return plan
+}
+
+/** Why a step has to run, or `done`. */
+export async function reasonFor(
+  step: Step,
+  { entries, context }: { entries: readonly JournalEntry[]; context: StepContext },
+): Promise<StepReason> {
+  const last = lastEntry(entries, step.id)
+  if (last === undefined || last.event === 'undone') return 'never run'
+  if (last.key !== stepKey(step)) return 'inputs changed'
+  if (last.event !== 'done') return 'not finished'
+  return (await step.check(context)) === 'done' ? 'done' : 'no longer as it was left'
+}
+
+/** A step stands after all that it needs: the list is the order. */
+export function checkOrder(steps: readonly Step[]): void {
+  const before = new Set<string>()
+  for (const step of steps) {
+    const missing = step.needs.find(id => !before.has(id))
+    if (missing !== undefined || before.has(step.id)) {
+      throw new AirgapError('INTERNAL', 'the steps are not in order', {
+        item: missing === undefined ? `${step.id} stands twice` : `${step.id} needs ${missing} before it`,
+      })
+    }
+    before.add(step.id)
+  }
+}

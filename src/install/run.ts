@@ -1,0 +1,79 @@
+import { AirgapError } from '../core/errors.ts'
+import type { Journal, StepEvent } from './journal.ts'
+import { checkOrder, reasonFor, type StepReason } from './plan.ts'
+import { type Step, type StepContext, stepKey } from './step.ts'
+
+export interface StepResult {
+  id: string
+  result: 'done' | 'skipped'
+  /** why it ran, or why not */
+  reason: StepReason
+  /** of the step alone */
+  seconds: number
+}
+
+/** Runs what is pending, in order, and stops at the first failure: the same command again continues there. */
+export async function runSteps(
+  steps: readonly Step[],
+  options: { journal: Journal; context: StepContext },
+): Promise<StepResult[]> {
+  checkOrder(steps)
+  const { journal, context } = options
+  const results: StepResult[] = []
+  for (const step of steps) {
+    context.signal.throwIfAborted()
+    const started = performance.now()
+    const reason = await reasonFor(step, { entries: journal.entries(), context })
+    if (reason === 'done') context.progress.note(`${step.id}: done before`)
+    else await runStep(step, options)
+    results.push({
+      id: step.id,
+      result: reason === 'done' ? 'skipped' : 'done',
+      reason,
+      seconds: (performance.now() - started) / 1000,
+    })
+  }
+  return results
+}
+
+async function runStep(
+  step: Step,
+  { journal, context }: { journal: Journal; context: StepContext },
+): Promise<void> {
+  const record = (event: StepEvent) =>
+    journal.record({ step: step.id, key: stepKey(step), event, at: context.now().toISOString() })
+  context.progress.note(`${step.id}: ${step.title}`)
+  await record('started')
+  try {
+    await step.apply(context)
+  } catch (error) {
+    // the step's own error is what the operator needs, also where the journal cannot be written
+    await record('failed').catch(() => {})
+    if (error instanceof AirgapError) context.progress.note(`${step.id}: failed`)
+    throw error
+  }
+  await record('done')
+}
+
+/** Undoes what was done, last step first; each on its own, so that one that cannot be undone does not keep the others. */
+export async function undoSteps(
+  steps: readonly Step[],
+  { journal, context }: { journal: Journal; context: StepContext },
+): Promise<{ id: string; result: 'undone' | 'nothing to undo' | 'failed'; error?: unknown }[]> {
+  const results: Awaited<ReturnType<typeof undoSteps>> = []
+  for (const step of steps.toReversed()) {
+    const last = journal.last(step.id)
+    if (step.undo === undefined || last === undefined || last.event === 'undone') {
+      results.push({ id: step.id, result: 'nothing to undo' })
+      continue
+    }
+    try {
+      await step.undo(context)
+      await journal.record({ step: step.id, key: last.key, event: 'undone', at: context.now().toISOString() })
+      results.push({ id: step.id, result: 'undone' })
+    } catch (error) {
+      results.push({ id: step.id, result: 'failed', error })
+    }
+  }
+  return results
+}
