@@ -1,10 +1,14 @@
-import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { chmod, chown, type FileHandle, lstat, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { syncFolder } from '../content/layout-store.ts'
 import { type Digest, digestOf } from '../core/digest.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { AirgapError } from '../core/errors.ts'
+import {
+  backupPathOf,
+  type GuardedFile,
+  keepBackup,
+  notRegular,
+  readGuarded,
+  removeGuarded,
+  replaceGuarded,
+} from './guarded-file.ts'
 import { diffText } from './text-diff.ts'
 import { maxValuesSize, type OfflineValues, readOfflineValues, setOfflineValues } from './values.ts'
 
@@ -20,13 +24,9 @@ export interface ValuesPlan {
   diff: string
 }
 
-export function backupPathOf(path: string): string {
-  return `${path}.airgap-backup`
-}
-
 /** Reads the file and says what would change. Throws VALUES_INVALID, FILE_NOT_FOUND, PERMISSION. Writes nothing. */
 export async function planValues(path: string, values: OfflineValues): Promise<ValuesPlan> {
-  const { text } = await readRegular(path)
+  const { text } = await readExisting(path)
   const after = setOfflineValues(text, values, path)
   return {
     path,
@@ -43,11 +43,11 @@ export async function planValues(path: string, values: OfflineValues): Promise<V
  * owner. Throws VALUES_CHANGED with the difference where the file is not the one that was planned for.
  */
 export async function applyValues(plan: ValuesPlan): Promise<'changed' | 'unchanged'> {
-  const found = await readRegular(plan.path)
+  const found = await readExisting(plan.path)
   if (digestOf(found.text) !== plan.beforeDigest) throw changedMeanwhile(plan, found.text)
   if (plan.after === plan.before) return 'unchanged'
-  await keepBackup(plan, found)
-  await replaceFile(plan.path, plan.after, found)
+  await keepBackup(plan.backup, found)
+  await replaceGuarded(plan.path, plan.after, found)
   return 'changed'
 }
 
@@ -57,14 +57,9 @@ export async function applyValues(plan: ValuesPlan): Promise<'changed' | 'unchan
  */
 export async function rollbackValues(path: string): Promise<'restored' | 'no backup'> {
   const backup = backupPathOf(path)
-  let original: RegularFile
-  try {
-    original = await readRegular(backup)
-  } catch (error) {
-    if (error instanceof AirgapError && error.code === 'FILE_NOT_FOUND') return 'no backup'
-    throw error
-  }
-  const current = await readRegular(path)
+  const original = await readText(backup)
+  if (original === undefined) return 'no backup'
+  const current = await readExisting(path)
   const ours = { registry: '', httpServer: '', ...readOfflineValues(current.text, path) }
   const written = setOfflineValues(original.text, ours, backup)
   if (current.text !== written && current.text !== original.text) {
@@ -77,39 +72,28 @@ export async function rollbackValues(path: string): Promise<'restored' | 'no bac
       },
     )
   }
-  if (current.text !== original.text) await replaceFile(path, original.text, current)
-  await removeDurably(backup)
+  if (current.text !== original.text) await replaceGuarded(path, original.bytes, current)
+  await removeGuarded(backup)
   return 'restored'
 }
 
-interface RegularFile {
+interface ValuesText extends GuardedFile {
   text: string
-  mode: number
-  uid: number
-  gid: number
 }
 
-/** A symbolic link would let another file be read and replaced (fault 99): never followed. */
-async function readRegular(path: string): Promise<RegularFile> {
-  let handle: FileHandle
-  try {
-    // O_NONBLOCK: opening a pipe must not wait for its writer
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  } catch (error) {
-    if (errnoOf(error) === 'ELOOP') throw notRegular(path, 'a symbolic link stands in place of the file')
-    throw fromSystemError(error, path)
-  }
-  try {
-    const found = await handle.stat()
-    if (!found.isFile()) throw notRegular(path, 'not a regular file')
-    if (found.size > maxValuesSize) throw notRegular(path, `larger than ${maxValuesSize >> 20} MiB`)
-    const bytes = await handle.readFile()
-    return { text: decode(bytes, path), mode: found.mode & 0o7777, uid: found.uid, gid: found.gid }
-  } catch (error) {
-    throw fromSystemError(error, path)
-  } finally {
-    await handle.close()
-  }
+async function readText(path: string): Promise<ValuesText | undefined> {
+  const file = await readGuarded(path, maxValuesSize)
+  return file === undefined ? undefined : { ...file, text: decode(file.bytes, path) }
+}
+
+async function readExisting(path: string): Promise<ValuesText> {
+  const file = await readText(path)
+  if (file !== undefined) return file
+  throw new AirgapError('FILE_NOT_FOUND', 'no such values file', {
+    item: path,
+    likely: 'another environment name, or the deployment tree was not laid down yet',
+    next: 'check --env',
+  })
 }
 
 function decode(bytes: Uint8Array, path: string): string {
@@ -120,89 +104,11 @@ function decode(bytes: Uint8Array, path: string): string {
   }
 }
 
-async function keepBackup(plan: ValuesPlan, found: RegularFile): Promise<void> {
-  const { backup } = plan
-  const kept = await lstat(backup).catch(error => {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw cannotBackUp(plan, error)
-  })
-  if (kept !== undefined) {
-    if (kept.isFile()) return
-    throw notRegular(backup, 'something else stands where the backup belongs')
-  }
-  try {
-    await replaceFile(backup, plan.before, found)
-  } catch (error) {
-    throw cannotBackUp(plan, error)
-  }
-}
-
-/** Beside it under a random name, synced, renamed: a reader sees the old or the new text, also after a power cut. */
-async function replaceFile(path: string, text: string, like: RegularFile): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  try {
-    const handle = await open(temporary, 'wx', 0o600)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await takeOwner(temporary, like)
-    await chmod(temporary, like.mode)
-    await rename(temporary, path)
-    await syncFolder(dirname(path))
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw fromSystemError(error, path)
-  }
-}
-
-/** Only root can give a file away; anyone else who may write here gets the file, as an editor does. */
-async function takeOwner(path: string, like: RegularFile): Promise<void> {
-  try {
-    await chown(path, like.uid, like.gid)
-  } catch (error) {
-    if (errnoOf(error) !== 'EPERM') throw error
-  }
-}
-
-async function removeDurably(path: string): Promise<void> {
-  try {
-    await rm(path)
-    await syncFolder(dirname(path))
-  } catch (error) {
-    throw fromSystemError(error, path)
-  }
-}
-
 function changedMeanwhile(plan: ValuesPlan, now: string): AirgapError {
   const diff = diffText(plan.before, now) || '(only line ends or the end of the file)'
   return new AirgapError('VALUES_CHANGED', `edited since the plan was made:\n${diff}`, {
     item: plan.path,
     likely: 'somebody works on the same file',
     next: 'agree with them, then run the same command again: it plans from the file as it is',
-  })
-}
-
-function cannotBackUp(plan: ValuesPlan, cause: unknown): AirgapError {
-  const known = fromSystemError(cause, plan.backup)
-  return new AirgapError(
-    known instanceof AirgapError ? known.code : 'IO',
-    `the backup cannot be written${known instanceof Error ? `: ${known.message}` : ''}`,
-    {
-      item: plan.backup,
-      likely: 'the folder is not writable for this user, or full',
-      next: `make ${dirname(plan.backup)} writable and run the same command again; the values file was not touched`,
-      cause,
-    },
-  )
-}
-
-function notRegular(item: string, what: string, cause?: unknown): AirgapError {
-  return new AirgapError('VALUES_INVALID', what, {
-    item,
-    next: 'put a plain values file there; nothing was changed',
-    cause,
   })
 }
