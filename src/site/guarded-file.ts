@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { chmod, chown, type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { syncFolder } from '../content/layout-store.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+/** A file that belongs to the operator or the machine: its bytes and whose it is. */
+export interface GuardedFile {
+  bytes: Buffer
+  mode: number
+  uid: number
+  gid: number
+}
+
+/** Where the first original of a file is kept. */
+export function backupPathOf(path: string): string {
+  return `${path}.airgap-backup`
+}
+
+/**
+ * Reads a regular file; undefined where nothing is there. A symbolic link would let another file be read and replaced
+ * (fault 99): it is never followed. Throws VALUES_INVALID, PERMISSION, IO.
+ */
+export async function readGuarded(
+  path: string,
+  maxSize: number /* bytes */,
+): Promise<GuardedFile | undefined> {
+  let handle: FileHandle
+  try {
+    // O_NONBLOCK: opening a pipe must not wait for its writer
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    if (errnoOf(error) === 'ELOOP') throw notRegular(path, 'a symbolic link stands in place of the file')
+    if (errnoOf(error) === 'ENXIO') throw notRegular(path, 'not a regular file')
+    throw fromSystemError(error, path)
+  }
+  try {
+    const found = await handle.stat()
+    if (!found.isFile()) throw notRegular(path, 'not a regular file')
+    if (found.size > maxSize) throw notRegular(path, `larger than ${maxSize >> 20} MiB`)
+    return { bytes: await handle.readFile(), mode: found.mode & 0o7777, uid: found.uid, gid: found.gid }
+  } catch (error) {
+    throw fromSystemError(error, path)
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Replaces the file atomically: beside it under a random name, synced, renamed, so that a reader sees the old or the new bytes,
+ * also after a power cut. Mode and owner as of `like`; without it the mode is 0644 whatever the umask.
+ */
+export async function replaceGuarded(
+  path: string,
+  bytes: Uint8Array | string,
+  like?: Pick<GuardedFile, 'mode' | 'uid' | 'gid'>,
+): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    const handle = await open(temporary, 'wx', 0o600)
+    try {
+      await handle.writeFile(bytes)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    if (like !== undefined) await takeOwner(temporary, like)
+    await chmod(temporary, like?.mode ?? 0o644)
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw fromSystemError(error, path)
+  }
+}
+
+/** Keeps the first original for ever. Throws with the reason where that cannot be done: then nothing may be changed. */
+export async function keepBackup(backup: string, original: GuardedFile): Promise<void> {
+  try {
+    if ((await readGuarded(backup, Number.MAX_SAFE_INTEGER)) !== undefined) return
+    await replaceGuarded(backup, original.bytes, original)
+  } catch (error) {
+    throw cannotBackUp(backup, error)
+  }
+}
+
+export async function removeGuarded(path: string): Promise<void> {
+  try {
+    await rm(path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+}
+
+/** Only root can give a file away; anyone else who may write here gets the file, as with an editor. */
+async function takeOwner(path: string, like: Pick<GuardedFile, 'uid' | 'gid'>): Promise<void> {
+  try {
+    await chown(path, like.uid, like.gid)
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error
+  }
+}
+
+function cannotBackUp(backup: string, cause: unknown): unknown {
+  if (!(cause instanceof AirgapError)) return cause
+  return new AirgapError(cause.code, `the backup cannot be written: ${cause.message}`, {
+    item: backup,
+    likely: cause.likely ?? 'the folder is not writable for this user, or full',
+    next: `make ${dirname(backup)} writable and run the same command again; the file itself was not touched`,
+    cause,
+  })
+}
+
+export function notRegular(item: string, what: string, cause?: unknown): AirgapError {
+  return new AirgapError('VALUES_INVALID', what, {
+    item,
+    next: 'put a plain file there; nothing was changed',
+    cause,
+  })
+}
