@@ -6,7 +6,7 @@ const bufferSize = 2 << 20 /* bytes, a multiple of the tar block */
 export class SequentialReader {
   readonly #source: ByteSource
   readonly #end: number
-  readonly #buffers = [Buffer.allocUnsafeSlow(bufferSize), Buffer.allocUnsafeSlow(bufferSize)] as const
+  readonly #buffers: readonly [Buffer, Buffer]
   #current: Buffer = Buffer.alloc(0)
   #next: Promise<Buffer>
   #position: number
@@ -16,6 +16,8 @@ export class SequentialReader {
     this.#source = source
     this.#position = range.start
     this.#end = range.end
+    const size = Math.min(bufferSize, range.end - range.start)
+    this.#buffers = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)]
     this.#next = this.#readAhead()
   }
 

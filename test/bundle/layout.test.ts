@@ -13,6 +13,7 @@ import {
   imageSample,
   inlineTree,
   layoutOf,
+  memorySource,
   noise,
   sampleInfo,
   smallSample,
@@ -169,15 +170,8 @@ describe('planLayout', () => {
     expect(performance.now() - started).toBeLessThan(3_000)
     const bytes = Buffer.alloc(layout.size)
     for (const piece of fixedBytes(layout)) bytes.set(piece.bytes, piece.offset)
-    const source = {
-      name: 'memory',
-      size: bytes.length,
-      read: async (buffer: Uint8Array, position: number) =>
-        buffer.set(bytes.subarray(position, position + buffer.length)),
-      close: async () => {},
-    }
     const opened = performance.now()
-    const store = await openBundle(source)
+    const store = await openBundle(memorySource(bytes))
     expect(performance.now() - opened).toBeLessThan(1_500)
     expect(store.entries().map(entry => entry.dataOffset)).toEqual(
       layout.entries.map(entry => entry.dataOffset),

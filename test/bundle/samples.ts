@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import type { ByteSource } from '../../src/bundle/byte-source.ts'
 import { type BundleInfo, type Layout, planLayout } from '../../src/bundle/layout.ts'
 import { BundleWriter } from '../../src/bundle/writer.ts'
 import type { Artifact, PlannedBlob } from '../../src/content/artifact.ts'
@@ -197,6 +198,16 @@ export async function writeBundle(
     await writer.close()
   }
   return layout
+}
+
+/** Bytes as a reader takes them: it never writes, so a test may change them meanwhile. */
+export function memorySource(bytes: Uint8Array): ByteSource {
+  return {
+    name: 'memory.tar',
+    size: bytes.length,
+    read: async (buffer, position) => buffer.set(bytes.subarray(position, position + buffer.length)),
+    close: async () => {},
+  }
 }
 
 /** The finished bundle as one buffer. */
