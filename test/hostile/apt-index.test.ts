@@ -1,0 +1,427 @@
+import { readdirSync } from 'node:fs'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createGzip, createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { digestOf, hexOf } from '../../src/core/digest.ts'
+import { addByHash, Gpg, makeArchive, signArchive, writeRelease } from '../kinds/deb/support/archive.ts'
+import { missing, must, tempFolder } from '../kinds/deb/support/programs.ts'
+import { errorOf, lockDebs } from '../kinds/deb/support/resolve.ts'
+import { type FileServer, serveFolder } from '../kinds/deb/support/server.ts'
+
+const lacking = missing('apt-ftparchive', 'dpkg-deb', 'gpg', 'xz')
+const index = 'dists/stable/main/binary-amd64'
+const MiB = 1024 * 1024
+
+/** What a rightly signed Release file says, and what comes in the name of the files it lists. */
+describe.skipIf(lacking.length > 0)(
+  `hostile apt indexes (needs ${lacking.join(', ') || 'nothing more'})`,
+  () => {
+    const resources = new AsyncDisposableStack()
+    let folder: string
+    let gpg: Gpg
+    let key: string
+    let count = 0
+
+    beforeAll(async () => {
+      const temp = resources.use(await tempFolder())
+      folder = temp.path
+      gpg = resources.use(await Gpg.open(join(folder, 'gnupg')))
+      await gpg.makeKey('archive')
+      key = await gpg.exportTo(join(folder, 'archive.asc'), 'archive')
+      await makeArchive(join(folder, 'base'), {
+        suite: 'stable',
+        packages: [{ name: 'app' }, { name: 'lib' }],
+      })
+    })
+    afterAll(() => resources.disposeAsync())
+
+    interface Variant {
+      /** changes on disk before Release is written */
+      files?: (copy: string) => Promise<void>
+      /** fields of Release */
+      release?: Record<string, string>
+      /** changes to Release before it is signed */
+      edit?: (release: string) => string
+      /** what is served in place of the files */
+      serve?: (server: FileServer) => void
+      now?: Date
+      cache?: string
+    }
+
+    /** A rightly signed copy of the archive, varied, and what locking from it comes to. */
+    async function lockFrom(variant: Variant) {
+      const copy = join(folder, `variant-${++count}`)
+      await cp(join(folder, 'base'), copy, { recursive: true })
+      await variant.files?.(copy)
+      await writeRelease(copy, { suite: 'stable', ...(variant.release ? { release: variant.release } : {}) })
+      const path = join(copy, 'dists/stable/Release')
+      await writeFile(path, (variant.edit ?? (text => text))(await readFile(path, 'utf8')))
+      await signArchive(copy, { gpg, suite: 'stable', users: ['archive'] })
+      await using server = await serveFolder(copy)
+      variant.serve?.(server)
+      const cache = variant.cache ?? copy
+      const { now } = variant
+      try {
+        const request = { archive: server.url, keys: [key], packages: ['app'] }
+        const locked = await lockDebs(request, { folder: cache, ...(now ? { now } : {}) })
+        return { names: locked.packages.map(deb => deb.name), requests: server.requests }
+      } finally {
+        const left = readdirSync(join(cache, 'cache/blobs/sha256')).filter(
+          name => !/^[0-9a-f]{64}$/.test(name),
+        )
+        expect(left).toEqual([])
+      }
+    }
+
+    async function expectRefused(variant: Variant, expected: { code: string; why: RegExp }) {
+      const error = await errorOf(lockFrom(variant))
+      expect(error.message).toMatch(expected.why)
+      expect(error.code).toBe(expected.code)
+      expect(error.item && error.likely && error.next, error.message).toBeTruthy()
+      return error
+    }
+
+    const editPackages = (change: (text: string) => string) => async (copy: string) => {
+      const path = join(copy, index, 'Packages')
+      const text = change(await readFile(path, 'utf8'))
+      await writeFile(path, text)
+      await writeFile(`${path}.gz`, gzipSync(text))
+    }
+
+    it('the archive itself is good', async () => {
+      expect((await lockFrom({})).names).toEqual(['app'])
+    })
+
+    it('fault 31: Valid-Until has passed', async () => {
+      const edit = (text: string) => `Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\n${text}`
+      const error = await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /valid until 2026-01-02/ })
+      expect(error.likely).toContain('clock')
+      const later = (text: string) => `Valid-Until: ${new Date(Date.now() + 60_000).toUTCString()}\n${text}`
+      expect((await lockFrom({ edit: later })).names).toEqual(['app'])
+    })
+
+    it('fault 31: Date in the future; a clock that is off by a minute is fine', async () => {
+      const at = (ms: number) => (text: string) =>
+        text.replace(/^Date: .*$/m, `Date: ${new Date(Date.now() + ms).toUTCString()}`)
+      const error = await expectRefused(
+        { edit: at(3_600_000) },
+        { code: 'UPSTREAM_INVALID', why: /in the future/ },
+      )
+      expect(error.likely).toContain('the clock of this host')
+      expect((await lockFrom({ edit: at(60_000) })).names).toEqual(['app'])
+    })
+
+    it('dates that cannot be read or are missing are refused', async () => {
+      for (const edit of [
+        (text: string) => text.replace(/^Date: .*$/m, 'Date: yesterday'),
+        (text: string) => text.replace(/^Date: .*$/m, 'Date: Fri, 02 Jan 2026 00:00:00'),
+        (text: string) => text.replace(/^Date: .*\n/m, ''),
+        (text: string) => `Valid-Until: never\n${text}`,
+      ]) {
+        await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /malformed/ })
+      }
+    })
+
+    it('fault 32: an older Release than seen before', async () => {
+      const dated = (hour: number) => (text: string) =>
+        text.replace(/^Date: .*$/m, `Date: Fri, 02 Jan 2026 0${hour}:00:00 UTC`)
+      const cache = join(folder, 'rollback')
+      await mkdir(cache)
+      const copy = join(folder, 'rollback-archive')
+      await cp(join(folder, 'base'), copy, { recursive: true })
+      await using server = await serveFolder(copy)
+      const lock = async (hour: number) => {
+        await writeRelease(copy, { suite: 'stable' })
+        const path = join(copy, 'dists/stable/Release')
+        await writeFile(path, dated(hour)(await readFile(path, 'utf8')))
+        await signArchive(copy, { gpg, suite: 'stable', users: ['archive'] })
+        return lockDebs({ archive: server.url, keys: [key], packages: ['app'] }, { folder: cache })
+      }
+      await lock(5)
+      await lock(5)
+      const error = await errorOf(lock(3))
+      expect(error.code).toBe('UPSTREAM_INVALID')
+      expect(error.message).toMatch(/older than/)
+      const named = /delete (\S+)$/.exec(error.next!)![1]!
+      await lock(6)
+      await rm(named)
+      await lock(3)
+    })
+
+    it("fault 33: another suite's signed Release in this one's place", async () => {
+      const release = { Suite: 'testing', Codename: 'trixie' }
+      const error = await expectRefused(
+        { release },
+        { code: 'UPSTREAM_INVALID', why: /for testing, trixie, not stable/ },
+      )
+      expect(error.item).toMatch(/dists\/stable$/)
+      const nameless = (text: string) => text.replace(/^(?:Suite|Codename): .*\n/gm, '')
+      await expectRefused({ edit: nameless }, { code: 'UPSTREAM_INVALID', why: /for no suite/ })
+      expect((await lockFrom({ release: { Suite: 'oldstable', Codename: 'stable' } })).names).toEqual(['app'])
+    })
+
+    it("fault 33: another suite's Packages in this one's place", async () => {
+      const other = gzipSync('Package: evil\nVersion: 1\nArchitecture: all\n'.padEnd(4096, '\n'), {
+        level: 0,
+      })
+      const serve = (server: FileServer) => server.overrides.set(`/${index}/Packages.gz`, other)
+      const error = await errorOf(lockFrom({ serve }))
+      expect(['SIZE_MISMATCH', 'DIGEST_MISMATCH']).toContain(error.code)
+      expect(error.exitCode).toBe(6)
+    })
+
+    it('fault 34: only MD5 and SHA-1 are given', async () => {
+      const edit = (text: string) =>
+        text.replace(/^SHA256:\n(?: .*\n?)*/m, '').replace(/^SHA512:\n(?: .*\n?)*/m, '')
+      await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /no SHA256 sums \(only md5sum, sha1\)/ })
+    })
+
+    it('fault 34: a package without SHA256', async () => {
+      const files = editPackages(text => text.replaceAll(/^SHA256: .*\n/gm, ''))
+      await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /no size or no SHA256/ })
+    })
+
+    it('two different checksums for one file', async () => {
+      const edit = (text: string) =>
+        text.replace(/^SHA256:\n/m, `SHA256:\n ${'0'.repeat(64)} 1 main/binary-amd64/Packages\n`)
+      await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /two different checksums/ })
+    })
+
+    it('a field that stands twice in Release', async () => {
+      const edit = (text: string) => `${text}Suite: stable\n`
+      await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /stands twice/ })
+    })
+
+    it('fault 35: Packages.gz longer, shorter or changed', async () => {
+      const bytes = await readFile(join(folder, 'base', index, 'Packages.gz'))
+      const flipped = Buffer.from(bytes)
+      flipped[20] = flipped[20]! ^ 1
+      for (const [wrong, code] of [
+        [Buffer.concat([bytes, Buffer.from('x')]), 'SIZE_MISMATCH'],
+        [bytes.subarray(0, -1), 'SIZE_MISMATCH'],
+        [Buffer.alloc(0), 'SIZE_MISMATCH'],
+        [flipped, 'DIGEST_MISMATCH'],
+      ] as const) {
+        const serve = (server: FileServer) => server.overrides.set(`/${index}/Packages.gz`, wrong)
+        const error = await errorOf(lockFrom({ serve }))
+        expect([error.code, error.exitCode]).toEqual([code, 6])
+        expect(error.item).toContain('Packages.gz')
+      }
+    })
+
+    it('fault 35: Packages unpacks to more, to less or to other bytes than Release says', async () => {
+      const line = (size: number, hex: string) => ` ${hex} ${size} main/binary-amd64/Packages`
+      const text = await readFile(join(folder, 'base', index, 'Packages'))
+      const hex = hexOf(digestOf(text))
+      for (const [lie, code] of [
+        [line(text.length - 1, hex), 'SIZE_MISMATCH'],
+        [line(text.length + 1, hex), 'SIZE_MISMATCH'],
+        [line(text.length, hexOf(digestOf('other'))), 'DIGEST_MISMATCH'],
+      ] as const) {
+        const edit = (release: string) =>
+          release.replace(/^ [0-9a-f]{64} +[0-9]+ main\/binary-amd64\/Packages$/m, lie)
+        const error = await errorOf(lockFrom({ edit }))
+        expect([error.code, error.exitCode]).toEqual([code, 6])
+      }
+    })
+
+    it('a packed index that is damaged under its right digest', async () => {
+      for (const [name, bytes] of [
+        ['Packages.gz', gzipSync('Package: app\n'.repeat(1000)).subarray(0, 40)],
+        ['Packages.xz', Buffer.from('fd377a585a0000ff', 'hex')],
+        ['Packages.zst', zstdCompressSync(Buffer.alloc(1000)).subarray(0, 10)],
+      ] as const) {
+        const files = async (copy: string) => {
+          await rm(join(copy, index, 'Packages.gz'))
+          await writeFile(join(copy, index, name), bytes)
+        }
+        await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /cannot be unpacked/ })
+      }
+    })
+
+    describe('fault 36: bombs', () => {
+      const zeros = 256 * MiB
+      const bombs: Record<string, string> = {}
+
+      beforeAll(async () => {
+        const bomb = join(folder, 'bomb')
+        const { pipeline } = await import('node:stream/promises')
+        const { createWriteStream } = await import('node:fs')
+        const source = async function* () {
+          for (let i = 0; i < zeros; i += MiB) yield Buffer.alloc(MiB)
+        }
+        await pipeline(source, createGzip({ level: 1 }), createWriteStream(`${bomb}.gz`))
+        await pipeline(source, createZstdCompress(), createWriteStream(`${bomb}.zst`))
+        await must('sh', ['-c', `head -c ${zeros} /dev/zero | xz -0 > "${bomb}.xz"`])
+        for (const packing of ['gz', 'zst', 'xz']) bombs[packing] = `${bomb}.${packing}`
+      })
+
+      it.each(['gz', 'zst', 'xz'])('.%s stops at the size that Release says', async packing => {
+        const files = async (copy: string) => {
+          await rm(join(copy, index, 'Packages.gz'))
+          await cp(bombs[packing]!, join(copy, index, `Packages.${packing}`))
+        }
+        const [before, start] = [process.memoryUsage().rss, performance.now()]
+        const error = await errorOf(lockFrom({ files }))
+        expect([error.code, error.exitCode]).toEqual(['SIZE_MISMATCH', 6])
+        expect(performance.now() - start).toBeLessThan(5_000)
+        expect(process.memoryUsage().rss - before).toBeLessThan(150 * MiB)
+      })
+
+      it.each(['gz', 'zst', 'xz'])(
+        '.%s stops also where Release gives the packed size only',
+        async packing => {
+          const files = async (copy: string) => {
+            for (const name of ['Packages', 'Packages.gz']) await rm(join(copy, index, name))
+            await cp(bombs[packing]!, join(copy, index, `Packages.${packing}`))
+          }
+          const before = process.memoryUsage().rss
+          const error = await errorOf(lockFrom({ files }))
+          expect([error.code, error.exitCode]).toEqual(['SIZE_MISMATCH', 6])
+          expect(error.likely).toContain('bomb')
+          expect(process.memoryUsage().rss - before).toBeLessThan(150 * MiB)
+        },
+      )
+
+      it('an .xz that asks for a dictionary of 1.5 GiB is refused', async () => {
+        const files = async (copy: string) => {
+          const path = join(copy, index, 'Packages')
+          await must('sh', ['-c', `xz --lzma2=dict=1500MiB < "${path}" > "${path}.xz"`])
+        }
+        await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /cannot be unpacked/ })
+      })
+    })
+
+    it.each(['xz', 'gz', 'zst', 'plain'])(
+      'an index packed as %s is read, listed unpacked or not',
+      async packing => {
+        for (const listed of [true, false]) {
+          const files = async (copy: string) => {
+            const path = join(copy, index, 'Packages')
+            const text = await readFile(path)
+            await rm(`${path}.gz`)
+            if (packing === 'plain') return
+            const packed = { xz: await must('sh', ['-c', `xz < "${path}" | base64`]), gz: '', zst: '' }
+            const bytes =
+              packing === 'xz'
+                ? Buffer.from(packed.xz, 'base64')
+                : packing === 'gz'
+                  ? gzipSync(text)
+                  : zstdCompressSync(text)
+            await writeFile(`${path}.${packing}`, bytes)
+            if (!listed) await rm(path)
+          }
+          expect((await lockFrom({ files })).names).toEqual(['app'])
+        }
+      },
+    )
+
+    it('fault 37: by-hash is used where it is there, whatever lies under the name', async () => {
+      const { names, requests } = await lockFrom({
+        files: copy => addByHash(copy, 'stable'),
+        release: { 'Acquire-By-Hash': 'yes' },
+        serve: server => server.overrides.set(`/${index}/Packages.gz`, 'of the next release already'),
+        edit: text => `Acquire-By-Hash: yes\n${text.replace(/^Acquire-By-Hash.*\n/m, '')}`,
+      })
+      expect(names).toEqual(['app'])
+      expect(requests.some(path => path.includes('/by-hash/SHA256/'))).toBe(true)
+      expect(requests).not.toContain(`/${index}/Packages.gz`)
+    })
+
+    it('fault 37: by-hash promised but absent: the name is as good', async () => {
+      const edit = (text: string) => `Acquire-By-Hash: yes\n${text.replace(/^Acquire-By-Hash.*\n/m, '')}`
+      const { names, requests } = await lockFrom({ edit })
+      expect(names).toEqual(['app'])
+      expect(requests).toContain(`/${index}/Packages.gz`)
+    })
+
+    it('fault 37: by-hash not promised is not asked for', async () => {
+      const { requests } = await lockFrom({ files: copy => addByHash(copy, 'stable') })
+      expect(requests.filter(path => path.includes('by-hash'))).toEqual([])
+    })
+
+    it('fault 37: wrong bytes under the hash are refused, not looked for elsewhere', async () => {
+      const edit = (text: string) => `Acquire-By-Hash: yes\n${text.replace(/^Acquire-By-Hash.*\n/m, '')}`
+      const size = (await readFile(join(folder, 'base', index, 'Packages.gz'))).length
+      const hex = hexOf(digestOf(await readFile(join(folder, 'base', index, 'Packages.gz'))))
+      const serve = (server: FileServer) =>
+        server.overrides.set(`/${index}/by-hash/SHA256/${hex}`, Buffer.alloc(size))
+      const error = await errorOf(lockFrom({ edit, serve }))
+      expect(error.code).toBe('DIGEST_MISMATCH')
+    })
+
+    it.each([
+      '../../../../etc/passwd',
+      'pool/../../x.deb',
+      '/etc/passwd',
+      'https://evil.example/x.deb',
+      'pool//x.deb',
+      './x.deb',
+      'pool\\..\\x.deb',
+      'pool/\u0001x.deb',
+      '',
+    ])('fault 38: Filename: %j', async filename => {
+      const files = editPackages(text => text.replaceAll(/^Filename: .*$/gm, `Filename: ${filename}`))
+      const error = await errorOf(lockFrom({ files }))
+      expect([error.code, error.message]).toEqual(['UPSTREAM_INVALID', 'unsafe path'])
+    })
+
+    it('fault 38: a name in Release with `..`', async () => {
+      const edit = (text: string) => text.replace(/^SHA256:\n/m, `SHA256:\n ${'0'.repeat(64)} 1 ../../x\n`)
+      expect((await errorOf(lockFrom({ edit }))).code).toBe('UPSTREAM_INVALID')
+    })
+
+    it('a plus, a tilde and a percent in Filename reach the server as they are', async () => {
+      const odd = 'pool/a+b~c%3a d.deb'
+      const files = editPackages(text => text.replaceAll(/^Filename: .*$/gm, `Filename: ${odd}`))
+      const { packageUrl } = await import('../../src/kinds/deb/assemble.ts')
+      await lockFrom({ files })
+      await using server = await serveFolder(folder)
+      await fetch(packageUrl(server.url, odd))
+      expect(server.requests).toEqual([`/${odd}`])
+    })
+
+    it('fault 39: the same package and version twice, with different content', async () => {
+      const files = editPackages(
+        text => `${text}\n${text.replaceAll(/^SHA256: .*$/gm, `SHA256: ${'a'.repeat(64)}`)}`,
+      )
+      await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /there twice, with different content/ })
+      const same = editPackages(text => `${text}\n${text}`)
+      expect((await lockFrom({ files: same })).names).toEqual(['app'])
+    })
+
+    it.each([
+      ['no field', (text: string) => text.replace(/^Version/m, 'garbage\nVersion'), /no field/],
+      ['a field twice', (text: string) => text.replace(/^Version/m, 'Version: 9\nVersion'), /stands twice/],
+      ['no version', (text: string) => text.replaceAll(/^Version:.*\n/gm, ''), /lacks Package, Version/],
+      [
+        'no relation',
+        (text: string) => text.replaceAll(/^Version/gm, 'Depends: a (= )\nVersion'),
+        /not a package relation/,
+      ],
+      ['a line of 5 MB', (text: string) => `X: ${'a'.repeat(5 * MiB)}\n${text}`, /a line of more than/],
+    ])('a Packages file with %s', async (_what, change, why) => {
+      await expectRefused({ files: editPackages(change) }, { code: 'UPSTREAM_INVALID', why })
+    })
+
+    it('a stanza that is not UTF-8', async () => {
+      const files = async (copy: string) => {
+        const path = join(copy, index, 'Packages')
+        const bytes = Buffer.from(
+          (await readFile(path, 'latin1')).replaceAll('test package', 'caf\u00e9'),
+          'latin1',
+        )
+        await writeFile(path, bytes)
+        await writeFile(`${path}.gz`, gzipSync(bytes))
+      }
+      await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /not UTF-8/ })
+    })
+
+    it('fault 25: a captive portal in place of InRelease', async () => {
+      const serve = (server: FileServer) =>
+        server.overrides.set('/dists/stable/InRelease', '<!DOCTYPE html><html>log in</html>')
+      await expectRefused({ serve }, { code: 'UPSTREAM_INVALID', why: /a web page came/ })
+    })
+  },
+)
