@@ -9,6 +9,8 @@ import { contentEntries, craftBundle, packTar } from '../bundle/craft.ts'
 import {
   bundleBytes,
   describeBytes,
+  imageOf,
+  imageSample,
   inlineTree,
   memorySource,
   noise,
@@ -47,6 +49,8 @@ describe('a damaged bundle', () => {
     await verifyBytes(bytes)
     const missed: number[] = []
     for (let bit = 0; bit < bytes.length * 8; bit++) {
+      // the bits of a zero byte of padding are all alike: one of them will do
+      if (bytes[bit >> 3] === 0 && (bit & 7) !== (bit >> 3) % 8) continue
       bytes[bit >> 3]! ^= 1 << (bit & 7)
       const code = await verifyBytes(bytes).then(
         () => 0,
@@ -60,11 +64,12 @@ describe('a damaged bundle', () => {
   })
 
   it('fault 63: a flipped bit is never served as good', async () => {
-    const bytes = await bundleBytes(small)
+    const sample = imageSample(imageOf('registry.example/app:1', [noise(600, 1)]))
+    const bytes = await bundleBytes(sample)
     for (let at = 0; at < bytes.length; at++) {
       bytes[at]! ^= 1 << (at & 7)
       const store = await openBundle(memorySource(bytes)).catch(() => undefined)
-      for (const content of store === undefined ? [] : small.contents.values()) {
+      for (const content of store === undefined ? [] : sample.contents.values()) {
         const read = await store!
           .open(describeBytes(content))
           .then(body => collect(body, 10_000))
