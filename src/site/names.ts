@@ -25,9 +25,6 @@ export interface Claim<T> {
   value: T
 }
 
-/** The host under which charts of plain HTTPS repositories, and all charts by their own name, answer: no real host. */
-export const chartsFolder = 'charts'
-
 /**
  * Names on the site (DESIGN.md), pure. An upstream `host/path` answers under `path` (host stripped) and `host/path`
  * (host kept); `docker.io/library/x` also as `x` and `docker.io/x`. A host with a port cannot be part of a repository

@@ -1,0 +1,64 @@
+import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { AirgapError } from '../core/errors.ts'
+
+/** Where a site's servers are reached by its machines. */
+export interface SiteAddress {
+  /** host name or IP address, IPv6 without brackets */
+  host: string
+  registryPort: number
+  httpPort: number
+}
+
+/** `host:port` of the registry, as it stands in image names. */
+export function registryOf({ host, registryPort }: SiteAddress): string {
+  return `${bracketed(host)}:${registryPort}`
+}
+
+/** URL of the HTTP server, no slash at the end. */
+export function httpServerOf({ host, httpPort }: SiteAddress): string {
+  return `http://${bracketed(host)}${httpPort === 80 ? '' : `:${httpPort}`}`
+}
+
+function bracketed(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host
+}
+
+/** Checks what an operator gave: it goes into URLs, file names and configuration files. Throws USAGE. */
+export function parseHost(text: string): string {
+  const bare = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text
+  if (isIP(bare) !== 0 && !bare.includes('%')) return bare.toLowerCase()
+  const name = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/
+  // digits and dots that are no address are a mistyped address
+  if (name.test(bare) && bare.length <= 253 && !/^[0-9.]+$/.test(bare)) return bare.toLowerCase()
+  throw new AirgapError('USAGE', 'not a host name or IP address', {
+    item: JSON.stringify(text.slice(0, 300)),
+    next: 'give the address under which the machines of this site reach this one, without scheme and port',
+  })
+}
+
+/** Addresses of this machine that others can reach. */
+export function ownAddresses(): { interface: string; address: string; family: 4 | 6 }[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+    (addresses ?? [])
+      .filter(found => !found.internal && !(found.family === 'IPv6' && found.address.startsWith('fe80:')))
+      .map(found => ({
+        interface: name,
+        address: found.address,
+        family: found.family === 'IPv6' ? (6 as const) : (4 as const),
+      })),
+  )
+}
+
+/** The only IPv4 address of this machine; where there are none or several, an error that lists them. */
+export function onlyAddress(addresses = ownAddresses()): string {
+  const four = addresses.filter(found => found.family === 4)
+  const [only, second] = four
+  if (only !== undefined && second === undefined) return only.address
+  const list = addresses.map(found => `${found.address} (${found.interface})`).join(', ')
+  throw new AirgapError('USAGE', 'which address do the machines of this site reach this one under?', {
+    item: list || 'no address but loopback',
+    likely: only === undefined ? 'the network is not configured' : 'this machine has several addresses',
+    next: `give it with --address${only === undefined ? '' : `, for example --address ${only.address}`}`,
+  })
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { readAll } from '../content/read.ts'
+import type { ReadableStore } from '../content/store.ts'
+import { parseManifest } from '../content/successors.ts'
+import type { TreeEntries } from '../content/tree.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { hexOf } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+import { mediaTypes } from '../core/media-types.ts'
+import { safeRelativePath } from '../core/safe-path.ts'
+
+/** Chart.yaml as the OCI config of a chart has it (helm.sh/docs/topics/registries); everything else passes through. */
+const metadataSchema = z.looseObject({
+  name: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]+$/)
+    .max(250),
+  version: z.string().min(1).max(250),
+})
+
+/** A classic chart repository made from the charts of the bundle: `index.yaml` and the archives it names. */
+export interface ChartRepository {
+  /** archive (and provenance) file → content */
+  entries: TreeEntries
+  /** JSON, which is YAML too; helm reads it faster */
+  index: Buffer
+}
+
+/** Reads manifest and config of each chart. Throws BUNDLE_CORRUPT. */
+export async function chartRepository(
+  store: ReadableStore,
+  options: { roots: readonly Descriptor[]; generated: Date },
+): Promise<ChartRepository> {
+  const generated = options.generated.toISOString()
+  const files: TreeEntries = new Map()
+  const charts: Record<string, unknown[]> = Object.create(null)
+  for (const root of options.roots) {
+    const item = root.digest
+    const bytes = await readAll(store, root)
+    const manifest = parseManifest(bytes, { mediaType: root.mediaType, item, code: 'BUNDLE_CORRUPT' })
+    const archive =
+      manifest.type === 'manifest'
+        ? manifest.layers.find(layer => layer.mediaType === mediaTypes.helmChart)
+        : undefined
+    if (manifest.type !== 'manifest' || archive === undefined)
+      throw corrupt('a chart without an archive', item)
+    const metadata = parseMetadata(await readAll(store, manifest.config), item)
+    const file = safeRelativePath(`${metadata.name}-${metadata.version}.tgz`)
+    if (file.includes('/')) throw corrupt('a chart version with a slash', item)
+    const known = files.get(file)
+    // the same chart by two upstream names is listed once
+    if (known?.descriptor.digest === archive.digest) continue
+    if (known !== undefined) throw corrupt(`two charts are ${file}`, item)
+    files.set(file, { descriptor: archive, mode: '100644' })
+    const provenance = manifest.layers.find(layer => layer.mediaType === mediaTypes.helmProvenance)
+    if (provenance !== undefined) files.set(`${file}.prov`, { descriptor: provenance, mode: '100644' })
+    charts[metadata.name] ??= []
+    charts[metadata.name]?.push({
+      ...metadata,
+      created: generated,
+      digest: hexOf(archive.digest),
+      urls: [encodeURIComponent(file)],
+    })
+  }
+  const index = canonicalJson({ apiVersion: 'v1', entries: charts, generated }, 2)
+  return { entries: files, index: Buffer.from(`${index}\n`) }
+}
+
+function parseMetadata(bytes: Buffer, item: string): z.infer<typeof metadataSchema> {
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    throw corrupt('the config of a chart is not JSON', item, error)
+  }
+  const parsed = metadataSchema.safeParse(value)
+  if (!parsed.success) throw corrupt('the config of a chart gives no name and version', item, parsed.error)
+  return parsed.data
+}
+
+function corrupt(what: string, item: string, cause?: unknown): AirgapError {
+  return new AirgapError('BUNDLE_CORRUPT', what, {
+    item,
+    likely: 'a chart that was not pushed by helm',
+    next: 'ask whoever built the bundle',
+    cause,
+  })
+}

@@ -1,0 +1,113 @@
+import type { ReadableStore } from '../content/store.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { AirgapError } from '../core/errors.ts'
+import { annotationKeys } from '../core/media-types.ts'
+import { parseReference, type Reference } from '../core/reference.ts'
+import { type Claim, type Collisions, nameTable } from './names.ts'
+import { SiteRepository } from './repository.ts'
+
+/** The repositories of the site's registry; what serve's registry is given. */
+export interface SiteImages {
+  names(): Iterable<string>
+  find(name: string, ns?: string): SiteRepository | undefined
+  /** upstream registry hosts of everything that is served, sorted: each gets a mirror */
+  hosts: readonly string[]
+}
+
+/** One image or chart of index.json. */
+export interface NamedRoot {
+  root: Descriptor
+  kind: 'image' | 'chart'
+  /** as written in ref.name */
+  name: string
+  /** undefined for a chart of a classic repository, which has no registry upstream */
+  reference: Reference | undefined
+  /** name and tag of a chart */
+  chart?: { name: string; tag: string }
+}
+
+/** Images and charts among the roots. Throws BUNDLE_CORRUPT on a name that is no reference. */
+export function namedRoots(roots: readonly Descriptor[]): NamedRoot[] {
+  return roots.flatMap((root): NamedRoot[] => {
+    const kind = root.annotations?.[annotationKeys.kind]
+    const name = root.annotations?.[annotationKeys.refName]
+    if (name === undefined || (kind !== 'image' && kind !== 'chart')) return []
+    if (kind === 'image') return [{ root, kind, name, reference: parse(name, name) }]
+    const classic = /^charts\/([^/]+)$/.exec(name)
+    // the host only makes it a reference that can be parsed
+    const reference = parse(classic === null ? name : `charts.invalid/${name}`, name)
+    const chart = { name: reference.repository.split('/').at(-1) ?? '', tag: reference.tag ?? '' }
+    return [{ root, kind, name, reference: classic === null ? reference : undefined, chart }]
+  })
+}
+
+function parse(text: string, item: string): Reference {
+  try {
+    return parseReference(text)
+  } catch (error) {
+    throw new AirgapError('BUNDLE_CORRUPT', 'an artifact has a name that is no reference', {
+      item: item.slice(0, 300),
+      likely: 'a bundle made by another tool or version',
+      next: 'serve it with the version that made it',
+      cause: error,
+    })
+  }
+}
+
+/** Where all charts answer by their own name, wherever they came from. */
+const chartsFolder = 'charts'
+
+/**
+ * Names and repositories of everything that the registry serves. `selves` are host:port under which this registry is known:
+ * containerd sends such a name as `ns` too. Throws NAME_COLLISION.
+ */
+export function siteImages(
+  store: ReadableStore,
+  options: { named: readonly NamedRoot[]; collisions: Collisions; selves?: readonly string[] },
+): SiteImages {
+  const { named, collisions, selves = [] } = options
+  const upstreams = new Map<string, Claim<SiteRepository> & { charts: Set<string> | undefined }>()
+  const charts = new Map<string, SiteRepository>()
+  for (const { root, reference, chart, name } of named) {
+    if (chart !== undefined) {
+      const repository = charts.get(chart.name) ?? new SiteRepository(store)
+      charts.set(chart.name, repository)
+      repository.add(root, { tag: chart.tag, name: `${chartsFolder}/${chart.name}:${chart.tag}` })
+    }
+    if (reference === undefined) continue
+    const key = `${reference.host}/${reference.repository}`
+    const claim = upstreams.get(key) ?? {
+      upstream: { host: reference.host, repository: reference.repository },
+      value: new SiteRepository(store),
+      charts: new Set<string>(),
+    }
+    upstreams.set(key, claim)
+    claim.value.add(root, { tag: reference.tag, name })
+    // an image among them makes it more than a folder of charts
+    if (chart === undefined) claim.charts = undefined
+    else claim.charts?.add(chart.name)
+  }
+  const claims: Claim<SiteRepository>[] = [...charts].map(([name, value]) => ({
+    upstream: { host: '', repository: `${chartsFolder}/${name}` },
+    value,
+  }))
+  const hidden = new Map<string, SiteRepository>()
+  for (const claim of upstreams.values()) {
+    const { host, repository } = claim.upstream
+    // oci://HOST/charts/NAME is what `charts/NAME` answers with anyway: the same charts, no collision
+    const same = claim.charts?.size === 1 && charts.has(repository.slice(chartsFolder.length + 1))
+    if (same && repository.startsWith(`${chartsFolder}/`)) hidden.set(`${host}/${repository}`, claim.value)
+    else claims.push(claim)
+  }
+  const table = nameTable(claims, collisions)
+  const entries = new Map([...hidden, ...table.entries()])
+  const known = new Set(selves.map(self => self.toLowerCase()))
+  return {
+    names: () => entries.keys(),
+    find(name, ns) {
+      if (ns === undefined || known.has(ns.toLowerCase())) return entries.get(name)
+      return table.find(name, ns) ?? hidden.get(`${ns.toLowerCase()}/${name}`)
+    },
+    hosts: [...new Set([...upstreams.values()].map(claim => claim.upstream.host))].sort(),
+  }
+}
