@@ -35,7 +35,10 @@ interface Measured {
 const children = new Set<ChildProcess>()
 
 /** Runs a program to its end; VmHWM is a high-water mark, so a slow poll still sees the peak. */
-async function measure(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Measured> {
+async function measure(
+  command: string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<Measured> {
   const started = performance.now()
   const child = spawn(command[0]!, command.slice(1), {
     cwd: options.cwd ?? home,
@@ -103,7 +106,9 @@ interface Row {
 const rows: Row[] = []
 const report = (row: Row) => {
   rows.push(row)
-  process.stderr.write(`${row.good ? 'good ' : 'MISS '} ${row.what}: ${row.ours} against ${row.peer} (goal ${row.goal})\n`)
+  process.stderr.write(
+    `${row.good ? 'good ' : 'MISS '} ${row.what}: ${row.ours} against ${row.peer} (goal ${row.goal})\n`,
+  )
 }
 const s = (seconds: number) => `${seconds.toFixed(2)} s`
 const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
@@ -124,7 +129,14 @@ async function main(): Promise<void> {
     for (let i = 0; i < images; i++) {
       const layout = join(work, `image-${i}`)
       await makeRandomImage(layout, { layers: layersPerImage, layerSize })
-      await measure(['skopeo', 'copy', '-q', '--dest-tls-verify=false', `oci:${layout}:1`, `docker://127.0.0.1:${port}/bench/image-${i}:1`])
+      await measure([
+        'skopeo',
+        'copy',
+        '-q',
+        '--dest-tls-verify=false',
+        `oci:${layout}:1`,
+        `docker://127.0.0.1:${port}/bench/image-${i}:1`,
+      ])
       await rm(layout, { recursive: true })
       names.push(`bench/image-${i}:1`)
     }
@@ -145,7 +157,12 @@ async function main(): Promise<void> {
   }
 }
 
-async function benchBuild(bench: { work: string; port: number; names: string[]; common: string[] }): Promise<void> {
+async function benchBuild(bench: {
+  work: string
+  port: number
+  names: string[]
+  common: string[]
+}): Promise<void> {
   const { work, port, names, common } = bench
   const out = join(work, 'out')
   const ours: number[] = []
@@ -160,7 +177,15 @@ async function benchBuild(bench: { work: string; port: number; names: string[]; 
         disk = Math.max(disk, bytes)
       })
     }, 50)
-    const built = await measure(['node', airgap, 'build', ...common, '--frozen', '--out', join(out, 'bundle.tar')])
+    const built = await measure([
+      'node',
+      airgap,
+      'build',
+      ...common,
+      '--frozen',
+      '--out',
+      join(out, 'bundle.tar'),
+    ])
     clearInterval(poll)
     ours.push(built.seconds)
     memory = Math.max(memory, built.memory)
@@ -169,7 +194,14 @@ async function benchBuild(bench: { work: string; port: number; names: string[]; 
     await mkdir(folder)
     const started = performance.now()
     for (const name of names) {
-      await measure(['skopeo', 'copy', '-q', '--src-tls-verify=false', `docker://127.0.0.1:${port}/${name}`, `oci:${folder}/${name.replace(/\W/g, '-')}:1`])
+      await measure([
+        'skopeo',
+        'copy',
+        '-q',
+        '--src-tls-verify=false',
+        `docker://127.0.0.1:${port}/${name}`,
+        `oci:${folder}/${name.replace(/\W/g, '-')}:1`,
+      ])
     }
     await measure(['tar', 'cf', join(work, 'skopeo.tar'), '-C', folder, '.'])
     peer.push((performance.now() - started) / 1000)
@@ -178,10 +210,31 @@ async function benchBuild(bench: { work: string; port: number; names: string[]; 
   }
   const size = (await stat(join(out, 'bundle.tar'))).size
   const ratio = median(ours.map((seconds, i) => seconds / peer[i]!))
-  report({ what: `build ${mb(size)}, against skopeo copy + tar cf`, ours: s(median(ours)), peer: s(median(peer)), value: ratio, goal: '≤ 0.7', good: ratio <= 0.7 })
+  report({
+    what: `build ${mb(size)}, against skopeo copy + tar cf`,
+    ours: s(median(ours)),
+    peer: s(median(peer)),
+    value: ratio,
+    goal: '≤ 0.7',
+    good: ratio <= 0.7,
+  })
   const room = disk / size
-  report({ what: 'build, most disk at any moment', ours: mb(disk), peer: mb(size), value: room, goal: '≤ 1.05', good: room <= 1.05 })
-  report({ what: 'build, peak memory', ours: mb(memory), peer: '200 MB', value: memory / 200e6, goal: '≤ 1', good: memory <= 200e6 })
+  report({
+    what: 'build, most disk at any moment',
+    ours: mb(disk),
+    peer: mb(size),
+    value: room,
+    goal: '≤ 1.05',
+    good: room <= 1.05,
+  })
+  report({
+    what: 'build, peak memory',
+    ours: mb(memory),
+    peer: '200 MB',
+    value: memory / 200e6,
+    goal: '≤ 1',
+    good: memory <= 200e6,
+  })
 }
 
 /** Nothing changed: everything comes from the earlier bundle. The peer is `cp` of it. */
@@ -191,9 +244,28 @@ async function benchReuse(work: string, common: string[]): Promise<void> {
   const copied = await measure(['cp', '--reflink=never', bundle, second])
   await rm(second)
   // a registry that does not answer proves that no network is used
-  const built = await measure(['node', airgap, 'build', ...common, '--frozen', '--reuse', bundle, '--remap', 'docker.io=http://127.0.0.1:1', '--out', second])
+  const built = await measure([
+    'node',
+    airgap,
+    'build',
+    ...common,
+    '--frozen',
+    '--reuse',
+    bundle,
+    '--remap',
+    'docker.io=http://127.0.0.1:1',
+    '--out',
+    second,
+  ])
   const ratio = built.seconds / copied.seconds
-  report({ what: 'build --reuse, no network, against cp', ours: s(built.seconds), peer: s(copied.seconds), value: ratio, goal: '(told)', good: true })
+  report({
+    what: 'build --reuse, no network, against cp',
+    ours: s(built.seconds),
+    peer: s(copied.seconds),
+    value: ratio,
+    goal: '(told)',
+    good: true,
+  })
   await measure(['cmp', bundle, second])
   await rm(second)
 }
@@ -213,13 +285,37 @@ async function benchVerify(work: string): Promise<void> {
     memory = Math.max(memory, a.memory)
   }
   const speed = median(pairs)
-  report({ what: 'verify on one core, speed against openssl dgst', ours: s(median(ours)), peer: s(median(peer)), value: speed, goal: '≥ 0.9', good: speed >= 0.9 })
-  report({ what: 'verify, peak memory', ours: mb(memory), peer: '200 MB', value: memory / 200e6, goal: '≤ 1', good: memory <= 200e6 })
+  report({
+    what: 'verify on one core, speed against openssl dgst',
+    ours: s(median(ours)),
+    peer: s(median(peer)),
+    value: speed,
+    goal: '≥ 0.9',
+    good: speed >= 0.9,
+  })
+  report({
+    what: 'verify, peak memory',
+    ours: mb(memory),
+    peer: '200 MB',
+    value: memory / 200e6,
+    goal: '≤ 1',
+    good: memory <= 200e6,
+  })
 }
 
 async function benchServe(work: string): Promise<void> {
   const folder = join(work, 'out')
-  await measure(['tar', 'xf', join(folder, 'bundle.tar'), '-C', folder, '--occurrence=1', 'offline-deploy/offline-deploy', 'offline-deploy/node', 'offline-deploy/offline-deploy.mjs'])
+  await measure([
+    'tar',
+    'xf',
+    join(folder, 'bundle.tar'),
+    '-C',
+    folder,
+    '--occurrence=1',
+    'offline-deploy/offline-deploy',
+    'offline-deploy/node',
+    'offline-deploy/offline-deploy.mjs',
+  ])
   const [registryPort, httpPort] = [await freePort(), await freePort()]
   const before = await onDisk(folder)
   const times: number[] = []
@@ -228,7 +324,21 @@ async function benchServe(work: string): Promise<void> {
     const started = performance.now()
     const child = spawn(
       join(folder, 'offline-deploy', 'offline-deploy'),
-      ['serve', '--bundle', join(folder, 'bundle.tar'), '--site', join(work, 'site'), '--address', '127.0.0.1', '--listen', '127.0.0.1', '--registry-port', String(registryPort), '--http-port', String(httpPort)],
+      [
+        'serve',
+        '--bundle',
+        join(folder, 'bundle.tar'),
+        '--site',
+        join(work, 'site'),
+        '--address',
+        '127.0.0.1',
+        '--listen',
+        '127.0.0.1',
+        '--registry-port',
+        String(registryPort),
+        '--http-port',
+        String(httpPort),
+      ],
       { stdio: 'ignore', env: {} },
     )
     children.add(child)
@@ -241,9 +351,12 @@ async function benchServe(work: string): Promise<void> {
       await new Promise(go => setTimeout(go, 5))
     }
     times.push((performance.now() - started) / 1000)
-    const manifest = (await (await fetch(url, { headers: { accept } })).json()) as { layers: { digest: string }[] }
+    const manifest = (await (await fetch(url, { headers: { accept } })).json()) as {
+      layers: { digest: string }[]
+    }
     for (const layer of manifest.layers) {
-      const body = (await fetch(`http://127.0.0.1:${registryPort}/v2/bench/image-0/blobs/${layer.digest}`)).body!
+      const body = (await fetch(`http://127.0.0.1:${registryPort}/v2/bench/image-0/blobs/${layer.digest}`))
+        .body!
       for await (const _ of body) memory = Math.max(memory, 0)
     }
     memory = Math.max(memory, peakMemory(child.pid))
@@ -253,15 +366,38 @@ async function benchServe(work: string): Promise<void> {
     children.delete(child)
   }
   const start = median(times)
-  report({ what: 'serve, start to first manifest', ours: s(start), peer: '0.5 s', value: start / 0.5, goal: '< 1', good: start < 0.5 })
-  report({ what: 'serve, peak memory', ours: mb(memory), peer: '200 MB', value: memory / 200e6, goal: '≤ 1', good: memory <= 200e6 })
+  report({
+    what: 'serve, start to first manifest',
+    ours: s(start),
+    peer: '0.5 s',
+    value: start / 0.5,
+    goal: '< 1',
+    good: start < 0.5,
+  })
+  report({
+    what: 'serve, peak memory',
+    ours: mb(memory),
+    peer: '200 MB',
+    value: memory / 200e6,
+    goal: '≤ 1',
+    good: memory <= 200e6,
+  })
   const extra = (await onDisk(folder)) - before
-  report({ what: 'serve, extra bytes beside the bundle', ours: String(extra), peer: '0', value: extra, goal: '0', good: extra === 0 })
+  report({
+    what: 'serve, extra bytes beside the bundle',
+    ours: String(extra),
+    peer: '0',
+    value: extra,
+    goal: '0',
+    good: extra === 0,
+  })
 }
 
 await main()
 const width = Math.max(...rows.map(row => row.what.length))
-process.stdout.write(`\n${'what'.padEnd(width)}  ${'ours'.padStart(10)}  ${'peer'.padStart(10)}  ${'ratio'.padStart(6)}  goal\n`)
+process.stdout.write(
+  `\n${'what'.padEnd(width)}  ${'ours'.padStart(10)}  ${'peer'.padStart(10)}  ${'ratio'.padStart(6)}  goal\n`,
+)
 for (const row of rows) {
   process.stdout.write(
     `${row.what.padEnd(width)}  ${row.ours.padStart(10)}  ${row.peer.padStart(10)}  ${row.value.toFixed(2).padStart(6)}  ${row.goal}${row.good ? '' : '  MISSED'}\n`,

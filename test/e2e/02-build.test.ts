@@ -3,10 +3,14 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type DockerRegistry,
+  hasDockerRegistry,
+  startDockerRegistry,
+} from '../../scripts/lib/docker-registry.ts'
 import { makeRandomImage } from '../../scripts/lib/random-image.ts'
 import { airgap, sha256File, startAirgap } from './lib/airgap.ts'
 import { startCountingProxy } from './lib/counting-proxy.ts'
-import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from './lib/docker-registry.ts'
 
 const MiB = 1 << 20
 
@@ -25,7 +29,10 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
     registry.push(`${join(work, 'image')}:1`, 'library/load:1')
     await mkdir(join(work, 'stack'))
     manifest = join(work, 'stack', 'load.yaml')
-    await writeFile(manifest, 'apiVersion: airgap/v1\nname: load\nversion: 1.0.0\nimages:\n  - docker.io/library/load:1\n')
+    await writeFile(
+      manifest,
+      'apiVersion: airgap/v1\nname: load\nversion: 1.0.0\nimages:\n  - docker.io/library/load:1\n',
+    )
     const locked = await airgap(['lock', ...common(), ...remap(registry.host)])
     expect(locked).toMatchObject({ code: 0 })
   })
@@ -38,8 +45,12 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
   it('gives the same bytes on two paths, with -j 1 and -j 16', async () => {
     await mkdir(join(work, 'elsewhere'))
     const [one, two] = [join(work, 'one.tar'), join(work, 'elsewhere', 'two.tar')]
-    expect(await airgap(['build', ...common(), ...remap(registry.host), '--frozen', '-j', '1', '--out', one])).toMatchObject({ code: 0 })
-    expect(await airgap(['build', ...common(), ...remap(registry.host), '--frozen', '-j', '16', '--out', two])).toMatchObject({ code: 0 })
+    expect(
+      await airgap(['build', ...common(), ...remap(registry.host), '--frozen', '-j', '1', '--out', one]),
+    ).toMatchObject({ code: 0 })
+    expect(
+      await airgap(['build', ...common(), ...remap(registry.host), '--frozen', '-j', '16', '--out', two]),
+    ).toMatchObject({ code: 0 })
     expect(await sha256File(two)).toBe(await sha256File(one))
     expect(await airgap(['verify', one])).toMatchObject({ code: 0 })
     await rm(two)
@@ -92,7 +103,9 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
   it('takes everything from an earlier bundle, with no upstream at all', async () => {
     const out = join(work, 'again.tar')
     const reuse = ['--reuse', join(work, 'one.tar')]
-    expect(await airgap(['build', ...common(), ...remap('127.0.0.1:1'), ...reuse, '--frozen', '--out', out])).toMatchObject({ code: 0 })
+    expect(
+      await airgap(['build', ...common(), ...remap('127.0.0.1:1'), ...reuse, '--frozen', '--out', out]),
+    ).toMatchObject({ code: 0 })
     expect(await sha256File(out)).toBe(await sha256File(join(work, 'one.tar')))
   })
 
@@ -100,7 +113,9 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
     await makeRandomImage(join(work, 'moved'), { layers: 1, layerSize: MiB })
     registry.push(`${join(work, 'moved')}:1`, 'library/load:1')
     const out = join(work, 'moved.tar')
-    expect(await airgap(['build', ...common(), ...remap(registry.host), '--frozen', '--out', out])).toMatchObject({ code: 0 })
+    expect(
+      await airgap(['build', ...common(), ...remap(registry.host), '--frozen', '--out', out]),
+    ).toMatchObject({ code: 0 })
     expect(await sha256File(out)).toBe(await sha256File(join(work, 'one.tar')))
     const check = await airgap(['lock', ...common(), ...remap(registry.host), '--check'])
     expect(check.code).toBe(4)

@@ -4,9 +4,13 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type DockerRegistry,
+  hasDockerRegistry,
+  startDockerRegistry,
+} from '../../scripts/lib/docker-registry.ts'
 import { makeRandomImage } from '../../scripts/lib/random-image.ts'
 import { airgap, type Ran } from './lib/airgap.ts'
-import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from './lib/docker-registry.ts'
 
 const MiB = 1 << 20
 
@@ -46,12 +50,16 @@ describe('bad manifests', () => {
   }
 
   it('unknown key: file, line, column and a guess', async () => {
-    const ran = await lockOf('apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimges:\n  - docker.io/library/x:1\n')
+    const ran = await lockOf(
+      'apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimges:\n  - docker.io/library/x:1\n',
+    )
     expectError(ran, { exit: 2, code: 'MANIFEST_INVALID', says: [/stack\.yaml:4:1/, /imges/, /images/] })
   })
 
   it('all mistakes are told at once', async () => {
-    const ran = await lockOf('apiVersion: airgap/v1\nname: A!\nversion: 1.0.0\nplatforms: [x]\nimages:\n  - nope\n')
+    const ran = await lockOf(
+      'apiVersion: airgap/v1\nname: A!\nversion: 1.0.0\nplatforms: [x]\nimages:\n  - nope\n',
+    )
     expectError(ran, { exit: 2, code: 'MANIFEST_INVALID', says: [/stack\.yaml:2:7/, /stack\.yaml:4:13/] })
   })
 
@@ -68,11 +76,19 @@ describe('bad manifests', () => {
   it('a list line that is no reference', async () => {
     await writeFile(join(work, 'list.txt'), '# ours\ndocker.io/library/a:1\nquay.io/Bad Name:1\n')
     const ran = await lockOf('apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimages:\n  - list: list.txt\n')
-    expectError(ran, { exit: 2, code: 'REFERENCE_INVALID|MANIFEST_INVALID'.split('|')[ran.stderr.includes('REFERENCE_INVALID') ? 0 : 1]!, says: [/list\.txt:3:1/] })
+    expectError(ran, {
+      exit: 2,
+      code: 'REFERENCE_INVALID|MANIFEST_INVALID'.split('|')[
+        ran.stderr.includes('REFERENCE_INVALID') ? 0 : 1
+      ]!,
+      says: [/list\.txt:3:1/],
+    })
   })
 
   it('two upstreams that collide once stripped', async () => {
-    const ran = await lockOf('apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimages:\n  - quay.io/a/b:1\n  - ghcr.io/a/b:1\n')
+    const ran = await lockOf(
+      'apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimages:\n  - quay.io/a/b:1\n  - ghcr.io/a/b:1\n',
+    )
     expectError(ran, { exit: 2, code: 'NAME_COLLISION', says: [/quay\.io\/a\/b/, /ghcr\.io\/a\/b/] })
   })
 
@@ -87,7 +103,14 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
   let registry: DockerRegistry
   let manifest: string
   let bundle: string
-  const common = () => ['-f', manifest, '--cache', join(work, 'cache'), '--remap', `docker.io=http://${registry.host}`]
+  const common = () => [
+    '-f',
+    manifest,
+    '--cache',
+    join(work, 'cache'),
+    '--remap',
+    `docker.io=http://${registry.host}`,
+  ]
 
   beforeAll(async () => {
     work = await mkdtemp(join(tmpdir(), 'airgap-e2e-bad-upstream-'))
@@ -95,7 +118,10 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
     await makeRandomImage(join(work, 'image'), { layers: 2, layerSize: 2 * MiB })
     registry.push(`${join(work, 'image')}:1`, 'library/load:1')
     manifest = join(work, 'load.yaml')
-    await writeFile(manifest, 'apiVersion: airgap/v1\nname: load\nversion: 1.0.0\nimages:\n  - docker.io/library/load:1\n')
+    await writeFile(
+      manifest,
+      'apiVersion: airgap/v1\nname: load\nversion: 1.0.0\nimages:\n  - docker.io/library/load:1\n',
+    )
     bundle = join(work, 'load.tar')
     expect(await airgap(['build', ...common(), '--out', bundle])).toMatchObject({ code: 0 })
   })
@@ -108,19 +134,40 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
 
   /** The largest blobs in the registry's own storage: the layers. */
   async function storedLayer(): Promise<string> {
-    const found = spawnSync('find', [join(work, 'registry'), '-name', 'data', '-size', '+1M'], { encoding: 'utf8' })
+    const found = spawnSync('find', [join(work, 'registry'), '-name', 'data', '-size', '+1M'], {
+      encoding: 'utf8',
+    })
     return found.stdout.split('\n')[0]!
   }
 
   it('a tag that does not exist', async () => {
     const file = join(work, 'tag.yaml')
-    await writeFile(file, 'apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimages:\n  - docker.io/library/load:2\n')
-    const ran = await airgap(['lock', '-f', file, '--cache', join(work, 'cache'), '--remap', `docker.io=http://${registry.host}`])
+    await writeFile(
+      file,
+      'apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimages:\n  - docker.io/library/load:2\n',
+    )
+    const ran = await airgap([
+      'lock',
+      '-f',
+      file,
+      '--cache',
+      join(work, 'cache'),
+      '--remap',
+      `docker.io=http://${registry.host}`,
+    ])
     expectError(ran, { exit: 4, code: 'NOT_FOUND_UPSTREAM', says: [/library\/load:2/] })
   })
 
   it('a registry that is not there', async () => {
-    const ran = await airgap(['lock', '-f', manifest, '--cache', join(work, 'cache'), '--remap', 'docker.io=http://127.0.0.1:1'])
+    const ran = await airgap([
+      'lock',
+      '-f',
+      manifest,
+      '--cache',
+      join(work, 'cache'),
+      '--remap',
+      'docker.io=http://127.0.0.1:1',
+    ])
     expectError(ran, { exit: 5, code: 'NETWORK', says: [/127\.0\.0\.1:1/] })
   })
 
@@ -133,13 +180,22 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
     const layer = await storedLayer()
     await flipByte(layer, 1000)
     try {
-      const ran = await airgap(['build', ...common(), '--frozen', '--keep-going', '--out', join(work, 'wrong.tar')])
+      const ran = await airgap([
+        'build',
+        ...common(),
+        '--frozen',
+        '--keep-going',
+        '--out',
+        join(work, 'wrong.tar'),
+      ])
       expectError(ran, { exit: 6, code: 'DIGEST_MISMATCH', says: [/sha256:/] })
       await nothingUnder('wrong.tar')
     } finally {
       await flipByte(layer, 1000)
     }
-    expect(await airgap(['build', ...common(), '--frozen', '--out', join(work, 'wrong.tar')])).toMatchObject({ code: 0 })
+    expect(await airgap(['build', ...common(), '--frozen', '--out', join(work, 'wrong.tar')])).toMatchObject({
+      code: 0,
+    })
   })
 
   it('fault 4: a truncated body', async () => {
@@ -158,8 +214,21 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
 
   it('a lock that is out of date, with --frozen', async () => {
     const file = join(work, 'frozen.yaml')
-    await writeFile(file, 'apiVersion: airgap/v1\nname: load\nversion: 1.0.1\nimages:\n  - docker.io/library/load:1\n')
-    const ran = await airgap(['build', ...common(), '-f', file, '--lock', join(work, 'load.lock.json'), '--frozen', '--out', join(work, 'x.tar')])
+    await writeFile(
+      file,
+      'apiVersion: airgap/v1\nname: load\nversion: 1.0.1\nimages:\n  - docker.io/library/load:1\n',
+    )
+    const ran = await airgap([
+      'build',
+      ...common(),
+      '-f',
+      file,
+      '--lock',
+      join(work, 'load.lock.json'),
+      '--frozen',
+      '--out',
+      join(work, 'x.tar'),
+    ])
     expectError(ran, { exit: 4, code: 'LOCK_OUT_OF_DATE', says: [/airgap lock/] })
   })
 
@@ -176,7 +245,11 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
     await copyFile(bundle, flipped)
     const { size } = await stat(flipped)
     await flipByte(flipped, size - 1 * MiB)
-    expectError(await airgap(['verify', flipped]), { exit: 6, code: 'BUNDLE_CORRUPT', says: [/flipped\.tar|sha256/] })
+    expectError(await airgap(['verify', flipped]), {
+      exit: 6,
+      code: 'BUNDLE_CORRUPT',
+      says: [/flipped\.tar|sha256/],
+    })
     await rm(flipped)
   })
 
@@ -186,31 +259,52 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
   })
 
   it('a file that is no bundle', async () => {
-    expectError(await airgap(['verify', manifest]), { exit: 7, code: 'BUNDLE_UNREADABLE', says: [/load\.yaml/] })
+    expectError(await airgap(['verify', manifest]), {
+      exit: 7,
+      code: 'BUNDLE_UNREADABLE',
+      says: [/load\.yaml/],
+    })
   })
 
-  it.skipIf(process.getuid?.() !== 0)('fault 76: a full disk, then room (needs root for a tmpfs)', async () => {
-    const small = join(work, 'small')
-    await mkdir(small)
-    const mount = (size: string, extra = '') => spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}${extra}`, 'tmpfs', small])
-    expect(mount('3m').status).toBe(0)
-    try {
-      const out = join(small, 'full.tar')
-      expectError(await airgap(['build', ...common(), '--frozen', '--out', out]), { exit: 7, code: 'NO_SPACE', says: [/full\.tar|small/] })
-      expect(await readdir(small)).not.toContain('full.tar')
-      expect(mount('400m', ',remount').status).toBe(0)
-      expect(await airgap(['build', ...common(), '--frozen', '--out', out])).toMatchObject({ code: 0 })
-    } finally {
-      spawnSync('umount', [small])
-    }
-  })
+  it.skipIf(process.getuid?.() !== 0)(
+    'fault 76: a full disk, then room (needs root for a tmpfs)',
+    async () => {
+      const small = join(work, 'small')
+      await mkdir(small)
+      const mount = (size: string, extra = '') =>
+        spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}${extra}`, 'tmpfs', small])
+      expect(mount('3m').status).toBe(0)
+      try {
+        const out = join(small, 'full.tar')
+        expectError(await airgap(['build', ...common(), '--frozen', '--out', out]), {
+          exit: 7,
+          code: 'NO_SPACE',
+          says: [/full\.tar|small/],
+        })
+        expect(await readdir(small)).not.toContain('full.tar')
+        expect(mount('400m', ',remount').status).toBe(0)
+        expect(await airgap(['build', ...common(), '--frozen', '--out', out])).toMatchObject({ code: 0 })
+      } finally {
+        spawnSync('umount', [small])
+      }
+    },
+  )
 
   it('fault 85: a port in use', async () => {
     const server = createServer()
     await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
     const { port } = server.address() as { port: number }
     try {
-      const ran = await airgap(['serve', bundle, '--listen', '127.0.0.1', '--registry-port', String(port), '--http-port', '0'])
+      const ran = await airgap([
+        'serve',
+        bundle,
+        '--listen',
+        '127.0.0.1',
+        '--registry-port',
+        String(port),
+        '--http-port',
+        '0',
+      ])
       expectError(ran, { exit: 7, code: 'PORT_IN_USE', says: [new RegExp(String(port))] })
     } finally {
       server.close()

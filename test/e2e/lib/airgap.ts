@@ -13,7 +13,10 @@ export interface Ran {
 }
 
 /** Starts the built `airgap` as a user would. */
-export function startAirgap(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): { child: ChildProcess; ended: Promise<Ran> } {
+export function startAirgap(
+  args: string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): { child: ChildProcess; ended: Promise<Ran> } {
   const child = spawn(process.execPath, [resolve(home, 'dist', 'airgap.mjs'), ...args], {
     cwd: options.cwd ?? home,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
@@ -27,11 +30,16 @@ export function startAirgap(args: string[], options: { cwd?: string; env?: Recor
   child.stderr.on('data', chunk => {
     stderr += chunk
   })
-  const ended = new Promise<Ran>(done => child.once('close', (code, signal) => done({ code, signal, stdout, stderr })))
+  const ended = new Promise<Ran>(done =>
+    child.once('close', (code, signal) => done({ code, signal, stdout, stderr })),
+  )
   return { child, ended }
 }
 
-export async function airgap(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Ran> {
+export async function airgap(
+  args: string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<Ran> {
   return await startAirgap(args, options).ended
 }
 

@@ -1,4 +1,4 @@
-import { createServer, connect, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 
 /** A TCP proxy on loopback that counts what comes back from upstream, and can be made slow. */
 export interface CountingProxy {
@@ -8,7 +8,10 @@ export interface CountingProxy {
   close(): Promise<void>
 }
 
-export async function startCountingProxy(target: string, bytesPerSecond = Number.POSITIVE_INFINITY): Promise<CountingProxy> {
+export async function startCountingProxy(
+  target: string,
+  bytesPerSecond = Number.POSITIVE_INFINITY,
+): Promise<CountingProxy> {
   const [host, port] = target.split(':') as [string, string]
   const sockets = new Set<Socket>()
   let received = 0

@@ -13,7 +13,7 @@ import type { ResolveContext } from '../../../src/kinds/kind.ts'
 import type { ImageRequest } from '../../../src/manifest/stack.ts'
 import { createHttpClient } from '../../../src/remote/http-client.ts'
 import { createRegistryClient } from '../../../src/remote/registry-client.ts'
-import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from '../../e2e/lib/docker-registry.ts'
+import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from '../../../scripts/lib/docker-registry.ts'
 
 const oci = {
   index: 'application/vnd.oci.image.index.v1+json',

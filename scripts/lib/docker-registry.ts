@@ -6,7 +6,8 @@ import { join } from 'node:path'
 /** Debian's docker-registry on a loopback port of its own. */
 export interface DockerRegistry {
   host: string
-  push(layout: string, name: string): void
+  /** `layout` is FOLDER:TAG */
+  push(layout: string, name: string, options?: string[]): void
   close(): Promise<void>
 }
 
@@ -27,10 +28,10 @@ export async function startDockerRegistry(folder: string): Promise<DockerRegistr
   await answering(`http://${host}/v2/`)
   return {
     host,
-    push(layout, name) {
+    push(layout, name, options = []) {
       const ran = spawnSync(
         'skopeo',
-        ['copy', '-q', '--dest-tls-verify=false', `oci:${layout}`, `docker://${host}/${name}`],
+        ['copy', '-q', ...options, '--dest-tls-verify=false', `oci:${layout}`, `docker://${host}/${name}`],
         { encoding: 'utf8' },
       )
       if (ran.status !== 0) throw new Error(ran.stderr)
