@@ -5,7 +5,7 @@ import { annotationKeys } from '../core/media-types.ts'
 import { walkGraph } from './graph.ts'
 import type { BundleStore } from './reader.ts'
 
-export interface ArtifactChange {
+interface ArtifactChange {
   kind: string
   name: string
   change: 'added' | 'removed' | 'changed'

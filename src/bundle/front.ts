@@ -15,7 +15,6 @@ export interface Front {
   /** descriptors of index.json */
   roots: Descriptor[]
   indexDigest: Digest
-  indexBytes: Buffer
   info: BundleInfo & { format: number }
 }
 
@@ -47,7 +46,6 @@ export async function readFront(source: ByteSource): Promise<Front> {
     entries,
     roots: parsed.manifests,
     indexDigest,
-    indexBytes: index.bytes,
     info: infoOf(parsed.annotations),
   }
 }

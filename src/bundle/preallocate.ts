@@ -31,7 +31,7 @@ export async function preallocate(
   { path, size }: { path: string; size: number },
 ): Promise<void> {
   try {
-    await promisify(execFile)('fallocate', ['--length', String(size), path], {
+    await promisify(execFile)('fallocate', ['--length', String(size), '--', path], {
       env: { ...process.env, LC_ALL: 'C' },
     })
   } catch (error) {

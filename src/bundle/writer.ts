@@ -144,6 +144,13 @@ export class BundleWriter {
 }
 
 async function checkTarget(path: string): Promise<void> {
+  const folder = await stat(dirname(path)).catch(() => undefined)
+  if (!folder?.isDirectory()) {
+    throw new AirgapError('FILE_NOT_FOUND', 'the folder of the output does not exist', {
+      item: dirname(path),
+      next: 'make it with mkdir -p, or give another path with --out',
+    })
+  }
   const found = await stat(path).catch(() => undefined)
   if (found === undefined || found.isFile()) return
   throw new AirgapError('USAGE', 'the output is not a file', {

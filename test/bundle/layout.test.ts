@@ -167,12 +167,12 @@ describe('planLayout', () => {
     const started = performance.now()
     const layout = layoutOf(sample)
     expect(layout.entries.length).toBeGreaterThan(10_000)
-    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(performance.now() - started).toBeLessThan(10_000)
     const bytes = Buffer.alloc(layout.size)
     for (const piece of fixedBytes(layout)) bytes.set(piece.bytes, piece.offset)
     const opened = performance.now()
     const store = await openBundle(memorySource(bytes))
-    expect(performance.now() - opened).toBeLessThan(1_500)
+    expect(performance.now() - opened).toBeLessThan(5_000)
     expect(store.entries().map(entry => entry.dataOffset)).toEqual(
       layout.entries.map(entry => entry.dataOffset),
     )

@@ -81,7 +81,7 @@ export function imageOf(
 }
 
 /** An index of images, of which only those in `carried` come along. */
-export function indexOf(name: string, images: [Platform, SampleImage][], carried: number[]): SampleImage {
+function indexOf(name: string, images: [Platform, SampleImage][], carried: number[]): SampleImage {
   const manifests = images.map(([platform, image]) => ({ ...image.manifests[0]![0], platform }))
   const bytes = Buffer.from(canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }))
   const kept = carried.map(i => images[i]![1])

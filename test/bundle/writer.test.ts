@@ -1,5 +1,16 @@
-import { appendFile, mkdir, readdir, readFile, stat, statfs, symlink, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  stat,
+  statfs,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { planLayout } from '../../src/bundle/layout.ts'
 import { BundleWriter, type Slot } from '../../src/bundle/writer.ts'
@@ -204,6 +215,41 @@ describe('BundleWriter', () => {
     const writer = await BundleWriter.open(path, layout)
     expect((await stat(`${path}.partial`)).size).toBe(layout.size)
     await writer.close()
+  })
+})
+
+describe('resuming', () => {
+  it('ends with the same bytes whatever is written between whichever stops', async () => {
+    const folder = await tempFolder()
+    const expected = await sealedDigest(sample)
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ slot: fc.nat(1), bytes: fc.nat(1_300_000) }) },
+      { weight: 1, arbitrary: fc.constant('stop' as const) },
+      { weight: 1, arbitrary: fc.record({ restart: fc.nat(1) }) },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async steps => {
+        const path = join(await mkdtemp(join(folder, 'run-')), 'a.tar')
+        let writer = await BundleWriter.open(path, layout)
+        for (const each of steps) {
+          const slots = writer.pending()
+          if (each === 'stop') {
+            await writer.close()
+            writer = await BundleWriter.open(path, layout)
+          } else if ('restart' in each) {
+            await slots[each.restart]?.restart()
+          } else {
+            const slot = slots[each.slot]
+            const bytes = slot && sample.contents.get(slot.descriptor.digest)!
+            await slot?.write(bytes!.subarray(slot.received, slot.received + each.bytes))
+          }
+        }
+        for (const slot of writer.pending()) await fill(slot)
+        await writer.seal()
+        expect(digestOf(await readFile(path))).toBe(expected)
+      }),
+      { numRuns: 20 },
+    )
   })
 })
 

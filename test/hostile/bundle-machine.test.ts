@@ -35,8 +35,8 @@ function build(
 /** True where this user may mount a tmpfs (root, outside of most containers). */
 const canMount = (() => {
   const folder = mkdtempSync(join(tmpdir(), 'airgap-mount-'))
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder])
-  if (status === 0) execFileSync('umount', [folder])
+  const { status } = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder])
+  if (status === 0) execFileSync('/bin/umount', [folder])
   rmSync(folder, { recursive: true })
   return status === 0
 })()
@@ -44,8 +44,8 @@ const canMount = (() => {
 async function smallDisk(size: string): Promise<string> {
   const folder = join(await tempFolder(), 'disk')
   await mkdir(folder)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', folder])
-  onTestFinished(() => void execFileSync('umount', [folder]))
+  execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', folder])
+  onTestFinished(() => void execFileSync('/bin/umount', [folder]))
   return folder
 }
 
@@ -137,7 +137,7 @@ describe('the machine', () => {
     const folder = await smallDisk('8m')
     const path = join(folder, 'a.tar')
     await writeBundle(path, smallSample())
-    execFileSync('mount', ['-o', 'remount,ro', folder])
+    execFileSync('/bin/mount', ['-o', 'remount,ro', folder])
     await expect(verifyBundle(path)).resolves.toMatchObject({ artifacts: 4 })
     await (await openBundle(path)).close()
     await expect(BundleWriter.open(path, layoutOf(smallSample()))).rejects.toMatchObject({
