@@ -66,7 +66,7 @@ function proxyError(error: Error, item: string): AirgapError | undefined {
   })
 }
 
-export function proxyUnauthorized(item: string, cause?: unknown): AirgapError {
+function proxyUnauthorized(item: string, cause?: unknown): AirgapError {
   return new AirgapError('PROXY_FAILED', 'the proxy wants a user and password (407)', {
     item,
     likely: 'HTTP_PROXY or HTTPS_PROXY has no credentials, or wrong ones',

@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { download } from '../../src/remote/download.ts'
 import { type Authority, hasOpenssl, makeAuthority } from '../remote/support/certificates.ts'
 import { describeBytes, failure, noise, RecordingSink, testClient } from '../remote/support/clients.ts'
+import type { GetProbeArguments } from '../remote/support/get-probe.ts'
 import { startProxy } from '../remote/support/proxy.ts'
 import { serveBytes, startUpstream } from '../remote/support/upstream.ts'
 
@@ -224,6 +227,20 @@ describe.skipIf(!hasOpenssl)('hostile upstream: TLS (needs openssl)', () => {
       const { http } = testClient(options)
       expect((await http.get(`${upstream.origin}/x`, small)).bytes.toString()).toBe('ok')
     }
+  })
+
+  it('fault 23: a CA file adds to those known already, NODE_EXTRA_CA_CERTS among them', async () => {
+    const other = makeAuthority()
+    onTestFinished(() => other.remove())
+    const upstream = await startUpstream(answer, { tls: other.issue('IP:127.0.0.1') })
+    const probe = join(import.meta.dirname, '..', 'remote', 'support', 'get-probe.ts')
+    const asked: GetProbeArguments = [`${upstream.origin}/x`, authority.caFile]
+    const get = async (extra: string) => {
+      const env = { ...process.env, NODE_EXTRA_CA_CERTS: extra }
+      return (await promisify(execFile)(process.execPath, [probe, ...asked], { env })).stdout
+    }
+    expect(await get(other.caFile)).toBe('ok')
+    expect(await get('')).toBe('TLS_FAILED')
   })
 
   it('fault 23: a private CA also holds through a proxy', async () => {

@@ -77,6 +77,17 @@ describe('hostile upstream: transfers', () => {
     expect(error.exitCode).toBe(5)
   })
 
+  it('fault 1: 503 with Retry-After is waited for as well, by everybody who asks that host', async () => {
+    const upstream = await startUpstream((_request, response, { seen }) => {
+      if (seen.length === 1) response.writeHead(503, { 'retry-after': '30' }).end()
+      else response.end('ok')
+    })
+    const { http, clock } = testClient()
+    const begun = clock.now()
+    await http.get(`${upstream.origin}/x`, { maxBytes: 10 })
+    expect(clock.now() - begun).toBeGreaterThanOrEqual(30_000)
+  })
+
   it('fault 2: a burst of 503 is waited out, an endless one is not', async () => {
     let left = 4
     const upstream = await startUpstream((_request, response) => {
@@ -171,6 +182,11 @@ describe('hostile upstream: transfers', () => {
     })
     await failure(fetchBlob(declared, bytes), 'SIZE_MISMATCH')
     expect(declared.seen).toHaveLength(1)
+    const shorter = await startUpstream((request, response) => {
+      serveBytes(request, response, { bytes: bytes.subarray(0, 10) })
+    })
+    await failure(fetchBlob(shorter, bytes), 'SIZE_MISMATCH')
+    expect(shorter.seen).toHaveLength(1)
   })
 
   it('fault 6: the right length with wrong bytes is exit 6, is tried nowhere else, and never finishes', async () => {
@@ -268,7 +284,8 @@ describe('hostile upstream: transfers', () => {
     const upstream = await startUpstream((request, response, { seen }) => {
       if (seen.length > 1) return serveBytes(request, response, { bytes, etag })
       response.writeHead(200, { etag, 'content-length': bytes.length })
-      let sent = 0
+      let sent = 5000
+      response.write(bytes.subarray(0, sent))
       const timer = setInterval(() => {
         if (response.destroyed) clearInterval(timer)
         else response.write(bytes.subarray(sent, ++sent))
@@ -297,6 +314,19 @@ describe('hostile upstream: transfers', () => {
     const begun = performance.now()
     expect((await fetchBlob(upstream, bytes)).finished).toBe(true)
     expect(performance.now() - begun).toBeGreaterThan(3 * stall.windowMs)
+    expect(upstream.seen).toHaveLength(1)
+  })
+
+  it('fault 10: a slow disk is not a slow upstream', async () => {
+    const bytes = noise(2_000_000)
+    const upstream = await startUpstream((request, response) => serveBytes(request, response, { bytes }))
+    const sink = new RecordingSink(describeBytes(bytes))
+    const write = sink.write.bind(sink)
+    sink.write = async chunk => {
+      if (sink.received === 0) await new Promise(resolve => setTimeout(resolve, 4 * stall.windowMs))
+      await write(chunk)
+    }
+    await fetchBlob(upstream, bytes, { sink })
     expect(upstream.seen).toHaveLength(1)
   })
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { AirgapError } from '../../src/core/errors.ts'
 import { download } from '../../src/remote/download.ts'
 import { describeBytes, failure, noise, RecordingSink, testClient } from './support/clients.ts'
+import type { Measured } from './support/download-probe.ts'
 import { serveBytes, startUpstream } from './support/upstream.ts'
 
 describe('download', () => {
@@ -85,13 +86,16 @@ describe('download', () => {
     const upstream = await startUpstream((request, response) => serveBytes(request, response, { bytes }))
     const { http, clock, progress } = testClient()
     const full = new AirgapError('NO_SPACE', 'no space left on the disk')
-    const sink = new RecordingSink(describeBytes(bytes))
-    sink.write = async () => {
-      throw full
+    const broken = Object.assign(new Error('input/output error'), { code: 'EIO' })
+    for (const fault of [full, broken]) {
+      const sink = new RecordingSink(describeBytes(bytes))
+      sink.write = async () => {
+        throw fault
+      }
+      const openers = http.openers(`${upstream.origin}/x`)
+      await expect(download({ openers, sink, clock, progress })).rejects.toBe(fault)
     }
-    const openers = http.openers(`${upstream.origin}/x`)
-    await expect(download({ openers, sink, clock, progress })).rejects.toBe(full)
-    expect(upstream.seen).toHaveLength(1)
+    expect(upstream.seen).toHaveLength(2)
     expect(progress.notes).toEqual([])
   })
 
@@ -194,7 +198,7 @@ describe('download', () => {
     const probe = join(import.meta.dirname, 'support', 'download-probe.ts')
     const args = [probe, `${upstream.origin}/x`, String(size), '4']
     const { stdout } = await promisify(execFile)(process.execPath, args)
-    const measured = JSON.parse(stdout) as { speed: number; grown: number; peak: number }
+    const measured = JSON.parse(stdout) as Measured
     // what loading the modules takes is not download's; the pace is only a floor against a disaster
     expect(measured.grown).toBeLessThan(60)
     expect(measured.speed).toBeGreaterThan(100)

@@ -15,12 +15,12 @@ import { MemorySink } from '../../../src/remote/memory-sink.ts'
 import { createRegistryClient, type RegistryOptions } from '../../../src/remote/registry-client.ts'
 
 /** A clock whose sleeps take no time; `slept` tells how long they would have been. */
-export interface FastClock extends Clock {
+interface FastClock extends Clock {
   slept: number[]
   advance(ms: number): void
 }
 
-export function fastClock(start = Date.parse('2026-01-01T00:00:00Z')): FastClock {
+function fastClock(start = Date.parse('2026-01-01T00:00:00Z')): FastClock {
   let now = start
   const slept: number[] = []
   return {
@@ -75,7 +75,7 @@ export function testClient(options: HttpOptions = {}): TestClient {
   return { http, clock, progress }
 }
 
-export const noCredentials: CredentialStore = { find: async () => undefined }
+const noCredentials: CredentialStore = { find: async () => undefined }
 
 export function testRegistry(options: HttpOptions & Omit<RegistryOptions, 'http'> = {}) {
   const client = testClient(options)

@@ -36,6 +36,15 @@ await Promise.all(
 )
 const seconds = (performance.now() - begun) / 1000
 await http.close()
+export interface Measured {
+  /** MiB a second, all streams together */
+  speed: number
+  /** MiB of memory beyond what loading the modules took */
+  grown: number
+  peak: number
+}
+
 const mib = (bytes: number) => Math.round(bytes / 2 ** 20)
 const speed = Math.round((mib(Number(size)) * Number(streams)) / seconds)
-process.stdout.write(JSON.stringify({ speed, grown: mib(peak - before), peak: mib(peak) }))
+const measured: Measured = { speed, grown: mib(peak - before), peak: mib(peak) }
+process.stdout.write(JSON.stringify(measured))

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describeBytes } from './clients.ts'
 import { serveBytes, startUpstream, type Upstream } from './upstream.ts'
 
-export interface Content {
+interface Content {
   bytes: Buffer
   mediaType: string
 }
