@@ -2,7 +2,7 @@ import { AirgapError } from '../../core/errors.ts'
 import type { Candidate } from './candidate.ts'
 import { explain, type Failure, nearNames } from './explain.ts'
 import { type Alternatives, formatRelation, type Relation } from './relation.ts'
-import { dependenciesOf, negativesOf, providesOf, recommendsOf, type Universe } from './universe.ts'
+import { dependenciesOf, itemOf, negativesOf, providesOf, recommendsOf, type Universe } from './universe.ts'
 
 /** A package of the closure and why it is there. */
 export interface Selected {
@@ -21,7 +21,7 @@ export interface ClosureRequest {
 
 /** No chain of dependencies of a real archive is a tenth as long; a bound on hostile ones. */
 const maxDepth = 1_000
-const maxSteps = 2_000_000
+const maxSteps = 200_000
 /** How often a choice that turns out to conflict is taken back. */
 const maxRetries = 50
 
@@ -94,7 +94,8 @@ class Selection {
   readonly #selected = new Set<Candidate>()
   /** what selected packages will not have beside them, by name */
   readonly #refusals = new Map<string, { by: Candidate; relation: Relation }[]>()
-  /** packages that cannot be installed whatever else is selected */
+  readonly #parsed = new Map<Candidate, Relation[]>()
+  /** packages that could not be selected, and why */
   readonly #hopeless = new Map<Candidate, Failure>()
   #steps = 0
 
@@ -142,8 +143,7 @@ class Selection {
 
   #satisfy(parent: Candidate, { group, depth }: { group: Alternatives; depth: number }): Failure | undefined {
     if (group.some(relation => this.#isMet(relation))) return undefined
-    if (depth > maxDepth)
-      return this.#failure(parent, group, [`the chain is longer than ${maxDepth} packages`])
+    if (depth > maxDepth) throw tooMuch(`a chain of dependencies is longer than ${maxDepth} packages`, parent)
     const lacks: (string | Failure)[] = []
     const tried = new Set<Candidate>()
     for (const relation of group) {
@@ -165,15 +165,9 @@ class Selection {
     { parent, depth }: { parent: Candidate; depth: number },
   ): Failure | undefined {
     const known = this.#hopeless.get(candidate)
-    if (known) return known
+    if (known && this.#stillHolds(known)) return known
     if (++this.#steps > maxSteps) {
-      return {
-        package: candidate,
-        lacks: ['too many combinations were tried: the archive contradicts itself'],
-      }
-    }
-    if (this.#banned.has(candidate)) {
-      return { package: candidate, lacks: ['it conflicts with another package that is needed'], clash: true }
+      throw tooMuch(`more than ${maxSteps} combinations of packages were tried`, candidate)
     }
     const clash = this.#clash(candidate)
     if (clash) return clash
@@ -182,9 +176,15 @@ class Selection {
     const failed = this.#needs(candidate, depth)
     if (!failed) return undefined
     this.#undo(length)
-    const failure: Failure = { package: candidate, lacks: [failed], ...(failed.clash ? { clash: true } : {}) }
-    if (!failure.clash) this.#hopeless.set(candidate, failure)
+    const failure: Failure = { package: candidate, lacks: [failed], ...culpritsOf([failed]) }
+    this.#hopeless.set(candidate, failure)
     return failure
+  }
+
+  /** What failed for a conflict fails again while the other package is there; what failed for a lack always does. */
+  #stillHolds({ culprits }: Failure): boolean {
+    for (const culprit of culprits ?? []) if (!this.#selected.has(culprit)) return false
+    return true
   }
 
   #isMet(relation: Relation): boolean {
@@ -195,7 +195,14 @@ class Selection {
 
   /** Whether the package cannot stand beside what is selected: its own Conflicts and Breaks, and theirs. */
   #clash(candidate: Candidate): Failure | undefined {
-    for (const relation of negativesOf(candidate)) {
+    if (this.#banned.has(candidate)) {
+      return {
+        package: candidate,
+        lacks: ['it conflicts with a package that is needed'],
+        culprits: new Set(),
+      }
+    }
+    for (const relation of this.#negatives(candidate)) {
       for (const other of this.#universe.offers(relation)) {
         if (other === candidate || !this.#selected.has(other)) continue
         if (this.#universe.satisfies(other, relation))
@@ -216,7 +223,7 @@ class Selection {
     const entry = this.#trail.find(selected => selected.candidate === other)
     const why = entry?.because === undefined ? 'asked for' : `needed by ${entry.because}`
     const lack = `it conflicts with ${other.name} ${other.version} (${why}): ${relation}`
-    return { package: candidate, lacks: [lack], clash: true }
+    return { package: candidate, lacks: [lack], culprits: new Set([other]) }
   }
 
   #whyNone(relation: Relation): string {
@@ -230,20 +237,22 @@ class Selection {
   }
 
   #failure(parent: Candidate, group: Alternatives, lacks: (string | Failure)[]): Failure {
-    const clash = lacks.some(lack => typeof lack !== 'string' && lack.clash)
-    return {
-      package: parent,
-      wants: group.map(formatRelation).join(' | '),
-      lacks,
-      ...(clash ? { clash } : {}),
-    }
+    return { package: parent, wants: group.map(formatRelation).join(' | '), lacks, ...culpritsOf(lacks) }
+  }
+
+  #negatives(candidate: Candidate): Relation[] {
+    const known = this.#parsed.get(candidate)
+    if (known) return known
+    const negatives = negativesOf(candidate)
+    this.#parsed.set(candidate, negatives)
+    return negatives
   }
 
   #push(selected: Selected): void {
     const { candidate } = selected
     this.#trail.push(selected)
     this.#selected.add(candidate)
-    for (const relation of negativesOf(candidate)) {
+    for (const relation of this.#negatives(candidate)) {
       const refusals = this.#refusals.get(relation.name)
       if (refusals) refusals.push({ by: candidate, relation })
       else this.#refusals.set(relation.name, [{ by: candidate, relation }])
@@ -255,11 +264,26 @@ class Selection {
       const selected = this.#trail.pop()
       if (!selected) return
       this.#selected.delete(selected.candidate)
-      for (const relation of negativesOf(selected.candidate)) {
+      for (const relation of this.#negatives(selected.candidate)) {
         const refusals = this.#refusals.get(relation.name)
         const at = refusals?.findLastIndex(refusal => refusal.by === selected.candidate) ?? -1
         if (at >= 0) refusals?.splice(at, 1)
       }
     }
   }
+}
+
+/** Packages that stand in the way anywhere beneath: without them another attempt may succeed. */
+function culpritsOf(lacks: (string | Failure)[]): { culprits?: Set<Candidate> } {
+  const failures = lacks.filter(lack => typeof lack !== 'string' && lack.culprits !== undefined) as Failure[]
+  if (failures.length === 0) return {}
+  return { culprits: new Set(failures.flatMap(failure => [...(failure.culprits ?? [])])) }
+}
+
+function tooMuch(what: string, candidate: Candidate): AirgapError {
+  return new AirgapError('UNRESOLVABLE', what, {
+    item: itemOf(candidate),
+    likely: 'packages that refuse each other in many ways, or an archive that contradicts itself',
+    next: 'ask by name for the alternatives that you want, or split the packages into two entries',
+  })
 }

@@ -8,51 +8,46 @@ export interface Failure {
   wants?: string
   /** per alternative: what it lacked */
   lacks: (string | Failure)[]
-  /** it depends on what else was selected */
-  clash?: boolean
+  /** it depends on what else was selected: these packages stand in the way */
+  culprits?: Set<Candidate>
 }
 
-const maxLines = 40
+const maxTold = 2_000
+const shownFirst = 25
+const shownLast = 15
 
 /** The error that shows the whole chain, one line per package, indented by depth. */
 export function explain(failure: Failure, at: string): AirgapError {
-  const lines = tell(failure, 0)
-  const shown =
-    lines.length > maxLines
-      ? [...lines.slice(0, maxLines), `… and ${lines.length - maxLines} lines more`]
-      : lines
+  // taken one by one: the tree shares its branches, and written out whole it can be exponential
+  const lines: string[] = []
+  for (const line of tell(failure, 0)) if (lines.push(line) === maxTold) break
+  const skipped = lines.length - shownFirst - shownLast
+  if (skipped > 1) lines.splice(shownFirst, skipped, `  … ${skipped} lines left out …`)
   const root = failure.package
   return new AirgapError(
     'UNRESOLVABLE',
-    `${root.name} ${root.version} cannot be installed:\n${shown.join('\n')}`,
+    `${root.name} ${root.version} cannot be installed:\n${lines.join('\n')}`,
     {
       item: at,
-      likely: failure.clash
+      likely: failure.culprits
         ? 'two packages that are needed refuse each other'
         : 'a dependency is in a component or suite that the entry does not name',
-      next: failure.clash
+      next: failure.culprits
         ? 'ask for the one you want by name, or split the packages into two entries'
         : 'add the component (components: in the manifest), or leave the package out',
     },
   )
 }
 
-function tell(failure: Failure, depth: number): string[] {
-  const indent = '  '.repeat(Math.min(depth, 20) + 1)
-  const own = failure.wants === undefined ? [] : [`${indent}${failure.package.name} needs ${failure.wants}`]
-  const inner = failure.wants === undefined ? depth : depth + 1
-  const indentInner = '  '.repeat(Math.min(inner, 20) + 1)
-  return [
-    ...own,
-    ...failure.lacks.flatMap(lack => {
-      if (typeof lack !== 'string') return tell(lack, inner)
-      return [
-        failure.wants === undefined
-          ? `${indentInner}${failure.package.name}: ${lack}`
-          : `${indentInner}${lack}`,
-      ]
-    }),
-  ]
+function* tell(failure: Failure, depth: number): Generator<string> {
+  const indent = (level: number) => '  '.repeat(Math.min(level, 20) + 1)
+  const { wants } = failure
+  if (wants !== undefined) yield `${indent(depth)}${failure.package.name} needs ${wants}`
+  const inner = wants === undefined ? depth : depth + 1
+  for (const lack of failure.lacks) {
+    if (typeof lack !== 'string') yield* tell(lack, inner)
+    else yield `${indent(inner)}${wants === undefined ? `${failure.package.name}: ` : ''}${lack}`
+  }
 }
 
 /** Up to three names that someone may have meant. */

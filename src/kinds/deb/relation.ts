@@ -16,7 +16,7 @@ export type Operator = '<<' | '<=' | '=' | '>=' | '>>'
 export type Alternatives = Relation[]
 
 const relationPattern =
-  /^([a-zA-Z0-9][a-zA-Z0-9+._-]*)(?::([a-zA-Z0-9][a-zA-Z0-9-]*))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s()]+)\s*\))?$/
+  /^([a-zA-Z0-9][a-zA-Z0-9+._-]*)(?::([a-zA-Z0-9][a-zA-Z0-9-]*))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([0-9A-Za-z][^\s()]*)\s*\))?$/
 
 /**
  * Parses Depends, Provides, Conflicts and the like. Throws UPSTREAM_INVALID that names `item`.
