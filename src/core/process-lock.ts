@@ -40,6 +40,18 @@ export async function acquireProcessLock(path: string, what: string): Promise<Pr
   return { release: () => releaseOwn(path, own) }
 }
 
+/** Process id of the living holder of the lock at `path`; undefined where nobody holds it. Takes nothing. */
+export async function lockHolder(path: string): Promise<number | undefined> {
+  let text: string | undefined
+  try {
+    text = await readFile(path, 'utf8').catch(ignoreMissing)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+  const holder = text === undefined ? undefined : parseHolder(text)
+  return holder !== undefined && (await isAlive(holder)) ? holder.pid : undefined
+}
+
 /** Changes with every boot of this machine; empty where it cannot be known. */
 export async function bootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim()

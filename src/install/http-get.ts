@@ -1,0 +1,69 @@
+import { request } from 'node:http'
+import type { Digest } from '../core/digest.ts'
+import { Hasher } from '../core/digest.ts'
+import { AirgapError, errnoOf } from '../core/errors.ts'
+
+/** An answer of the site's own servers, as a client on the site gets it. */
+export interface Answer {
+  status: number
+  /** of the whole body */
+  digest: Digest
+  size: number
+  /** the first bytes of the body, at most `keep` */
+  head: Buffer
+}
+
+export interface GetOptions {
+  signal: AbortSignal
+  headers?: Record<string, string>
+  /** bytes of the body to keep; the rest is only hashed */
+  keep?: number
+  /** between two signs of life */
+  timeoutMs?: number
+}
+
+/** One plain HTTP GET, no proxy, no redirect. Throws NETWORK; a body that is cut short is NETWORK too. */
+export async function httpGet(url: string, options: GetOptions): Promise<Answer> {
+  const { signal, headers = {}, keep = 64 << 10, timeoutMs = 10_000 } = options
+  return await new Promise((resolve, reject) => {
+    const fail = (error: unknown) => reject(signal.aborted ? signal.reason : unreachable(url, error))
+    const outgoing = request(url, { headers, signal, agent: false, timeout: timeoutMs }, answer => {
+      const hasher = new Hasher()
+      const kept: Buffer[] = []
+      let size = 0
+      let room = keep
+      answer.on('data', (chunk: Buffer) => {
+        hasher.update(chunk)
+        size += chunk.length
+        if (room <= 0) return
+        kept.push(chunk.subarray(0, room))
+        room -= chunk.length
+      })
+      answer.once('error', fail)
+      answer.once('end', () => {
+        if (!answer.complete) return fail(new Error('the answer was cut short'))
+        return resolve({
+          status: answer.statusCode ?? 0,
+          digest: hasher.digest(),
+          size,
+          head: Buffer.concat(kept),
+        })
+      })
+    })
+    outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer for ${timeoutMs / 1000} s`)))
+    outgoing.once('error', fail)
+    outgoing.end()
+  })
+}
+
+function unreachable(url: string, cause: unknown): AirgapError {
+  const refused = errnoOf(cause) === 'ECONNREFUSED'
+  return new AirgapError('NETWORK', `no answer: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    item: url,
+    likely: refused
+      ? 'nothing listens there'
+      : 'the address is not of this machine, or a firewall is in between',
+    next: 'look at `offline-deploy status`, and check --address and the firewall',
+    cause,
+  })
+}

@@ -1,0 +1,52 @@
+import type { Descriptor } from '../../core/descriptor.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { httpGet } from '../http-get.ts'
+import type { Step } from '../step.ts'
+
+/** Something that a client of the site will ask for, and what has to come. */
+export interface Probe {
+  url: string
+  headers?: Record<string, string>
+  /** left out: any answer with status 200 */
+  expected?: Descriptor
+}
+
+/** Asks the servers as the site's machines will, under the address they will use, and compares digests. */
+export function checkStep({ probes }: { probes: readonly Probe[] }): Step {
+  return {
+    id: 'check',
+    title: 'pull as a client of the site would',
+    needs: ['serve', 'configure'],
+    inputs: probes.map(({ url, expected }) => ({ url, digest: expected?.digest ?? null })),
+    describe: async () =>
+      probes.map(({ url, expected }) => `GET ${url}${expected ? `, expect ${expected.digest}` : ''}`),
+    // it is quick, and only worth something now
+    check: async () => 'pending',
+    async apply({ signal, progress }) {
+      for (const { url, headers, expected } of probes) {
+        const answer = await httpGet(url, { signal, ...(headers === undefined ? {} : { headers }) })
+        if (answer.status !== 200) throw wrong(url, `status ${answer.status} instead of 200`)
+        if (expected !== undefined && (answer.digest !== expected.digest || answer.size !== expected.size)) {
+          throw new AirgapError(
+            'DIGEST_MISMATCH',
+            `the answer has digest ${answer.digest}, not ${expected.digest}`,
+            {
+              item: url,
+              likely: 'another server answers under this address, or something on the way alters answers',
+              next: 'find out what answers there; do not deploy from it',
+            },
+          )
+        }
+        progress.note(`check: ${url}: good, ${answer.size} bytes`)
+      }
+    },
+  }
+}
+
+function wrong(url: string, what: string): AirgapError {
+  return new AirgapError('STEP_FAILED', `the site answers with ${what}`, {
+    item: url,
+    likely: 'another server answers under this address',
+    next: 'check --address and the ports, then run the same command again',
+  })
+}

@@ -1,0 +1,129 @@
+import { join } from 'node:path'
+import { readTree } from '../../content/tree.ts'
+import { type Digest, digestOf } from '../../core/digest.ts'
+import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import type { ClientFiles } from '../../site/mirror-files.ts'
+import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
+import type { OfflineValues } from '../../site/values.ts'
+import { applyValues, planValues, rollbackValues, type ValuesPlan } from '../../site/values-file.ts'
+import type { Step } from '../step.ts'
+import type { DeploymentTree } from './lay-down.ts'
+
+export interface ConfigureOptions {
+  trees: readonly DeploymentTree[]
+  /** where the trees are laid down */
+  folder: string
+  /** which `environments/ENV/values.yaml` */
+  environment: string
+  values: OfflineValues
+  /** root of the machine whose files are written; undefined: none are */
+  nodeRoot: string | undefined
+  /** what stands on the machines; `plan` has no key yet, so that its texts are not the final ones */
+  clients: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  /** copies of the files for other machines */
+  clientsFolder: string
+  /** which files were written where */
+  record: string
+}
+
+/** Points the deployment tree and this machine at the site's servers. */
+export function configureStep(options: ConfigureOptions): Step {
+  const { trees, folder, environment, values, nodeRoot, clients, clientsFolder, record } = options
+  /** what was shown to the operator: applying anything else is refused */
+  const planned = new Map<string, ValuesPlan>()
+
+  async function valuesFiles(): Promise<{ path: string; original: Digest }[]> {
+    const found: { path: string; original: Digest }[] = []
+    const others = new Set<string>()
+    for (const tree of trees) {
+      for (const [path, entry] of await readTree(tree.store, tree.roots)) {
+        const name = /^environments\/([^/]+)\/values\.yaml$/.exec(path)?.[1]
+        if (name === environment)
+          found.push({ path: join(folder, tree.name, path), original: entry.descriptor.digest })
+        else if (name !== undefined) others.add(name)
+      }
+    }
+    if (found.length === 0 && others.size > 0) {
+      throw new AirgapError('FILE_NOT_FOUND', 'the deployment tree has no such environment', {
+        item: `environments/${environment}/values.yaml`,
+        likely: `it has ${[...others].sort().join(', ')}`,
+        next: 'choose one with --env',
+      })
+    }
+    return found
+  }
+
+  async function describeValues(path: string): Promise<string[]> {
+    try {
+      const plan = await planValues(path, values)
+      planned.set(path, plan)
+      if (plan.diff === '') return [`${path}: as it has to be`]
+      return [
+        `edit ${path} (the original is kept as ${plan.backup}):`,
+        ...plan.diff.split('\n').map(line => `  ${line}`),
+      ]
+    } catch (error) {
+      if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
+      return [
+        `set offline.registry = ${values.registry} and offline.httpServer = ${values.httpServer} in ${path}`,
+      ]
+    }
+  }
+
+  return {
+    id: 'configure',
+    title: 'point values files and clients at the site',
+    needs: ['lay-down', 'serve'],
+    inputs: { environment, values, nodeRoot, trees: trees.map(tree => tree.roots.map(root => root.digest)) },
+    async describe() {
+      const lines = (await Promise.all((await valuesFiles()).map(file => describeValues(file.path)))).flat()
+      const files = await clients('plan')
+      lines.push(`write ${files.size} ready-made client files below ${clientsFolder}`)
+      if (nodeRoot === undefined)
+        lines.push('write nothing on this machine itself: no root rights and no --node-root')
+      else
+        for (const { path, change } of await planNodeFiles(files, { root: nodeRoot }))
+          if (change !== 'none')
+            lines.push(change === 'create' ? `create ${path}` : `replace ${path}, keeping a backup`)
+      return lines
+    },
+    async check() {
+      for (const { path } of await valuesFiles())
+        if ((await planValues(path, values)).diff !== '') return 'pending'
+      const files = await clients('write')
+      const places = nodeRoot === undefined ? [clientsFolder] : [clientsFolder, nodeRoot]
+      for (const root of places) {
+        const plan = await planNodeFiles(files, { root })
+        if (plan.some(file => file.change !== 'none')) return 'pending'
+      }
+      return 'done'
+    },
+    async apply({ progress }) {
+      for (const { path, original } of await valuesFiles()) {
+        const now = await planValues(path, values)
+        const shown = planned.get(path)
+        // what the tree itself brought a moment ago is nobody's edit
+        const plan = shown === undefined || digestOf(now.before) === original ? now : shown
+        const result = await applyValues(plan)
+        progress.note(`configure: ${path}: ${result}`)
+      }
+      const files = await clients('write')
+      await writeNodeFiles(files, { root: clientsFolder, record })
+      if (nodeRoot === undefined) return
+      const written = await writeNodeFiles(files, { root: nodeRoot, record })
+      for (const { path, change } of written)
+        if (change !== 'none') progress.note(`configure: ${path}: ${change}d`)
+    },
+    async undo({ progress }) {
+      for (const { path } of await valuesFiles()) {
+        try {
+          progress.note(`configure: ${path}: ${await rollbackValues(path)}`)
+        } catch (error) {
+          if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
+        }
+      }
+      for (const { path, result } of await takeBackNodeFiles(record))
+        progress.note(`configure: ${path}: ${result}`)
+    },
+  }
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path'
+import type { ReadableStore } from '../../content/store.ts'
+import { readTree, type TreeEntries } from '../../content/tree.ts'
+import type { Descriptor } from '../../core/descriptor.ts'
+import { isLaidDown, layDown } from '../lay-down.ts'
+import type { Step } from '../step.ts'
+
+/** A tree of the bundle and the folder it is laid down in. */
+export interface DeploymentTree {
+  name: string
+  store: ReadableStore
+  roots: readonly Descriptor[]
+}
+
+/** Lays `tree/NAME` of the bundle down as `deploy/NAME`, keeping what people changed there. */
+export function layDownStep(options: { trees: readonly DeploymentTree[]; folder: string }): Step {
+  const { trees, folder } = options
+  const entriesOf = new Map<string, Promise<TreeEntries>>()
+  const read = (tree: DeploymentTree) => {
+    let entries = entriesOf.get(tree.name)
+    if (entries === undefined) {
+      entries = readTree(tree.store, tree.roots)
+      entriesOf.set(tree.name, entries)
+    }
+    return entries
+  }
+  return {
+    id: 'lay-down',
+    title: 'lay the deployment tree down',
+    needs: ['verify'],
+    inputs: {
+      folder,
+      trees: trees.map(tree => ({ name: tree.name, roots: tree.roots.map(root => root.digest) })),
+    },
+    async describe() {
+      if (trees.length === 0) return ['nothing: the bundle has no deployment tree']
+      return await Promise.all(
+        trees.map(
+          async tree =>
+            `write ${(await read(tree)).size} files to ${join(folder, tree.name)}; files changed there are kept`,
+        ),
+      )
+    },
+    async check() {
+      for (const tree of trees) {
+        if (!(await isLaidDown(await read(tree), placeOf(tree)))) return 'pending'
+      }
+      return 'done'
+    },
+    async apply({ progress, signal }) {
+      for (const tree of trees) {
+        const done = await layDown(tree.store, await read(tree), { ...placeOf(tree), progress, signal })
+        progress.note(
+          `lay-down: ${join(folder, tree.name)}: ${done.written} written, ${done.unchanged} unchanged, ${done.kept.length} kept, ${done.removed} removed`,
+        )
+      }
+    },
+  }
+
+  function placeOf(tree: DeploymentTree): { folder: string; record: string } {
+    return { folder: join(folder, tree.name), record: join(folder, `.${tree.name}.airgap.json`) }
+  }
+}

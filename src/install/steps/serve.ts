@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AirgapError } from '../../core/errors.ts'
+import { lockHolder } from '../../core/process-lock.ts'
+import { type SiteDescription, siteDocumentPath } from '../../site/site-view.ts'
+import { logSize, logTail, startBackground, stopHolder } from '../background.ts'
+import { httpGet } from '../http-get.ts'
+import type { Step, StepContext } from '../step.ts'
+
+export interface ServeOptions {
+  /** program and arguments that serve in the foreground */
+  command: readonly string[]
+  /** what the servers have to say of themselves */
+  expected: SiteDescription
+  /** URL of the HTTP server as seen from this machine */
+  localUrl: string
+  /** where the servers listen, for people */
+  listens: readonly string[]
+  /** held by the serving process */
+  lock: string
+  log: string
+}
+
+const startTimeoutMs = 60_000
+
+/** The site's servers run in the background, with this content, under this address. */
+export function serveStep(options: ServeOptions): Step {
+  const { command, expected, localUrl, listens, lock, log } = options
+  return {
+    id: 'serve',
+    title: 'start the registry and the HTTP server',
+    needs: ['verify'],
+    inputs: { expected, listens },
+    describe: async () => [
+      `run ${command.map(shellWord).join(' ')}`,
+      `  in the background, log in ${log}; it listens on ${listens.join(' and ')}`,
+      `  registry ${expected.registry}, HTTP server ${expected.httpServer}`,
+    ],
+    async check({ signal }) {
+      return isExpected(await askSite(localUrl, signal), expected) ? 'done' : 'pending'
+    },
+    async apply(context) {
+      const running = await askSite(localUrl, context.signal)
+      if (isExpected(running, expected)) return
+      if (running !== undefined && running.site !== expected.site) throw foreignSite(localUrl, running)
+      if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
+        context.progress.note('serve: stopped the servers that ran with other content or another address')
+      await start(options, context)
+    },
+    async undo({ signal }) {
+      await stopHolder(lock, { signal })
+    },
+  }
+}
+
+async function start(
+  { command, expected, localUrl, lock, log }: ServeOptions,
+  context: StepContext,
+): Promise<void> {
+  const logStart = await logSize(log)
+  const child = await startBackground(command, { log })
+  try {
+    const deadline = performance.now() + startTimeoutMs
+    while (!isExpected(await askSite(localUrl, context.signal), expected)) {
+      const ended = child.ended()
+      if (ended !== undefined) throw endedAtOnce(ended, { log, tail: await logTail(log, logStart) })
+      if (performance.now() > deadline) throw neverAnswered(localUrl, log)
+      await sleep(50, undefined, { signal: context.signal })
+    }
+    const pid = (await lockHolder(lock)) ?? child.pid
+    context.progress.note(
+      `serve: registry ${expected.registry}, HTTP server ${expected.httpServer} (process ${pid})`,
+    )
+  } catch (error) {
+    // what was started here and does not serve must not stay behind
+    if (child.ended() === undefined) killQuietly(child.pid)
+    throw error
+  }
+}
+
+/** What answers there says it is; undefined where nothing does, or something else. */
+export async function askSite(localUrl: string, signal: AbortSignal): Promise<SiteDescription | undefined> {
+  try {
+    const answer = await httpGet(`${localUrl}${siteDocumentPath}`, { signal, timeoutMs: 3_000 })
+    if (answer.status !== 200) return undefined
+    const { site, bundles, registry, httpServer } = JSON.parse(answer.head.toString('utf8'))
+    if (typeof site !== 'string' || !Array.isArray(bundles)) return undefined
+    return { site, bundles: bundles.map(String), registry: String(registry), httpServer: String(httpServer) }
+  } catch (error) {
+    if (signal.aborted) throw error
+    return undefined
+  }
+}
+
+function isExpected(found: SiteDescription | undefined, expected: SiteDescription): boolean {
+  return (
+    found !== undefined &&
+    found.site === expected.site &&
+    found.registry === expected.registry &&
+    found.httpServer === expected.httpServer &&
+    found.bundles.join() === expected.bundles.join()
+  )
+}
+
+/** The child prints its error as JSON: told here as if it were this program's own, with its exit code. */
+function endedAtOnce(ended: string, { log, tail }: { log: string; tail: string }): AirgapError {
+  const line = tail.split('\n').findLast(text => text.startsWith('{"error":'))
+  if (line !== undefined) {
+    try {
+      const { code, message, item, likely, next } = JSON.parse(line).error
+      return new AirgapError(code, message, { item, likely, next })
+    } catch {
+      // a line that is none of ours: told below
+    }
+  }
+  return new AirgapError('STEP_FAILED', `the servers ended at once (${ended})`, {
+    item: log,
+    likely: tail.trim().split('\n').at(-1)?.slice(0, 300) || 'the log is empty',
+    next: 'read the log, correct the cause and run the same command again',
+  })
+}
+
+function neverAnswered(localUrl: string, log: string): AirgapError {
+  return new AirgapError('STEP_FAILED', `the servers do not answer within ${startTimeoutMs / 1000} s`, {
+    item: localUrl,
+    likely: 'a slow medium, or a firewall on this machine',
+    next: `read ${log}, then run the same command again`,
+  })
+}
+
+function foreignSite(localUrl: string, found: SiteDescription): AirgapError {
+  return new AirgapError('PORT_IN_USE', 'another site is served here already', {
+    item: `${localUrl} (registry ${found.registry})`,
+    likely: 'another state folder was used before',
+    next: 'use that one with --site, stop it with `offline-deploy stop --site FOLDER`, or choose other ports',
+  })
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch {
+    // ended in the meantime
+  }
+}
+
+/** For people to copy: quoted where a shell would read it in another way. */
+function shellWord(text: string): string {
+  return /^[A-Za-z0-9_./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}

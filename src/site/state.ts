@@ -1,0 +1,115 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { digestOf } from '../core/digest.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+/** The folder that holds all state of one site: nothing is kept elsewhere. */
+export interface SiteState {
+  folder: string
+  /** random, made once: tells this site's servers from others */
+  id: string
+  /** site and machine: state that was copied to another machine is not valid there */
+  identity: string
+  paths: {
+    journal: string
+    /** held by a command that changes the site */
+    lock: string
+    /** held by the running servers */
+    serveLock: string
+    /** what the running servers say of themselves */
+    serve: string
+    serveLog: string
+    deploy: string
+    clients: string
+    /** which files were written on this machine, and what they were */
+    written: string
+  }
+}
+
+const schema = z.looseObject({ site: z.uuid() })
+
+/** Opens the state folder, making it (mode 0700) where it is missing. Throws PERMISSION, JOURNAL_INVALID. */
+export async function openState(folder: string): Promise<SiteState> {
+  const path = join(folder, 'site.json')
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await writeOnce(path, `${JSON.stringify({ site: randomUUID() })}\n`)
+  } catch (error) {
+    throw unwritable(error, folder)
+  }
+  const state = await readState(folder)
+  if (state === undefined)
+    throw new AirgapError('IO', 'the state folder vanished after it was made', { item: folder })
+  return state
+}
+
+/** The state folder as it is; undefined where there is none yet. Writes nothing. */
+export async function readState(folder: string): Promise<SiteState | undefined> {
+  const path = join(folder, 'site.json')
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw fromSystemError(error, path)
+  }
+  const id = parseId(text, path)
+  return { folder, id, identity: `${id}/${await machine()}`, paths: pathsOf(folder) }
+}
+
+function pathsOf(folder: string): SiteState['paths'] {
+  return {
+    journal: join(folder, 'journal.jsonl'),
+    lock: join(folder, 'lock'),
+    serveLock: join(folder, 'serve.lock'),
+    serve: join(folder, 'serve.json'),
+    serveLog: join(folder, 'serve.log'),
+    deploy: join(folder, 'deploy'),
+    clients: join(folder, 'clients'),
+    written: join(folder, 'written.json'),
+  }
+}
+
+function parseId(text: string, path: string): string {
+  try {
+    return schema.parse(JSON.parse(text)).site
+  } catch (error) {
+    throw new AirgapError('JOURNAL_INVALID', 'this is not the state folder of a site, or it is damaged', {
+      item: path,
+      next: 'choose another folder with --site',
+      cause: error,
+    })
+  }
+}
+
+/** machine-id(5) asks not to hand the id itself around. */
+async function machine(): Promise<string> {
+  const id = (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim()
+  return id === '' ? 'unknown' : digestOf(`airgap site ${id}`).slice(7, 39)
+}
+
+/** Whole or not at all, and never over what is there. */
+async function writeOnce(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    await writeFile(temporary, text, { flag: 'wx', flush: true })
+    await link(temporary, path)
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+function unwritable(error: unknown, folder: string): unknown {
+  const known = fromSystemError(error, folder)
+  if (!(known instanceof AirgapError)) return known
+  return new AirgapError(known.code, `the state folder cannot be made: ${known.message}`, {
+    item: folder,
+    likely: 'the medium is read-only, or belongs to another user',
+    next: 'choose a folder on a writable disk with --site',
+    cause: error,
+  })
+}
