@@ -11,14 +11,13 @@ import { type Challenge, parseChallenges } from './www-authenticate.ts'
 
 export interface RegistryAuth {
   /** Authorization for a request, from what is known of the registry; undefined before its first challenge. */
-  authorization(endpoint: Endpoint, signal?: AbortSignal): Promise<string | undefined>
+  authorization(endpoint: Endpoint): Promise<string | undefined>
   /**
    * Answers a 401. `used` is the Authorization that was refused. Throws UNAUTHORIZED where there is nothing (else) to offer.
    */
   answer(
     endpoint: Endpoint,
     refused: { challenge: string | undefined; used: string | undefined },
-    signal?: AbortSignal,
   ): Promise<string>
 }
 
@@ -26,7 +25,25 @@ export interface AuthOptions {
   transport: Transport
   credentials: CredentialStore
   /** further hosts of token services that may be given a registry's password: registry host → realm hosts */
-  trustedRealms?: Record<string, readonly string[]>
+  trustedRealms: Record<string, readonly string[]>
+}
+
+/** `REGISTRY=REALM,…` → registry host → realm hosts. Throws USAGE. */
+export function parseTrustedRealms(text: string | undefined): Record<string, string[]> {
+  const realms: Record<string, string[]> = Object.create(null)
+  for (const pair of (text ?? '').split(/[,\s]+/).filter(Boolean)) {
+    const match = /^([\w.:[\]-]+)=([\w.:[\]-]+)$/.exec(pair)
+    if (match === null) {
+      throw new AirgapError('USAGE', 'not a trusted realm', {
+        item: `AIRGAP_TRUSTED_REALMS: ${pair.slice(0, 200)}`,
+        likely: 'a scheme or a path was written too',
+        next: 'write it as REGISTRY=REALM with host names, several separated by commas',
+      })
+    }
+    const [, registry = '', realm = ''] = match
+    ;(realms[registry] ??= []).push(realm)
+  }
+  return realms
 }
 
 /** How a registry wants to be asked, learned from its first 401. */
@@ -62,7 +79,7 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
     const key = keyOf(endpoint)
     const running = renewing.get(key)
     if (running) return running
-    // without a signal: others wait for the same token when the one that asked first gives up
+    // no signal of one request ends it: others wait for the same token when the one that asked first gives up
     const renewal = obtain(endpoint, scheme, options)
       .then(token => {
         tokens.set(key, token)
@@ -152,7 +169,7 @@ function isTrustedRealm(endpoint: Endpoint, realm: URL, declared: AuthOptions['t
   return (
     realm.hostname === registry ||
     sameSite(realm.hostname, registry) ||
-    (declared?.[endpoint.host]?.includes(realm.host) ?? false)
+    (declared[endpoint.host]?.includes(realm.host) ?? false)
   )
 }
 
@@ -200,7 +217,7 @@ async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions):
             : 'the repository is private or does not exist',
       ...(login && !trusted
         ? {
-            next: `if ${scheme.realm.host} does belong to ${endpoint.host}, declare it as a trusted realm of that registry`,
+            next: `if ${scheme.realm.host} does belong to ${endpoint.host}, set AIRGAP_TRUSTED_REALMS=${endpoint.host}=${scheme.realm.host}`,
           }
         : {}),
     })

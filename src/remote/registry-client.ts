@@ -6,7 +6,7 @@ import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import type { Progress } from '../core/progress.ts'
 import { type Reference, splitRepository } from '../core/reference.ts'
-import { createRegistryAuth, type RegistryAuth, unauthorized } from './auth.ts'
+import { createRegistryAuth, parseTrustedRealms, type RegistryAuth, unauthorized } from './auth.ts'
 import { refuseHtml } from './captive-portal.ts'
 import type { BlobOpener, RegistryClient, ResolvedManifest } from './contract.ts'
 import { type CredentialStore, dockerCredentials } from './docker-config.ts'
@@ -26,7 +26,9 @@ export interface RegistryOptions {
   progress?: Progress
   /** docker's config.json otherwise */
   credentials?: CredentialStore
+  /** DOCKER_CONFIG, HOME, PATH (credential helpers), AIRGAP_TRUSTED_REALMS; process.env otherwise */
   env?: Record<string, string | undefined>
+  /** registry host → hosts of token services on other sites that may be given its password; from the environment otherwise */
   trustedRealms?: Record<string, readonly string[]>
 }
 
@@ -40,13 +42,10 @@ export function createRegistryClient(options: RegistryOptions): RegistryClient {
   const { transport } = options.http
   const sources = options.sources ?? []
   const progress = options.progress ?? transport.progress
-  const credentials =
-    options.credentials ?? dockerCredentials({ progress, ...(options.env ? { env: options.env } : {}) })
-  const auth = createRegistryAuth({
-    transport,
-    credentials,
-    ...(options.trustedRealms ? { trustedRealms: options.trustedRealms } : {}),
-  })
+  const env = options.env ?? process.env
+  const credentials = options.credentials ?? dockerCredentials({ progress, env })
+  const trustedRealms = options.trustedRealms ?? parseTrustedRealms(env['AIRGAP_TRUSTED_REALMS'])
+  const auth = createRegistryAuth({ transport, credentials, trustedRealms })
   const context: Context = { transport, auth }
   const openers = (name: string, digest: Digest, as: 'manifest' | 'blob') =>
     registryEndpoints(sources, splitRepository(name)).map(endpoint =>

@@ -11,7 +11,7 @@ import {
 import { serveBytes, startUpstream, type Upstream } from '../remote/support/upstream.ts'
 
 const etag = '"v1"'
-const stall = { windowMs: 150, bytes: 1024 }
+const stall = { windowMs: 400, bytes: 1024 }
 
 /** Downloads `/blob` of the upstream into a recording sink. */
 async function fetchBlob(
@@ -309,7 +309,7 @@ describe('hostile upstream: transfers', () => {
           clearInterval(timer)
           response.end()
         }
-      }, 50)
+      }, 100)
     })
     const begun = performance.now()
     expect((await fetchBlob(upstream, bytes)).finished).toBe(true)

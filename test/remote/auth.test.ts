@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { parseTrustedRealms } from '../../src/remote/auth.ts'
 import type { Credentials } from '../../src/remote/docker-config.ts'
 import { download } from '../../src/remote/download.ts'
 import { failure, noise, RecordingSink, testRegistry } from './support/clients.ts'
@@ -156,11 +157,8 @@ describe('registry login', () => {
     await client(registry, login).registry.manifest(image)
     expect(service.issued[0]?.authorization).toBeUndefined()
     const sources = [{ from: 'registry.example', to: [registry.upstream.origin] }]
-    const declared = testRegistry({
-      sources,
-      credentials: { find: async () => login },
-      trustedRealms: { [registry.upstream.host]: [realm.host] },
-    })
+    const env = { AIRGAP_TRUSTED_REALMS: `other.example=x.example, ${registry.upstream.host}=${realm.host}` }
+    const declared = testRegistry({ sources, env, credentials: { find: async () => login } })
     await declared.registry.manifest(image)
     expect(service.issued[1]?.authorization).toBe(`Basic ${Buffer.from('me:s3cret').toString('base64')}`)
   })
@@ -175,6 +173,7 @@ describe('registry login', () => {
     )
     const error = await failure(client(registry, login).registry.manifest(image), 'UNAUTHORIZED')
     expect(error.likely).toContain('not sent there')
+    expect(error.next).toContain(`AIRGAP_TRUSTED_REALMS=${registry.upstream.host}=${realm.host}`)
     expect(realm.seen.every(request => request.headers.authorization === undefined)).toBe(true)
   })
 
@@ -239,6 +238,10 @@ describe('registry login', () => {
     const error = await failure(client(registry).registry.manifest(image), 'UNAUTHORIZED')
     expect(error.next).toContain('docker login 127.0.0.1')
     expect(registry.upstream.seen.length).toBeLessThan(6)
+  })
+
+  it.each(['registry.example', 'a=https://b', '=b', 'a='])('%j declares no realm', text => {
+    expect(() => parseTrustedRealms(text)).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })
 
   it('a mirror gets the login of its own name, not that of the registry it stands for', async () => {
