@@ -22,8 +22,8 @@ export interface ClosureRequest {
 /** No chain of dependencies of a real archive is a tenth as long; a bound on hostile ones. */
 const maxDepth = 1_000
 const maxSteps = 200_000
-/** How often a choice that turns out to conflict is taken back. */
-const maxRetries = 50
+/** How often a choice is taken back that conflicts with what is needed, or with what is only recommended. */
+const maxRetries = { needed: 50, recommended: 8 }
 
 /**
  * What `apt-get install` would install on an empty system: everything the requested packages depend on, by apt's
@@ -34,18 +34,20 @@ const maxRetries = 50
 export function closureOf(universe: Universe, request: ClosureRequest): Selected[] {
   checkNames(universe, request)
   const banned = new Set<Candidate>()
+  let best: Selection | undefined
   let first: AirgapError | undefined
-  for (let retry = 0; retry <= maxRetries; retry++) {
+  for (let retry = 0; retry <= maxRetries.needed; retry++) {
     const selection = new Selection(universe, { ...request, banned })
     const failed = selectAll(selection, request.names)
-    if (!failed) return selection.result()
-    first ??= explain(failed, request.at)
-    const culprit = selection.conflicts.find(
-      other => !banned.has(other) && !request.names.includes(other.name),
-    )
+    if (failed) first ??= explain(failed, request.at)
+    else if (!best || selection.leftOut.length < best.leftOut.length) best = selection
+    if (best && (failed || retry >= maxRetries.recommended)) break
+    const culprits = culpritsOf(failed ? [failed] : selection.leftOut).culprits ?? []
+    const culprit = [...culprits].find(other => !banned.has(other) && !request.names.includes(other.name))
     if (!culprit) break
     banned.add(culprit)
   }
+  if (best) return best.result()
   throw first
 }
 
@@ -85,8 +87,8 @@ function checkNames(universe: Universe, { names, at }: ClosureRequest): void {
 
 /** The packages selected so far; steps are undone by cutting the trail back. */
 class Selection {
-  /** packages that stood in the way of another one */
-  readonly conflicts: Candidate[] = []
+  /** what is recommended and was left out, because other packages stand in its way */
+  readonly leftOut: Failure[] = []
   readonly #universe: Universe
   readonly #recommends: boolean
   readonly #banned: Set<Candidate>
@@ -132,11 +134,8 @@ class Selection {
     if (!this.#recommends) return undefined
     for (const group of recommendsOf(candidate)) {
       // what is only recommended and cannot be had is left out, as apt does
-      const [trail, conflicts] = [this.#trail.length, this.conflicts.length]
-      if (this.#satisfy(candidate, { group, depth })) {
-        this.#undo(trail)
-        this.conflicts.length = conflicts
-      }
+      const failed = this.#satisfy(candidate, { group, depth })
+      if (failed?.culprits?.size) this.leftOut.push(failed)
     }
     return undefined
   }
@@ -171,11 +170,12 @@ class Selection {
     }
     const clash = this.#clash(candidate)
     if (clash) return clash
-    const length = this.#trail.length
+    const [length, leftOut] = [this.#trail.length, this.leftOut.length]
     this.#push({ candidate, requested: false, because: parent.name })
     const failed = this.#needs(candidate, depth)
     if (!failed) return undefined
     this.#undo(length)
+    this.leftOut.length = leftOut
     const failure: Failure = { package: candidate, lacks: [failed], ...culpritsOf([failed]) }
     this.#hopeless.set(candidate, failure)
     return failure
@@ -219,7 +219,6 @@ class Selection {
   }
 
   #conflict(candidate: Candidate, other: Candidate, relation: string): Failure {
-    this.conflicts.push(other)
     const entry = this.#trail.find(selected => selected.candidate === other)
     const why = entry?.because === undefined ? 'asked for' : `needed by ${entry.because}`
     const lack = `it conflicts with ${other.name} ${other.version} (${why}): ${relation}`

@@ -177,6 +177,19 @@ describe('closure', () => {
     expect(select(from, 'a')).toEqual(['a', 'c', 'other-mta'])
   })
 
+  it('takes a choice back also for what is only recommended, but never what is needed', () => {
+    const packages = {
+      a: { depends: 'nogui | gui', recommends: 'desktop' },
+      nogui: { conflicts: 'gui' },
+      gui: {},
+      desktop: { depends: 'gui' },
+    }
+    expect(select(universe(packages), 'a', true)).toEqual(['a', 'desktop', 'gui'])
+    expect(select(universe(packages), 'a')).toEqual(['a', 'nogui'])
+    const needed = { ...packages, a: { depends: 'nogui', recommends: 'desktop' } }
+    expect(select(universe(needed), 'a', true)).toEqual(['a', 'nogui'])
+  })
+
   it('conflicts count in both directions, by version and through Provides', () => {
     expect(failure(universe({ a: { conflicts: 'b' }, b: {} }), 'a b').message).toContain(
       'conflicts with a 1 (asked for)',

@@ -1,0 +1,186 @@
+import { cp, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { canonicalJson } from '../../../src/core/canonical-json.ts'
+import { digestOf } from '../../../src/core/digest.ts'
+import { debKind } from '../../../src/kinds/deb/index.ts'
+import type { LockedDebs } from '../../../src/kinds/deb/locked.ts'
+import { addByHash, Gpg, makeArchive, readText, signArchive } from './support/archive.ts'
+import { missing, tempFolder } from './support/programs.ts'
+import { errorOf, type fullRequest, lockDebs } from './support/resolve.ts'
+import { type FileServer, serveFolder } from './support/server.ts'
+
+const lacking = missing('apt-ftparchive', 'dpkg-deb', 'gpg')
+
+describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'nothing more'})`, () => {
+  const resources = new AsyncDisposableStack()
+  let folder: string
+  let keys: string[]
+  let server: FileServer
+  let locked: LockedDebs
+
+  beforeAll(async () => {
+    folder = resources.use(await tempFolder()).path
+    const gpg = resources.use(await Gpg.open(join(folder, 'gnupg')))
+    await gpg.makeKey('archive')
+    keys = [await gpg.exportTo(join(folder, 'archive.asc'), 'archive')]
+    await makeArchive(join(folder, 'archive'), {
+      suite: 'stable',
+      packages: [
+        { name: 'app', version: '1:2.0+b~1-3', architecture: 'amd64', fields: { Depends: 'lib (>= 1.5)' } },
+        { name: 'lib', version: '1.0' },
+        { name: 'lib', version: '2.0' },
+        { name: 'other', architecture: 'amd64' },
+      ],
+      // `other` for arm64 as well, by hand: one index may list several architectures
+      packagesText: text =>
+        `${text}\n${text.slice(text.indexOf('Package: other')).replaceAll('amd64', 'arm64')}`,
+    })
+    await addByHash(join(folder, 'archive'), 'stable')
+    await signArchive(join(folder, 'archive'), { gpg, suite: 'stable', users: ['archive'] })
+    server = resources.use(await serveFolder(join(folder, 'archive')))
+    locked = await lock(['app'])
+  })
+  afterAll(() => resources.disposeAsync())
+
+  const lock = (packages: string[], more: Partial<Parameters<typeof fullRequest>[0]> = {}) =>
+    lockDebs({ archive: `${server.url}/`, keys, packages, ...more }, { folder })
+
+  it('locks the closure with all that is needed to fetch it', async () => {
+    expect(locked).toMatchObject({ name: 'test', archive: server.url, suite: 'stable' })
+    expect(
+      locked.packages.map(({ name, version, requested, because }) => [name, version, requested, because]),
+    ).toEqual([
+      ['app', '1:2.0+b~1-3', true, undefined],
+      ['lib', '2.0', undefined, 'app'],
+    ])
+    const [app] = locked.packages
+    expect(app).toMatchObject({ architecture: 'amd64', component: 'main' })
+    const upstream = await readText(folder, 'archive/dists/stable/main/binary-amd64/Packages')
+    expect(upstream).toContain(`${app!.stanza.join('\n')}\n\n`)
+    expect(app!.filename).toBe('pool/app_2.0+b~1-3_amd64.deb')
+  })
+
+  it('is what its own schema says, before and after the lockfile', () => {
+    expect(debKind.schema.parse(JSON.parse(canonicalJson(locked, 2)))).toEqual(locked)
+    expect(() => debKind.schema.parse({ ...locked, extra: 1 })).toThrow()
+    expect(() =>
+      debKind.schema.parse({ ...locked, packages: [{ ...locked.packages[0], sha256: 'x' }] }),
+    ).toThrow()
+  })
+
+  it('gives the same lock again, from the cache, and asks for no index again', async () => {
+    server.requests.length = 0
+    expect(await lock(['app'])).toEqual(locked)
+    expect(server.requests).toEqual(['/dists/stable/InRelease'])
+  })
+
+  it('assembles one tree, as a pure function of the lock', async () => {
+    const [artifact, ...others] = debKind.assemble([locked])
+    expect(others).toEqual([])
+    expect(artifact!.root.annotations).toMatchObject({
+      'org.opencontainers.image.ref.name': 'debs/test',
+      'io.astrago.airgap.kind': 'deb',
+    })
+    const again = debKind.assemble([JSON.parse(canonicalJson(locked))])
+    expect(again[0]!.root).toEqual(artifact!.root)
+    expect(artifact!.blobs.map(blob => blob.sources)).toEqual(
+      expect.arrayContaining([
+        [{ type: 'url', url: `${server.url}/pool/app_2.0%2Bb~1-3_amd64.deb` }],
+        [{ type: 'url', url: `${server.url}/pool/lib_2.0_all.deb` }],
+      ]),
+    )
+    for (const { descriptor, sources } of artifact!.blobs) {
+      const source = sources[0]!
+      const response = await fetch(source.type === 'url' ? source.url : '')
+      expect(digestOf(new Uint8Array(await response.arrayBuffer()))).toBe(descriptor.digest)
+    }
+    const packages = artifact!.inline
+      .map(blob => Buffer.from(blob.bytes).toString())
+      .find(text => text.startsWith('Package:'))
+    expect(packages).toBe(`${locked.packages.map(deb => `${deb.stanza.join('\n')}\n`).join('\n')}`)
+  })
+
+  it('lists packages for all architectures in each, others in their own', () => {
+    const both: LockedDebs = { ...locked, architectures: ['amd64', 'arm64'], components: ['main', 'empty'] }
+    const [artifact] = debKind.assemble([both])
+    const manifest = JSON.parse(Buffer.from(artifact!.inline[0]!.bytes).toString())
+    const titles = manifest.layers.map(
+      (layer: { annotations: Record<string, string> }) => layer.annotations['org.opencontainers.image.title'],
+    )
+    expect(titles.filter((title: string) => title.startsWith('dists/'))).toEqual([
+      'dists/stable/empty/binary-amd64/Packages',
+      'dists/stable/empty/binary-arm64/Packages',
+      'dists/stable/main/binary-amd64/Packages',
+      'dists/stable/main/binary-arm64/Packages',
+    ])
+    const texts = artifact!.inline.map(blob => Buffer.from(blob.bytes).toString())
+    expect(texts).toContain(`${locked.packages[1]!.stanza.join('\n')}\n`)
+    expect(texts).toContain('')
+  })
+
+  it('describes each package', () => {
+    expect(debKind.describe(locked)[0]).toEqual({
+      name: 'test/app_1:2.0+b~1-3_amd64',
+      version: '1:2.0+b~1-3',
+      size: locked.packages[0]!.size,
+      source: server.url,
+    })
+  })
+
+  it('takes one version where it is asked for', async () => {
+    const { packages } = await lock(['lib=1.0'])
+    expect(packages.map(deb => `${deb.name} ${deb.version}`)).toEqual(['lib 1.0'])
+    const error = await errorOf(lock(['lib=3.0']))
+    expect([error.code, error.item]).toEqual(['UNRESOLVABLE', 'stack.yaml:7:5'])
+    expect(error.message).toBe('lib 3.0 is not in the archive; it has 2.0, 1.0')
+    expect((await errorOf(lock(['app', 'lib=1.0']))).message).toContain(
+      'lib (>= 1.5): only 2.0, 1.0 is there',
+    )
+  })
+
+  it.each([
+    ['a b', /not a package name/],
+    ['$(touch x)', /not a package name/],
+    ['-oDir=x', /not a package name/],
+    ['lib=', /not a version/],
+    ['lib=1 2', /not a version/],
+  ])('refuses the request %j', async (text, why) => {
+    const error = await errorOf(lock([text]))
+    expect(error.message).toMatch(why)
+    expect([error.code, error.item]).toEqual(['MANIFEST_INVALID', 'stack.yaml:7:5'])
+  })
+
+  it('says which components and architectures there are', async () => {
+    for (const more of [{ components: ['contrib'] }, { architectures: ['s390x'] }]) {
+      const error = await errorOf(lock(['app'], more))
+      expect([error.code, error.item]).toEqual(['UNRESOLVABLE', 'stack.yaml:7:5'])
+      expect(error.likely).toBe('it has the components main for amd64')
+    }
+  })
+
+  it('refuses flat repositories and names that leave their folder', async () => {
+    expect((await errorOf(lock(['app'], { suite: './' }))).code).toBe('UNSUPPORTED')
+    expect((await errorOf(lock(['app'], { suite: '../x' }))).code).toBe('MANIFEST_INVALID')
+    expect((await errorOf(lock(['app'], { components: ['../x'] }))).code).toBe('MANIFEST_INVALID')
+  })
+
+  it('says that a suite is not there', async () => {
+    const error = await errorOf(lock(['app'], { suite: 'gone' }))
+    expect(error.code).toBe('NOT_FOUND_UPSTREAM')
+    expect(error.item).toContain('/dists/gone/')
+  })
+
+  it('locks nothing for an entry without packages', async () => {
+    expect((await lock([])).packages).toEqual([])
+  })
+
+  it('fetches the index again where the cache was lost', async () => {
+    const other = join(folder, 'lost')
+    await cp(join(folder, 'cache'), join(other, 'cache'), { recursive: true })
+    for (const name of await readdir(join(other, 'cache/blobs/sha256')))
+      await rm(join(other, 'cache/blobs/sha256', name))
+    const again = await lockDebs({ archive: server.url, keys, packages: ['app'] }, { folder: other })
+    expect(again).toEqual(locked)
+  })
+})
