@@ -110,7 +110,7 @@ describe.skipIf(lacking.length > 0)(
       const update = await apt.apt('update')
       expect(update.status, update.stdout + update.stderr).toBe(0)
       expect(update.stderr).not.toMatch(/W:|E:/)
-      expect(await apt.wouldInstall('app')).toEqual(['app_1:2.0+b~1-3_amd64', 'lib_1.0_all'])
+      expect(await apt.wouldInstall(['app'])).toEqual(['app_1:2.0+b~1-3_amd64', 'lib_1.0_all'])
       const download = await apt.apt('download', 'app', 'lib')
       expect(download.status, download.stderr).toBe(0)
       const deb = await readFile(join(folder, 'good/app_1%3a2.0+b~1-3_amd64.deb'))
@@ -132,7 +132,7 @@ describe.skipIf(lacking.length > 0)(
         const update = await apt.apt('update')
         expect(update.status, update.stdout + update.stderr).toBe(0)
         expect(server.requests).toContain('/debs/test/dists/bookworm/Release.gpg')
-        expect(await apt.wouldInstall('lib')).toEqual(['lib_1.0_all'])
+        expect(await apt.wouldInstall(['lib'])).toEqual(['lib_1.0_all'])
       } finally {
         server.overrides.clear()
       }

@@ -21,7 +21,7 @@ const lacking = [
 describe.skipIf(lacking.length > 0)(`closure and apt (needs ${lacking.join(', ') || 'nothing more'})`, () => {
   const resources = new AsyncDisposableStack()
   let universe: Universe
-  const sandboxes = new Map<boolean, AptSandbox>()
+  let apt: AptSandbox
 
   beforeAll(async () => {
     const { path: folder } = resources.use(await tempFolder())
@@ -32,12 +32,9 @@ describe.skipIf(lacking.length > 0)(`closure and apt (needs ${lacking.join(', ')
     })
     universe = new Universe(candidates, { architecture: 'amd64', pins: new Map() })
     const sources = `Types: deb\nURIs: ${archive}\nSuites: bookworm\nComponents: main\nSigned-By: ${key}\n`
-    for (const recommends of [false, true]) {
-      const apt = await aptSandbox(join(folder, `apt-${recommends}`), { sources, recommends })
-      const update = await apt.apt('update')
-      expect(update.status, update.stdout + update.stderr).toBe(0)
-      sandboxes.set(recommends, apt)
-    }
+    apt = await aptSandbox(join(folder, 'apt'), { sources })
+    const update = await apt.apt('update')
+    expect(update.status, update.stdout + update.stderr).toBe(0)
   })
   afterAll(() => resources.disposeAsync())
 
@@ -55,28 +52,32 @@ describe.skipIf(lacking.length > 0)(`closure and apt (needs ${lacking.join(', ')
     'containerd',
     'linux-image-amd64 dkms',
     'ansible',
-    'nginx',
     'postgresql',
-    'default-jdk',
     'ubuntu-dev-tools',
     'gedit-source-code-browser-plugin',
     'lvm2 mdadm open-iscsi multipath-tools',
     'conntrack ebtables ethtool iproute2 iptables ipset',
-    'ceph-common glusterfs-client',
     'texlive-full',
     'qemu-system-x86 ovmf',
-    'kde-full',
   ]
 
-  it.each(requests.flatMap(names => [[names, false] as const, [names, true] as const]))(
-    'install %s, with Recommends: %s',
-    async (names, recommends) => {
-      const theirs = await sandboxes.get(recommends)!.wouldInstall(...names.split(' '))
-      const ours = closureOf(universe, { names: names.split(' '), recommends, at: 'test' }).map(
-        ({ candidate }) => `${candidate.name}_${candidate.version}_${candidate.architecture}`,
-      )
-      expect(theirs.length).toBeGreaterThan(0)
-      expect(ours.sort()).toEqual(theirs)
-    },
-  )
+  const withRecommends = [
+    'openssh-server',
+    'postfix mailutils',
+    'texlive-full',
+    'kde-full',
+    'linux-image-amd64 dkms',
+  ]
+
+  it.each([
+    ...requests.map(names => [names, false] as const),
+    ...withRecommends.map(names => [names, true] as const),
+  ])('install %s, with Recommends: %s', async (names, recommends) => {
+    const theirs = await apt.wouldInstall(names.split(' '), { recommends })
+    const ours = closureOf(universe, { names: names.split(' '), recommends, at: 'test' }).map(
+      ({ candidate }) => `${candidate.name}_${candidate.version}_${candidate.architecture}`,
+    )
+    expect(theirs.length).toBeGreaterThan(0)
+    expect(ours.sort()).toEqual(theirs)
+  })
 })

@@ -6,14 +6,14 @@ import { type Output, run } from './programs.ts'
 export interface AptSandbox {
   apt(...args: string[]): Promise<Output>
   /** `name_version_architecture` of everything that would be installed */
-  wouldInstall(...packages: string[]): Promise<string[]>
+  wouldInstall(packages: string[], options?: { recommends?: boolean }): Promise<string[]>
 }
 
 export async function aptSandbox(
   folder: string,
-  options: { sources: string; recommends?: boolean; architecture?: string },
+  options: { sources: string; architecture?: string },
 ): Promise<AptSandbox> {
-  const { sources, recommends = false, architecture = 'amd64' } = options
+  const { sources, architecture = 'amd64' } = options
   const parts = ['apt.conf.d', 'preferences.d', 'sources.list.d', 'trusted.gpg.d'].map(name =>
     join('etc/apt', name),
   )
@@ -31,7 +31,6 @@ export async function aptSandbox(
     'Dir::Cache': 'cache',
     'Dir::Log': 'log',
     'APT::Architecture': architecture,
-    'APT::Install-Recommends': String(recommends),
     'APT::Sandbox::User': 'root',
     'Acquire::Languages': 'none',
     'Acquire::Retries': '0',
@@ -47,8 +46,9 @@ export async function aptSandbox(
   const apt = (...args: string[]) => run('apt-get', args, { cwd: folder, env: { APT_CONFIG: config } })
   return {
     apt,
-    async wouldInstall(...packages) {
-      const output = await apt('install', '-y', '--print-uris', ...packages)
+    async wouldInstall(packages, { recommends = false } = {}) {
+      const choice = recommends ? '--install-recommends' : '--no-install-recommends'
+      const output = await apt('install', '-y', choice, '--print-uris', ...packages)
       if (output.status !== 0) throw new Error(output.stdout + output.stderr)
       return [...output.stdout.matchAll(/^'[^']*' (\S+)\.deb \d+/gm)]
         .map(match => decodeURIComponent(match[1]!))
