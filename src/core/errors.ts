@@ -42,6 +42,7 @@ const table = {
   // 7: preflight
   NO_SPACE: { exit: 7, http: 507 },
   PORT_IN_USE: { exit: 7, http: 500 },
+  ADDRESS_UNAVAILABLE: { exit: 7, http: 500 },
   PERMISSION: { exit: 7, http: 403 },
   TOOL_MISSING: { exit: 7, http: 500 },
   BUNDLE_UNREADABLE: { exit: 7, http: 500 },

@@ -1,0 +1,97 @@
+import { posix } from 'node:path'
+import { readAll } from '../content/read.ts'
+import type { ReadableStore } from '../content/store.ts'
+import { compareText } from '../core/canonical-json.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import type { GeneratedDocument, ServedMount } from './served.ts'
+
+/** What stands at a path. */
+export type Found =
+  | { type: 'file'; descriptor: Descriptor }
+  | { type: 'generated'; document: GeneratedDocument }
+  | { type: 'folder'; children: FolderEntry[] }
+
+export interface FolderEntry {
+  name: string
+  type: 'file' | 'folder'
+  /** bytes; files only */
+  size?: number
+}
+
+/** All mounts as one tree of folders. */
+export interface FileTable {
+  /** `path` is decoded, begins with `/` and has no empty, `.` or `..` part; a folder's has no slash at its end. */
+  find(path: string): Promise<Found | undefined>
+}
+
+const maxLinks = 8
+const maxLinkTarget = 4096 /* bytes */
+
+export function fileTable(store: ReadableStore, mounts: readonly ServedMount[]): FileTable {
+  // the longest first, so that a mount inside another one wins
+  const ordered = mounts
+    .map(mount => ({ ...mount, prefix: mount.prefix === '/' ? '' : mount.prefix }))
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+  let folders: Map<string, Map<string, FolderEntry>> | undefined
+
+  async function file(path: string, links = 0): Promise<Found | undefined> {
+    for (const { prefix, entries, generated } of ordered) {
+      if (!path.startsWith(`${prefix}/`)) continue
+      const inside = path.slice(prefix.length + 1)
+      const document = generated?.get(inside)
+      if (document !== undefined) return { type: 'generated', document }
+      const entry = entries?.get(inside)
+      if (entry === undefined) continue
+      if (entry.mode !== '120000') return { type: 'file', descriptor: entry.descriptor }
+      if (links >= maxLinks) return undefined
+      const target = (await readAll(store, entry.descriptor, maxLinkTarget)).toString('utf8')
+      const resolved = posix.normalize(posix.join(posix.dirname(inside), target))
+      // a link that leaves its tree leads nowhere
+      if (target.startsWith('/') || resolved === '..' || resolved.startsWith('../')) return undefined
+      return (await file(`${prefix}/${resolved}`, links + 1)) ?? folder(`${prefix}/${resolved}`)
+    }
+    return undefined
+  }
+
+  function folder(path: string): Found | undefined {
+    folders ??= folderIndex(ordered)
+    const children = folders.get(path === '/' ? '' : path)
+    if (children === undefined) return undefined
+    return { type: 'folder', children: [...children.values()].sort(byFolderAndName) }
+  }
+
+  return { find: async path => (await file(path)) ?? folder(path) }
+}
+
+/** Folder path → what is in it; made when the first folder is asked for, as serving files does not need it. */
+function folderIndex(mounts: readonly ServedMount[]): Map<string, Map<string, FolderEntry>> {
+  const folders = new Map<string, Map<string, FolderEntry>>([['', new Map()]])
+  const ensure = (path: string): Map<string, FolderEntry> => {
+    const known = folders.get(path)
+    if (known !== undefined) return known
+    const made = new Map<string, FolderEntry>()
+    folders.set(path, made)
+    const slash = path.lastIndexOf('/')
+    const name = path.slice(slash + 1)
+    ensure(path.slice(0, slash)).set(name, { name, type: 'folder' })
+    return made
+  }
+  const add = (path: string, size: number) => {
+    const slash = path.lastIndexOf('/')
+    const name = path.slice(slash + 1)
+    const siblings = ensure(path.slice(0, slash))
+    // of two mounts with the same path the one with the longer prefix answers
+    if (!siblings.has(name)) siblings.set(name, { name, type: 'file', size })
+  }
+  for (const { prefix, entries, generated } of mounts) {
+    ensure(prefix)
+    for (const [path, document] of generated ?? []) add(`${prefix}/${path}`, document.bytes.length)
+    for (const [path, { descriptor }] of entries ?? []) add(`${prefix}/${path}`, descriptor.size)
+  }
+  return folders
+}
+
+function byFolderAndName(a: FolderEntry, b: FolderEntry): number {
+  if (a.type !== b.type) return a.type === 'folder' ? -1 : 1
+  return compareText(a.name, b.name)
+}

@@ -1,0 +1,38 @@
+import type { ByteRange } from '../core/descriptor.ts'
+
+/** `ignored`: the whole content is sent; `unsatisfiable`: 416. */
+export type RangeAnswer = ByteRange | 'ignored' | 'unsatisfiable'
+
+/**
+ * Reads a Range header (RFC 9110 §14.1.2, §14.2) for content of `size` bytes. Another unit, several ranges and malformed
+ * text are ignored, as the RFC allows: answering many ranges is how servers were made to send a file a thousand times
+ * (CVE-2011-3192). A reversed range and one that begins beyond the end are unsatisfiable.
+ */
+export function parseRange(header: string, size: number /* bytes */): RangeAnswer {
+  const found = /^bytes=[ \t]*(\d{0,16})-(\d{0,16})[ \t]*$/i.exec(header)
+  if (found === null) return 'ignored'
+  const [, first = '', last = ''] = found
+  if (first === '' && last === '') return 'ignored'
+  if (first === '') {
+    const suffix = Number(last)
+    return suffix === 0 || size === 0 ? 'unsatisfiable' : { start: Math.max(0, size - suffix), end: size }
+  }
+  const start = Number(first)
+  const end = last === '' ? size : Math.min(Number(last) + 1, size)
+  return start >= size || end <= start ? 'unsatisfiable' : { start, end }
+}
+
+/** True where one of the entity tags of an If-None-Match header is this one (RFC 9110 §13.1.2, weak comparison). */
+export function matchesEtag(header: string, etag: string): boolean {
+  if (header.trim() === '*') return true
+  return header.split(',').some(tag => tag.trim().replace(/^W\//, '') === etag)
+}
+
+/** True where an If-Range header (RFC 9110 §13.1.5) says that the client's part is of this very content. */
+export function matchesIfRange(
+  header: string,
+  { etag, lastModified }: { etag: string; lastModified?: string },
+): boolean {
+  const value = header.trim()
+  return value.startsWith('"') ? value === etag : lastModified !== undefined && value === lastModified
+}

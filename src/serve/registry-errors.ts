@@ -1,0 +1,62 @@
+import type { FastifyReply } from 'fastify'
+import type { AirgapError } from '../core/errors.ts'
+
+/** Codes of distribution-spec v1.1 "Error Codes"; the last three are what the reference registry adds to them. */
+export type RegistryErrorCode =
+  | 'BLOB_UNKNOWN'
+  | 'DENIED'
+  | 'DIGEST_INVALID'
+  | 'MANIFEST_UNKNOWN'
+  | 'NAME_INVALID'
+  | 'NAME_UNKNOWN'
+  | 'UNAUTHORIZED'
+  | 'UNSUPPORTED'
+  | 'PAGINATION_NUMBER_INVALID'
+  | 'RANGE_INVALID'
+  | 'UNKNOWN'
+
+export interface RegistryError {
+  status: number
+  code: RegistryErrorCode
+  message: string
+  detail?: Record<string, string>
+}
+
+export function registryErrorBody({ code, message, detail }: Omit<RegistryError, 'status'>): string {
+  return JSON.stringify({ errors: [{ code, message, detail: detail ?? {} }] })
+}
+
+export function answerWithError(reply: FastifyReply, error: RegistryError): FastifyReply {
+  return reply.code(error.status).type('application/json; charset=utf-8').send(registryErrorBody(error))
+}
+
+/** The body for errors that were thrown: what the store says, and what the server itself refuses. */
+export function thrownErrorBody(error: AirgapError): string {
+  const { item, likely, next } = error
+  const detail = Object.fromEntries(
+    Object.entries({ item, likely, next }).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
+  )
+  return registryErrorBody({ code: codeOf(error), message: error.message, detail })
+}
+
+function codeOf(error: AirgapError): RegistryErrorCode {
+  switch (error.code) {
+    case 'METHOD_NOT_ALLOWED':
+      return 'UNSUPPORTED'
+    case 'NOT_FOUND':
+      return 'BLOB_UNKNOWN'
+    case 'RANGE_NOT_SATISFIABLE':
+      return 'RANGE_INVALID'
+    case 'USAGE':
+    case 'REFERENCE_INVALID':
+      return 'NAME_INVALID'
+    case 'UNAUTHORIZED':
+      return 'UNAUTHORIZED'
+    case 'PERMISSION':
+      return 'DENIED'
+    default:
+      return 'UNKNOWN'
+  }
+}

@@ -1,0 +1,267 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { maxManifestSize } from '../content/read.ts'
+import type { ReadableStore } from '../content/store.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { isDigest } from '../core/digest.ts'
+import { mediaTypes } from '../core/media-types.ts'
+import { isRepository, isTag } from '../core/reference.ts'
+import { answerWithContent, type Exchange } from './answer.ts'
+import { compareNames, pageOf } from './pages-of-names.ts'
+import { answerWithError, thrownErrorBody } from './registry-errors.ts'
+import type { ServedImages, ServedRepository, ServerOptions } from './served.ts'
+import { readOnlyServer, type ServerContext } from './server.ts'
+
+const json = 'application/json; charset=utf-8'
+
+/**
+ * The pull side of the OCI distribution specification v1.1, with referrers and `_catalog`: an instance that is ready for
+ * `inject` and `listen`. Manifests go out as their stored bytes. Errors are the specification's JSON.
+ */
+export function createRegistryServer(
+  store: ReadableStore,
+  images: ServedImages,
+  options: ServerOptions = {},
+): FastifyInstance {
+  const { server, context } = readOnlyServer(store, {
+    errorBody: error => ({ contentType: json, body: thrownErrorBody(error) }),
+    options,
+  })
+  server.route({
+    method: ['GET', 'HEAD'],
+    url: '*',
+    async handler(request, reply) {
+      reply.header('docker-distribution-api-version', 'registry/2.0')
+      return route({ context, images }, { request, reply })
+    },
+  })
+  return server
+}
+
+interface Registry {
+  context: ServerContext
+  images: ServedImages
+}
+
+/** One request inside a repository. */
+interface Asked extends Exchange {
+  name: string
+  repository: ServedRepository
+  /** tag, digest, or `list` */
+  reference: string
+  query: URLSearchParams
+}
+
+async function route(registry: Registry, exchange: Exchange): Promise<FastifyReply> {
+  const { request, reply } = exchange
+  const url = request.raw.url ?? '/'
+  const mark = url.indexOf('?')
+  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
+  // a malformed escape was refused by the router before
+  const path = decodeURIComponent(mark < 0 ? url : url.slice(0, mark))
+  if (path === '/v2/' || path === '/v2') return reply.type(json).send('{}')
+  if (path === '/v2/_catalog') return catalog(registry, { exchange, query })
+  const asked = split(path)
+  if (asked === undefined) {
+    return answerWithError(reply, {
+      status: 404,
+      code: 'UNSUPPORTED',
+      message: 'no endpoint of the distribution specification',
+      detail: { path: path.slice(0, 300) },
+    })
+  }
+  const { name, endpoint, reference } = asked
+  if (!isRepository(name)) {
+    return answerWithError(reply, {
+      status: 400,
+      code: 'NAME_INVALID',
+      message:
+        'a repository name has lower-case letters, digits and single . _ - / in between, at most 255 in all',
+      detail: { name: name.slice(0, 300) },
+    })
+  }
+  const ns = query.get('ns') ?? undefined
+  const repository = registry.images.find(name, ns)
+  if (repository === undefined) return unknownName(reply, { name, ns })
+  return endpoint(registry.context, { ...exchange, name, repository, reference, query })
+}
+
+type Endpoint = (context: ServerContext, asked: Asked) => Promise<FastifyReply>
+
+const endpoints = new Map<string, Endpoint>([
+  ['manifests', manifest],
+  ['blobs', blob],
+  ['referrers', referrers],
+])
+
+/** From the end, as a repository may itself be called `a/blobs/b`. */
+function split(path: string): { name: string; endpoint: Endpoint; reference: string } | undefined {
+  const parts = path.split('/')
+  const reference = parts.pop() ?? ''
+  const kind = parts.pop() ?? ''
+  const [empty, v2, ...name] = parts
+  if (empty !== '' || v2 !== 'v2' || name.length === 0 || reference === '') return undefined
+  const endpoint = kind === 'tags' && reference === 'list' ? tags : endpoints.get(kind)
+  return endpoint === undefined ? undefined : { name: name.join('/'), endpoint, reference }
+}
+
+/** distribution-spec v1.1 "Pulling manifests" */
+async function manifest(context: ServerContext, asked: Asked): Promise<FastifyReply> {
+  const { request, reply, repository, reference } = asked
+  if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reply, reference)
+  const found = isDigest(reference)
+    ? await repository.manifest(reference)
+    : isTag(reference)
+      ? repository.tags.get(reference)
+      : undefined
+  if (found === undefined) {
+    return answerWithError(reply, {
+      status: 404,
+      code: 'MANIFEST_UNKNOWN',
+      message: 'the bundle has no such manifest in this repository',
+      detail: {
+        name: asked.name,
+        reference: reference.slice(0, 300),
+        next: 'look with `airgap inspect` what the bundle holds, add the image to its list and build again',
+      },
+    })
+  }
+  return answerWithContent(
+    context,
+    { request, reply },
+    { descriptor: found, contentType: found.mediaType, headers: { 'docker-content-digest': found.digest } },
+  )
+}
+
+/** distribution-spec v1.1 "Pulling blobs" */
+async function blob(context: ServerContext, asked: Asked): Promise<FastifyReply> {
+  const { request, reply, repository, reference } = asked
+  if (!isDigest(reference)) return invalidDigest(reply, reference)
+  const found = (await repository.blob(reference)) ?? (await repository.manifest(reference))
+  if (found === undefined) {
+    return answerWithError(reply, {
+      status: 404,
+      code: 'BLOB_UNKNOWN',
+      message: 'this repository has no such blob',
+      detail: { name: asked.name, digest: reference },
+    })
+  }
+  return answerWithContent(
+    context,
+    { request, reply },
+    {
+      descriptor: found,
+      contentType: mediaTypes.octets,
+      headers: { 'docker-content-digest': found.digest },
+    },
+  )
+}
+
+/** distribution-spec v1.1 "Listing Tags" */
+async function tags(_context: ServerContext, asked: Asked): Promise<FastifyReply> {
+  const { reply, name, repository, query } = asked
+  const sorted = [...repository.tags.keys()].sort(compareNames)
+  return listing(reply, {
+    sorted,
+    query,
+    path: `/v2/${name}/tags/list`,
+    body: names => ({ name, tags: names }),
+  })
+}
+
+/** `_catalog` of the reference registry: not in the specification, but what people look with. */
+async function catalog(
+  { images }: Registry,
+  { exchange, query }: { exchange: Exchange; query: URLSearchParams },
+): Promise<FastifyReply> {
+  const sorted = [...images.names()].sort(compareNames)
+  return listing(exchange.reply, {
+    sorted,
+    query,
+    path: '/v2/_catalog',
+    body: names => ({ repositories: names }),
+  })
+}
+
+function listing(
+  reply: FastifyReply,
+  {
+    sorted,
+    query,
+    path,
+    body,
+  }: { sorted: string[]; query: URLSearchParams; path: string; body: (names: string[]) => object },
+): FastifyReply {
+  const n = query.get('n')
+  if (n !== null && !/^\d{1,9}$/.test(n)) {
+    return answerWithError(reply, {
+      status: 400,
+      code: 'PAGINATION_NUMBER_INVALID',
+      message: 'n is the largest number of entries wanted',
+      detail: { n: n.slice(0, 100) },
+    })
+  }
+  const last = query.get('last')
+  const page = pageOf(sorted, {
+    ...(n === null ? {} : { n: Number(n) }),
+    ...(last === null ? {} : { last }),
+  })
+  if (page.next !== undefined && n !== null) {
+    const next = new URLSearchParams({ n, last: page.next })
+    const ns = query.get('ns')
+    if (ns !== null) next.set('ns', ns)
+    reply.header('link', `<${path}?${next}>; rel="next"`)
+  }
+  return reply.type(json).send(JSON.stringify(body(page.names)))
+}
+
+/** distribution-spec v1.1 "Listing Referrers": always an index, empty where nothing refers to the digest. */
+async function referrers(_context: ServerContext, asked: Asked): Promise<FastifyReply> {
+  const { reply, repository, reference, query } = asked
+  if (!isDigest(reference)) return invalidDigest(reply, reference)
+  const artifactType = query.get('artifactType')
+  const all: readonly Descriptor[] = (await repository.referrers?.(reference)) ?? []
+  const found = artifactType === null ? all : all.filter(d => d.artifactType === artifactType)
+  if (artifactType !== null) reply.header('oci-filters-applied', 'artifactType')
+  const manifests = withinSize(found)
+  return reply
+    .type(mediaTypes.ociIndex)
+    .send(canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }))
+}
+
+/** An index over 4 MiB would be refused by clients: without their annotations even thousands of referrers fit. */
+function withinSize(manifests: readonly Descriptor[]): Descriptor[] {
+  const whole = [...manifests]
+  if (JSON.stringify(whole).length < maxManifestSize - 1_000) return whole
+  return whole.map(({ mediaType, digest, size, artifactType }) => ({
+    mediaType,
+    digest,
+    size,
+    ...(artifactType === undefined ? {} : { artifactType }),
+  }))
+}
+
+function unknownName(
+  reply: FastifyReply,
+  { name, ns }: { name: string; ns: string | undefined },
+): FastifyReply {
+  return answerWithError(reply, {
+    status: 404,
+    code: 'NAME_UNKNOWN',
+    message: 'the bundle has no such repository',
+    detail: {
+      name,
+      ...(ns === undefined ? {} : { ns: ns.slice(0, 300) }),
+      next: 'look in /v2/_catalog what is there, add the image to its list and build again',
+    },
+  })
+}
+
+function invalidDigest(reply: FastifyReply, reference: string): FastifyReply {
+  return answerWithError(reply, {
+    status: 400,
+    code: 'DIGEST_INVALID',
+    message: 'a digest is sha256: and 64 lower-case hex digits',
+    detail: { digest: reference.slice(0, 300) },
+  })
+}

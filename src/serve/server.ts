@@ -1,0 +1,128 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import type { ReadableStore } from '../content/store.ts'
+import { AirgapError } from '../core/errors.ts'
+import { accessLog } from './access-log.ts'
+import type { ServerOptions } from './served.ts'
+import { type SmallCache, smallCache } from './small-cache.ts'
+import { type BlobSender, blobSender } from './stream.ts'
+
+/** What the handlers of a server share. */
+export interface ServerContext {
+  store: ReadableStore
+  small: SmallCache
+  blobs: BlobSender
+  /** Reports an error that broke an answer which had begun. */
+  noteError(reply: FastifyReply, error: unknown): void
+}
+
+/** How this server says no: the registry and the file server use different bodies. */
+export type ErrorBody = (error: AirgapError) => { contentType: string; body: string }
+
+/** Head of a request with its URL, as bytes. Longer ones get 431. */
+const maxHeaderSize = 16 << 10
+
+/**
+ * A Fastify instance that only reads: every method but GET and HEAD gets 405, every error becomes `errorBody`, and nothing
+ * that a client sends is kept longer or grows larger than the options say.
+ */
+export function readOnlyServer(
+  store: ReadableStore,
+  { errorBody, options }: { errorBody: ErrorBody; options: ServerOptions },
+): { server: FastifyInstance; context: ServerContext } {
+  const blobs = blobSender(store)
+  const access = accessLog(options.log ?? (() => {}), { sent: blobs.sent })
+  const context: ServerContext = {
+    store,
+    blobs,
+    small: smallCache(store, { limit: options.cacheBytes ?? 32 << 20 }),
+    noteError: (reply, error) => access.noteError(reply.raw, error),
+  }
+
+  function refuse(reply: FastifyReply, thrown: unknown): FastifyReply {
+    const error = asAirgapError(thrown)
+    const status = error.httpStatus
+    if (status >= 500) access.noteError(reply.raw, thrown)
+    const { contentType, body } = errorBody(error)
+    return reply.code(status).header('content-type', contentType).send(body)
+  }
+
+  const server = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
+    // inactivity of the socket: a client that takes a byte now and then is slow, one that takes nothing is gone
+    connectionTimeout: options.stallTimeoutMs ?? 300_000,
+    requestTimeout: Math.max(60_000, options.headersTimeoutMs ?? 0),
+    forceCloseConnections: 'idle',
+    http: {
+      maxHeaderSize,
+      headersTimeout: options.headersTimeoutMs ?? 15_000,
+      connectionsCheckingInterval: Math.min(5_000, (options.headersTimeoutMs ?? 15_000) / 2),
+      // never lenient about two lengths or a length with chunks: request smuggling
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    routerOptions: { maxParamLength: maxHeaderSize },
+    frameworkErrors: (error, request, reply) => {
+      access.follow(request.raw, reply.raw)
+      refuse(reply as FastifyReply, error)
+    },
+    clientErrorHandler(error: Error & { code?: string }, socket: Socket) {
+      if (error.code === 'ECONNRESET' || socket.destroyed) return
+      const status = clientErrorStatus(error.code)
+      access.refused(status, { remoteAddress: socket.remoteAddress ?? '', error: error.message })
+      const line = `HTTP/1.1 ${status} ${STATUS_CODES[status]}`
+      if (socket.writable) socket.write(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      socket.destroySoon()
+    },
+  })
+  server.server.maxConnections = options.maxConnections ?? 10_000
+  // bodies are never read: no parser may touch them
+  server.removeAllContentTypeParsers()
+  server.addHook('onRequest', async (request, reply) => {
+    access.follow(request.raw, reply.raw)
+    if (request.method === 'GET' || request.method === 'HEAD') return
+    reply.header('allow', 'GET, HEAD')
+    // what is left of a body is not waited for
+    if (hasBody(request.headers)) reply.header('connection', 'close')
+    return refuse(
+      reply,
+      new AirgapError('METHOD_NOT_ALLOWED', 'this server only reads', {
+        item: request.method,
+        likely: 'a push to the closed site: what it serves comes from the bundle',
+        next: 'build a bundle with it, or push to a registry of your own',
+      }),
+    )
+  })
+  server.setErrorHandler((error, _request, reply) => refuse(reply, error))
+  server.setNotFoundHandler((request, reply) =>
+    refuse(reply, new AirgapError('NOT_FOUND', 'nothing answers here', { item: request.url.slice(0, 300) })),
+  )
+  return { server, context }
+}
+
+function hasBody(headers: Record<string, unknown>): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
+function clientErrorStatus(code: string | undefined): number {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408
+  return code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+}
+
+/** What the framework itself refuses (a malformed URL) is the client's fault; the rest is a bug. */
+function asAirgapError(error: unknown): AirgapError {
+  if (error instanceof AirgapError) return error
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  if (status >= 400 && status < 500) {
+    return new AirgapError('USAGE', 'the request is malformed', {
+      likely: 'a wrong percent encoding in the URL',
+      next: 'encode the URL as UTF-8 with %XX',
+      cause: error,
+    })
+  }
+  return new AirgapError('INTERNAL', 'an error of the server', { cause: error })
+}

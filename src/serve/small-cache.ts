@@ -1,0 +1,60 @@
+import { maxManifestSize, readAll } from '../content/read.ts'
+import type { ReadableStore } from '../content/store.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
+
+/** Reads small content, verified, and keeps what was asked for lately. */
+export interface SmallCache {
+  /** Throws what the store throws, and SIZE_MISMATCH over 4 MiB. */
+  read(descriptor: Descriptor): Promise<Buffer>
+}
+
+/** Least recently used first out; never more than `limit` bytes of content. */
+export function smallCache(store: ReadableStore, { limit }: { limit: number /* bytes */ }): SmallCache {
+  const kept = new Map<Digest, Buffer>()
+  // of many clients that ask for the same content at the same time, one reads
+  const pending = new Map<Digest, Promise<Buffer>>()
+  let size = 0
+
+  function keep(digest: Digest, bytes: Buffer): void {
+    if (bytes.length > limit || kept.has(digest)) return
+    kept.set(digest, bytes)
+    size += bytes.length
+    for (const [oldest, old] of kept) {
+      if (size <= limit) break
+      kept.delete(oldest)
+      size -= old.length
+    }
+  }
+
+  async function load(descriptor: Descriptor): Promise<Buffer> {
+    try {
+      const bytes = await readAll(store, descriptor, maxManifestSize)
+      keep(descriptor.digest, bytes)
+      return bytes
+    } finally {
+      pending.delete(descriptor.digest)
+    }
+  }
+
+  return {
+    async read(descriptor) {
+      const { digest } = descriptor
+      const bytes = kept.get(digest)
+      // a descriptor of another size is another claim: only the store can refuse it
+      if (bytes !== undefined && bytes.length === descriptor.size) {
+        kept.delete(digest)
+        kept.set(digest, bytes)
+        return bytes
+      }
+      const running = pending.get(digest)
+      if (running !== undefined) {
+        const loaded = await running
+        if (loaded.length === descriptor.size) return loaded
+      }
+      const started = load(descriptor)
+      pending.set(digest, started)
+      return started
+    },
+  }
+}
