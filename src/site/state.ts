@@ -13,13 +13,12 @@ export interface SiteState {
   /** site and machine: state that was copied to another machine is not valid there */
   identity: string
   paths: {
+    config: string
     journal: string
     /** held by a command that changes the site */
     lock: string
     /** held by the running servers */
     serveLock: string
-    /** what the running servers say of themselves */
-    serve: string
     serveLog: string
     deploy: string
     clients: string
@@ -59,12 +58,18 @@ export async function readState(folder: string): Promise<SiteState | undefined> 
   return { folder, id, identity: `${id}/${await machine()}`, paths: pathsOf(folder) }
 }
 
-function pathsOf(folder: string): SiteState['paths'] {
+/** The state as it is, or as it would be before anything was done; writes nothing. */
+export async function previewState(folder: string): Promise<SiteState> {
+  return (await readState(folder)) ?? { folder, id: 'new', identity: 'new', paths: pathsOf(folder) }
+}
+
+/** Where things are in a state folder, whether it is there or not. */
+export function pathsOf(folder: string): SiteState['paths'] {
   return {
+    config: join(folder, 'config.json'),
     journal: join(folder, 'journal.jsonl'),
     lock: join(folder, 'lock'),
     serveLock: join(folder, 'serve.lock'),
-    serve: join(folder, 'serve.json'),
     serveLog: join(folder, 'serve.log'),
     deploy: join(folder, 'deploy'),
     clients: join(folder, 'clients'),

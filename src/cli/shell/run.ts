@@ -13,6 +13,8 @@ export interface Shell {
   readonly quiet: boolean
   /** The one result of the command, on stdout. `value` must be JSON. */
   print(value: unknown, renderText: () => string): void
+  /** One line on stderr, also with --quiet: the log of a program that runs on. */
+  log(line: string): void
   /** Progress on stderr; the same one for the whole run. */
   progress(): Progress
 }
@@ -113,6 +115,11 @@ class CliRun implements Shell {
     })
     // met by runCli when it awaits it
     this.printed.catch(() => {})
+  }
+
+  log(line: string): void {
+    this.#progress?.clear()
+    process.stderr.write(`${line}\n`)
   }
 
   progress(): Progress {

@@ -20,6 +20,8 @@ export interface ConfigureOptions {
   nodeRoot: string | undefined
   /** what stands on the machines; `plan` has no key yet, so that its texts are not the final ones */
   clients: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  /** which of them are for the machine with this root */
+  selectForNode: (files: ClientFiles, options: { root: string }) => Promise<ClientFiles>
   /** copies of the files for other machines */
   clientsFolder: string
   /** which files were written where */
@@ -70,6 +72,14 @@ export function configureStep(options: ConfigureOptions): Step {
     }
   }
 
+  async function nodeFiles(purpose: 'plan' | 'write'): Promise<{ files: ClientFiles; root: string }[]> {
+    const files = await clients(purpose)
+    const places = [{ files, root: clientsFolder }]
+    if (nodeRoot !== undefined)
+      places.push({ files: await options.selectForNode(files, { root: nodeRoot }), root: nodeRoot })
+    return places
+  }
+
   return {
     id: 'configure',
     title: 'point values files and clients at the site',
@@ -77,22 +87,24 @@ export function configureStep(options: ConfigureOptions): Step {
     inputs: { environment, values, nodeRoot, trees: trees.map(tree => tree.roots.map(root => root.digest)) },
     async describe() {
       const lines = (await Promise.all((await valuesFiles()).map(file => describeValues(file.path)))).flat()
-      const files = await clients('plan')
-      lines.push(`write ${files.size} ready-made client files below ${clientsFolder}`)
-      if (nodeRoot === undefined)
-        lines.push('write nothing on this machine itself: no root rights and no --node-root')
-      else
-        for (const { path, change } of await planNodeFiles(files, { root: nodeRoot }))
-          if (change !== 'none')
-            lines.push(change === 'create' ? `create ${path}` : `replace ${path}, keeping a backup`)
+      for (const { files, root } of await nodeFiles('plan')) {
+        if (root === clientsFolder) {
+          lines.push(`write ${files.size} ready-made client files below ${clientsFolder}`)
+          continue
+        }
+        for (const { path, change } of await planNodeFiles(files, { root })) {
+          if (change === 'create') lines.push(`create ${path}`)
+          if (change === 'replace') lines.push(`replace ${path}, keeping a backup of what is not ours`)
+        }
+      }
+      if (nodeRoot === undefined) lines.push('configure nothing on this machine itself (--node-root)')
       return lines
     },
     async check() {
-      for (const { path } of await valuesFiles())
+      for (const { path } of await valuesFiles()) {
         if ((await planValues(path, values)).diff !== '') return 'pending'
-      const files = await clients('write')
-      const places = nodeRoot === undefined ? [clientsFolder] : [clientsFolder, nodeRoot]
-      for (const root of places) {
+      }
+      for (const { files, root } of await nodeFiles('write')) {
         const plan = await planNodeFiles(files, { root })
         if (plan.some(file => file.change !== 'none')) return 'pending'
       }
@@ -104,15 +116,13 @@ export function configureStep(options: ConfigureOptions): Step {
         const shown = planned.get(path)
         // what the tree itself brought a moment ago is nobody's edit
         const plan = shown === undefined || digestOf(now.before) === original ? now : shown
-        const result = await applyValues(plan)
-        progress.note(`configure: ${path}: ${result}`)
+        progress.note(`configure: ${path}: ${await applyValues(plan)}`)
       }
-      const files = await clients('write')
-      await writeNodeFiles(files, { root: clientsFolder, record })
-      if (nodeRoot === undefined) return
-      const written = await writeNodeFiles(files, { root: nodeRoot, record })
-      for (const { path, change } of written)
-        if (change !== 'none') progress.note(`configure: ${path}: ${change}d`)
+      for (const { files, root } of await nodeFiles('write')) {
+        for (const { path, change } of await writeNodeFiles(files, { root, record })) {
+          if (change !== 'none' && root !== clientsFolder) progress.note(`configure: ${path}: ${change}d`)
+        }
+      }
     },
     async undo({ progress }) {
       for (const { path } of await valuesFiles()) {

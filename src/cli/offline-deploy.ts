@@ -1,0 +1,20 @@
+import { applyCommand, configureCommand, planCommand } from './offline-deploy/apply.ts'
+import { serveCommand } from './offline-deploy/serve.ts'
+import { rollbackCommand, statusCommand, stopCommand } from './offline-deploy/status.ts'
+import { verifyCommand } from './offline-deploy/verify.ts'
+import { runCli } from './shell/run.ts'
+
+await runCli({
+  name: 'offline-deploy',
+  description: 'Deploys a bundle inside a closed network: verify, serve, configure.',
+  commands: [
+    verifyCommand,
+    serveCommand,
+    planCommand,
+    applyCommand,
+    configureCommand,
+    statusCommand,
+    stopCommand,
+    rollbackCommand,
+  ],
+})

@@ -1,0 +1,73 @@
+import { createServer } from 'node:net'
+import type { Listening } from '../../serve/listen.ts'
+import type { AccessEntry } from '../../serve/served.ts'
+import type { SiteAddress } from '../../site/address.ts'
+import type { SiteContent } from '../../site/content.ts'
+import { httpView, registryView } from '../../site/site-view.ts'
+import type { SiteState } from '../../site/state.ts'
+import { openKey } from './steps.ts'
+
+export interface Serving {
+  address: SiteAddress
+  close(): Promise<void>
+}
+
+export interface ServingOptions {
+  contents: readonly SiteContent[]
+  /** ports may be 0: any free one */
+  address: SiteAddress
+  /** IP address to listen on */
+  listen: string
+  state: SiteState
+  now: () => Date
+  log: (entry: AccessEntry) => void
+}
+
+/** Starts both servers; the registry first and with nothing else loaded, as what matters is its first manifest. */
+export async function startServing(options: ServingOptions): Promise<Serving> {
+  const { contents, listen, state, now, log } = options
+  const address: SiteAddress = {
+    host: options.address.host,
+    registryPort: options.address.registryPort || (await freePort(listen)),
+    httpPort: options.address.httpPort || (await freePort(listen)),
+  }
+  const servers: Listening[] = []
+  const close = async () => {
+    await Promise.all(servers.map(server => server.close()))
+  }
+  try {
+    const [{ createRegistryServer }, { listen: listenOn }, { store, images }] = await Promise.all([
+      import('../../serve/registry.ts'),
+      import('../../serve/listen.ts'),
+      registryView(contents, { address }),
+    ])
+    const registry = createRegistryServer(store, images, { log })
+    servers.push(await listenOn(registry, { host: listen, port: address.registryPort }))
+    const [{ createHttpServer }, key] = await Promise.all([
+      import('../../serve/files.ts'),
+      openKey(state, now),
+    ])
+    const { mounts } = await httpView(contents, { address, key, site: state.id, hosts: images.hosts, now })
+    const http = createHttpServer(store, mounts, { log })
+    servers.push(await listenOn(http, { host: listen, port: address.httpPort }))
+    return { address, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The documents that the servers hand out name their ports, so that these have to be known before. */
+async function freePort(host: string): Promise<number> {
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(0, host, resolve)
+    })
+    const found = server.address()
+    return typeof found === 'object' && found !== null ? found.port : 0
+  } finally {
+    server.close()
+  }
+}
