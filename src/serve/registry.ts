@@ -227,9 +227,9 @@ async function referrers(_context: ServerContext, asked: Asked): Promise<Fastify
   const found = artifactType === null ? all : all.filter(d => d.artifactType === artifactType)
   if (artifactType !== null) reply.header('oci-filters-applied', 'artifactType')
   const manifests = withinSize(found)
-  return reply
-    .type(mediaTypes.ociIndex)
-    .send(canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }))
+  const index = canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
+  // to the type of a text Fastify would add a charset, and clients compare the type as it stands
+  return reply.type(mediaTypes.ociIndex).send(Buffer.from(index))
 }
 
 /** An index over 4 MiB would be refused by clients: without their annotations even thousands of referrers fit. */
