@@ -36,9 +36,3 @@ export function matchesIfRange(
   const value = header.trim()
   return value.startsWith('"') ? value === etag : lastModified !== undefined && value === lastModified
 }
-
-/** If-Modified-Since (RFC 9110 §13.1.3); a date that cannot be read counts for nothing. */
-export function isUnmodifiedSince(header: string, lastModified: string): boolean {
-  const since = Date.parse(header)
-  return !Number.isNaN(since) && Date.parse(lastModified) <= since
-}
