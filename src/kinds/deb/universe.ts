@@ -17,7 +17,8 @@ export class Universe {
   readonly architecture: string
   readonly #versions = new Map<string, Candidate[]>()
   readonly #chosen = new Map<string, Candidate>()
-  readonly #offers = new Map<string, Offer[]>()
+  /** by Provides only: an offer of its own for each of 60,000 packages would cost memory for nothing */
+  readonly #provided = new Map<string, Offer[]>()
   readonly #candidates: Candidate[]
   #order: Map<string, number> | undefined
 
@@ -42,16 +43,18 @@ export class Universe {
 
   #add(candidate: Candidate): void {
     this.#chosen.set(candidate.name, candidate)
-    this.#offer(candidate.name, { candidate, version: candidate.version, real: true })
     for (const { name, version } of providesOf(candidate)) {
-      this.#offer(name, { candidate, version, real: false })
+      const offer = { candidate, version, real: false }
+      const others = this.#provided.get(name)
+      if (others) others.push(offer)
+      else this.#provided.set(name, [offer])
     }
   }
 
-  #offer(name: string, offer: Offer): void {
-    const others = this.#offers.get(name)
-    if (others) others.push(offer)
-    else this.#offers.set(name, [offer])
+  #offersOf(name: string): Offer[] {
+    const candidate = this.#chosen.get(name)
+    const provided = this.#provided.get(name) ?? []
+    return candidate ? [{ candidate, version: candidate.version, real: true }, ...provided] : provided
   }
 
   /** The version of a package that would be installed. */
@@ -70,12 +73,12 @@ export class Universe {
 
   /** Every package that answers to the name of the relation, whether or not its version does. */
   offers(relation: Relation): Candidate[] {
-    return [...new Set((this.#offers.get(relation.name) ?? []).map(offer => offer.candidate))]
+    return [...new Set(this.#offersOf(relation.name).map(offer => offer.candidate))]
   }
 
   /** Packages that satisfy the relation, in apt's order of preference: the package itself, then its providers. */
   satisfying(relation: Relation): Candidate[] {
-    const good = (this.#offers.get(relation.name) ?? []).filter(offer => this.#fits(relation, offer))
+    const good = this.#offersOf(relation.name).filter(offer => this.#fits(relation, offer))
     good.sort(
       (a, b) =>
         Number(b.real) - Number(a.real) ||
@@ -95,8 +98,9 @@ export class Universe {
 
   /** Whether this very package is one that the relation means. */
   satisfies(candidate: Candidate, relation: Relation): boolean {
-    const offers = this.#offers.get(relation.name)
-    return offers?.some(offer => offer.candidate === candidate && this.#fits(relation, offer)) ?? false
+    return this.#offersOf(relation.name).some(
+      offer => offer.candidate === candidate && this.#fits(relation, offer),
+    )
   }
 
   #fits(relation: Relation, offer: Offer): boolean {
