@@ -1,14 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
-import { matchesEtag, matchesIfRange, parseRange } from './range.ts'
+import { isSameDate, matchesEtag, matchesIfRange, parseRange } from './range.ts'
 import type { ServerContext } from './server.ts'
 
-/** Content to answer with, and how. */
-export interface Answer {
-  descriptor: Descriptor
+/** How content is described to the client. */
+export interface Representation {
   contentType: string
-  /** an HTTP date; with it If-Range may name a date */
+  etag: string
+  size: number /* bytes */
+  /** an HTTP date that is another one whenever the content is: If-Range and If-Modified-Since may name it */
   lastModified?: string
   headers?: Record<string, string>
 }
@@ -20,54 +21,111 @@ export interface Exchange {
 
 /** Up to this size content is read whole and kept for a while; larger content is streamed. */
 const smallSize = 256 << 10 /* bytes */
+/** Manifests are asked for by every node: kept up to the size that the distribution specification allows. */
+const smallManifestSize = 4 << 20 /* bytes */
 
 /**
- * Answers GET and HEAD with content of the store: conditional requests, one range, ETag = digest (RFC 9110 §13, §14).
- * HEAD reads nothing. Throws NOT_FOUND and RANGE_NOT_SATISFIABLE.
+ * Answers GET and HEAD with content of the store; ETag = digest. HEAD reads nothing.
+ * Throws NOT_FOUND and RANGE_NOT_SATISFIABLE.
  */
 export async function answerWithContent(
   context: ServerContext,
   { request, reply }: Exchange,
-  answer: Answer,
+  answer: { descriptor: Descriptor; contentType: string; headers?: Record<string, string>; often?: boolean },
 ): Promise<FastifyReply> {
-  const { descriptor } = answer
-  const etag = `"${descriptor.digest}"`
-  const headers: Record<string, string | number> = {
-    ...answer.headers,
-    etag,
-    'accept-ranges': 'bytes',
-    ...(answer.lastModified === undefined ? {} : { 'last-modified': answer.lastModified }),
-  }
-  const known = request.headers['if-none-match']
-  if (known !== undefined && matchesEtag(known, etag)) return reply.code(304).headers(headers).send()
-  headers['content-type'] = answer.contentType
-  headers['content-length'] = descriptor.size
+  const { descriptor, often, ...rest } = answer
+  const representation = { ...rest, etag: `"${descriptor.digest}"`, size: descriptor.size }
+  const head = headOf({ request, reply }, representation)
+  const { range } = head
+  if (head.status === 304) return reply.code(304).headers(head.headers).send()
   if (request.method === 'HEAD') {
     await mustExist(context, descriptor)
-    return reply.headers(headers).send()
+    return reply.headers(head.headers).send()
   }
-  const range = wantedRange({ request, reply }, { ...answer, etag })
-  if (range !== undefined) {
-    headers['content-range'] = `bytes ${range.start}-${range.end - 1}/${descriptor.size}`
-    headers['content-length'] = range.end - range.start
-  }
-  const status = range === undefined ? 200 : 206
-  if (descriptor.size <= smallSize) {
+  if (descriptor.size <= (often ? smallManifestSize : smallSize)) {
     const bytes = await context.small.read(descriptor)
     const part = range === undefined ? bytes : bytes.subarray(range.start, range.end)
-    return reply.code(status).headers(headers).send(part)
+    return reply.code(head.status).headers(head.headers).send(part)
   }
   await mustExist(context, descriptor)
-  // headers set by hooks or by the handler before are part of the answer too
+  // what hooks or the handler set before is part of the answer too
   for (const [name, value] of Object.entries(reply.getHeaders()))
-    if (value !== undefined) headers[name] ??= String(value)
+    if (value !== undefined) head.headers[name] ??= String(value)
   const failure = await context.blobs.send(reply.raw, descriptor, {
-    head: { status, headers },
+    head,
     ...(range === undefined ? {} : { range }),
     begin: () => reply.hijack(),
   })
   if (failure !== undefined) context.noteError(reply, failure)
   return reply
+}
+
+/** Answers GET and HEAD with bytes at hand. Throws RANGE_NOT_SATISFIABLE. */
+export function answerWithBytes(
+  { request, reply }: Exchange,
+  bytes: Uint8Array,
+  representation: Omit<Representation, 'size'>,
+): FastifyReply {
+  const { status, headers, range } = headOf({ request, reply }, { ...representation, size: bytes.length })
+  reply.code(status).headers(headers)
+  if (status === 304 || request.method === 'HEAD') return reply.send()
+  return reply.send(range === undefined ? bytes : bytes.subarray(range.start, range.end))
+}
+
+interface Head {
+  status: 200 | 206 | 304
+  headers: Record<string, string | number>
+  range?: ByteRange
+}
+
+/** Conditional requests and one range: RFC 9110 §13 and §14. */
+function headOf({ request, reply }: Exchange, representation: Representation): Head {
+  const { etag, lastModified, size, contentType } = representation
+  const headers: Record<string, string | number> = {
+    ...(lastModified === undefined ? {} : { 'last-modified': lastModified }),
+    ...representation.headers,
+    etag,
+    'accept-ranges': 'bytes',
+  }
+  if (isKnown(request, { etag, lastModified })) return { status: 304, headers }
+  headers['content-type'] = contentType
+  headers['content-length'] = size
+  // RFC 9110 §14.2: Range means something for GET only
+  const range = request.method === 'GET' ? wantedRange({ request, reply }, representation) : undefined
+  if (range === undefined) return { status: 200, headers }
+  headers['content-range'] = `bytes ${range.start}-${range.end - 1}/${size}`
+  headers['content-length'] = range.end - range.start
+  return { status: 206, headers, range }
+}
+
+/** RFC 9110 §13.2.2: where there is If-None-Match, If-Modified-Since does not count. */
+function isKnown(
+  { headers }: FastifyRequest,
+  { etag, lastModified }: { etag: string; lastModified: string | undefined },
+): boolean {
+  const tags = headers['if-none-match']
+  if (tags !== undefined) return matchesEtag(tags, etag)
+  const since = headers['if-modified-since']
+  return since !== undefined && lastModified !== undefined && isSameDate(since, lastModified)
+}
+
+function wantedRange(
+  { request, reply }: Exchange,
+  { etag, lastModified, size }: Representation,
+): ByteRange | undefined {
+  const header = request.headers.range
+  if (header === undefined) return undefined
+  const condition = request.headers['if-range']
+  const validators = { etag, ...(lastModified === undefined ? {} : { lastModified }) }
+  if (typeof condition === 'string' && !matchesIfRange(condition, validators)) return undefined
+  const range = parseRange(header, size)
+  if (range === 'ignored') return undefined
+  if (range !== 'unsatisfiable') return range
+  reply.header('content-range', `bytes */${size}`)
+  throw new AirgapError('RANGE_NOT_SATISFIABLE', `no such part: the content has ${size} bytes`, {
+    item: header.slice(0, 100),
+    next: 'ask for a range inside the content',
+  })
 }
 
 async function mustExist({ store }: ServerContext, descriptor: Descriptor): Promise<void> {
@@ -76,24 +134,5 @@ async function mustExist({ store }: ServerContext, descriptor: Descriptor): Prom
     item: descriptor.digest,
     likely: 'the bundle is a delta, and the one it builds on is not served with it',
     next: 'serve the earlier bundle together with this one',
-  })
-}
-
-function wantedRange(
-  { request, reply }: Exchange,
-  { descriptor, etag, lastModified }: Answer & { etag: string },
-): ByteRange | undefined {
-  const header = request.headers.range
-  if (header === undefined) return undefined
-  const condition = request.headers['if-range']
-  const validators = { etag, ...(lastModified === undefined ? {} : { lastModified }) }
-  if (typeof condition === 'string' && !matchesIfRange(condition, validators)) return undefined
-  const range = parseRange(header, descriptor.size)
-  if (range === 'ignored') return undefined
-  if (range !== 'unsatisfiable') return range
-  reply.header('content-range', `bytes */${descriptor.size}`)
-  throw new AirgapError('RANGE_NOT_SATISFIABLE', `no such part: the content has ${descriptor.size} bytes`, {
-    item: header.slice(0, 100),
-    next: 'ask for a range inside the content',
   })
 }

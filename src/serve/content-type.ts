@@ -1,52 +1,52 @@
+import { extname } from 'node:path/posix'
 import { mediaTypes } from '../core/media-types.ts'
 
 const text = 'text/plain; charset=utf-8'
 
-/** By the end of the name. Compressed files are what they are: never a Content-Encoding, or clients would unpack them. */
-const byExtension: Readonly<Record<string, string>> = {
-  asc: text,
-  bz2: 'application/x-bzip2',
-  conf: text,
-  css: 'text/css; charset=utf-8',
-  deb: 'application/vnd.debian.binary-package',
-  gz: 'application/gzip',
-  html: 'text/html; charset=utf-8',
-  js: 'text/javascript; charset=utf-8',
-  json: 'application/json',
-  list: text,
-  md: text,
-  pdf: 'application/pdf',
-  png: 'image/png',
-  repo: text,
-  rpm: 'application/x-rpm',
-  sh: text,
-  sources: text,
-  svg: 'image/svg+xml',
-  tar: 'application/x-tar',
-  tgz: 'application/gzip',
-  toml: text,
-  txt: text,
-  xml: 'application/xml',
-  xz: 'application/x-xz',
-  yaml: 'application/yaml',
-  yml: 'application/yaml',
-  zip: 'application/zip',
-  zst: 'application/zstd',
-}
+const byExtension = new Map<string, string>([
+  ['.asc', text],
+  ['.bz2', 'application/x-bzip2'],
+  ['.conf', text],
+  ['.crt', text],
+  ['.deb', 'application/vnd.debian.binary-package'],
+  ['.gz', 'application/gzip'],
+  ['.html', 'text/html; charset=utf-8'],
+  ['.iso', 'application/x-iso9660-image'],
+  ['.json', 'application/json'],
+  ['.key', text],
+  ['.list', text],
+  ['.md', text],
+  ['.metadata', text],
+  ['.pem', text],
+  ['.repo', text],
+  ['.rpm', 'application/x-rpm'],
+  ['.sh', text],
+  ['.sources', text],
+  ['.tar', 'application/x-tar'],
+  ['.tgz', 'application/gzip'],
+  ['.toml', text],
+  ['.txt', text],
+  ['.whl', 'application/zip'],
+  ['.xml', 'application/xml'],
+  ['.xz', 'application/x-xz'],
+  ['.yaml', 'application/yaml'],
+  ['.yml', 'application/yaml'],
+  ['.zip', 'application/zip'],
+  ['.zst', 'application/zstd'],
+])
 
-/** Files of Debian repositories that have no extension. */
-const byName: Readonly<Record<string, string>> = {
-  InRelease: text,
-  Packages: text,
-  Release: text,
-  Sources: text,
-}
+/** Files of Debian archives that have no extension. */
+const byName = new Map<string, string>([
+  ['InRelease', text],
+  ['Packages', text],
+  ['Release', text],
+])
 
+/**
+ * Content-Type of a file, by its name alone: what is inside comes from elsewhere and is not looked at. Compressed files are
+ * content of their own type, never a Content-Encoding: clients compare digests of the bytes as they are.
+ */
 export function contentTypeOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
-  if (Object.hasOwn(byName, name)) return byName[name] ?? text
-  const extension = name.slice(name.lastIndexOf('.') + 1).toLowerCase()
-  return Object.hasOwn(byExtension, extension)
-    ? (byExtension[extension] ?? mediaTypes.octets)
-    : mediaTypes.octets
+  return byName.get(name) ?? byExtension.get(extname(name).toLowerCase()) ?? mediaTypes.octets
 }

@@ -2,167 +2,103 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ReadableStore } from '../content/store.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
-import { answerWithContent, type Exchange } from './answer.ts'
+import { answerWithBytes, answerWithContent, type Exchange } from './answer.ts'
 import { contentTypeOf } from './content-type.ts'
 import { type FileTable, type Found, fileTable } from './file-table.ts'
-import { folderHtml, folderJson } from './folder-page.ts'
-import { matchesEtag } from './range.ts'
+import { htmlListing, jsonListing } from './listing.ts'
 import type { GeneratedDocument, ServedMount, ServerOptions } from './served.ts'
 import { readOnlyServer, type ServerContext } from './server.ts'
+import { decodePath, parseTarget } from './target.ts'
 
 /**
- * Content of a bundle has no date. A fixed one lets clients that only know dates (apt) continue a download, and is never
- * taken as a reason for 304: another bundle may have other content under the same path.
+ * Content has no time of its own in a bundle. The date is there for clients that want one; as it is the same for all content
+ * it is never taken for a validator.
  */
-const fixedDate = 'Tue, 01 Jan 1980 00:00:00 GMT'
+const contentDate = new Date(0).toUTCString()
+
+/** What the bundle holds may be HTML made elsewhere: it must not run scripts beside the site's own pages. */
+const inert = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; sandbox",
+}
 
 /**
- * The HTTP server of files: trees of the store and documents made on the site. An instance that is ready for `inject` and
- * `listen`. Paths are looked up in a table and never touch a file system.
+ * The HTTP server of the site: files of the mounts, and listings of their folders (HTML; JSON with
+ * `Accept: application/json`). An instance that is ready for `inject` and `listen`. Errors are two lines of text.
  */
 export function createHttpServer(
   store: ReadableStore,
   mounts: readonly ServedMount[],
   options: ServerOptions = {},
 ): FastifyInstance {
-  const { server, context } = readOnlyServer(store, {
-    errorBody: error => ({ contentType: 'text/plain; charset=utf-8', body: errorText(error) }),
-    options,
-  })
-  const files: Files = { context, table: fileTable(store, mounts), etags: new WeakMap() }
+  const { server, context } = readOnlyServer(store, { errorBody: textError, options })
+  const table = fileTable(store, mounts)
+  const etags = new WeakMap<GeneratedDocument, string>()
   server.route({
     method: ['GET', 'HEAD'],
     url: '*',
     async handler(request, reply) {
-      reply.header('x-content-type-options', 'nosniff')
-      return answerPath(files, { request, reply })
+      const { path: encoded } = parseTarget(request.raw.url ?? '/')
+      const path = decodePath(encoded)
+      const found = await lookUp(table, path)
+      return answer({ context, etags }, { exchange: { request, reply }, path, encoded, found })
     },
   })
   return server
 }
 
-interface Files {
-  context: ServerContext
-  table: FileTable
-  etags: WeakMap<GeneratedDocument, string>
+/** Debian writes the colon of an epoch as `%3a` in file names, and clients differ in whether they encode the percent sign. */
+async function lookUp(table: FileTable, path: string): Promise<Found> {
+  const folder = path.length > 1 && path.endsWith('/')
+  const plain = folder ? path.slice(0, -1) : path
+  const found =
+    (await table.find(plain)) ??
+    (plain.includes(':') ? await table.find(plain.replaceAll(':', '%3a')) : undefined)
+  if (found !== undefined && (!folder || found.type === 'folder')) return found
+  throw new AirgapError('NOT_FOUND', 'no such file', {
+    item: path.slice(0, 300),
+    likely: 'it is not in the bundle, or its name is spelled in another way',
+    next: 'look at the listing of the folder above',
+  })
 }
 
-async function answerPath(files: Files, exchange: Exchange): Promise<FastifyReply> {
-  const { request, reply } = exchange
-  const raw = (request.raw.url ?? '/').replace(/[?#].*$/s, '')
-  const path = safePath(raw)
-  const asFolder = path.endsWith('/')
-  const bare = asFolder ? path.slice(0, -1) : path
-  const found = await lookUp(files.table, { path: bare, raw: asFolder ? raw.slice(0, -1) : raw })
-  if (found === undefined || (asFolder && found.type !== 'folder')) throw notFound(path)
-  if (found.type === 'generated') return generated(files, { ...exchange, document: found.document })
+async function answer(
+  { context, etags }: { context: ServerContext; etags: WeakMap<GeneratedDocument, string> },
+  { exchange, path, encoded, found }: { exchange: Exchange; path: string; encoded: string; found: Found },
+): Promise<FastifyReply> {
+  const { reply } = exchange
   if (found.type === 'file') {
-    return answerWithContent(files.context, exchange, {
+    return answerWithContent(context, exchange, {
       descriptor: found.descriptor,
       contentType: contentTypeOf(path),
-      lastModified: fixedDate,
+      headers: { ...inert, 'last-modified': contentDate },
     })
   }
-  reply.header('vary', 'accept')
-  const wantsJson = /\bapplication\/json\b/.test(request.headers.accept ?? '')
-  if (wantsJson) return reply.type('application/json').send(folderJson(bare, found.children))
-  // links of the page are relative to the folder
-  if (!asFolder)
-    return reply
-      .code(301)
-      .header('location', `${encodePath(bare)}/`)
-      .send()
-  const index = await files.table.find(`${bare}/index.html`)
-  if (index?.type === 'generated') return generated(files, { ...exchange, document: index.document })
-  if (index?.type === 'file') {
-    return answerWithContent(files.context, exchange, {
-      descriptor: index.descriptor,
-      contentType: contentTypeOf('index.html'),
-      lastModified: fixedDate,
+  if (found.type === 'generated') {
+    const { bytes, mediaType, lastModified } = found.document
+    const etag = etags.get(found.document) ?? `"${digestOf(bytes)}"`
+    etags.set(found.document, etag)
+    return answerWithBytes(exchange, bytes, {
+      contentType: mediaType,
+      etag,
+      headers: { 'x-content-type-options': 'nosniff' },
+      ...(lastModified === undefined ? {} : { lastModified: lastModified.toUTCString() }),
     })
   }
+  // links of a listing are relative to the folder
+  if (!path.endsWith('/')) return reply.redirect(`${encoded}/`, 301)
+  const accept = exchange.request.headers.accept ?? ''
+  const json = accept.includes('application/json') && !accept.includes('text/html')
+  const folder = { path, children: found.children }
   return reply
-    .type('text/html; charset=utf-8')
-    .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
-    .send(folderHtml(bare, found.children))
+    .headers({ ...inert, vary: 'accept' })
+    .type(json ? 'application/json' : 'text/html; charset=utf-8')
+    .send(json ? jsonListing(folder) : htmlListing(folder))
 }
 
-/** Some clients send the `%3a` of a Debian file name as it stands, others as `%253a`: both mean that file. */
-async function lookUp(
-  table: FileTable,
-  { path, raw }: { path: string; raw: string },
-): Promise<Found | undefined> {
-  return (await table.find(path === '' ? '/' : path)) ?? (raw === path ? undefined : table.find(raw))
-}
-
-/**
- * The path of a request, decoded once. Refused: what a file server would have to resolve (`..`, empty parts), and
- * characters that no served name has. Nothing is normalized: two spellings of a path are two paths.
- */
-function safePath(raw: string): string {
-  // a malformed escape was refused by the router before
-  const path = decodeURIComponent(raw)
-  const parts = path.split('/')
-  const inner = parts.slice(1, -1)
-  const last = parts.at(-1)
-  const bad =
-    !path.startsWith('/') ||
-    /[\u0000-\u001f\u007f\\]/.test(path) ||
-    inner.some(part => part === '' || part === '.' || part === '..') ||
-    last === '.' ||
-    last === '..'
-  if (!bad) return path
-  throw new AirgapError('USAGE', 'unsafe path', {
-    item: JSON.stringify(raw.slice(0, 300)),
-    likely: 'the path has "..", an empty part or a control character',
-    next: 'ask for the file by its path in the listing',
-  })
-}
-
-function encodePath(path: string): string {
-  return path.split('/').map(encodeURIComponent).join('/')
-}
-
-async function generated(
-  files: Files,
-  { request, reply, document }: Exchange & { document: GeneratedDocument },
-): Promise<FastifyReply> {
-  let etag = files.etags.get(document)
-  if (etag === undefined) {
-    etag = `"${digestOf(document.bytes)}"`
-    files.etags.set(document, etag)
-  }
-  const date = document.lastModified?.toUTCString()
-  reply.header('etag', etag)
-  if (date !== undefined) reply.header('last-modified', date)
-  const tags = request.headers['if-none-match']
-  const unchanged =
-    tags === undefined
-      ? date !== undefined && request.headers['if-modified-since'] === date
-      : matchesEtag(tags, etag)
-  if (unchanged) return reply.code(304).send()
-  return reply.type(document.mediaType).send(asBuffer(document.bytes))
-}
-
-function notFound(path: string): AirgapError {
-  return new AirgapError('NOT_FOUND', 'no such file', {
-    item: path.slice(0, 300),
-    next: 'look in the listing of a folder above what is there',
-  })
-}
-
-function errorText(error: AirgapError): string {
-  const { item, likely, next } = error
-  const lines = [
-    error.message,
-    item === undefined ? undefined : `  ${item}`,
-    likely === undefined ? undefined : `likely: ${likely}`,
-    next === undefined ? undefined : `next: ${next}`,
-  ]
-  return `${lines.filter(line => line !== undefined).join('\n')}\n`
-}
-
-/** The same memory: Fastify sends buffers only. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+function textError(error: AirgapError): { contentType: string; body: string } {
+  const { message, item, likely, next } = error
+  const first = item === undefined ? message : `${message}: ${item}`
+  const rest = [likely && `likely: ${likely}`, next && `next: ${next}`].filter(Boolean)
+  return { contentType: 'text/plain; charset=utf-8', body: `${[first, ...rest].join('\n')}\n` }
 }

@@ -36,3 +36,11 @@ export function matchesIfRange(
   const value = header.trim()
   return value.startsWith('"') ? value === etag : lastModified !== undefined && value === lastModified
 }
+
+/**
+ * If-Modified-Since (RFC 9110 §13.1.3), only where it is the very date that was sent: a site whose clock was set back has
+ * newer content with an earlier date, and apt would stay with the old index for ever.
+ */
+export function isSameDate(header: string, lastModified: string): boolean {
+  return header.trim() === lastModified
+}

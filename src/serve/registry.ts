@@ -11,6 +11,7 @@ import { compareNames, pageOf } from './pages-of-names.ts'
 import { answerWithError, thrownErrorBody } from './registry-errors.ts'
 import type { ServedImages, ServedRepository, ServerOptions } from './served.ts'
 import { readOnlyServer, type ServerContext } from './server.ts'
+import { decodePath, parseTarget } from './target.ts'
 
 const json = 'application/json; charset=utf-8'
 
@@ -54,11 +55,8 @@ interface Asked extends Exchange {
 
 async function route(registry: Registry, exchange: Exchange): Promise<FastifyReply> {
   const { request, reply } = exchange
-  const url = request.raw.url ?? '/'
-  const mark = url.indexOf('?')
-  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
-  // a malformed escape was refused by the router before
-  const path = decodeURIComponent(mark < 0 ? url : url.slice(0, mark))
+  const { path: encoded, query } = parseTarget(request.raw.url ?? '/')
+  const path = decodePath(encoded)
   if (path === '/v2/' || path === '/v2') return reply.type(json).send('{}')
   if (path === '/v2/_catalog') return catalog(registry, { exchange, query })
   const asked = split(path)
@@ -129,7 +127,12 @@ async function manifest(context: ServerContext, asked: Asked): Promise<FastifyRe
   return answerWithContent(
     context,
     { request, reply },
-    { descriptor: found, contentType: found.mediaType, headers: { 'docker-content-digest': found.digest } },
+    {
+      descriptor: found,
+      contentType: found.mediaType,
+      often: true,
+      headers: { 'docker-content-digest': found.digest },
+    },
   )
 }
 
