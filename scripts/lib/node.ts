@@ -1,96 +1,146 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AirgapError } from '../../src/core/errors.ts'
 import type { NetworkHost } from './closed-network.ts'
 import { run, withSbin } from './run.ts'
 
 /** A node of the site: a Debian 12 root of its own and a containerd, both inside the node's network namespace. Root only. */
 export interface SiteNode {
-  /** the root file system, as a folder of the host */
+  /** the root file system, as a folder of this machine */
   root: string
-  /** runs a program inside the root */
-  chroot(command: string[]): Promise<string>
-  startContainerd(certs: string): Promise<void>
-  ctr(args: string[]): Promise<string>
+  /** runs a program inside the root and gives its stdout */
+  chroot(command: readonly string[]): Promise<string>
+  /** starts containerd, with registry hosts taken from the node's own /etc/containerd/certs.d */
+  startContainerd(): Promise<void>
+  pull(image: string): Promise<string>
+  /** runs a container to its end and gives its stdout */
+  runContainer(image: string, command: readonly string[]): Promise<string>
+  /** Stops containerd and unmounts; may be called again. */
   close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
 }
 
+/** What `openNode` and containerd need. */
+export const nodePrograms = ['containerd', 'ctr', 'runc', 'mount', 'umount', 'nsenter', 'unshare'] as const
+
+/** `folder` is made; `rootTar` is a Debian root file system. */
 export async function openNode(
   network: NetworkHost,
   options: { folder: string; rootTar: string },
 ): Promise<SiteNode> {
-  const root = join(options.folder, 'root')
-  const state = join(options.folder, 'containerd')
-  const env = withSbin() as Record<string, string>
-  const mounted: string[] = []
-  let containerd: ChildProcess | undefined
-  await mkdir(root, { recursive: true })
-  await run(['tar', '-xf', options.rootTar, '-C', root, '--numeric-owner'])
-  // whatever the root was made with must not be asked here
-  for (const name of ['sources.list', 'sources.list.d'])
-    await rm(join(root, 'etc/apt', name), { recursive: true, force: true })
-  await mkdir(join(root, 'etc/apt/sources.list.d'))
-  for (const [type, target] of [
-    ['proc', 'proc'],
-    ['tmpfs', 'tmp'],
-  ] as const) {
-    await run(['mount', '-t', type, type, join(root, target)], { env })
-    mounted.push(join(root, target))
-  }
+  const { folder } = options
+  const root = join(folder, 'root')
+  const state = join(folder, 'containerd')
   const socket = join(state, 'containerd.sock')
-  const ctr = (args: string[]) => run(network.inside(['ctr', '--address', socket, ...args]), { env })
+  const certs = join(root, 'etc', 'containerd', 'certs.d')
+  let containerd: ChildProcess | undefined
+  const ctr = (args: readonly string[]) => run(network.inside(['ctr', '--address', socket, ...args]))
+  const close = async () => {
+    await ended(containerd)
+    await unmountBelow(folder)
+  }
+  await mkdir(root, { recursive: true })
+  try {
+    await run(['tar', '-xf', options.rootTar, '-C', root, '--numeric-owner'])
+    // what the root was made from must not be asked here
+    for (const name of ['sources.list', 'sources.list.d'])
+      await rm(join(root, 'etc/apt', name), { recursive: true, force: true })
+    await mkdir(join(root, 'etc/apt/sources.list.d'))
+    await run(['mount', '-t', 'proc', 'proc', join(root, 'proc')])
+    await run(['mount', '-t', 'tmpfs', 'tmpfs', join(root, 'tmp')])
+  } catch (error) {
+    await close()
+    throw error
+  }
   return {
     root,
-    chroot: command =>
-      run(network.inside(['chroot', root, ...command]), {
-        env: {
-          PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-          DEBIAN_FRONTEND: 'noninteractive',
-          LANG: 'C',
-          HOME: '/root',
-        },
-      }),
-    async startContainerd(certs) {
+    chroot: command => run(network.inside(['chroot', root, ...command]), { env: nodeEnvironment }),
+    async startContainerd() {
       await mkdir(state, { recursive: true })
       const config = join(state, 'config.toml')
-      await writeFile(
-        config,
-        `version = 2\nroot = "${state}/root"\nstate = "${state}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${socket}"\n`,
-      )
-      if (!existsSync(certs)) throw new Error(`no mirror configuration at ${certs}`)
-      containerd = spawn('ip', network.inside(['containerd', '--config', config]).slice(1), {
-        stdio: 'ignore',
-        env,
-      })
-      for (let tries = 0; ; tries++) {
-        if (
-          await ctr(['version']).then(
-            () => true,
-            () => false,
-          )
-        )
-          return
-        if (tries > 100) throw new Error('containerd does not start')
-        await new Promise(go => setTimeout(go, 100))
-      }
+      await writeFile(config, containerdConfig(state, socket))
+      const [program, ...args] = insideWithCgroups(network, ['containerd', '--config', config])
+      containerd = spawn(program!, args, { stdio: 'ignore', env: withSbin() })
+      await until(() => ctr(['version']), { what: 'containerd', withinMs: 15_000 })
     },
-    ctr,
-    async close() {
-      if (containerd && containerd.exitCode === null) {
-        const gone = new Promise(done => containerd?.once('close', done))
-        containerd.kill('SIGTERM')
-        await gone
-      }
-      // containerd's own mounts lie under its state folder
-      const lines = await run(['cat', '/proc/self/mounts'])
-      const own = lines
-        .split('\n')
-        .map(line => line.split(' ')[1] ?? '')
-        .filter(path => path.startsWith(`${options.folder}/`))
-      for (const path of [...new Set([...own.reverse(), ...mounted.reverse()])]) {
-        await run(['umount', '-l', path], { env }).catch(() => '')
-      }
-    },
+    pull: image => ctr(['images', 'pull', '--hosts-dir', certs, image]),
+    runContainer: (image, command) => ctr(['run', '--rm', image, 'airgap-demo', ...command]),
+    close,
+    [Symbol.asyncDispose]: close,
   }
+}
+
+const nodeEnvironment = {
+  PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+  DEBIAN_FRONTEND: 'noninteractive',
+  LANG: 'C',
+  HOME: '/root',
+}
+
+/** CRI is the kubelet's; ctr does without it. */
+function containerdConfig(state: string, socket: string): string {
+  return [
+    'version = 2',
+    `root = "${state}/root"`,
+    `state = "${state}/state"`,
+    'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
+    '[grpc]',
+    `address = "${socket}"`,
+    '',
+  ].join('\n')
+}
+
+/**
+ * `ip netns exec` hides the cgroups, which runc needs: it mounts a new /sys. This enters the network alone, with the
+ * network's resolv.conf, in a mount namespace of its own that takes containerd's mounts along when it ends.
+ */
+function insideWithCgroups(network: NetworkHost, command: readonly string[]): string[] {
+  const script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+  return [
+    ...['nsenter', `--net=/run/netns/${network.namespace}`, 'unshare', '--mount'],
+    ...['sh', '-c', script, 'sh', network.resolvConf, ...command],
+  ]
+}
+
+async function until(
+  attempt: () => Promise<unknown>,
+  options: { what: string; withinMs: number },
+): Promise<void> {
+  const end = performance.now() + options.withinMs
+  for (;;) {
+    try {
+      await attempt()
+      return
+    } catch (cause) {
+      if (performance.now() > end) {
+        throw new AirgapError('STEP_FAILED', `${options.what} does not start`, {
+          item: options.what,
+          likely: 'this machine lacks something it needs (cgroups, overlayfs)',
+          next: `start ${options.what} by hand and read what it says`,
+          cause,
+        })
+      }
+    }
+    await new Promise(go => setTimeout(go, 100))
+  }
+}
+
+async function ended(child: ChildProcess | undefined): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return
+  const gone = new Promise(done => child.once('close', done))
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await gone
+  clearTimeout(timer)
+}
+
+/** The folder is removed afterwards: nothing of this machine may still be mounted in it. */
+async function unmountBelow(folder: string): Promise<void> {
+  const mounts = await readFile('/proc/self/mounts', 'utf8')
+  const own = mounts
+    .split('\n')
+    .map(line => line.split(' ')[1] ?? '')
+    .filter(path => path.startsWith(`${folder}/`))
+  for (const path of own.reverse()) await run(['umount', '-l', path]).catch(() => '')
 }

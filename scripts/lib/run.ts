@@ -1,15 +1,21 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { AirgapError } from '../../src/core/errors.ts'
 
-/** Runs a program without a shell and gives its stdout; an error carries the end of its stderr. */
-export async function run(
-  command: string[],
-  options: { cwd?: string; env?: Record<string, string>; input?: string } = {},
-): Promise<string> {
-  const [program, ...args] = command as [string, ...string[]]
+export interface RunOptions {
+  cwd?: string
+  env?: NodeJS.ProcessEnv
+  /** written to stdin; without it, stdin is empty */
+  input?: string
+}
+
+/** Runs a program without a shell and gives its stdout. STEP_FAILED carries the end of its stderr; TOOL_MISSING. */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<string> {
+  const [program, ...args] = command
+  if (program === undefined) throw new AirgapError('INTERNAL', 'nothing to run')
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: options.env ?? process.env,
+      env: withSbin(options.env),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
     let stdout = ''
@@ -20,23 +26,45 @@ export async function run(
     child.stderr?.setEncoding('utf8').on('data', chunk => {
       stderr = (stderr + chunk).slice(-8000)
     })
-    child.stdin?.end(options.input)
-    child.once('error', reject)
+    // a program that does not read its input to the end says so by its exit code
+    child.stdin?.on('error', () => undefined).end(options.input)
+    child.once('error', cause => reject(missing(program, cause)))
     child.once('close', (code, signal) => {
       if (code === 0) resolve(stdout)
-      else
-        reject(
-          new Error(`${command.join(' ')} ended with ${code ?? signal}:\n${stderr || stdout.slice(-4000)}`),
-        )
+      else reject(failed(command, { how: String(code ?? signal), said: stderr || stdout.slice(-4000) }))
     })
+  })
+}
+
+function missing(program: string, cause: unknown): AirgapError {
+  return new AirgapError('TOOL_MISSING', 'a program cannot be started', {
+    item: program,
+    likely: 'it is not installed',
+    next: 'run ./scripts/setup --with-clients --with-tools',
+    cause,
+  })
+}
+
+function failed(command: readonly string[], end: { how: string; said: string }): AirgapError {
+  return new AirgapError('STEP_FAILED', `a program ended with ${end.how}:\n${end.said.trim()}`, {
+    item: command.join(' ').slice(0, 1000),
+    next: 'read what it said, above',
   })
 }
 
 /** Whether a program is on PATH (sbin included: that is where ip, iptables and runc are). */
 export function has(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`], { env: withSbin() }).status === 0
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program], { env: withSbin() }).status === 0
 }
 
+/** Those of the programs that are not on PATH. */
+export function missingPrograms(programs: readonly string[]): string[] {
+  return programs.filter(program => !has(program))
+}
+
+export const isRoot = process.getuid?.() === 0
+
+/** The environment with sbin on PATH, where a user's PATH does not have it. */
 export function withSbin(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   return { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` }
 }
