@@ -8,6 +8,7 @@ import { inspectCommand } from './airgap/inspect.ts'
 import { lockCommand } from './airgap/lock.ts'
 import { pushCommand } from './airgap/push.ts'
 import { verifyCommand } from './airgap/verify.ts'
+import { serveCommand } from './offline-deploy/serve.ts'
 import { runCli } from './shell/run.ts'
 
 await runCli({
@@ -23,6 +24,7 @@ await runCli({
     diffCommand,
     extractCommand,
     pushCommand,
+    serveCommand,
     doctorCommand,
     completionCommand,
   ],

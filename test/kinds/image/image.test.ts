@@ -3,6 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type DockerRegistry,
+  hasDockerRegistry,
+  startDockerRegistry,
+} from '../../../scripts/lib/docker-registry.ts'
 import { LayoutStore } from '../../../src/content/layout-store.ts'
 import { parsePlatform } from '../../../src/core/platform.ts'
 import { silentProgress } from '../../../src/core/progress.ts'
@@ -13,7 +18,6 @@ import type { ResolveContext } from '../../../src/kinds/kind.ts'
 import type { ImageRequest } from '../../../src/manifest/stack.ts'
 import { createHttpClient } from '../../../src/remote/http-client.ts'
 import { createRegistryClient } from '../../../src/remote/registry-client.ts'
-import { type DockerRegistry, hasDockerRegistry, startDockerRegistry } from '../../../scripts/lib/docker-registry.ts'
 
 const oci = {
   index: 'application/vnd.oci.image.index.v1+json',
