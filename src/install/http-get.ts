@@ -1,4 +1,3 @@
-import { request } from 'node:http'
 import type { Digest } from '../core/digest.ts'
 import { Hasher } from '../core/digest.ts'
 import { AirgapError, errnoOf } from '../core/errors.ts'
@@ -22,12 +21,15 @@ export interface GetOptions {
   timeoutMs?: number
 }
 
+// a static import of node:http makes node load all of its own fetch: a tenth of what starting this program takes
+const http = process.getBuiltinModule('node:http')
+
 /** One plain HTTP GET, no proxy, no redirect. Throws NETWORK; a body that is cut short is NETWORK too. */
 export async function httpGet(url: string, options: GetOptions): Promise<Answer> {
   const { signal, headers = {}, keep = 64 << 10, timeoutMs = 10_000 } = options
   return await new Promise((resolve, reject) => {
     const fail = (error: unknown) => reject(signal.aborted ? signal.reason : unreachable(url, error))
-    const outgoing = request(url, { headers, signal, agent: false, timeout: timeoutMs }, answer => {
+    const outgoing = http.request(url, { headers, signal, agent: false, timeout: timeoutMs }, answer => {
       const hasher = new Hasher()
       const kept: Buffer[] = []
       let size = 0

@@ -2,7 +2,13 @@ import { AirgapError } from '../core/errors.ts'
 import { type JournalEntry, lastEntry } from './journal.ts'
 import { type Step, type StepContext, stepKey } from './step.ts'
 
-export type StepReason = 'done' | 'never run' | 'inputs changed' | 'not finished' | 'no longer as it was left'
+export type StepReason =
+  | 'done'
+  | 'never run'
+  | 'inputs changed'
+  | 'not finished'
+  | 'no longer as it was left'
+  | 'runs every time'
 
 /** What `apply` would do with one step. */
 export interface PlannedStep {
@@ -43,6 +49,7 @@ export async function reasonFor(
   step: Step,
   { entries, context }: { entries: readonly JournalEntry[]; context: StepContext },
 ): Promise<StepReason> {
+  if (step.always) return 'runs every time'
   const last = lastEntry(entries, step.id)
   if (last === undefined || last.event === 'undone') return 'never run'
   if (last.key !== stepKey(step)) return 'inputs changed'

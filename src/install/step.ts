@@ -18,6 +18,8 @@ export interface Step {
   readonly needs: readonly string[]
   /** Everything that decides what this step does, as JSON; another value makes the step run again. Holds no secret. */
   readonly inputs: unknown
+  /** runs in every `apply`, whatever the journal says */
+  readonly always?: boolean
   /** What `apply` will do, one line each: files, commands, addresses. Changes nothing. */
   describe(context: StepContext): Promise<string[]>
   /** Whether the world is as this step leaves it, as far as can be seen cheaply. Changes nothing. */

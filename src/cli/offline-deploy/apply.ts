@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import { acquireProcessLock } from '../../core/process-lock.ts'
@@ -14,7 +13,6 @@ import type { Shell } from '../shell/run.ts'
 import { closeBundles, openBundles, refuseAnyPort, type Setup, setUp } from './context.ts'
 import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
 import { selfCommand } from './self.ts'
-import { installSteps } from './steps.ts'
 
 interface ApplyOptions extends SiteOptions {
   yes?: boolean
@@ -109,6 +107,8 @@ async function withSteps(
 ): Promise<void> {
   const { setup, state, shell } = work
   const now = () => new Date()
+  // what `serve` does not need must not slow its start
+  const { installSteps } = await import('./steps.ts')
   const bundles = await openBundles(setup.config.bundles)
   try {
     const steps = await installSteps({ bundles, setup, state, self: selfCommand(), now })
@@ -121,6 +121,7 @@ async function withSteps(
 /** Asks on a terminal only: a script that runs `apply` means it. */
 async function confirm(signal: AbortSignal): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return
+  const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const answer = await terminal.question('Do this? [y/N] ', { signal })

@@ -5,7 +5,7 @@ import type { SiteAddress } from '../../site/address.ts'
 import type { SiteContent } from '../../site/content.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
 import type { SiteState } from '../../site/state.ts'
-import { openKey } from './steps.ts'
+import { openKey } from './key.ts'
 
 export interface Serving {
   address: SiteAddress

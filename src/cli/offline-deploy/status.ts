@@ -11,7 +11,6 @@ import type { Shell } from '../shell/run.ts'
 import { closeBundles, findSite, localUrl, openBundles, setUp } from './context.ts'
 import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
 import { selfCommand } from './self.ts'
-import { installSteps } from './steps.ts'
 
 function siteCommand(program: Command, name: string): Command {
   return configureOptions(serverOptions(bundleOptions(program.command(name))))
@@ -28,6 +27,7 @@ export function statusCommand(program: Command, shell: Shell): void {
       try {
         const now = () => new Date()
         const context = { progress: shell.progress(), signal: shell.signal, now }
+        const { installSteps } = await import('./steps.ts')
         const steps = await installSteps({ bundles, setup, state, self: selfCommand(), now })
         const entries = await readJournal(state.paths.journal, { site: state.identity })
         // the last step only asks the servers, which is done here
@@ -109,6 +109,7 @@ export function rollbackCommand(program: Command, shell: Shell): void {
       try {
         const now = () => new Date()
         const context = { progress: shell.progress(), signal: shell.signal, now }
+        const { installSteps } = await import('./steps.ts')
         const steps = await installSteps({ bundles, setup, state, self: selfCommand(), now })
         if (options.dryRun) {
           const would = steps.filter(

@@ -16,6 +16,7 @@ import type { SiteKey } from '../../site/site-key.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
 import type { SiteState } from '../../site/state.ts'
 import { localUrl, type OpenBundle, type Setup } from './context.ts'
+import { openKey } from './key.ts'
 
 export interface StepsOptions {
   bundles: readonly OpenBundle[]
@@ -70,12 +71,6 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
     }),
     checkStep({ probes: await probesOf(bundles, { registry, httpServer }) }),
   ]
-}
-
-/** openpgp takes a tenth of a second to load: only where something is signed. */
-export async function openKey(state: SiteState, now: () => Date): Promise<SiteKey> {
-  const { openSiteKey } = await import('../../site/site-key.ts')
-  return await openSiteKey({ folder: state.folder, now })
 }
 
 /** `plan` makes no key: it only tells which files there will be. */

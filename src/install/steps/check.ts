@@ -21,6 +21,7 @@ export function checkStep({ probes }: { probes: readonly Probe[] }): Step {
     describe: async () =>
       probes.map(({ url, expected }) => `GET ${url}${expected ? `, expect ${expected.digest}` : ''}`),
     // it is quick, and only worth something now
+    always: true,
     check: async () => 'pending',
     async apply({ signal, progress }) {
       for (const { url, headers, expected } of probes) {
