@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AirgapError } from '../../src/core/errors.ts'
+import { AirgapError, fromSystemError } from '../../src/core/errors.ts'
 import type { NetworkHost } from './closed-network.ts'
 import { run, withSbin } from './run.ts'
 
@@ -11,11 +11,10 @@ export interface SiteNode {
   root: string
   /** runs a program inside the root and gives its stdout */
   chroot(command: readonly string[]): Promise<string>
-  /** starts containerd, with registry hosts taken from the node's own /etc/containerd/certs.d */
-  startContainerd(): Promise<void>
-  pull(image: string): Promise<string>
-  /** runs a container to its end and gives its stdout */
-  runContainer(image: string, command: readonly string[]): Promise<string>
+  /** starts containerd; `certs` is the folder of the hosts.toml files that pulls are given. FILE_NOT_FOUND without it */
+  startContainerd(certs: string): Promise<void>
+  /** containerd's client: `images pull`, `run` */
+  ctr(args: readonly string[]): Promise<string>
   /** Stops containerd and unmounts; may be called again. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -33,7 +32,6 @@ export async function openNode(
   const root = join(folder, 'root')
   const state = join(folder, 'containerd')
   const socket = join(state, 'containerd.sock')
-  const certs = join(root, 'etc', 'containerd', 'certs.d')
   let containerd: ChildProcess | undefined
   const ctr = (args: readonly string[]) => run(network.inside(['ctr', '--address', socket, ...args]))
   const close = async () => {
@@ -56,7 +54,10 @@ export async function openNode(
   return {
     root,
     chroot: command => run(network.inside(['chroot', root, ...command]), { env: nodeEnvironment }),
-    async startContainerd() {
+    async startContainerd(certs) {
+      await access(certs).catch(error => {
+        throw fromSystemError(error, certs)
+      })
       await mkdir(state, { recursive: true })
       const config = join(state, 'config.toml')
       await writeFile(config, containerdConfig(state, socket))
@@ -64,8 +65,7 @@ export async function openNode(
       containerd = spawn(program!, args, { stdio: 'ignore', env: withSbin() })
       await until(() => ctr(['version']), { what: 'containerd', withinMs: 15_000 })
     },
-    pull: image => ctr(['images', 'pull', '--hosts-dir', certs, image]),
-    runContainer: (image, command) => ctr(['run', '--rm', image, 'airgap-demo', ...command]),
+    ctr,
     close,
     [Symbol.asyncDispose]: close,
   }
