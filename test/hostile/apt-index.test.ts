@@ -364,7 +364,9 @@ describe.skipIf(lacking.length > 0)(
     ])('fault 38: Filename: %j', async filename => {
       const files = editPackages(text => text.replaceAll(/^Filename: .*$/gm, `Filename: ${filename}`))
       const error = await errorOf(lockFrom({ files }))
-      expect([error.code, error.message]).toEqual(['UPSTREAM_INVALID', 'unsafe path'])
+      expect(error.code).toBe('UPSTREAM_INVALID')
+      expect(error.message).toBe('the archive gives an unsafe path for a package')
+      expect(error.item).toMatch(/^(?:app) 1\.0 all: "/)
     })
 
     it('fault 38: a name in Release with `..`', async () => {

@@ -23,11 +23,13 @@ export function unpack(body: Readable, packing: Packing): Readable {
   }
 }
 
-/** An error of either stream is seen by whoever reads the result. */
+/** An error of either stream is seen by whoever reads the result, also where it comes before the first read. */
 function piped(
   body: Readable,
   unpacker: ReturnType<typeof createGunzip | typeof createZstdDecompress>,
 ): Readable {
+  // pipeline stops listening when the input has ended, and an error after that would end the process
+  unpacker.on('error', () => undefined)
   return pipeline(body, unpacker, () => undefined)
 }
 

@@ -3,7 +3,7 @@ import { sizeSchema } from '../../lock/schema.ts'
 
 const word = z.string().min(1).max(1024)
 
-export const lockedDebSchema = z.strictObject({
+const lockedDebSchema = z.strictObject({
   name: word,
   version: word,
   /** as the stanza says it: `amd64`, `all` */

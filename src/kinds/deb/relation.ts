@@ -10,7 +10,7 @@ export interface Relation {
   version?: string
 }
 
-export type Operator = '<<' | '<=' | '=' | '>=' | '>>'
+type Operator = '<<' | '<=' | '=' | '>=' | '>>'
 
 /** Alternatives of one dependency, in the order of preference. */
 export type Alternatives = Relation[]

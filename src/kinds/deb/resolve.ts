@@ -126,7 +126,7 @@ async function toLocked(
   { candidate, requested, because }: Selected,
   context: ResolveContext,
 ): Promise<LockedDeb> {
-  const { name, version, architecture, component, filename, size, sha256 } = candidate
+  const { name, version, architecture, component, size, sha256 } = candidate
   if (size < 0 || !/^[0-9a-f]{64}$/.test(sha256)) {
     throw new AirgapError('UPSTREAM_INVALID', 'the archive gives no size or no SHA256 for a package', {
       item: itemOf(candidate),
@@ -139,12 +139,26 @@ async function toLocked(
     version,
     architecture,
     component,
-    filename: safeRelativePath(filename, 'UPSTREAM_INVALID'),
+    filename: safeFilename(candidate),
     size,
     sha256,
     ...(requested ? { requested: true as const } : {}),
     ...(because === undefined ? {} : { because }),
     stanza: await readStanza(candidate, context),
+  }
+}
+
+/** Fault 38: the path becomes one in the tree and a URL under the archive; it may leave neither. */
+function safeFilename(candidate: Candidate): string {
+  try {
+    return safeRelativePath(candidate.filename, 'UPSTREAM_INVALID')
+  } catch (error) {
+    throw new AirgapError('UPSTREAM_INVALID', 'the archive gives an unsafe path for a package', {
+      item: `${itemOf(candidate)}: ${JSON.stringify(candidate.filename.slice(0, 300))}`,
+      likely: 'a hostile or broken archive: the path would leave its folder',
+      next: 'do not use this archive',
+      cause: error,
+    })
   }
 }
 

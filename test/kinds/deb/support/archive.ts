@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { must } from './programs.ts'
 
 /** A package to make: control fields beside Package, Version, Architecture and Maintainer. */
-export interface TestPackage {
+interface TestPackage {
   name: string
   version?: string
   architecture?: string
@@ -12,7 +12,7 @@ export interface TestPackage {
 }
 
 /** Makes a .deb in the folder, with dpkg-deb. */
-export async function makeDeb(folder: string, deb: TestPackage): Promise<string> {
+async function makeDeb(folder: string, deb: TestPackage): Promise<string> {
   const { name, version = '1.0', architecture = 'all', fields = {} } = deb
   const work = join(folder, `.work-${name}-${version.replace(':', '_')}-${architecture}`)
   await mkdir(join(work, 'DEBIAN'), { recursive: true })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 
 /** What a path answers instead of the file of that name. */
-export type Override = Buffer | string | 'missing' | ((response: ServerResponse) => void)
+type Override = Buffer | string | 'missing' | ((response: ServerResponse) => void)
 
 export interface FileServer extends AsyncDisposable {
   url: string
