@@ -43,7 +43,12 @@ export function closureOf(universe: Universe, request: ClosureRequest): Selected
     else if (!best || selection.leftOut.length < best.leftOut.length) best = selection
     if (best && (failed || retry >= maxRetries.recommended)) break
     const culprits = culpritsOf(failed ? [failed] : selection.leftOut).culprits ?? []
-    const culprit = [...culprits].find(other => !banned.has(other) && !request.names.includes(other.name))
+    const culprit = [...culprits].find(
+      other =>
+        !banned.has(other) &&
+        !request.names.includes(other.name) &&
+        (failed !== undefined || selection.evictable.has(other)),
+    )
     if (!culprit) break
     banned.add(culprit)
   }
@@ -89,6 +94,8 @@ function checkNames(universe: Universe, { names, at }: ClosureRequest): void {
 class Selection {
   /** what is recommended and was left out, because other packages stand in its way */
   readonly leftOut: Failure[] = []
+  /** packages that a later one refuses by its own word: for these apt takes its choice back, for the others it does not */
+  readonly evictable = new Set<Candidate>()
   readonly #universe: Universe
   readonly #recommends: boolean
   readonly #banned: Set<Candidate>
@@ -205,8 +212,9 @@ class Selection {
     for (const relation of this.#negatives(candidate)) {
       for (const other of this.#universe.offers(relation)) {
         if (other === candidate || !this.#selected.has(other)) continue
-        if (this.#universe.satisfies(other, relation))
-          return this.#conflict(candidate, other, formatRelation(relation))
+        if (!this.#universe.satisfies(other, relation)) continue
+        this.evictable.add(other)
+        return this.#conflict(candidate, other, formatRelation(relation))
       }
     }
     for (const name of [candidate.name, ...providesOf(candidate).map(provided => provided.name)]) {

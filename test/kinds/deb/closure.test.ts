@@ -181,13 +181,29 @@ describe('closure', () => {
     const packages = {
       a: { depends: 'nogui | gui', recommends: 'desktop' },
       nogui: { conflicts: 'gui' },
-      gui: {},
+      gui: { conflicts: 'nogui' },
       desktop: { depends: 'gui' },
     }
     expect(select(universe(packages), 'a', true)).toEqual(['a', 'desktop', 'gui'])
     expect(select(universe(packages), 'a')).toEqual(['a', 'nogui'])
     const needed = { ...packages, a: { depends: 'nogui', recommends: 'desktop' } }
     expect(select(universe(needed), 'a', true)).toEqual(['a', 'nogui'])
+  })
+
+  it('what is only recommended goes when a package that is there refuses it, as with apt', () => {
+    const from = universe({
+      a: { depends: 'luit', recommends: 'utils' },
+      luit: { breaks: 'utils' },
+      utils: {},
+    })
+    expect(select(from, 'a', true)).toEqual(['a', 'luit'])
+    const choice = universe({
+      a: { depends: 'luit | x', recommends: 'utils' },
+      luit: { breaks: 'utils' },
+      utils: {},
+      x: {},
+    })
+    expect(select(choice, 'a', true)).toEqual(['a', 'luit'])
   })
 
   it('conflicts count in both directions, by version and through Provides', () => {
