@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { collect } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { Verifier } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
@@ -26,74 +25,108 @@ export interface SendOptions {
 }
 
 const largestPiece = 1 << 20 /* bytes: with 64 KiB reads a server is three times slower */
-const smallestPiece = 64 << 10 /* bytes */
-/** of all answers in flight together; each holds up to three pieces */
-const memoryBudget = 96 << 20 /* bytes */
+const smallestPiece = 32 << 10 /* bytes */
+/** of all answers in flight together, beside the two smallest pieces that each always gets */
+const memoryBudget = 48 << 20 /* bytes */
+/** With more answers than this in flight the next piece is not read ahead: others keep the disk busy. */
+const maxReadingAhead = 16
 /** digests remembered as verified: about 100 bytes each */
 const maxRemembered = 20_000
+
+/** Bytes that one answer holds in memory. */
+interface Account {
+  held: number
+}
 
 export function blobSender(store: ReadableStore): BlobSender {
   const sentBytes = new WeakMap<ServerResponse, number>()
   const verified = new Map<Digest, Promise<void>>()
-  let active = 0
+  const accounts = new Set<Account>()
+  let held = 0
 
-  /** A thousand slow clients get small pieces, a few fast ones large ones: memory stays the same. */
-  function pieceSize(): number {
-    const fair = memoryBudget / 3 / Math.max(1, active)
-    return Math.max(smallestPiece, Math.min(largestPiece, 2 ** Math.floor(Math.log2(fair))))
+  function hold(account: Account, bytes: number): void {
+    account.held += bytes
+    held += bytes
   }
 
-  async function readPiece(descriptor: Descriptor, piece: ByteRange): Promise<Buffer> {
+  /**
+   * A piece is a small share of what the budget has left: slow clients that already hold large pieces leave small ones to
+   * those that come after them, and a few fast ones get large pieces.
+   */
+  function pieceSize(): number {
+    const share = Math.floor((memoryBudget - held) / 32)
+    return Math.max(smallestPiece, Math.min(largestPiece, share))
+  }
+
+  async function readPiece(descriptor: Descriptor, piece: ByteRange): Promise<Uint8Array> {
     const length = piece.end - piece.start
-    const bytes = await collect(await store.open(descriptor, piece), length)
-    if (bytes.length === length) return bytes
-    throw new AirgapError('SIZE_MISMATCH', `${bytes.length} bytes where ${length} are expected`, {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for await (const chunk of (await store.open(descriptor, piece)) as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk)
+      size += chunk.length
+    }
+    const [only] = chunks
+    if (size === length) return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size)
+    throw new AirgapError('SIZE_MISMATCH', `${size} bytes where ${length} are expected`, {
       item: descriptor.digest,
       likely: 'the bundle was cut short or replaced while it was served',
       next: 'run verify on the bundle',
     })
   }
 
-  /** The next piece is read while the last one is hashed and sent. */
-  async function* pieces(descriptor: Descriptor, range: ByteRange): AsyncGenerator<Buffer> {
-    const next = (start: number) => {
-      const piece = { start, end: Math.min(start + pieceSize(), range.end) }
+  /** With few answers in flight, the next piece is read while the last one is hashed and sent. */
+  async function* pieces(
+    descriptor: Descriptor,
+    { range, account }: { range: ByteRange; account: Account },
+  ): AsyncGenerator<Uint8Array> {
+    let position = range.start
+    const next = () => {
+      const piece = { start: position, end: Math.min(position + pieceSize(), range.end) }
+      hold(account, piece.end - piece.start)
+      position = piece.end
       const bytes = readPiece(descriptor, piece)
       // a failure is met when this piece's turn comes: it must not end the process before
       bytes.catch(() => {})
-      return { bytes, end: piece.end }
+      return bytes
     }
-    let ahead = next(range.start)
-    for (;;) {
-      const bytes = await ahead.bytes
-      if (ahead.end >= range.end) {
-        yield bytes
-        return
-      }
-      ahead = next(ahead.end)
+    let ahead: Promise<Uint8Array> | undefined
+    while (ahead !== undefined || position < range.end) {
+      const bytes: Uint8Array = await (ahead ?? next())
+      ahead = position < range.end && accounts.size <= maxReadingAhead ? next() : undefined
       yield bytes
     }
   }
 
   /** Holds the last piece back until the digest is right. */
-  async function* wholeVerified(descriptor: Descriptor): AsyncGenerator<Buffer> {
+  async function* wholeVerified(descriptor: Descriptor, account: Account): AsyncGenerator<Uint8Array> {
     const verifier = new Verifier(descriptor)
-    let held: Buffer | undefined
-    if (descriptor.size > 0) {
-      for await (const bytes of pieces(descriptor, { start: 0, end: descriptor.size })) {
-        if (held !== undefined) yield held
-        verifier.update(bytes)
-        held = bytes
-      }
+    let last: Uint8Array | undefined
+    for await (const bytes of pieces(descriptor, { range: { start: 0, end: descriptor.size }, account })) {
+      if (last !== undefined) yield last
+      verifier.update(bytes)
+      last = bytes
     }
     verifier.finish()
-    if (held !== undefined) yield held
+    if (last !== undefined) yield last
+  }
+
+  /** Whatever way the work ends, what it held is free again. */
+  async function accounted<T>(work: (account: Account) => Promise<T>): Promise<T> {
+    const account: Account = { held: 0 }
+    accounts.add(account)
+    try {
+      return await work(account)
+    } finally {
+      accounts.delete(account)
+      hold(account, -account.held)
+    }
   }
 
   async function readThrough(descriptor: Descriptor): Promise<void> {
-    for await (const _ of wholeVerified(descriptor)) {
-      // only the verdict is wanted
-    }
+    await accounted(async account => {
+      for await (const bytes of wholeVerified(descriptor, account)) hold(account, -bytes.length)
+    })
   }
 
   /** A part cannot be checked by itself, so the whole is read once before the first part goes out. */
@@ -114,7 +147,7 @@ export function blobSender(store: ReadableStore): BlobSender {
     }
   }
 
-  async function write(response: ServerResponse, bytes: Buffer): Promise<void> {
+  async function write(response: ServerResponse, bytes: Uint8Array): Promise<void> {
     if (response.destroyed) throw new ClientGone()
     const flowing = response.write(bytes)
     sentBytes.set(response, (sentBytes.get(response) ?? 0) + bytes.length)
@@ -123,11 +156,13 @@ export function blobSender(store: ReadableStore): BlobSender {
 
   async function pump(
     response: ServerResponse,
-    { first, rest }: { first: Buffer | undefined; rest: AsyncGenerator<Buffer> },
+    { body, account }: { body: AsyncIterable<Uint8Array>; account: Account },
   ): Promise<unknown> {
     try {
-      if (first !== undefined) await write(response, first)
-      for await (const bytes of rest) await write(response, bytes)
+      for await (const bytes of body) {
+        await write(response, bytes)
+        hold(account, -bytes.length)
+      }
       response.end()
       return undefined
     } catch (error) {
@@ -138,32 +173,33 @@ export function blobSender(store: ReadableStore): BlobSender {
 
   return {
     async send(response, descriptor, { head, range, begin }) {
-      active++
-      try {
-        if (range !== undefined) await verifyOnce(descriptor)
-        const body =
-          range === undefined
-            ? wholeVerified(descriptor)
-            : range.start < range.end
-              ? pieces(descriptor, range)
-              : nothing()
-        const first = await body.next()
+      if (range !== undefined) await verifyOnce(descriptor)
+      return accounted(async account => {
+        const content =
+          range === undefined ? wholeVerified(descriptor, account) : pieces(descriptor, { range, account })
+        const body = startedBy(await content.next(), content)
         begin?.()
         sentBytes.set(response, 0)
         response.writeHead(head.status, head.headers)
-        return await pump(response, { first: first.done ? undefined : first.value, rest: body })
-      } finally {
-        active--
-      }
+        return pump(response, { body, account })
+      })
     },
     sent: response => sentBytes.get(response),
   }
 }
 
+/** A generator that was asked for its first piece already, to fail before the head of the answer went out. */
+async function* startedBy(
+  first: IteratorResult<Uint8Array>,
+  rest: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (first.done) return
+  yield first.value
+  yield* rest
+}
+
 /** Not an error of anyone's: whoever asked has left. */
 class ClientGone extends Error {}
-
-async function* nothing(): AsyncGenerator<Buffer> {}
 
 /** Waits until the client took what was written. How long that may take is the socket's own timeout. */
 async function drained(response: ServerResponse): Promise<void> {
