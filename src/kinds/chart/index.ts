@@ -3,14 +3,14 @@ import type { ChartRequest } from '../../manifest/stack.ts'
 import type { Kind } from '../kind.ts'
 import { assembleCharts } from './assemble.ts'
 import { type LockedChart, lockedChartSchema } from './locked.ts'
-import { resolveChart } from './resolve.ts'
 
 /** Helm charts, of classic repositories and of OCI registries. */
 export const chartKind: Kind<ChartRequest, LockedChart> = {
   name: 'chart',
   schema: lockedChartSchema,
   requests: manifest => manifest.charts,
-  resolve: resolveChart,
+  // reading archives is only needed here; a build from a lock does without it
+  resolve: async (request, context) => (await import('./resolve.ts')).resolveChart(request, context),
   assemble: assembleCharts,
   describe: chart => [
     {

@@ -2,14 +2,14 @@ import type { DebRequest } from '../../manifest/stack.ts'
 import type { Kind } from '../kind.ts'
 import { assembleDebs } from './assemble.ts'
 import { type LockedDebs, lockedDebsSchema } from './locked.ts'
-import { resolveDebs } from './resolve.ts'
 
 /** Debian packages: one suite of one signed archive per item, with the closure of what is asked for. */
 export const debKind: Kind<DebRequest, LockedDebs> = {
   name: 'deb',
   schema: lockedDebsSchema,
   requests: manifest => manifest.debs,
-  resolve: resolveDebs,
+  // OpenPGP and decompression are only needed here; a build from a lock does without them
+  resolve: async (request, context) => (await import('./resolve.ts')).resolveDebs(request, context),
   assemble: assembleDebs,
   describe: item =>
     item.packages.map(deb => ({
