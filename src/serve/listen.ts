@@ -34,10 +34,13 @@ export async function listen(
     port: address.port,
     async close({ graceMs = 10_000 } = {}) {
       const cut = setTimeout(() => server.server.closeAllConnections(), graceMs)
+      // closing ends the connections that are idle now, not those that become idle when their answer is out
+      const idle = setInterval(() => server.server.closeIdleConnections(), 50)
       try {
         await server.close()
       } finally {
         clearTimeout(cut)
+        clearInterval(idle)
       }
     },
   }
