@@ -163,14 +163,17 @@ async function collisionsOf(contents: readonly SiteContent[]): Promise<Collision
     const roots = treesOf(content.roots()).find(tree => tree.name === 'lock')?.roots ?? []
     const lock = (await readTree(content, roots)).get('lock.json')
     if (lock === undefined) continue
-    const parsed = collisionsSchema.safeParse(
-      JSON.parse((await readAll(content, lock.descriptor, maxLockSize)).toString('utf8')),
-    )
-    if (!parsed.success)
+    const text = (await readAll(content, lock.descriptor, maxLockSize)).toString('utf8')
+    try {
+      Object.assign(collisions, collisionsSchema.parse(JSON.parse(text)).collisions)
+    } catch (error) {
       throw new AirgapError('BUNDLE_CORRUPT', 'the lock in the bundle cannot be read', {
-        cause: parsed.error,
+        item: lock.descriptor.digest,
+        likely: 'a bundle made by another tool or version',
+        next: 'serve it with the version that made it',
+        cause: error,
       })
-    Object.assign(collisions, parsed.data.collisions)
+    }
   }
   return collisions
 }

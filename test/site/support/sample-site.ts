@@ -24,7 +24,10 @@ const annotated = (blob: InlineBlob, name: string, kind: string) => ({
 
 function imageBlobs(text: string): { manifest: InlineBlob; inline: InlineBlob[] } {
   const layer = blobOf(`layer of ${text}`, 'application/vnd.oci.image.layer.v1.tar')
-  const config = blobOf(canonicalJson({ os: 'linux', architecture: 'amd64', comment: text }), mediaTypes.ociConfig)
+  const config = blobOf(
+    canonicalJson({ os: 'linux', architecture: 'amd64', comment: text }),
+    mediaTypes.ociConfig,
+  )
   const manifest = blobOf(
     canonicalJson({
       schemaVersion: 2,
@@ -80,7 +83,11 @@ export function sampleReferrer(repository: string, subject: Artifact): Artifact 
   return { root: annotated(manifest, name, 'image'), inline: [manifest, config], blobs: [] }
 }
 
-export function sampleChart(name: string, metadata: { name: string; version: string }, archive = 'a chart'): Artifact {
+export function sampleChart(
+  name: string,
+  metadata: { name: string; version: string },
+  archive = 'a chart',
+): Artifact {
   const config = blobOf(canonicalJson({ apiVersion: 'v2', ...metadata }), mediaTypes.helmConfig)
   const layer = blobOf(`${archive} ${metadata.name} ${metadata.version}`, mediaTypes.helmChart)
   const manifest = blobOf(
@@ -115,16 +122,23 @@ offline: # filled in on site
 `
 
 /** One of everything. */
-export function sampleStack(options: { values?: string; collisions?: Record<string, string> } = {}): Artifact[] {
+export function sampleStack(
+  options: { values?: string; collisions?: Record<string, string> } = {},
+): Artifact[] {
   return [
     sampleIndex('docker.io/library/busybox:1.36'),
     sampleImage('nvcr.io/nvidia/cuda:12'),
     sampleChart('charts/demo:1.0.0_x', { name: 'demo', version: '1.0.0+x' }),
-    ...sampleTree('files', { 'get.example/tool.txt': 'a tool', 'get.example/large.txt': 'x'.repeat(5000) }, 'file'),
+    ...sampleTree(
+      'files',
+      { 'get.example/tool.txt': 'a tool', 'get.example/large.txt': 'x'.repeat(5000) },
+      'file',
+    ),
     ...sampleTree(
       'debs/debian-12',
       {
-        'dists/bookworm/main/binary-amd64/Packages': 'Package: jq\nVersion: 1.6\nFilename: pool/main/j/jq_1.6_amd64.deb\n',
+        'dists/bookworm/main/binary-amd64/Packages':
+          'Package: jq\nVersion: 1.6\nFilename: pool/main/j/jq_1.6_amd64.deb\n',
         'pool/main/j/jq_1.6_amd64.deb': 'not really a package',
       },
       'deb',
@@ -133,7 +147,7 @@ export function sampleStack(options: { values?: string; collisions?: Record<stri
       'environments/prod/values.yaml': options.values ?? sampleValues,
       'environments/dev/values.yaml': sampleValues,
       'install.sh': { text: '#!/bin/sh\n', mode: '100755' },
-      'current': { text: 'environments/prod', mode: '120000' },
+      current: { text: 'environments/prod', mode: '120000' },
     }),
     ...sampleTree('lock', { 'lock.json': canonicalJson({ collisions: options.collisions ?? {} }) }, 'bundle'),
   ]

@@ -1,0 +1,49 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import type { Step, StepContext } from '../../src/install/step.ts'
+
+export async function tempFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'airgap-install-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export function testContext(options: { now?: () => Date } = {}): StepContext & { notes: string[] } {
+  const notes: string[] = []
+  return {
+    notes,
+    progress: { total() {}, advance() {}, done() {}, note: text => notes.push(text) },
+    signal: new AbortController().signal,
+    now: options.now ?? (() => new Date()),
+  }
+}
+
+/** A step that writes down what happens to it. */
+export function testStep(
+  id: string,
+  log: string[],
+  options: {
+    inputs?: unknown
+    needs?: string[]
+    apply?: () => Promise<void>
+    check?: () => 'done' | 'pending'
+  } = {},
+): Step {
+  return {
+    id,
+    title: `step ${id}`,
+    needs: options.needs ?? [],
+    inputs: options.inputs ?? null,
+    describe: async () => [`does ${id}`],
+    check: async () => options.check?.() ?? 'done',
+    async apply() {
+      log.push(`apply ${id}`)
+      await options.apply?.()
+    },
+    async undo() {
+      log.push(`undo ${id}`)
+    },
+  }
+}
