@@ -1,5 +1,5 @@
 import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { AirgapError } from '../core/errors.ts'
 
 type Path = readonly PropertyKey[]
@@ -21,77 +21,124 @@ export function parseManifestDocument<S extends z.ZodType>(
 ): PositionedDocument<z.infer<S>> {
   const { file, schema } = options
   const lines = new LineCounter()
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    uniqueKeys: true,
-    strict: true,
-    version: '1.2',
-    schema: 'core',
-  })
+  const document = parsed(text, { file, lines })
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return `${file}:${line}:${col}`
   }
-  const problems = [...document.errors, ...document.warnings].map(
-    problem =>
-      `${place(problem.pos[0])}: ${problem.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')}`,
-  )
-  if (problems.length > 0) throw invalid(file, problems)
-  const at = (path: Path, part: 'key' | 'value' = 'value') => place(offsetOf(document, { path, part }))
+  const broken = [...document.errors, ...document.warnings].map(problem => ({
+    offset: problem.pos[0],
+    what: problem.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, ''),
+  }))
+  if (broken.length > 0) throw invalid(broken, { file, place })
+  const offsetAt = (path: Path, part: 'key' | 'value' = 'value') => offsetOf(document, { path, part })
   let raw: unknown
   try {
     raw = document.toJS({ maxAliasCount: 100 })
   } catch (error) {
-    throw invalid(file, [`${file}:1:1: ${error instanceof Error ? error.message : 'cannot be read'}`])
+    const what = error instanceof Error ? error.message : 'cannot be read'
+    throw invalid([{ offset: 0, what }], { file, place })
   }
-  const parsed = schema.safeParse(raw)
-  if (parsed.success) return { value: parsed.data, at }
-  throw invalid(
-    file,
-    parsed.error.issues.flatMap(issue => tell(issue, { at, path: [], schemaKeys: topLevelKeys(schema) })),
-  )
+  const checked = schema.safeParse(raw)
+  if (checked.success) return { value: checked.data, at: (path, part) => place(offsetAt(path, part)) }
+  const mistakes = checked.error.issues.flatMap(issue => tell(issue, { offsetAt, path: [], schema }))
+  throw invalid(mistakes, { file, place })
 }
 
-function invalid(file: string, problems: string[]): AirgapError {
-  const sorted = [...new Set(problems)]
-  const count = sorted.length === 1 ? '' : ` (${sorted.length} mistakes)`
-  return new AirgapError('MANIFEST_INVALID', `the manifest is not right${count}:\n  ${sorted.join('\n  ')}`, {
-    item: sorted[0]?.split(': ')[0] ?? file,
-    next: '`airgap init --dry-run` shows every key with an explanation',
-  })
+function parsed(text: string, options: { file: string; lines: LineCounter }): Document.Parsed {
+  try {
+    return parseDocument(text, {
+      lineCounter: options.lines,
+      uniqueKeys: true,
+      resolveKnownTags: false,
+      strict: true,
+      version: '1.2',
+      schema: 'core',
+    })
+  } catch (error) {
+    // the parser is recursive: nesting without end exhausts its stack
+    throw new AirgapError('MANIFEST_INVALID', 'nested too deeply to be read', {
+      item: options.file,
+      likely: 'the file is damaged or no manifest',
+      next: initShows,
+      cause: error,
+    })
+  }
+}
+
+interface Mistake {
+  offset: number
+  what: string
+}
+
+const initShows = '`airgap init --dry-run` shows every key with an explanation'
+/** So many are told; a file of another kind has thousands. */
+const maxTold = 50
+
+function invalid(mistakes: Mistake[], where: { file: string; place(offset: number): string }): AirgapError {
+  const sorted = [...mistakes].sort((a, b) => a.offset - b.offset)
+  const told = [...new Set(sorted.map(({ offset, what }) => `${where.place(offset)}: ${what}`))]
+  const more = told.length > maxTold ? `\n  … and ${told.length - maxTold} more` : ''
+  const count = told.length === 1 ? '' : ` (${told.length} mistakes)`
+  return new AirgapError(
+    'MANIFEST_INVALID',
+    `the manifest is not right${count}:\n  ${told.slice(0, maxTold).join('\n  ')}${more}`,
+    { item: sorted[0] === undefined ? where.file : where.place(sorted[0].offset), next: initShows },
+  )
 }
 
 type Issue = z.core.$ZodIssue
 
-/** One line an issue; a union tells what its nearest member would have wanted. */
+/** One mistake an issue; a union tells what its nearest member would have wanted. */
 function tell(
   issue: Issue,
-  context: { at(path: Path, part?: 'key' | 'value'): string; path: Path; schemaKeys: string[] },
-): string[] {
+  context: { offsetAt(path: Path, part?: 'key' | 'value'): number; path: Path; schema: z.core.$ZodType },
+): Mistake[] {
   const path = [...context.path, ...issue.path]
-  const where = context.at(path)
+  const named = path.join('.') || 'top level'
   if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(context.schema, path)
     return issue.keys.map(key => {
-      const guess = nearest(key, path.length === 0 ? context.schemaKeys : [])
-      return `${context.at([...path, key], 'key')}: unknown key "${key}"${guess ? `; did you mean "${guess}"?` : ''}`
+      const guess = nearest(key, known)
+      return {
+        offset: context.offsetAt([...path, key], 'key'),
+        what: `unknown key "${key}"${guess ? `; did you mean "${guess}"?` : `; known here: ${known.join(', ')}`}`,
+      }
     })
   }
+  const offset = context.offsetAt(path)
   if (issue.code === 'invalid_union') {
-    // the member that got furthest: the one whose mistakes lie deepest, or are of keys rather than of type
-    const members = issue.errors.filter(
-      errors => !errors.some(error => error.code === 'invalid_type' && error.path.length === 0),
-    )
+    // the member with the fewest mistakes is what was meant; one that wants another type altogether is not
+    const cost = (errors: Issue[]) =>
+      errors.reduce((sum, error) => sum + (error.code === 'unrecognized_keys' ? error.keys.length : 1), 0)
+    const members = issue.errors
+      .filter(errors => !errors.some(error => error.code === 'invalid_type' && error.path.length === 0))
+      .sort((a, b) => cost(a) - cost(b))
     const best = members[0]
     if (best) return best.flatMap(inner => tell(inner, { ...context, path }))
-    return [`${where}: ${path.join('.')}: must be text or a map`]
+    return [{ offset, what: `${named}: must be text or a map` }]
   }
-  return [`${where}: ${path.join('.') || 'top level'}: ${issue.message}`]
+  if (
+    issue.code === 'invalid_type' &&
+    issue.expected === 'string' &&
+    /received (number|boolean)/.test(issue.message)
+  )
+    return [{ offset, what: `${named}: must be text: write it in quotes` }]
+  if (issue.code === 'invalid_type' && /received undefined/.test(issue.message))
+    return [{ offset, what: `${named}: is missing` }]
+  return [{ offset, what: `${named}: ${issue.message}` }]
 }
 
-function topLevelKeys(schema: z.ZodType): string[] {
-  return 'shape' in schema && typeof schema.shape === 'object' && schema.shape !== null
-    ? Object.keys(schema.shape)
-    : []
+/** The keys that a map at the path may have; those of every member where it is a union. */
+function keysAt(schema: z.core.$ZodType, path: Path): string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return keysAt(schema.unwrap(), path)
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(member => keysAt(member, path))
+  const [first, ...rest] = path
+  if (schema instanceof z.ZodArray && first !== undefined) return keysAt(schema.element, rest)
+  if (!(schema instanceof z.ZodObject)) return []
+  if (first === undefined) return Object.keys(schema.shape)
+  const member: z.core.$ZodType | undefined = schema.shape[String(first)]
+  return member === undefined ? [] : keysAt(member, rest)
 }
 
 /** The known key at most two edits away. */

@@ -1,45 +1,51 @@
-import { dirname, join, resolve } from 'node:path'
-import { canonicalJson, compareText } from '../core/canonical-json.ts'
+import { dirname, resolve } from 'node:path'
+import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
-import { type Platform, parsePlatform } from '../core/platform.ts'
+import { parsePlatform } from '../core/platform.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../core/reference.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
+import { distinctRequests, refuseFileInFolder } from './distinct.ts'
 import { type PositionedDocument, parseManifestDocument } from './document.ts'
-import { type ManifestDocument, manifestSchema } from './schema.ts'
+import { createMistakes, type Mistakes } from './mistakes.ts'
+import { type ManifestDocument, manifestSchema, overlaySchema } from './schema.ts'
 import { type ListLine, readList, readText } from './source-text.ts'
 import type {
   ChartRequest,
   DebRequest,
   FileRequest,
   ImageRequest,
+  SourceRemap,
   StackManifest,
   TreeRequest,
 } from './stack.ts'
 
-/** Reads a stack manifest and all the lists it names. MANIFEST_INVALID, REFERENCE_INVALID, FILE_NOT_FOUND, NAME_COLLISION. */
-export async function loadManifest(path: string): Promise<StackManifest> {
+/**
+ * Reads a stack manifest and all the lists it names. `overlays` are further YAML files with `sources:` only (a company's
+ * mirrors, a test's registries): tried before the manifest's own, a later file before an earlier one.
+ * Throws MANIFEST_INVALID, REFERENCE_INVALID, FILE_NOT_FOUND, NAME_COLLISION; several mistakes together are MANIFEST_INVALID.
+ */
+export async function loadManifest(
+  path: string,
+  options: { overlays?: string[] } = {},
+): Promise<StackManifest> {
   const document = parseManifestDocument(await readText(path), { file: path, schema: manifestSchema })
   const { value } = document
   const folder = dirname(resolve(path))
-  const context = { document, folder, platforms: value.platforms.map(parsePlatform) }
-  return {
+  const mistakes = createMistakes()
+  const context = { document, folder, mistakes }
+  const sources = await overlaySources(options.overlays ?? [])
+  const manifest: StackManifest = {
     file: resolve(path),
     folder,
     name: value.name,
     version: value.version,
-    platforms: context.platforms,
-    sources: value.sources,
+    platforms: value.platforms.map(parsePlatform),
+    sources: [...sources, ...value.sources],
     images: await imagesOf(context),
-    charts: distinct(
-      value.charts.map((chart, i) => chartOf(chart, document.at(['charts', i]))),
-      chart => `${chart.name} ${chart.version}`,
-    ),
-    files: distinct(
-      value.files.map((file, i) => fileOf(file, document.at(['files', i]))),
-      file => file.path,
-    ),
-    debs: distinct(await Promise.all(value.debs.map((_, i) => debOf(context, i))), deb => deb.name),
-    trees: distinct(
+    charts: chartsOf(context),
+    files: filesOf(context),
+    debs: await debsOf(context),
+    trees: distinctRequests(
       value.trees.map(
         (tree, i): TreeRequest => ({
           at: document.at(['trees', i]),
@@ -47,45 +53,70 @@ export async function loadManifest(path: string): Promise<StackManifest> {
           ...tree,
         }),
       ),
-      tree => tree.name,
+      { nameOf: tree => tree.name, mistakes },
     ),
     collisions: value.collisions,
     firstUse: value.firstUse,
   }
+  mistakes.throwIfAny()
+  return manifest
+}
+
+async function overlaySources(files: string[]): Promise<SourceRemap[]> {
+  const layers = await Promise.all(
+    files.map(
+      async file => parseManifestDocument(await readText(file), { file, schema: overlaySchema }).value,
+    ),
+  )
+  return layers.reverse().flatMap(layer => layer.sources)
 }
 
 interface Context {
   document: PositionedDocument<ManifestDocument>
   folder: string
-  platforms: Platform[]
+  mistakes: Mistakes
 }
 
-async function imagesOf({ document, folder, platforms }: Context): Promise<ImageRequest[]> {
+async function imagesOf({ document, folder, mistakes }: Context): Promise<ImageRequest[]> {
+  const platforms = document.value.platforms.map(parsePlatform)
   const requests: ImageRequest[] = []
+  const plain = (line: ListLine) =>
+    mistakes.attempt(() => {
+      const reference = referenceAt(line)
+      requests.push({
+        at: line.at,
+        reference,
+        from: reference,
+        platforms,
+        referrers: false,
+        foreignLayers: 'refuse',
+      })
+    })
   for (const [i, entry] of document.value.images.entries()) {
     const at = document.at(['images', i])
-    const plain = (line: ListLine): ImageRequest => {
-      const reference = referenceAt(line)
-      return { at: line.at, reference, from: reference, platforms, referrers: false, foreignLayers: 'refuse' }
-    }
-    if (typeof entry === 'string') requests.push(plain({ text: entry, at }))
-    else if ('list' in entry) requests.push(...(await readList(join(folder, entry.list), at)).map(plain))
-    else {
-      const reference = referenceAt({ text: entry.ref, at: document.at(['images', i, 'ref']) })
-      requests.push({
-        at,
-        reference,
-        from:
+    if (typeof entry === 'string') plain({ text: entry, at })
+    else if ('list' in entry) {
+      const lines = await mistakes.attemptLater(() => readList(resolve(folder, entry.list), at))
+      for (const line of lines ?? []) plain(line)
+    } else {
+      mistakes.attempt(() => {
+        const reference = referenceAt({ text: entry.ref, at: document.at(['images', i, 'ref']) })
+        const from =
           entry.from === undefined
             ? reference
-            : fetchedFrom(reference, { text: entry.from, at: document.at(['images', i, 'from']) }),
-        platforms: entry.platforms?.map(parsePlatform) ?? platforms,
-        referrers: entry.referrers ?? false,
-        foreignLayers: entry.foreignLayers ?? 'refuse',
+            : fetchedFrom(reference, { text: entry.from, at: document.at(['images', i, 'from']) })
+        requests.push({
+          at,
+          reference,
+          from,
+          platforms: entry.platforms?.map(parsePlatform) ?? platforms,
+          referrers: entry.referrers ?? false,
+          foreignLayers: entry.foreignLayers ?? 'refuse',
+        })
       })
     }
   }
-  return distinct(requests, request => formatReference(request.reference))
+  return distinctRequests(requests, { nameOf: request => formatReference(request.reference), mistakes })
 }
 
 function referenceAt(line: ListLine): Reference {
@@ -110,87 +141,148 @@ function fetchedFrom(reference: Reference, from: ListLine): Reference {
   return referenceAt({ text: `${host}/${repository}${suffix}`, at: from.at })
 }
 
-function chartOf({ sha256, ...chart }: ManifestDocument['charts'][number], at: string): ChartRequest {
-  return { at, ...chart, ...(sha256 === undefined ? {} : { sha256 }) }
+function chartsOf({ document, mistakes }: Context): ChartRequest[] {
+  const requests: ChartRequest[] = []
+  for (const [i, { sha256, ...chart }] of document.value.charts.entries()) {
+    mistakes.attempt(() => {
+      checkChartRepository(chart.repo, document.at(['charts', i, 'repo']))
+      const at = document.at(['charts', i])
+      requests.push({ at, ...chart, ...(sha256 === undefined ? {} : { sha256 }) })
+    })
+  }
+  // the name of the archive: `a` 1-b and `a-1` b would be one file
+  return distinctRequests(requests, { nameOf: chart => `${chart.name}-${chart.version}`, mistakes })
 }
 
-function fileOf(file: ManifestDocument['files'][number], at: string): FileRequest {
-  const { url, sha256, path, executable } = file
-  return {
-    at,
-    url,
-    path: path === undefined ? pathOfUrl(url, at) : safeRelativePath(path, 'MANIFEST_INVALID'),
-    executable: executable ?? false,
-    ...(sha256 === undefined ? {} : { sha256 }),
+function checkChartRepository(repo: string, at: string): void {
+  if (!repo.startsWith('oci://')) {
+    refuseSecrets(parseUrl(repo, at), at)
+    return
+  }
+  const [host = '', ...rest] = repo.slice('oci://'.length).replace(/\/+$/, '').split('/')
+  const named = /[.:]/.test(host) || host === 'localhost'
+  if (named && rest.every(part => part !== '') && !host.includes('@')) return
+  throw new AirgapError('MANIFEST_INVALID', 'not the address of an OCI registry', {
+    item: `${at}: ${repo.slice(0, 200)}`,
+    likely: 'the host is missing: it holds a dot or a port',
+    next: 'write it as oci://host/path, without the name of the chart',
+  })
+}
+
+function filesOf({ document, mistakes }: Context): FileRequest[] {
+  const requests: FileRequest[] = []
+  for (const [i, file] of document.value.files.entries()) {
+    mistakes.attempt(() => {
+      const { url, sha256, path, executable } = file
+      const written = document.at(['files', i, 'url'])
+      const parsed = parseUrl(url, written)
+      refuseSecrets(parsed, written)
+      requests.push({
+        at: document.at(['files', i]),
+        url,
+        path:
+          path === undefined
+            ? pathOfUrl(parsed, written)
+            : writtenPath(path, document.at(['files', i, 'path'])),
+        executable: executable ?? false,
+        ...(sha256 === undefined ? {} : { sha256 }),
+      })
+    })
+  }
+  const files = distinctRequests(requests, { nameOf: file => file.path, mistakes })
+  refuseFileInFolder(files, mistakes)
+  return files
+}
+
+function parseUrl(url: string, at: string): URL {
+  try {
+    return new URL(url)
+  } catch (error) {
+    throw new AirgapError('MANIFEST_INVALID', 'not a URL', {
+      item: `${at}: ${url.slice(0, 200)}`,
+      next: 'write it as https://host/path',
+      cause: error,
+    })
+  }
+}
+
+/** The lock and the bundle carry the URL: a password in it would travel with them. */
+function refuseSecrets(url: URL, at: string): void {
+  if (url.username === '' && url.password === '') return
+  throw new AirgapError('MANIFEST_INVALID', 'a URL with a user or a password', {
+    item: `${at}: ${url.protocol}//…@${url.host}`,
+    likely: 'the lockfile and the bundle would carry the password',
+    next: 'leave it out of the URL',
+  })
+}
+
+function writtenPath(path: string, at: string): string {
+  try {
+    return safeRelativePath(path, 'MANIFEST_INVALID')
+  } catch (error) {
+    throw new AirgapError('MANIFEST_INVALID', 'not a relative path', {
+      item: `${at}: ${JSON.stringify(path.slice(0, 200))}`,
+      next: 'write it as folder/name, without .. and without a slash at either end',
+      cause: error,
+    })
   }
 }
 
 /** Host and path of the URL, percent-escapes decoded, no query: what a site asks for under /files (fault 60). */
-function pathOfUrl(url: string, at: string): string {
-  const refuse = (what: string) =>
+function pathOfUrl(url: URL, at: string): string {
+  const refuse = (what: string, cause?: unknown) =>
     new AirgapError('MANIFEST_INVALID', what, {
-      item: `${at}: ${url.slice(0, 200)}`,
+      item: `${at}: ${url.host}${url.pathname.slice(0, 200)}`,
       next: 'give the file a name with `path:`',
+      cause,
     })
-  let parsed: URL
-  let path: string
+  if (url.pathname.endsWith('/')) throw refuse('the URL ends without a file name')
   try {
-    parsed = new URL(url)
-    path = decodeURIComponent(parsed.pathname)
-  } catch {
-    throw refuse('not a URL')
-  }
-  if (path.endsWith('/')) throw refuse('the URL ends without a file name')
-  try {
-    return safeRelativePath(`${parsed.hostname}${path}`, 'MANIFEST_INVALID')
-  } catch {
-    throw refuse('no file name can be made of the URL')
+    return safeRelativePath(`${url.hostname}${decodeURIComponent(url.pathname)}`, 'MANIFEST_INVALID')
+  } catch (error) {
+    throw refuse('no file name can be made of the URL', error)
   }
 }
 
-async function debOf({ document, folder }: Context, index: number): Promise<DebRequest> {
-  const entry = document.value.debs[index]!
-  const at = document.at(['debs', index])
-  const { packages: written, lists, keys, ...rest } = entry
-  const listed = await Promise.all(
-    lists.map((list, i) => readList(join(folder, list), document.at(['debs', index, 'lists', i]))),
-  )
-  const lines = [
-    ...written.map((text, i) => ({ text, at: document.at(['debs', index, 'packages', i]) })),
-    ...listed.flat(),
-  ]
-  for (const line of lines) {
-    // debian-policy 5.6.1: names; 5.6.12: versions
-    if (/^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?$/.test(line.text)) continue
-    throw new AirgapError('MANIFEST_INVALID', 'not a package name', {
-      item: `${line.at}: ${line.text.slice(0, 200)}`,
-      next: 'write one name (or name=version) a line',
-    })
+async function debsOf(context: Context): Promise<DebRequest[]> {
+  const { mistakes } = context
+  const requests: DebRequest[] = []
+  for (const index of context.document.value.debs.keys()) {
+    const request = await debOf(context, index)
+    if (request) requests.push(request)
   }
+  return distinctRequests(requests, { nameOf: deb => deb.name, mistakes })
+}
+
+async function debOf(context: Context, index: number): Promise<DebRequest | undefined> {
+  const { document, folder, mistakes } = context
+  const { packages: written, lists, keys, ...rest } = document.value.debs[index]!
+  const at = document.at(['debs', index])
+  const lines = written.map((text, i) => ({ text, at: document.at(['debs', index, 'packages', i]) }))
+  for (const [i, list] of lists.entries()) {
+    const asker = document.at(['debs', index, 'lists', i])
+    const listed = await mistakes.attemptLater(() => readList(resolve(folder, list), asker))
+    if (listed === undefined) return undefined
+    lines.push(...listed)
+  }
+  for (const line of lines) mistakes.attempt(() => checkPackageName(line))
   if (lines.length === 0) {
-    throw new AirgapError('MANIFEST_INVALID', 'no packages are asked for', {
-      item: at,
-      next: 'add `packages:` or `lists:`',
-    })
+    mistakes.add(
+      new AirgapError('MANIFEST_INVALID', 'no packages are asked for', {
+        item: at,
+        next: 'add `packages:` or `lists:`',
+      }),
+    )
   }
   const packages = [...new Set(lines.map(line => line.text))].sort(compareText)
   return { at, ...rest, keys: keys.map(key => resolve(folder, key)), packages }
 }
 
-/** The same thing asked for twice is one; the same name with other wishes is a mistake that names both places. */
-function distinct<T extends { at: string }>(requests: T[], nameOf: (request: T) => string): T[] {
-  const found = new Map<string, T>()
-  const wishes = ({ at, ...rest }: T) => canonicalJson(rest)
-  for (const request of requests) {
-    const name = nameOf(request)
-    const before = found.get(name)
-    if (before === undefined) found.set(name, request)
-    else if (wishes(before) !== wishes(request)) {
-      throw new AirgapError('NAME_COLLISION', `asked for twice, in different ways: ${name}`, {
-        item: `${before.at} and ${request.at}`,
-        next: 'keep one of them',
-      })
-    }
-  }
-  return [...found.values()]
+function checkPackageName(line: ListLine): void {
+  // debian-policy 5.6.1: names; 5.6.12: versions
+  if (/^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?$/.test(line.text)) return
+  throw new AirgapError('MANIFEST_INVALID', 'not a package name', {
+    item: `${line.at}: ${line.text.slice(0, 200)}`,
+    next: 'write one name (or name=version) a line',
+  })
 }

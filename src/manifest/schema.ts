@@ -90,4 +90,9 @@ export const manifestSchema = z.strictObject({
   /** what the publisher gives neither size nor checksum for */
   firstUse: z.enum(['allow', 'refuse']).default('allow'),
 })
+/** A file of mirrors, kept apart from the manifest: what a build is made of does not depend on it. */
+export const overlaySchema = z.strictObject({
+  apiVersion: z.literal('airgap/v1').optional(),
+  sources: z.array(sourceEntrySchema),
+})
 export type ManifestDocument = z.infer<typeof manifestSchema>

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
 /** Manifests and lists larger than this are not written by people. */
@@ -8,14 +8,7 @@ const maxSize = 4 * 1024 * 1024 /* bytes */
 export async function readText(path: string, asker?: string): Promise<string> {
   let bytes: Buffer
   try {
-    const { size } = await stat(path)
-    if (size > maxSize) {
-      throw new AirgapError('MANIFEST_INVALID', `larger than ${maxSize} bytes`, {
-        item: path,
-        next: 'name a manifest or a list',
-      })
-    }
-    bytes = await readFile(path)
+    bytes = await readBounded(path)
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && asker !== undefined) {
       throw new AirgapError('FILE_NOT_FOUND', 'no such file', {
@@ -25,8 +18,6 @@ export async function readText(path: string, asker?: string): Promise<string> {
         cause: error,
       })
     }
-    if (errnoOf(error) === 'EISDIR')
-      throw new AirgapError('MANIFEST_INVALID', 'a folder, not a file', { item: path, next: 'name a file' })
     throw fromSystemError(error, path)
   }
   let text: string
@@ -40,6 +31,31 @@ export async function readText(path: string, asker?: string): Promise<string> {
     })
   }
   return text.replaceAll('\r\n', '\n')
+}
+
+/** At most `maxSize` bytes are read, also of a device or a file that grows. */
+async function readBounded(path: string): Promise<Buffer> {
+  const handle = await open(path, 'r')
+  try {
+    const stat = await handle.stat()
+    if (stat.isDirectory())
+      throw new AirgapError('MANIFEST_INVALID', 'a folder, not a file', { item: path, next: 'name a file' })
+    const chunks: Buffer[] = []
+    let size = 0
+    for await (const chunk of handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > maxSize) {
+        throw new AirgapError('MANIFEST_INVALID', `larger than ${maxSize} bytes`, {
+          item: path,
+          next: 'name a manifest or a list',
+        })
+      }
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks, size)
+  } finally {
+    await handle.close()
+  }
 }
 
 /** One entry of a list: its text and where it stands. */

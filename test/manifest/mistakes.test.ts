@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { load, refused } from './support.ts'
+
+/** The lines that tell, without the folder. */
+async function told(text: string, others: Record<string, string> = {}): Promise<string[]> {
+  const error = await refused(load(text, others), 'MANIFEST_INVALID')
+  return error.message
+    .split('\n')
+    .slice(1)
+    .map(line => line.replace(/^\s*\S*\//, ''))
+}
+
+describe('mistakes in a manifest', () => {
+  it('are told all at once, in the order of the file', async () => {
+    const lines = await told(
+      'firstUse: maybe\nplatforms: [windows]\ncharts:\n  - name: Bad Name\n    repo: ftp://x\n    version: 1.0.0\n',
+    )
+    expect(lines.map(line => line.split(': ').slice(0, 2).join(' '))).toEqual([
+      'stack.yaml:4:11 firstUse',
+      'stack.yaml:5:13 platforms.0',
+      'stack.yaml:7:11 charts.0.name',
+      'stack.yaml:8:11 charts.0.repo',
+    ])
+  })
+
+  it.each([
+    ['imges: []\n', 'stack.yaml:4:1: unknown key "imges"; did you mean "images"?'],
+    [
+      'files:\n  - url: https://x.example/a\n    sha265: x\n',
+      'stack.yaml:6:5: unknown key "sha265"; did you mean "sha256"?',
+    ],
+    [
+      'images:\n  - ref: busybox:1\n    form: quay.io/x\n',
+      'stack.yaml:6:5: unknown key "form"; did you mean "from"?',
+    ],
+    ['zzzzzzzz: 1\n', /^stack\.yaml:4:1: unknown key "zzzzzzzz"; known here: .*images/],
+  ])('guess the key that was meant: %j', async (text, wanted) => {
+    const [line] = await told(text)
+    if (typeof wanted === 'string') expect(line).toBe(wanted)
+    else expect(line).toMatch(wanted)
+  })
+
+  it('say that a number has to be quoted, and what is missing', async () => {
+    expect(await told('charts:\n  - {name: a, repo: "https://x.example", version: 1.10}\n')).toEqual([
+      'stack.yaml:5:51: charts.0.version: must be text: write it in quotes',
+    ])
+    expect(await told('charts:\n  - name: a\n    version: 1.1.0\n')).toEqual([
+      'stack.yaml:5:5: charts.0.repo: is missing',
+    ])
+  })
+
+  it('of kinds that an entry cannot be', async () => {
+    expect(await told('images:\n  - [a]\n  - 7\n')).toEqual([
+      'stack.yaml:5:5: images.0: must be text or a map',
+      'stack.yaml:6:5: images.1: must be text or a map',
+    ])
+  })
+
+  it('in lists and references are told together, too', async () => {
+    const lines = await told(
+      'images:\n  - nope\n  - list: l.txt\n  - list: gone.txt\nfiles:\n  - url: https://x.example/\n',
+      { 'l.txt': 'a b\nbusybox:1\nbusybox\n' },
+    )
+    expect(lines).toHaveLength(5)
+    expect(lines.map(line => /^[\w.]+(:\d+:\d+)?/.exec(line)?.[0])).toEqual([
+      'stack.yaml:5:5',
+      'l.txt:1:1',
+      'l.txt:3:1',
+      'gone.txt',
+      'stack.yaml:9:10',
+    ])
+  })
+
+  it('without number are cut', async () => {
+    const list = Array.from({ length: 400 }, (_, i) => `bad ${i}`).join('\n')
+    const lines = await told('images:\n  - list: l.txt\n', { 'l.txt': list })
+    expect(lines).toHaveLength(51)
+    expect(lines.at(-1)).toContain('350 more')
+  })
+})
