@@ -1,9 +1,11 @@
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { AirgapError } from '../../src/core/errors.ts'
 import { createLayout, hashFile, type LayerFile, putImage, putIndex, tagLayout } from './oci-layout.ts'
 import { run } from './run.ts'
+
+const archiveKey = resolve(import.meta.dirname, '..', '..', 'manifests', 'keys', 'debian-archive.asc')
 
 /** Images made from real Debian packages, for where no public registry can be reached. */
 
@@ -63,7 +65,7 @@ export async function downloadDeb(wanted: {
   await mkdir(join(folder, 'cache', 'archives', 'partial'), { recursive: true })
   await writeFile(
     join(folder, 'sources.list'),
-    'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n',
+    `deb [signed-by=${archiveKey}] http://deb.debian.org/debian bookworm main\n`,
   )
   const options = [
     `Dir::Etc::SourceList=${folder}/sources.list`,
@@ -79,8 +81,26 @@ export async function downloadDeb(wanted: {
   await run(['apt-get', ...options, '-qq', 'update'])
   await run(['apt-get', ...options, '-qq', 'download', name], { cwd: folder })
   const deb = (await readdir(folder)).find(file => file.startsWith(`${name}_`) && file.endsWith('.deb'))
-  if (!deb) throw new Error(`apt-get did not download ${name}`)
+  if (!deb) {
+    throw new AirgapError('NOT_FOUND_UPSTREAM', 'apt-get downloaded nothing', {
+      item: `${name} ${architecture}`,
+      likely: 'the archive or its mirror is incomplete',
+      next: 'run it again',
+    })
+  }
   return join(folder, deb)
+}
+
+/** What `debianRoot` needs, besides root. */
+export const debianRootPrograms = ['mmdebstrap', 'apt-get', 'tar', 'gzip'] as const
+
+/** Where the cache keeps the Debian image, an OCI layout with the tag `debian`; complete if it is there. */
+export function debianImageLayout(cache: string): string {
+  return join(cache, 'debian-image')
+}
+
+export function debianImageCached(cache: string): boolean {
+  return existsSync(debianImageLayout(cache))
 }
 
 /** A Debian 12 root file system with apt, as a tar: made once, 30 s, then kept in the cache. Root only. */
@@ -148,9 +168,4 @@ async function packLayer(root: string, tar: string): Promise<LayerFile> {
   const { digest: diffId } = await hashFile(tar)
   await run(['gzip', '-n', '-f', tar])
   return { path: `${tar}.gz`, gzip: true, diffId }
-}
-
-/** Short name for a cache of what was made from these inputs. */
-export function cacheKey(...parts: string[]): string {
-  return createHash('sha256').update(parts.join('\u0000')).digest('hex').slice(0, 12)
 }

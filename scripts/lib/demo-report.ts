@@ -1,50 +1,83 @@
+/** What is printed of a step, beside how long it took. */
+export interface Shown {
+  /** lines under the step */
+  text?: string
+  /** bytes that it moved or made */
+  bytes?: number
+}
+
+interface Row {
+  what: string
+  result: 'shown' | 'FAILED'
+  seconds?: number
+  bytes?: number | undefined
+  value?: string
+}
+
 /** What the demo did: told while it happens, and as a table at the end. */
 export class Report {
-  readonly #rows: { what: string; seconds?: number; result?: string; good: boolean }[] = []
+  readonly #rows: Row[] = []
   readonly #leftOut: string[] = []
-  failed = false
+  readonly #write: (text: string) => void
 
-  /** Runs one step, tells how it went and how long it took; `show` makes what is printed under it. */
-  async step<T>(what: string, action: () => Promise<T>, show?: (result: T) => string): Promise<T> {
-    process.stdout.write(`\n▸ ${what}\n`)
+  constructor(write: (text: string) => void) {
+    this.#write = write
+  }
+
+  get failed(): boolean {
+    return this.#rows.some(row => row.result === 'FAILED')
+  }
+
+  /** Runs one step, and tells how it went and how long it took. What the step throws is told and thrown on. */
+  async step<T>(what: string, action: () => Promise<T>, show: (result: T) => Shown = () => ({})): Promise<T> {
+    this.#write(`\n▸ ${what}\n`)
     const started = performance.now()
+    const seconds = () => (performance.now() - started) / 1000
     try {
       const result = await action()
-      const seconds = (performance.now() - started) / 1000
-      const text = show?.(result)?.trim() ?? ''
-      if (text) process.stdout.write(`${text.replace(/^/gm, '    ')}\n`)
-      process.stdout.write(`    ${seconds.toFixed(1)} s\n`)
-      this.#rows.push({ what, seconds, good: true })
+      const row: Row = { what, result: 'shown', seconds: seconds() }
+      const { text = '', bytes } = show(result)
+      if (text.trim()) this.#write(`${indented(text)}\n`)
+      this.#rows.push({ ...row, bytes })
+      this.#write(`    ${[formatSeconds(row.seconds), formatBytes(bytes)].filter(Boolean).join(', ')}\n`)
       return result
     } catch (error) {
-      this.#rows.push({ what, seconds: (performance.now() - started) / 1000, good: false })
-      this.failed = true
-      process.stdout.write(`    FAILED: ${error instanceof Error ? error.message : error}\n`)
+      this.#rows.push({ what, result: 'FAILED', seconds: seconds() })
       throw error
     }
   }
 
-  fact(what: string, result: string, good: boolean): void {
-    this.#rows.push({ what, result, good })
-    if (!good) this.failed = true
-  }
-
-  size(what: string, bytes: number): void {
-    this.fact(what, `${(bytes / 2 ** 20).toFixed(1)} MiB`, true)
+  fact(what: string, value: string, good: boolean): void {
+    this.#rows.push({ what, result: good ? 'shown' : 'FAILED', value })
   }
 
   leftOut(what: string, why: string): void {
     this.#leftOut.push(`${what}: ${why}`)
-    process.stdout.write(`\n▸ left out: ${what} (${why})\n`)
+    this.#write(`\n▸ left out: ${what}: ${why}\n`)
   }
 
+  /** The table. */
   text(): string {
-    const width = Math.max(...this.#rows.map(row => row.what.length))
+    const width = Math.max(0, ...this.#rows.map(row => row.what.length))
     const rows = this.#rows.map(row => {
-      const result = row.result ?? `${row.seconds?.toFixed(1)} s`
-      return `${row.good ? 'shown ' : 'FAILED'}  ${row.what.padEnd(width)}  ${result.padStart(10)}`
+      const time = row.value ?? formatSeconds(row.seconds)
+      const line = `${row.result.padEnd(6)}  ${row.what.padEnd(width)}  ${time.padStart(8)}  ${formatBytes(row.bytes).padStart(10)}`
+      return line.trimEnd()
     })
     const left = this.#leftOut.map(line => `left out  ${line}`)
-    return `\n${'─'.repeat(width + 20)}\n${[...rows, ...left].join('\n')}\n`
+    return `\n${'─'.repeat(width + 28)}\n${[...rows, ...left].join('\n')}\n`
   }
+}
+
+function indented(text: string): string {
+  return text.trimEnd().replace(/^/gm, '    ')
+}
+
+function formatSeconds(seconds: number | undefined): string {
+  return seconds === undefined ? '' : `${seconds.toFixed(1)} s`
+}
+
+function formatBytes(bytes: number | undefined): string {
+  if (bytes === undefined) return ''
+  return bytes < 2 ** 20 ? `${(bytes / 2 ** 10).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`
 }

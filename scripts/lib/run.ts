@@ -6,18 +6,23 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv
   /** written to stdin; without it, stdin is empty */
   input?: string
+  /** sends SIGTERM; what `run` gives then is still awaited to its end */
+  signal?: AbortSignal | undefined
 }
 
 /** Runs a program without a shell and gives its stdout. STEP_FAILED carries the end of its stderr; TOOL_MISSING. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<string> {
   const [program, ...args] = command
   if (program === undefined) throw new AirgapError('INTERNAL', 'nothing to run')
+  options.signal?.throwIfAborted()
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       env: withSbin(options.env),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
+    const stop = () => child.kill('SIGTERM')
+    options.signal?.addEventListener('abort', stop)
     let stdout = ''
     let stderr = ''
     child.stdout?.setEncoding('utf8').on('data', chunk => {
@@ -30,7 +35,9 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     child.stdin?.on('error', () => undefined).end(options.input)
     child.once('error', cause => reject(missing(program, cause)))
     child.once('close', (code, signal) => {
-      if (code === 0) resolve(stdout)
+      options.signal?.removeEventListener('abort', stop)
+      if (options.signal?.aborted) reject(options.signal.reason)
+      else if (code === 0) resolve(stdout)
       else reject(failed(command, { how: String(code ?? signal), said: stderr || stdout.slice(-4000) }))
     })
   })

@@ -1,62 +1,74 @@
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { copyFile, cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, normalize } from 'node:path'
-import { debianRoot, makeBusybox, makeDebian } from './debian-images.ts'
+import { debianImageCached, debianImageLayout, debianRoot, makeBusybox, makeDebian } from './debian-images.ts'
 import { startDockerRegistry } from './docker-registry.ts'
 import { run } from './run.ts'
 
 /** Stands in for the public registries, chart repositories and download hosts that the demo's manifest names. */
-export interface Upstream {
+export interface Upstream extends AsyncDisposable {
   /** `--remap` arguments that send the manifest there */
   remap: string[]
-
   close(): Promise<void>
+}
+
+/** What can be offered: each needs programs of its own. */
+export interface UpstreamParts {
+  /** busybox and pause, by docker-registry */
+  images: boolean
+  /** the Debian image, beside them */
+  debian: boolean
+  /** the chart, and helm itself as a file */
+  helm: boolean
 }
 
 const home = join(import.meta.dirname, '..', '..')
 
-/** `cache` keeps what is slow to make (the Debian root). Root only, for mmdebstrap. */
-export async function startUpstream(cache: string): Promise<Upstream> {
+/** `cache` keeps what is slow to make: the Debian image. */
+export async function startUpstream(options: {
+  cache: string
+  parts: UpstreamParts
+  signal?: AbortSignal
+}): Promise<Upstream> {
+  const { cache, parts, signal } = options
+  await using opened = new AsyncDisposableStack()
   const work = await mkdtemp(join(tmpdir(), 'airgap-upstream-'))
-  const registry = await startDockerRegistry(join(work, 'registry'))
-  try {
+  opened.defer(() => rm(work, { recursive: true, force: true }))
+  const remap: string[] = []
+  if (parts.images) {
+    const registry = await startDockerRegistry(join(work, 'registry'))
+    opened.defer(() => registry.close())
     const busybox = join(work, 'busybox')
     await makeBusybox(busybox)
-    const debian = await cachedDebian(cache)
+    signal?.throwIfAborted()
     registry.push(`${busybox}:busybox`, 'docker.io/library/busybox:1.36.1', ['--all'])
-    registry.push(`${debian}:debian`, 'docker.io/library/debian:12-slim')
     registry.push(`${busybox}:pause`, 'registry.k8s.io/pause:3.9', ['--format', 'v2s2'])
+    if (parts.debian) registry.push(`${await cachedDebian(cache)}:debian`, 'docker.io/library/debian:12-slim')
+    for (const host of ['docker.io', 'registry.k8s.io']) remap.push(`${host}=http://${registry.host}/${host}`)
+  }
+  signal?.throwIfAborted()
+  if (parts.helm) {
     const files = join(work, 'files')
     await makeCharts(join(files, 'csi-driver-nfs'))
     await makeHelmArchive(join(files, 'get.helm.sh'))
     const server = await serveFolder(files)
-    const { port } = server.address() as { port: number }
-    return {
-      remap: [
-        `docker.io=http://${registry.host}/docker.io`,
-        `registry.k8s.io=http://${registry.host}/registry.k8s.io`,
-        `https://raw.githubusercontent.com/kubernetes-csi/csi-driver-nfs/master/charts=http://127.0.0.1:${port}/csi-driver-nfs`,
-        `https://get.helm.sh=http://127.0.0.1:${port}/get.helm.sh`,
-      ],
-      async close() {
-        server.closeAllConnections()
-        await new Promise(done => server.close(done))
-        await registry.close()
-        await rm(work, { recursive: true, force: true })
-      },
-    }
-  } catch (error) {
-    await registry.close()
-    await rm(work, { recursive: true, force: true })
-    throw error
+    opened.defer(() => server.close())
+    remap.push(
+      `https://raw.githubusercontent.com/kubernetes-csi/csi-driver-nfs/master/charts=${server.url}/csi-driver-nfs`,
+      `https://get.helm.sh=${server.url}/get.helm.sh`,
+    )
   }
+  signal?.throwIfAborted()
+  const resources = opened.move()
+  const close = () => resources.disposeAsync()
+  return { remap, close, [Symbol.asyncDispose]: close }
 }
 
 async function cachedDebian(cache: string): Promise<string> {
-  const layout = join(cache, 'debian-image')
-  if (existsSync(layout)) return layout
+  const layout = debianImageLayout(cache)
+  if (debianImageCached(cache)) return layout
   const part = `${layout}.${process.pid}`
   try {
     await makeDebian(part, await debianRoot(cache))
@@ -101,7 +113,7 @@ async function makeHelmArchive(folder: string): Promise<void> {
 }
 
 /** A plain file server on loopback, with sizes. */
-async function serveFolder(folder: string): Promise<Server> {
+async function serveFolder(folder: string): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer(async (request, response) => {
     const path = join(folder, normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname)))
     const found = await stat(path).catch(() => undefined)
@@ -114,5 +126,13 @@ async function serveFolder(folder: string): Promise<Server> {
     else createReadStream(path).pipe(response)
   })
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  return server
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async close() {
+      server.closeAllConnections()
+      await new Promise(done => server.close(done))
+    },
+  }
 }
