@@ -1,0 +1,341 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { lockHolder } from '../../../src/core/process-lock.ts'
+import {
+  sampleImage,
+  sampleStack,
+  sampleTree,
+  sampleValues,
+  writeBundle,
+} from '../../site/support/sample-site.ts'
+import { buildProgram, freePort, run, start, type TestSite, testSite } from './support.ts'
+
+let program: Awaited<ReturnType<typeof buildProgram>>
+beforeAll(async () => {
+  program = await buildProgram()
+})
+afterAll(() => program.remove())
+
+async function deployed(): Promise<TestSite> {
+  const site = await testSite()
+  await writeBundle(site.bundle, sampleStack())
+  expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  return site
+}
+
+const resultsOf = (stdout: string) =>
+  Object.fromEntries(
+    JSON.parse(stdout).steps.map((step: { id: string; result: string }) => [step.id, step.result]),
+  )
+const valuesPath = (site: TestSite) => join(site.site, 'deploy/deploy/environments/prod/values.yaml')
+const servers = (site: TestSite) => lockHolder(join(site.site, 'serve.lock'))
+
+describe('offline-deploy apply', () => {
+  it('verifies, lays down, serves, configures, checks; and takes it all back', async () => {
+    const site = await deployed()
+    const manifest = await fetch(`http://${site.registry}/v2/nvcr.io/nvidia/cuda/manifests/12`)
+    const bytes = Buffer.from(await manifest.arrayBuffer())
+    expect(manifest.headers.get('docker-content-digest')).toBe(
+      `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
+    )
+    expect(
+      (await fetch(`http://${site.registry}/v2/library/busybox/manifests/1.36?ns=docker.io`)).status,
+    ).toBe(200)
+    expect((await fetch(`http://${site.registry}/v2/library/busybox/manifests/1.36?ns=quay.io`)).status).toBe(
+      404,
+    )
+    expect(await (await fetch(`${site.http}/files/get.example/tool.txt`)).text()).toBe('a tool')
+    expect(await (await fetch(`${site.http}/debs/debian-12/dists/bookworm/InRelease`)).text()).toContain(
+      'BEGIN PGP SIGNED MESSAGE',
+    )
+    expect((await fetch(`${site.http}/charts/demo-1.0.0%2Bx.tgz`)).status).toBe(200)
+    expect(await readFile(valuesPath(site), 'utf8')).toBe(
+      sampleValues
+        .replace('registry: ""', `registry: "${site.registry}"`)
+        .replace('httpServer: ""', `httpServer: "${site.http}"`),
+    )
+    expect(
+      await readFile(join(site.nodeRoot, 'etc/containerd/certs.d/_default/hosts.toml'), 'utf8'),
+    ).toContain(`server = "http://${site.registry}"`)
+
+    const status = await run(['status', '--site', site.site, '-o', 'json'])
+    expect(JSON.parse(status.stdout)).toMatchObject({ servers: { running: true, registry: site.registry } })
+    expect((await run(['status', '--site', site.site, '--exit-code'])).code).toBe(0)
+
+    expect((await run(['rollback', '--site', site.site])).code).toBe(2)
+    expect(await run(['rollback', '--site', site.site, '--yes'])).toMatchObject({ code: 0 })
+    expect(await readFile(valuesPath(site), 'utf8')).toBe(sampleValues)
+    expect(await readdir(join(site.nodeRoot, 'etc/containerd/certs.d'))).toEqual([])
+    expect(await servers(site)).toBeUndefined()
+    expect((await run(['status', '--site', site.site, '--exit-code'])).code).toBe(3)
+  })
+
+  it('once more: nothing is left to do but to check', async () => {
+    const site = await deployed()
+    const pid = await servers(site)
+    const again = await run(['apply', ...site.options, '-o', 'json'])
+    expect(resultsOf(again.stdout)).toEqual({
+      verify: 'skipped',
+      'lay-down': 'skipped',
+      serve: 'skipped',
+      configure: 'skipped',
+      check: 'done',
+    })
+    expect(await servers(site)).toBe(pid)
+  })
+
+  it('a changed option runs again just what depends on it, and the rest is remembered', async () => {
+    const site = await deployed()
+    const before = await servers(site)
+    const port = await freePort()
+    const moved = await run(['apply', '--site', site.site, '--http-port', String(port), '-o', 'json'])
+    expect(resultsOf(moved.stdout)).toEqual({
+      verify: 'skipped',
+      'lay-down': 'skipped',
+      serve: 'done',
+      configure: 'done',
+      check: 'done',
+    })
+    expect(await servers(site)).not.toBe(before)
+    expect(await readFile(valuesPath(site), 'utf8')).toContain(`httpServer: "http://127.0.0.1:${port}"`)
+  })
+
+  it('another bundle in its place is verified, served and laid down; what people changed is kept', async () => {
+    const site = await deployed()
+    await writeBundle(
+      site.bundle,
+      [...sampleStack({ values: `${sampleValues}more: 1\n` }), sampleImage('quay.io/new/one:1')],
+      '2.0.0',
+    )
+    expect(await run(['apply', ...site.options, '-o', 'json'])).toMatchObject({ code: 0 })
+    expect((await fetch(`http://${site.registry}/v2/new/one/manifests/1`)).status).toBe(200)
+    expect(await readFile(valuesPath(site), 'utf8')).not.toContain('more: 1')
+    expect(await readFile(`${valuesPath(site)}.airgap-new`, 'utf8')).toContain('more: 1')
+  })
+
+  it('a bundle that only looks changed is read again, and a damaged one stops everything with exit 6', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const bytes = await readFile(site.bundle)
+    const at = bytes.lastIndexOf('not really a package')
+    bytes[at] = 0x4e
+    await writeFile(site.bundle, bytes)
+    const ran = await run(['apply', ...site.options])
+    expect(ran).toMatchObject({ code: 6 })
+    expect(ran.stderr).toMatch(/error BUNDLE_CORRUPT/)
+    expect(await servers(site)).toBeUndefined()
+    expect(await readdir(site.site)).not.toContain('deploy')
+    await writeBundle(`${site.bundle}.good`, sampleStack())
+    const good = ['--bundle', `${site.bundle}.good`, ...site.options.slice(2)]
+    expect(await run(['apply', ...good])).toMatchObject({ code: 0 })
+    await utimes(`${site.bundle}.good`, 1, 1)
+    expect(resultsOf((await run(['apply', ...good, '-o', 'json'])).stdout)).toMatchObject({
+      verify: 'done',
+      serve: 'skipped',
+    })
+  })
+
+  it('killed at any moment, it continues', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    for (const moment of ['verify: check', 'lay-down: lay', 'serve: start', 'configure: point']) {
+      const running = start(['apply', ...site.options])
+      await running.said(moment)
+      running.child.kill('SIGKILL')
+      await running.ended
+    }
+    const last = await run(['apply', ...site.options, '-o', 'json'])
+    expect(last).toMatchObject({ code: 0 })
+    expect(await readFile(valuesPath(site), 'utf8')).toContain(site.registry)
+    const folder = join(site.site, 'deploy/deploy/environments/prod')
+    expect((await readdir(folder)).sort()).toEqual(['values.yaml', 'values.yaml.airgap-backup'])
+    expect(await readFile(join(folder, 'values.yaml.airgap-backup'), 'utf8')).toBe(sampleValues)
+  })
+
+  it('fault 78: two at once: the second stops with exit 10', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const first = start(['apply', ...site.options])
+    await first.said('serve: start')
+    expect(await run(['apply', ...site.options])).toMatchObject({
+      code: 10,
+      stderr: expect.stringContaining('BUSY'),
+    })
+    expect(await first.ended).toMatchObject({ code: 0 })
+    expect(await run(['serve', ...site.serving])).toMatchObject({ code: 10 })
+  })
+
+  it('fault 81: umask 077, no HOME, no PATH, no terminal, LANG=C and a Korean path', async () => {
+    const site = await testSite()
+    const folder = join(site.work, '설치 자료')
+    await mkdir(folder)
+    const bundle = join(folder, '번들.tar')
+    await writeBundle(bundle, sampleStack())
+    const korean = join(folder, '현장')
+    const options = ['--bundle', bundle, '--site', korean, ...site.options.slice(4)]
+    const umask = process.umask(0o077)
+    try {
+      expect(await run(['apply', ...options], { env: { LANG: 'C', TMPDIR: '/nonexistent' } })).toMatchObject({
+        code: 0,
+      })
+      const hosts = join(site.nodeRoot, 'etc/containerd/certs.d/docker.io/hosts.toml')
+      expect((await stat(hosts)).mode & 0o777).toBe(0o644)
+      expect((await stat(korean)).mode & 0o077).toBe(0)
+    } finally {
+      process.umask(umask)
+      await run(['stop', '--site', korean])
+    }
+  })
+
+  it('fault 84: SIGINT, SIGTERM and SIGHUP end it with 130, 143, 129, and nothing is half-done', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+      ['SIGHUP', 129],
+    ] as const) {
+      const running = start(['apply', ...site.options])
+      await running.said('serve: start')
+      running.child.kill(signal)
+      expect((await running.ended).code).toBe(code)
+    }
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  })
+
+  it('fault 84: a reader that goes away ends nothing', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const running = start(['apply', ...site.options])
+    running.child.stdout?.destroy()
+    running.child.stderr?.destroy()
+    expect((await running.ended).code).toBe(0)
+  })
+
+  it('fault 85: a port that is taken is named, with who has it, and the run continues later', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const other = createServer()
+    const port = Number(site.registry.split(':')[1])
+    await new Promise<void>(done => other.listen(port, '127.0.0.1', done))
+    try {
+      const ran = await run(['apply', ...site.options])
+      expect(ran).toMatchObject({ code: 7 })
+      expect(ran.stderr).toMatch(new RegExp(`error PORT_IN_USE: .*${port}`))
+    } finally {
+      await new Promise(done => other.close(done))
+    }
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  })
+
+  it('fault 85: an address that is not of this machine', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const listen = await run(['serve', ...site.serving, '--listen', '192.0.2.7'])
+    expect(listen).toMatchObject({ code: 7, stderr: expect.stringContaining('192.0.2.7') })
+  })
+
+  it('fault 97: no password of the values file is ever printed or kept', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack({ values: `dbPassword: hunter2\n${sampleValues}` }))
+    await run(['apply', ...site.options])
+    const path = valuesPath(site)
+    await writeFile(
+      path,
+      (await readFile(path, 'utf8')).replace('hunter2', 'hunter3').replace(site.registry, 'elsewhere:1'),
+    )
+    const plan = await run(['plan', ...site.options])
+    expect(plan.stdout).toContain(`+ 4:   registry: "${site.registry}"`)
+    const printed = [plan.stdout, plan.stderr, (await run(['rollback', ...site.options, '--yes'])).stderr]
+    for (const name of ['journal.jsonl', 'config.json', 'serve.log', 'written.json'])
+      printed.push(await readFile(join(site.site, name), 'utf8'))
+    expect(printed.join('\n')).not.toContain('hunter')
+  })
+
+  it('fault 103: the state folder of another machine or a newer version is refused', async () => {
+    const site = await deployed()
+    const journal = join(site.site, 'journal.jsonl')
+    const text = await readFile(journal, 'utf8')
+    const [head] = text.split('\n')
+    await writeFile(journal, text.replace(/"site":"[^/]*\/[^"]*"/, '"site":"another/machine"'))
+    expect(await run(['apply', ...site.options])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('another site or machine'),
+    })
+    await writeFile(journal, text.replace('"journal":1', '"journal":9'))
+    expect(await run(['status', ...site.options])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('newer'),
+    })
+    await writeFile(journal, `${head}\n{"step":"ver`)
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  })
+})
+
+describe('offline-deploy plan', () => {
+  it('tells files, commands and addresses, and changes nothing', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    for (const command of [['plan'], ['apply', '--dry-run'], ['configure', '--dry-run']]) {
+      const ran = await run([...command, ...site.options])
+      expect(ran).toMatchObject({ code: 0 })
+      expect(ran.stdout).toContain('environments/prod/values.yaml')
+      expect(ran.stdout).toContain('hosts.toml')
+    }
+    expect(await readdir(site.work)).toEqual(['sample.tar'])
+  })
+
+  it('names the environments there are', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const ran = await run(['plan', ...site.options, '--env', 'staging'])
+    expect(ran).toMatchObject({ code: 2, stderr: expect.stringMatching(/it has dev, prod/) })
+  })
+
+  it('works with a bundle that has no deployment tree, no images and no files', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleTree('lock', { 'lock.json': '{}' }, 'bundle'))
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  })
+})
+
+describe('bad usage', () => {
+  it.each([
+    [['apply', '--nonsense'], /unknown option/],
+    [['nonsense'], /unknown command/],
+    [['apply', '--registry-port', '99999'], /port/],
+    [['apply', '-o', 'xml'], /text, json, yaml/],
+    [['verify', '--expect', 'sha256:1'], /digest/],
+    [['verify'], /which bundle/],
+    [['status', '--site', '/nonexistent/site'], /nothing was deployed/],
+    [['apply', '--bundle', '/nonexistent.tar', '--address', '127.0.0.1'], /no such file/],
+  ])('%j', async (args, message) => {
+    const ran = await run(args)
+    expect(ran).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) })
+    expect(ran.stderr).toMatch(/^error [A-Z_]+: /)
+  })
+
+  it('is told as JSON where JSON is asked for', async () => {
+    for (const args of [
+      ['apply', '--nonsense', '-o', 'json'],
+      ['-ojson', 'nonsense'],
+      ['verify', '--output=json'],
+    ]) {
+      const ran = await run(args)
+      expect(JSON.parse(ran.stderr).error).toMatchObject({ code: 'USAGE', exit: 2 })
+    }
+  })
+
+  it('the same port twice, and port 0 for apply', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    expect(
+      await run(['plan', ...site.options, '--registry-port', '5000', '--http-port', '5000']),
+    ).toMatchObject({ code: 2 })
+    expect(await run(['apply', ...site.options, '--registry-port', '0'])).toMatchObject({ code: 2 })
+    await rm(site.site, { recursive: true, force: true })
+  })
+})

@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { CommanderError } from 'commander'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { humanBytes, humanTime, printable } from '../../../src/cli/shell/format.ts'
+import { formatResult } from '../../../src/cli/shell/output.ts'
+import { createProgress } from '../../../src/cli/shell/progress.ts'
+import { formatError, toReported } from '../../../src/cli/shell/report-error.ts'
+import { toolVersion } from '../../../src/cli/shell/version.ts'
+import { AirgapError } from '../../../src/core/errors.ts'
+
+describe('format', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [1536, '1.5 KiB'],
+    [1024 ** 2 - 1, '1.0 MiB'],
+    [9 * 1024 ** 3, '9.0 GiB'],
+  ])('%i bytes are %s', (bytes, text) => expect(humanBytes(bytes)).toBe(text))
+
+  it.each([
+    [0.04, '0.0 s'],
+    [59.96, '1 min 0 s'],
+    [200, '3 min 20 s'],
+    [7500, '2 h 5 min'],
+  ])('%f seconds are %s', (seconds, text) => expect(humanTime(seconds)).toBe(text))
+
+  it('takes the power out of escape sequences', () => {
+    expect(printable('a\u001b[2Jb\u0007\nc\u009b')).toBe('a\\x1b[2Jb\\x07\nc\\x9b')
+  })
+
+  it('is the version of package.json', async () => {
+    const { version } = JSON.parse(
+      await readFile(resolve(import.meta.dirname, '../../../package.json'), 'utf8'),
+    )
+    expect(toolVersion).toBe(version)
+  })
+})
+
+describe('results', () => {
+  it('says the same in JSON and YAML', async () => {
+    const value = { b: [1, 'two', null], a: { c: true } }
+    expect(JSON.parse(await formatResult(value, 'json', () => ''))).toEqual(value)
+    expect(parse(await formatResult(value, 'yaml', () => ''))).toEqual(value)
+    expect(await formatResult(value, 'text', () => 'for people')).toBe('for people\n')
+    expect(await formatResult(value, 'text', () => '')).toBe('')
+  })
+})
+
+describe('errors', () => {
+  const error = new AirgapError('PORT_IN_USE', 'port 1 is in use', {
+    item: 'a\u001b[2J',
+    likely: 'b',
+    next: 'c',
+  })
+  const plain = { format: 'text', color: false, verbose: false } as const
+
+  it('are four lines for people and one object for programs', () => {
+    expect(formatError(error, plain)).toBe(
+      'error PORT_IN_USE: port 1 is in use\n  item:   a\\x1b[2J\n  likely: b\n  next:   c\n',
+    )
+    expect(JSON.parse(formatError(error, { ...plain, format: 'json' }))).toEqual({
+      error: {
+        code: 'PORT_IN_USE',
+        exit: 7,
+        message: 'port 1 is in use',
+        item: 'a\u001b[2J',
+        likely: 'b',
+        next: 'c',
+      },
+    })
+    expect(formatError(error, { ...plain, color: true })).toContain('\u001b[31merror PORT_IN_USE\u001b[0m')
+  })
+
+  it('tell usage from bugs and from the machine', () => {
+    expect(
+      toReported(new CommanderError(1, 'commander.unknownOption', "error: unknown option '--x'"), 'airgap'),
+    ).toMatchObject({
+      exitCode: 2,
+      message: "unknown option '--x'",
+      next: 'see airgap --help',
+    })
+    expect(toReported(new TypeError('x is undefined'), 'airgap')).toMatchObject({
+      code: 'INTERNAL',
+      exitCode: 1,
+    })
+    expect(toReported(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }), 'airgap')).toMatchObject({
+      code: 'NO_SPACE',
+      exitCode: 7,
+    })
+    expect(toReported(undefined, 'airgap')).toMatchObject({ code: 'INTERNAL', exitCode: 1 })
+  })
+
+  it('with --verbose also say where they came from', () => {
+    const caused = new AirgapError('IO', 'a', { cause: new Error('the disk') })
+    expect(formatError(caused, { ...plain, verbose: true })).toMatch(/caused by Error: the disk/)
+    expect(formatError(caused, plain)).not.toContain('the disk')
+  })
+})
+
+describe('progress', () => {
+  function drawn(options: { isTTY?: boolean; quiet?: boolean }) {
+    let text = ''
+    let time = 0
+    const output = { write: (part: string) => (text += part), isTTY: options.isTTY ?? false, columns: 60 }
+    const progress = createProgress(output, { now: () => time, quiet: options.quiet ?? false })
+    return { progress, pass: (ms: number) => (time += ms), text: () => text }
+  }
+
+  it('is one line per finished item where there is no terminal', () => {
+    const { progress, text } = drawn({})
+    progress.total(2, 4096)
+    progress.advance(2048)
+    progress.done('a', 2048)
+    progress.note('waiting')
+    progress.done('b\u001b[2J', 2048)
+    expect(text()).toBe('[1/2] a  2.0 KiB\nwaiting\n[2/2] b\\x1b[2J  2.0 KiB\n')
+  })
+
+  it('is a bar on a terminal, drawn ten times a second, within its width', () => {
+    const { progress, text, pass } = drawn({ isTTY: true })
+    progress.total(10, 10_000)
+    for (let i = 0; i < 1000; i++) {
+      pass(1)
+      progress.advance(10)
+    }
+    const bars = text().split('\r\u001b[2K').slice(1)
+    expect(bars).toHaveLength(10)
+    for (const bar of bars) expect(bar.length).toBeLessThan(60)
+    expect(bars.at(-1)).toMatch(/^\[#+\.*\]/)
+    progress.note('a line')
+    expect(text()).toMatch(/\r\u001b\[2Ka line\n$/)
+  })
+
+  it('is nothing with --quiet', () => {
+    const { progress, text } = drawn({ quiet: true })
+    progress.total(1, 1)
+    progress.done('a', 1)
+    progress.note('b')
+    expect(text()).toBe('')
+  })
+})
