@@ -19,6 +19,16 @@ import { put, putIndex, repositoryOf, sampleImages, start, treeOf } from './supp
 
 const run = promisify(execFile)
 
+/** Runs until the test ends, and is gone then. */
+function daemon(program: string, args: string[]): void {
+  const child = spawn(program, args, { stdio: 'ignore' })
+  const exited = new Promise(resolve => child.once('exit', resolve))
+  onTestFinished(async () => {
+    child.kill('SIGTERM')
+    await exited
+  })
+}
+
 /** A tar with one file, so that a client that unpacks layers is content. */
 function layerTar(name: string, content: Buffer): Buffer {
   const header = Buffer.alloc(512)
@@ -125,12 +135,7 @@ describe('real clients', () => {
         join(hosts, 'hosts.toml'),
         `server = "${mirror}"\n[host."${mirror}"]\ncapabilities = ["pull", "resolve"]\n`,
       )
-      const daemon = spawn('containerd', ['--config', config], { stdio: 'ignore' })
-      const exited = new Promise(resolve => daemon.once('exit', resolve))
-      onTestFinished(async () => {
-        daemon.kill('SIGTERM')
-        await exited
-      })
+      daemon('containerd', ['--config', config])
       const ctr = (...args: string[]) => run('ctr', ['--address', socket, ...args])
       for (let i = 0; ; i++) {
         const ready = await ctr('version').catch(() => undefined)
