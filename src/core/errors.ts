@@ -110,6 +110,11 @@ export class AirgapError extends Error {
   }
 }
 
+/** Whether a text from elsewhere (another process) is one of our codes. */
+export function isKnownCode(text: unknown): text is ErrorCode {
+  return typeof text === 'string' && Object.hasOwn(table, text)
+}
+
 export function isErrorCode(error: unknown, ...codes: ErrorCode[]): error is AirgapError {
   return error instanceof AirgapError && codes.includes(error.code)
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AirgapError } from '../../core/errors.ts'
+import { AirgapError, isKnownCode } from '../../core/errors.ts'
 import { lockHolder } from '../../core/process-lock.ts'
 import { type SiteDescription, siteDocumentPath } from '../../site/site-view.ts'
 import { logSize, logTail, startBackground, stopHolder } from '../background.ts'
@@ -104,19 +104,24 @@ function isExpected(found: SiteDescription | undefined, expected: SiteDescriptio
 /** The child prints its error as JSON: told here as if it were this program's own, with its exit code. */
 function endedAtOnce(ended: string, { log, tail }: { log: string; tail: string }): AirgapError {
   const line = tail.split('\n').findLast(text => text.startsWith('{"error":'))
-  if (line !== undefined) {
-    try {
-      const { code, message, item, likely, next } = JSON.parse(line).error
-      return new AirgapError(code, message, { item, likely, next })
-    } catch {
-      // a line that is none of ours: told below
-    }
-  }
+  const told = line === undefined ? undefined : toldBy(line)
+  if (told !== undefined) return told
   return new AirgapError('STEP_FAILED', `the servers ended at once (${ended})`, {
     item: log,
     likely: tail.trim().split('\n').at(-1)?.slice(0, 300) || 'the log is empty',
     next: 'read the log, correct the cause and run the same command again',
   })
+}
+
+function toldBy(line: string): AirgapError | undefined {
+  try {
+    const { code, message, ...details } = JSON.parse(line).error
+    if (!isKnownCode(code) || typeof message !== 'string') return undefined
+    const texts = Object.entries(details).filter(([, value]) => typeof value === 'string')
+    return new AirgapError(code, message, Object.fromEntries(texts))
+  } catch {
+    return undefined
+  }
 }
 
 function neverAnswered(localUrl: string, log: string): AirgapError {

@@ -1,0 +1,216 @@
+import { spawnSync } from 'node:child_process'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { acquireProcessLock, lockHolder } from '../../src/core/process-lock.ts'
+import { startBackground, stopHolder } from '../../src/install/background.ts'
+import { httpGet } from '../../src/install/http-get.ts'
+import { checkStep } from '../../src/install/steps/check.ts'
+import { serveStep } from '../../src/install/steps/serve.ts'
+import { tempFolder, testContext } from './support.ts'
+
+async function listening(handler: RequestListener): Promise<string> {
+  const server: Server = createServer(handler)
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await new Promise(done => server.close(done))
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const expected = {
+  site: 'ours',
+  bundles: ['sha256:1'],
+  registry: '127.0.0.1:1',
+  httpServer: 'http://127.0.0.1:2',
+}
+
+async function stepFor(command: string[], localUrl = 'http://127.0.0.1:1') {
+  const folder = await tempFolder()
+  const options = {
+    command,
+    expected,
+    localUrl,
+    listens: [],
+    lock: join(folder, 'serve.lock'),
+    log: join(folder, 'serve.log'),
+  }
+  return { ...options, step: serveStep(options) }
+}
+
+async function script(text: string): Promise<string> {
+  const path = join(await tempFolder(), 'program')
+  await writeFile(path, `#!/bin/sh\n${text}\n`)
+  await chmod(path, 0o755)
+  return path
+}
+
+describe('the serve step', () => {
+  it('is done where the right site answers, and starts nothing', async () => {
+    const url = await listening((_, answer) => answer.end(JSON.stringify(expected)))
+    const { step } = await stepFor(['/nonexistent'], url)
+    expect(await step.check(testContext())).toBe('done')
+    await step.apply(testContext())
+  })
+
+  it('does not take another site’s servers for its own, nor stops them', async () => {
+    const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, site: 'theirs' })))
+    const { step } = await stepFor(['/nonexistent'], url)
+    expect(await step.check(testContext())).toBe('pending')
+    await expect(step.apply(testContext())).rejects.toMatchObject({
+      code: 'PORT_IN_USE',
+      next: expect.stringContaining('--site'),
+    })
+  })
+
+  it.each(['not JSON', 'null', '[]', '{}', '{"site":1,"bundles":"x"}'])(
+    'is not confused by an answer of %j',
+    async body => {
+      const url = await listening((_, answer) => answer.end(body))
+      const { step } = await stepFor(['/nonexistent'], url)
+      expect(await step.check(testContext())).toBe('pending')
+    },
+  )
+
+  it('fault 102: a program that is missing', async () => {
+    const { step } = await stepFor(['/nonexistent/program'])
+    await expect(step.apply(testContext())).rejects.toMatchObject({
+      code: 'STEP_FAILED',
+      exitCode: 8,
+      item: '/nonexistent/program',
+    })
+  })
+
+  it('fault 102: a program that prints binary and ends', async () => {
+    const { step, log } = await stepFor([
+      await script('head -c 20000 /dev/urandom; printf "\\033[2Jlast words\\n"; exit 3'),
+    ])
+    await expect(step.apply(testContext())).rejects.toMatchObject({
+      code: 'STEP_FAILED',
+      message: expect.stringContaining('exit code 3'),
+      item: log,
+    })
+  })
+
+  it('tells the error of the program that it started, with its exit code', async () => {
+    const error = {
+      error: {
+        code: 'PORT_IN_USE',
+        exit: 7,
+        message: 'port 5000 is in use',
+        item: 'x',
+        likely: 'y',
+        next: 'z',
+      },
+    }
+    const { step } = await stepFor([await script(`echo '${JSON.stringify(error)}' >&2; exit 7`)])
+    await expect(step.apply(testContext())).rejects.toMatchObject({
+      code: 'PORT_IN_USE',
+      exitCode: 7,
+      message: 'port 5000 is in use',
+      next: 'z',
+    })
+  })
+
+  it('an error of a program that is none of ours is not believed', async () => {
+    const { step } = await stepFor([
+      await script(`echo '{"error":{"code":"__proto__","message":1}}' >&2; exit 7`),
+    ])
+    await expect(step.apply(testContext())).rejects.toMatchObject({ code: 'STEP_FAILED' })
+  })
+
+  it('fault 102: a program that hangs is ended when the operator stops waiting', async () => {
+    const pidFile = join(await tempFolder(), 'pid')
+    const { step } = await stepFor([await script(`echo $$ > ${pidFile}; exec sleep 60`)])
+    const stop = new AbortController()
+    const applying = step.apply({ ...testContext(), signal: stop.signal })
+    let pid = ''
+    while (pid === '') {
+      await new Promise(go => setTimeout(go, 20))
+      pid = (await readFile(pidFile, 'utf8').catch(() => '')).trim()
+    }
+    stop.abort(new DOMException('stopped', 'AbortError'))
+    await expect(applying).rejects.toMatchObject({ name: 'AbortError' })
+    for (
+      let tries = 0;
+      spawnSync('ps', ['-o', 'stat=', '-p', pid], { encoding: 'utf8' }).stdout.match(/^[^Z\s]/);
+      tries++
+    ) {
+      expect(tries).toBeLessThan(100)
+      await new Promise(go => setTimeout(go, 50))
+    }
+  })
+})
+
+describe('stopHolder', () => {
+  it('ends a program that holds the lock and does not listen to SIGTERM', async () => {
+    const folder = await tempFolder()
+    const lock = join(folder, 'lock')
+    const source = `import { acquireProcessLock } from ${JSON.stringify(new URL('../../src/core/process-lock.ts', import.meta.url).href)}
+      process.on('SIGTERM', () => {})
+      await acquireProcessLock(${JSON.stringify(lock)}, 'a test')
+      setInterval(() => {}, 1000)`
+    await writeFile(join(folder, 'holder.mts'), source)
+    await startBackground([process.execPath, join(folder, 'holder.mts')], { log: join(folder, 'log') })
+    while ((await lockHolder(lock)) === undefined) await new Promise(go => setTimeout(go, 20))
+    const { signal } = testContext()
+    expect(await stopHolder(lock, { signal, politeMs: 200 })).toBe('stopped')
+    expect(await stopHolder(lock, { signal })).toBe('not running')
+  })
+
+  it('never touches a process that only has the number of a dead one', async () => {
+    const lock = join(await tempFolder(), 'lock')
+    const held = await acquireProcessLock(lock, 'a test')
+    const text = await readFile(lock, 'utf8')
+    await held.release()
+    // this very process, but started at another time: a number that was given again
+    await writeFile(lock, JSON.stringify({ ...JSON.parse(text), started: '1' }))
+    expect(await stopHolder(lock, { signal: testContext().signal })).toBe('not running')
+  })
+})
+
+describe('the check step', () => {
+  const body = 'content'
+  const descriptor = { mediaType: 'text/plain', digest: digestOf(body), size: body.length }
+
+  it('is good where the right bytes come', async () => {
+    const url = await listening((_, answer) => answer.end(body))
+    await checkStep({ probes: [{ url, expected: descriptor }, { url }] }).apply(testContext())
+  })
+
+  it('wrong bytes under the site’s address are exit 6', async () => {
+    const url = await listening((_, answer) => answer.end('c0ntent'))
+    await expect(
+      checkStep({ probes: [{ url, expected: descriptor }] }).apply(testContext()),
+    ).rejects.toMatchObject({ code: 'DIGEST_MISMATCH', exitCode: 6 })
+  })
+
+  it('an error page, a truncated answer and nobody there', async () => {
+    const page = await listening((_, answer) => answer.writeHead(502).end('proxy'))
+    await expect(checkStep({ probes: [{ url: page }] }).apply(testContext())).rejects.toMatchObject({
+      code: 'STEP_FAILED',
+      exitCode: 8,
+    })
+    const short = await listening((_, answer) => {
+      answer.writeHead(200, { 'content-length': 100 })
+      answer.write('x', () => answer.destroy())
+    })
+    await expect(httpGet(short, testContext())).rejects.toMatchObject({ code: 'NETWORK' })
+    await expect(httpGet('http://127.0.0.1:1/', testContext())).rejects.toMatchObject({
+      code: 'NETWORK',
+      likely: 'nothing listens there',
+    })
+  })
+
+  it('a server that never answers is given up', async () => {
+    const url = await listening(() => {})
+    await expect(httpGet(url, { ...testContext(), timeoutMs: 100 })).rejects.toMatchObject({
+      code: 'NETWORK',
+      message: expect.stringContaining('0.1 s'),
+    })
+  })
+})
