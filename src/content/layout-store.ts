@@ -85,6 +85,24 @@ export class LayoutStore implements ContentStore {
     }
   }
 
+  /**
+   * Takes a file of this store's own folder over, by a rename: for content whose digest was not known before it was there.
+   * The caller has hashed what it wrote.
+   */
+  async adopt(temporary: string, descriptor: Descriptor): Promise<void> {
+    try {
+      const handle = await open(temporary, 'r')
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(temporary, this.pathOf(descriptor))
+    } catch (error) {
+      throw fromSystemError(error, temporary)
+    }
+  }
+
   async resolve(reference: Reference): Promise<Descriptor> {
     const wanted = formatReference(reference)
     for await (const [name, descriptor] of this.references()) {

@@ -2,124 +2,192 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { Parser, type ReadEntry } from 'tar'
-import { parse } from 'yaml'
 import { z } from 'zod'
-import { AirgapError, errnoOf } from '../../core/errors.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import { type ChartMetadata, parseChartYaml, parseRequirements } from './metadata.ts'
 
-/** Bounds of a chart: the largest public ones are a few MiB. */
+/** Bounds of a chart: the largest public ones are a few MiB; helm itself stops at 100 MiB. */
 const maxUnpacked = 100 * 1024 * 1024 /* bytes */
 const maxEntries = 20_000
-const maxChartYaml = 1024 * 1024 /* bytes */
+const maxYaml = 1024 * 1024 /* bytes, of Chart.yaml */
 
-const metadataSchema = z
-  .looseObject({
-    name: z.string(),
-    version: z.coerce.string(),
-    dependencies: z.array(z.looseObject({ name: z.string(), repository: z.string().optional() })).optional(),
-  })
-  .catchall(z.json())
-export type ChartMetadata = z.infer<typeof metadataSchema>
+interface Wanted {
+  name: string
+  version: string
+  /** for messages: where the archive is from */
+  item: string
+}
 
 /**
  * Reads a chart archive without unpacking it. Refuses paths that leave it, links, devices and bombs (fault 55), a chart that
- * is not the one asked for (57), and declared subcharts that are not inside (58).
+ * is not the one asked for (57), and declared subcharts that are not inside (58): UPSTREAM_INVALID.
  */
-export async function readChartArchive(
-  archive: Readable,
-  wanted: { name: string; version: string; item: string },
-): Promise<ChartMetadata> {
-  const { item } = wanted
-  const fail = (what: string, cause?: unknown) =>
-    new AirgapError('UPSTREAM_INVALID', `the chart archive is refused: ${what}`, {
-      item,
-      likely: 'a damaged or hostile archive',
-      next: 'report it to its publisher; do not install it',
-      cause,
-    })
-  const found = { entries: 0, bytes: 0, names: new Set<string>(), chartYaml: [] as Buffer[] }
-  let refusal: AirgapError | undefined
+export async function readChartArchive(archive: Readable, wanted: Wanted): Promise<ChartMetadata> {
+  const content = new ArchiveContent()
   const parser = new Parser({ strict: true })
-  parser.on('entry', (entry: ReadEntry) => {
+  let refusal: unknown
+  const note = (work: () => void) => {
     try {
-      check(entry, found)
+      work()
     } catch (error) {
-      refusal ??= fail(error instanceof AirgapError ? `${error.message} ${error.item ?? ''}` : String(error))
+      refusal ??= error
     }
-    entry.on('data', (chunk: Buffer) => {
-      found.bytes += chunk.length
-      if (found.bytes > maxUnpacked) refusal ??= fail(`it unpacks to more than ${maxUnpacked} bytes`)
-      if (isChartYaml(entry.path)) found.chartYaml.push(chunk)
-    })
+  }
+  parser.on('entry', (entry: ReadEntry) => {
+    note(() => content.enter(entry))
+    entry.on('data', (chunk: Buffer) => note(() => content.take(entry.path, chunk)))
   })
+  // types that the parser does not know, and headers that are too large
+  parser.on('ignoredEntry', (entry: ReadEntry) => note(() => refuseType(entry)))
   try {
     await pipeline(archive, createGunzip(), async source => {
+      let first = true
       for await (const chunk of source as AsyncIterable<Buffer>) {
+        if (first) refuseCompressed(chunk)
+        first = false
         parser.write(chunk)
         if (refusal) throw refusal
       }
       parser.end()
     })
+    if (refusal) throw refusal
   } catch (error) {
-    if (error instanceof AirgapError) throw error
-    throw fail(errnoOf(error) ?? (error instanceof Error ? error.message : 'it cannot be read'), error)
+    throw refused(error, wanted.item)
   }
-  if (refusal) throw refusal
-  return checkMetadata(readMetadata(found.chartYaml, fail), { wanted, names: found.names, fail })
+  return checked(content, wanted)
 }
 
-type Fail = (what: string, cause?: unknown) => AirgapError
+/** The parser would unpack a second time, without bounds; helm does not. */
+function refuseCompressed(start: Buffer): void {
+  const magic = start.subarray(0, 4).toString('hex')
+  if (magic.startsWith('1f8b') || magic === '28b52ffd') throw new Refusal('it is compressed twice')
+}
 
-function check(entry: ReadEntry, found: { entries: number; names: Set<string> }): void {
-  const path = entry.path.replace(/\/$/, '')
-  found.entries++
-  if (found.entries > maxEntries) throw new AirgapError('UPSTREAM_INVALID', `more than ${maxEntries} entries`)
-  if (!['File', 'OldFile', 'ContiguousFile', 'Directory', 'GNUDumpDir'].includes(entry.type)) {
-    throw new AirgapError('UPSTREAM_INVALID', `a ${entry.type}:`, { item: path })
+/** Why an archive is refused, in words. */
+class Refusal extends Error {}
+
+function refused(error: unknown, item: string): unknown {
+  // errors of the store that the archive is read from
+  if (error instanceof AirgapError) return error
+  if (!(error instanceof Error)) return error
+  return new AirgapError('UPSTREAM_INVALID', `the chart archive is refused: ${error.message}`, {
+    item,
+    likely: 'a damaged or hostile archive',
+    next: 'report it to its publisher; do not install it',
+    ...(error instanceof Refusal ? {} : { cause: error }),
+  })
+}
+
+function refuseType(entry: ReadEntry): void {
+  if (['File', 'OldFile', 'ContiguousFile', 'Directory', 'GNUDumpDir'].includes(entry.type)) return
+  throw new Refusal(`a ${entry.type}: ${JSON.stringify(entry.path.slice(0, 200))}`)
+}
+
+/** What has been seen of the archive. helm drops the first part of every path, whatever it is called. */
+class ArchiveContent {
+  readonly #paths = new Set<string>()
+  readonly #yaml = { 'Chart.yaml': [] as Buffer[], 'requirements.yaml': [] as Buffer[] }
+  readonly #subcharts = new Set<string>()
+  #entries = 0
+  #bytes = 0
+
+  enter(entry: ReadEntry): void {
+    if (++this.#entries > maxEntries) throw new Refusal(`more than ${maxEntries} entries`)
+    refuseType(entry)
+    const path = entry.path.replace(/\/$/, '')
+    try {
+      safeRelativePath(path, 'UPSTREAM_INVALID')
+    } catch {
+      throw new Refusal(`an unsafe path: ${JSON.stringify(path.slice(0, 200))}`)
+    }
+    const inside = withoutRoot(path)
+    const subchart = /^charts\/([^/]+)/.exec(inside)?.[1]
+    if (subchart) this.#subcharts.add(subchart)
+    if (entry.type === 'Directory') return
+    if (inside === '')
+      throw new Refusal(`a file outside of its folder: ${JSON.stringify(path.slice(0, 200))}`)
+    // readers differ in which of the two they take
+    if (this.#paths.has(inside))
+      throw new Refusal(`${JSON.stringify(inside.slice(0, 200))} stands twice in it`)
+    this.#paths.add(inside)
   }
-  safeRelativePath(path, 'UPSTREAM_INVALID')
-  const subchart = /^[^/]+\/charts\/([^/]+)/.exec(path)?.[1]
-  if (subchart) found.names.add(subchart)
-}
 
-/** Chart.yaml of the chart itself, not of a subchart. */
-function isChartYaml(path: string): boolean {
-  return /^[^/]+\/Chart\.yaml$/.test(path)
-}
-
-function readMetadata(chunks: Buffer[], fail: Fail): ChartMetadata {
-  const text = Buffer.concat(chunks)
-  if (text.length === 0) throw fail('it has no Chart.yaml')
-  if (text.length > maxChartYaml) throw fail('its Chart.yaml is larger than 1 MiB')
-  let value: unknown
-  try {
-    value = parse(text.toString('utf8'), {
-      maxAliasCount: 100,
-      schema: 'core',
-      uniqueKeys: true,
-      logLevel: 'error',
-    })
-  } catch (error) {
-    throw fail('its Chart.yaml is not YAML', error)
+  take(path: string, chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (this.#bytes > maxUnpacked) throw new Refusal(`it unpacks to more than ${maxUnpacked} bytes`)
+    const name = withoutRoot(path)
+    if (name !== 'Chart.yaml' && name !== 'requirements.yaml') return
+    const chunks = this.#yaml[name]
+    chunks.push(chunk)
+    if (chunks.reduce((sum, { length }) => sum + length, 0) > maxYaml)
+      throw new Refusal(`its ${name} is larger than 1 MiB`)
   }
-  const parsed = metadataSchema.safeParse(value)
-  if (!parsed.success) throw fail(`its Chart.yaml is malformed: ${parsed.error.issues[0]?.message}`)
-  return parsed.data
+
+  has(path: string): boolean {
+    return this.#paths.has(path)
+  }
+
+  text(name: 'Chart.yaml' | 'requirements.yaml'): string {
+    return Buffer.concat(this.#yaml[name]).toString('utf8')
+  }
+
+  /** Subcharts stand as folders or as NAME-VERSION.tgz. */
+  hasSubchart(name: string): boolean {
+    return [...this.#subcharts].some(
+      file =>
+        file === name || (file.startsWith(`${name}-`) && /^v?\d.*\.tgz$/.test(file.slice(name.length + 1))),
+    )
+  }
 }
 
-function checkMetadata(
-  metadata: ChartMetadata,
-  context: { wanted: { name: string; version: string }; names: Set<string>; fail: Fail },
-): ChartMetadata {
-  const { wanted, names, fail } = context
+function withoutRoot(path: string): string {
+  const slash = path.indexOf('/')
+  return slash < 0 ? '' : path.slice(slash + 1)
+}
+
+function checked(content: ArchiveContent, wanted: Wanted): ChartMetadata {
+  const { item } = wanted
+  if (!content.has('Chart.yaml')) throw refused(new Refusal('it has no Chart.yaml'), item)
+  const metadata = readYaml('Chart.yaml', { item, read: () => parseChartYaml(content.text('Chart.yaml')) })
+  // with and without v are the same version to helm
   const same = metadata.version.replace(/^v/, '') === wanted.version.replace(/^v/, '')
   if (metadata.name !== wanted.name || !same) {
-    throw fail(`it holds ${metadata.name} ${metadata.version}, not ${wanted.name} ${wanted.version}`)
+    const found = `${metadata.name} ${metadata.version}`.slice(0, 200)
+    throw refused(new Refusal(`it holds ${found}, not ${wanted.name} ${wanted.version}`), item)
   }
-  for (const dependency of metadata.dependencies ?? []) {
-    // subcharts stand as folders or as NAME-VERSION.tgz
-    const inside = [...names].some(name => name === dependency.name || name.startsWith(`${dependency.name}-`))
-    if (!inside) throw fail(`its subchart ${dependency.name} is not inside`)
+  const declared = (metadata.dependencies ?? []).map(({ name }) => name)
+  if (metadata.apiVersion === 'v1' && content.has('requirements.yaml')) {
+    declared.push(
+      ...readYaml('requirements.yaml', {
+        item,
+        read: () => parseRequirements(content.text('requirements.yaml')),
+      }),
+    )
   }
-  return metadata
+  // also those that a condition turns off: helm refuses to install without them
+  const missing = declared.filter(name => !content.hasSubchart(name))
+  if (missing.length === 0) return metadata
+  throw new AirgapError(
+    'UPSTREAM_INVALID',
+    `the chart archive is refused: not inside are its subcharts ${missing.join(', ')}`,
+    {
+      item,
+      likely: 'it was packed without `helm dependency build`',
+      next: 'take another version, or pack it anew with its subcharts and name that repository',
+    },
+  )
+}
+
+function readYaml<T>(name: string, options: { item: string; read: () => T }): T {
+  try {
+    return options.read()
+  } catch (error) {
+    const issue = error instanceof z.ZodError ? error.issues[0] : undefined
+    const why =
+      issue === undefined
+        ? `its ${name} cannot be read: ${error instanceof Error ? error.message.split('\n')[0] : 'not YAML'}`
+        : `its ${name} is malformed: ${issue.path.join('.') || 'top level'}: ${issue.message}`
+    throw refused(new Refusal(why, { cause: error }), options.item)
+  }
 }

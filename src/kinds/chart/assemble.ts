@@ -17,6 +17,13 @@ export function chartTag(version: string): string {
   return version.replaceAll('+', '_')
 }
 
+/** helm publishes provenance beside the archive, its name with `.prov` behind; a query stays where it is. */
+export function provenanceUrl(archive: string): string {
+  const url = new URL(archive)
+  url.pathname += '.prov'
+  return url.href
+}
+
 function native(chart: LockedChart, origin: LockedChart['origin'] & { type: 'oci' }): Artifact {
   const source = (as: 'manifest' | 'blob') => [{ type: 'registry' as const, name: origin.repository, as }]
   const blobs: PlannedBlob[] = [
@@ -38,14 +45,21 @@ function made(chart: LockedChart, origin: LockedChart['origin'] & { type: 'http'
     canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: chart.layers }),
   )
   const manifest = { mediaType: mediaTypes.ociManifest, digest: digestOf(bytes), size: bytes.length }
-  const urls = [origin.url, `${origin.url}.prov`]
   return {
     root: named(manifest, `charts/${chart.chart}:${chartTag(chart.version)}`),
     inline: [
       { descriptor: manifest, bytes },
       { descriptor: config, bytes: configBytes },
     ],
-    blobs: chart.layers.map((descriptor, i) => ({ descriptor, sources: [{ type: 'url', url: urls[i]! }] })),
+    blobs: chart.layers.map(descriptor => ({
+      descriptor,
+      sources: [
+        {
+          type: 'url',
+          url: descriptor.mediaType === mediaTypes.helmProvenance ? provenanceUrl(origin.url) : origin.url,
+        },
+      ],
+    })),
   }
 }
 

@@ -14,8 +14,7 @@ export const chartKind: Kind<ChartRequest, LockedChart> = {
   assemble: assembleCharts,
   describe: chart => [
     {
-      name: chart.chart,
-      version: chart.version,
+      name: chart.name,
       size: chart.layers.reduce((sum, layer) => sum + layer.size, 0),
       source: chart.origin.type === 'http' ? redactUrl(chart.origin.url) : `oci://${chart.origin.repository}`,
       ...(chart.firstUse ? { firstUse: true } : {}),

@@ -1,13 +1,17 @@
-import { parse } from 'yaml'
 import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
+import { parseTexts } from './metadata.ts'
 
 /** One version of a chart in a repository's index.yaml (helm.sh/docs/topics/chart_repository); only what we use. */
 const entrySchema = z.object({
   version: z.string(),
   urls: z.array(z.string()).min(1),
-  digest: z.string().nullish(),
+  // `digest:` without a value is read as text by one parser and as nothing by the other
+  digest: z
+    .string()
+    .nullish()
+    .transform(digest => (/^(null|~|)$/.test(digest ?? '') ? undefined : digest?.replace(/^sha256:/, ''))),
 })
 
 export interface IndexEntry {
@@ -17,66 +21,93 @@ export interface IndexEntry {
   sha256?: string
 }
 
+interface WantedChart {
+  repo: string
+  name: string
+  version: string
+}
+
 /** Finds a chart's archive. NOT_FOUND_UPSTREAM names near versions; UPSTREAM_INVALID where the index cannot be read. */
-export function findInIndex(
-  text: string,
-  wanted: { repo: string; name: string; version: string },
-): IndexEntry {
+export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
   const { repo, name, version } = wanted
-  const entries = z.array(z.looseObject({ version: z.coerce.string() })).safeParse(entriesOf(text, wanted))
+  const entries = z.array(z.looseObject({ version: z.string() })).safeParse(entriesOf(text, wanted))
   if (!entries.success) {
     throw new AirgapError('NOT_FOUND_UPSTREAM', `the repository has no chart ${name}`, {
       item: redactUrl(repo),
+      likely: 'a typing error, or the chart stands in another repository',
       next: 'check name and repository',
     })
   }
-  const found = entries.data.find(entry => entry.version === version)
-  if (found === undefined) {
+  const found = entries.data.filter(entry => entry.version === version)
+  if (found.length === 0) {
     const versions = entries.data.map(entry => entry.version)
     const near = versions.filter(other => other.replace(/^v/, '') === version.replace(/^v/, ''))
     throw new AirgapError('NOT_FOUND_UPSTREAM', `chart ${name} has no version ${version}`, {
       item: redactUrl(repo),
-      likely: `there is ${(near.length > 0 ? near : versions.slice(0, 8)).join(', ')}`,
+      likely: `there is ${(near.length > 0 ? near : versions.slice(0, 8)).join(', ').slice(0, 500)}`,
       next: 'correct the version in the manifest',
     })
   }
-  const entry = entrySchema.safeParse(found)
+  if (found.length > 1) throw invalid(repo, `it lists ${name} ${version} twice`)
+  const entry = entrySchema.safeParse(found[0])
   if (!entry.success) throw invalid(repo, `the entry of ${name} ${version} has no usable urls`)
-  const digest = entry.data.digest?.replace(/^sha256:/, '')
-  if (digest && !/^[0-9a-f]{64}$/.test(digest))
+  const { digest, urls } = entry.data
+  if (digest !== undefined && !/^[0-9a-f]{64}$/.test(digest))
     throw invalid(repo, `the digest of ${name} ${version} is no SHA-256`)
-  return { url: absolute(entry.data.urls[0]!, repo), ...(digest ? { sha256: digest } : {}) }
+  return { url: absolute(urls[0]!, repo), ...(digest === undefined ? {} : { sha256: digest }) }
 }
 
 /**
  * The list of one chart's versions. Indexes of public repositories reach tens of megabytes, and one chart is wanted: as
  * helm writes them, its entry is a block that can be cut out by indentation. Any other form is parsed whole.
  */
-function entriesOf(text: string, wanted: { repo: string; name: string }): unknown {
-  if (text.trimStart().startsWith('{'))
-    return child(child(readJson(text, wanted.repo), 'entries'), wanted.name)
-  const block = cutBlock(text, wanted.name)
-  if (block !== undefined) return child(readYaml(block, wanted.repo), wanted.name)
-  if (text.length > 32 * 1024 * 1024)
-    throw invalid(wanted.repo, 'it is larger than 32 MiB and not in the form that helm writes')
-  return child(child(readYaml(text, wanted.repo), 'entries'), wanted.name)
+function entriesOf(text: string, wanted: WantedChart): unknown {
+  const { name, repo } = wanted
+  if (text.trimStart().startsWith('{')) return child(child(readJson(text, repo), 'entries'), name)
+  const blocks = cutBlocks(text, name)
+  if (blocks !== undefined) {
+    if (blocks.length > 1) throw invalid(repo, `it lists ${name} twice`)
+    return blocks[0] === undefined ? undefined : child(readYaml(blocks[0], repo), name)
+  }
+  if (text.length > maxWhole)
+    throw invalid(repo, `it is larger than ${maxWhole} bytes and not in the form that helm writes`)
+  return child(child(readYaml(text, repo), 'entries'), name)
 }
 
-function cutBlock(text: string, name: string): string | undefined {
-  const entries = /^entries:[ \t]*$/m.exec(text)
+/** Parsing takes some 100 times the text in memory. */
+const maxWhole = 8 * 1024 * 1024
+
+/**
+ * The blocks of `  NAME:` under `entries:`; undefined where a line of that depth is anything but a name or a list item, that is,
+ * where the text is not in helm's form.
+ */
+function cutBlocks(text: string, name: string): string[] | undefined {
+  const entries = /^entries:[ \t\r]*$/m.exec(text)
   if (!entries) return undefined
-  const rest = text.slice(entries.index + entries[0].length)
-  const quoted = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  const start = new RegExp(`^  "?${quoted}"?:[ \\t]*$`, 'm').exec(rest)
-  if (!start) return undefined
-  const from = start.index + start[0].length
-  const end = /^( {0,2}[^\s#-]| {0,1}\S)/m.exec(rest.slice(from + 1))
-  return rest.slice(start.index, end ? from + 1 + end.index : undefined)
+  const lines = /^( {0,2})(?![ \t\n\r]|$)(.*)$/gm
+  lines.lastIndex = entries.index + entries[0].length
+  const blocks: string[] = []
+  let start: number | undefined
+  let end = text.length
+  for (let line = lines.exec(text); line !== null; line = lines.exec(text)) {
+    const [, indent, rest = ''] = line
+    if (indent === '  ' && rest.startsWith('- ')) continue
+    if (indent === '') {
+      end = line.index
+      break
+    }
+    const key = /^(["']?)([A-Za-z0-9._-]+)\1:\s*$/.exec(rest)?.[2]
+    if (indent !== '  ' || key === undefined) return undefined
+    if (start !== undefined) blocks.push(text.slice(start, line.index))
+    start = key === name ? line.index : undefined
+  }
+  if (start !== undefined) blocks.push(text.slice(start, end))
+  return blocks
 }
 
 function readYaml(text: string, repo: string): unknown {
   try {
-    return parse(text, { maxAliasCount: 100, schema: 'core', uniqueKeys: true, logLevel: 'error' })
+    return parseTexts(text)
   } catch (error) {
     throw invalid(repo, 'its index.yaml is not YAML', error)
   }
@@ -104,14 +135,25 @@ function absolute(url: string, repo: string): string {
   } catch (error) {
     throw invalid(repo, 'it names an archive that is no URL', error)
   }
+  if (made.protocol === 'oci:') {
+    const parent = url.replace(/\/[^/]*$/, '')
+    throw new AirgapError('UNSUPPORTED', 'the repository refers to an OCI registry', {
+      item: url.slice(0, 300),
+      likely: 'its charts have moved there',
+      next: `write \`repo: ${parent}\` in the manifest`,
+    })
+  }
   if (made.protocol !== 'https:' && made.protocol !== 'http:')
     throw invalid(repo, `it names an archive by ${made.protocol}`)
+  if (made.username !== '' || made.password !== '')
+    throw invalid(repo, 'it names an archive by a URL with a user or a password')
   return made.href
 }
 
 function invalid(repo: string, what: string, cause?: unknown): AirgapError {
   return new AirgapError('UPSTREAM_INVALID', `the chart repository cannot be read: ${what}`, {
     item: redactUrl(repo),
+    likely: 'the address leads to something else, or the index is damaged or hostile',
     next: 'check the address of the repository, or report it to its publisher',
     cause,
   })

@@ -1,19 +1,22 @@
 import { Readable } from 'node:stream'
 import { parseManifest } from '../../content/successors.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { digestFromHex, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { parseReference } from '../../core/reference.ts'
+import { formatReference, parseReference } from '../../core/reference.ts'
 import type { ChartRequest } from '../../manifest/stack.ts'
+import type { ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
 import { readChartArchive } from './archive.ts'
-import { chartTag } from './assemble.ts'
-import type { LockedChart } from './locked.ts'
-import { findInIndex } from './repository-index.ts'
+import { chartTag, provenanceUrl } from './assemble.ts'
+import { type LockedChart, lockedChartSchema } from './locked.ts'
+import type { ChartMetadata } from './metadata.ts'
+import { findInIndex, type IndexEntry } from './repository-index.ts'
 
-const maxIndex = 128 * 1024 * 1024 /* bytes */
+const maxIndex = 64 * 1024 * 1024 /* bytes */
 const maxArchive = 64 * 1024 * 1024 /* bytes */
 const maxProvenance = 1024 * 1024 /* bytes */
 
@@ -26,67 +29,66 @@ export async function resolveChart(request: ChartRequest, context: ResolveContex
 
 async function fromRepository(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
   const { repo, name, version } = request
-  const index = await context.http.get(`${repo.replace(/\/+$/, '')}/index.yaml`, { maxBytes: maxIndex })
-  const entry = findInIndex(index.bytes.toString('utf8'), { repo, name, version })
-  const archive = (await context.http.get(entry.url, { maxBytes: maxArchive })).bytes
-  const descriptor = await keep(archive, { mediaType: mediaTypes.helmChart, context })
-  for (const [who, sha256] of [
-    ['its repository', entry.sha256],
-    ['the manifest', request.sha256],
-  ] as const) {
-    if (sha256 !== undefined)
-      checkDigest(descriptor, { sha256, who, item: `${redactUrl(entry.url)} (${request.at})` })
+  const { url, sha256 } = await findArchive(request, context)
+  const item = redactUrl(url)
+  const archive = (await context.http.get(url, { maxBytes: maxArchive })).bytes
+  const descriptor = described(archive, mediaTypes.helmChart)
+  if (sha256 !== undefined)
+    checkDigest(descriptor, {
+      sha256,
+      who: `the index of ${redactUrl(repo)}`,
+      item: `${item} (${request.at})`,
+    })
+  if (request.sha256 !== undefined)
+    checkDigest(descriptor, { sha256: request.sha256, who: 'the manifest', item: `${item} (${request.at})` })
+  const metadata = await readChartArchive(Readable.from([archive]), { name, version, item })
+  const provenance = await provenanceOf(url, context)
+  if (provenance) checkProvenance(provenance.toString('utf8'), { archive: descriptor, item })
+  await context.cache.push(descriptor, Readable.from([archive]))
+  const layers = [descriptor]
+  if (provenance) {
+    const signed = described(provenance, mediaTypes.helmProvenance)
+    await context.cache.push(signed, Readable.from([provenance]))
+    layers.push(signed)
   }
-  const metadata = await readChartArchive(Readable.from([archive]), {
-    name,
-    version,
-    item: redactUrl(entry.url),
-  })
-  const provenance = await provenanceOf(entry.url, context)
-  const known = entry.sha256 !== undefined || request.sha256 !== undefined
   return {
     name: `${name}-${version}`,
     chart: name,
     version,
-    origin: { type: 'http', url: entry.url },
-    metadata,
-    layers: provenance ? [descriptor, provenance] : [descriptor],
-    ...(known ? {} : { firstUse: true }),
+    origin: { type: 'http', url },
+    metadata: jsonOf(metadata),
+    layers,
+    ...(sha256 === undefined && request.sha256 === undefined ? { firstUse: true } : {}),
   }
+}
+
+async function findArchive(request: ChartRequest, context: ResolveContext): Promise<IndexEntry> {
+  const index = new URL(request.repo)
+  index.pathname = `${index.pathname.replace(/\/+$/, '')}/index.yaml`
+  const { bytes } = await context.http.get(index.href, { maxBytes: maxIndex })
+  return findInIndex(bytes.toString('utf8'), request)
 }
 
 async function fromRegistry(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
   const { name, version } = request
   const repository = `${request.repo.slice('oci://'.length).replace(/\/+$/, '')}/${name}`
   const reference = parseReference(`${repository}:${chartTag(version)}`)
+  const item = formatReference(reference)
   const found = await context.registry.manifest(reference)
-  const item = `${request.repo}/${name}:${version}`
-  const parsed = parseManifest(found.bytes, { mediaType: found.descriptor.mediaType, item })
-  const archive =
-    parsed.type === 'manifest'
-      ? parsed.layers.find(layer => layer.mediaType === mediaTypes.helmChart)
-      : undefined
-  if (
-    parsed.type !== 'manifest' ||
-    parsed.config.mediaType !== mediaTypes.helmConfig ||
-    archive === undefined
-  ) {
-    throw new AirgapError('UNSUPPORTED', 'there is something under that name, but no Helm chart', {
-      item,
-      next: 'check repo, name and version',
-    })
-  }
-  if (archive.size > maxArchive)
-    throw new AirgapError('UNSUPPORTED', `the chart is larger than ${maxArchive} bytes`, { item })
+  const { config, archive, layers } = chartManifest(found, item)
   if (request.sha256 !== undefined)
-    checkDigest(archive, { sha256: request.sha256, who: 'the manifest', item })
+    checkDigest(archive, { sha256: request.sha256, who: 'the manifest', item: `${item} (${request.at})` })
+  const content = await context.registry.blob(reference, archive)
+  const metadata = await readChartArchive(Readable.from([content]), { name, version, item })
   await context.cache.push(found.descriptor, Readable.from([found.bytes]))
-  for (const blob of [parsed.config, ...parsed.layers]) {
-    if (blob.size > maxArchive) continue
-    await context.cache.push(blob, Readable.from([await context.registry.blob(reference, blob)]))
+  await context.cache.push(archive, Readable.from([content]))
+  for (const blob of [config, ...layers]) {
+    if (blob.size > maxProvenance || blob.digest === archive.digest) continue
+    const bytes = await context.registry.blob(reference, blob)
+    if (blob.mediaType === mediaTypes.helmProvenance)
+      checkProvenance(bytes.toString('utf8'), { archive, item })
+    await context.cache.push(blob, Readable.from([bytes]))
   }
-  const metadata = await readChartArchive(await context.cache.open(archive), { name, version, item })
-  const others = parsed.layers.filter(layer => layer !== archive)
   return {
     name: `${name}-${version}`,
     chart: name,
@@ -95,24 +97,49 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
       type: 'oci',
       repository: `${reference.host}/${reference.repository}`,
       manifest: plain(found.descriptor),
-      config: plain(parsed.config),
+      config: plain(config),
     },
-    metadata,
-    layers: [archive, ...others].map(plain),
+    metadata: jsonOf(metadata),
+    layers: [archive, ...layers.filter(layer => layer.digest !== archive.digest)].map(plain),
   }
+}
+
+/** helm.sh/docs/topics/registries: config, archive, and provenance where there is one. */
+function chartManifest(
+  found: ResolvedManifest,
+  item: string,
+): { config: Descriptor; archive: Descriptor; layers: Descriptor[] } {
+  const parsed = parseManifest(found.bytes, { mediaType: found.descriptor.mediaType, item })
+  if (parsed.type === 'manifest' && parsed.config.mediaType === mediaTypes.helmConfig) {
+    const archives = parsed.layers.filter(layer => layer.mediaType === mediaTypes.helmChart)
+    const [archive] = archives
+    if (archive !== undefined && archives.length === 1) {
+      if (archive.size <= maxArchive) return { config: parsed.config, archive, layers: parsed.layers }
+      throw new AirgapError('UNSUPPORTED', `the chart is larger than ${maxArchive} bytes`, {
+        item,
+        likely: 'something else was packed into it',
+        next: 'report it to its publisher',
+      })
+    }
+  }
+  throw new AirgapError('UNSUPPORTED', 'there is something under that name, but no Helm chart', {
+    item,
+    likely: 'an image of the same name',
+    next: 'check repo, name and version',
+  })
+}
+
+/** As the lock keeps it: plain JSON, without what is not set. */
+function jsonOf(metadata: ChartMetadata): LockedChart['metadata'] {
+  return lockedChartSchema.shape.metadata.parse(JSON.parse(canonicalJson(metadata)))
+}
+
+function described(bytes: Buffer, mediaType: string): Descriptor {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length }
 }
 
 function plain({ mediaType, digest, size }: Descriptor): Descriptor {
   return { mediaType, digest, size }
-}
-
-async function keep(
-  bytes: Buffer,
-  options: { mediaType: string; context: ResolveContext },
-): Promise<Descriptor> {
-  const descriptor = { mediaType: options.mediaType, digest: digestOf(bytes), size: bytes.length }
-  await options.context.cache.push(descriptor, Readable.from([bytes]))
-  return descriptor
 }
 
 function checkDigest(descriptor: Descriptor, expected: { sha256: string; who: string; item: string }): void {
@@ -128,15 +155,29 @@ function checkDigest(descriptor: Descriptor, expected: { sha256: string; who: st
   )
 }
 
-/** helm's provenance file stands beside the archive, where the publisher signs. */
-async function provenanceOf(url: string, context: ResolveContext): Promise<Descriptor | undefined> {
+/** Undefined where the publisher does not sign. */
+async function provenanceOf(archive: string, context: ResolveContext): Promise<Buffer | undefined> {
   try {
-    const { bytes } = await context.http.get(`${url}.prov`, { maxBytes: maxProvenance })
-    if (!bytes.includes('-----BEGIN PGP SIGNED MESSAGE-----')) return undefined
-    return await keep(bytes, { mediaType: mediaTypes.helmProvenance, context })
+    const { bytes } = await context.http.get(provenanceUrl(archive), { maxBytes: maxProvenance })
+    // servers without a 404 answer a page
+    return bytes.includes('-----BEGIN PGP SIGNED MESSAGE-----') ? bytes : undefined
   } catch (error) {
-    if (isErrorCode(error, 'NOT_FOUND_UPSTREAM', 'UNAUTHORIZED', 'UPSTREAM_INVALID', 'SIZE_MISMATCH'))
-      return undefined
+    // object stores answer 403 for what is not there
+    if (isErrorCode(error, 'NOT_FOUND_UPSTREAM', 'UNAUTHORIZED', 'UPSTREAM_INVALID')) return undefined
     throw error
   }
+}
+
+/**
+ * Fault 56: provenance of another archive (helm.sh/docs/topics/provenance: `files:` names the archive and its digest).
+ * The signature itself is for whoever has the publisher's key.
+ */
+function checkProvenance(text: string, context: { archive: Descriptor; item: string }): void {
+  const digests = [...text.matchAll(/^ +\S+\.tgz: *"?(sha256:[0-9a-f]{64})"?\s*$/gm)].map(match => match[1])
+  if (digests.includes(context.archive.digest)) return
+  throw new AirgapError('SIGNATURE_INVALID', 'the provenance is not of this archive', {
+    item: context.item,
+    likely: 'the archive was replaced after it was signed, or the provenance is an old one',
+    next: 'do not use it: ask the publisher which of the two is right',
+  })
 }

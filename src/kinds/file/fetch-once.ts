@@ -1,69 +1,131 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Digest, digestFromHex } from '../../core/digest.ts'
+import { type Digest, Hasher } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
-import type { OpenedBody } from '../../remote/contract.ts'
+import { systemClock } from '../../remote/clock.ts'
+import type { BlobOpener } from '../../remote/contract.ts'
+import { firstOf } from '../../remote/mirrors.ts'
+import { networkError } from '../../remote/network-errors.ts'
+import { defaultRetry, withRetries } from '../../remote/retry.ts'
+import { defaultStall, watchStall } from '../../remote/stall.ts'
 import type { ResolveContext } from '../kind.ts'
 
 /**
- * Fetches a URL of unknown size and digest into the cache and says what it was. A body that ends before its
- * Content-Length is an error; one without a Content-Length is taken as it comes.
+ * Fetches a URL of unknown digest into the cache and says what it was. Broken transfers are tried again, and continued where
+ * the server can say that the content is the same; a body without a Content-Length is taken as it comes.
  */
 export async function fetchOnce(
   url: string,
   context: ResolveContext,
 ): Promise<{ digest: Digest; size: number }> {
-  const temporary = join(context.cache.folder, `fetch-${randomBytes(6).toString('hex')}.tmp`)
+  const { cache, http, progress, signal } = context
+  const temporary = join(cache.folder, `fetch-${randomBytes(6).toString('hex')}.tmp`)
   try {
-    const opened = await openFirst(url, context)
-    const found = await writeHashed(opened, { path: temporary, signal: context.signal })
-    if (opened.size !== undefined && opened.size !== found.size) {
-      throw new AirgapError('NETWORK', `the download ended after ${found.size} of ${opened.size} bytes`, {
-        item: redactUrl(url),
-        next: 'run the same command again',
-      })
+    const handle = await open(temporary, 'wx')
+    try {
+      const found = await firstOf(
+        http.openers(url),
+        async opener => {
+          const part = startPart(handle)
+          await withRetries(() => receive(opener, { part, signal }), {
+            retry: defaultRetry,
+            clock: systemClock,
+            progress,
+            signal,
+          })
+          // a longer body may have come before this one
+          await handle.truncate(part.received)
+          return { digest: part.hasher.digest(), size: part.received }
+        },
+        { progress, signal },
+      )
+      await cache.adopt(temporary, { mediaType: mediaTypes.octets, ...found })
+      return found
+    } finally {
+      await handle.close()
     }
-    await context.cache.push({ mediaType: mediaTypes.octets, ...found }, createReadStream(temporary))
-    return found
   } catch (error) {
-    throw fromSystemError(error, temporary)
+    throw fromSystemError(error, redactUrl(url))
   } finally {
     await rm(temporary, { force: true })
   }
 }
 
-async function openFirst(url: string, context: ResolveContext): Promise<OpenedBody> {
-  let failure: unknown
-  for (const opener of context.http.openers(url)) {
-    try {
-      return await opener.open({ offset: 0 }, context.signal)
-    } catch (error) {
-      failure = error
-    }
-  }
-  throw failure
+/** What has come so far from one place. */
+interface Part {
+  handle: FileHandle
+  hasher: Hasher
+  received: number
+  validator: string | undefined
 }
 
-async function writeHashed(
-  opened: OpenedBody,
-  to: { path: string; signal: AbortSignal },
-): Promise<{ digest: Digest; size: number }> {
-  const handle = await open(to.path, 'wx')
-  try {
-    const hash = createHash('sha256')
-    let size = 0
-    for await (const chunk of opened.body as AsyncIterable<Uint8Array>) {
-      to.signal.throwIfAborted()
-      hash.update(chunk)
-      size += chunk.length
-      await handle.writeFile(chunk)
+function startPart(handle: FileHandle): Part {
+  return { handle, hasher: new Hasher(), received: 0, validator: undefined }
+}
+
+/** One try. Without a validator nothing says that the rest belongs to the same content: then it starts over. */
+async function receive(opener: BlobOpener, options: { part: Part; signal: AbortSignal }): Promise<void> {
+  const { part, signal } = options
+  if (part.validator === undefined) startOver(part)
+  const { received: offset, validator } = part
+  const opened = await opener.open({ offset, validator }, signal)
+  // a 206 that answers If-Range may leave the validator out (RFC 9110 section 15.3.7)
+  const same = opened.validator === undefined || opened.validator === validator
+  const continues = offset > 0 && opened.start === offset && same
+  if (!continues) {
+    startOver(part)
+    if (opened.start !== 0) {
+      opened.body.destroy()
+      throw new AirgapError('NETWORK', 'another part came than was asked for: starting over', {
+        item: opener.name,
+        likely: 'the content changed while it was fetched',
+        next: 'run the same command again',
+      })
     }
-    return { digest: digestFromHex(hash.digest('hex')), size }
+  }
+  if (opened.validator !== undefined) part.validator = opened.validator
+  const watch = watchStall(opened.body, { ...defaultStall, item: opener.name })
+  try {
+    for await (const chunk of opened.body as AsyncIterable<Uint8Array>) {
+      watch.count(chunk.length)
+      watch.busy(true)
+      await write(part, chunk)
+      watch.busy(false)
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error instanceof AirgapError ? error : networkError(error, opener.name)
   } finally {
-    await handle.close()
+    watch.stop()
+    opened.body.destroy()
+  }
+  if (opened.size === undefined || opened.size === part.received) return
+  throw new AirgapError('NETWORK', `the body ended after ${part.received} of ${opened.size} bytes`, {
+    item: opener.name,
+    likely: 'the source or something on the way cut it off',
+    next: 'run the same command again',
+  })
+}
+
+function startOver(part: Part): void {
+  part.hasher = new Hasher()
+  part.received = 0
+  part.validator = undefined
+}
+
+/** Disk errors are made ours here, so that they are not taken for errors of the network and tried again. */
+async function write(part: Part, chunk: Uint8Array): Promise<void> {
+  part.hasher.update(chunk)
+  try {
+    for (let written = 0; written < chunk.length; ) {
+      const { bytesWritten } = await part.handle.write(chunk, written, chunk.length - written, part.received)
+      written += bytesWritten
+      part.received += bytesWritten
+    }
+  } catch (error) {
+    throw fromSystemError(error, 'the cache')
   }
 }

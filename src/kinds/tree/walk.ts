@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, type Stats } from 'node:fs'
 import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { compareText } from '../../core/canonical-json.ts'
@@ -25,8 +25,8 @@ export async function walkFolder(request: TreeRequest): Promise<WalkedFile[]> {
       const path = relative === '' ? name : `${relative}/${name}`
       if (alwaysLeftOut.has(name) || excluded.some(pattern => pattern.test(path) || pattern.test(name)))
         continue
-      safeRelativePath(path, 'MANIFEST_INVALID')
-      const file = await lstat(join(request.folder, path))
+      checkName(request, path)
+      const file = await statOf(request, path)
       if (file.isDirectory()) await walk(path)
       else if (file.isFile())
         files.push(await hashed(request.folder, { path, executable: (file.mode & 0o100) !== 0 }))
@@ -52,6 +52,24 @@ async function list(folder: string, request: TreeRequest): Promise<string[]> {
   }
 }
 
+function checkName(request: TreeRequest, path: string): void {
+  // what stands for bytes that are no UTF-8
+  if (path.includes('\ufffd')) throw refused(request, { path, what: 'a name that is not UTF-8' })
+  try {
+    safeRelativePath(path, 'MANIFEST_INVALID')
+  } catch {
+    throw refused(request, { path, what: 'a name with control characters or backslashes, or too long' })
+  }
+}
+
+async function statOf(request: TreeRequest, path: string): Promise<Stats> {
+  try {
+    return await lstat(join(request.folder, path))
+  } catch (error) {
+    throw fromSystemError(error, join(request.folder, path))
+  }
+}
+
 async function hashed(folder: string, file: { path: string; executable: boolean }): Promise<WalkedFile> {
   const hash = createHash('sha256')
   let size = 0
@@ -69,12 +87,20 @@ async function hashed(folder: string, file: { path: string; executable: boolean 
   return { path: file.path, mode, digest: digestFromHex(hash.digest('hex')), size }
 }
 
+/**
+ * The target as it is written. Refused where it leaves the folder, and where it goes up again after a name: with `a/l → ../..`
+ * inside, `m → a/l/../x` looks harmless and leaves. Without that, no chain of links can.
+ */
 async function link(request: TreeRequest, path: string): Promise<WalkedFile> {
-  const target = await readlink(join(request.folder, path))
+  const bytes = await readlink(join(request.folder, path), 'buffer')
+  const target = bytes.toString('utf8')
+  const shown = target.slice(0, 200)
+  if (!Buffer.from(target).equals(bytes)) throw refused(request, { path, what: 'a link that is not UTF-8' })
   const meant = posix.normalize(posix.join(posix.dirname(path), target))
-  if (posix.isAbsolute(target) || meant === '..' || meant.startsWith('../')) {
-    throw refused(request, { path, what: `a link that leaves the folder (→ ${target.slice(0, 200)})` })
-  }
+  if (posix.isAbsolute(target) || meant === '..' || meant.startsWith('../'))
+    throw refused(request, { path, what: `a link that leaves the folder (→ ${shown})` })
+  if (/(^|\/)(?!\.{1,2}\/)[^/]+\/(.*\/)?\.\.(\/|$)/.test(target))
+    throw refused(request, { path, what: `a link that goes up in its middle (→ ${shown})` })
   return { path, target }
 }
 
@@ -85,11 +111,12 @@ function refused(request: TreeRequest, file: { path: string; what: string }): Ai
   })
 }
 
-/** `*` stands for anything but a slash; a pattern matches a whole path or a whole name. */
+/** `*` stands for anything but a slash, `**` for slashes, too; a pattern matches a whole path or a whole name. */
 function globPattern(glob: string): RegExp {
   const source = glob
-    .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '[^/]*')
-    .replace(/\/$/, '')
-  return new RegExp(`^${source}$`)
+    .replace(/\/+$/, '')
+    .split(/(\*\*|\*)/)
+    .map(part => (part === '**' ? '.*' : part === '*' ? '[^/]*' : part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')))
+    .join('')
+  return new RegExp(`^${source}$`, 's')
 }
