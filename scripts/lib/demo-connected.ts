@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseDocument } from 'yaml'
 import { debianImageCached, debianRootPrograms } from './debian-images.ts'
 import { type DemoContext, home, obstacle } from './demo-context.ts'
-import { has, run } from './run.ts'
+import { has, isRoot, run } from './run.ts'
 import { startUpstream, type UpstreamParts } from './upstream.ts'
 
 /** The connected host: manifest → lock → bundle, verified. Gives the path of the bundle. */
@@ -36,20 +36,38 @@ export async function buildOnConnectedHost(context: DemoContext): Promise<string
     () => airgap(['verify', bundle]),
     text => ({ text }),
   )
+  await showWithoutThisTool(context, { bundle, hasImages: stack.parts.images })
+  return bundle
+}
+
+async function showWithoutThisTool(
+  { report, work, signal }: DemoContext,
+  { bundle, hasImages }: { bundle: string; hasImages: boolean },
+): Promise<void> {
+  const image = 'docker.io/library/busybox:1.36.1'
+  const withSkopeo = hasImages && has('skopeo')
   await report.step(
-    'tar and skopeo read the bundle without this tool',
+    withSkopeo
+      ? 'tar and skopeo read the bundle without this tool'
+      : 'tar reads the bundle without this tool',
     async () => {
-      const names = (await run(['tar', 'tf', bundle], { signal })).trim().split('\n').length
-      if (!has('skopeo') || !stack.parts.images) return `tar: ${names} entries`
-      const image = `oci-archive:${bundle}:docker.io/library/busybox:1.36.1`
-      const found: unknown = JSON.parse(await run(['skopeo', 'inspect', image], { signal }))
+      const entries = (await run(['tar', 'tf', bundle], { signal })).trim().split('\n').length
+      if (!withSkopeo) return `tar: ${entries} entries`
+      // without root, skopeo's own unpacking of a tar fails: it wants to give the files to root, as the tar says
+      const unpacked = join(work, 'unpacked')
+      if (!isRoot) {
+        await mkdir(unpacked)
+        await run(['tar', 'xf', bundle, '-C', unpacked], { signal })
+      }
+      const source = isRoot ? `oci-archive:${bundle}` : `oci:${unpacked}`
+      const found: unknown = JSON.parse(await run(['skopeo', 'inspect', `${source}:${image}`], { signal }))
+      await rm(unpacked, { recursive: true, force: true })
       const digest =
         typeof found === 'object' && found !== null && 'Digest' in found ? found.Digest : undefined
-      return `tar: ${names} entries; skopeo: busybox is ${digest}`
+      return `tar: ${entries} entries; skopeo: ${image} is ${digest}`
     },
     text => ({ text }),
   )
-  return bundle
 }
 
 interface Stack {

@@ -25,7 +25,8 @@ export async function deployInClosedNetwork(context: DemoContext, bundle: string
   const network = await openNetwork(context)
   const node = network ? await openNodeIn(network, context) : undefined
   const nodeRoot = node?.root ?? join(work, 'node', 'root')
-  await mkdir(nodeRoot, { recursive: true })
+  // offline-deploy configures the apt of a machine that has one
+  await mkdir(join(nodeRoot, 'etc', 'apt'), { recursive: true })
   const address = network?.site.address ?? '127.0.0.1'
   const ports = network
     ? { registry: 35_000, http: 8080 }
