@@ -146,7 +146,7 @@ async function main(): Promise<void> {
       `apiVersion: airgap/v1\nname: bench\nversion: 1.0.0\nsources:\n  - from: docker.io\n    to: ["http://127.0.0.1:${port}"]\nimages:\n${names.map(name => `  - docker.io/${name}\n`).join('')}`,
     )
     const common = ['-f', manifest, '--cache', join(work, 'cache')]
-    await measure(['node', airgap, 'lock', ...common])
+    await measure([airgap, 'lock', ...common])
     await benchBuild({ work, port, names, common })
     await benchReuse(work, common)
     await benchVerify(work)
@@ -277,7 +277,7 @@ async function benchVerify(work: string): Promise<void> {
   const peer: number[] = []
   let memory = 0
   for (let run = 0; run < runs; run++) {
-    const a = await measure(['taskset', '-c', '0', 'node', airgap, 'verify', bundle])
+    const a = await measure(['taskset', '-c', '0', airgap, 'verify', bundle])
     const b = await measure(['taskset', '-c', '0', 'openssl', 'dgst', '-sha256', bundle])
     ours.push(a.seconds)
     peer.push(b.seconds)
