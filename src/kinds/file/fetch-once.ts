@@ -5,7 +5,7 @@ import { type Digest, Hasher } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { systemClock } from '../../remote/clock.ts'
+import { type Clock, systemClock } from '../../remote/clock.ts'
 import type { BlobOpener } from '../../remote/contract.ts'
 import { firstOf } from '../../remote/mirrors.ts'
 import { networkError } from '../../remote/network-errors.ts'
@@ -20,6 +20,7 @@ import type { ResolveContext } from '../kind.ts'
 export async function fetchOnce(
   url: string,
   context: ResolveContext,
+  options: { clock?: Clock } = {},
 ): Promise<{ digest: Digest; size: number }> {
   const { cache, http, progress, signal } = context
   const temporary = join(cache.folder, `fetch-${randomBytes(6).toString('hex')}.tmp`)
@@ -32,7 +33,7 @@ export async function fetchOnce(
           const part = startPart(handle)
           await withRetries(() => receive(opener, { part, signal }), {
             retry: defaultRetry,
-            clock: systemClock,
+            clock: options.clock ?? systemClock,
             progress,
             signal,
           })
