@@ -94,6 +94,11 @@ export async function downloadDeb(wanted: {
 /** What `debianRoot` needs, besides root. */
 export const debianRootPrograms = ['mmdebstrap', 'apt-get', 'tar', 'gzip'] as const
 
+/** Where the cache keeps what `makeBusybox` made. */
+export function busyboxLayout(cache: string): string {
+  return join(cache, 'busybox-image')
+}
+
 /** Where the cache keeps the Debian image, an OCI layout with the tag `debian`; complete if it is there. */
 export function debianImageLayout(cache: string): string {
   return join(cache, 'debian-image')

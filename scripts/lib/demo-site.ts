@@ -55,7 +55,15 @@ async function openNetwork({ options, report, resources }: DemoContext): Promise
     : 'as asked for by --no-network-namespace'
   if (why === undefined) {
     try {
-      return resources.use(await openClosedNetwork())
+      const network = resources.use(await openClosedNetwork())
+      await report.step(
+        'a closed network of two hosts: no way out, no DNS, every attempt is counted',
+        () => network.escapeAttempts(),
+        attempts => ({
+          text: `${network.site.namespace}: ${network.site.address}\n${network.node.namespace}: ${network.node.address}\n${attempts} counted so far`,
+        }),
+      )
+      return network
     } catch (error) {
       // a container may be root and still not be allowed to make namespaces
       if (!isErrorCode(error, 'STEP_FAILED')) throw error

@@ -2,39 +2,65 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { AirgapError } from '../../src/core/errors.ts'
+import { missingPrograms, run } from './run.ts'
 
-/** Debian's docker-registry on a loopback port of its own. */
+/** Debian's docker-registry on a loopback port of its own, plain HTTP. */
 export interface DockerRegistry {
+  /** host:port */
   host: string
-  /** `layout` is FOLDER:TAG */
+  /** `layout` is FOLDER:TAG; `options` are skopeo's */
   push(layout: string, name: string, options?: string[]): void
   close(): Promise<void>
 }
 
-export const hasDockerRegistry = ['docker-registry', 'skopeo'].every(
-  program => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0,
-)
+export interface Login {
+  user: string
+  password: string
+}
 
-export async function startDockerRegistry(folder: string): Promise<DockerRegistry> {
+export const hasDockerRegistry = missingPrograms(['docker-registry', 'skopeo']).length === 0
+
+/** `folder` holds its configuration and its storage. With a `login`, by htpasswd, nothing is given out without it. */
+export async function startDockerRegistry(
+  folder: string,
+  { login }: { login?: Login } = {},
+): Promise<DockerRegistry> {
   await mkdir(folder, { recursive: true })
-  const port = await freePort()
-  const host = `127.0.0.1:${port}`
+  const host = `127.0.0.1:${await freePort()}`
   const config = join(folder, 'registry.yml')
-  await writeFile(
-    config,
-    `version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: ${folder}/data}}\nhttp: {addr: ${host}}\n`,
-  )
+  const lines = [
+    'version: 0.1',
+    'log: {level: error, accesslog: {disabled: true}}',
+    `storage: {filesystem: {rootdirectory: ${folder}/data}}`,
+    `http: {addr: ${host}}`,
+  ]
+  if (login) {
+    const passwords = join(folder, 'htpasswd')
+    await writeFile(passwords, await run(['htpasswd', '-Bni', login.user], { input: login.password }))
+    lines.push(`auth: {htpasswd: {realm: test, path: ${passwords}}}`)
+  }
+  await writeFile(config, `${lines.join('\n')}\n`)
   const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' })
-  await answering(`http://${host}/v2/`)
+  // what cannot be started never answers, and is told there
+  child.on('error', () => undefined)
+  const credentials = login ? ['--dest-creds', `${login.user}:${login.password}`] : []
+  try {
+    await answering(`http://${host}/v2/`)
+  } catch (error) {
+    await stopped(child)
+    throw error
+  }
   return {
     host,
     push(layout, name, options = []) {
-      const ran = spawnSync(
-        'skopeo',
-        ['copy', '-q', ...options, '--dest-tls-verify=false', `oci:${layout}`, `docker://${host}/${name}`],
-        { encoding: 'utf8' },
-      )
-      if (ran.status !== 0) throw new Error(ran.stderr)
+      const target = ['--dest-tls-verify=false', ...credentials, `oci:${layout}`, `docker://${host}/${name}`]
+      const ran = spawnSync('skopeo', ['copy', '-q', ...options, ...target], { encoding: 'utf8' })
+      if (ran.status === 0) return
+      throw new AirgapError('STEP_FAILED', `skopeo cannot push:\n${ran.stderr.trim()}`, {
+        item: name,
+        next: 'read what it said, above',
+      })
     },
     close: () => stopped(child),
   }
@@ -48,6 +74,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
+/** Waits until something answers there, whatever it says. */
 export async function answering(url: string, withinMs = 10_000): Promise<void> {
   const end = performance.now() + withinMs
   for (;;) {
@@ -56,13 +83,19 @@ export async function answering(url: string, withinMs = 10_000): Promise<void> {
       await answer.body?.cancel()
       return
     }
-    if (performance.now() > end) throw new Error(`${url} does not answer`)
+    if (performance.now() > end) {
+      throw new AirgapError('STEP_FAILED', `nothing answers within ${withinMs} ms`, {
+        item: url,
+        likely: 'the server is not installed, or its port was taken meanwhile',
+        next: 'run ./scripts/setup --with-clients, then run it again',
+      })
+    }
     await new Promise(go => setTimeout(go, 20))
   }
 }
 
 async function stopped(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise(done => child.once('close', done))
   child.kill('SIGKILL')
   await gone

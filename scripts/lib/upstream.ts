@@ -1,9 +1,9 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { copyFile, cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, normalize } from 'node:path'
-import { debianImageCached, debianImageLayout, debianRoot, makeBusybox, makeDebian } from './debian-images.ts'
+import { busyboxLayout, debianImageLayout, debianRoot, makeBusybox, makeDebian } from './debian-images.ts'
 import { startDockerRegistry } from './docker-registry.ts'
 import { run } from './run.ts'
 
@@ -26,7 +26,7 @@ export interface UpstreamParts {
 
 const home = join(import.meta.dirname, '..', '..')
 
-/** `cache` keeps what is slow to make: the Debian image. */
+/** `cache` keeps what is slow to make: the images. */
 export async function startUpstream(options: {
   cache: string
   parts: UpstreamParts
@@ -40,8 +40,7 @@ export async function startUpstream(options: {
   if (parts.images) {
     const registry = await startDockerRegistry(join(work, 'registry'))
     opened.defer(() => registry.close())
-    const busybox = join(work, 'busybox')
-    await makeBusybox(busybox)
+    const busybox = await cached(busyboxLayout(cache), makeBusybox)
     signal?.throwIfAborted()
     registry.push(`${busybox}:busybox`, 'docker.io/library/busybox:1.36.1', ['--all'])
     registry.push(`${busybox}:pause`, 'registry.k8s.io/pause:3.9', ['--format', 'v2s2'])
@@ -66,13 +65,20 @@ export async function startUpstream(options: {
   return { remap, close, [Symbol.asyncDispose]: close }
 }
 
-async function cachedDebian(cache: string): Promise<string> {
-  const layout = debianImageLayout(cache)
-  if (debianImageCached(cache)) return layout
+function cachedDebian(cache: string): Promise<string> {
+  return cached(debianImageLayout(cache), async folder => await makeDebian(folder, await debianRoot(cache)))
+}
+
+/** Made once; whole or not there. */
+async function cached(layout: string, make: (folder: string) => Promise<void>): Promise<string> {
+  if (existsSync(layout)) return layout
   const part = `${layout}.${process.pid}`
   try {
-    await makeDebian(part, await debianRoot(cache))
-    await rename(part, layout)
+    await make(part)
+    // another run may have been quicker: its own is as good
+    await rename(part, layout).catch(error => {
+      if (!existsSync(layout)) throw error
+    })
   } finally {
     await rm(part, { recursive: true, force: true })
   }
