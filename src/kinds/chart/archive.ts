@@ -42,13 +42,15 @@ export async function readChartArchive(archive: Readable, wanted: Wanted): Promi
   parser.on('ignoredEntry', (entry: ReadEntry) => note(() => refuseType(entry)))
   try {
     await pipeline(archive, createGunzip(), async source => {
-      let first = true
+      let size = 0
       for await (const chunk of source as AsyncIterable<Buffer>) {
-        if (first) refuseCompressed(chunk)
-        first = false
+        if (size === 0) refuseCompressed(chunk)
+        size += chunk.length
         parser.write(chunk)
         if (refusal) throw refusal
       }
+      // the parser is silent about half a header at the end
+      if (size % 512 !== 0) throw new Refusal('it is cut short')
       parser.end()
     })
     if (refusal) throw refusal

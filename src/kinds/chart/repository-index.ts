@@ -78,8 +78,8 @@ function entriesOf(text: string, wanted: WantedChart): unknown {
 const maxWhole = 8 * 1024 * 1024
 
 /**
- * The blocks of `  NAME:` under `entries:`; undefined where a line of that depth is anything but a name or a list item, that is,
- * where the text is not in helm's form.
+ * The blocks of `  NAME:` under `entries:`; undefined where the text is not in helm's form: a line of that depth is anything
+ * but a name or a list item, or no line has that depth.
  */
 function cutBlocks(text: string, name: string): string[] | undefined {
   const entries = /^entries:[ \t\r]*$/m.exec(text)
@@ -87,6 +87,7 @@ function cutBlocks(text: string, name: string): string[] | undefined {
   const lines = /^( {0,2})(?![ \t\n\r]|$)(.*)$/gm
   lines.lastIndex = entries.index + entries[0].length
   const blocks: string[] = []
+  let named = false
   let start: number | undefined
   let end = text.length
   for (let line = lines.exec(text); line !== null; line = lines.exec(text)) {
@@ -98,11 +99,12 @@ function cutBlocks(text: string, name: string): string[] | undefined {
     }
     const key = /^(["']?)([A-Za-z0-9._-]+)\1:\s*$/.exec(rest)?.[2]
     if (indent !== '  ' || key === undefined) return undefined
+    named = true
     if (start !== undefined) blocks.push(text.slice(start, line.index))
     start = key === name ? line.index : undefined
   }
   if (start !== undefined) blocks.push(text.slice(start, end))
-  return blocks
+  return named ? blocks : undefined
 }
 
 function readYaml(text: string, repo: string): unknown {
