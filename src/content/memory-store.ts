@@ -19,11 +19,12 @@ export class MemoryStore implements ContentStore {
     const bytes = this.#blobs.get(descriptor.digest)
     if (bytes === undefined)
       throw new AirgapError('NOT_FOUND', 'no such content', { item: descriptor.digest })
-    if (range) return Readable.from([bytes.subarray(range.start, range.end)])
+    // copies: what is read belongs to the reader
+    if (range) return Readable.from([Buffer.from(bytes.subarray(range.start, range.end))])
     const verifier = new Verifier(descriptor)
     verifier.update(bytes)
     verifier.finish()
-    return Readable.from([bytes])
+    return Readable.from([Buffer.from(bytes)])
   }
 
   async resolve(reference: Reference): Promise<Descriptor> {

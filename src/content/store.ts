@@ -5,7 +5,8 @@ import type { Reference } from '../core/reference.ts'
 /**
  * Content by digest. Memory, layout folder, bundle tar, remote registry are all this.
  * `open` without a range ends with DIGEST_MISMATCH or SIZE_MISMATCH on the stream when the bytes are not what the
- * descriptor says; a ranged read cannot be verified and is not. A missing blob is NOT_FOUND.
+ * descriptor says; a ranged read cannot be verified and is not. A missing blob is NOT_FOUND. The memory of each chunk belongs
+ * to the reader, who may give it back once it is done with it.
  */
 export interface ReadableStore {
   exists(descriptor: Descriptor): Promise<boolean>

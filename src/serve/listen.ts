@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net'
+import type { ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { AirgapError, errnoOf } from '../core/errors.ts'
 import { describeHolder } from './port-holder.ts'
@@ -22,6 +23,11 @@ export async function listen(
   server: FastifyInstance,
   { host, port }: { host: string; port: number },
 ): Promise<Listening> {
+  const answering = new Map<ServerResponse, Socket>()
+  server.server.on('request', (request, response) => {
+    answering.set(response, request.socket)
+    response.once('close', () => answering.delete(response))
+  })
   try {
     await server.listen({ host, port })
   } catch (error) {
@@ -34,13 +40,12 @@ export async function listen(
     port: address.port,
     async close({ graceMs = 10_000 } = {}) {
       const cut = setTimeout(() => server.server.closeAllConnections(), graceMs)
-      // closing ends the connections that are idle now, not those that become idle when their answer is out
-      const idle = setInterval(() => server.server.closeIdleConnections(), 50)
+      // closing ends the connections that are idle now; these become idle when their answer is out
+      for (const [response, socket] of answering) response.once('close', () => socket.destroySoon())
       try {
         await server.close()
       } finally {
         clearTimeout(cut)
-        clearInterval(idle)
       }
     },
   }

@@ -89,6 +89,19 @@ describe.each(readable)('ReadableStore: %s', (_kind, make) => {
     expect(part.equals(layers[0]!.subarray(start, end))).toBe(true)
   })
 
+  it.each([undefined, { start: 0, end: 2_500_000 }])(
+    'gives chunks that belong to the reader (%o)',
+    async range => {
+      const store = await make()
+      for await (const chunk of (await store.open(layer, range)) as AsyncIterable<Uint8Array>) {
+        chunk.fill(0)
+        const { buffer } = chunk
+        if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
+      }
+      expect((await bytesOf(store, layer, range)).equals(layers[0]!)).toBe(true)
+    },
+  )
+
   it('says NOT_FOUND for content and names that it has not', async () => {
     const store = await make()
     await expect(store.open(absent)).rejects.toMatchObject({ code: 'NOT_FOUND' })

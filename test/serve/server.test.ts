@@ -64,14 +64,18 @@ describe('listen', () => {
     const listening = await listen(createRegistryServer(store, images), { host: '127.0.0.1', port: 0 })
     onTestFinished(() => listening.close({ graceMs: 0 }))
     const socket = openSocket(listening.port)
-    socket.write(`GET /v2/app/blobs/${image.layers[0]!.digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
-    socket.pause()
-    await sleep(200)
-    const closing = listening.close({ graceMs: 10_000 })
     let received = 0
-    socket.on('data', chunk => {
-      received += chunk.length
+    const begun = new Promise<void>(resolve => {
+      socket.on('data', chunk => {
+        received += chunk.length
+        resolve()
+      })
     })
+    socket.write(`GET /v2/app/blobs/${image.layers[0]!.digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await begun
+    socket.pause()
+    const closing = listening.close({ graceMs: 10_000 })
+    await sleep(200)
     socket.resume()
     const started = performance.now()
     await closing
