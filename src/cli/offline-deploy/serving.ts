@@ -33,7 +33,8 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   }
   const servers: Listening[] = []
   const close = async () => {
-    await Promise.all(servers.map(server => server.close()))
+    // within the time that a stopped program has (shell/run.ts)
+    await Promise.all(servers.map(server => server.close({ graceMs: 5_000 })))
   }
   try {
     const [{ createRegistryServer }, { listen: listenOn }, { store, images }] = await Promise.all([
