@@ -10,7 +10,7 @@ export const lockedChartSchema = z.strictObject({
   version: z.string(),
   origin: z.discriminatedUnion('type', [
     /** of a classic repository: the archive's URL; the OCI manifest is ours */
-    z.strictObject({ type: z.literal('http'), url: z.string() }),
+    z.strictObject({ type: z.literal('http'), url: z.url({ protocol: /^https?$/ }) }),
     /** host/repository, and the publisher's own manifest */
     z.strictObject({
       type: z.literal('oci'),

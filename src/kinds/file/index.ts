@@ -12,7 +12,7 @@ import { fetchOnce } from './fetch-once.ts'
 const lockedFileSchema = z.strictObject({
   /** path under /files */
   name: z.string(),
-  url: z.string(),
+  url: z.url({ protocol: /^https?$/ }),
   digest: digestSchema,
   size: sizeSchema,
   executable: z.boolean(),
