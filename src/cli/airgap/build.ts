@@ -39,7 +39,7 @@ export function planCommand(program: Command, shell: Shell): void {
 async function build(options: BuildOptions, shell: Shell): Promise<void> {
   const progress = shell.progress()
   const started = performance.now()
-  const stack = await openStack(options, progress)
+  const stack = await openStack(options, { progress, signal: shell.signal })
   const reused = await Promise.all(options.reuse.map(path => openBundle(path)))
   try {
     const frozen = options.frozen ?? false

@@ -60,7 +60,11 @@ export function runtimePaths(): RuntimePaths {
   }
 }
 
-export async function openStack(options: StackOptions, progress: Progress): Promise<StackContext> {
+export async function openStack(
+  options: StackOptions,
+  run: { progress: Progress; signal: AbortSignal },
+): Promise<StackContext> {
+  const { progress, signal } = run
   const loaded = await loadManifest(options.file)
   const manifest: StackManifest = {
     ...loaded,
@@ -75,7 +79,12 @@ export async function openStack(options: StackOptions, progress: Progress): Prom
     manifest.images.map(image => image.reference),
     manifest.collisions,
   )
-  const http = createHttpClient({ sources: manifest.sources, progress, connections: options.jobs })
+  const http = createHttpClient({
+    sources: manifest.sources,
+    progress,
+    connections: options.jobs,
+    signal,
+  })
   return {
     manifest,
     lockPath: options.lock ?? defaultLockPath(options.file),

@@ -15,7 +15,7 @@ export function lockCommand(program: Command, shell: Shell): void {
     .option('--dry-run', 'write nothing; show what would change')
     .action(async (options: StackOptions & { check?: boolean; dryRun?: boolean }) => {
       const progress = shell.progress()
-      const stack = await openStack(options, progress)
+      const stack = await openStack(options, { progress, signal: shell.signal })
       try {
         const before = await lockIfAny(stack.lockPath)
         const after = await resolveNow(stack, { ...options, progress, signal: shell.signal })
