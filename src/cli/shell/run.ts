@@ -40,9 +40,9 @@ export async function runCli(cli: Cli, argv: readonly string[] = process.argv): 
     await program.parseAsync([...argv])
     await run.printed
   } catch (error) {
-    return run.fail(error, { program: cli.name, argv })
+    return await run.fail(error, { program: cli.name, argv })
   }
-  return run.end(0)
+  return await run.end(0)
 }
 
 interface SharedOptions {
@@ -127,7 +127,10 @@ class CliRun implements Shell {
     return this.#progress
   }
 
-  fail(error: unknown, { program, argv }: { program: string; argv: readonly string[] }): never {
+  async fail(
+    error: unknown,
+    { program, argv }: { program: string; argv: readonly string[] },
+  ): Promise<never> {
     if (error instanceof CommanderError && error.exitCode === 0) return this.end(0)
     if (error instanceof CommanderError && error.code === 'commander.help') return this.end(2)
     if (this.#received !== undefined && isAbort(error)) return this.end(0)
@@ -144,8 +147,10 @@ class CliRun implements Shell {
   }
 
   /** A signal decides the exit code, whatever the command made of it; only a wrong digest is told above all. */
-  end(code: number): never {
+  async end(code: number): Promise<never> {
     this.#progress?.clear()
+    // a pipe takes 64 KiB at once: what its reader has not taken yet would be lost
+    await Promise.all([flushed(process.stdout), flushed(process.stderr)])
     if (this.#received !== undefined && code !== 6) process.exit(128 + constants.signals[this.#received])
     process.exit(code)
   }
@@ -166,6 +171,12 @@ function formatAskedFor(argv: readonly string[]): OutputFormat {
   if (word === undefined) return 'text'
   const value = word.replace(/^(-o|--output)=?/, '') || argv[at + 1]
   return outputFormats.find(format => format === value) ?? 'text'
+}
+
+/** A reader that has gone away counts as having read all. */
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0 || stream.destroyed) return
+  await new Promise<void>(resolve => stream.write('', () => resolve()))
 }
 
 function isAbort(error: unknown): boolean {
