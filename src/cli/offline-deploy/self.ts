@@ -6,5 +6,5 @@ export function selfCommand(): string[] {
   if (script === undefined) {
     throw new AirgapError('INTERNAL', 'this program does not know its own file', { item: process.execPath })
   }
-  return [process.execPath, script]
+  return [process.execPath, ...process.execArgv, script]
 }
