@@ -115,7 +115,7 @@ export type TreeEntries = Map<string, { descriptor: Descriptor; mode: TreeMode }
 export async function readTree(store: ReadableStore, roots: readonly Descriptor[]): Promise<TreeEntries> {
   const entries: TreeEntries = new Map()
   for (const root of roots) {
-    const parsed = treeManifestSchema.safeParse(JSON.parse((await readAll(store, root)).toString('utf8')))
+    const parsed = treeManifestSchema.safeParse(jsonOf(await readAll(store, root)))
     if (!parsed.success) {
       throw new AirgapError('BUNDLE_CORRUPT', 'not a tree manifest', {
         item: root.digest,
@@ -141,4 +141,13 @@ export async function readTree(store: ReadableStore, roots: readonly Descriptor[
     }
   }
   return entries
+}
+
+/** undefined, which no schema takes, where the bytes are not JSON */
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
+  }
 }

@@ -6,6 +6,7 @@ import type { BlobOpener, OpenedBody } from './contract.ts'
 import { firstOf } from './mirrors.ts'
 import { networkError } from './network-errors.ts'
 import { backoffMs, defaultRetry, type RetryPolicy } from './retry.ts'
+import { ShortLived } from './short-lived.ts'
 import { defaultStall, type StallLimits, watchStall } from './stall.ts'
 
 export interface DownloadOptions {
@@ -143,11 +144,14 @@ async function pour(body: OpenedBody['body'], at: { run: Run; item: string }): P
   const { sink, progress } = run
   const size = sink.descriptor.size
   const watch = watchStall(body, { ...run.stall, item })
+  const shortLived = new ShortLived()
   let ours: unknown
   try {
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      watch.count(chunk.length)
-      if (sink.received + chunk.length > size) {
+      // a chunk that was released has no length any more
+      const { length } = chunk
+      watch.count(length)
+      if (sink.received + length > size) {
         ours = longer(item, sink)
         // what came so far is of something else
         await startOver(run)
@@ -161,8 +165,9 @@ async function pour(body: OpenedBody['body'], at: { run: Run; item: string }): P
         throw error
       }
       watch.busy(false)
-      progress.advance(chunk.length)
+      progress.advance(length)
       release(chunk)
+      shortLived.count(length)
     }
   } catch (error) {
     if (ours !== undefined) throw ours
