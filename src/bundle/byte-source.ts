@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 
@@ -10,6 +10,8 @@ export interface ByteSource {
   readonly size: number
   /** Fills the whole buffer from `position`; throws IO where the source cannot give that many bytes. */
   read(buffer: Uint8Array, position: number): Promise<void>
+  /** The same at once, where that is possible: it spares a pass through the thread pool, which costs a sequential reader a tenth. */
+  readSync?(buffer: Uint8Array, position: number): void
   close(): Promise<void>
 }
 
@@ -40,6 +42,17 @@ function fileSource(path: string, file: FileHandle, size: number): ByteSource {
       try {
         for (let done = 0; done < buffer.length; ) {
           const { bytesRead } = await file.read(buffer, done, buffer.length - done, position + done)
+          if (bytesRead === 0) throw ended(path, position + done)
+          done += bytesRead
+        }
+      } catch (error) {
+        throw fromSystemError(error, path)
+      }
+    },
+    readSync(buffer, position) {
+      try {
+        for (let done = 0; done < buffer.length; ) {
+          const bytesRead = readSync(file.fd, buffer, done, buffer.length - done, position + done)
           if (bytesRead === 0) throw ended(path, position + done)
           done += bytesRead
         }

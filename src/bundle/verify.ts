@@ -90,18 +90,14 @@ async function readThrough(
   progress.total(work.front.entries.length, source.size)
   progress.advance(start)
   const reader = new SequentialReader(source, { start, end: source.size })
-  try {
-    for (const entry of entries) {
-      for (const what of await entryFaults(reader, entry, work.options)) work.damage.add(entry.path, what)
-    }
-    for (let left = trailerSize; left > 0; left -= blockSize) {
-      if (!isZero(await reader.take(blockSize)))
-        work.damage.add('end of the tar', 'something stands where zeros end the tar')
-    }
-    progress.advance(trailerSize)
-  } finally {
-    await reader.stop()
+  for (const entry of entries) {
+    for (const what of await entryFaults(reader, entry, work.options)) work.damage.add(entry.path, what)
   }
+  for (let left = trailerSize; left > 0; left -= blockSize) {
+    if (!isZero(await reader.take(blockSize)))
+      work.damage.add('end of the tar', 'something stands where zeros end the tar')
+  }
+  progress.advance(trailerSize)
 }
 
 async function entryFaults(
