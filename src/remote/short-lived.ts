@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Between two collections at most this much of one body is downloaded. */
-const every = 16 << 20 /* bytes */
+const every = 4 << 20 /* bytes */
 
 /**
  * Frees the short-lived buffers of a fast download in time. They lie outside V8's heap, and V8 lets some 64 MB of dead ones pile
