@@ -43,12 +43,14 @@ export async function startBackground(
   } finally {
     await output.close()
   }
-  let ended: string | undefined
-  child.once('exit', (code, signal) => {
-    ended = signal ?? `exit code ${code}`
-  })
   child.unref()
-  return { pid: child.pid ?? 0, ended: () => ended }
+  return { pid: child.pid ?? 0, ended: () => endOf(child) }
+}
+
+/** Asked of the process itself: one that ends at once does so before anybody could listen for it. */
+function endOf({ exitCode, signalCode }: ChildProcess): string | undefined {
+  if (signalCode !== null) return signalCode
+  return exitCode === null ? undefined : `exit code ${exitCode}`
 }
 
 async function openLog(path: string) {
