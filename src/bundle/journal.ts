@@ -71,8 +71,8 @@ function parse(line: string): unknown {
 }
 
 /**
- * The journal of a build: append-only lines beside the unfinished bundle. It is never synced: after a power cut (another
- * boot) whatever it claims is hashed again, and within one boot the page cache keeps what was written.
+ * The journal of a build: append-only lines beside the unfinished bundle. It is never synced and never believed: what it calls
+ * complete is hashed again by the next run, and unfinished slots of another boot start over.
  */
 export class Journal {
   readonly #path: string

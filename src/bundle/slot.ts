@@ -119,7 +119,7 @@ export class Slot implements DownloadSink {
     }
   }
 
-  /** Reads the content back and marks it complete where it is right; otherwise the slot starts over. For bytes that may not have survived. */
+  /** Reads the content back and marks it complete where it is right; otherwise the slot starts over. For bytes of an earlier run. */
   async recheck(): Promise<boolean> {
     this.#written = this.descriptor.size
     try {
@@ -129,11 +129,6 @@ export class Slot implements DownloadSink {
       if (error instanceof AirgapError && error.exitCode === 6) return false
       throw error
     }
-  }
-
-  /** Within one boot, what the journal calls complete is. */
-  trust(): void {
-    this.#state = 'complete'
   }
 
   /** Writes out what is buffered, so that a later run continues there. No more writes after this. */

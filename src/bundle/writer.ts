@@ -121,11 +121,7 @@ export class BundleWriter {
     const buffers = new BufferPool(bufferSize)
     const shared = { path: `${this.path}.partial`, handle: this.#file, journal: this.#journal, buffers }
     const complete = [...state.slots.values()].filter(slot => slot.complete).length
-    if (complete > 0 && !options.sameBoot) {
-      options.progress.note(
-        `the machine was restarted: checking ${complete} blobs of the unfinished bundle again`,
-      )
-    }
+    if (complete > 0) options.progress.note(`checking ${complete} blobs of the unfinished bundle again`)
     for (const entry of this.layout.entries) {
       if (entry.type === 'link' || entry.digest === undefined || entry.bytes !== undefined) continue
       const descriptor = { mediaType: mediaTypes.octets, digest: entry.digest, size: entry.size }
@@ -134,10 +130,7 @@ export class BundleWriter {
         { descriptor, sources: entry.sources ?? [], offset: entry.dataOffset },
         { file: shared, state: options.sameBoot ? known : undefined },
       )
-      if (known?.complete) {
-        if (options.sameBoot) slot.trust()
-        else await slot.recheck()
-      }
+      if (known?.complete) await slot.recheck()
       this.#slots.push(slot)
     }
   }
