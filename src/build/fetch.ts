@@ -8,6 +8,7 @@ import type { Source } from '../content/artifact.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
+import { redactUrl } from '../core/redact.ts'
 import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.ts'
 import { download } from '../remote/download.ts'
 import { together } from './failures.ts'
@@ -44,7 +45,7 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
           options.progress.done(label(slot), slot.descriptor.size)
         } catch (error) {
           if (signal.aborted && !isErrorCode(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) return
-          failures.push(error)
+          failures.push(withSource(error, slot))
           const wrong = error instanceof AirgapError && error.exitCode === 6
           if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
         }
@@ -146,10 +147,28 @@ async function copy(body: Readable, slot: Slot, signal: AbortSignal): Promise<vo
   await slot.finish()
 }
 
+/** A digest says nothing to people: an error about a blob also says where the blob comes from. */
+function withSource(error: unknown, slot: Slot): unknown {
+  if (!(error instanceof AirgapError) || error.item !== slot.descriptor.digest) return error
+  const { code, message, likely, next } = error
+  const source = slot.sources[0] ? sourceText(slot.sources[0]) : 'the lock itself'
+  return new AirgapError(code, message, {
+    item: `${slot.descriptor.digest} of ${source}`,
+    ...(likely === undefined ? {} : { likely }),
+    ...(next === undefined ? {} : { next }),
+    cause: error,
+  })
+}
+
+/** What progress says of a finished blob. */
 function label(slot: Slot): string {
-  const source = slot.sources[0]
+  const [source] = slot.sources
   const short = slot.descriptor.digest.slice(7, 19)
   if (source === undefined) return short
-  if (source.type === 'registry') return `${source.name} ${short}`
-  return source.type === 'url' ? source.url : source.type === 'path' ? source.path : source.name
+  return source.type === 'registry' ? `${source.name} ${short}` : sourceText(source)
+}
+
+function sourceText(source: Source): string {
+  if (source.type === 'url') return redactUrl(source.url)
+  return source.type === 'path' ? source.path : source.name
 }
