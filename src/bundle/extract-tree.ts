@@ -6,6 +6,7 @@ import { readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import type { TreeEntries } from '../content/tree.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { isSafeLink } from '../core/safe-path.ts'
 
 type TreeEntry = TreeEntries extends Map<string, infer Entry> ? Entry : never
 
@@ -53,22 +54,10 @@ function checkNoFileIsFolder(entries: TreeEntries): void {
   }
 }
 
-/**
- * A link may lead up only at its beginning, and not out of the tree. Its own folder is a real one, so that is exact; a `..`
- * after a name might follow another link upwards, out of the tree.
- */
 async function linkTarget(store: ReadableStore, path: string, entry: TreeEntry): Promise<string> {
   const target = (await readAll(store, entry.descriptor, 1024)).toString('utf8')
-  const parts = target.split('/')
-  const down = parts.findIndex(part => part !== '..')
-  const up = down < 0 ? parts.length : down
-  const names = parts.slice(up)
-  const depth = path.split('/').length - 1
-  const bad =
-    names.some(part => part === '' || part === '.' || part === '..') || /[\u0000-\u001f]/.test(target)
-  if (bad || up > depth || target === '')
-    throw hostile('a symbolic link that leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
-  return target
+  if (isSafeLink({ path, target })) return target
+  throw hostile('a symbolic link that leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
 }
 
 /** Makes each missing folder; one that is a link, or no folder, is refused. */

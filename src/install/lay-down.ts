@@ -11,6 +11,7 @@ import { canonicalJson, compareText } from '../core/canonical-json.ts'
 import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
+import { isSafeLink } from '../core/safe-path.ts'
 
 /**
  * A tree laid down in a folder where people then work. What they changed is kept: the new version of such a file is written
@@ -52,7 +53,7 @@ export async function layDown(
   await checkLinks(store, entries)
   const before = await readRecord(record)
   const result: LaidDown = { written: 0, unchanged: 0, kept: [], removed: 0 }
-  const now: Record<string, string> = {}
+  const now: Record<string, string> = Object.create(null)
   const limit = pLimit(writersAtOnce)
   const folders = new Folders(folder)
   const byPath = [...entries].sort(([a], [b]) => compareText(a, b))
@@ -232,14 +233,7 @@ async function checkLinks(store: ReadableStore, entries: TreeEntries): Promise<v
   for (const [path, entry] of entries) {
     if (entry.mode !== '120000') continue
     const target = (await readAll(store, entry.descriptor, 1024)).toString('utf8')
-    const parts = target.split('/')
-    const up = parts.findIndex(part => part !== '..')
-    const names = up < 0 ? [] : parts.slice(up)
-    const climbs = up < 0 ? parts.length : up
-    // up only at the beginning: `..` after a name may follow another link
-    const bad =
-      names.some(part => part === '' || part === '.' || part === '..') || /[\u0000-\u001f\u007f]/.test(target)
-    if (target === '' || bad || climbs > path.split('/').length - 1)
+    if (!isSafeLink({ path, target }))
       throw hostile('a symbolic link leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
   }
 }

@@ -4,7 +4,7 @@ import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { AirgapError, fromSystemError } from '../../src/core/errors.ts'
 import { matchesPlatform, parsePlatform } from '../../src/core/platform.ts'
 import { redactUrl } from '../../src/core/redact.ts'
-import { safeRelativePath } from '../../src/core/safe-path.ts'
+import { isSafeLink, safeRelativePath } from '../../src/core/safe-path.ts'
 
 describe('canonicalJson', () => {
   it('gives one text whatever the order of keys', () => {
@@ -87,4 +87,15 @@ describe('system errors', () => {
     const error = fromSystemError(Object.assign(new Error(errno), { code: errno }), '/a/file')
     expect(error).toMatchObject({ code, exitCode: exit, item: '/a/file', next: expect.any(String) })
   })
+})
+
+describe('isSafeLink', () => {
+  it.each(['x', './x', 'v1/', 'a//b', 'a/./b', '../x', './../x', '..', '.'])('stays inside: %s', target =>
+    expect(isSafeLink({ path: 'd/link', target })).toBe(true),
+  )
+
+  it.each(['', '/x', '//x', '../../x', './../../x', 'a/../x', 'a/./../x', 'x\ny', 'x'.repeat(1025)])(
+    'does not: %j',
+    target => expect(isSafeLink({ path: 'd/link', target })).toBe(false),
+  )
 })

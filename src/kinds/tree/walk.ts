@@ -5,7 +5,7 @@ import { join, posix } from 'node:path'
 import { compareText } from '../../core/canonical-json.ts'
 import { type Digest, digestFromHex } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
-import { safeRelativePath } from '../../core/safe-path.ts'
+import { isSafeLink, safeRelativePath } from '../../core/safe-path.ts'
 import type { TreeRequest } from '../../manifest/stack.ts'
 
 export type WalkedFile =
@@ -99,8 +99,8 @@ async function link(request: TreeRequest, path: string): Promise<WalkedFile> {
   const meant = posix.normalize(posix.join(posix.dirname(path), target))
   if (posix.isAbsolute(target) || meant === '..' || meant.startsWith('../'))
     throw refused(request, { path, what: `a link that leaves the folder (→ ${shown})` })
-  if (/(^|\/)(?!\.{1,2}\/)[^/]+\/(.*\/)?\.\.(\/|$)/.test(target))
-    throw refused(request, { path, what: `a link that goes up in its middle (→ ${shown})` })
+  const odd = 'a link that goes up in its middle, has control characters or is too long'
+  if (!isSafeLink({ path, target })) throw refused(request, { path, what: `${odd} (→ ${shown})` })
   return { path, target }
 }
 

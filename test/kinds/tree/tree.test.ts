@@ -1,10 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { extractTree } from '../../../src/bundle/extract-tree.ts'
+import { MemoryStore } from '../../../src/content/memory-store.ts'
+import { readTree } from '../../../src/content/tree.ts'
 import { digestOf } from '../../../src/core/digest.ts'
+import { silentProgress } from '../../../src/core/progress.ts'
+import { layDown } from '../../../src/install/lay-down.ts'
 import { treeKind } from '../../../src/kinds/tree/index.ts'
 import { expectKindContract, temporaryFolder, testContext } from '../support/context.ts'
 
@@ -56,6 +62,27 @@ describe('a folder', () => {
     })
     const sources = artifact?.blobs.flatMap(blob => blob.sources)
     expect(sources).toContainEqual({ type: 'path', path: 'deploy/b/run.sh' })
+  })
+
+  it('has links as people write them, and what is locked can be laid down on the site', async () => {
+    const folder = await temporaryFolder()
+    await write(folder, { 'v1/values.yaml': 'a: 1\n' })
+    const links = { current: './v1', again: 'v1/', 'v1/same': './/values.yaml', 'v1/up': './../current' }
+    for (const [path, target] of Object.entries(links)) await symlink(target, join(folder, path))
+    const locked = await lock(folder)
+    const [artifact] = treeKind.assemble([locked])
+    const store = new MemoryStore()
+    for (const { descriptor, bytes } of artifact!.inline) await store.push(descriptor, Readable.from([bytes]))
+    for (const { descriptor } of artifact!.blobs)
+      await store.push(descriptor, Readable.from([Buffer.from('a: 1\n')]))
+    const entries = await readTree(store, [artifact!.root])
+    const site = await temporaryFolder()
+    const { signal } = new AbortController()
+    const place = { folder: join(site, 'laid'), record: join(site, 'record') }
+    await layDown(store, entries, { ...place, progress: silentProgress, signal })
+    await extractTree(store, entries, { folder: join(site, 'extracted') })
+    for (const path of ['laid/current/values.yaml', 'extracted/again/same', 'laid/v1/up/values.yaml'])
+      expect(await readFile(join(site, path), 'utf8')).toBe('a: 1\n')
   })
 
   it('that is empty, or a link to a folder, is a tree, too', async () => {
@@ -113,6 +140,8 @@ describe('what cannot be carried', () => {
     ['../../x', 'leaves'],
     ['a/../../../x', 'leaves'],
     ['a/l/../x', 'goes up'],
+    ['x\u001b[2Jy', 'control'],
+    ['x/'.repeat(600), 'too long'],
   ])('a link to %s', async (target, what) => {
     const folder = await temporaryFolder()
     await mkdir(join(folder, 'sub'))
