@@ -36,7 +36,8 @@ export class LayoutStore implements ContentStore {
 
   async exists(descriptor: Descriptor): Promise<boolean> {
     try {
-      return (await stat(this.pathOf(descriptor))).size === descriptor.size
+      const found = await stat(this.pathOf(descriptor))
+      return found.isFile() && found.size === descriptor.size
     } catch {
       return false
     }
@@ -59,7 +60,7 @@ export class LayoutStore implements ContentStore {
   }
 
   async push(descriptor: Descriptor, body: Readable): Promise<void> {
-    if (await this.exists(descriptor)) {
+    if (await this.#holds(descriptor)) {
       body.destroy()
       return
     }
@@ -82,6 +83,20 @@ export class LayoutStore implements ContentStore {
     } catch (error) {
       await rm(temporary, { force: true })
       throw fromSystemError(error, target)
+    }
+  }
+
+  /** Whether the right bytes are there: a file of the right size may have been damaged or edited since. */
+  async #holds(descriptor: Descriptor): Promise<boolean> {
+    if (!(await this.exists(descriptor))) return false
+    const verifier = new Verifier(descriptor)
+    try {
+      const file = createReadStream(this.pathOf(descriptor), { highWaterMark: 1 << 20 })
+      for await (const chunk of file as AsyncIterable<Uint8Array>) verifier.update(chunk)
+      verifier.finish()
+      return true
+    } catch {
+      return false
     }
   }
 

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -150,5 +151,15 @@ describe.each(writable)('ContentStore: %s', (_kind, make) => {
     await store.tag(tiny, parseReference(name))
     expect((await store.resolve(parseReference(name))).digest).toBe(tiny.digest)
     expect(await namesOf(store)).toHaveLength(1)
+  })
+})
+
+describe('LayoutStore', () => {
+  it('replaces a file of the right name and size with wrong bytes when it is given the right ones', async () => {
+    const store = await LayoutStore.open(await tempFolder())
+    await store.push(tiny, Readable.from([layers[1]!]))
+    await writeFile(store.pathOf(tiny), Buffer.alloc(tiny.size))
+    await store.push(tiny, Readable.from([layers[1]!]))
+    expect((await readFile(store.pathOf(tiny))).equals(layers[1]!)).toBe(true)
   })
 })
