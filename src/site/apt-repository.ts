@@ -133,6 +133,8 @@ export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOption
         `Components: ${components.join(' ')}`,
         `Architectures: ${architectures.join(' ')}`,
         `Signed-By: ${signedBy}`,
+        // clocks of a closed site run apart, and a node behind would refuse the Release as not yet valid; the signature stays checked
+        'Check-Date: no',
         '',
       ].join('\n'),
     )

@@ -138,6 +138,25 @@ describe.skipIf(lacking.length > 0)(
       }
     })
 
+    it('fault 80: is taken by a node whose clock is a year behind the site, the signature still checked', async () => {
+      const now = () => new Date(Date.now() + 365 * 86_400_000)
+      const key = await openSiteKey({ folder: join(folder, 'ahead-state'), now })
+      await writeFile(join(folder, 'ahead.asc'), key.publicKeyArmored)
+      const ahead = await aptRepository(entries, { key, now })
+      const release = ahead.files.get('dists/bookworm/InRelease')!.toString()
+      server.overrides.set('/debs/test/dists/bookworm/InRelease', release)
+      try {
+        const apt = await sandbox('clock', sources.replace('site.asc', 'ahead.asc'))
+        const update = await apt.apt('update')
+        expect(update.status, update.stdout + update.stderr).toBe(0)
+        expect(await apt.wouldInstall(['lib'])).toEqual(['lib_1.0_all'])
+        const wrong = await (await sandbox('clock-wrong-key')).apt('update')
+        expect(wrong.stdout + wrong.stderr).toMatch(/NO_PUBKEY|not signed/)
+      } finally {
+        server.overrides.clear()
+      }
+    })
+
     it('is refused by apt with another key', async () => {
       const other = await openSiteKey({ folder: join(folder, 'other-state'), now: () => new Date() })
       await writeFile(join(folder, 'other.asc'), other.publicKeyArmored)
