@@ -69,15 +69,36 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
 
 async function fill(slot: Slot, options: FetchOptions): Promise<void> {
   for (const store of options.near) {
-    if (!(await store.exists(slot.descriptor))) continue
-    const rest = slot.received > 0 ? { start: slot.received, end: slot.descriptor.size } : undefined
-    await copy(
-      await store.open(slot.descriptor, rest ?? { start: 0, end: slot.descriptor.size }),
-      slot,
-      options.signal,
-    )
-    return
+    if ((await store.exists(slot.descriptor)) && (await copyNear(slot, store, options))) return
   }
+  const resumed = slot.received > 0
+  try {
+    await fillFromSources(slot, options)
+  } catch (error) {
+    // the beginning is of an earlier run: only content that came whole tells of its source
+    if (!resumed || !isErrorCode(error, 'DIGEST_MISMATCH')) throw error
+    options.progress.note(`${label(slot)}: what an earlier run left does not fit: starting over`)
+    await fillFromSources(slot, options)
+  }
+}
+
+/** False where the place holds other bytes under this name: it only saves the way to the source, and decides nothing. */
+async function copyNear(slot: Slot, store: ReadableStore, options: FetchOptions): Promise<boolean> {
+  const rest = { start: slot.received, end: slot.descriptor.size }
+  try {
+    await copy(await store.open(slot.descriptor, rest), slot, options.signal)
+    return true
+  } catch (error) {
+    if (!(error instanceof AirgapError) || error.exitCode !== 6) throw error
+    options.progress.note(
+      `${label(slot)}: the copy in the cache or an earlier bundle is damaged: fetching it from its source`,
+    )
+    await slot.restart()
+    return false
+  }
+}
+
+async function fillFromSources(slot: Slot, options: FetchOptions): Promise<void> {
   const openers: BlobOpener[] = []
   for (const source of slot.sources) {
     if (source.type === 'path' || source.type === 'tool') {
@@ -108,11 +129,9 @@ async function copyLocal(
   const path = localPath(source, options)
   try {
     if ((await stat(path)).size === slot.descriptor.size) {
-      await copy(
-        createReadStream(path, { start: slot.received, highWaterMark: 1 << 20 }),
-        slot,
-        options.signal,
-      )
+      // it is here: nothing is gained by trusting what an earlier run left
+      if (slot.received > 0) await slot.restart()
+      await copy(createReadStream(path, { highWaterMark: 1 << 20 }), slot, options.signal)
       return
     }
   } catch (error) {
@@ -127,7 +146,7 @@ async function copyLocal(
 
 function localPath(source: Source & { type: 'path' | 'tool' }, options: FetchOptions): string {
   if (source.type === 'path') return isAbsolute(source.path) ? source.path : join(options.folder, source.path)
-  const path = options.runtime[source.name]
+  const path = Object.hasOwn(options.runtime, source.name) ? options.runtime[source.name] : undefined
   if (path !== undefined) return path
   throw new AirgapError(
     'LOCK_OUT_OF_DATE',

@@ -1,0 +1,122 @@
+import { appendFile, open, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { fetchSlots } from '../../src/build/fetch.ts'
+import { openBundle } from '../../src/bundle/reader.ts'
+import { verifyBundle } from '../../src/bundle/verify.ts'
+import { BundleWriter } from '../../src/bundle/writer.ts'
+import { LayoutStore } from '../../src/content/layout-store.ts'
+import type { ReadableStore } from '../../src/content/store.ts'
+import { treeArtifacts } from '../../src/content/tree.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { mediaTypes } from '../../src/core/media-types.ts'
+import { createHttpClient } from '../../src/remote/http-client.ts'
+import { createRegistryClient } from '../../src/remote/registry-client.ts'
+import { layoutOf, noise, type Sample, tempFolder, writeBundle } from '../bundle/samples.ts'
+
+const bytes = noise(300_000, 31)
+const descriptor = { mediaType: mediaTypes.octets, digest: digestOf(bytes), size: bytes.length }
+
+/** An upstream of one file, and the bundle that carries it. */
+async function upstream(body: Uint8Array = bytes): Promise<Sample & { asked: string[] }> {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
+    asked.push(request.headers.range ?? 'all')
+    const range = { 'content-range': `bytes ${start}-${body.length - 1}/${body.length}` }
+    response.writeHead(start > 0 ? 206 : 200, start > 0 ? range : { 'content-length': body.length })
+    response.end(body.subarray(start))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a`
+  const origin = { sources: [{ type: 'url' as const, url }] }
+  const files = [{ path: 'a', mode: '100644' as const, descriptor, origin }]
+  const artifacts = treeArtifacts({ name: 'files', kind: 'file', files })
+  return { artifacts, contents: new Map([[descriptor.digest, bytes]]), asked }
+}
+
+async function build(path: string, of: Sample, near: ReadableStore[] = []): Promise<string[]> {
+  const notes: string[] = []
+  const progress = { total() {}, advance() {}, done() {}, note: (text: string) => notes.push(text) }
+  const http = createHttpClient({ progress })
+  const writer = await BundleWriter.open(path, layoutOf(of), { progress })
+  try {
+    await fetchSlots(writer, {
+      ...{ http, registry: createRegistryClient({ http, progress, env: {} }), near, progress },
+      ...{ folder: join(path, '..'), runtime: {}, concurrency: 2, keepGoing: false },
+      signal: new AbortController().signal,
+    })
+    await writer.seal()
+  } finally {
+    await writer.close()
+    await http.close()
+  }
+  return notes
+}
+
+describe('content that is near', () => {
+  it('spares the network', async () => {
+    const [folder, sample] = [await tempFolder(), await upstream()]
+    const cache = await LayoutStore.open(join(folder, 'cache'))
+    await cache.push(descriptor, Readable.from([bytes]))
+    expect(await build(join(folder, 'a.tar'), sample, [cache])).toEqual([])
+    expect(sample.asked).toEqual([])
+  })
+
+  it('in a cache that somebody edited is fetched from its source', async () => {
+    const [folder, sample] = [await tempFolder(), await upstream()]
+    const cache = await LayoutStore.open(join(folder, 'cache'))
+    await writeFile(cache.pathOf(descriptor), Buffer.alloc(bytes.length))
+    const notes = await build(join(folder, 'a.tar'), sample, [cache])
+    expect(notes).toEqual([expect.stringContaining('damaged')])
+    await verifyBundle(join(folder, 'a.tar'))
+  })
+
+  it.each(['header', 'content'])(
+    'in an earlier bundle with a damaged %s is fetched from its source',
+    async what => {
+      const [folder, sample] = [await tempFolder(), await upstream()]
+      const entry = layoutOf(sample).entries.find(({ digest }) => digest === descriptor.digest)!
+      const earlier = join(folder, 'earlier.tar')
+      await writeBundle(earlier, sample)
+      const file = await open(earlier, 'r+')
+      await file.write('damage', what === 'header' ? entry.headerOffset + 10 : entry.dataOffset + 99_000)
+      await file.close()
+      const store = await openBundle(earlier)
+      onTestFinished(() => store.close())
+      expect(await build(join(folder, 'a.tar'), sample, [store])).toEqual([
+        expect.stringContaining('damaged'),
+      ])
+      await verifyBundle(join(folder, 'a.tar'))
+    },
+  )
+})
+
+describe('a blob that an earlier run began', () => {
+  async function begun(sample: Sample): Promise<string> {
+    const path = join(await tempFolder(), 'a.tar')
+    await (await BundleWriter.open(path, layoutOf(sample))).close()
+    const line = { slot: descriptor.digest, received: 100_000 }
+    await appendFile(`${path}.partial.journal`, `${JSON.stringify(line)}\n`)
+    return path
+  }
+
+  it('and whose journal lies starts over', async () => {
+    const sample = await upstream()
+    const path = await begun(sample)
+    expect(await build(path, sample)).toEqual([expect.stringContaining('starting over')])
+    expect(sample.asked).toEqual(['bytes=100000-', 'all'])
+    await verifyBundle(path)
+  })
+
+  it('and that is wrong upstream, too, is refused', async () => {
+    const sample = await upstream(noise(bytes.length, 32))
+    const path = await begun(sample)
+    await expect(build(path, sample)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
+    expect(sample.asked).toEqual(['bytes=100000-', 'all'])
+  })
+})
