@@ -10,7 +10,7 @@ import { annotationKeys } from '../../core/media-types.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
 import { parseLock, readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
-import { humanBytes } from '../shell/format.ts'
+import { humanBytes, printableJson } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 
 /** What a person asks for → kinds. */
@@ -38,7 +38,7 @@ export function inspectCommand(program: Command, shell: Shell): void {
       ) => {
         const lock = await lockOf(path)
         if (what === 'lock') {
-          shell.print(lock, () => JSON.stringify(lock, null, 2))
+          shell.print(lock, () => printableJson(JSON.stringify(lock, null, 2)))
           return
         }
         if (what === 'why') {
@@ -46,7 +46,7 @@ export function inspectCommand(program: Command, shell: Shell): void {
           shell.print(chain, () => chain.join('\n'))
           return
         }
-        if (what !== undefined && !(what in views)) {
+        if (what !== undefined && !Object.hasOwn(views, what)) {
           throw new AirgapError('USAGE', 'nothing to inspect by that name', {
             item: what,
             next: `choose one of ${Object.keys(views).join(', ')}, why, lock`,

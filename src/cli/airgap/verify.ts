@@ -15,6 +15,7 @@ export function verifyCommand(program: Command, shell: Shell): void {
       const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
       const report = await verifyBundle(path, {
         progress: shell.progress(),
+        signal: shell.signal,
         ...(expect === undefined ? {} : { expect }),
       })
       const seconds = (performance.now() - started) / 1000

@@ -3,6 +3,7 @@ import { acquireProcessLock } from '../../core/process-lock.ts'
 import type { AccessEntry } from '../../serve/served.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
 import { openState } from '../../site/state.ts'
+import { printableJson } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { closeBundles, openBundles, setUp } from './context.ts'
 import { bundleOptions, type SiteOptions, serverOptions } from './options.ts'
@@ -61,7 +62,7 @@ async function serve(options: SiteOptions & { accessLog?: boolean }, shell: Shel
 /** In the background, stderr is a file that nobody empties: only what went wrong on this side is worth a line. */
 function logAccess(entry: AccessEntry, { shell, all }: { shell: Shell; all: boolean }): void {
   if (!all && entry.error === undefined && entry.status < 500) return
-  shell.log(JSON.stringify({ at: new Date().toISOString(), ...entry }))
+  shell.log(printableJson(JSON.stringify({ at: new Date().toISOString(), ...entry })))
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

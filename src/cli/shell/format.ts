@@ -25,3 +25,10 @@ export function printable(text: string): string {
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
   })
 }
+
+/** JSON as it was, with the control characters that JSON allows in strings (DEL, C1) escaped: a terminal may obey them. */
+export function printableJson(json: string): string {
+  return json.replace(/[\u007f-\u009f]/g, character => {
+    return `\\u00${character.charCodeAt(0).toString(16)}`
+  })
+}

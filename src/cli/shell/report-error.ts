@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
-import { printable } from './format.ts'
+import { printable, printableJson } from './format.ts'
 import type { OutputFormat } from './output.ts'
 
 /** What is told to the operator about a failure: always an AirgapError. */
@@ -23,7 +23,7 @@ export function formatError(
   error: AirgapError,
   options: { format: OutputFormat; color: boolean; verbose: boolean },
 ): string {
-  if (options.format === 'json') return `${JSON.stringify({ error: error.toJSON() })}\n`
+  if (options.format === 'json') return `${printableJson(JSON.stringify({ error: error.toJSON() }))}\n`
   const red = (text: string) => (options.color ? `\u001b[31m${text}\u001b[0m` : text)
   const lines = [`${red(`error ${error.code}`)}: ${printable(error.message)}`]
   for (const field of ['item', 'likely', 'next'] as const) {

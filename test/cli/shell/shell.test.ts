@@ -47,6 +47,16 @@ describe('results', () => {
     expect(await formatResult(value, 'text', () => 'for people')).toBe('for people\n')
     expect(await formatResult(value, 'text', () => '')).toBe('')
   })
+
+  it.each(['text', 'json', 'yaml'] as const)(
+    'do nothing to the terminal as %s, whatever names are',
+    async format => {
+      const hostile = { name: 'a\u001b[2J\u0007b\u009b31m\u007f', list: ['\u009b2J'] }
+      const text = await formatResult(hostile, format, () => `${hostile.name}\nnext`)
+      expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+      if (format !== 'text') expect(parse(text)).toEqual(hostile)
+    },
+  )
 })
 
 describe('errors', () => {

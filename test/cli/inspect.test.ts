@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { formatLock } from '../../src/lock/lock.ts'
+
+const program = resolve(import.meta.dirname, '../../src/cli/airgap.ts')
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'airgap-inspect-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function inspect(...args: string[]) {
+  const digest = `sha256:${'a'.repeat(64)}` as const
+  const file = { name: 'a\u001b[2Jb\u009b', url: 'https://a.example/x', digest, size: 3, executable: false }
+  const head = { lockVersion: 1 as const, name: 'x', version: '1', platforms: [], collisions: {} }
+  const lock = join(folder, 'x.lock.json')
+  await writeFile(lock, formatLock({ ...head, inputs: digest, runtime: [], items: { file: [file] } }))
+  return spawnSync(process.execPath, [program, 'inspect', lock, ...args], { encoding: 'utf8' })
+}
+
+describe('airgap inspect', () => {
+  it.each([[[]], [['files']], [['lock']], [['files', '-o', 'yaml']]])(
+    'gives the terminal no control characters: %j',
+    async args => {
+      const { status, stdout } = await inspect(...args)
+      expect(status).toBe(0)
+      expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+    },
+  )
+
+  it.each(['constructor', 'toString', 'pictures'])('knows no view named %s', async what => {
+    const { status, stderr } = await inspect(what)
+    expect(status).toBe(2)
+    expect(stderr).toContain('choose one of images')
+  })
+})
