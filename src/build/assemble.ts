@@ -1,5 +1,6 @@
-import type { Artifact } from '../content/artifact.ts'
+import type { Artifact, PlannedBlob } from '../content/artifact.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../content/tree.ts'
+import { AirgapError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import { kinds } from '../kinds/index.ts'
 import { formatLock } from '../lock/lock.ts'
@@ -7,11 +8,23 @@ import type { Lock, RuntimeFile } from '../lock/schema.ts'
 
 /** Lock → every artifact of the bundle. Pure: this function and the bundle's layout decide every byte. */
 export function assembleLock(lock: Lock): Artifact[] {
+  checkKinds(lock)
   return [
     ...kinds.flatMap(kind => kind.assemble(lock.items[kind.name] ?? [])),
     ...lockArtifacts(lock),
     ...runtimeArtifacts(lock.runtime),
   ]
+}
+
+/** Items that nobody assembles would be missing on the site without a word. */
+function checkKinds(lock: Lock): void {
+  const unknown = Object.keys(lock.items).find(name => !kinds.some(kind => kind.name === name))
+  if (unknown === undefined) return
+  throw new AirgapError('LOCK_INVALID', 'the lock has items of a kind that this version does not know', {
+    item: unknown.slice(0, 100),
+    likely: 'a newer airgap wrote it, or it was edited',
+    next: 'use the airgap that wrote it, or make it anew with `airgap lock`',
+  })
 }
 
 /** The lock itself, so that a site can say what it holds and why. */
@@ -31,11 +44,13 @@ function runtimeArtifacts(runtime: RuntimeFile[]): Artifact[] {
     descriptor: { mediaType: mediaTypes.octets, digest: file.digest, size: file.size },
     origin: { sources: [{ type: 'tool', name: file.path }] },
   }))
+  const named = (blob: PlannedBlob) =>
+    runtime.find(file => blob.sources.some(source => source.type === 'tool' && source.name === file.path))!
   return treeArtifacts({ name: 'offline-deploy', kind: 'runtime', files }).map(artifact => ({
     ...artifact,
     blobs: artifact.blobs.map(blob => {
-      const file = runtime.find(candidate => candidate.digest === blob.descriptor.digest)!
-      return { ...blob, file: { path: file.path, mode: file.mode } }
+      const { path, mode } = named(blob)
+      return { ...blob, file: { path, mode } }
     }),
   }))
 }

@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { writeAtomically } from '../content/layout-store.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { type Lock, lockSchema } from './schema.ts'
 
 /** Lockfiles larger than this are not ours: 100,000 packages with their stanzas stay under it. */
-const maxLockSize = 512 * 1024 * 1024 /* bytes */
+const maxLockSize = 500 * 1024 * 1024 /* bytes, within the longest text that Node can hold */
 
 /** One text per lock: what is in git, and, byte for byte, in the bundle. */
 export function formatLock(lock: Lock): string {
@@ -33,15 +33,18 @@ export function parseLock(text: string, item: string): Lock {
 }
 
 export async function readLock(path: string): Promise<Lock> {
-  let text: string
   try {
-    text = await readFile(path, 'utf8')
+    const found = await stat(path)
+    if (!found.isFile() || found.size > maxLockSize)
+      throw new AirgapError('LOCK_INVALID', found.isFile() ? 'the lockfile is too large' : 'not a file', {
+        item: path,
+        likely: 'another file was given',
+        next: 'give the lockfile, or make it anew with `airgap lock`',
+      })
+    return parseLock(await readFile(path, 'utf8'), path)
   } catch (error) {
     throw fromSystemError(error, path)
   }
-  if (text.length > maxLockSize)
-    throw new AirgapError('LOCK_INVALID', 'the lockfile is too large', { item: path })
-  return parseLock(text, path)
 }
 
 export async function writeLock(path: string, lock: Lock): Promise<void> {

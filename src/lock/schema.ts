@@ -26,10 +26,13 @@ export const runtimeFileSchema = z.strictObject({
 })
 export type RuntimeFile = z.infer<typeof runtimeFileSchema>
 
+const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,62}$/, 'must be letters, digits and . + ~ _ -')
+
 export const lockSchema = z.strictObject({
   lockVersion: z.literal(1),
-  name: z.string(),
-  version: z.string(),
+  /** name and version make the default file name of the bundle */
+  name: word,
+  version: word,
   platforms: z.array(z.string()),
   /** digest of what was asked for; another one means the lock is out of date */
   inputs: digestSchema,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseReference } from '../../core/reference.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
 
 const blobSchema = z.strictObject({
@@ -6,14 +7,14 @@ const blobSchema = z.strictObject({
   digest: digestSchema,
   size: sizeSchema,
   /** a foreign layer is fetched from here */
-  urls: z.array(z.string()).optional(),
+  urls: z.array(z.url({ protocol: /^https?$/ })).optional(),
 })
 
-export const lockedImageSchema = z.strictObject({
+const lockedImage = z.strictObject({
   /** the reference it is deployed under, with tag or digest */
-  name: z.string(),
+  name: z.string().refine(isReference, 'no image reference'),
   /** host/repository it is fetched from */
-  from: z.string(),
+  from: z.string().refine(from => isReference(`${from}:x`), 'no host/repository'),
   digest: digestSchema,
   /** os/architecture of what is carried; empty where the publisher names none */
   platforms: z.array(z.string()),
@@ -24,4 +25,19 @@ export const lockedImageSchema = z.strictObject({
   /** roots among `manifests` that refer to this image: signatures, SBOMs */
   referrers: z.array(digestSchema).optional(),
 })
-export type LockedImage = z.infer<typeof lockedImageSchema>
+export type LockedImage = z.infer<typeof lockedImage>
+
+export const lockedImageSchema = lockedImage.refine(
+  ({ manifests, digest, referrers = [] }) =>
+    [digest, ...referrers].every(root => manifests.some(manifest => manifest.digest === root)),
+  { path: ['manifests'], message: 'the manifest of the image or of a referrer is not among them' },
+)
+
+function isReference(text: string): boolean {
+  try {
+    parseReference(text)
+    return true
+  } catch {
+    return false
+  }
+}

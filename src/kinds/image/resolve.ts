@@ -102,7 +102,7 @@ class ImageWalk {
       }
       this.#addBlob(
         layer,
-        layer.urls?.filter(url => /^https?:\/\//.test(url)),
+        layer.urls?.filter(url => /^https?:\/\//.test(url) && URL.canParse(url)),
       )
     }
     if (
