@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pLimit from 'p-limit'
@@ -140,8 +139,10 @@ async function identityOf(path: string): Promise<string | undefined> {
 }
 
 async function write(path: string, entry: Entry, store: ReadableStore): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  // always the same name, as one apply runs at a time: what a killed one left is taken away by the next
+  const temporary = `${path}.airgap-part`
   try {
+    await rm(temporary, { force: true })
     if (entry.mode === '120000') {
       await symlink((await readAll(store, entry.descriptor, 1024)).toString('utf8'), temporary)
     } else {

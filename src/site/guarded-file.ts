@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { chmod, chown, type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -49,16 +48,17 @@ export async function readGuarded(
 }
 
 /**
- * Replaces the file atomically: beside it under a random name, synced, renamed, so that a reader sees the old or the new bytes,
- * also after a power cut. Mode and owner as of `like`; without it the mode is 0644 whatever the umask.
+ * Replaces the file atomically: beside it, synced, renamed, so that a reader sees the old or the new bytes, also after a power cut.
+ * What a killed run left beside it is taken away; one run at a time holds the site's lock. Mode and owner as of `like`; without it the mode is 0644 whatever the umask.
  */
 export async function replaceGuarded(
   path: string,
   bytes: Uint8Array | string,
   like?: Pick<GuardedFile, 'mode' | 'uid' | 'gid'>,
 ): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const temporary = `${path}.airgap-part`
   try {
+    await rm(temporary, { force: true })
     const handle = await open(temporary, 'wx', 0o600)
     try {
       await handle.writeFile(bytes)
