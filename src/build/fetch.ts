@@ -17,8 +17,10 @@ import type { RuntimePaths } from './runtime.ts'
 export interface FetchOptions {
   http: HttpClient
   registry: RegistryClient
-  /** places that hold content already: the cache, earlier bundles; asked before any network */
-  near: ReadableStore[]
+  /** earlier bundles to take content from, before any network */
+  reuse: { path: string; store: ReadableStore }[]
+  /** what was fetched while locking */
+  cache: ReadableStore
   /** folder of the manifest, for the files of trees */
   folder: string
   runtime: RuntimePaths
@@ -68,8 +70,15 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
 }
 
 async function fill(slot: Slot, options: FetchOptions): Promise<void> {
-  for (const store of options.near) {
-    if ((await store.exists(slot.descriptor)) && (await copyNear(slot, store, options))) return
+  for (const bundle of options.reuse) {
+    if (!(await bundle.store.exists(slot.descriptor))) continue
+    if (await copyNear(slot, bundle.store, options)) return
+    throw damagedBundle(bundle.path, slot)
+  }
+  if (await options.cache.exists(slot.descriptor)) {
+    if (await copyNear(slot, options.cache, options)) return
+    // the cache only saves the way to the source, and decides nothing
+    options.progress.note(`${label(slot)}: the copy in the cache is damaged: fetching it from its source`)
   }
   const resumed = slot.received > 0
   try {
@@ -82,20 +91,32 @@ async function fill(slot: Slot, options: FetchOptions): Promise<void> {
   }
 }
 
-/** False where the place holds other bytes under this name: it only saves the way to the source, and decides nothing. */
+/** False where the place holds other bytes under this name; the slot is empty then. */
 async function copyNear(slot: Slot, store: ReadableStore, options: FetchOptions): Promise<boolean> {
-  const rest = { start: slot.received, end: slot.descriptor.size }
-  try {
-    await copy(await store.open(slot.descriptor, rest), slot, options.signal)
-    return true
-  } catch (error) {
-    if (!(error instanceof AirgapError) || error.exitCode !== 6) throw error
-    options.progress.note(
-      `${label(slot)}: the copy in the cache or an earlier bundle is damaged: fetching it from its source`,
-    )
-    await slot.restart()
-    return false
+  for (const start of slot.received > 0 ? [slot.received, 0] : [0]) {
+    try {
+      if (start === 0 && slot.received > 0) await slot.restart()
+      await copy(
+        await store.open(slot.descriptor, { start, end: slot.descriptor.size }),
+        slot,
+        options.signal,
+      )
+      return true
+    } catch (error) {
+      if (!(error instanceof AirgapError) || error.exitCode !== 6) throw error
+    }
   }
+  await slot.restart()
+  return false
+}
+
+/** A bundle that the operator names and that is wrong stops everything: it may be the one that a site was given. */
+function damagedBundle(path: string, slot: Slot): AirgapError {
+  return new AirgapError('BUNDLE_CORRUPT', 'the earlier bundle is damaged', {
+    item: `${path}: ${slot.descriptor.digest}`,
+    likely: 'the file was damaged while it was copied, or changed by another program',
+    next: `run \`airgap verify ${path}\` and copy it again, or build without --reuse`,
+  })
 }
 
 async function fillFromSources(slot: Slot, options: FetchOptions): Promise<void> {

@@ -9,6 +9,7 @@ import { openBundle } from '../../src/bundle/reader.ts'
 import { verifyBundle } from '../../src/bundle/verify.ts'
 import { BundleWriter } from '../../src/bundle/writer.ts'
 import { LayoutStore } from '../../src/content/layout-store.ts'
+import { MemoryStore } from '../../src/content/memory-store.ts'
 import type { ReadableStore } from '../../src/content/store.ts'
 import { treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -39,14 +40,20 @@ async function upstream(body: Uint8Array = bytes): Promise<Sample & { asked: str
   return { artifacts, contents: new Map([[descriptor.digest, bytes]]), asked }
 }
 
-async function build(path: string, of: Sample, near: ReadableStore[] = []): Promise<string[]> {
+interface Near {
+  cache?: ReadableStore
+  reuse?: { path: string; store: ReadableStore }[]
+}
+
+async function build(path: string, of: Sample, near: Near = {}): Promise<string[]> {
   const notes: string[] = []
   const progress = { total() {}, advance() {}, done() {}, note: (text: string) => notes.push(text) }
   const http = createHttpClient({ progress })
   const writer = await BundleWriter.open(path, layoutOf(of), { progress })
   try {
     await fetchSlots(writer, {
-      ...{ http, registry: createRegistryClient({ http, progress, env: {} }), near, progress },
+      ...{ http, registry: createRegistryClient({ http, progress, env: {} }), progress },
+      ...{ cache: near.cache ?? new MemoryStore(), reuse: near.reuse ?? [] },
       ...{ folder: join(path, '..'), runtime: {}, concurrency: 2, keepGoing: false },
       signal: new AbortController().signal,
     })
@@ -63,7 +70,7 @@ describe('content that is near', () => {
     const [folder, sample] = [await tempFolder(), await upstream()]
     const cache = await LayoutStore.open(join(folder, 'cache'))
     await cache.push(descriptor, Readable.from([bytes]))
-    expect(await build(join(folder, 'a.tar'), sample, [cache])).toEqual([])
+    expect(await build(join(folder, 'a.tar'), sample, { cache })).toEqual([])
     expect(sample.asked).toEqual([])
   })
 
@@ -71,13 +78,13 @@ describe('content that is near', () => {
     const [folder, sample] = [await tempFolder(), await upstream()]
     const cache = await LayoutStore.open(join(folder, 'cache'))
     await writeFile(cache.pathOf(descriptor), Buffer.alloc(bytes.length))
-    const notes = await build(join(folder, 'a.tar'), sample, [cache])
+    const notes = await build(join(folder, 'a.tar'), sample, { cache })
     expect(notes).toEqual([expect.stringContaining('damaged')])
     await verifyBundle(join(folder, 'a.tar'))
   })
 
   it.each(['header', 'content'])(
-    'in an earlier bundle with a damaged %s is fetched from its source',
+    'in an earlier bundle with a damaged %s stops the build: nothing continues past a wrong digest',
     async what => {
       const [folder, sample] = [await tempFolder(), await upstream()]
       const entry = layoutOf(sample).entries.find(({ digest }) => digest === descriptor.digest)!
@@ -88,10 +95,13 @@ describe('content that is near', () => {
       await file.close()
       const store = await openBundle(earlier)
       onTestFinished(() => store.close())
-      expect(await build(join(folder, 'a.tar'), sample, [store])).toEqual([
-        expect.stringContaining('damaged'),
-      ])
-      await verifyBundle(join(folder, 'a.tar'))
+      const near = { reuse: [{ path: earlier, store }] }
+      await expect(build(join(folder, 'a.tar'), sample, near)).rejects.toMatchObject({
+        code: 'BUNDLE_CORRUPT',
+        exitCode: 6,
+        item: expect.stringContaining('earlier.tar'),
+      })
+      expect(sample.asked).toEqual([])
     },
   )
 })

@@ -40,7 +40,7 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
   const progress = shell.progress()
   const started = performance.now()
   const stack = await openStack(options, { progress, signal: shell.signal })
-  const reused = await Promise.all(options.reuse.map(path => openBundle(path)))
+  const reuse = await Promise.all(options.reuse.map(async path => ({ path, store: await openBundle(path) })))
   try {
     const frozen = options.frozen ?? false
     const lock = await currentLock(stack, {
@@ -51,14 +51,13 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       write: !options.dryRun,
     })
     const layout = layoutOf(lock)
-    const near = [...reused, stack.cache]
     if (options.dryRun) {
-      const plan = await planBuild(layout, near)
+      const plan = await planBuild(layout, [...reuse.map(bundle => bundle.store), stack.cache])
       shell.print({ name: lock.name, version: lock.version, ...plan }, () => renderPlan(plan))
       return
     }
     const out = resolve(options.out ?? `${lock.name}-${lock.version}.tar`)
-    const sealed = await write(out, { layout, stack, near, options, shell, progress })
+    const sealed = await write(out, { layout, stack, reuse, options, shell, progress })
     const seconds = (performance.now() - started) / 1000
     shell.print({ bundle: sealed.path, size: sealed.size, digest: layout.indexDigest, seconds }, () =>
       [
@@ -70,7 +69,7 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       ].join('\n'),
     )
   } finally {
-    await Promise.all(reused.map(bundle => bundle.close()))
+    await Promise.all(reuse.map(bundle => bundle.store.close()))
     await stack.http.close()
   }
 }
@@ -80,7 +79,7 @@ async function write(
   work: {
     layout: ReturnType<typeof layoutOf>
     stack: StackContext
-    near: Parameters<typeof fetchSlots>[1]['near']
+    reuse: Parameters<typeof fetchSlots>[1]['reuse']
     options: BuildOptions
     shell: Shell
     progress: ReturnType<Shell['progress']>
@@ -97,7 +96,8 @@ async function write(
     await fetchSlots(writer, {
       http: stack.http,
       registry: stack.registry,
-      near: work.near,
+      reuse: work.reuse,
+      cache: stack.cache,
       folder: stack.manifest.folder,
       runtime: stack.runtime,
       concurrency: options.jobs,
