@@ -1,5 +1,6 @@
 import { canonicalJson } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
+import { formatReference, type Reference } from '../core/reference.ts'
 import type { Mistakes } from './mistakes.ts'
 
 /** The same thing asked for twice is one; the same name with other wishes is a mistake that names both places. */
@@ -38,6 +39,26 @@ export function refuseFileInFolder(files: { at: string; path: string }[], mistak
         new AirgapError('NAME_COLLISION', `${above} would be both a file and a folder`, {
           item: `${place} and ${at}`,
           next: 'give one of them another path',
+        }),
+      )
+    }
+  }
+}
+
+/** One tag cannot stand for two digests: on the site it is answered with one of them. */
+export function refuseTwoDigests(images: { at: string; reference: Reference }[], mistakes: Mistakes): void {
+  const pinned = new Map<string, { at: string; digest: string }>()
+  for (const { at, reference } of images) {
+    const { digest, ...tagged } = reference
+    if (digest === undefined || tagged.tag === undefined) continue
+    const name = formatReference(tagged)
+    const before = pinned.get(name)
+    if (before === undefined) pinned.set(name, { at, digest })
+    else if (before.digest !== digest) {
+      mistakes.add(
+        new AirgapError('NAME_COLLISION', `two digests for one tag: ${name}`, {
+          item: `${before.at} and ${at}`,
+          next: 'keep one of them, or leave the tag out of one',
         }),
       )
     }

@@ -1,6 +1,17 @@
-import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import {
+  type Document,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml'
 import { z } from 'zod'
 import { AirgapError } from '../core/errors.ts'
+import { type YamlFault, yamlFaults } from './yaml-faults.ts'
 
 type Path = readonly PropertyKey[]
 
@@ -28,10 +39,12 @@ export function parseManifestDocument<S extends z.ZodType>(
   }
   const broken = [...document.errors, ...document.warnings].map(problem => ({
     offset: problem.pos[0],
-    what: problem.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, ''),
+    what: wordsOf(problem.message),
   }))
+  if (broken.length === 0) broken.push(...yamlFaults(document))
   if (broken.length > 0) throw invalid(broken, { file, place })
-  const offsetAt = (path: Path, part: 'key' | 'value' = 'value') => offsetOf(document, { path, part })
+  const pairs = pairTable()
+  const offsetAt = (path: Path, part: 'key' | 'value' = 'value') => offsetOf(document, { path, part, pairs })
   let raw: unknown
   try {
     raw = document.toJS({ maxAliasCount: 100 })
@@ -41,23 +54,34 @@ export function parseManifestDocument<S extends z.ZodType>(
   }
   const checked = schema.safeParse(raw)
   if (checked.success) return { value: checked.data, at: (path, part) => place(offsetAt(path, part)) }
-  const mistakes = checked.error.issues.flatMap(issue => tell(issue, { offsetAt, path: [], schema }))
+  const mistakes = checked.error.issues.flatMap(issue => tell(issue, { offsetAt, path: [], schema, base: 0 }))
   throw invalid(mistakes, { file, place })
 }
+
+/** The first line of what the parser says, without its own place. */
+function wordsOf(message: string): string {
+  if (message.startsWith('Maximum call stack')) return nestedTooDeeply
+  return message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')
+}
+
+const nestedTooDeeply = 'nested too deeply to be read'
 
 function parsed(text: string, options: { file: string; lines: LineCounter }): Document.Parsed {
   try {
     return parseDocument(text, {
       lineCounter: options.lines,
-      uniqueKeys: true,
+      // found by yamlFaults, in less time
+      uniqueKeys: false,
       resolveKnownTags: false,
       strict: true,
+      // what it warns of is a mistake here, and told as one
+      logLevel: 'error',
       version: '1.2',
       schema: 'core',
     })
   } catch (error) {
     // the parser is recursive: nesting without end exhausts its stack
-    throw new AirgapError('MANIFEST_INVALID', 'nested too deeply to be read', {
+    throw new AirgapError('MANIFEST_INVALID', nestedTooDeeply, {
       item: options.file,
       likely: 'the file is damaged or no manifest',
       next: initShows,
@@ -66,18 +90,13 @@ function parsed(text: string, options: { file: string; lines: LineCounter }): Do
   }
 }
 
-interface Mistake {
-  offset: number
-  what: string
-}
-
 const initShows = '`airgap init --dry-run` shows every key with an explanation'
 /** So many are told; a file of another kind has thousands. */
 const maxTold = 50
 
-function invalid(mistakes: Mistake[], where: { file: string; place(offset: number): string }): AirgapError {
+function invalid(mistakes: YamlFault[], where: { file: string; place(offset: number): string }): AirgapError {
   const sorted = [...mistakes].sort((a, b) => a.offset - b.offset)
-  const told = [...new Set(sorted.map(({ offset, what }) => `${where.place(offset)}: ${what}`))]
+  const told = [...new Set(sorted.map(({ offset, what }) => `${where.place(offset)}: ${what.slice(0, 500)}`))]
   const more = told.length > maxTold ? `\n  … and ${told.length - maxTold} more` : ''
   const count = told.length === 1 ? '' : ` (${told.length} mistakes)`
   return new AirgapError(
@@ -89,61 +108,117 @@ function invalid(mistakes: Mistake[], where: { file: string; place(offset: numbe
 
 type Issue = z.core.$ZodIssue
 
-/** One mistake an issue; a union tells what its nearest member would have wanted. */
-function tell(
-  issue: Issue,
-  context: { offsetAt(path: Path, part?: 'key' | 'value'): number; path: Path; schema: z.core.$ZodType },
-): Mistake[] {
-  const path = [...context.path, ...issue.path]
-  const named = path.join('.') || 'top level'
-  if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(context.schema, path)
-    return issue.keys.map(key => {
-      const guess = nearest(key, known)
-      return {
-        offset: context.offsetAt([...path, key], 'key'),
-        what: `unknown key "${key}"${guess ? `; did you mean "${guess}"?` : `; known here: ${known.join(', ')}`}`,
-      }
-    })
-  }
-  const offset = context.offsetAt(path)
-  if (issue.code === 'invalid_union') {
-    // the member with the fewest mistakes is what was meant; one that wants another type altogether is not
-    const cost = (errors: Issue[]) =>
-      errors.reduce((sum, error) => sum + (error.code === 'unrecognized_keys' ? error.keys.length : 1), 0)
-    const members = issue.errors
-      .filter(errors => !errors.some(error => error.code === 'invalid_type' && error.path.length === 0))
-      .sort((a, b) => cost(a) - cost(b))
-    const best = members[0]
-    if (best) return best.flatMap(inner => tell(inner, { ...context, path }))
-    return [{ offset, what: `${named}: must be text or a map` }]
-  }
-  if (
-    issue.code === 'invalid_type' &&
-    issue.expected === 'string' &&
-    /received (number|boolean)/.test(issue.message)
-  )
-    return [{ offset, what: `${named}: must be text: write it in quotes` }]
-  if (issue.code === 'invalid_type' && /received undefined/.test(issue.message))
-    return [{ offset, what: `${named}: is missing` }]
-  return [{ offset, what: `${named}: ${issue.message}` }]
+interface Context {
+  offsetAt(path: Path, part?: 'key' | 'value'): number
+  path: Path
+  /** what is meant to stand at the first `base` parts of the path: a member, where a union is on the way */
+  schema: z.core.$ZodType
+  base: number
+  /** the other members of that union */
+  others?: readonly z.core.$ZodType[]
 }
 
-/** The keys that a map at the path may have; those of every member where it is a union. */
+/** One mistake an issue; a union tells what its nearest member would have wanted. */
+function tell(issue: Issue, context: Context): YamlFault[] {
+  const path = [...context.path, ...issue.path]
+  const named = path.join('.') || 'top level'
+  const offset = context.offsetAt(path)
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map(key => ({
+        offset: context.offsetAt([...path, key], 'key'),
+        what: unknownKey(key, { context, path }),
+      }))
+    case 'invalid_union':
+      return nearestMember(issue, { context, path }) ?? [{ offset, what: `${named}: must be text or a map` }]
+    case 'invalid_type':
+      if (/received undefined/.test(issue.message)) return [{ offset, what: `${named}: is missing` }]
+      if (issue.expected === 'string' && /received (number|boolean)/.test(issue.message))
+        return [{ offset, what: `${named}: must be text: write it in quotes` }]
+      return [{ offset, what: `${named}: must be ${typeWords[issue.expected] ?? issue.expected}` }]
+    case 'invalid_value':
+      return [{ offset, what: `${named}: must be ${issue.values.map(String).join(' or ')}` }]
+    case 'too_small':
+      return [{ offset, what: `${named}: must not be empty` }]
+    default:
+      return [{ offset, what: `${named}: ${issue.message}` }]
+  }
+}
+
+const typeWords: Record<string, string> = {
+  array: 'a list',
+  object: 'a map',
+  record: 'a map',
+  string: 'text',
+  boolean: 'true or false',
+}
+
+function unknownKey(key: string, at: { context: Context; path: Path }): string {
+  const { schema, base, others = [] } = at.context
+  const inside = at.path.slice(base)
+  const known = keysAt(schema, inside)
+  // of another member of a union
+  if ([schema, ...others].some(one => keysAt(one, inside).includes(key)))
+    return `"${key}" does not go together with the other keys here`
+  const guess = nearest(key, known)
+  return `unknown key "${key}"${guess ? `; did you mean "${guess}"?` : `; known here: ${known.join(', ')}`}`
+}
+
+type UnionIssue = z.core.$ZodIssueInvalidUnion
+
+/** What the member with the fewest mistakes says; undefined where every one wants another type altogether. */
+function nearestMember(issue: UnionIssue, at: { context: Context; path: Path }): YamlFault[] | undefined {
+  const { context, path } = at
+  const union = schemaAt(context.schema, path.slice(context.base))
+  const members = union instanceof z.ZodUnion ? union.options : []
+  const contexts = members.map(
+    (schema, i): Context => ({
+      ...context,
+      path,
+      schema,
+      base: path.length,
+      others: members.filter((_, j) => j !== i),
+    }),
+  )
+  // a key that is nearly right says more about what was meant than one that is unknown everywhere
+  const costOf = (error: Issue, member: z.core.$ZodType) =>
+    error.code === 'unrecognized_keys'
+      ? error.keys.reduce((sum, key) => sum + (nearest(key, keysAt(member, error.path)) ? 1 : 2), 0)
+      : 2
+  const told = issue.errors
+    .map((errors, i) => ({ errors, context: contexts[i] }))
+    .filter(({ errors }) => !errors.some(error => error.code === 'invalid_type' && error.path.length === 0))
+    .flatMap(({ errors, context: member }) =>
+      member === undefined
+        ? []
+        : [{ errors, member, cost: errors.reduce((sum, error) => sum + costOf(error, member.schema), 0) }],
+    )
+    .sort((a, b) => a.cost - b.cost)
+  return told[0]?.errors.flatMap(error => tell(error, told[0]!.member))
+}
+
+/** The keys that a map at the path may have, those of every member where it is a union. */
 function keysAt(schema: z.core.$ZodType, path: Path): string[] {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return keysAt(schema.unwrap(), path)
-  if (schema instanceof z.ZodUnion) return schema.options.flatMap(member => keysAt(member, path))
+  const found = schemaAt(schema, path)
+  if (found instanceof z.ZodUnion) return found.options.flatMap(member => keysAt(member, []))
+  return found instanceof z.ZodObject ? Object.keys(found.shape) : []
+}
+
+/** What is meant to stand at the path. */
+function schemaAt(schema: z.core.$ZodType | undefined, path: Path): z.core.$ZodType | undefined {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+    return schemaAt(schema.unwrap(), path)
   const [first, ...rest] = path
-  if (schema instanceof z.ZodArray && first !== undefined) return keysAt(schema.element, rest)
-  if (!(schema instanceof z.ZodObject)) return []
-  if (first === undefined) return Object.keys(schema.shape)
-  const member: z.core.$ZodType | undefined = schema.shape[String(first)]
-  return member === undefined ? [] : keysAt(member, rest)
+  if (first === undefined) return schema
+  if (schema instanceof z.ZodArray) return schemaAt(schema.element, rest)
+  if (schema instanceof z.ZodObject) return schemaAt(schema.shape[String(first)], rest)
+  return undefined
 }
 
 /** The known key at most two edits away. */
 function nearest(key: string, known: string[]): string | undefined {
   return known
+    .filter(name => Math.abs(name.length - key.length) <= 2)
     .map(name => ({ name, edits: distance(key, name) }))
     .filter(({ edits }) => edits <= 2)
     .sort((a, b) => a.edits - b.edits)[0]?.name
@@ -162,14 +237,34 @@ function distance(a: string, b: string): number {
   return row[b.length]!
 }
 
+type PairTable = (map: YAMLMap, key: string) => Pair | undefined
+
+/** The pairs of each map by key, made when first asked for: a map of 100,000 mistakes is not searched as often. */
+function pairTable(): PairTable {
+  const tables = new WeakMap<YAMLMap, Map<string, Pair>>()
+  return (map, key) => {
+    let table = tables.get(map)
+    if (table === undefined) {
+      table = new Map(
+        map.items.flatMap(pair => (isScalar(pair.key) ? [[String(pair.key.value), pair] as const] : [])),
+      )
+      tables.set(map, table)
+    }
+    return table.get(key)
+  }
+}
+
 /** Offset of the value (or of its key) at the path, or of its nearest parent that is there. */
-function offsetOf(document: Document.Parsed, wanted: { path: Path; part: 'key' | 'value' }): number {
+function offsetOf(
+  document: Document.Parsed,
+  wanted: { path: Path; part: 'key' | 'value'; pairs: PairTable },
+): number {
   let node: unknown = document.contents
   let offset = startOf(node) ?? 0
   wanted.path.forEach((part, i) => {
     const last = i === wanted.path.length - 1
     if (isMap(node)) {
-      const pair = node.items.find(item => isScalar(item.key) && String(item.key.value) === String(part))
+      const pair = wanted.pairs(node, String(part))
       const key = startOf(pair?.key)
       offset = (last && wanted.part === 'key' ? key : (startOf(pair?.value) ?? key)) ?? offset
       node = pair?.value

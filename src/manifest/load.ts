@@ -4,11 +4,11 @@ import { AirgapError } from '../core/errors.ts'
 import { parsePlatform } from '../core/platform.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../core/reference.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
-import { distinctRequests, refuseFileInFolder } from './distinct.ts'
+import { distinctRequests, refuseFileInFolder, refuseTwoDigests } from './distinct.ts'
 import { type PositionedDocument, parseManifestDocument } from './document.ts'
 import { createMistakes, type Mistakes } from './mistakes.ts'
 import { type ManifestDocument, manifestSchema, overlaySchema } from './schema.ts'
-import { type ListLine, readList, readText } from './source-text.ts'
+import { type ListLine, readList, readManifest } from './source-text.ts'
 import type {
   ChartRequest,
   DebRequest,
@@ -28,7 +28,7 @@ export async function loadManifest(
   path: string,
   options: { overlays?: string[] } = {},
 ): Promise<StackManifest> {
-  const document = parseManifestDocument(await readText(path), { file: path, schema: manifestSchema })
+  const document = parseManifestDocument(await readManifest(path), { file: path, schema: manifestSchema })
   const { value } = document
   const folder = dirname(resolve(path))
   const mistakes = createMistakes()
@@ -65,7 +65,7 @@ export async function loadManifest(
 async function overlaySources(files: string[]): Promise<SourceRemap[]> {
   const layers = await Promise.all(
     files.map(
-      async file => parseManifestDocument(await readText(file), { file, schema: overlaySchema }).value,
+      async file => parseManifestDocument(await readManifest(file), { file, schema: overlaySchema }).value,
     ),
   )
   return layers.reverse().flatMap(layer => layer.sources)
@@ -116,7 +116,12 @@ async function imagesOf({ document, folder, mistakes }: Context): Promise<ImageR
       })
     }
   }
-  return distinctRequests(requests, { nameOf: request => formatReference(request.reference), mistakes })
+  const images = distinctRequests(requests, {
+    nameOf: request => formatReference(request.reference),
+    mistakes,
+  })
+  refuseTwoDigests(images, mistakes)
+  return images
 }
 
 function referenceAt(line: ListLine): Reference {

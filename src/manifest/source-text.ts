@@ -1,14 +1,22 @@
 import { open } from 'node:fs/promises'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
-/** Manifests and lists larger than this are not written by people. */
-const maxSize = 4 * 1024 * 1024 /* bytes */
+/** Lists larger than this are not written by people. */
+const maxList = 4 * 1024 * 1024 /* bytes */
+/** Parsing takes some seconds a MiB; what is long goes into lists. */
+const maxManifest = 1024 * 1024 /* bytes */
 
-/** Reads a text file that a person wrote: UTF-8, a BOM and CRLF are tolerated. `asker` is who named it, for the message. */
-export async function readText(path: string, asker?: string): Promise<string> {
+/** Reads the text of a manifest, or of another YAML file that a person wrote. */
+export async function readManifest(path: string): Promise<string> {
+  return await readText(path, { maxSize: maxManifest })
+}
+
+/** UTF-8; a BOM and CRLF are tolerated. `asker` is who named the file, for the message. */
+async function readText(path: string, options: { maxSize: number; asker?: string }): Promise<string> {
+  const { asker } = options
   let bytes: Buffer
   try {
-    bytes = await readBounded(path)
+    bytes = await readBounded(path, options.maxSize)
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && asker !== undefined) {
       throw new AirgapError('FILE_NOT_FOUND', 'no such file', {
@@ -34,7 +42,7 @@ export async function readText(path: string, asker?: string): Promise<string> {
 }
 
 /** At most `maxSize` bytes are read, also of a device or a file that grows. */
-async function readBounded(path: string): Promise<Buffer> {
+async function readBounded(path: string, maxSize: number): Promise<Buffer> {
   const handle = await open(path, 'r')
   try {
     const stat = await handle.stat()
@@ -47,7 +55,7 @@ async function readBounded(path: string): Promise<Buffer> {
       if (size > maxSize) {
         throw new AirgapError('MANIFEST_INVALID', `larger than ${maxSize} bytes`, {
           item: path,
-          next: 'name a manifest or a list',
+          next: 'name a manifest or a list; long lists are files of their own: `- list: FILE`',
         })
       }
       chunks.push(chunk)
@@ -67,7 +75,7 @@ export interface ListLine {
 
 /** Lists hold one entry a line; `#` begins a comment, at the start of a line or after white space. */
 export async function readList(path: string, asker: string): Promise<ListLine[]> {
-  const lines = (await readText(path, asker)).split('\n')
+  const lines = (await readText(path, { maxSize: maxList, asker })).split('\n')
   return lines.flatMap((line, i) => {
     const text = line.replace(/(^|\s)#.*$/, '').trim()
     if (text === '') return []

@@ -189,6 +189,15 @@ describe('charts from an upstream that misbehaves', () => {
     )
     expect(tagged.description).toBe('function(){ process.exit() }')
     await refused(read(chartTgz({ yaml: `keywords: ${'['.repeat(20_000)}\n` })), 'UPSTREAM_INVALID')
+    const many = (line: (i: number) => string) => Array.from({ length: 15_000 }, (_, i) => line(i)).join('')
+    const started = performance.now()
+    const keys = many(i => `k${i}: x\n`)
+    await refused(read(chartTgz({ yaml: `${keys}k1: y\n` })), 'UPSTREAM_INVALID')
+    await refused(
+      read(chartTgz({ yaml: `keywords:\n${many(i => `- &a${i} b\n- *a${i}\n`)}` })),
+      'UPSTREAM_INVALID',
+    )
+    expect(performance.now() - started).toBeLessThan(8_000)
     const proto = await read(chartTgz({ yaml: 'annotations: {__proto__: evil, a: b}\n' }))
     expect(Reflect.get({}, 'evil')).toBeUndefined()
     expect(proto.annotations?.['a']).toBe('b')
@@ -210,6 +219,11 @@ describe('charts from an upstream that misbehaves', () => {
     [
       'the version twice',
       listing(sha256).replace('generated', '  - version: 1.2.3\n    urls: [evil.tgz]\ngenerated'),
+    ],
+    ['an alias of what is not there', 'entries: {web: *web}\n'],
+    [
+      'aliases without number',
+      `entries: {web: [${Array.from({ length: 5_000 }, (_, i) => `&a${i} x, *a${i}`).join(', ')}]}\n`,
     ],
     ['entries twice, in another form', 'entries: {web: []}\nentries: {}\n'],
     ['an archive by file:', listing().replace('web.tgz', 'file:///etc/passwd')],

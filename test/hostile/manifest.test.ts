@@ -1,7 +1,22 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { AirgapError } from '../../src/core/errors.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
 import { folderWith, head, load, refused } from '../manifest/support.ts'
+
+async function readOrRefused(loading: Promise<unknown>): Promise<void> {
+  const error = await loading.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  if (error === undefined) return
+  if (!(error instanceof AirgapError)) throw error
+  expect(error.exitCode, error.message).toBe(2)
+  expect(error.item).toBeTruthy()
+}
 
 describe('fault 59: YAML that means harm', () => {
   it('fault 59: aliases that explode', async () => {
@@ -79,6 +94,95 @@ describe('fault 59: YAML that means harm', () => {
     )
     expect((await refused(loadManifest(join(folder, 'small.yaml')), 'MANIFEST_INVALID')).item).toMatch(
       /big\.txt$/,
+    )
+  })
+
+  it('fault 59: keys, aliases and mistakes without number end in time', async () => {
+    const many = (line: (i: number) => string) => Array.from({ length: 15_000 }, (_, i) => line(i)).join('')
+    for (const text of [
+      many(i => `k${i}: 1\n`),
+      `images:\n${many(i => `- &a${i} b\n- *a${i}\n`)}`,
+      `images:\n${many(() => '- {r: x}\n')}`,
+      `images: ["${'a'.repeat(900_000)}"]\n`,
+    ]) {
+      const started = performance.now()
+      const error = await refused(load(text), 'MANIFEST_INVALID')
+      expect(error.message.length).toBeLessThan(30_000)
+      expect(performance.now() - started).toBeLessThan(8_000)
+    }
+  })
+
+  it('fault 59: whatever the text, it is read or refused, never anything else (property)', async () => {
+    const folder = await folderWith({ 'l.txt': '' })
+    const path = join(folder, 'stack.yaml')
+    const scrap = fc.constantFrom(
+      ...['images:', 'debs:', 'name: ', '  - ', '- ', '\n', ' ', '\t', '{', '}', '[', ']', ',', ': ', '? '],
+      ...['&a ', '*a', '!!set ', '!x ', '|', '>-', '"', "'", '#', '%YAML 1.1', '---', '...', '<<', '\u0000'],
+      ...['list: l.txt', 'ref: busybox:1', '\r', '\ud800', '__proto__', 'constructor', '~', '1e999', '0x1f'],
+    )
+    const text = fc.oneof(
+      fc.string({ maxLength: 60, unit: 'binary' }),
+      fc.array(scrap).map(parts => parts.join('')),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), text, async (headed, body) => {
+        await writeFile(path, headed ? head + body : body)
+        await readOrRefused(loadManifest(path))
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it('fault 59: whatever the values, they are read or refused, never anything else (property)', async () => {
+    const folder = await folderWith({ 'l.txt': 'busybox:1\n' })
+    const path = join(folder, 'stack.yaml')
+    const key = fc.constantFrom(
+      ...[
+        'images',
+        'charts',
+        'files',
+        'debs',
+        'trees',
+        'sources',
+        'collisions',
+        'platforms',
+        'firstUse',
+        'list',
+      ],
+      ...[
+        'ref',
+        'from',
+        'to',
+        'url',
+        'path',
+        'name',
+        'repo',
+        'version',
+        'sha256',
+        'keys',
+        'packages',
+        'lists',
+      ],
+      ...['archive', 'suite', 'components', 'exclude', '__proto__', 'toString'],
+    )
+    const { value } = fc.letrec(tie => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom('busybox:1', 'l.txt', 'https://x.example/a', 'oci://x.example', 'linux/amd64', '.'),
+        fc.string({ maxLength: 8 }),
+        fc.double(),
+        fc.constant(null),
+        fc.boolean(),
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(key, tie('value'), { maxKeys: 5 }),
+      ),
+    }))
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(key, value, { maxKeys: 4 }), async body => {
+        await writeFile(path, stringify({ apiVersion: 'airgap/v1', name: 'a', version: '1', ...body }))
+        await readOrRefused(loadManifest(path))
+      }),
+      { numRuns: 400 },
     )
   })
 

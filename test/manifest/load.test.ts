@@ -105,6 +105,30 @@ describe('images', () => {
     expect(error.item).toMatch(/stack\.yaml:5:5 and .*stack\.yaml:6:5/)
   })
 
+  it('may be one under several names, but not one tag with two digests', async () => {
+    const [a, b] = ['a', 'b'].map(digit => `sha256:${digit.repeat(64)}`)
+    const several = await load(`images: ["busybox@${a}", "busybox@${b}", "busybox:1@${a}", busybox:2]\n`)
+    expect(several.images).toHaveLength(4)
+    const error = await refused(
+      load(`images:\n  - busybox:1@${a}\n  - docker.io/busybox:1@${b}\n`),
+      'NAME_COLLISION',
+    )
+    expect(error.message).toContain('docker.io/library/busybox:1')
+    expect(error.item).toMatch(/stack\.yaml:5:5 and .*stack\.yaml:6:5/)
+  })
+
+  it('stand in the order in which they are written, whatever the order of the lists’ reading', async () => {
+    const names = async () =>
+      (
+        await load('images: [{list: z.txt}, {list: a.txt}, c:1, {list: z.txt}]\n', {
+          'z.txt': 'z:1\ny:1\n',
+          'a.txt': 'a:1\nz:1\n',
+        })
+      ).images.map(image => image.reference.repository)
+    expect(await names()).toEqual(['library/z', 'library/y', 'library/a', 'library/c'])
+    expect(await names()).toEqual(await names())
+  })
+
   it('without a tag are a mistake with its place', async () => {
     const error = await refused(
       load('images:\n  - list: l.txt\n', { 'l.txt': 'busybox:1\n  quay.io/a/b\n' }),

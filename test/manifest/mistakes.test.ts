@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { load, refused } from './support.ts'
+import { loadManifest } from '../../src/manifest/load.ts'
+import { folderWith, load, refused } from './support.ts'
 
 /** The lines that tell, without the folder. */
 async function told(text: string, others: Record<string, string> = {}): Promise<string[]> {
@@ -38,6 +40,66 @@ describe('mistakes in a manifest', () => {
     const [line] = await told(text)
     if (typeof wanted === 'string') expect(line).toBe(wanted)
     else expect(line).toMatch(wanted)
+  })
+
+  it('in a form that two kinds of entry could be: the nearer one counts', async () => {
+    expect(await told('images:\n  - {refs: a}\n')).toEqual([
+      'stack.yaml:5:5: images.0.ref: is missing',
+      'stack.yaml:5:6: unknown key "refs"; did you mean "ref"?',
+    ])
+    expect(await told('images:\n  - {list: l.txt, ref: a}\n')).toEqual([
+      'stack.yaml:5:19: "ref" does not go together with the other keys here',
+    ])
+    expect(await told('images:\n  - {list: l.txt, from: a}\n')).toEqual([
+      'stack.yaml:5:19: "from" does not go together with the other keys here',
+    ])
+  })
+
+  it('deep inside are told in words, with their place', async () => {
+    const lines = await told(
+      [
+        'platforms: linux/amd64',
+        'images:',
+        '  - ref: busybox:1',
+        '    platforms: []',
+        '    referrers: "yes"',
+        '    foreignLayers: keep',
+        'debs:',
+        '  - name: d',
+        '    archive: ftp://x.example',
+        '    suite: s',
+        '    keys: []',
+        '    packages: jq',
+        '    recommend: true',
+        'trees: {name: t}',
+        'sources: [{from: docker.io}]',
+        'files: [{url: "https://x.example/a", sha256: ABC}]',
+        '',
+      ].join('\n'),
+    )
+    expect(lines).toEqual([
+      'stack.yaml:4:12: platforms: must be a list',
+      'stack.yaml:7:16: images.0.platforms: must not be empty',
+      'stack.yaml:8:16: images.0.referrers: must be true or false',
+      'stack.yaml:9:20: images.0.foreignLayers: must be refuse or fetch',
+      'stack.yaml:12:14: debs.0.archive: must begin with https:// or http://',
+      'stack.yaml:14:11: debs.0.keys: must not be empty',
+      'stack.yaml:15:15: debs.0.packages: must be a list',
+      'stack.yaml:16:5: unknown key "recommend"; did you mean "recommends"?',
+      'stack.yaml:17:8: trees: must be a list',
+      'stack.yaml:18:11: sources.0.to: is missing',
+      'stack.yaml:19:46: files.0.sha256: must be 64 lower-case hex digits',
+    ])
+  })
+
+  it('in the version of the format', async () => {
+    const folder = await folderWith({ 'stack.yaml': 'apiVersion: airgap/v2\nname: a\nversion: "1"\n' })
+    const error = await refused(loadManifest(join(folder, 'stack.yaml')), 'MANIFEST_INVALID')
+    expect(error.message).toMatch(/stack\.yaml:1:13: apiVersion: must be airgap\/v1$/)
+    const empty = await folderWith({ 'stack.yaml': '# nothing\n' })
+    expect((await refused(loadManifest(join(empty, 'stack.yaml')), 'MANIFEST_INVALID')).message).toContain(
+      'top level: must be a map',
+    )
   })
 
   it('say that a number has to be quoted, and what is missing', async () => {

@@ -1,0 +1,55 @@
+import { type Document, isAlias, isCollection, isMap, isScalar, visit } from 'yaml'
+
+/** What is wrong at an offset of the text. */
+export interface YamlFault {
+  offset: number
+  what: string
+}
+
+/** People write a handful; resolving them takes time that grows with the square of their number. */
+const maxAliases = 1_000
+
+/**
+ * What a parsed document must not have (fault 59), found in one pass, also in one made to take long: a key twice, a key that
+ * is no text, an alias without an anchor before it (YAML 1.2.2 section 7.1), aliases without end. The parser's own check
+ * of keys compares each with each: parse with `uniqueKeys: false`.
+ */
+export function yamlFaults(document: Document.Parsed): YamlFault[] {
+  const anchors = new Set<string>()
+  const faults: YamlFault[] = []
+  let aliases = 0
+  visit(document, (_, node) => {
+    if (isAlias(node)) {
+      const { source } = node
+      if (!anchors.has(source))
+        faults.push({ offset: startOf(node), what: `*${source}: there is no &${source} before it` })
+      if (++aliases <= maxAliases) return
+      faults.push({ offset: startOf(node), what: `more than ${maxAliases} aliases` })
+      return visit.BREAK
+    }
+    if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) anchors.add(node.anchor)
+    if (!isMap(node)) return
+    const keys = new Set<string>()
+    for (const { key } of node.items) {
+      if (!isScalar(key)) {
+        faults.push({
+          offset: isCollection(key) || isAlias(key) ? startOf(key) : startOf(node),
+          what: 'a key must be text',
+        })
+        continue
+      }
+      const text = String(key.value)
+      if (keys.has(text))
+        faults.push({
+          offset: startOf(key),
+          what: `the key "${text.slice(0, 100)}" stands twice: keys must be unique`,
+        })
+      keys.add(text)
+    }
+  })
+  return faults
+}
+
+function startOf(node: { range?: readonly [number, number, number] | null | undefined }): number {
+  return node.range?.[0] ?? 0
+}
