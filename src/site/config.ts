@@ -4,12 +4,14 @@ import { writeAtomically } from '../content/layout-store.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
+const port = z.number().int().min(1).max(65_535)
+
 /** How this site was set up: later commands need not be told again. No secrets. */
 export const siteConfigSchema = z.strictObject({
   bundles: z.array(z.string()),
   address: z.string(),
-  registryPort: z.number().int(),
-  httpPort: z.number().int(),
+  registryPort: port,
+  httpPort: port,
   listen: z.string(),
   environment: z.string(),
   /** null: nothing is written on this machine itself */

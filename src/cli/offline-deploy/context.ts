@@ -7,7 +7,7 @@ import type { BundleFile } from '../../install/steps/verify.ts'
 import { onlyAddress, parseHost, type SiteAddress } from '../../site/address.ts'
 import { readSiteConfig, type SiteConfig } from '../../site/config.ts'
 import { pathsOf } from '../../site/state.ts'
-import { locateBundles, locateSite } from './locate.ts'
+import { givenFolder, locateBundles, locateSite } from './locate.ts'
 import { defaults, type SiteOptions } from './options.ts'
 
 /** A bundle that is open, and the file it is. */
@@ -109,7 +109,7 @@ function parseEnvironment(text: string): string {
 
 function nodeRootOf(given: string | undefined, saved: SiteConfig | undefined): string | null {
   if (given === 'none') return null
-  if (given !== undefined) return resolve(given)
+  if (given !== undefined) return givenFolder(given, '--node-root')
   if (saved !== undefined) return saved.nodeRoot
   return process.getuid?.() === 0 ? '/' : null
 }

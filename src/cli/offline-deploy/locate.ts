@@ -43,10 +43,20 @@ export function locateSite(
   given: string | undefined,
   options: { bundles: readonly string[]; program?: string | undefined },
 ): string {
-  if (given !== undefined) return resolve(given)
+  if (given !== undefined) return givenFolder(given, '--site')
   const { program = programFolder(), bundles } = options
   const beside = program ?? bundles[0]
   if (beside === undefined)
     throw new AirgapError('USAGE', 'which site?', { next: 'give its state folder with --site FOLDER' })
   return join(dirname(beside), 'site')
+}
+
+/** An empty name, as an unset variable of a script leaves it, would mean the current folder. Throws USAGE. */
+export function givenFolder(text: string, option: string): string {
+  if (text !== '') return resolve(text)
+  throw new AirgapError('USAGE', `${option} is empty`, {
+    item: option,
+    likely: 'a variable that is not set in the script that calls this',
+    next: 'name a folder; `.` is the current one',
+  })
 }
