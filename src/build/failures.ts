@@ -1,11 +1,16 @@
 import { AirgapError } from '../core/errors.ts'
 
-/** One error is itself; several are told in one, with the worst exit code first. */
+/**
+ * One error is itself; several are told in one, under the code of the worst: a wrong digest or signature before all else
+ * (no flag continues past it), then a bug, then the machine, the manifest, what cannot be resolved, the network.
+ */
 export function together(failures: unknown[], of: number): unknown {
   if (failures.length === 1) return failures[0]
   const known = failures.filter(failure => failure instanceof AirgapError)
+  // stable: in the order in which they were asked for
+  const [worst] = [...known].sort((a, b) => rank(a) - rank(b))
   const bug = failures.find(failure => !(failure instanceof AirgapError))
-  if (bug !== undefined) return bug
+  if (bug !== undefined && worst?.exitCode !== 6) return bug
   const lines = known.map(failure =>
     [
       `${failure.code}: ${failure.message}`,
@@ -16,12 +21,16 @@ export function together(failures: unknown[], of: number): unknown {
       .filter(Boolean)
       .join('\n    '),
   )
-  return new AirgapError(
-    known[0]!.code,
-    `${failures.length} of ${of} items failed:\n  ${lines.join('\n  ')}`,
-    {
-      next: 'mend them and run the same command again; what is already there is not fetched again',
-      cause: known[0],
-    },
-  )
+  return new AirgapError(worst!.code, `${failures.length} of ${of} items failed:\n  ${lines.join('\n  ')}`, {
+    next: 'mend them and run the same command again; what is already there is not fetched again',
+    cause: worst,
+  })
+}
+
+/** Exit codes, the worst first; any other comes last. */
+const worstFirst = [6, 7, 2, 4, 5]
+
+function rank(error: AirgapError): number {
+  const place = worstFirst.indexOf(error.exitCode)
+  return place < 0 ? worstFirst.length : place
 }

@@ -39,28 +39,30 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
   const failures: unknown[] = []
   const slots = writer.pending()
   await Promise.all(
-    slots.map(slot =>
+    slots.map((slot, i) =>
       limit(async () => {
         if (signal.aborted) return
         try {
           await fill(slot, { ...options, signal })
           options.progress.done(label(slot), slot.descriptor.size)
         } catch (error) {
-          if (signal.aborted && !isErrorCode(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) return
-          failures.push(withSource(error, slot))
           const wrong = error instanceof AirgapError && error.exitCode === 6
+          // what was cut off has not failed by itself
+          if (signal.aborted && !wrong) return
+          failures[i] = withSource(error, slot)
           if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
         }
       }),
     ),
   )
   options.signal.throwIfAborted()
-  if (failures.length === 0) return
-  const error = together(failures, slots.length)
+  const told = failures.filter(failure => failure !== undefined)
+  if (told.length === 0) return
+  const error = together(told, slots.length)
   if (!options.keepGoing || !(error instanceof AirgapError) || error.exitCode === 6) throw error
   throw new AirgapError(
     'INCOMPLETE',
-    `${failures.length} of ${slots.length} blobs could not be fetched: ${error.message}`,
+    `${told.length} of ${slots.length} blobs could not be fetched: ${error.message}`,
     {
       ...(error.item === undefined ? {} : { item: error.item }),
       next: 'run the same command again: it continues with what is missing',
@@ -149,18 +151,24 @@ async function copyLocal(
 ): Promise<void> {
   const path = localPath(source, options)
   try {
-    if ((await stat(path)).size === slot.descriptor.size) {
+    const found = await stat(path)
+    if (found.isFile() && found.size === slot.descriptor.size) {
       // it is here: nothing is gained by trusting what an earlier run left
       if (slot.received > 0) await slot.restart()
       await copy(createReadStream(path, { highWaterMark: 1 << 20 }), slot, options.signal)
       return
     }
   } catch (error) {
-    if (!isErrorCode(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw fromSystemError(error, path)
+    const told = fromSystemError(error, path)
+    const gone = source.type === 'path' && isErrorCode(told, 'FILE_NOT_FOUND')
+    if (!gone && !isErrorCode(told, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw told
   }
   throw new AirgapError('LOCK_OUT_OF_DATE', 'a file has changed since it was locked', {
     item: path,
-    likely: source.type === 'tool' ? 'the lock was made by another version of airgap' : 'the file was edited',
+    likely:
+      source.type === 'tool'
+        ? 'the lock was made by another version of airgap'
+        : 'the file was edited, moved or removed',
     next: 'run `airgap lock` again and review the difference',
   })
 }

@@ -1,33 +1,40 @@
-import { relative } from 'node:path'
-import { canonicalJson } from '../core/canonical-json.ts'
+import { canonicalJson, compareText } from '../core/canonical-json.ts'
 import { type Digest, digestOf } from '../core/digest.ts'
 import { formatPlatform } from '../core/platform.ts'
 import { formatReference } from '../core/reference.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 
 /**
- * Digest of what the manifest asks for: where it stands, how it is laid out and which mirrors are used do not count.
+ * Digest of what the manifest asks for: where it stands, how it is laid out, in what order, and which mirrors are used do
+ * not count.
  * A lock with other inputs is out of date.
  */
 export function inputsDigest(manifest: StackManifest): Digest {
   const { name, version, platforms, images, charts, files, debs, trees, collisions, firstUse } = manifest
   const asked = <T extends { at: string }>(requests: T[]) => requests.map(({ at, ...rest }) => rest)
+  const sorted = <T>(list: T[]) =>
+    list
+      .map(entry => ({ entry, text: canonicalJson(entry) }))
+      .sort((a, b) => compareText(a.text, b.text))
+      .map(({ entry }) => entry)
   const inputs = {
     name,
     version,
     collisions,
     firstUse,
     platforms: platforms.map(formatPlatform),
-    images: asked(images).map(image => ({
-      ...image,
-      reference: formatReference(image.reference),
-      from: formatReference(image.from),
-      platforms: image.platforms.map(formatPlatform),
-    })),
-    charts: asked(charts),
-    files: asked(files),
-    debs: asked(debs).map(deb => ({ ...deb, keys: deb.keys.map(key => relative(manifest.folder, key)) })),
-    trees: asked(trees).map(({ folder, ...tree }) => tree),
+    images: sorted(
+      asked(images).map(image => ({
+        ...image,
+        reference: formatReference(image.reference),
+        from: formatReference(image.from),
+        platforms: image.platforms.map(formatPlatform),
+      })),
+    ),
+    charts: sorted(asked(charts)),
+    files: sorted(asked(files)),
+    debs: sorted(asked(debs).map(({ keys, keysAsWritten, ...deb }) => ({ ...deb, keys: keysAsWritten }))),
+    trees: sorted(asked(trees).map(({ folder, ...tree }) => tree)),
   }
   return digestOf(canonicalJson(inputs))
 }

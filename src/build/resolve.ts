@@ -18,26 +18,42 @@ export async function resolveStack(
   options: { context: ResolveContext; runtime: RuntimeFile[]; concurrency: number },
 ): Promise<Lock> {
   const limit = pLimit(options.concurrency)
-  const items: Record<string, LockItem[]> = {}
-  const failures: unknown[] = []
   const jobs = kinds.flatMap(kind => kind.jobs(manifest).map(job => ({ kind: kind.name, ...job })))
-  options.context.progress.total(jobs.length, 0)
-  await Promise.all(
-    jobs.map(job =>
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, options.context.signal])
+  const context = { ...options.context, signal }
+  const { progress } = context
+  progress.total(jobs.length, 0)
+  const failures: unknown[] = []
+  const found: (LockItem | undefined)[] = await Promise.all(
+    jobs.map((job, i) =>
       limit(async () => {
-        options.context.signal.throwIfAborted()
+        signal.throwIfAborted()
         try {
-          const item = await job.resolve(options.context)
-          ;(items[job.kind] ??= []).push(item)
-          options.context.progress.done(`${job.kind} ${item.name}`, 0)
+          const item = await job.resolve(context)
+          progress.done(`${job.kind} ${item.name}`, 0)
+          return item
         } catch (error) {
-          if (error instanceof AirgapError && error.exitCode === 6) throw error
-          failures.push(error)
+          signal.throwIfAborted()
+          if (error instanceof AirgapError && error.exitCode === 6) {
+            // those that wait do not begin
+            stop.abort(error)
+            throw error
+          }
+          failures[i] = error
+          return undefined
         }
       }),
     ),
   )
-  if (failures.length > 0) throw together(failures, jobs.length)
+  // in the order of the manifest, whichever failed first
+  const told = failures.filter(failure => failure !== undefined)
+  if (told.length > 0) throw together(told, jobs.length)
+  const items: Record<string, LockItem[]> = {}
+  jobs.forEach((job, i) => {
+    const item = found[i]
+    if (item !== undefined) (items[job.kind] ??= []).push(item)
+  })
   for (const list of Object.values(items)) list.sort((a, b) => compareText(a.name, b.name))
   const lock: Lock = {
     lockVersion: 1,

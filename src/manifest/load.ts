@@ -280,7 +280,7 @@ async function debOf(context: Context, index: number): Promise<DebRequest | unde
     )
   }
   const packages = [...new Set(lines.map(line => line.text))].sort(compareText)
-  return { at, ...rest, keys: keys.map(key => resolve(folder, key)), packages }
+  return { at, ...rest, keys: keys.map(key => resolve(folder, key)), keysAsWritten: keys, packages }
 }
 
 function checkPackageName(line: ListLine): void {

@@ -67,6 +67,8 @@ export interface DebRequest {
   architectures: string[]
   /** absolute paths of OpenPGP public keys */
   keys: string[]
+  /** for the digest of inputs, which does not depend on where the manifest stands */
+  keysAsWritten: string[]
   /** sorted, without duplicates: `name` or `name=version` */
   packages: string[]
   recommends: boolean

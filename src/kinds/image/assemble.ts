@@ -1,9 +1,12 @@
 import type { Artifact, PlannedBlob } from '../../content/artifact.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys } from '../../core/media-types.ts'
+import { formatReference, parseReference } from '../../core/reference.ts'
 import type { LockedImage } from './locked.ts'
 
 /** Native artifacts: everything passes through byte for byte. A referrer becomes a root of its own, named by its digest. */
 export function assembleImages(images: LockedImage[]): Artifact[] {
+  refuseTwoDigests(images)
   return images.flatMap(image => {
     const blobs: PlannedBlob[] = [
       ...image.manifests.map(descriptor => ({
@@ -36,4 +39,23 @@ export function assembleImages(images: LockedImage[]): Artifact[] {
       })),
     ]
   })
+}
+
+/** The site answers a tag with one digest: `x:1` and `x:1@sha256:…` may both be asked for where they are the same image. */
+function refuseTwoDigests(images: LockedImage[]): void {
+  const tags = new Map<string, LockedImage>()
+  for (const image of images) {
+    const { digest: _, ...tagged } = parseReference(image.name)
+    if (tagged.tag === undefined) continue
+    const tag = formatReference(tagged)
+    const other = tags.get(tag)
+    if (other !== undefined && other.digest !== image.digest) {
+      throw new AirgapError('NAME_COLLISION', `one tag, two images: ${other.digest} and ${image.digest}`, {
+        item: `${other.name} and ${image.name}`,
+        likely: 'the tag has moved since the digest was written down',
+        next: 'keep one of them in the manifest, or leave the tag out of one',
+      })
+    }
+    tags.set(tag, image)
+  }
 }

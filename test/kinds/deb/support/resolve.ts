@@ -32,6 +32,7 @@ export function fullRequest(
     components: ['main'],
     architectures: ['amd64'],
     recommends: false,
+    keysAsWritten: request.keys,
     ...request,
   }
 }
