@@ -168,8 +168,8 @@ const meanings: Meaning[] = [
     next: 'check that it is up and that host and port are right, then run the same command again: what is there is not copied twice',
   },
   {
-    said: /status code 405|method not allowed|unsupported: .*operation/i,
-    code: 'UNSUPPORTED',
+    said: /status code 405|method not allowed|\bunsupported: /i,
+    code: 'METHOD_NOT_ALLOWED',
     what: 'the registry is read-only',
     next: 'push into one that takes content; what `serve` offers comes straight from the bundle',
   },

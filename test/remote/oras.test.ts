@@ -71,7 +71,7 @@ describe('running the oras CLI', () => {
       'TLS_FAILED',
       '--ca-file',
     ],
-    ['response status code 405: unsupported: The operation is unsupported.', 'UNSUPPORTED', 'takes content'],
+    ['unsupported: this server only reads', 'METHOD_NOT_ALLOWED', 'takes content'],
     ['failed to tag 1: manifest blob unknown: blob unknown to registry', 'UNSUPPORTED', 'log'],
     ['response status code 507', 'UPSTREAM', 'has room'],
     // digests hold any three digits
