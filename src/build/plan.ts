@@ -39,7 +39,7 @@ export async function planBuild(layout: Layout, near: ReadableStore[]): Promise<
     part.blobs++
     part.bytes += entry.size
     if (here) continue
-    const source = sourceName(entry.sources?.[0])
+    const source = sourceName(entry.sources ?? [])
     const row = sources.get(source) ?? { source, blobs: 0, bytes: 0 }
     row.blobs++
     row.bytes += entry.size
@@ -49,7 +49,9 @@ export async function planBuild(layout: Layout, near: ReadableStore[]): Promise<
   return plan
 }
 
-function sourceName(source: Source | undefined): string {
+/** As `fetchSlots` takes them: what is here first, then the first place of the network. */
+function sourceName(sources: Source[]): string {
+  const source = sources.find(({ type }) => type === 'path' || type === 'tool') ?? sources[0]
   switch (source?.type) {
     case 'registry':
       return source.name.split('/')[0]!
