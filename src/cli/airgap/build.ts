@@ -4,10 +4,11 @@ import { fetchSlots } from '../../build/fetch.ts'
 import { type BuildPlan, planBuild } from '../../build/plan.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import { BundleWriter } from '../../bundle/writer.ts'
+import { repeated } from '../shell/arguments.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { currentLock, layoutOf, openStack, type StackContext, type StackOptions } from './context.ts'
-import { repeated, stackOptions } from './options.ts'
+import { stackOptions } from './options.ts'
 
 interface BuildOptions extends StackOptions {
   out?: string

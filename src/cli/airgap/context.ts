@@ -46,7 +46,9 @@ export async function openStack(
   run: { progress: Progress; signal: AbortSignal },
 ): Promise<StackContext> {
   const { progress, signal } = run
-  const loaded = await loadManifest(options.file)
+  const loaded = await loadManifest(options.file).catch(error => {
+    throw isErrorCode(error, 'FILE_NOT_FOUND') && error.item === options.file ? noManifest(error) : error
+  })
   const manifest: StackManifest = {
     ...loaded,
     sources: [...options.remap.map(parseRemap), ...loaded.sources],
@@ -74,6 +76,14 @@ export async function openStack(
     cache: await LayoutStore.open(options.cache ?? defaultCache()),
     runtime: runtimePaths(),
   }
+}
+
+function noManifest(error: AirgapError): AirgapError {
+  return new AirgapError('FILE_NOT_FOUND', 'there is no such manifest', {
+    item: error.item ?? '',
+    next: `write one with \`airgap init ${error.item}\`, or name yours with -f`,
+    cause: error,
+  })
 }
 
 function parseRemap(text: string): SourceRemap {

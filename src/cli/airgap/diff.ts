@@ -8,8 +8,8 @@ export function diffCommand(program: Command, shell: Shell): void {
   program
     .command('diff')
     .description('what changed from one bundle (or lockfile) to another')
-    .argument('<a>')
-    .argument('<b>')
+    .argument('<a>', 'bundle, or lockfile (*.json)')
+    .argument('<b>', 'bundle, or lockfile (*.json)')
     .option('--exit-code', 'exit 3 if they differ')
     .action(async (a: string, b: string, options: { exitCode?: boolean }) => {
       const [before, after] = await Promise.all([lockOf(a), lockOf(b)])

@@ -3,9 +3,9 @@ import { extractBundle } from '../../bundle/extract.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { annotationKeys, mediaTypes } from '../../core/media-types.ts'
+import { repeated } from '../shell/arguments.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { repeated } from './options.ts'
 
 export function extractCommand(program: Command, shell: Shell): void {
   program
@@ -13,8 +13,8 @@ export function extractCommand(program: Command, shell: Shell): void {
     .description(
       'lay content down: files, packages and trees as folders; with --layout all of it as an OCI image layout',
     )
-    .argument('<bundle>')
-    .argument('<folder>')
+    .argument('<bundle>', 'the .tar that `airgap build` wrote')
+    .argument('<folder>', 'where; made if it is not there')
     .option(
       '--select <name>',
       'only this: an image reference, or a tree such as files or debs/debian-12 (repeatable)',

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { repeated } from '../shell/arguments.ts'
 
 export function positiveInteger(text: string): number {
   const value = Number(text)
@@ -7,18 +8,14 @@ export function positiveInteger(text: string): number {
   return value
 }
 
-export function repeated(text: string, before: string[]): string[] {
-  return [...before, text]
-}
-
 /** `-f`, `--lock`, `--remap`, …: shared by every command that reads a manifest. */
 export function stackOptions(command: Command): Command {
   return command
     .addOption(new Option('-f, --file <manifest>', 'stack manifest').default('stack.yaml').env('AIRGAP_FILE'))
     .addOption(
-      new Option('--lock <file>', 'lockfile (default: beside the manifest, NAME.lock.json)').env(
-        'AIRGAP_LOCK',
-      ),
+      new Option('--lock <file>', 'lockfile')
+        .default(undefined, 'NAME.lock.json beside the manifest')
+        .env('AIRGAP_LOCK'),
     )
     .option(
       '--remap <from=to>',
@@ -33,9 +30,9 @@ export function stackOptions(command: Command): Command {
       [],
     )
     .addOption(
-      new Option('--cache <folder>', 'what was fetched while locking (default: ~/.cache/airgap)').env(
-        'AIRGAP_CACHE',
-      ),
+      new Option('--cache <folder>', 'what was fetched while locking')
+        .default(undefined, '~/.cache/airgap')
+        .env('AIRGAP_CACHE'),
     )
     .addOption(
       new Option('-j, --jobs <n>', 'how many transfers at once')

@@ -28,7 +28,7 @@ export function pushCommand(program: Command, shell: Shell): void {
   program
     .command('push')
     .description('copy a bundle’s images and charts into an existing registry, by the oras CLI')
-    .argument('<bundle>')
+    .argument('<bundle>', 'the .tar that `airgap build` wrote')
     .argument('<registry>', 'host[:port][/prefix]')
     .option('--plain-http', 'the registry speaks plain HTTP')
     .option(
@@ -42,9 +42,9 @@ export function pushCommand(program: Command, shell: Shell): void {
     )
     .option('--dry-run', 'say what would be copied')
     .addOption(
-      new Option('--oras <program>', 'the oras CLI (default: from PATH, or what scripts/setup built)').env(
-        'AIRGAP_ORAS',
-      ),
+      new Option('--oras <program>', 'the oras CLI')
+        .default(undefined, 'from PATH, or what scripts/setup built')
+        .env('AIRGAP_ORAS'),
     )
     .action((path: string, registry: string, options: PushOptions) =>
       push(resolve(path), registry, { options, shell }),

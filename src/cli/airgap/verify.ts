@@ -8,7 +8,7 @@ export function verifyCommand(program: Command, shell: Shell): void {
   program
     .command('verify')
     .description('read the whole bundle and check every byte; exit 6 if anything is wrong')
-    .argument('<bundle>')
+    .argument('<bundle>', 'the .tar that `airgap build` wrote')
     .option('--expect <digest>', 'the digest that `airgap build` printed')
     .action(async (path: string, options: { expect?: string }) => {
       const started = performance.now()

@@ -1,5 +1,5 @@
 import type { Progress } from '../../core/progress.ts'
-import { humanBytes, humanTime, printable } from './format.ts'
+import { humanBytes, humanTime, printable, printableJson } from './format.ts'
 
 /** The part of stderr that progress needs. */
 export interface ProgressOutput {
@@ -10,9 +10,16 @@ export interface ProgressOutput {
 
 export interface ProgressOptions {
   quiet?: boolean
+  /** `json`: one object per line, for programs that collect logs; never a bar */
+  format?: LogFormat
   /** milliseconds, monotonic */
   now?: () => number
+  /** wall clock, for `json` */
+  clock?: () => Date
 }
+
+export const logFormats = ['text', 'json'] as const
+export type LogFormat = (typeof logFormats)[number]
 
 /** Progress that can be taken off the screen. */
 export interface DrawnProgress extends Progress {
@@ -25,17 +32,16 @@ const redrawEvery = 100 /* ms */
 /** A bar on a terminal; one line per finished item otherwise, so that a log stays readable. */
 export function createProgress(output: ProgressOutput, options: ProgressOptions = {}): DrawnProgress {
   const now = options.now ?? (() => performance.now())
+  const clock = options.clock ?? (() => new Date())
   if (options.quiet) return { total() {}, advance() {}, done() {}, note() {}, clear() {} }
-  const started = now()
   const state = {
-    items: 0,
-    bytes: 0,
-    doneItems: 0,
-    doneBytes: 0,
+    ...none,
+    started: now(),
     drawn: false,
     last: Number.NEGATIVE_INFINITY,
   }
-  const bar = output.isTTY === true
+  const json = options.format === 'json'
+  const bar = output.isTTY === true && !json
 
   const clear = () => {
     if (state.drawn) output.write('\r\u001b[2K')
@@ -45,18 +51,21 @@ export function createProgress(output: ProgressOutput, options: ProgressOptions 
     clear()
     output.write(`${printable(text)}\n`)
   }
+  const event = (fields: Record<string, string | number>) => {
+    output.write(`${printableJson(JSON.stringify({ at: clock().toISOString(), ...fields }))}\n`)
+  }
   const draw = () => {
     if (!bar || now() - state.last < redrawEvery) return
     state.last = now()
     state.drawn = true
     output.write(
-      `\r\u001b[2K${barText({ ...state, seconds: (now() - started) / 1000 }, output.columns ?? 80)}`,
+      `\r\u001b[2K${barText({ ...state, seconds: (now() - state.started) / 1000 }, output.columns ?? 80)}`,
     )
   }
   return {
     total(items, bytes) {
-      state.items = items
-      state.bytes = bytes
+      // another stage of the work: what was done before is not part of it
+      Object.assign(state, none, { items, bytes, started: now() })
     },
     advance(bytes) {
       state.doneBytes += bytes
@@ -64,13 +73,16 @@ export function createProgress(output: ProgressOutput, options: ProgressOptions 
     },
     done(item, bytes) {
       state.doneItems++
-      if (bar) draw()
-      else line(`${count(state)}${item}  ${humanBytes(bytes)}`)
+      if (json) event({ event: 'done', item, bytes, items: state.doneItems, of: state.items })
+      else if (bar) draw()
+      else line(`${count(state)}${item}${bytes > 0 ? `  ${humanBytes(bytes)}` : ''}`)
     },
-    note: line,
+    note: message => (json ? event({ event: 'note', message }) : line(message)),
     clear,
   }
 }
+
+const none = { items: 0, bytes: 0, doneItems: 0, doneBytes: 0 }
 
 interface State {
   items: number
@@ -83,14 +95,22 @@ function count(state: State): string {
   return state.items > 0 ? `[${state.doneItems}/${state.items}] ` : ''
 }
 
+/** By bytes where their sum is known, else by items. */
 function barText(state: State & { seconds: number }, columns: number): string {
-  const rate = state.seconds > 0 ? state.doneBytes / state.seconds : 0
-  const left = rate > 0 && state.bytes > state.doneBytes ? (state.bytes - state.doneBytes) / rate : 0
-  const text = ` ${count(state)}${humanBytes(state.doneBytes)}${
-    state.bytes > 0 ? ` of ${humanBytes(state.bytes)}` : ''
-  }  ${humanBytes(rate)}/s${left > 1 ? `  ${humanTime(left)} left` : ''}`
-  const width = Math.min(30, columns - text.length - 3)
-  if (width < 5 || state.bytes === 0) return text.slice(0, Math.max(1, columns - 1))
-  const filled = Math.min(width, Math.round((state.doneBytes / state.bytes) * width))
-  return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]${text}`
+  const [done, all] =
+    state.bytes > 0 ? [state.doneBytes, state.bytes] : [state.doneItems, Math.max(state.items, 1)]
+  const width = Math.min(30, columns - bytesText(state).length - 3)
+  if (width < 5) return bytesText(state).slice(0, Math.max(1, columns - 1))
+  const filled = Math.min(width, Math.round((done / all) * width))
+  return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]${bytesText(state)}`
+}
+
+function bytesText(state: State & { seconds: number }): string {
+  const { bytes, doneBytes, seconds } = state
+  if (bytes === 0 && doneBytes === 0) return ` ${count(state).trimEnd()}`
+  const rate = seconds > 0 ? doneBytes / seconds : 0
+  const left = rate > 0 && bytes > doneBytes ? (bytes - doneBytes) / rate : 0
+  const of = bytes > 0 ? ` of ${humanBytes(bytes)}` : ''
+  const end = left > 1 ? `  ${humanTime(left)} left` : ''
+  return ` ${count(state)}${humanBytes(doneBytes)}${of}  ${humanBytes(rate)}/s${end}`
 }

@@ -1,14 +1,15 @@
 import { CommanderError } from 'commander'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
 import { printable, printableJson } from './format.ts'
-import type { OutputFormat } from './output.ts'
 
 /** What is told to the operator about a failure: always an AirgapError. */
 export function toReported(error: unknown, program: string): AirgapError {
   const known = fromSystemError(error, program)
   if (known instanceof AirgapError) return known
   if (error instanceof CommanderError) {
-    return new AirgapError('USAGE', error.message.replace(/^error: /, ''), { next: `see ${program} --help` })
+    return new AirgapError('USAGE', error.message.replace(/^error: /, '').replace('\n', ' '), {
+      next: `see ${program} --help`,
+    })
   }
   const message = error instanceof Error ? error.message : String(error)
   return new AirgapError('INTERNAL', message || 'something threw without a message', {
@@ -21,9 +22,9 @@ export function toReported(error: unknown, program: string): AirgapError {
 /** Text for stderr: four lines for people, one JSON object for programs. */
 export function formatError(
   error: AirgapError,
-  options: { format: OutputFormat; color: boolean; verbose: boolean },
+  options: { json: boolean; color: boolean; verbose: boolean },
 ): string {
-  if (options.format === 'json') return `${printableJson(JSON.stringify({ error: error.toJSON() }))}\n`
+  if (options.json) return `${printableJson(JSON.stringify({ error: error.toJSON() }))}\n`
   const red = (text: string) => (options.color ? `\u001b[31m${text}\u001b[0m` : text)
   const lines = [`${red(`error ${error.code}`)}: ${printable(error.message)}`]
   for (const field of ['item', 'likely', 'next'] as const) {

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { Command, CommanderError, Option } from 'commander'
 import type { Progress } from '../../core/progress.ts'
 import { formatResult, type OutputFormat, outputFormats, parseOutputFormat } from './output.ts'
-import { createProgress, type DrawnProgress } from './progress.ts'
+import { createProgress, type DrawnProgress, type LogFormat, logFormats } from './progress.ts'
 import { formatError, toReported } from './report-error.ts'
 import { toolVersion } from './version.ts'
 
@@ -40,13 +40,15 @@ export async function runCli(cli: Cli, argv: readonly string[] = process.argv): 
     await program.parseAsync([...argv])
     await run.printed
   } catch (error) {
-    return await run.fail(error, { program: cli.name, argv })
+    const asked = argv.slice(2).find(word => program.commands.some(command => command.name() === word))
+    return await run.fail(error, { program: [cli.name, asked].filter(Boolean).join(' '), argv })
   }
   return await run.end(0)
 }
 
 interface SharedOptions {
   output: OutputFormat
+  logFormat?: LogFormat
   quiet?: boolean
   verbose?: boolean
 }
@@ -59,12 +61,19 @@ export function createProgram(
   const program = new Command(cli.name)
     .description(cli.description)
     .addOption(
-      new Option('-o, --output <format>', 'format of the result on stdout')
+      new Option('-o, --output <format>', `format of the result on stdout: ${outputFormats.join(', ')}`)
         .argParser(parseOutputFormat)
-        .default('text', outputFormats.join('|')),
+        .default('text'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'format of progress and errors on stderr: text, json')
+        .choices([...logFormats])
+        .default('text'),
     )
     .option('-q, --quiet', 'no progress')
     .option('--verbose', 'on an error, also print where it came from')
+    .version(versionLine(cli.name), '--version', 'version of this program and of its runtime')
+    .configureHelp({ showGlobalOptions: true, optionDescription, subcommandTerm })
     .showSuggestionAfterError()
   for (const define of cli.commands) define(program, shell)
   program
@@ -72,7 +81,7 @@ export function createProgram(
     .description('version of this program and of its runtime')
     .action(() => {
       const versions = { version: toolVersion, node: process.versions.node }
-      shell.print({ name: cli.name, ...versions }, () => `${cli.name} ${toolVersion} (node ${versions.node})`)
+      shell.print({ name: cli.name, ...versions }, () => versionLine(cli.name))
     })
   program.hook('preAction', (_, command) => shell.configure?.(command.optsWithGlobals()))
   // commands made by .command() copied their settings before: errors must be thrown, not exit
@@ -80,6 +89,29 @@ export function createProgram(
     command.exitOverride().configureOutput({ outputError: () => {} })
   }
   return program
+}
+
+function versionLine(name: string): string {
+  return `${name} ${toolVersion} (node ${process.versions.node})`
+}
+
+/** An option that may be repeated begins with none: that is no default worth a word. */
+function optionDescription({ description, defaultValue, defaultValueDescription, envVar }: Option): string {
+  const shown = defaultValueDescription ?? (Array.isArray(defaultValue) ? undefined : defaultValue)
+  const extra = [
+    ...(shown === undefined ? [] : [`default: ${shown}`]),
+    ...(envVar === undefined ? [] : [`env: ${envVar}`]),
+  ]
+  return extra.length === 0 ? description : `${description} (${extra.join(', ')})`
+}
+
+/** Without `[options]`, which all commands have, the descriptions have room. */
+function subcommandTerm(command: Command): string {
+  const names = command.registeredArguments.map(argument => {
+    const name = argument.variadic ? `${argument.name()}...` : argument.name()
+    return argument.required ? `<${name}>` : `[${name}]`
+  })
+  return [command.name(), ...names].join(' ')
 }
 
 class CliRun implements Shell {
@@ -123,7 +155,10 @@ class CliRun implements Shell {
   }
 
   progress(): Progress {
-    this.#progress ??= createProgress(process.stderr, { quiet: this.quiet })
+    this.#progress ??= createProgress(process.stderr, {
+      quiet: this.quiet,
+      format: this.#options.logFormat ?? 'text',
+    })
     return this.#progress
   }
 
@@ -138,7 +173,7 @@ class CliRun implements Shell {
     this.#progress?.clear()
     process.stderr.write(
       formatError(reported, {
-        format: formatAskedFor(argv),
+        json: [outputAskedFor(argv), valueIn(argv, '--log-format')].includes('json'),
         color: process.stderr.isTTY === true && !process.env['NO_COLOR'],
         verbose: argv.includes('--verbose'),
       }),
@@ -164,13 +199,16 @@ class CliRun implements Shell {
   }
 }
 
-/** The format is needed also for errors met before the options are parsed. */
-function formatAskedFor(argv: readonly string[]): OutputFormat {
-  const at = argv.findLastIndex(word => /^(-o|--output)(=|$)/.test(word) || /^-o(json|yaml)$/.test(word))
+/** The formats are needed also for errors met before the options are parsed. */
+function outputAskedFor(argv: readonly string[]): string | undefined {
+  const glued = argv.findLast(word => /^-o[a-z]/.test(word))
+  return glued?.slice(2) ?? valueIn(argv, '-o') ?? valueIn(argv, '--output')
+}
+
+function valueIn(argv: readonly string[], option: string): string | undefined {
+  const at = argv.findLastIndex(word => word === option || word.startsWith(`${option}=`))
   const word = argv[at]
-  if (word === undefined) return 'text'
-  const value = word.replace(/^(-o|--output)=?/, '') || argv[at + 1]
-  return outputFormats.find(format => format === value) ?? 'text'
+  return word === option ? argv[at + 1] : word?.slice(option.length + 1)
 }
 
 /** A reader that has gone away counts as having read all. */

@@ -85,6 +85,34 @@ describe('runCli', () => {
     expect(await run(['large', '--help'])).toMatchObject({ code: 0 })
   })
 
+  it('shows the options that all commands have, and defaults in words', async () => {
+    const { stdout } = await run(['large', '--help'])
+    expect(stdout).toContain('text, json, yaml')
+    expect(stdout).toContain('(default: text)')
+    expect((await run(['--version'])).stdout).toMatch(/^sample \d+\.\d+\.\d+ \(node/)
+  })
+
+  it('names the command whose help explains a mistake', async () => {
+    expect((await run(['lagre'])).stderr).toBe(
+      "error USAGE: unknown command 'lagre' (Did you mean large?)\n  next:   see sample --help\n",
+    )
+    expect(await run(['large', '--smaller'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('see sample large --help'),
+    })
+  })
+
+  it.each([
+    [['-o', 'json']],
+    [['-ojson']],
+    [['--output=json']],
+    [['--log-format', 'json']],
+    [['--log-format=json']],
+  ])('tells errors as JSON with %j', async options => {
+    const { code, stderr } = await run(['fail', ...options])
+    expect([code, JSON.parse(stderr).error.code]).toEqual([7, 'IO'])
+  })
+
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { humanBytes, humanTime, printable } from '../../../src/cli/shell/format.ts'
 import { formatResult } from '../../../src/cli/shell/output.ts'
-import { createProgress } from '../../../src/cli/shell/progress.ts'
+import { createProgress, type LogFormat } from '../../../src/cli/shell/progress.ts'
 import { formatError, toReported } from '../../../src/cli/shell/report-error.ts'
 import { toolVersion } from '../../../src/cli/shell/version.ts'
 import { AirgapError } from '../../../src/core/errors.ts'
@@ -65,13 +65,13 @@ describe('errors', () => {
     likely: 'b',
     next: 'c',
   })
-  const plain = { format: 'text', color: false, verbose: false } as const
+  const plain = { json: false, color: false, verbose: false }
 
   it('are four lines for people and one object for programs', () => {
     expect(formatError(error, plain)).toBe(
       'error PORT_IN_USE: port 1 is in use\n  item:   a\\x1b[2J\n  likely: b\n  next:   c\n',
     )
-    expect(JSON.parse(formatError(error, { ...plain, format: 'json' }))).toEqual({
+    expect(JSON.parse(formatError(error, { ...plain, json: true }))).toEqual({
       error: {
         code: 'PORT_IN_USE',
         exit: 7,
@@ -111,11 +111,13 @@ describe('errors', () => {
 })
 
 describe('progress', () => {
-  function drawn(options: { isTTY?: boolean; quiet?: boolean }) {
+  function drawn(options: { isTTY?: boolean; quiet?: boolean; format?: LogFormat }) {
+    const { isTTY = false, ...rest } = options
     let text = ''
     let time = 0
-    const output = { write: (part: string) => (text += part), isTTY: options.isTTY ?? false, columns: 60 }
-    const progress = createProgress(output, { now: () => time, quiet: options.quiet ?? false })
+    const output = { write: (part: string) => (text += part), isTTY, columns: 60 }
+    const clock = () => new Date(0)
+    const progress = createProgress(output, { now: () => time, clock, ...rest })
     return { progress, pass: (ms: number) => (time += ms), text: () => text }
   }
 
@@ -127,6 +129,35 @@ describe('progress', () => {
     progress.note('waiting')
     progress.done('b\u001b[2J', 2048)
     expect(text()).toBe('[1/2] a  2.0 KiB\nwaiting\n[2/2] b\\x1b[2J  2.0 KiB\n')
+  })
+
+  it('says no size where there is none, and counts each stage of the work from its beginning', () => {
+    const { progress, text } = drawn({})
+    progress.total(1, 0)
+    progress.done('resolved', 0)
+    progress.total(2, 10)
+    progress.done('fetched', 10)
+    expect(text()).toBe('[1/1] resolved\n[1/2] fetched  10 B\n')
+  })
+
+  it('is one object per line with --log-format json, also on a terminal', () => {
+    const { progress, text } = drawn({ format: 'json', isTTY: true })
+    progress.total(2, 10)
+    progress.advance(5)
+    progress.done('a\u009b', 5)
+    progress.note('waiting')
+    progress.clear()
+    expect(text()).not.toMatch(/[\u007f-\u009f]/)
+    const at = '1970-01-01T00:00:00.000Z'
+    expect(
+      text()
+        .trimEnd()
+        .split('\n')
+        .map(line => JSON.parse(line)),
+    ).toEqual([
+      { at, event: 'done', item: 'a\u009b', bytes: 5, items: 1, of: 2 },
+      { at, event: 'note', message: 'waiting' },
+    ])
   })
 
   it('is a bar on a terminal, drawn ten times a second, within its width', () => {
@@ -142,6 +173,14 @@ describe('progress', () => {
     expect(bars.at(-1)).toMatch(/^\[#+\.*\]/)
     progress.note('a line')
     expect(text()).toMatch(/\r\u001b\[2Ka line\n$/)
+  })
+
+  it('is a bar by items where nobody knows the bytes', () => {
+    const { progress, text, pass } = drawn({ isTTY: true })
+    progress.total(4, 0)
+    pass(200)
+    progress.done('a', 0)
+    expect(text()).toBe(`\r\u001b[2K[${'#'.repeat(8)}${'.'.repeat(22)}] [1/4]`)
   })
 
   it('is nothing with --quiet', () => {
