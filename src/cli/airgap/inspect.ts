@@ -1,10 +1,11 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { describeLock } from '../../build/resolve.ts'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { readAll } from '../../content/read.ts'
 import { readTree } from '../../content/tree.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys } from '../../core/media-types.ts'
+import { type LockedDebs, lockedDebsSchema } from '../../kinds/deb/locked.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
 import { parseLock, readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
@@ -19,47 +20,59 @@ const views: Record<string, string[]> = {
   files: ['file', 'tree'],
 }
 
+const others = ['why', 'sbom', 'lock'] as const
+
+interface InspectOptions {
+  match?: string
+}
+
 export function inspectCommand(program: Command, shell: Shell): void {
   program
     .command('inspect')
     .description('what is inside a bundle, or a lockfile')
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
-    .argument('[what]', `${Object.keys(views).join(', ')}, why or lock`)
-    .argument('[name]', 'with why: a package, image, chart or file')
-    .addOption(new Option('--match <text>', 'only names that contain this'))
-    .action(
-      async (
-        path: string,
-        what: string | undefined,
-        name: string | undefined,
-        options: { match?: string },
-      ) => {
-        const lock = await lockOf(path)
-        if (what === 'lock') {
-          shell.print(lock, () => printableJson(JSON.stringify(lock, null, 2)))
-          return
-        }
-        if (what === 'why') {
-          const chain = why(lock, name)
-          shell.print(chain, () => chain.join('\n'))
-          return
-        }
-        if (what !== undefined && !Object.hasOwn(views, what)) {
-          throw new AirgapError('USAGE', 'nothing to inspect by that name', {
-            item: what,
-            next: `choose one of ${Object.keys(views).join(', ')}, why, lock`,
-          })
-        }
-        const wanted = what === undefined ? undefined : views[what]
-        const items = describeLock(lock).filter(
-          item =>
-            (wanted?.includes(item.kind) ?? true) && (!options.match || item.name.includes(options.match)),
-        )
-        shell.print({ name: lock.name, version: lock.version, platforms: lock.platforms, items }, () =>
-          what === undefined ? summary(lock, items) : table(items),
-        )
-      },
+    .argument(
+      '[what]',
+      `${Object.keys(views).join(', ')}; why (what asked for it), sbom (CycloneDX), lock; default: sums`,
     )
+    .argument('[name]', 'with why: a package, image, chart or file')
+    .option('--match <text>', 'only names that contain this')
+    .action((path: string, what: string | undefined, name: string | undefined, options: InspectOptions) =>
+      inspect(path, { what, name, options, shell }),
+    )
+}
+
+async function inspect(
+  path: string,
+  asked: { what: string | undefined; name: string | undefined; options: InspectOptions; shell: Shell },
+): Promise<void> {
+  const { what, name, options, shell } = asked
+  const known = what === undefined || Object.hasOwn(views, what) || others.some(other => other === what)
+  if (!known) {
+    throw new AirgapError('USAGE', 'nothing to inspect by that name', {
+      item: what,
+      next: `choose one of ${[...Object.keys(views), ...others].join(', ')}`,
+    })
+  }
+  const lock = await lockOf(path)
+  if (what === 'lock') return shell.print(lock, () => printableJson(JSON.stringify(lock, null, 2)))
+  const all = describeLock(lock)
+  if (what === 'why') {
+    const lines = why(lock, { all, name })
+    return shell.print(lines, () => lines.join('\n'))
+  }
+  if (what === 'sbom') {
+    const bom = (await import('./sbom.ts')).sbomOf(lock)
+    return shell.print(bom, () => printableJson(JSON.stringify(bom, null, 2)))
+  }
+  const wanted = what === undefined ? undefined : views[what]
+  const items = all.filter(
+    item => (wanted?.includes(item.kind) ?? true) && (!options.match || item.name.includes(options.match)),
+  )
+  shell.print({ name: lock.name, version: lock.version, platforms: lock.platforms, items }, () => {
+    if (what === undefined) return summary(lock, items)
+    return items.length > 0 ? table(items) : `no ${what}${options.match ? ' of that name' : ''}`
+  })
 }
 
 /** The lock of a bundle stands inside it. */
@@ -98,41 +111,59 @@ function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string 
   return lines.join('\n')
 }
 
+/** Name, version where there is one, size, source. */
 function table(items: ItemSummary[]): string {
-  const width = Math.max(
-    0,
-    ...items.map(item => item.name.length + (item.version ? item.version.length + 1 : 0)),
-  )
-  return items
-    .map(item => {
-      const name = item.version ? `${item.name} ${item.version}` : item.name
-      return `${name.padEnd(width)}  ${humanBytes(item.size).padStart(10)}  ${item.source}${item.firstUse ? '  (first use)' : ''}`
-    })
+  const rows = items.map(item => ({ item, name: shortName(item), version: item.version ?? '' }))
+  const width = (texts: string[]) => texts.reduce((most, text) => Math.max(most, text.length), 0)
+  const names = width(rows.map(row => row.name))
+  const versions = width(rows.map(row => row.version))
+  return rows
+    .map(({ item, name, version }) =>
+      [
+        name.padEnd(names),
+        ...(versions > 0 ? [version.padEnd(versions)] : []),
+        humanBytes(item.size).padStart(10),
+        `${item.source}${item.firstUse ? '  (first use)' : ''}`,
+      ].join('  '),
+    )
     .join('\n')
 }
 
-/** The chain that pulled a package in, from what was asked for down to it. */
-function why(lock: Lock, name: string | undefined): string[] {
+/** A package's unique name holds its version, which has a column of its own: `jq_1.6_amd64` is `jq:amd64`, as dpkg writes it. */
+function shortName({ name, version }: ItemSummary): string {
+  return version === undefined ? name : name.replace(`_${version}_`, ':')
+}
+
+interface Why {
+  all: ({ kind: string } & ItemSummary)[]
+  name: string | undefined
+}
+
+/** The chain that pulled a package in, from what was asked for down to it; one for each repository that has it. */
+function why(lock: Lock, { all, name }: Why): string[] {
   if (!name) throw new AirgapError('USAGE', 'why what?', { next: 'airgap inspect BUNDLE why NAME' })
-  for (const set of lock.items['deb'] ?? []) {
-    const packages = (set['packages'] ?? []) as { name: string; version: string; because?: string }[]
-    const found = new Map(packages.map(pkg => [pkg.name, pkg]))
-    let current = found.get(name)
-    if (!current) continue
-    const chain: string[] = []
-    while (current && chain.length <= packages.length) {
-      chain.unshift(`${current.name} ${current.version}`)
-      current = current.because === undefined ? undefined : found.get(current.because)
-    }
-    return [
-      `${set.name}: asked for by the manifest`,
-      ...chain.map((line, depth) => `${'  '.repeat(depth + 1)}${line}`),
-    ]
-  }
-  const other = describeLock(lock).find(item => item.name === name)
-  if (other) return [`${other.kind} ${other.name}: asked for by the manifest`]
+  const lines = (lock.items['deb'] ?? []).flatMap(item => chain(lockedDebsSchema.parse(item), name))
+  const other = all.filter(item => item.kind !== 'deb' && item.name === name)
+  for (const item of other) lines.push(`${item.kind} ${item.name}: asked for by the manifest`)
+  if (lines.length > 0) return lines
+  const near = all.filter(item => item.name.includes(name)).map(shortName)
   throw new AirgapError('NOT_FOUND', 'the bundle has nothing by that name', {
     item: name,
-    next: 'airgap inspect BUNDLE packages --match PART',
+    ...(near.length > 0 ? { likely: `part of the name of ${near.slice(0, 5).join(', ')}` } : {}),
+    next: 'look it up: airgap inspect BUNDLE packages --match PART; packages go by their name alone',
   })
+}
+
+function chain(set: LockedDebs, name: string): string[] {
+  const found = new Map(set.packages.map(deb => [deb.name, deb]))
+  const steps: string[] = []
+  for (let deb = found.get(name); deb !== undefined && steps.length <= found.size; ) {
+    steps.unshift(`${deb.name} ${deb.version}`)
+    deb = deb.because === undefined ? undefined : found.get(deb.because)
+  }
+  if (steps.length === 0) return []
+  return [
+    `${set.name}: asked for by the manifest`,
+    ...steps.map((step, depth) => `${'  '.repeat(depth + 1)}${step}`),
+  ]
 }

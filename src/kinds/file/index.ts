@@ -9,7 +9,7 @@ import type { FileRequest } from '../../manifest/stack.ts'
 import type { Kind, ResolveContext } from '../kind.ts'
 import { fetchOnce } from './fetch-once.ts'
 
-const lockedFileSchema = z.strictObject({
+export const lockedFileSchema = z.strictObject({
   /** path under /files */
   name: z.string(),
   url: z.url({ protocol: /^https?$/ }),
