@@ -1,76 +1,89 @@
 import { spawnSync } from 'node:child_process'
 import { access, constants, statfs } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { AirgapError } from '../../core/errors.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { runtimePaths } from './installation.ts'
+import { findProgram, runtimePaths } from './installation.ts'
 
 interface Finding {
   what: string
   found: string
-  good: boolean
+  /** `optional`: not there, and a build does without it */
+  state: 'ok' | 'missing' | 'optional'
   /** what to do where it is missing */
-  next?: string
+  next: string
 }
 
 export function doctorCommand(program: Command, shell: Shell): void {
   program
     .command('doctor')
-    .description('what this host has of what a build can use')
+    .description('what this host has of what a build can use; exit 7 if a build cannot work')
     .action(async () => {
-      const findings = [nodeVersion(), ...(await runtimeFiles()), await space(), ...tools()]
-      shell.print(findings, () =>
-        findings
-          .map(
-            ({ good, what, found, next }) =>
-              `${good ? 'ok     ' : 'missing'} ${what.padEnd(28)} ${found}${good || !next ? '' : `\n        next: ${next}`}`,
-          )
-          .join('\n'),
-      )
+      const findings = [nodeVersion(), ...(await runtimeFiles()), await space(), ...(await tools())]
+      shell.print(findings, () => render(findings))
+      const missing = findings.filter(({ state }) => state === 'missing')
+      if (missing.length === 0) return
+      throw new AirgapError('TOOL_MISSING', 'a build cannot work on this host yet', {
+        item: missing.map(({ what }) => what).join(', '),
+        next: [...new Set(missing.map(({ next }) => next))].join('; '),
+      })
     })
 }
 
+function render(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ what }) => what.length))
+  return findings
+    .map(({ state, what, found, next }) => {
+      const line = `${state.padEnd(8)}  ${what.padEnd(width)}  ${found}`
+      return state === 'ok' ? line : `${line}\n${' '.repeat(10)}next: ${next}`
+    })
+    .join('\n')
+}
+
 function nodeVersion(): Finding {
-  const major = Number(process.versions.node.split('.')[0])
-  return {
-    what: 'Node 24 or newer',
-    found: process.versions.node,
-    good: major >= 24,
-    next: 'run through npx, or ./scripts/setup',
-  }
+  const { node } = process.versions
+  const state = Number(node.split('.')[0]) >= 24 ? 'ok' : 'missing'
+  return { what: 'Node 24 or newer', found: node, state, next: 'run ./scripts/setup, then npx airgap' }
 }
 
 async function runtimeFiles(): Promise<Finding[]> {
   return await Promise.all(
-    Object.entries(runtimePaths()).map(async ([what, path]) => {
-      const good = await access(path, constants.R_OK).then(
+    Object.entries(runtimePaths()).map(async ([what, path]): Promise<Finding> => {
+      const there = await access(path, constants.R_OK).then(
         () => true,
         () => false,
       )
-      return { what, found: good ? 'there' : 'not there', good, next: 'run ./scripts/setup' }
+      const state = there ? 'ok' : 'missing'
+      return { what, found: there ? 'there' : 'not there', state, next: 'run ./scripts/setup' }
     }),
   )
 }
 
 async function space(): Promise<Finding> {
   const { bavail, bsize } = await statfs('.')
+  const free = bavail * bsize
   return {
     what: 'room on this disk',
-    found: humanBytes(bavail * bsize),
-    good: bavail * bsize > 1e9,
-    next: 'choose a larger disk for --out',
+    found: humanBytes(free),
+    state: free > 1e9 ? 'ok' : 'optional',
+    next: 'give --out a path on a larger disk',
   }
 }
 
 /** Programs that single commands use; a build needs none of them. */
-function tools(): Finding[] {
+async function tools(): Promise<Finding[]> {
   const wanted: [string, string[], string][] = [
     ['oras', ['version'], 'only for `airgap push`: ./scripts/setup --with-oras, or https://oras.land'],
-    ['fallocate', ['--version'], 'only to reserve room at the start of a build (util-linux)'],
+    ['fallocate', ['--version'], 'only to reserve room at the start of a build: install util-linux'],
   ]
-  return wanted.map(([program, args, next]) => {
-    const ran = spawnSync(program, args, { encoding: 'utf8' })
-    const version = ran.error ? 'not there' : (ran.stdout.split('\n')[0] ?? '').trim()
-    return { what: program, found: version, good: !ran.error, next }
-  })
+  return await Promise.all(
+    wanted.map(async ([what, args, next]): Promise<Finding> => {
+      const path = await findProgram(what)
+      if (path === undefined) return { what, found: 'not there', state: 'optional', next }
+      const { stdout } = spawnSync(path, args, { encoding: 'utf8', timeout: 10_000 })
+      const version = /\d+(\.\d+)+\S*/.exec(stdout ?? '')?.[0] ?? 'version unknown'
+      return { what, found: `${version}  ${path}`, state: 'ok', next }
+    }),
+  )
 }

@@ -105,12 +105,13 @@ function barText(state: State & { seconds: number }, columns: number): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]${bytesText(state)}`
 }
 
-function bytesText(state: State & { seconds: number }): string {
-  const { bytes, doneBytes, seconds } = state
-  if (bytes === 0 && doneBytes === 0) return ` ${count(state).trimEnd()}`
+/** Without their sum, bytes say that something moves, and no more. */
+function bytesText({ seconds, ...state }: State & { seconds: number }): string {
+  const { bytes, doneBytes } = state
+  if (bytes === 0) return ` ${count(state)}${doneBytes > 0 ? humanBytes(doneBytes) : ''}`.trimEnd()
   const rate = seconds > 0 ? doneBytes / seconds : 0
   const left = rate > 0 && bytes > doneBytes ? (bytes - doneBytes) / rate : 0
-  const of = bytes > 0 ? ` of ${humanBytes(bytes)}` : ''
-  const end = left > 1 ? `  ${humanTime(left)} left` : ''
-  return ` ${count(state)}${humanBytes(doneBytes)}${of}  ${humanBytes(rate)}/s${end}`
+  // the first moments foretell nothing
+  const end = seconds > 2 && left > 1 ? `  ${humanTime(left)} left` : ''
+  return ` ${count(state)}${humanBytes(doneBytes)} of ${humanBytes(bytes)}  ${humanBytes(rate)}/s${end}`
 }
