@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto'
-import { createReadStream, type Stats } from 'node:fs'
-import { lstat, readdir, readlink } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { lstat, open, readdir, readlink } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { compareText } from '../../core/canonical-json.ts'
-import { type Digest, digestFromHex } from '../../core/digest.ts'
+import { type Digest, Hasher } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
 import { isSafeLink, safeRelativePath } from '../../core/safe-path.ts'
 import type { TreeRequest } from '../../manifest/stack.ts'
+import { globMatches } from './glob.ts'
 
 export type WalkedFile =
   | { path: string; mode: '100644' | '100755'; digest: Digest; size: number }
@@ -17,19 +17,22 @@ const alwaysLeftOut = new Set(['.git', '.DS_Store'])
 
 /** Every file of the folder, hashed, sorted by path. Links that leave it, devices and sockets are errors. */
 export async function walkFolder(request: TreeRequest): Promise<WalkedFile[]> {
-  const excluded = request.exclude.map(globPattern)
+  // a pattern matches a whole path or a whole name
+  const patterns = request.exclude.map(pattern => pattern.replace(/\/+$/, ''))
+  const excluded = (path: string, name: string) =>
+    patterns.some(pattern => globMatches(pattern, path) || globMatches(pattern, name))
   const files: WalkedFile[] = []
+  const buffer = Buffer.allocUnsafe(1 << 20)
   const walk = async (relative: string): Promise<void> => {
     const names = await list(join(request.folder, relative), request)
     for (const name of names.sort(compareText)) {
       const path = relative === '' ? name : `${relative}/${name}`
-      if (alwaysLeftOut.has(name) || excluded.some(pattern => pattern.test(path) || pattern.test(name)))
-        continue
+      if (alwaysLeftOut.has(name) || excluded(path, name)) continue
       checkName(request, path)
       const file = await statOf(request, path)
       if (file.isDirectory()) await walk(path)
       else if (file.isFile())
-        files.push(await hashed(request.folder, { path, executable: (file.mode & 0o100) !== 0 }))
+        files.push(await hashed(request.folder, { path, executable: (file.mode & 0o100) !== 0, buffer }))
       else if (file.isSymbolicLink()) files.push(await link(request, path))
       else throw refused(request, { path, what: 'neither file, folder nor link' })
     }
@@ -70,21 +73,40 @@ async function statOf(request: TreeRequest, path: string): Promise<Stats> {
   }
 }
 
-async function hashed(folder: string, file: { path: string; executable: boolean }): Promise<WalkedFile> {
-  const hash = createHash('sha256')
+async function hashed(
+  folder: string,
+  file: { path: string; executable: boolean; buffer: Buffer },
+): Promise<WalkedFile> {
+  const { path, buffer } = file
+  const hasher = new Hasher()
   let size = 0
   try {
-    for await (const chunk of createReadStream(join(folder, file.path), {
-      highWaterMark: 1 << 20,
-    }) as AsyncIterable<Buffer>) {
-      hash.update(chunk)
-      size += chunk.length
+    // what was a file a moment ago may be a link or a pipe by now: the one is not followed, the other not waited for
+    const handle = await open(
+      join(folder, path),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    )
+    try {
+      for (;;) {
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length, size)
+        if (bytesRead === 0) break
+        hasher.update(buffer.subarray(0, bytesRead))
+        size += bytesRead
+      }
+    } finally {
+      await handle.close()
     }
   } catch (error) {
-    throw fromSystemError(error, join(folder, file.path))
+    const told = fromSystemError(error, join(folder, path))
+    if (told instanceof AirgapError) throw told
+    throw new AirgapError('IO', 'a file cannot be read', {
+      item: join(folder, path),
+      likely: 'it was replaced by something else while the folder was read',
+      next: 'run the same command again when nothing writes to the folder',
+      cause: error,
+    })
   }
-  const mode = file.executable ? '100755' : '100644'
-  return { path: file.path, mode, digest: digestFromHex(hash.digest('hex')), size }
+  return { path, mode: file.executable ? '100755' : '100644', digest: hasher.digest(), size }
 }
 
 /**
@@ -109,14 +131,4 @@ function refused(request: TreeRequest, file: { path: string; what: string }): Ai
     item: `${join(request.folder, file.path)} (${request.at})`,
     next: 'replace it by a file, or leave it out with `exclude:`',
   })
-}
-
-/** `*` stands for anything but a slash, `**` for slashes, too; a pattern matches a whole path or a whole name. */
-function globPattern(glob: string): RegExp {
-  const source = glob
-    .replace(/\/+$/, '')
-    .split(/(\*\*|\*)/)
-    .map(part => (part === '**' ? '.*' : part === '*' ? '[^/]*' : part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')))
-    .join('')
-  return new RegExp(`^${source}$`, 's')
 }

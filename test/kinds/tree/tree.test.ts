@@ -185,13 +185,4 @@ describe('what cannot be carried', () => {
     const error = await lock(join(folder, 'none')).catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'FILE_NOT_FOUND', item: expect.stringContaining('stack.yaml:5:5') })
   })
-
-  it.skipIf(process.getuid?.() === 0)(
-    'a file that may not be read (needs another user than root)',
-    async () => {
-      const folder = await temporaryFolder()
-      await writeFile(join(folder, 'secret'), 'x', { mode: 0 })
-      await expect(lock(folder)).rejects.toMatchObject({ code: 'PERMISSION' })
-    },
-  )
 })
