@@ -10,7 +10,8 @@ import type { StackManifest } from '../manifest/stack.ts'
  * A lock with other inputs is out of date.
  */
 export function inputsDigest(manifest: StackManifest): Digest {
-  const { name, version, platforms, images, charts, files, debs, trees, collisions, firstUse } = manifest
+  const { name, version, platforms, images, charts, files, debs, rpms, wheels, trees, collisions, firstUse } =
+    manifest
   const asked = <T extends { at: string }>(requests: T[]) => requests.map(({ at, ...rest }) => rest)
   const sorted = <T>(list: T[]) =>
     list
@@ -33,8 +34,30 @@ export function inputsDigest(manifest: StackManifest): Digest {
     ),
     charts: sorted(asked(charts)),
     files: sorted(asked(files)),
-    debs: sorted(asked(debs).map(({ keys, keysAsWritten, ...deb }) => ({ ...deb, keys: keysAsWritten }))),
+    debs: sorted(asked(debs).map(deb => ({ ...deb, sources: deb.sources.map(withoutPlaces) }))),
+    // which entitlement the build host has is not what is asked for
+    rpms: sorted(
+      asked(rpms).map(rpm => ({
+        ...rpm,
+        repositories: rpm.repositories.map(({ client, ...repository }) => withoutPlaces(repository)),
+      })),
+    ),
+    wheels: sorted(
+      asked(wheels).map(wheel => ({
+        ...wheel,
+        requirements: asked(wheel.requirements),
+        constraints: asked(wheel.constraints),
+      })),
+    ),
     trees: sorted(asked(trees).map(({ folder, ...tree }) => tree)),
   }
   return digestOf(canonicalJson(inputs))
+}
+
+function withoutPlaces<T extends { keys: string[]; keysAsWritten: string[] }>({
+  keys,
+  keysAsWritten,
+  ...rest
+}: T): Omit<T, 'keys' | 'keysAsWritten'> & { keys: string[] } {
+  return { ...rest, keys: keysAsWritten }
 }

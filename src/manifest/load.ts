@@ -1,17 +1,16 @@
 import { dirname, resolve } from 'node:path'
-import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
 import { parsePlatform } from '../core/platform.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../core/reference.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
 import { distinctRequests, refuseFileInFolder, refuseTwoDigests } from './distinct.ts'
-import { type PositionedDocument, parseManifestDocument } from './document.ts'
-import { createMistakes, type Mistakes } from './mistakes.ts'
-import { type ManifestDocument, manifestSchema, overlaySchema } from './schema.ts'
+import { parseManifestDocument } from './document.ts'
+import { debsOf, type LoadContext, rpmsOf, wheelsOf } from './load-packages.ts'
+import { createMistakes } from './mistakes.ts'
+import { manifestSchema, overlaySchema } from './schema.ts'
 import { type ListLine, readList, readManifest } from './source-text.ts'
 import type {
   ChartRequest,
-  DebRequest,
   FileRequest,
   ImageRequest,
   SourceRemap,
@@ -45,6 +44,8 @@ export async function loadManifest(
     charts: chartsOf(context),
     files: filesOf(context),
     debs: await debsOf(context),
+    rpms: await rpmsOf(context),
+    wheels: await wheelsOf(context),
     trees: distinctRequests(
       value.trees.map(
         (tree, i): TreeRequest => ({
@@ -71,13 +72,7 @@ async function overlaySources(files: string[]): Promise<SourceRemap[]> {
   return layers.reverse().flatMap(layer => layer.sources)
 }
 
-interface Context {
-  document: PositionedDocument<ManifestDocument>
-  folder: string
-  mistakes: Mistakes
-}
-
-async function imagesOf({ document, folder, mistakes }: Context): Promise<ImageRequest[]> {
+async function imagesOf({ document, folder, mistakes }: LoadContext): Promise<ImageRequest[]> {
   const platforms = document.value.platforms.map(parsePlatform)
   const requests: ImageRequest[] = []
   const plain = (line: ListLine) =>
@@ -146,7 +141,7 @@ function fetchedFrom(reference: Reference, from: ListLine): Reference {
   return referenceAt({ text: `${host}/${repository}${suffix}`, at: from.at })
 }
 
-function chartsOf({ document, mistakes }: Context): ChartRequest[] {
+function chartsOf({ document, mistakes }: LoadContext): ChartRequest[] {
   const requests: ChartRequest[] = []
   for (const [i, { sha256, ...chart }] of document.value.charts.entries()) {
     mistakes.attempt(() => {
@@ -174,7 +169,7 @@ function checkChartRepository(repo: string, at: string): void {
   })
 }
 
-function filesOf({ document, mistakes }: Context): FileRequest[] {
+function filesOf({ document, mistakes }: LoadContext): FileRequest[] {
   const requests: FileRequest[] = []
   for (const [i, file] of document.value.files.entries()) {
     mistakes.attempt(() => {
@@ -247,47 +242,4 @@ function pathOfUrl(url: URL, at: string): string {
   } catch (error) {
     throw refuse('no file name can be made of the URL', error)
   }
-}
-
-async function debsOf(context: Context): Promise<DebRequest[]> {
-  const { mistakes } = context
-  const requests: DebRequest[] = []
-  for (const index of context.document.value.debs.keys()) {
-    const request = await debOf(context, index)
-    if (request) requests.push(request)
-  }
-  return distinctRequests(requests, { nameOf: deb => deb.name, mistakes })
-}
-
-async function debOf(context: Context, index: number): Promise<DebRequest | undefined> {
-  const { document, folder, mistakes } = context
-  const { packages: written, lists, keys, ...rest } = document.value.debs[index]!
-  const at = document.at(['debs', index])
-  const lines = written.map((text, i) => ({ text, at: document.at(['debs', index, 'packages', i]) }))
-  for (const [i, list] of lists.entries()) {
-    const asker = document.at(['debs', index, 'lists', i])
-    const listed = await mistakes.attemptLater(() => readList(resolve(folder, list), asker))
-    if (listed === undefined) return undefined
-    lines.push(...listed)
-  }
-  for (const line of lines) mistakes.attempt(() => checkPackageName(line))
-  if (lines.length === 0) {
-    mistakes.add(
-      new AirgapError('MANIFEST_INVALID', 'no packages are asked for', {
-        item: at,
-        next: 'add `packages:` or `lists:`',
-      }),
-    )
-  }
-  const packages = [...new Set(lines.map(line => line.text))].sort(compareText)
-  return { at, ...rest, keys: keys.map(key => resolve(folder, key)), keysAsWritten: keys, packages }
-}
-
-function checkPackageName(line: ListLine): void {
-  // debian-policy 5.6.1: names; 5.6.12: versions
-  if (/^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?$/.test(line.text)) return
-  throw new AirgapError('MANIFEST_INVALID', 'not a package name', {
-    item: `${line.at}: ${line.text.slice(0, 200)}`,
-    next: 'write one name (or name=version) a line',
-  })
 }

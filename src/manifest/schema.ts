@@ -43,20 +43,115 @@ export const fileEntrySchema = z.strictObject({
   executable: z.boolean().optional(),
 })
 
-export const debEntrySchema = z.strictObject({
-  /** folder under /debs, one per OS release */
-  name,
-  archive: z.string().regex(/^https?:\/\//, 'must begin with https:// or http://'),
-  suite: text,
-  components: z.array(text).min(1).default(['main']),
-  architectures: z.array(name).min(1).default(['amd64']),
-  /** OpenPGP public keys (armored or binary) that may sign the suite */
+const httpUrl = z.string().regex(/^https?:\/\//, 'must begin with https:// or http://')
+/** apt_preferences(5) and dnf.conf(5) */
+const priority = z.number().int().min(-32_768).max(32_767)
+
+/** What the machines have already: a word, or a file as `dpkg-query -W` or `rpm -qa` print it. */
+const baseSchema = z.union([
+  z.enum(['none', 'minimal', 'server', 'cloud']),
+  z.strictObject({
+    /** lines of `name version architecture` */
+    list: text,
+  }),
+])
+
+const debSourceFields = {
+  archive: httpUrl,
+  components: z.array(text).default(['main']),
+  /** OpenPGP public keys (armored or binary) that may sign the suites */
   keys: z.array(text).min(1),
-  /** package names; `pkg=version` asks for one version */
+  priority: priority.optional(),
+}
+
+const debFields = {
+  /** the OS release, and the folder under /debs: `ubuntu-22.04` */
+  name,
+  architectures: z.array(name).min(1).default(['amd64']),
+  foreignArchitectures: z.array(name).default([]),
+  /** package names; `pkg=version` asks for one version, `pkg/suite` for the one of a suite, `pkg:i386` for an architecture */
   packages: z.array(text).default([]),
   /** files with one package a line */
   lists: z.array(text).default([]),
+  /** with `lock --site`: for each kernel of the machines, `{kernel}` being its release */
+  kernelPackages: z.array(text).default([]),
   recommends: z.boolean().default(false),
+  pins: z
+    .array(
+      z.strictObject({
+        packages: z.array(text).min(1),
+        version: text.optional(),
+        suite: text.optional(),
+        origin: text.optional(),
+        priority,
+      }),
+    )
+    .default([]),
+  base: baseSchema.default('none'),
+}
+
+export const debEntrySchema = z.union([
+  z.strictObject({ ...debFields, ...debSourceFields, suite: text }),
+  z.strictObject({
+    ...debFields,
+    sources: z.array(z.strictObject({ ...debSourceFields, suites: z.array(text).min(1) })).min(1),
+  }),
+])
+
+export const rpmEntrySchema = z.strictObject({
+  /** the OS release, and the folder under /rpms: `el9` */
+  name,
+  /** what modules ask for; default: from the name, `platform:el9` */
+  platform: z
+    .string()
+    .regex(/^platform:[a-z0-9.]+$/, 'must be platform:STREAM, for example platform:el9')
+    .optional(),
+  repositories: z
+    .array(
+      z.strictObject({
+        id: name,
+        baseurl: httpUrl,
+        /** OpenPGP public keys that sign packages and repomd.xml */
+        keys: z.array(text).min(1),
+        /** `unsigned` where the publisher signs no repomd.xml (EPEL); each package's signature is checked all the same */
+        metadata: z.enum(['signed', 'unsigned']).default('signed'),
+        priority: priority.default(99),
+        excludepkgs: z.array(text).default([]),
+        moduleHotfixes: z.boolean().default(false),
+        /** entitlement certificate of the build host (PEM files) */
+        client: z.strictObject({ certificate: text, key: text }).optional(),
+      }),
+    )
+    .min(1),
+  architectures: z.array(name).min(1).default(['x86_64']),
+  /** `nvidia-driver:535-dkms`, with a profile `nodejs:18/development` */
+  modules: z.array(text).default([]),
+  /** as dnf takes them: name, name-version-release, name.arch, `@group`, `/a/file` */
+  packages: z.array(text).default([]),
+  lists: z.array(text).default([]),
+  kernelPackages: z.array(text).default([]),
+  /** weak dependencies, too */
+  weak: z.boolean().default(false),
+  base: baseSchema.default('none'),
+})
+
+export const wheelEntrySchema = z.strictObject({
+  name,
+  /** PEP 503 or 691; a project comes from the first that has it */
+  indexes: z.array(httpUrl).min(1).default(['https://pypi.org/simple/']),
+  /** requirement specifiers: `ansible==8.5.0` */
+  packages: z.array(text).default([]),
+  /** requirements files */
+  requirements: z.array(text).default([]),
+  constraints: z.array(text).default([]),
+  pythons: z.array(z.string().regex(/^3\.[0-9]{1,2}$/, "must be a version such as '3.11', in quotes")).min(1),
+  platforms: z
+    .array(z.string().regex(/^[a-z0-9_]+$/, 'must be a platform tag such as manylinux_2_28_x86_64'))
+    .min(1)
+    .default(['manylinux_2_28_x86_64']),
+  /** projects whose source may be carried where there is no wheel; `*` for all */
+  sdists: z.array(text).default([]),
+  prereleases: z.boolean().default(false),
 })
 
 export const treeEntrySchema = z.strictObject({
@@ -84,6 +179,8 @@ export const manifestSchema = z.strictObject({
   charts: z.array(chartEntrySchema).default([]),
   files: z.array(fileEntrySchema).default([]),
   debs: z.array(debEntrySchema).default([]),
+  rpms: z.array(rpmEntrySchema).default([]),
+  wheels: z.array(wheelEntrySchema).default([]),
   trees: z.array(treeEntrySchema).default([]),
   /** repository path on the site → upstream host that answers there, where two upstreams collide */
   collisions: z.record(text, text).default({}),

@@ -18,6 +18,8 @@ export interface StackManifest {
   charts: ChartRequest[]
   files: FileRequest[]
   debs: DebRequest[]
+  rpms: RpmRequest[]
+  wheels: WheelRequest[]
   trees: TreeRequest[]
   collisions: Record<string, string>
   firstUse: 'allow' | 'refuse'
@@ -58,20 +60,127 @@ export interface FileRequest {
   sha256?: string
 }
 
-export interface DebRequest {
-  at: string
-  name: string
+/** One suite of one signed archive. */
+export interface DebSource {
   archive: string
+  /** `bookworm`, `bookworm-updates`; of a flat repository the folder, with a slash at its end: `./` */
   suite: string
+  /** empty where the repository is flat */
   components: string[]
-  architectures: string[]
   /** absolute paths of OpenPGP public keys */
   keys: string[]
   /** for the digest of inputs, which does not depend on where the manifest stands */
   keysAsWritten: string[]
-  /** sorted, without duplicates: `name` or `name=version` */
+  /** apt_preferences(5); undefined: what the Release file says (500; 100 or 1 where it is NotAutomatic) */
+  priority?: number
+}
+
+/** apt_preferences(5): the priority of some packages, from some source or in some version. */
+export interface DebPin {
+  /** names, with `*` */
   packages: string[]
+  /** with `*`, as apt's `Pin: version` */
+  version?: string
+  /** suite or codename, as apt's `Pin: release a=` or `n=` */
+  suite?: string
+  /** as apt's `Pin: release o=` */
+  origin?: string
+  priority: number
+}
+
+export interface InstalledPackage {
+  name: string
+  /** rpm: `[epoch:]version-release` */
+  version: string
+  architecture: string
+}
+
+/** What the machines have before anything is installed: left out of what is carried. */
+export type BaseSystem =
+  | { type: 'none' }
+  /** what such an installation of the distribution's release brings, computed from its own metadata */
+  | { type: 'named'; name: 'minimal' | 'server' | 'cloud' }
+  /** exactly this: from a list of the manifest, or from machines that were looked at */
+  | { type: 'list'; packages: InstalledPackage[] }
+
+export interface DebRequest {
+  at: string
+  /** the OS release, and the folder under /debs: `ubuntu-22.04` */
+  name: string
+  sources: DebSource[]
+  /** each is resolved on its own */
+  architectures: string[]
+  /** further architectures on the same machine (`dpkg --add-architecture`): for `pkg:i386` */
+  foreignArchitectures: string[]
+  /** sorted, without duplicates: `name[:architecture][=version | /suite]` */
+  packages: string[]
+  /** for each kernel of the machines that were looked at; `{kernel}` stands for `uname -r` */
+  kernelPackages: string[]
   recommends: boolean
+  pins: DebPin[]
+  base: BaseSystem
+}
+
+/** A yum repository of the RHEL family. */
+export interface RpmRepository {
+  /** folder under /rpms/NAME */
+  id: string
+  baseurl: string
+  /** absolute paths of OpenPGP public keys that sign packages, and repomd.xml */
+  keys: string[]
+  keysAsWritten: string[]
+  /** whether the publisher signs repomd.xml; package headers are always checked */
+  metadata: 'signed' | 'unsigned'
+  /** dnf: smaller wins; 99 unless said */
+  priority: number
+  /** names or `name-evr.arch`, with `*` */
+  excludepkgs: string[]
+  /** dnf's module_hotfixes: its packages are never masked by a module */
+  moduleHotfixes: boolean
+  /** entitlement: absolute paths of PEM files of the build host; nothing of them is carried */
+  client?: { certificate: string; key: string }
+}
+
+export interface RpmRequest {
+  at: string
+  /** the OS release, and the folder under /rpms: `el9` */
+  name: string
+  /** what modules ask for: `platform:el9` */
+  platform: string
+  repositories: RpmRepository[]
+  architectures: string[]
+  /** `name:stream[/profile]`; with a profile its packages are asked for, too */
+  modules: string[]
+  /** as dnf takes them: name, name-version-release, name.architecture, `@group`, a path */
+  packages: string[]
+  /** for each kernel of the machines that were looked at; `{kernel}` stands for `uname -r` */
+  kernelPackages: string[]
+  /** weak dependencies, too (dnf's install_weak_deps) */
+  weak: boolean
+  base: BaseSystem
+}
+
+/** One logical line of a requirements file. */
+export interface RequirementLine {
+  at: string
+  /** continuations joined, comments gone: `ansible==8.5.0 ; python_version < "3.12" --hash=sha256:…` */
+  text: string
+}
+
+export interface WheelRequest {
+  at: string
+  name: string
+  /** PEP 503 or 691; a project is looked up in the first that has it */
+  indexes: string[]
+  requirements: RequirementLine[]
+  constraints: RequirementLine[]
+  /** `3.11` */
+  pythons: string[]
+  /** PEP 425 platform tags, the newest that the machines take: `manylinux_2_28_x86_64` implies all older ones */
+  platforms: string[]
+  /** projects whose source distribution may be carried where there is no wheel; `*` for all */
+  sdists: string[]
+  prereleases: boolean
 }
 
 export interface TreeRequest {

@@ -12,12 +12,15 @@ export interface AptRepository {
 }
 
 export interface AptSuite {
+  /** folder of the archive in the tree, '' or with a slash at its end */
+  root: string
   suite: string
   components: string[]
   architectures: string[]
 }
 
 interface Index {
+  root: string
   suite: string
   component: string
   architecture: string
@@ -37,16 +40,17 @@ export async function aptRepository(
 ): Promise<AptRepository> {
   const indexes = indexesOf(entries)
   const repository: AptRepository = { suites: [], files: new Map() }
-  for (const suite of sortedWords(indexes.map(index => index.suite))) {
-    const own = indexes.filter(index => index.suite === suite)
+  const folders = new Map(indexes.map(index => [`${index.root}dists/${index.suite}`, index]))
+  for (const [folder, { root, suite }] of [...folders].sort(([a], [b]) => compareText(a, b))) {
+    const own = indexes.filter(index => index.root === root && index.suite === suite)
     const described: AptSuite = {
+      root,
       suite,
       components: sortedWords(own.map(index => index.component)),
       architectures: sortedWords(own.map(index => index.architecture)),
     }
     repository.suites.push(described)
     const text = releaseText(described, { indexes: own, date: options.now() })
-    const folder = `dists/${suite}`
     repository.files.set(`${folder}/Release`, Buffer.from(text))
     repository.files.set(`${folder}/Release.gpg`, Buffer.from(await options.key.detachSign(text)))
     repository.files.set(`${folder}/InRelease`, Buffer.from(await options.key.clearSign(text)))
@@ -55,12 +59,14 @@ export async function aptRepository(
 }
 
 const word = '[A-Za-z0-9][A-Za-z0-9.+~_-]*'
-const indexPattern = new RegExp(`^dists/(${word}(?:/${word})*)/(${word})/binary-(${word})/Packages$`)
+const indexPattern = new RegExp(
+  `^((?:.*/)?)dists/(${word}(?:/${word})*)/(${word})/binary-(${word})/Packages$`,
+)
 
 function indexesOf(entries: TreeEntries): Index[] {
   const indexes: Index[] = []
   for (const [path, { descriptor }] of entries) {
-    if (!path.startsWith('dists/')) continue
+    if (!/(^|\/)dists\//.test(path) || path.endsWith('/Release.upstream')) continue
     const match = indexPattern.exec(path)
     if (!match) {
       throw new AirgapError('BUNDLE_CORRUPT', 'a package repository holds a file that is no package index', {
@@ -69,8 +75,9 @@ function indexesOf(entries: TreeEntries): Index[] {
         next: 'run `airgap verify` on the bundle, and serve it with the version that made it',
       })
     }
-    const [, suite, component, architecture] = match
+    const [, root, suite, component, architecture] = match
     indexes.push({
+      root: root!,
       suite: suite!,
       component: component!,
       architecture: architecture!,
@@ -125,10 +132,10 @@ export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOption
     })
   }
   return suites
-    .map(({ suite, components, architectures }) =>
+    .map(({ root, suite, components, architectures }) =>
       [
         'Types: deb',
-        `URIs: ${baseUrl.replace(/\/+$/, '')}/debs/${name}`,
+        `URIs: ${baseUrl.replace(/\/+$/, '')}/debs/${name}/${root}`.replace(/\/$/, ''),
         `Suites: ${suite}`,
         `Components: ${components.join(' ')}`,
         `Architectures: ${architectures.join(' ')}`,

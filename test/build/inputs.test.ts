@@ -25,7 +25,7 @@ describe('the digest of inputs', () => {
     })
     const two = await loadManifest(join(deeper.folder, 'a/b/c/stack.yaml'))
     expect(inputsDigest(two)).toBe(inputsDigest(one))
-    expect(two.debs[0]?.keys[2]).toBe('/etc/c.asc')
+    expect(two.debs[0]?.sources[0]?.keys[2]).toBe('/etc/c.asc')
   })
 
   it('does not depend on order, comments, lists or mirrors', async () => {

@@ -22,6 +22,8 @@ describe('a manifest', () => {
       charts: [],
       files: [],
       debs: [],
+      rpms: [],
+      wheels: [],
       trees: [],
       sources: [],
       collisions: {},
@@ -248,7 +250,7 @@ describe('packages', () => {
       'p.txt': '# section: base\nsocat\ncurl=7.88.1-10+deb12u5 # pinned\n',
     })
     expect(manifest.debs[0]?.packages).toEqual(['curl=7.88.1-10+deb12u5', 'jq', 'socat'])
-    expect(manifest.debs[0]?.keys).toEqual([join(manifest.folder, 'k.asc')])
+    expect(manifest.debs[0]?.sources[0]?.keys).toEqual([join(manifest.folder, 'k.asc')])
   })
 
   it('that are no names, and sets without any, are mistakes', async () => {

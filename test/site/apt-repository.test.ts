@@ -22,6 +22,8 @@ describe.skipIf(lacking.length > 0)(
     const resources = new AsyncDisposableStack()
     let folder: string
     let entries: TreeEntries
+    /** of the archive in the tree */
+    let root: string
     let repository: AptRepository
     let key: SiteKey
     let server: FileServer
@@ -49,6 +51,7 @@ describe.skipIf(lacking.length > 0)(
       })
       await signArchive(join(folder, 'upstream'), { gpg, suite: 'bookworm', users: ['upstream'] })
       const upstream = resources.use(await serveFolder(join(folder, 'upstream')))
+      root = `${new URL(upstream.url).host.replace(':', '_')}/`
       const locked = await lockDebs(
         { archive: upstream.url, suite: 'bookworm', keys, packages: ['app'] },
         { folder },
@@ -90,7 +93,8 @@ describe.skipIf(lacking.length > 0)(
           .flatMap(artifact => artifact.inline.map(blob => [blob.descriptor.digest, blob.bytes])),
       )
       for (const [path, { descriptor }] of entries) {
-        const bytes = inline.get(descriptor.digest) ?? (await readFile(join(folder, 'upstream', path)))
+        const bytes =
+          inline.get(descriptor.digest) ?? (await readFile(join(folder, 'upstream', path.slice(root.length))))
         expect(digestOf(bytes)).toBe(descriptor.digest)
         await write(join(folder, 'site/debs/test', path), bytes)
       }
@@ -114,7 +118,7 @@ describe.skipIf(lacking.length > 0)(
       const download = await apt.apt('download', 'app', 'lib')
       expect(download.status, download.stderr).toBe(0)
       const deb = await readFile(join(folder, 'good/app_1%3a2.0+b~1-3_amd64.deb'))
-      expect(digestOf(deb)).toBe(entries.get('pool/app_2.0+b~1-3_amd64.deb')?.descriptor.digest)
+      expect(digestOf(deb)).toBe(entries.get(`${root}pool/app_2.0+b~1-3_amd64.deb`)?.descriptor.digest)
     })
 
     it('carries what was asked for and nothing else', async () => {
@@ -126,12 +130,12 @@ describe.skipIf(lacking.length > 0)(
     })
 
     it('is good with the binary key and by Release.gpg alone', async () => {
-      server.overrides.set('/debs/test/dists/bookworm/InRelease', 'missing')
+      server.overrides.set(`/debs/test/${root}dists/bookworm/InRelease`, 'missing')
       try {
         const apt = await sandbox('detached', sources.replace('site.asc', 'site.gpg'))
         const update = await apt.apt('update')
         expect(update.status, update.stdout + update.stderr).toBe(0)
-        expect(server.requests).toContain('/debs/test/dists/bookworm/Release.gpg')
+        expect(server.requests).toContain(`/debs/test/${root}dists/bookworm/Release.gpg`)
         expect(await apt.wouldInstall(['lib'])).toEqual(['lib_1.0_all'])
       } finally {
         server.overrides.clear()
@@ -143,8 +147,8 @@ describe.skipIf(lacking.length > 0)(
       const key = await openSiteKey({ folder: join(folder, 'ahead-state'), now })
       await writeFile(join(folder, 'ahead.asc'), key.publicKeyArmored)
       const ahead = await aptRepository(entries, { key, now })
-      const release = ahead.files.get('dists/bookworm/InRelease')!.toString()
-      server.overrides.set('/debs/test/dists/bookworm/InRelease', release)
+      const release = ahead.files.get(`${root}dists/bookworm/InRelease`)!.toString()
+      server.overrides.set(`/debs/test/${root}dists/bookworm/InRelease`, release)
       try {
         const apt = await sandbox('clock', sources.replace('site.asc', 'ahead.asc'))
         const update = await apt.apt('update')
@@ -169,7 +173,7 @@ describe.skipIf(lacking.length > 0)(
     })
 
     it('is refused by apt when Packages was tampered with', async () => {
-      const path = '/debs/test/dists/bookworm/main/binary-amd64/Packages'
+      const path = `/debs/test/${root}dists/bookworm/main/binary-amd64/Packages`
       const text = await readFile(join(folder, 'site', path), 'utf8')
       // the size stays what Release says: only the digest can tell
       server.overrides.set(path, text.replace('Package: lib', 'Package: bil'))
@@ -184,9 +188,9 @@ describe.skipIf(lacking.length > 0)(
     })
 
     it('is refused by apt when Release was tampered with', async () => {
-      const text = repository.files.get('dists/bookworm/InRelease')!.toString()
+      const text = repository.files.get(`${root}dists/bookworm/InRelease`)!.toString()
       server.overrides.set(
-        '/debs/test/dists/bookworm/InRelease',
+        `/debs/test/${root}dists/bookworm/InRelease`,
         text.replace('Label: airgap', 'Label: airgab'),
       )
       try {
@@ -200,7 +204,7 @@ describe.skipIf(lacking.length > 0)(
 
     it('has signatures that gpgv verifies', async () => {
       for (const args of [['InRelease'], ['Release.gpg', 'Release']]) {
-        const paths = args.map(name => join(folder, 'site/debs/test/dists/bookworm', name))
+        const paths = args.map(name => join(folder, 'site/debs/test', root, 'dists/bookworm', name))
         const output = await run('gpgv', ['--keyring', join(folder, 'site.gpg'), ...paths])
         expect(output.stderr).toContain('Good signature from "airgap site repository key"')
         expect(output.status).toBe(0)
@@ -210,7 +214,7 @@ describe.skipIf(lacking.length > 0)(
     it('never trusts blindly and never expires', () => {
       expect(sources).toMatch(/^Signed-By: \//m)
       expect(sources.toLowerCase()).not.toContain('trusted')
-      const release = repository.files.get('dists/bookworm/Release')!.toString()
+      const release = repository.files.get(`${root}dists/bookworm/Release`)!.toString()
       expect(release).not.toMatch(/Valid-Until/i)
       expect(release).toContain(
         'Origin: airgap site\nLabel: airgap site\nSuite: bookworm\nCodename: bookworm\n',
@@ -221,8 +225,10 @@ describe.skipIf(lacking.length > 0)(
       const now = () => new Date('2026-01-02T03:04:05Z')
       const first = await aptRepository(entries, { key, now })
       const second = await aptRepository(new Map([...entries].reverse()), { key, now })
-      expect(first.files.get('dists/bookworm/Release')).toEqual(second.files.get('dists/bookworm/Release'))
-      expect(first.files.get('dists/bookworm/Release')!.toString()).toContain(
+      expect(first.files.get(`${root}dists/bookworm/Release`)).toEqual(
+        second.files.get(`${root}dists/bookworm/Release`),
+      )
+      expect(first.files.get(`${root}dists/bookworm/Release`)!.toString()).toContain(
         'Date: Fri, 02 Jan 2026 03:04:05 UTC\n',
       )
     })
@@ -244,7 +250,7 @@ describe('apt metadata of a damaged tree', () => {
   )
 
   it('lets no value break out of its line in the client file', () => {
-    const suites = [{ suite: 'a', components: ['main'], architectures: ['amd64'] }]
+    const suites = [{ root: '', suite: 'a', components: ['main'], architectures: ['amd64'] }]
     expect(() =>
       aptSources({ name: 'x', baseUrl: 'http://a\nTrusted: yes', suites, signedBy: '/k.asc' }),
     ).toThrow(/cannot stand in an apt source/)

@@ -7,7 +7,7 @@ import { clientFilesFor } from '../../src/site/node-clients.ts'
 import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../src/site/node-files.ts'
 
 const address = { host: '10.77.0.1', registryPort: 35000, httpPort: 8080 }
-const suites = (suite: string) => [{ suite, components: ['main'], architectures: ['amd64'] }]
+const suites = (suite: string) => [{ root: '', suite, components: ['main'], architectures: ['amd64'] }]
 const files = clientFiles({
   address,
   hosts: ['docker.io', 'registry.example:5000'],

@@ -67,7 +67,9 @@ function charts(lock: Lock): Component[] {
 function packages(lock: Lock): Component[] {
   return (lock.items['deb'] ?? []).flatMap(item => {
     const set = lockedDebsSchema.parse(item)
-    const vendor = /ubuntu/i.test(`${set.name} ${set.archive}`) ? 'ubuntu' : 'debian'
+    const vendor = /ubuntu/i.test(`${set.name} ${set.sources.map(source => source.archive).join(' ')}`)
+      ? 'ubuntu'
+      : 'debian'
     return set.packages.map(
       ({ name, version, architecture: arch, sha256: hex }): Component => ({
         type: 'library',
@@ -75,7 +77,7 @@ function packages(lock: Lock): Component[] {
         name,
         version,
         hashes: sha256(hex),
-        purl: purl('deb', [vendor, name], { version, arch, distro: set.suite }),
+        purl: purl('deb', [vendor, name], { version, arch, distro: set.name }),
       }),
     )
   })

@@ -1,11 +1,17 @@
 import type { Artifact } from '../../content/artifact.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../content/tree.ts'
+import { compareText } from '../../core/canonical-json.ts'
 import { digestFromHex } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
-import type { LockedDeb, LockedDebs } from './locked.ts'
+import type { LockedDeb, LockedDebs, LockedSource } from './locked.ts'
 
-/** One tree `debs/NAME` per suite: the packages under upstream's paths, and the indexes that list just them. */
+/**
+ * One tree `debs/NAME` per OS release. Each archive has a folder of its own in it, named by its host and path, with upstream's
+ * paths below: stanzas stay word for word, and archives cannot collide. Beside the indexes stands what the site's Release
+ * file is to repeat of upstream's.
+ */
 export function assembleDebs(items: LockedDebs[]): Artifact[] {
   return items.flatMap(item =>
     treeArtifacts({
@@ -16,15 +22,33 @@ export function assembleDebs(items: LockedDebs[]): Artifact[] {
   )
 }
 
+/** `http://deb.debian.org/debian` → `deb.debian.org/debian` */
+export function archiveFolder(archive: string): string {
+  const { hostname, port, pathname } = new URL(archive)
+  const host = `${hostname.replace(/[^a-z0-9.-]/g, '_')}${port === '' ? '' : `_${port}`}`
+  const path = decodeURIComponent(pathname).replace(/^\/+|\/+$/g, '')
+  return safeRelativePath(path === '' ? host : `${host}/${path}`, 'LOCK_INVALID')
+}
+
+function sourceOf(item: LockedDebs, deb: LockedDeb): LockedSource {
+  const source = item.sources[deb.source]
+  if (source) return source
+  throw new AirgapError('LOCK_INVALID', 'a package names a source that the lock does not have', {
+    item: `${item.name}: ${deb.name} ${deb.version}`,
+    next: 'make the lock anew with `airgap lock`',
+  })
+}
+
 function poolFiles(item: LockedDebs): TreeFile[] {
   const files = new Map<string, TreeFile>()
   for (const deb of item.packages) {
-    const path = safeRelativePath(deb.filename, 'LOCK_INVALID')
+    const { archive } = sourceOf(item, deb)
+    const path = safeRelativePath(`${archiveFolder(archive)}/${deb.filename}`, 'LOCK_INVALID')
     files.set(path, {
       path,
       mode: '100644',
       descriptor: { mediaType: mediaTypes.octets, digest: digestFromHex(deb.sha256), size: deb.size },
-      origin: { sources: [{ type: 'url', url: packageUrl(item.archive, path) }] },
+      origin: { sources: [{ type: 'url', url: packageUrl(archive, deb.filename) }] },
     })
   }
   return [...files.values()]
@@ -37,15 +61,26 @@ export function packageUrl(archive: string, filename: string): string {
 
 /** Debian repository format, "Packages Indices": one per component and architecture, also where it is empty. */
 function indexFiles(item: LockedDebs): TreeFile[] {
-  return item.components.flatMap(component =>
-    item.architectures.map(architecture => {
-      const stanzas = item.packages
-        .filter(deb => deb.component === component && isFor(deb, architecture))
-        .map(deb => `${deb.stanza.join('\n')}\n`)
-      const path = `dists/${item.suite}/${component}/binary-${architecture}/Packages`
-      return inlineFile(path, Buffer.from(stanzas.join('\n')))
-    }),
-  )
+  return item.sources.flatMap((source, i) => {
+    const own = item.packages.filter(deb => deb.source === i)
+    const folder = `${archiveFolder(source.archive)}/dists/${source.suite}`
+    const indexes = source.components.flatMap(component =>
+      item.architectures.map(architecture => {
+        const stanzas = own
+          .filter(deb => deb.component === component && isFor(deb, architecture))
+          .map(deb => `${deb.stanza.join('\n')}\n`)
+        return inlineFile(
+          `${folder}/${component}/binary-${architecture}/Packages`,
+          Buffer.from(stanzas.join('\n')),
+        )
+      }),
+    )
+    // sorted: a lock that was read again has its keys in another order
+    const fields = Object.entries(source.release)
+      .sort(([a], [b]) => compareText(a, b))
+      .map(([name, value]) => `${name}: ${value}\n`)
+    return [...indexes, inlineFile(`${folder}/Release.upstream`, Buffer.from(fields.join('')))]
+  })
 }
 
 function isFor(deb: LockedDeb, architecture: string): boolean {

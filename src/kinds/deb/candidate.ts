@@ -6,6 +6,8 @@ export interface Candidate {
   version: string
   /** `amd64`, `all`, … */
   architecture: string
+  /** index into the request's sources */
+  source: number
   component: string
   filename: string
   size: number /* bytes */

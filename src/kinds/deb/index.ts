@@ -3,7 +3,7 @@ import type { Kind } from '../kind.ts'
 import { assembleDebs } from './assemble.ts'
 import { type LockedDebs, lockedDebsSchema } from './locked.ts'
 
-/** Debian packages: one suite of one signed archive per item, with the closure of what is asked for. */
+/** Debian packages: the suites of one OS release per item, with the closure of what is asked for. */
 export const debKind: Kind<DebRequest, LockedDebs> = {
   name: 'deb',
   schema: lockedDebsSchema,
@@ -16,6 +16,6 @@ export const debKind: Kind<DebRequest, LockedDebs> = {
       name: `${item.name}/${deb.name}_${deb.version}_${deb.architecture}`,
       version: deb.version,
       size: deb.size,
-      source: item.archive,
+      source: item.sources[deb.source]?.archive ?? '',
     })),
 }

@@ -8,7 +8,10 @@ const lockedDebSchema = z.strictObject({
   version: word,
   /** as the stanza says it: `amd64`, `all` */
   architecture: word,
-  component: word,
+  /** index into `sources` */
+  source: z.number().int().nonnegative(),
+  /** absent where the repository is flat */
+  component: word.optional(),
   /** path under the archive, as upstream's `Filename` */
   filename: word,
   /** bytes */
@@ -24,13 +27,22 @@ const lockedDebSchema = z.strictObject({
 })
 export type LockedDeb = z.infer<typeof lockedDebSchema>
 
-/** One suite with the closure of what was asked for. Sorted by name, version, architecture. */
+const lockedSourceSchema = z.strictObject({
+  archive: word,
+  /** a folder with a slash at its end where the repository is flat */
+  suite: word,
+  components: z.array(word),
+  /** fields of upstream's Release that apt's preferences look at: `Origin`, `Suite`, `NotAutomatic`, … */
+  release: z.record(z.string(), z.string()),
+})
+export type LockedSource = z.infer<typeof lockedSourceSchema>
+
+/** The suites of one OS release with the closure of what was asked for. Packages are sorted by name, version, architecture. */
 export const lockedDebsSchema = z.strictObject({
   name: word,
-  archive: word,
-  suite: word,
-  components: z.array(word).min(1),
   architectures: z.array(word).min(1),
+  foreignArchitectures: z.array(word).optional(),
+  sources: z.array(lockedSourceSchema).min(1),
   packages: z.array(lockedDebSchema),
 })
 export type LockedDebs = z.infer<typeof lockedDebsSchema>

@@ -4,12 +4,11 @@ import type { Descriptor } from '../../core/descriptor.ts'
 import { Hasher, hexOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
-import type { DebRequest } from '../../manifest/stack.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { Candidate } from './candidate.ts'
 import { readStanzas, type Stanza, type StanzaPlace } from './control.ts'
 import { type Packing, packings, unpack } from './decompress.ts'
-import { type Release, suiteUrl } from './release.ts'
+import { type Release, type SuiteRequest, suiteUrl } from './release.ts'
 
 /** Ubuntu's universe is 20 MB packed and 80 MB unpacked; more than these is no package index. */
 const maxPacked = 256 * 1024 * 1024 /* bytes */
@@ -17,7 +16,7 @@ const maxUnpacked = 2 * 1024 * 1024 * 1024 /* bytes */
 
 /** All packages that a machine of `architecture` can install from the suite. */
 export async function readPackages(
-  request: DebRequest,
+  request: SuiteRequest,
   { release, architecture }: { release: Release; architecture: string },
   context: ResolveContext,
 ): Promise<Candidate[]> {
@@ -75,7 +74,7 @@ function chooseFile(release: Release, folder: string): ChosenFile | undefined {
 
 /** Brings the index into the cache, verified packed and unpacked, and returns the unpacked one. */
 async function fetchIndex(
-  request: DebRequest,
+  request: SuiteRequest,
   file: ChosenFile & { folder: string; release: Release },
   context: ResolveContext,
 ): Promise<Descriptor> {
@@ -107,7 +106,7 @@ async function fetchIndex(
 
 /** The packed bytes, verified before anything unpacks them. By digest where the archive has that, as names are replaced. */
 async function fetchPacked(
-  request: DebRequest,
+  request: SuiteRequest,
   { packing, packed, folder, release }: ChosenFile & { folder: string; release: Release },
   { http }: ResolveContext,
 ): Promise<Buffer> {
@@ -217,6 +216,7 @@ function toCandidate(
     name,
     version,
     architecture,
+    source: 0,
     component,
     filename: stanza.filename ?? '',
     size: /^[0-9]{1,15}$/.test(stanza.size ?? '') ? Number(stanza.size) : -1,
@@ -239,7 +239,7 @@ function toCandidate(
   return candidate
 }
 
-function noIndex(request: DebRequest, release: Release, folder: string): AirgapError {
+function noIndex(request: SuiteRequest, release: Release, folder: string): AirgapError {
   return new AirgapError('UNRESOLVABLE', `the suite ${request.suite} has no ${folder}/Packages`, {
     item: request.at,
     likely: `it has the components ${release.components.join(', ') || '(none)'} for ${release.architectures.join(', ') || '(none)'}`,

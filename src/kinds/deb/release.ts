@@ -3,14 +3,18 @@ import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
-import type { DebRequest } from '../../manifest/stack.ts'
+import type { DebSource } from '../../manifest/stack.ts'
 import type { ResolveContext } from '../kind.ts'
 import { checkNotOlder } from './seen.ts'
 import { readPublicKeys, verifyClearSigned, verifyDetached } from './signature.ts'
 
+/** One suite to be read, and where it was asked for. */
+export type SuiteRequest = DebSource & { at: string }
+
 /** A verified Release file (Debian repository format, "Release files"). */
 export interface Release {
-  origin?: string
+  /** what apt's preferences look at; see `preferenceFields` */
+  fields: Record<string, string>
   components: string[]
   architectures: string[]
   date: Date
@@ -27,7 +31,7 @@ const maxReleaseSize = 32 * 1024 * 1024 /* bytes */
 const allowedSkewMs = 5 * 60 * 1000
 
 /** Fetches `InRelease`, or `Release` with `Release.gpg`, and checks who signed it, for which suite and when. */
-export async function fetchRelease(request: DebRequest, context: ResolveContext): Promise<Release> {
+export async function fetchRelease(request: SuiteRequest, context: ResolveContext): Promise<Release> {
   const base = suiteUrl(request)
   const text = await fetchSigned(base, request, context)
   const fields = parseFields(text, base)
@@ -38,13 +42,13 @@ export async function fetchRelease(request: DebRequest, context: ResolveContext)
   return release
 }
 
-export function suiteUrl(request: Pick<DebRequest, 'archive' | 'suite'>): string {
+export function suiteUrl(request: Pick<DebSource, 'archive' | 'suite'>): string {
   return `${request.archive.replace(/\/+$/, '')}/dists/${request.suite}`
 }
 
 async function fetchSigned(
   base: string,
-  request: DebRequest,
+  request: SuiteRequest,
   { http, now }: ResolveContext,
 ): Promise<string> {
   const keys = await readPublicKeys(request.keys)
@@ -103,7 +107,7 @@ function parseFields(text: string, item: string): Fields {
   return fields
 }
 
-function checkSuite(fields: Fields, request: DebRequest, item: string): void {
+function checkSuite(fields: Fields, request: SuiteRequest, item: string): void {
   const names = ['suite', 'codename'].map(name => fields.get(name)?.[0] ?? '').filter(name => name !== '')
   if (names.includes(request.suite)) return
   throw new AirgapError(
@@ -155,10 +159,9 @@ function parseDate(text: string | undefined, name: string, item: string): Date |
 
 function toRelease(fields: Fields, date: Date, item: string): Release {
   const words = (name: string) => (fields.get(name) ?? []).join(' ').split(/\s+/).filter(Boolean)
-  const origin = fields.get('origin')?.[0]
   const architectures = words('architectures')
   return {
-    ...(origin ? { origin } : {}),
+    fields: preferencesOf(fields),
     components: words('components'),
     architectures,
     date,
@@ -167,6 +170,26 @@ function toRelease(fields: Fields, date: Date, item: string): Release {
       architectures.includes('all') && !words('no-support-for-architecture-all').includes('Packages'),
     files: parseSums(fields, item),
   }
+}
+
+/** apt_preferences(5): what pins may name, and what lowers a suite's own priority. The site's Release repeats them. */
+const preferenceFields = [
+  'Origin',
+  'Label',
+  'Suite',
+  'Codename',
+  'Version',
+  'NotAutomatic',
+  'ButAutomaticUpgrades',
+] as const
+
+function preferencesOf(fields: Fields): Record<string, string> {
+  return Object.fromEntries(
+    preferenceFields.flatMap(name => {
+      const value = fields.get(name.toLowerCase())?.[0]
+      return value ? [[name, value]] : []
+    }),
+  )
 }
 
 /** Only SHA-256 counts: MD5 and SHA-1 are broken (fault 34), and content here is named by SHA-256. */

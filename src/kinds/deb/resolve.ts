@@ -2,7 +2,7 @@ import { collect } from '../../content/read.ts'
 import { compareText } from '../../core/canonical-json.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
-import type { DebRequest } from '../../manifest/stack.ts'
+import type { DebRequest, DebSource } from '../../manifest/stack.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { Candidate } from './candidate.ts'
 import { closureOf, type Selected } from './closure.ts'
@@ -15,14 +15,19 @@ import { compareVersions, isVersion } from './version.ts'
 /** Stanzas are read from the cache one by one; more than this is no stanza. */
 const maxStanza = 1024 * 1024 /* bytes */
 
-/** Asks the archive: who signed the suite, what is in it, and what the requested packages need. */
+/** Asks the archives: who signed the suites, what is in them, and what the requested packages need. */
 export async function resolveDebs(request: DebRequest, context: ResolveContext): Promise<LockedDebs> {
-  checkRequest(request)
+  for (const source of request.sources) checkSource(source, request)
   const { names, pins } = parsePackages(request)
-  const release = await fetchRelease(request, context)
+  const suites = request.sources.map(source => ({ ...source, at: request.at }))
+  const releases = await Promise.all(suites.map(suite => fetchRelease(suite, context)))
   const locked = new Map<string, LockedDeb>()
   for (const architecture of request.architectures) {
-    const candidates = await readPackages(request, { release, architecture }, context)
+    const candidates: Candidate[] = []
+    for (const [source, suite] of suites.entries()) {
+      const found = await readPackages(suite, { release: releases[source]!, architecture }, context)
+      for (const candidate of found) candidates.push({ ...candidate, source })
+    }
     const universe = new Universe(candidates, { architecture, pins })
     checkPins(universe, pins, request.at)
     const selected = closureOf(universe, { names, recommends: request.recommends, at: request.at })
@@ -34,10 +39,13 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
   }
   return {
     name: request.name,
-    archive: request.archive.replace(/\/+$/, ''),
-    suite: request.suite,
-    components: request.components,
     architectures: request.architectures,
+    sources: request.sources.map(({ archive, suite, components }, i) => ({
+      archive: archive.replace(/\/+$/, ''),
+      suite,
+      components,
+      release: releases[i]!.fields,
+    })),
     packages: [...locked.values()].sort(
       (a, b) =>
         compareText(a.name, b.name) ||
@@ -48,8 +56,8 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
   }
 }
 
-function checkRequest(request: DebRequest): void {
-  if (request.suite.endsWith('/')) {
+function checkSource(source: DebSource, request: DebRequest): void {
+  if (source.suite.endsWith('/')) {
     throw new AirgapError(
       'UNSUPPORTED',
       'flat repositories (a suite that ends with a slash) are not supported',
@@ -59,7 +67,7 @@ function checkRequest(request: DebRequest): void {
       },
     )
   }
-  for (const word of [request.suite, ...request.components, ...request.architectures]) {
+  for (const word of [source.suite, ...source.components, ...request.architectures]) {
     safeRelativePath(word, 'MANIFEST_INVALID')
   }
 }
@@ -126,7 +134,7 @@ async function toLocked(
   { candidate, requested, because }: Selected,
   context: ResolveContext,
 ): Promise<LockedDeb> {
-  const { name, version, architecture, component, size, sha256 } = candidate
+  const { name, version, architecture, source, component, size, sha256 } = candidate
   if (size < 0 || !/^[0-9a-f]{64}$/.test(sha256)) {
     throw new AirgapError('UPSTREAM_INVALID', 'the archive gives no size or no SHA256 for a package', {
       item: itemOf(candidate),
@@ -138,6 +146,7 @@ async function toLocked(
     name,
     version,
     architecture,
+    source,
     component,
     filename: safeFilename(candidate),
     size,

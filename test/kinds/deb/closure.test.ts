@@ -14,6 +14,7 @@ function universe(packages: Record<string, Fields>, pins: Record<string, string>
       name: name!,
       version,
       architecture: 'amd64',
+      source: 0,
       component: 'main',
       filename: `pool/${name}.deb`,
       size: 1,

@@ -47,7 +47,10 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     lockDebs({ archive: `${server.url}/`, keys, packages, ...more }, { folder })
 
   it('locks the closure with all that is needed to fetch it', async () => {
-    expect(locked).toMatchObject({ name: 'test', archive: server.url, suite: 'stable' })
+    expect(locked).toMatchObject({
+      name: 'test',
+      sources: [{ archive: server.url, suite: 'stable', release: { Suite: 'stable', Codename: 'stable' } }],
+    })
     expect(
       locked.packages.map(({ name, version, requested, because }) => [name, version, requested, because]),
     ).toEqual([
@@ -102,13 +105,22 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
   })
 
   it('lists packages for all architectures in each, others in their own', () => {
-    const both: LockedDebs = { ...locked, architectures: ['amd64', 'arm64'], components: ['main', 'empty'] }
+    const both: LockedDebs = {
+      ...locked,
+      architectures: ['amd64', 'arm64'],
+      sources: [{ ...locked.sources[0]!, components: ['main', 'empty'] }],
+    }
     const [artifact] = debKind.assemble([both])
     const manifest = JSON.parse(Buffer.from(artifact!.inline[0]!.bytes).toString())
     const titles = manifest.layers.map(
       (layer: { annotations: Record<string, string> }) => layer.annotations['org.opencontainers.image.title'],
     )
-    expect(titles.filter((title: string) => title.startsWith('dists/'))).toEqual([
+    expect(
+      titles
+        .filter((title: string) => title.includes('/dists/'))
+        .map((title: string) => title.replace(/^[^/]+\//, '')),
+    ).toEqual([
+      'dists/stable/Release.upstream',
       'dists/stable/empty/binary-amd64/Packages',
       'dists/stable/empty/binary-arm64/Packages',
       'dists/stable/main/binary-amd64/Packages',

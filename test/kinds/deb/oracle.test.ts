@@ -7,7 +7,7 @@ import { fetchRelease } from '../../../src/kinds/deb/release.ts'
 import { Universe } from '../../../src/kinds/deb/universe.ts'
 import { type AptSandbox, aptSandbox } from './support/apt.ts'
 import { missing, tempFolder } from './support/programs.ts'
-import { fullRequest, withContext } from './support/resolve.ts'
+import { sourceOf, withContext } from './support/resolve.ts'
 
 const archive = 'http://deb.debian.org/debian'
 const key = join(import.meta.dirname, '../../../manifests/keys/debian-archive.asc')
@@ -25,7 +25,7 @@ describe.skipIf(lacking.length > 0)(`closure and apt (needs ${lacking.join(', ')
 
   beforeAll(async () => {
     const { path: folder } = resources.use(await tempFolder())
-    const request = fullRequest({ archive, suite: 'bookworm', keys: [key], packages: [] })
+    const request = { ...sourceOf({ archive, suite: 'bookworm', keys: [key] }), at: 'here' }
     const candidates = await withContext({ folder }, async context => {
       const release = await fetchRelease(request, context)
       return readPackages(request, { release, architecture: 'amd64' }, context)

@@ -5,7 +5,7 @@ import { silentProgress } from '../../../../src/core/progress.ts'
 import { debKind } from '../../../../src/kinds/deb/index.ts'
 import type { LockedDebs } from '../../../../src/kinds/deb/locked.ts'
 import type { ResolveContext } from '../../../../src/kinds/kind.ts'
-import type { DebRequest } from '../../../../src/manifest/stack.ts'
+import type { DebRequest, DebSource } from '../../../../src/manifest/stack.ts'
 import { createHttpClient } from '../../../../src/remote/http-client.ts'
 
 export interface ResolveOptions {
@@ -15,25 +15,53 @@ export interface ResolveOptions {
 }
 
 /** Locks one request with the real HTTP client and a cache under `folder`. */
-export async function lockDebs(
-  request: Partial<DebRequest> & Pick<DebRequest, 'archive' | 'keys' | 'packages'>,
-  options: ResolveOptions,
-): Promise<LockedDebs> {
+export async function lockDebs(request: OneSuite, options: ResolveOptions): Promise<LockedDebs> {
   return withContext(options, context => debKind.resolve(fullRequest(request), context))
 }
 
-export function fullRequest(
-  request: Partial<DebRequest> & Pick<DebRequest, 'archive' | 'keys' | 'packages'>,
-): DebRequest {
+/** A request for one suite, its own fields beside those of the request. */
+export type OneSuite = Partial<DebRequest> &
+  Partial<DebSource> &
+  Pick<DebSource, 'archive' | 'keys'> &
+  Pick<DebRequest, 'packages'>
+
+export function fullRequest({
+  archive,
+  suite,
+  components,
+  keys,
+  priority,
+  ...request
+}: OneSuite): DebRequest {
   return {
     at: 'stack.yaml:7:5',
     name: 'test',
-    suite: 'stable',
-    components: ['main'],
+    sources: [sourceOf({ archive, suite, components, keys, priority })],
     architectures: ['amd64'],
+    foreignArchitectures: [],
+    kernelPackages: [],
     recommends: false,
-    keysAsWritten: request.keys,
+    pins: [],
+    base: { type: 'none' },
     ...request,
+  }
+}
+
+export function sourceOf(source: {
+  archive: string
+  keys: string[]
+  suite?: string | undefined
+  components?: string[] | undefined
+  priority?: number | undefined
+}): DebSource {
+  const { archive, keys, suite = 'stable', components = ['main'], priority } = source
+  return {
+    archive,
+    suite,
+    components,
+    keys,
+    keysAsWritten: keys,
+    ...(priority === undefined ? {} : { priority }),
   }
 }
 

@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import { sizeSchema } from '../../lock/schema.ts'
+
+const word = z.string().min(1).max(1024)
+
+const lockedRpmSchema = z.strictObject({
+  name: word,
+  /** `0` where the package has none */
+  epoch: word,
+  version: word,
+  release: word,
+  /** as the package says it: `x86_64`, `noarch` */
+  architecture: word,
+  /** id of its repository */
+  repository: word,
+  /** path under the repository's baseurl: primary's `location href` */
+  location: word,
+  /** bytes */
+  size: sizeSchema,
+  /** hex */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** the manifest asks for it */
+  requested: z.literal(true).optional(),
+  /** name of the package that pulled it in */
+  because: word.optional(),
+  /** fingerprint of the key that signed the package's header */
+  signedBy: word,
+  /** `<package …>…</package>` of upstream's primary.xml and filelists.xml, word for word */
+  primary: z.string(),
+  filelists: z.string(),
+})
+export type LockedRpm = z.infer<typeof lockedRpmSchema>
+
+const lockedRepositorySchema = z.strictObject({
+  id: word,
+  baseurl: word,
+  /** public keys of its publisher, armored: the site's machines check packages by them */
+  keys: z.array(z.string()).min(1),
+  /** repomd.xml was not signed by its publisher */
+  unsignedMetadata: z.literal(true).optional(),
+  priority: z.number().int(),
+  moduleHotfixes: z.literal(true).optional(),
+  /** documents of modules.yaml, word for word: the streams taken, and the defaults of their modules */
+  modules: z.array(z.string()),
+  /** `<group>` and `<environment>` elements of comps.xml, word for word: those that were asked for */
+  groups: z.array(z.string()),
+})
+export type LockedRepository = z.infer<typeof lockedRepositorySchema>
+
+/** The repositories of one OS release with the closure of what was asked for. Sorted by name, version, architecture. */
+export const lockedRpmsSchema = z.strictObject({
+  name: word,
+  architectures: z.array(word).min(1),
+  /** `name:stream`, as the site's machines have to enable them */
+  streams: z.array(word),
+  repositories: z.array(lockedRepositorySchema).min(1),
+  packages: z.array(lockedRpmSchema),
+})
+export type LockedRpms = z.infer<typeof lockedRpmsSchema>
