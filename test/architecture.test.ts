@@ -10,6 +10,7 @@ const allowed: Record<string, readonly string[] | 'any'> = {
   manifest: ['core'],
   lock: ['core', 'content'],
   kinds: ['core', 'content', 'remote', 'manifest', 'lock'],
+  discover: ['core'],
   bundle: ['core', 'content'],
   build: ['core', 'content', 'remote', 'manifest', 'lock', 'kinds', 'bundle'],
   serve: ['core', 'content'],

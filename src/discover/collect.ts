@@ -1,0 +1,150 @@
+import { isRecord, type RenderedObject, renderedObjects } from './documents.ts'
+import type { Found, How } from './found.ts'
+import { isImageText, joinParts, qualifiedImages, withTag } from './image-text.ts'
+import { closedGate } from './operators.ts'
+import { publicUrls } from './urls.ts'
+
+/** Everything that a rendered release names: images that would be pulled, URLs that its containers would fetch. */
+export function collect(rendered: string, release: string): Found {
+  const found: Found = { images: [], urls: [] }
+  for (const object of renderedObjects(rendered, release)) {
+    for (const node of nodesOf(object)) {
+      for (const rule of rules) {
+        for (const { how, images = [], urls = [], path = node.path } of rule(node)) {
+          const seen = { release, object: `${object.kind} ${object.name}`, path, how }
+          const asleep = node.dormant === undefined ? {} : { dormant: node.dormant }
+          for (const text of new Set(images)) found.images.push({ text, ...asleep, seen })
+          for (const url of new Set(urls)) found.urls.push({ url, seen })
+        }
+      }
+    }
+  }
+  return found
+}
+
+/** A map somewhere in an object. */
+interface Node {
+  object: RenderedObject
+  path: string
+  value: Record<string, unknown>
+  /** see FoundImage */
+  dormant?: string
+}
+
+function* nodesOf(object: RenderedObject): Generator<Node> {
+  const asleep = isTest(object) ? 'only `helm test` runs it' : undefined
+  yield* walk(object.value, { path: '', dormant: asleep })
+
+  function* walk(value: unknown, place: { path: string; dormant: string | undefined }): Generator<Node> {
+    if (Array.isArray(value)) {
+      for (const [i, item] of value.entries()) yield* walk(item, { ...place, path: `${place.path}[${i}]` })
+    }
+    if (!isRecord(value)) return
+    const dormant = place.dormant ?? reasonToSleep(object, { path: place.path, value })
+    yield { object, path: place.path, value, ...(dormant === undefined ? {} : { dormant }) }
+    for (const [key, inner] of Object.entries(value))
+      yield* walk(inner, { path: place.path === '' ? key : `${place.path}.${key}`, dormant })
+  }
+}
+
+/** helm.sh/docs/topics/chart_tests */
+function isTest({ value }: RenderedObject): boolean {
+  const { metadata } = value
+  const annotations = isRecord(metadata) ? metadata['annotations'] : undefined
+  const hook = isRecord(annotations) ? annotations['helm.sh/hook'] : undefined
+  return (
+    typeof hook === 'string' && hook.split(',').every(name => /^test(-success|-failure)?$/.test(name.trim()))
+  )
+}
+
+function reasonToSleep(
+  object: RenderedObject,
+  { path, value }: { path: string; value: Record<string, unknown> },
+): string | undefined {
+  if (value['enabled'] === false) return `${path === '' ? '' : `${path}.`}enabled is false`
+  const gate = closedGate(object, path)
+  return gate === undefined ? undefined : `${gate} is not on`
+}
+
+interface Finding {
+  how: How
+  images?: string[]
+  urls?: string[]
+  /** where it differs from the node's own */
+  path?: string
+}
+
+/** What counts as a reference; each rule looks at one map. */
+const rules: readonly ((node: Node) => Finding[])[] = [
+  imageField,
+  joinedParts,
+  commandLine,
+  environment,
+  textData,
+]
+
+/** Of a container `busybox` is an image; elsewhere a word may be anything. */
+function imageField({ path, value }: Node): Finding[] {
+  const { image } = value
+  if (typeof image !== 'string' || joined(value) !== undefined || !isImageText(image)) return []
+  const isContainer = /(?:^|\.)(?:containers|initContainers|ephemeralContainers)\[[0-9]+\]$/.test(path)
+  if (!isContainer && !/[/:]/.test(image)) return []
+  const how = isContainer ? 'container' : 'field'
+  return [{ how, images: [withTag(image)], path: `${path}.image` }]
+}
+
+function joinedParts({ path, value }: Node): Finding[] {
+  const text = joined(value)
+  return text === undefined ? [] : [{ how: 'parts', images: [text], path: `${path}.image` }]
+}
+
+/** `repository` (or `registry`) beside `image` and `version`: an operator joins them. */
+function joined(value: Record<string, unknown>): string | undefined {
+  const text = (key: string) => (typeof value[key] === 'string' ? value[key] : '')
+  if (text('repository') === '') return undefined
+  return joinParts({
+    registry: text('registry'),
+    repository: text('repository'),
+    image: text('image'),
+    version: text('version') || text('tag') || text('imageTag'),
+  })
+}
+
+function commandLine({ path, value }: Node): Finding[] {
+  return ['command', 'args'].flatMap(key => {
+    const words = value[key]
+    if (!Array.isArray(words)) return []
+    return words.flatMap((word, i): Finding[] => {
+      if (typeof word !== 'string') return []
+      const place = `${path}.${key}[${i}]`
+      return [{ how: 'argument', images: qualifiedImages(word), urls: publicUrls(word), path: place }]
+    })
+  })
+}
+
+function environment({ path, value }: Node): Finding[] {
+  const { env } = value
+  if (!Array.isArray(env)) return []
+  return env.flatMap((entry, i): Finding[] => {
+    if (!isRecord(entry) || typeof entry['value'] !== 'string') return []
+    const { name, value: text } = entry
+    // short forms count where the variable says that it holds an image
+    const isImage =
+      typeof name === 'string' && /(?:^|_)IMAGE$/.test(name) && /[/:]/.test(text) && isImageText(text)
+    const images = isImage ? [withTag(text)] : qualifiedImages(text)
+    return [{ how: 'env', images, urls: publicUrls(text), path: `${path}.env[${i}]` }]
+  })
+}
+
+function textData({ object, path, value }: Node): Finding[] {
+  if (path !== '') return []
+  const data =
+    object.kind === 'ConfigMap' ? value['data'] : object.kind === 'Secret' ? value['stringData'] : undefined
+  if (!isRecord(data)) return []
+  return Object.entries(data).flatMap(([file, text]): Finding[] => {
+    if (typeof text !== 'string') return []
+    // dashboards and rules are full of links that people follow; scripts fetch
+    const urls = file.endsWith('.sh') ? publicUrls(text) : []
+    return [{ how: 'text', images: qualifiedImages(text), urls, path: `data["${file}"]` }]
+  })
+}

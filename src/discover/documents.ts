@@ -1,0 +1,74 @@
+import { LineCounter, parseDocument } from 'yaml'
+import { AirgapError } from '../core/errors.ts'
+
+/** An object of a rendered release. */
+export interface RenderedObject {
+  kind: string
+  name: string
+  value: Record<string, unknown>
+}
+
+/** Larger than any chart renders. */
+const maxDocument = 32 << 20 /* characters */
+const maxAliases = 1000
+
+/**
+ * The objects of what `helm template` printed. Definitions of custom resources are left out before they are parsed: they
+ * are schemas, where `image` is the name of a property, and megabytes of them. `kind: List` is opened.
+ */
+export function renderedObjects(text: string, item: string): RenderedObject[] {
+  return splitDocuments(text).flatMap(document => {
+    if (/^kind: *["']?CustomResourceDefinition["']? *$/m.test(document.text)) return []
+    return objectsOf(parse(document, item))
+  })
+}
+
+interface TextDocument {
+  text: string
+  /** of the first line, from 1 */
+  line: number
+}
+
+/** YAML 1.2, 9.1.4: `---` at the start of a line begins a document. */
+function splitDocuments(text: string): TextDocument[] {
+  const documents: TextDocument[] = []
+  let line = 1
+  for (const part of text.split(/^---(?=[ \t\r\n]|$)/m)) {
+    if (part.trim() !== '') documents.push({ text: part, line })
+    line += part.split('\n').length - 1
+  }
+  return documents
+}
+
+function parse({ text, line }: TextDocument, item: string): unknown {
+  const fail = (what: string, at: number) =>
+    new AirgapError('RENDER_FAILED', `what the chart renders is no YAML: ${what}`, {
+      item: `${item}, line ${at}`,
+      likely: 'a template that mixes up its indentation with these values',
+      next: 'render it by hand (helm template) and look at that line',
+    })
+  if (text.length > maxDocument) throw fail('a document of more than 32 MiB', line)
+  const counter = new LineCounter()
+  // duplicate keys: helm and kubectl take the last one, so it is what counts
+  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: false, logLevel: 'error' })
+  const [error] = document.errors
+  if (error) throw fail(error.message.split('\n')[0]!, line + counter.linePos(error.pos[0]).line - 1)
+  try {
+    return document.toJS({ maxAliasCount: maxAliases })
+  } catch (cause) {
+    throw fail(cause instanceof Error ? cause.message : 'it cannot be read', line)
+  }
+}
+
+function objectsOf(value: unknown): RenderedObject[] {
+  if (!isRecord(value)) return []
+  const kind = typeof value['kind'] === 'string' ? value['kind'] : ''
+  if (/List$/.test(kind) && Array.isArray(value['items'])) return value['items'].flatMap(objectsOf)
+  const { metadata } = value
+  const name = isRecord(metadata) && typeof metadata['name'] === 'string' ? metadata['name'] : ''
+  return [{ kind, name, value }]
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

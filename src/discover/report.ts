@@ -1,0 +1,86 @@
+import { compareText } from '../core/canonical-json.ts'
+import type { FoundUrl } from './found.ts'
+import type { UsedImage } from './pair.ts'
+
+/** An image that the manifest lists. */
+export interface ListedImage {
+  /** fully spelled */
+  reference: string
+  /** `file:line:column` */
+  at: string
+}
+
+/** A finding that is known and meant, by the name of the image (or URL) and with a reason. */
+export interface Excuse {
+  name: string
+  reason: string
+  at: string
+}
+
+export interface ImageReport {
+  /** used and listed */
+  agreed: { reference: string; at: string; used: UsedImage[] }[]
+  /** used but not listed: would be missing on the site */
+  unlisted: UsedImage[]
+  /** listed but unused */
+  unused: ListedImage[]
+  /** would be pulled from the internet, whether or not they are listed */
+  leaks: UsedImage[]
+  /** would be fetched from the internet by a container */
+  urls: FoundUrl[]
+  /** findings that an excuse names */
+  excused: { name: string; reason: string }[]
+  /** excuses that excuse nothing any more */
+  idle: Excuse[]
+}
+
+/** Discovered against listed. Everything is sorted by name. */
+export function compareImages(options: {
+  used: readonly UsedImage[]
+  urls: readonly FoundUrl[]
+  listed: readonly ListedImage[]
+  excuses: readonly Excuse[]
+}): ImageReport {
+  const { used, urls, listed, excuses } = options
+  const byUpstream = new Map<string, UsedImage[]>()
+  for (const image of used) {
+    const others = byUpstream.get(image.upstream)
+    if (others) others.push(image)
+    else byUpstream.set(image.upstream, [image])
+  }
+  const names = new Set(listed.map(image => image.reference))
+  const needed = new Set<Excuse>()
+  const isExcused = (name: string): boolean => {
+    const found = excuses.filter(excuse => excuse.name === name)
+    for (const excuse of found) needed.add(excuse)
+    return found.length > 0
+  }
+  const unlisted = used.filter(
+    image => image.dormant === undefined && !names.has(image.upstream) && !isExcused(image.upstream),
+  )
+  const unused = listed.filter(image => !byUpstream.has(image.reference) && !isExcused(image.reference))
+  const leaks = used.filter(image => image.leak && !isExcused(image.upstream))
+  const unexcused = urls.filter(({ url }) => !isExcused(url))
+  return {
+    agreed: sortedBy(
+      listed.flatMap(({ reference, at }) => {
+        const found = byUpstream.get(reference)
+        return found === undefined ? [] : [{ reference, at, used: found }]
+      }),
+      image => image.reference,
+    ),
+    unlisted: sortedBy(unlisted, image => image.upstream),
+    unused: sortedBy(unused, image => image.reference),
+    leaks: sortedBy(leaks, image => image.upstream),
+    urls: sortedBy(unexcused, found => found.url),
+    excused: sortedBy(
+      [...needed].map(({ name, reason }) => ({ name, reason })),
+      excuse => excuse.name,
+    ),
+    idle: excuses.filter(excuse => !needed.has(excuse)),
+  }
+}
+
+function sortedBy<T>(list: readonly T[], nameOf: (entry: T) => string): T[] {
+  return [...list].sort((a, b) => compareText(nameOf(a), nameOf(b)))
+}

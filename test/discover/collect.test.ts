@@ -1,0 +1,184 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { collect } from '../../src/discover/collect.ts'
+import { isImageText, qualifiedImages, withTag } from '../../src/discover/image-text.ts'
+import { publicUrls } from '../../src/discover/urls.ts'
+
+const images = (text: string) =>
+  collect(text, 'r').images.map(({ text, dormant, seen }) => [
+    text,
+    seen.how,
+    `${seen.object} ${seen.path}`,
+    ...(dormant === undefined ? [] : [dormant]),
+  ])
+
+const pod = (spec: string) => `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n${spec}`
+
+describe('images of a rendered release', () => {
+  it('stand in containers of every sort, nested ones too', () => {
+    expect(
+      images(
+        [
+          'apiVersion: batch/v1',
+          'kind: CronJob',
+          'metadata: {name: c}',
+          'spec: {jobTemplate: {spec: {template: {spec: {initContainers: [{name: i, image: busybox}], containers: [{name: a, image: "quay.io/a/b:1"}]}}}}}',
+        ].join('\n'),
+      ),
+    ).toEqual([
+      [
+        'busybox:latest',
+        'container',
+        'CronJob c spec.jobTemplate.spec.template.spec.initContainers[0].image',
+      ],
+      ['quay.io/a/b:1', 'container', 'CronJob c spec.jobTemplate.spec.template.spec.containers[0].image'],
+    ])
+  })
+
+  it('stand in custom resources, whole or in parts, with what is switched off told', () => {
+    const text = [
+      'kind: ClusterPolicy',
+      'metadata: {name: p}',
+      'spec:',
+      '  validator: {repository: r.example/nvidia, image: v, version: v24}',
+      `  byDigest: {repository: r.example, image: a/b, version: "sha256:${'a'.repeat(64)}"}`,
+      '  empty: {repository: "", image: "", version: ""}',
+      '  driver: {enabled: false, repository: r.example/nvidia, image: driver, version: "535", manager: {repository: r.example/x, image: m, version: v0.6}}',
+      '  vfioManager: {repository: r.example/nvidia, image: cuda, version: "12"}',
+      '  sandboxWorkloads: {enabled: false}',
+      '---',
+      'kind: Prometheus',
+      'metadata: {name: q}',
+      'spec: {image: "quay.io/prometheus/prometheus:v2", baseImage: x}',
+    ].join('\n')
+    expect(images(text)).toEqual([
+      ['r.example/nvidia/v:v24', 'parts', 'ClusterPolicy p spec.validator.image'],
+      [`r.example/a/b@sha256:${'a'.repeat(64)}`, 'parts', 'ClusterPolicy p spec.byDigest.image'],
+      [
+        'r.example/nvidia/driver:535',
+        'parts',
+        'ClusterPolicy p spec.driver.image',
+        'spec.driver.enabled is false',
+      ],
+      [
+        'r.example/x/m:v0.6',
+        'parts',
+        'ClusterPolicy p spec.driver.manager.image',
+        'spec.driver.enabled is false',
+      ],
+      [
+        'r.example/nvidia/cuda:12',
+        'parts',
+        'ClusterPolicy p spec.vfioManager.image',
+        'spec.sandboxWorkloads.enabled is not on',
+      ],
+      ['quay.io/prometheus/prometheus:v2', 'field', 'Prometheus q spec.image'],
+    ])
+  })
+
+  it('stand in arguments, environment and ConfigMaps', () => {
+    const text = [
+      pod('  containers:'),
+      '  - name: a',
+      '    image: a/b:1',
+      '    args: ["--reloader=quay.io/p/reloader:v1", "--web=http://quay.io/p/x:1", "--label=app.kubernetes.io/name:x"]',
+      '    env: [{name: DRIVER_IMAGE, value: nvidia/driver:5}, {name: X, value: "nvcr.io/nvidia/y:1"}, {name: Z, value: a/b:1}]',
+      '---',
+      'kind: ConfigMap',
+      'metadata: {name: m}',
+      'data: {config: "default: ghcr.io/a/b:v1, docs at quay.io/a/b.md", n: 1}',
+    ].join('\n')
+    expect(images(text).map(([name, how]) => [name, how])).toEqual([
+      ['a/b:1', 'container'],
+      ['quay.io/p/reloader:v1', 'argument'],
+      ['nvidia/driver:5', 'env'],
+      ['nvcr.io/nvidia/y:1', 'env'],
+      ['ghcr.io/a/b:v1', 'text'],
+    ])
+  })
+
+  it('are found inside lists and marked where only a test runs them; definitions of resources are none', () => {
+    const text = [
+      'kind: List',
+      'items:',
+      '- {kind: Pod, metadata: {name: t, annotations: {helm.sh/hook: test-success}}, spec: {containers: [{image: "bats/bats:1"}]}}',
+      '- {kind: Job, metadata: {name: h, annotations: {helm.sh/hook: "pre-install,test"}}, spec: {containers: [{image: "a/cli:1"}]}}',
+      '---',
+      'kind: CustomResourceDefinition',
+      'metadata: {name: d}',
+      'spec: {image: "quay.io/not/one:1"}',
+    ].join('\n')
+    expect(images(text)).toEqual([
+      ['bats/bats:1', 'container', 'Pod t spec.containers[0].image', 'only `helm test` runs it'],
+      ['a/cli:1', 'container', 'Job h spec.containers[0].image'],
+    ])
+  })
+
+  it('say which line is no YAML', () => {
+    expect(() => collect('kind: A\n---\nkind: B\nx: [1\ny: 2\n', 'astrago')).toThrow(
+      expect.objectContaining({
+        code: 'RENDER_FAILED',
+        item: expect.stringMatching(/^astrago, line [3-5]$/),
+      }),
+    )
+  })
+})
+
+describe('URLs that containers fetch', () => {
+  it('are those of command lines, environment and scripts that leave the cluster', () => {
+    const text = [
+      pod('  initContainers:'),
+      '  - name: i',
+      '    image: a/wget:1',
+      '    args: ["-c", "wget https://github.com/x/releases/download/v1/theme.jar -P /theme; curl http://localhost:80/"]',
+      '    env: [{name: U, value: "http://prometheus.svc:9090"}, {name: V, value: "http://10.0.0.1/x"}]',
+      '---',
+      'kind: ConfigMap',
+      'metadata: {name: m}',
+      'data: {download.sh: "curl https://grafana.com/api/dashboards/13639", board.json: "https://grafana.com/docs"}',
+    ].join('\n')
+    expect(collect(text, 'r').urls.map(found => found.url)).toEqual([
+      'https://github.com/x/releases/download/v1/theme.jar',
+      'https://grafana.com/api/dashboards/13639',
+    ])
+  })
+
+  it('in the cluster or without a host are none', () => {
+    expect(
+      publicUrls('http://a.b.svc http://a.svc.cluster.local:8080/x http://one/ http://127.0.0.1/ https://'),
+    ).toEqual([])
+  })
+})
+
+describe('texts', () => {
+  it('never read a fully spelled reference wrongly (property)', () => {
+    const part = fc.stringMatching(/^[a-z0-9]{1,8}(-[a-z0-9]{1,5})?$/)
+    const reference = fc
+      .tuple(
+        part,
+        fc.array(part, { minLength: 1, maxLength: 3 }),
+        fc.stringMatching(/^v?[0-9]{1,3}(\.[0-9]{1,2}){0,2}$/),
+      )
+      .map(([host, path, tag]) => `${host}.example.io/${path.join('/')}:${tag}`)
+    fc.assert(
+      fc.property(reference, fc.constantFrom(' ', '"', '=', "'", ',', '\n'), (text, around) => {
+        expect(qualifiedImages(`x${around}${text}${around}y`)).toEqual([text])
+        expect(isImageText(text)).toBe(true)
+        expect(withTag(text)).toBe(text)
+      }),
+    )
+  })
+
+  it('end for any input (property)', () => {
+    const letters = fc.constantFrom('a', '.', '/', ':', '-', '@', 'sha256:', ' ', 'a.b/', '_')
+    fc.assert(
+      fc.property(fc.array(letters, { maxLength: 4000 }), parts => {
+        const started = performance.now()
+        qualifiedImages(parts.join(''))
+        publicUrls(parts.join(''))
+        expect(performance.now() - started).toBeLessThan(2000)
+      }),
+      { numRuns: 40 },
+    )
+  })
+})

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest'
+import { collect } from '../../src/discover/collect.ts'
+import { pairImages } from '../../src/discover/pair.ts'
+import { compareImages } from '../../src/discover/report.ts'
+
+const registry = 'registry.invalid:5000'
+const pod = (name: string, ...images: string[]) =>
+  `kind: Pod\nmetadata: {name: ${name}}\nspec: {containers: [${images.map(image => `{image: "${image}"}`).join(', ')}]}\n`
+
+const used = pairImages(
+  {
+    site: collect(
+      [
+        pod('a', `${registry}/grafana/grafana:10`, `${registry}/library/nginx:1`),
+        pod('b', 'registry.k8s.io/nfd/nfd:v1', `${registry}/grafana/grafana:10`),
+      ].join('---\n'),
+      'r',
+    ),
+    public: collect(
+      [
+        pod('a', 'grafana/grafana:10', 'nginx:1'),
+        pod('b', 'registry.k8s.io/nfd/nfd:v1', 'grafana/grafana:10'),
+      ].join('---\n'),
+      'r',
+    ),
+  },
+  registry,
+)
+
+describe('two renderings', () => {
+  it('say where an image comes from and whether the site is asked for it', () => {
+    expect(used.map(({ upstream, onSite, leak, seen }) => [upstream, onSite, leak, seen.length])).toEqual([
+      ['docker.io/grafana/grafana:10', `${registry}/grafana/grafana:10`, false, 2],
+      ['docker.io/library/nginx:1', `${registry}/library/nginx:1`, false, 1],
+      ['registry.k8s.io/nfd/nfd:v1', 'registry.k8s.io/nfd/nfd:v1', true, 1],
+    ])
+  })
+})
+
+describe('the report', () => {
+  const excuse = (name: string) => ({ name, reason: 'started by the application', at: 'm.yaml:9:3' })
+  const report = compareImages({
+    used,
+    urls: [],
+    listed: [
+      { reference: 'docker.io/grafana/grafana:10', at: 'l.txt:1:1' },
+      { reference: 'docker.io/xiilab/git-sync:v3', at: 'l.txt:2:1' },
+      { reference: 'docker.io/old/thing:1', at: 'l.txt:3:1' },
+    ],
+    excuses: [excuse('docker.io/xiilab/git-sync:v3'), excuse('docker.io/gone/x:1')],
+  })
+
+  it('tells what is missing, what is not needed, what leaks and which excuse is idle', () => {
+    expect(report.agreed.map(image => image.reference)).toEqual(['docker.io/grafana/grafana:10'])
+    expect(report.unlisted.map(image => image.upstream)).toEqual([
+      'docker.io/library/nginx:1',
+      'registry.k8s.io/nfd/nfd:v1',
+    ])
+    expect(report.unused.map(image => image.reference)).toEqual(['docker.io/old/thing:1'])
+    expect(report.leaks.map(image => image.upstream)).toEqual(['registry.k8s.io/nfd/nfd:v1'])
+    expect(report.excused.map(({ name }) => name)).toEqual(['docker.io/xiilab/git-sync:v3'])
+    expect(report.idle.map(({ name }) => name)).toEqual(['docker.io/gone/x:1'])
+  })
+})
