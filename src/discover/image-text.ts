@@ -63,7 +63,7 @@ export function joinParts(parts: {
 function isRegistryHost(host: string): boolean {
   const name = host.replace(/:[0-9]+$/, '')
   if (/(?:^|\.)(?:kubernetes|k8s)\.io$/.test(name) && !name.startsWith('registry.')) return false
-  return !/\.(?:svc|local|cluster\.local)$/.test(name) && !/^(?:127|0)\./.test(name)
+  return !/\.(?:svc|local|cluster\.local)$/.test(name) && !/^(?:127|0)\.[0-9.]+$/.test(name)
 }
 
 function isFile(path: string): boolean {
