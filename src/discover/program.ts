@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+export interface Program {
+  /** a path, or a name on PATH */
+  program: string
+  args: string[]
+  cwd?: string
+  env?: Record<string, string>
+  /** where to get it */
+  howToGet: string
+  signal: AbortSignal
+}
+
+/** Of each stream the end is kept: errors stand there. */
+const maxKept = 256 << 10 /* characters */
+
+/** Runs a program to its end, without a shell and without input. TOOL_MISSING where it cannot be started. */
+export async function runProgram(
+  run: Program,
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const { program, args, cwd, env, signal } = run
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(env === undefined ? {} : { env: { ...process.env, ...env } }),
+  })
+  const kept = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8')
+    child[stream].on('data', chunk => {
+      kept[stream] = (kept[stream] + chunk).slice(-maxKept)
+    })
+  }
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', error => reject(notStarted(error, run)))
+    child.once('close', resolve)
+  })
+  signal.throwIfAborted()
+  return { status, ...kept }
+}
+
+function notStarted(error: Error, { program, howToGet, signal }: Program): unknown {
+  if (signal.aborted) return signal.reason
+  const errno = errnoOf(error)
+  if (errno === 'ENOENT' || errno === 'EACCES' || errno === 'ENOEXEC') {
+    return new AirgapError('TOOL_MISSING', 'a program that is needed is not here', {
+      item: program,
+      likely: 'it is not on PATH',
+      next: howToGet,
+      cause: error,
+    })
+  }
+  return fromSystemError(error, program)
+}

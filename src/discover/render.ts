@@ -1,0 +1,119 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { runProgram } from './program.ts'
+
+/** What is to be rendered. */
+export interface Deployment {
+  /** absolute path of the helmfile */
+  helmfile: string
+  environment: string
+  /** of the cluster: charts ask for it */
+  kubernetes?: string
+  /** further values files, absolute: what the site sets beyond the environment */
+  values: string[]
+}
+
+/** The site's addresses; empty texts stand for a site with internet. */
+export interface Addresses {
+  registry: string
+  httpServer: string
+}
+
+export interface Renderer {
+  helm: string
+  helmfile: string
+  signal: AbortSignal
+}
+
+export interface RenderedRelease {
+  /** `astrago (astrago)`: name and namespace */
+  release: string
+  /** YAML, as `helm template` writes it */
+  text: string
+}
+
+const howToGet =
+  'run ./scripts/setup --with-tools, or put helm 3 (https://helm.sh) and helmfile (https://helmfile.readthedocs.io) on PATH'
+
+/**
+ * Renders every release of an environment, hooks and tests too, with the addresses in place of those that the environment
+ * has. Nothing is asked of a cluster. Throws RENDER_FAILED with what helm said, USAGE for an environment that is not there.
+ */
+export async function renderReleases(
+  deployment: Deployment,
+  { addresses, renderer }: { addresses: Addresses; renderer: Renderer },
+): Promise<RenderedRelease[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'airgap-render-'))
+  try {
+    const { status, stderr } = await runProgram({
+      program: renderer.helmfile,
+      args: argsOf(deployment, { addresses, renderer, folder }),
+      cwd: dirname(deployment.helmfile),
+      howToGet,
+      signal: renderer.signal,
+    })
+    if (status !== 0) throw failure(deployment, stderr)
+    return await readReleases(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function argsOf(
+  { helmfile, environment, kubernetes, values }: Deployment,
+  { addresses, renderer, folder }: { addresses: Addresses; renderer: Renderer; folder: string },
+): string[] {
+  return [
+    ...['--file', basename(helmfile), '--environment', environment],
+    ...['--helm-binary', renderer.helm, '--no-color', '--quiet'],
+    ...values.flatMap(path => ['--state-values-file', path]),
+    ...['--state-values-set-string', `offline.registry=${addresses.registry}`],
+    ...['--state-values-set-string', `offline.httpServer=${addresses.httpServer}`],
+    'template',
+    '--skip-deps',
+    ...(kubernetes === undefined ? [] : ['--kube-version', kubernetes]),
+    ...['--output-dir', folder],
+    ...['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}'],
+  ]
+}
+
+/** helm writes one file for each template. */
+async function readReleases(folder: string): Promise<RenderedRelease[]> {
+  const releases = new Map<string, string[]>()
+  try {
+    const files = await readdir(folder, { recursive: true, withFileTypes: true })
+    const paths = files.filter(file => file.isFile()).map(file => join(file.parentPath, file.name))
+    for (const path of paths.sort()) {
+      const [namespace = '', name = ''] = path.slice(folder.length + 1).split('/')
+      const release = namespace === '' ? name : `${name} (${namespace})`
+      const texts = releases.get(release) ?? []
+      texts.push(await readFile(path, 'utf8'))
+      releases.set(release, texts)
+    }
+  } catch (error) {
+    throw fromSystemError(error, folder)
+  }
+  return [...releases].map(([release, texts]) => ({ release, text: texts.join('\n---\n') }))
+}
+
+function failure({ helmfile, environment }: Deployment, stderr: string): AirgapError {
+  const missing = /environment "?([^"\n]+?)"? is not defined/.exec(stderr)
+  if (missing) {
+    return new AirgapError('USAGE', 'the helmfile has no such environment', {
+      item: `${helmfile}: ${environment}`,
+      next: 'choose one of those under `environments:` at its top',
+    })
+  }
+  const release = /(?:failed processing release|release=) ?"?([A-Za-z0-9._-]+)/.exec(stderr)?.[1]
+  const said = stderr
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => /error|fail|cannot|nil pointer|not found|template:/i.test(line))
+  return new AirgapError('RENDER_FAILED', 'a release does not render', {
+    item: `${helmfile}: environment ${environment}${release === undefined ? '' : `, release ${release}`}`,
+    likely: (said.length > 0 ? said : stderr.trim().split('\n')).slice(-4).join('; ').slice(0, 1200),
+    next: `render it by hand: helmfile -f ${basename(helmfile)} -e ${environment} template`,
+  })
+}
