@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-const script = resolve('bundle/astrago/applications/gpu-session-monitoring/files/collect.sh')
+const script = resolve('bundle/astrago/applications/gpu-session-monitoring/chart/files/collect.sh')
 const recordings = join(import.meta.dirname, 'nvidia-smi')
 
 const has = (program: string) => spawnSync(program, ['--help'], { stdio: 'ignore' }).error === undefined
