@@ -11,6 +11,7 @@ const allowed: Record<string, readonly string[] | 'any'> = {
   lock: ['core', 'content'],
   kinds: ['core', 'content', 'remote', 'manifest', 'lock'],
   discover: ['core'],
+  compat: ['core'],
   bundle: ['core', 'content'],
   build: ['core', 'content', 'remote', 'manifest', 'lock', 'kinds', 'bundle'],
   serve: ['core', 'content'],
