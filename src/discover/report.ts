@@ -1,5 +1,5 @@
 import { compareText } from '../core/canonical-json.ts'
-import type { FoundUrl } from './found.ts'
+import type { UsedUrl } from './discover.ts'
 import type { UsedImage } from './pair.ts'
 
 /** An image that the manifest lists. */
@@ -27,7 +27,9 @@ export interface ImageReport {
   /** would be pulled from the internet, whether or not they are listed */
   leaks: UsedImage[]
   /** would be fetched from the internet by a container */
-  urls: FoundUrl[]
+  urls: UsedUrl[]
+  /** would be fetched from the site, which does not have them */
+  missingFiles: UsedUrl[]
   /** findings that an excuse names */
   excused: { name: string; reason: string }[]
   /** excuses that excuse nothing any more */
@@ -37,11 +39,13 @@ export interface ImageReport {
 /** Discovered against listed. Everything is sorted by name. */
 export function compareImages(options: {
   used: readonly UsedImage[]
-  urls: readonly FoundUrl[]
+  urls: readonly UsedUrl[]
+  /** whether the site's HTTP server will have the path */
+  hasFile: (path: string) => boolean
   listed: readonly ListedImage[]
   excuses: readonly Excuse[]
 }): ImageReport {
-  const { used, urls, listed, excuses } = options
+  const { used, urls, hasFile, listed, excuses } = options
   const byUpstream = new Map<string, UsedImage[]>()
   for (const image of used) {
     const others = byUpstream.get(image.upstream)
@@ -60,7 +64,8 @@ export function compareImages(options: {
   )
   const unused = listed.filter(image => !byUpstream.has(image.reference) && !isExcused(image.reference))
   const leaks = used.filter(image => image.leak && !isExcused(image.upstream))
-  const unexcused = urls.filter(({ url }) => !isExcused(url))
+  const isMissing = ({ url, path }: UsedUrl) => path !== undefined && !hasFile(path) && !isExcused(url)
+  const leadsOut = ({ url, path }: UsedUrl) => path === undefined && !isExcused(url)
   return {
     agreed: sortedBy(
       listed.flatMap(({ reference, at }) => {
@@ -72,7 +77,8 @@ export function compareImages(options: {
     unlisted: sortedBy(unlisted, image => image.upstream),
     unused: sortedBy(unused, image => image.reference),
     leaks: sortedBy(leaks, image => image.upstream),
-    urls: sortedBy(unexcused, found => found.url),
+    urls: sortedBy(urls.filter(leadsOut), found => found.url),
+    missingFiles: sortedBy(urls.filter(isMissing), found => found.url),
     excused: sortedBy(
       [...needed].map(({ name, reason }) => ({ name, reason })),
       excuse => excuse.name,

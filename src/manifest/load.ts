@@ -11,6 +11,7 @@ import { manifestSchema, overlaySchema } from './schema.ts'
 import { type ListLine, readList, readManifest } from './source-text.ts'
 import type {
   ChartRequest,
+  Excuse,
   FileRequest,
   ImageRequest,
   SourceRemap,
@@ -56,6 +57,14 @@ export async function loadManifest(
       ),
       { nameOf: tree => tree.name, mistakes },
     ),
+    deployments: value.deployments.map(({ helmfile, environments, values }, i) => ({
+      at: document.at(['deployments', i]),
+      helmfile: resolve(folder, helmfile),
+      environments,
+      values: values.map(path => resolve(folder, path)),
+    })),
+    excuses: excusesOf(context),
+    versions: value.versions,
     collisions: value.collisions,
     firstUse: value.firstUse,
   }
@@ -139,6 +148,15 @@ function fetchedFrom(reference: Reference, from: ListLine): Reference {
   const suffix = `${reference.tag === undefined ? '' : `:${reference.tag}`}${reference.digest === undefined ? '' : `@${reference.digest}`}`
   const { host, repository } = splitRepository(from.text)
   return referenceAt({ text: `${host}/${repository}${suffix}`, at: from.at })
+}
+
+/** Images by their full names, as they are listed and found. */
+function excusesOf({ document }: LoadContext): Excuse[] {
+  return document.value.excuses.map(({ name, reason }, i) => {
+    const at = document.at(['excuses', i])
+    const isUrl = /^https?:\/\//.test(name)
+    return { at, reason, name: isUrl ? name : formatReference(referenceAt({ text: name, at })) }
+  })
 }
 
 function chartsOf({ document, mistakes }: LoadContext): ChartRequest[] {

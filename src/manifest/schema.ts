@@ -162,6 +162,22 @@ export const treeEntrySchema = z.strictObject({
   exclude: z.array(text).default([]),
 })
 
+/** Releases that the site runs: rendered to find every image that they use. */
+export const deploymentEntrySchema = z.strictObject({
+  /** a helmfile */
+  helmfile: text,
+  environments: z.array(name).min(1),
+  /** values files of what only a site knows (passwords, addresses): stand-ins, so that everything renders */
+  values: z.array(text).default([]),
+})
+
+/** A finding of `airgap images` that is known and meant. */
+export const excuseEntrySchema = z.strictObject({
+  /** an image, or a URL */
+  name: text,
+  reason: text,
+})
+
 export const sourceEntrySchema = z.strictObject({
   /** a registry host, host/repository prefix or URL prefix */
   from: text,
@@ -182,6 +198,10 @@ export const manifestSchema = z.strictObject({
   rpms: z.array(rpmEntrySchema).default([]),
   wheels: z.array(wheelEntrySchema).default([]),
   trees: z.array(treeEntrySchema).default([]),
+  deployments: z.array(deploymentEntrySchema).default([]),
+  excuses: z.array(excuseEntrySchema).default([]),
+  /** component → version, where no image, chart or wheel tells it: for the rules of compatibility.yaml */
+  versions: z.record(name, text).default({}),
   /** repository path on the site → upstream host that answers there, where two upstreams collide */
   collisions: z.record(text, text).default({}),
   /** what the publisher gives neither size nor checksum for */

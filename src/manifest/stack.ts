@@ -21,6 +21,10 @@ export interface StackManifest {
   rpms: RpmRequest[]
   wheels: WheelRequest[]
   trees: TreeRequest[]
+  deployments: DeploymentRequest[]
+  excuses: Excuse[]
+  /** component → version */
+  versions: Record<string, string>
   collisions: Record<string, string>
   firstUse: 'allow' | 'refuse'
 }
@@ -191,4 +195,21 @@ export interface TreeRequest {
   /** absolute */
   folder: string
   exclude: string[]
+}
+
+/** Releases of a helmfile: nothing of them is carried, they tell what has to be. */
+export interface DeploymentRequest {
+  at: string
+  /** absolute */
+  helmfile: string
+  environments: string[]
+  /** absolute paths of values files */
+  values: string[]
+}
+
+export interface Excuse {
+  at: string
+  /** an image, fully spelled, or a URL */
+  name: string
+  reason: string
 }

@@ -41,7 +41,12 @@ describe('the report', () => {
   const excuse = (name: string) => ({ name, reason: 'started by the application', at: 'm.yaml:9:3' })
   const report = compareImages({
     used,
-    urls: [],
+    urls: [
+      { url: 'http://files.invalid/files/a.jar', path: '/files/a.jar', seen: [] },
+      { url: 'http://files.invalid/files/b.jar', path: '/files/b.jar', seen: [] },
+      { url: 'https://grafana.com/api/dashboards/1', seen: [] },
+    ],
+    hasFile: path => path === '/files/a.jar',
     listed: [
       { reference: 'docker.io/grafana/grafana:10', at: 'l.txt:1:1' },
       { reference: 'docker.io/xiilab/git-sync:v3', at: 'l.txt:2:1' },
@@ -58,6 +63,8 @@ describe('the report', () => {
     ])
     expect(report.unused.map(image => image.reference)).toEqual(['docker.io/old/thing:1'])
     expect(report.leaks.map(image => image.upstream)).toEqual(['registry.k8s.io/nfd/nfd:v1'])
+    expect(report.urls.map(({ url }) => url)).toEqual(['https://grafana.com/api/dashboards/1'])
+    expect(report.missingFiles.map(({ path }) => path)).toEqual(['/files/b.jar'])
     expect(report.excused.map(({ name }) => name)).toEqual(['docker.io/xiilab/git-sync:v3'])
     expect(report.idle.map(({ name }) => name)).toEqual(['docker.io/gone/x:1'])
   })
