@@ -13,6 +13,8 @@ export interface Deployment {
   kubernetes?: string
   /** further values files, absolute: what the site sets beyond the environment */
   values: string[]
+  /** folder of the bundle's charts, `NAME-VERSION.tgz`: what a tree finds as `.Values.charts` */
+  charts?: string
 }
 
 /** The site's addresses; empty texts stand for a site with internet. */
@@ -62,13 +64,14 @@ export async function renderReleases(
 }
 
 function argsOf(
-  { helmfile, environment, kubernetes, values }: Deployment,
+  { helmfile, environment, kubernetes, values, charts }: Deployment,
   { addresses, renderer, folder }: { addresses: Addresses; renderer: Renderer; folder: string },
 ): string[] {
   return [
     ...['--file', basename(helmfile), '--environment', environment],
     ...['--helm-binary', renderer.helm, '--no-color', '--quiet'],
     ...values.flatMap(path => ['--state-values-file', path]),
+    ...(charts === undefined ? [] : ['--state-values-set-string', `charts=${charts}`]),
     ...['--state-values-set-string', `offline.registry=${addresses.registry}`],
     ...['--state-values-set-string', `offline.httpServer=${addresses.httpServer}`],
     'template',

@@ -6,7 +6,7 @@ import { safeRelativePath } from '../core/safe-path.ts'
 import { distinctRequests, refuseFileInFolder, refuseTwoDigests } from './distinct.ts'
 import { parseManifestDocument } from './document.ts'
 import { debsOf, type LoadContext, rpmsOf, wheelsOf } from './load-packages.ts'
-import { createMistakes } from './mistakes.ts'
+import { createMistakes, type Mistakes } from './mistakes.ts'
 import { manifestSchema, overlaySchema } from './schema.ts'
 import { type ListLine, readList, readManifest } from './source-text.ts'
 import type {
@@ -41,7 +41,7 @@ export async function loadManifest(
     version: value.version,
     platforms: value.platforms.map(parsePlatform),
     sources: [...sources, ...value.sources],
-    images: await imagesOf(context),
+    ...(await imagesOf(context)),
     charts: chartsOf(context),
     files: filesOf(context),
     debs: await debsOf(context),
@@ -63,7 +63,6 @@ export async function loadManifest(
       environments,
       values: values.map(path => resolve(folder, path)),
     })),
-    excuses: excusesOf(context),
     versions: value.versions,
     collisions: value.collisions,
     firstUse: value.firstUse,
@@ -81,9 +80,11 @@ async function overlaySources(files: string[]): Promise<SourceRemap[]> {
   return layers.reverse().flatMap(layer => layer.sources)
 }
 
-async function imagesOf({ document, folder, mistakes }: LoadContext): Promise<ImageRequest[]> {
+async function imagesOf(context: LoadContext): Promise<{ images: ImageRequest[]; excuses: Excuse[] }> {
+  const { document, folder, mistakes } = context
   const platforms = document.value.platforms.map(parsePlatform)
   const requests: ImageRequest[] = []
+  const excuses = excusesOf(context)
   const plain = (line: ListLine) =>
     mistakes.attempt(() => {
       const reference = referenceAt(line)
@@ -101,7 +102,11 @@ async function imagesOf({ document, folder, mistakes }: LoadContext): Promise<Im
     if (typeof entry === 'string') plain({ text: entry, at })
     else if ('list' in entry) {
       const lines = await mistakes.attemptLater(() => readList(resolve(folder, entry.list), at))
-      for (const line of lines ?? []) plain(line)
+      for (const line of lines ?? []) {
+        plain(line)
+        if (entry.usedBy !== undefined)
+          excuses.push({ at: line.at, name: line.text, reason: `used by ${entry.usedBy}` })
+      }
     } else {
       mistakes.attempt(() => {
         const reference = referenceAt({ text: entry.ref, at: document.at(['images', i, 'ref']) })
@@ -125,7 +130,7 @@ async function imagesOf({ document, folder, mistakes }: LoadContext): Promise<Im
     mistakes,
   })
   refuseTwoDigests(images, mistakes)
-  return images
+  return { images, excuses: excuses.map(excuse => spelledOut(excuse, mistakes)) }
 }
 
 function referenceAt(line: ListLine): Reference {
@@ -150,13 +155,19 @@ function fetchedFrom(reference: Reference, from: ListLine): Reference {
   return referenceAt({ text: `${host}/${repository}${suffix}`, at: from.at })
 }
 
-/** Images by their full names, as they are listed and found. */
 function excusesOf({ document }: LoadContext): Excuse[] {
-  return document.value.excuses.map(({ name, reason }, i) => {
-    const at = document.at(['excuses', i])
-    const isUrl = /^https?:\/\//.test(name)
-    return { at, reason, name: isUrl ? name : formatReference(referenceAt({ text: name, at })) }
-  })
+  return document.value.excuses.map(({ name, reason }, i) => ({
+    at: document.at(['excuses', i]),
+    name,
+    reason,
+  }))
+}
+
+/** Images by their full names, as they are listed and found. */
+function spelledOut(excuse: Excuse, mistakes: Mistakes): Excuse {
+  if (/^https?:\/\//.test(excuse.name)) return excuse
+  const reference = mistakes.attempt(() => referenceAt({ text: excuse.name, at: excuse.at }))
+  return reference === undefined ? excuse : { ...excuse, name: formatReference(reference) }
 }
 
 function chartsOf({ document, mistakes }: LoadContext): ChartRequest[] {

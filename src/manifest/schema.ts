@@ -14,7 +14,11 @@ const platform = z
 
 export const imageEntrySchema = z.union([
   text,
-  z.strictObject({ list: text }),
+  z.strictObject({
+    list: text,
+    /** who starts them, where no release does: `kubespray`; excuses each from being unused */
+    usedBy: text.optional(),
+  }),
   z.strictObject({
     /** the name it is deployed under */
     ref: text,
