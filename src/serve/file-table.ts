@@ -9,6 +9,7 @@ import type { GeneratedDocument, ServedMount } from './served.ts'
 export type Found =
   | { type: 'file'; descriptor: Descriptor }
   | { type: 'generated'; document: GeneratedDocument }
+  | { type: 'page'; forms: readonly GeneratedDocument[] }
   | { type: 'folder'; children: FolderEntry[] }
 
 export interface FolderEntry {
@@ -54,6 +55,10 @@ export function fileTable(store: ReadableStore, mounts: readonly ServedMount[]):
   }
 
   function folder(path: string): Found | undefined {
+    for (const { prefix, pages } of ordered) {
+      const forms = path.startsWith(`${prefix}/`) ? pages?.get(path.slice(prefix.length + 1)) : undefined
+      if (forms !== undefined) return { type: 'page', forms }
+    }
     folders ??= folderIndex(ordered)
     const children = folders.get(path === '/' ? '' : path)
     if (children === undefined) return undefined
@@ -83,8 +88,9 @@ function folderIndex(mounts: readonly ServedMount[]): Map<string, Map<string, Fo
     // of two mounts with the same path the one with the longer prefix answers
     if (!siblings.has(name)) siblings.set(name, { name, type: 'file', size })
   }
-  for (const { prefix, entries, generated } of mounts) {
+  for (const { prefix, entries, generated, pages } of mounts) {
     ensure(prefix)
+    for (const path of pages?.keys() ?? []) ensure(`${prefix}/${path}`)
     for (const [path, document] of generated ?? []) add(`${prefix}/${path}`, document.bytes.length)
     for (const [path, { descriptor }] of entries ?? []) add(`${prefix}/${path}`, descriptor.size)
   }

@@ -6,6 +6,7 @@ import { answerWithBytes, answerWithContent, type Exchange } from './answer.ts'
 import { contentTypeOf } from './content-type.ts'
 import { type FileTable, type Found, fileTable } from './file-table.ts'
 import { htmlListing, jsonListing } from './listing.ts'
+import { preferred } from './negotiate.ts'
 import type { GeneratedDocument, ServedMount, ServerOptions } from './served.ts'
 import { readOnlyServer, type ServerContext } from './server.ts'
 import { decodePath, parseTarget } from './target.ts'
@@ -54,7 +55,7 @@ async function lookUp(table: FileTable, path: string): Promise<Found> {
   const found =
     (await table.find(plain)) ??
     (plain.includes(':') ? await table.find(plain.replaceAll(':', '%3a')) : undefined)
-  if (found !== undefined && (!folder || found.type === 'folder')) return found
+  if (found !== undefined && (!folder || found.type === 'folder' || found.type === 'page')) return found
   throw new AirgapError('NOT_FOUND', 'no such file', {
     item: path.slice(0, 300),
     likely: 'it is not in the bundle, or its name is spelled in another way',
@@ -74,20 +75,22 @@ async function answer(
       headers: { ...inert, 'last-modified': contentDate },
     })
   }
-  if (found.type === 'generated') {
-    const { bytes, mediaType, lastModified } = found.document
-    const etag = etags.get(found.document) ?? `"${digestOf(bytes)}"`
-    etags.set(found.document, etag)
+  const document = (generated: GeneratedDocument, headers: Record<string, string> = {}) => {
+    const { bytes, mediaType, lastModified } = generated
+    const etag = etags.get(generated) ?? `"${digestOf(bytes)}"`
+    etags.set(generated, etag)
     return answerWithBytes(exchange, bytes, {
       contentType: mediaType,
       etag,
-      headers: { 'x-content-type-options': 'nosniff' },
+      headers: { 'x-content-type-options': 'nosniff', ...headers },
       ...(lastModified === undefined ? {} : { lastModified: lastModified.toUTCString() }),
     })
   }
-  // links of a listing are relative to the folder
+  if (found.type === 'generated') return document(found.document)
+  // links of a page are relative to the folder
   if (!path.endsWith('/')) return reply.redirect(`${encoded}/`, 301)
   const accept = exchange.request.headers.accept ?? ''
+  if (found.type === 'page') return document(preferred(found.forms, accept), { ...inert, vary: 'accept' })
   const json = accept.includes('application/json') && !accept.includes('text/html')
   const folder = { path, children: found.children }
   return reply

@@ -47,6 +47,11 @@ export interface ServedMount {
   entries?: TreeEntries
   /** path below `prefix` → document; wins over an entry of the same path */
   generated?: ReadonlyMap<string, GeneratedDocument>
+  /**
+   * path of a folder below `prefix`, without a slash at its end → its page in place of a listing, in several media types: the
+   * client's Accept chooses, the first is for one that takes none of them
+   */
+  pages?: ReadonlyMap<string, readonly GeneratedDocument[]>
 }
 
 /** One answered (or broken) request. */

@@ -14,7 +14,9 @@ export interface AptRepository {
 export interface AptSuite {
   /** folder of the archive in the tree, '' or with a slash at its end */
   root: string
+  /** a flat repository's is its folder, with a slash at its end */
   suite: string
+  /** none where the repository is flat */
   components: string[]
   architectures: string[]
 }
@@ -22,25 +24,27 @@ export interface AptSuite {
 interface Index {
   root: string
   suite: string
-  component: string
-  architecture: string
-  /** relative to dists/SUITE */
+  /** undefined where the repository is flat */
+  component?: string
+  architecture?: string
+  /** relative to the folder of the Release file */
   path: string
   sha256: string
   size: number
 }
 
 /**
- * Generates and signs the Release files over the Packages files that a bundle carries. No file is read: the tree's own
- * table has every size and SHA-256. There is no Valid-Until, as nobody renews a closed site. Throws BUNDLE_CORRUPT.
+ * Generates and signs the Release files over the Packages files that a bundle carries. No file is read but upstream's own fields
+ * (`Release.upstream`): the tree's own table has every size and SHA-256. There is no Valid-Until, as nobody renews a closed
+ * site. Throws BUNDLE_CORRUPT.
  */
 export async function aptRepository(
   entries: TreeEntries,
-  options: { key: SiteKey; now: () => Date },
+  options: { key: SiteKey; now: () => Date; textOf: (path: string) => Promise<string> },
 ): Promise<AptRepository> {
   const indexes = indexesOf(entries)
   const repository: AptRepository = { suites: [], files: new Map() }
-  const folders = new Map(indexes.map(index => [`${index.root}dists/${index.suite}`, index]))
+  const folders = new Map(indexes.map(index => [folderOf(index), index]))
   for (const [folder, { root, suite }] of [...folders].sort(([a], [b]) => compareText(a, b))) {
     const own = indexes.filter(index => index.root === root && index.suite === suite)
     const described: AptSuite = {
@@ -50,12 +54,20 @@ export async function aptRepository(
       architectures: sortedWords(own.map(index => index.architecture)),
     }
     repository.suites.push(described)
-    const text = releaseText(described, { indexes: own, date: options.now() })
-    repository.files.set(`${folder}/Release`, Buffer.from(text))
-    repository.files.set(`${folder}/Release.gpg`, Buffer.from(await options.key.detachSign(text)))
-    repository.files.set(`${folder}/InRelease`, Buffer.from(await options.key.clearSign(text)))
+    const upstream = entries.has(`${folder}Release.upstream`)
+      ? await options.textOf(`${folder}Release.upstream`)
+      : ''
+    const text = releaseText(described, { indexes: own, date: options.now(), upstream })
+    repository.files.set(`${folder}Release`, Buffer.from(text))
+    repository.files.set(`${folder}Release.gpg`, Buffer.from(await options.key.detachSign(text)))
+    repository.files.set(`${folder}InRelease`, Buffer.from(await options.key.clearSign(text)))
   }
   return repository
+}
+
+function folderOf({ root, suite, component }: Index): string {
+  if (component !== undefined) return `${root}dists/${suite}/`
+  return suite === './' ? root : `${root}${suite}`
 }
 
 const word = '[A-Za-z0-9][A-Za-z0-9.+~_-]*'
@@ -66,45 +78,58 @@ const indexPattern = new RegExp(
 function indexesOf(entries: TreeEntries): Index[] {
   const indexes: Index[] = []
   for (const [path, { descriptor }] of entries) {
-    if (!/(^|\/)dists\//.test(path) || path.endsWith('/Release.upstream')) continue
-    const match = indexPattern.exec(path)
-    if (!match) {
+    const content = { sha256: hexOf(descriptor.digest), size: descriptor.size }
+    const inSuite = indexPattern.exec(path)
+    if (inSuite !== null) {
+      const [, root, suite, component, architecture] = inSuite
+      indexes.push({
+        root: root!,
+        suite: suite!,
+        component: component!,
+        architecture: architecture!,
+        path: `${component}/binary-${architecture}/Packages`,
+        ...content,
+      })
+    } else if (/(?:^|\/)dists\//.test(path) && !path.endsWith('/Release.upstream')) {
       throw new AirgapError('BUNDLE_CORRUPT', 'a package repository holds a file that is no package index', {
         item: JSON.stringify(path.slice(0, 300)),
         likely: 'a bundle made by another tool or version',
         next: 'run `airgap verify` on the bundle, and serve it with the version that made it',
       })
+    } else if (path === 'Packages' || path.endsWith('/Packages')) {
+      indexes.push({ root: path.slice(0, -'Packages'.length), suite: './', path: 'Packages', ...content })
     }
-    const [, root, suite, component, architecture] = match
-    indexes.push({
-      root: root!,
-      suite: suite!,
-      component: component!,
-      architecture: architecture!,
-      path: `${component}/binary-${architecture}/Packages`,
-      sha256: hexOf(descriptor.digest),
-      size: descriptor.size,
-    })
   }
   return indexes
 }
 
+/** Fields that pins and apt's own preferences look at: what upstream said stays so. */
+const repeated = ['Origin', 'Label', 'Suite', 'Codename', 'Version', 'NotAutomatic', 'ButAutomaticUpgrades']
+
 /** Debian repository format, "Release files". */
 function releaseText(
   { suite, components, architectures }: AptSuite,
-  { indexes, date }: { indexes: Index[]; date: Date },
+  { indexes, date, upstream }: { indexes: Index[]; date: Date; upstream: string },
 ): string {
+  const said = new Map(
+    upstream.split('\n').flatMap(line => {
+      const [, name, value] = /^([A-Za-z]+): (.+)$/.exec(line) ?? []
+      return name !== undefined && repeated.includes(name) ? [[name, value!] as const] : []
+    }),
+  )
+  const defaults = components.length > 0 ? { Suite: suite, Codename: suite } : {}
+  const fields = new Map([
+    ...Object.entries({ Origin: 'airgap site', Label: 'airgap site', ...defaults }),
+    ...said,
+  ])
   const sums = [...indexes]
     .sort((a, b) => compareText(a.path, b.path))
     .map(index => ` ${index.sha256} ${index.size} ${index.path}`)
   return `${[
-    'Origin: airgap site',
-    'Label: airgap site',
-    `Suite: ${suite}`,
-    `Codename: ${suite}`,
+    ...[...fields].map(([name, value]) => `${name}: ${value}`),
     `Date: ${date.toUTCString().replace('GMT', 'UTC')}`,
-    `Architectures: ${architectures.join(' ')}`,
-    `Components: ${components.join(' ')}`,
+    ...(architectures.length > 0 ? [`Architectures: ${architectures.join(' ')}`] : []),
+    ...(components.length > 0 ? [`Components: ${components.join(' ')}`] : []),
     // packages for all architectures stand in each architecture's index
     'No-Support-for-Architecture-all: Packages',
     'SHA256:',
@@ -137,8 +162,8 @@ export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOption
         'Types: deb',
         `URIs: ${baseUrl.replace(/\/+$/, '')}/debs/${name}/${root}`.replace(/\/$/, ''),
         `Suites: ${suite}`,
-        `Components: ${components.join(' ')}`,
-        `Architectures: ${architectures.join(' ')}`,
+        ...(components.length > 0 ? [`Components: ${components.join(' ')}`] : []),
+        ...(architectures.length > 0 ? [`Architectures: ${architectures.join(' ')}`] : []),
         `Signed-By: ${signedBy}`,
         // clocks of a closed site run apart, and a node behind would refuse the Release as not yet valid; the signature stays checked
         'Check-Date: no',
@@ -148,6 +173,6 @@ export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOption
     .join('\n')
 }
 
-function sortedWords(words: string[]): string[] {
-  return [...new Set(words)].sort(compareText)
+function sortedWords(words: (string | undefined)[]): string[] {
+  return [...new Set(words.filter(word => word !== undefined))].sort(compareText)
 }

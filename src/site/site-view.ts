@@ -9,9 +9,12 @@ import { type AptSuite, aptRepository } from './apt-repository.ts'
 import { chartRepository } from './charts.ts'
 import { mergedStore, type SiteContent, treesOf } from './content.ts'
 import { namedRoots, type SiteImages, siteImages } from './images.ts'
-import { type ClientFiles, clientFiles } from './mirror-files.ts'
+import { type ClientFiles, clientFiles, type RpmClient } from './mirror-files.ts'
 import type { Collisions } from './names.ts'
 import type { SiteKey } from './site-key.ts'
+import { uniteTrees } from './united-trees.ts'
+import { wheelIndex } from './wheel-index.ts'
+import { yumRepositories } from './yum-repository.ts'
 
 /** A document made on the site; what serve's HTTP server lays over a tree. */
 export interface SiteDocument {
@@ -25,6 +28,8 @@ export interface SiteMount {
   prefix: string
   entries?: TreeEntries
   generated?: ReadonlyMap<string, SiteDocument>
+  /** folder → its page, in several media types; the first for clients that ask for none */
+  pages?: ReadonlyMap<string, readonly SiteDocument[]>
 }
 
 /** The registry's half of a site: cheap, so that it answers at once. Throws NAME_COLLISION, BUNDLE_CORRUPT. */
@@ -65,18 +70,40 @@ export async function httpView(
   })
   const mounts: SiteMount[] = []
   const debs: { name: string; suites: AptSuite[] }[] = []
-  for (const [name, entries] of await servedTrees(contents)) {
-    const repository = /^debs\/([^/]+)$/.exec(name)?.[1]
-    if (repository === undefined) {
-      mounts.push({ prefix: `/${name}`, entries })
-      continue
-    }
-    const { suites, files } = await aptRepository(entries, { key, now })
-    debs.push({ name: repository, suites })
+  const rpms: RpmClient[] = []
+  for (const [name, { entries, documents }] of await uniteTrees(contents, isServed)) {
+    const textOf = async (path: string): Promise<Buffer> =>
+      documents.get(path) ?? (await readAll(store, entries.get(path)!.descriptor, maxDocument))
     const generated = new Map(
-      [...files].map(([path, bytes]) => [path, document(bytes, 'text/plain; charset=utf-8')]),
+      [...documents].map(([path, bytes]) => [path, document(bytes, contentType(path))]),
     )
-    mounts.push({ prefix: `/${name}`, entries, generated })
+    const pages = new Map<string, SiteDocument[]>()
+    const [, kind, repository] = /^(debs|rpms)\/([^/]+)$/.exec(name) ?? []
+    if (kind === 'debs') {
+      const { suites, files } = await aptRepository(entries, {
+        key,
+        now,
+        textOf: async path => (await textOf(path)).toString('utf8'),
+      })
+      debs.push({ name: repository!, suites })
+      for (const [path, bytes] of files) generated.set(path, document(bytes, 'text/plain; charset=utf-8'))
+    } else if (kind === 'rpms') {
+      for (const { id, files, keys } of await yumRepositories(entries, { key, now, name: repository! })) {
+        for (const [path, bytes] of files) generated.set(path, document(bytes, contentType(path)))
+        const settings = entries.has(`${id}/repository.json`)
+          ? repositorySettings(await textOf(`${id}/repository.json`))
+          : {}
+        const texts = await Promise.all(keys.map(async path => (await textOf(path)).toString('utf8')))
+        rpms.push({ name: repository!, id, keys: texts, ...settings })
+      }
+    } else if (name === 'pypi' && entries.has('index.json')) {
+      for (const [path, forms] of wheelIndex(await textOf('index.json')))
+        pages.set(
+          path,
+          forms.map(({ mediaType, text }) => document(text, mediaType)),
+        )
+    }
+    mounts.push({ prefix: `/${name}`, entries, generated, pages })
   }
   const charts = contents
     .flatMap(content => namedRoots(content.roots()))
@@ -90,7 +117,15 @@ export async function httpView(
       generated: new Map([['index.yaml', document(index, 'application/yaml')]]),
     })
   }
-  const clients = clientFiles({ address, hosts: options.hosts, debs, publicKey: key.publicKeyArmored })
+  const hasWheels = mounts.some(mount => mount.prefix === '/pypi')
+  const clients = clientFiles({
+    address,
+    hosts: options.hosts,
+    debs,
+    rpms,
+    hasWheels,
+    publicKey: key.publicKeyArmored,
+  })
   const own = new Map([['site-key.asc', document(key.publicKeyArmored, 'application/pgp-keys')]])
   for (const [path, text] of clients) own.set(`clients/${path}`, document(text, 'text/plain; charset=utf-8'))
   own.set(
@@ -123,36 +158,38 @@ export interface SiteDescription {
 
 /** Only what is meant for machines: files and package repositories. The deployment tree is for the operator. */
 function isServed(name: string): boolean {
-  return name === 'files' || /^debs\/[^/]+$/.test(name)
+  return name === 'files' || name === 'pypi' || /^(?:debs|rpms)\/[^/]+$/.test(name)
 }
 
-async function servedTrees(contents: readonly SiteContent[]): Promise<Map<string, TreeEntries>> {
-  const trees = new Map<string, TreeEntries>()
-  for (const content of contents) {
-    for (const tree of treesOf(content.roots())) {
-      if (!isServed(tree.name)) continue
-      const entries = await readTree(content, tree.roots)
-      const known = trees.get(tree.name)
-      if (known === undefined) trees.set(tree.name, entries)
-      else mergeInto(known, { entries, name: tree.name })
+function contentType(path: string): string {
+  return path.endsWith('.xml') ? 'application/xml' : 'text/plain; charset=utf-8'
+}
+
+/** What dnf is to be told of a repository, as its publisher's entry said it. */
+const settingsSchema = z.looseObject({
+  priority: z.number().int().optional(),
+  moduleHotfixes: z.boolean().optional(),
+})
+
+function repositorySettings(bytes: Buffer): { priority?: number; moduleHotfixes?: boolean } {
+  try {
+    const { priority, moduleHotfixes } = settingsSchema.parse(JSON.parse(bytes.toString('utf8')))
+    return {
+      ...(priority === undefined ? {} : { priority }),
+      ...(moduleHotfixes === undefined ? {} : { moduleHotfixes }),
     }
-  }
-  return trees
-}
-
-function mergeInto(known: TreeEntries, { entries, name }: { entries: TreeEntries; name: string }): void {
-  for (const [path, entry] of entries) {
-    const other = known.get(path)
-    if (other !== undefined && other.descriptor.digest !== entry.descriptor.digest) {
-      throw new AirgapError('NAME_COLLISION', 'two bundles have different content under one path', {
-        item: `/${name}/${path}`,
-        next: 'serve the newer bundle only',
-      })
-    }
-    known.set(path, entry)
+  } catch (error) {
+    throw new AirgapError('BUNDLE_CORRUPT', 'the settings of a package repository cannot be read', {
+      item: 'repository.json',
+      likely: 'a bundle made by another tool or version',
+      next: 'serve it with the version that made it',
+      cause: error,
+    })
   }
 }
 
+/** Lists of packages, and what is made of them. */
+const maxDocument = 512 << 20 /* bytes */
 const maxLockSize = 512 << 20 /* bytes */
 const collisionsSchema = z.looseObject({ collisions: z.record(z.string(), z.string()).default({}) })
 

@@ -59,7 +59,7 @@ describe.skipIf(lacking.length > 0)(
       entries = await readTreeOf(locked)
       await layDown(locked)
       key = await openSiteKey({ folder: join(folder, 'state'), now: () => new Date() })
-      repository = await aptRepository(entries, { key, now: () => new Date() })
+      repository = await aptRepository(entries, { key, now: () => new Date(), textOf })
       for (const [path, bytes] of repository.files) await write(join(folder, 'site/debs/test', path), bytes)
       server = resources.use(await serveFolder(join(folder, 'site')))
       await writeFile(join(folder, 'site.asc'), key.publicKeyArmored)
@@ -86,6 +86,8 @@ describe.skipIf(lacking.length > 0)(
     }
 
     /** What the bundle would hold, as files: packages from upstream, indexes from the lock. */
+    const textOf = async (path: string) => await readFile(join(folder, 'site/debs/test', path), 'utf8')
+
     async function layDown(locked: Awaited<ReturnType<typeof lockDebs>>): Promise<void> {
       const inline = new Map(
         debKind
@@ -146,7 +148,7 @@ describe.skipIf(lacking.length > 0)(
       const now = () => new Date(Date.now() + 365 * 86_400_000)
       const key = await openSiteKey({ folder: join(folder, 'ahead-state'), now })
       await writeFile(join(folder, 'ahead.asc'), key.publicKeyArmored)
-      const ahead = await aptRepository(entries, { key, now })
+      const ahead = await aptRepository(entries, { key, now, textOf })
       const release = ahead.files.get(`${root}dists/bookworm/InRelease`)!.toString()
       server.overrides.set(`/debs/test/${root}dists/bookworm/InRelease`, release)
       try {
@@ -223,8 +225,8 @@ describe.skipIf(lacking.length > 0)(
 
     it('depends on nothing but the tree, the key and the clock', async () => {
       const now = () => new Date('2026-01-02T03:04:05Z')
-      const first = await aptRepository(entries, { key, now })
-      const second = await aptRepository(new Map([...entries].reverse()), { key, now })
+      const first = await aptRepository(entries, { key, now, textOf })
+      const second = await aptRepository(new Map([...entries].reverse()), { key, now, textOf })
       expect(first.files.get(`${root}dists/bookworm/Release`)).toEqual(
         second.files.get(`${root}dists/bookworm/Release`),
       )
@@ -243,7 +245,9 @@ describe('apt metadata of a damaged tree', () => {
       const key = await openSiteKey({ folder: temp.path, now: () => new Date() })
       const descriptor = { mediaType: 'application/octet-stream', digest: digestOf(''), size: 0 }
       const entries: TreeEntries = new Map([[path, { descriptor, mode: '100644' }]])
-      const error = await errorOf(aptRepository(entries, { key, now: () => new Date() }))
+      const error = await errorOf(
+        aptRepository(entries, { key, now: () => new Date(), textOf: () => Promise.resolve('') }),
+      )
       expect(error.code).toBe('BUNDLE_CORRUPT')
       expect(error.item).toContain(path)
     },

@@ -15,6 +15,8 @@ const files = clientFiles({
     { name: 'debian-12', suites: suites('bookworm') },
     { name: 'ubuntu-22.04', suites: suites('jammy-updates') },
   ],
+  rpms: [],
+  hasWheels: false,
   publicKey: 'THE KEY',
 })
 
@@ -39,6 +41,8 @@ describe('clientFiles', () => {
       address: { host: 'fd00::1', registryPort: 35000, httpPort: 80 },
       hosts: [],
       debs: [{ name: 'a', suites: suites('a') }],
+      rpms: [],
+      hasWheels: false,
       publicKey: '',
     })
     expect(six.get('etc/containerd/certs.d/_default/hosts.toml')).toContain(

@@ -1,0 +1,97 @@
+import { readAll } from '../content/read.ts'
+import type { ReadableStore } from '../content/store.ts'
+import { readTree, type TreeEntries } from '../content/tree.ts'
+import { digestOf } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+import { mediaTypes } from '../core/media-types.ts'
+import { type SiteContent, treesOf } from './content.ts'
+import { mergeDocuments } from './package-documents.ts'
+
+/** One tree out of all bundles that have it. */
+export interface UnitedTree {
+  /** the union; what was merged has the descriptor of the merged text */
+  entries: TreeEntries
+  /** path → text that stands in no bundle: lists of packages, united */
+  documents: Map<string, Buffer>
+}
+
+/** Indexes and lists larger than this are no lists of ours. */
+const maxDocument = 512 << 20 /* bytes */
+
+/**
+ * The trees of all bundles by name. What is no list of packages must be the same wherever it stands.
+ * Throws NAME_COLLISION, BUNDLE_CORRUPT.
+ */
+export async function uniteTrees(
+  contents: readonly SiteContent[],
+  isWanted: (name: string) => boolean,
+): Promise<Map<string, UnitedTree>> {
+  const parts = new Map<string, { store: ReadableStore; entries: TreeEntries }[]>()
+  for (const content of contents) {
+    for (const tree of treesOf(content.roots())) {
+      if (!isWanted(tree.name)) continue
+      const part = { store: content, entries: await readTree(content, tree.roots) }
+      const others = parts.get(tree.name)
+      if (others === undefined) parts.set(tree.name, [part])
+      else others.push(part)
+    }
+  }
+  const united = new Map<string, UnitedTree>()
+  for (const [name, trees] of parts) united.set(name, await unite(name, trees))
+  return united
+}
+
+async function unite(
+  name: string,
+  [first, ...others]: { store: ReadableStore; entries: TreeEntries }[],
+): Promise<UnitedTree> {
+  const entries: TreeEntries = new Map(first!.entries)
+  const documents = new Map<string, Buffer>()
+  let known = first!
+  for (const part of others) {
+    for (const [path, entry] of part.entries) {
+      const other = entries.get(path)
+      if (other === undefined || other.descriptor.digest === entry.descriptor.digest) {
+        entries.set(path, entry)
+        continue
+      }
+      const item = `/${name}/${path}`
+      const merged = mergeDocuments(item, [
+        documents.get(path) ?? (await textOf(known.store, { path, entries })),
+        await textOf(part.store, { path, entries: part.entries }),
+      ])
+      if (merged === undefined) {
+        throw new AirgapError('NAME_COLLISION', 'two bundles have different content under one path', {
+          item,
+          next: 'serve the newer bundle only',
+        })
+      }
+      documents.set(path, merged)
+      const descriptor = { mediaType: mediaTypes.octets, digest: digestOf(merged), size: merged.length }
+      entries.set(path, { ...entry, descriptor })
+    }
+    known = { store: eitherOf(known.store, part.store), entries }
+  }
+  return { entries, documents }
+}
+
+async function textOf(
+  store: ReadableStore,
+  { path, entries }: { path: string; entries: TreeEntries },
+): Promise<Buffer> {
+  return await readAll(store, entries.get(path)!.descriptor, maxDocument)
+}
+
+function eitherOf(
+  first: ReadableStore,
+  second: ReadableStore,
+): Pick<ReadableStore, 'exists' | 'open'> & ReadableStore {
+  return {
+    ...first,
+    exists: async descriptor => (await first.exists(descriptor)) || (await second.exists(descriptor)),
+    open: async (descriptor, range) =>
+      (await first.exists(descriptor)) ? first.open(descriptor, range) : second.open(descriptor, range),
+    resolve: reference => first.resolve(reference),
+    references: () => first.references(),
+  }
+}

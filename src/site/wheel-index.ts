@@ -1,0 +1,127 @@
+import type { z } from 'zod'
+import { canonicalJson, compareText } from '../core/canonical-json.ts'
+import { AirgapError } from '../core/errors.ts'
+import { wheelIndexSchema } from './package-documents.ts'
+
+/** A page in the forms that PEP 691 names; the first is the one for clients that ask for none. */
+export interface IndexPage {
+  mediaType: string
+  text: string
+}
+
+type Distribution = z.infer<typeof wheelIndexSchema>['files'][number]
+
+/**
+ * The pages of a Python package index (PEP 503 in HTML, PEP 691 in JSON, PEP 658 metadata, PEP 592 yanked) over index.json of
+ * the `pypi` tree: path below /pypi (`simple`, `simple/PROJECT`) → page. Links are relative, so that the index answers under any
+ * name of the site. Throws BUNDLE_CORRUPT.
+ */
+export function wheelIndex(indexJson: Buffer): Map<string, IndexPage[]> {
+  const projects = new Map<string, Distribution[]>()
+  for (const file of parseIndex(indexJson)) {
+    const others = projects.get(file.project)
+    if (others === undefined) projects.set(file.project, [file])
+    else others.push(file)
+  }
+  const names = [...projects.keys()].sort(compareText)
+  const pages = new Map([['simple', rootPage(names)]])
+  for (const [name, files] of projects) {
+    files.sort((a, b) => compareText(a.filename, b.filename))
+    pages.set(`simple/${name}`, projectPage(name, files))
+  }
+  return pages
+}
+
+function parseIndex(bytes: Buffer): Distribution[] {
+  try {
+    return wheelIndexSchema.parse(JSON.parse(bytes.toString('utf8'))).files
+  } catch (error) {
+    throw new AirgapError('BUNDLE_CORRUPT', 'the index of Python packages cannot be read', {
+      item: 'pypi/index.json',
+      likely: 'a bundle made by another tool or version',
+      next: 'serve it with the version that made it',
+      cause: error,
+    })
+  }
+}
+
+const meta = { 'api-version': '1.1' }
+
+function rootPage(names: string[]): IndexPage[] {
+  return page(
+    { title: 'Simple index', links: names.map(name => `<a href="${html(name)}/">${html(name)}</a>`) },
+    { meta, projects: names.map(name => ({ name })) },
+  )
+}
+
+function projectPage(name: string, files: Distribution[]): IndexPage[] {
+  const links = files.map(file => {
+    const attributes = [
+      `href="${html(`${urlOf(file)}#sha256=${file.sha256}`)}"`,
+      ...(file.requiresPython === undefined ? [] : [`data-requires-python="${html(file.requiresPython)}"`]),
+      ...(file.yanked === undefined ? [] : [`data-yanked="${html(file.yanked)}"`]),
+      // PEP 714: the old name for pip before 23.3
+      ...(file.metadataSha256 === undefined
+        ? []
+        : ['core-metadata', 'dist-info-metadata'].map(key => `data-${key}="sha256=${file.metadataSha256}"`)),
+    ]
+    return `<a ${attributes.join(' ')}>${html(file.filename)}</a>`
+  })
+  const versions = [...new Set(files.map(file => file.version))]
+  return page({ title: `Links for ${name}`, links }, { meta, name, versions, files: files.map(jsonFile) })
+}
+
+function jsonFile(file: Distribution): Record<string, unknown> {
+  const metadata = file.metadataSha256 === undefined ? undefined : { sha256: file.metadataSha256 }
+  return {
+    filename: file.filename,
+    url: urlOf(file),
+    hashes: { sha256: file.sha256 },
+    size: file.size,
+    ...(file.requiresPython === undefined ? {} : { 'requires-python': file.requiresPython }),
+    ...(file.yanked === undefined ? {} : { yanked: file.yanked || true }),
+    ...(metadata === undefined ? {} : { 'core-metadata': metadata, 'dist-info-metadata': metadata }),
+  }
+}
+
+/** From /pypi/simple/PROJECT/ to /pypi/PROJECT/FILE. */
+function urlOf({ project, filename }: Distribution): string {
+  return `../../${encodeURIComponent(project)}/${encodeURIComponent(filename)}`
+}
+
+function page(document: { title: string; links: string[] }, json: object): IndexPage[] {
+  const text = `${[
+    '<!DOCTYPE html>',
+    '<html>',
+    `<head><meta name="pypi:repository-version" content="1.1"><title>${html(document.title)}</title></head>`,
+    '<body>',
+    ...document.links.map(link => `${link}<br>`),
+    '</body>',
+    '</html>',
+  ].join('\n')}\n`
+  return [
+    { mediaType: 'text/html; charset=utf-8', text },
+    { mediaType: 'application/vnd.pypi.simple.v1+html; charset=utf-8', text },
+    { mediaType: 'application/vnd.pypi.simple.v1+json', text: `${canonicalJson(json)}\n` },
+  ]
+}
+
+function html(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}
+
+/** pip.conf for a machine: its user's and its own pip read /etc/pip.conf. */
+export function pipConf(baseUrl: string): string {
+  const { host } = new URL(baseUrl)
+  return [
+    '[global]',
+    `index-url = ${baseUrl.replace(/\/+$/, '')}/pypi/simple/`,
+    '# pip takes plain HTTP from named hosts only; each file is checked against its sha256',
+    `trusted-host = ${host}`,
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,115 @@
+import type { TreeEntries } from '../content/tree.ts'
+import { compareText } from '../core/canonical-json.ts'
+import { hexOf } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { SiteKey } from './site-key.ts'
+
+/** One repository of a `rpms/NAME` tree. */
+export interface YumRepository {
+  /** folder in the tree: `baseos` */
+  id: string
+  /** path in the tree → content: repomd.xml and its signature */
+  files: Map<string, Buffer>
+  /** paths in the tree of its publisher's public keys */
+  keys: string[]
+}
+
+/** repomd.xml's names of what a bundle carries. */
+const kinds = [
+  ['primary', 'primary.xml'],
+  ['filelists', 'filelists.xml'],
+  ['group', 'comps.xml'],
+  ['modules', 'modules.yaml'],
+] as const
+
+/**
+ * Generates and signs repomd.xml over the lists that a bundle carries. No file is read: the tree's own table has every size and
+ * SHA-256. Throws BUNDLE_CORRUPT.
+ */
+export async function yumRepositories(
+  entries: TreeEntries,
+  options: { key: SiteKey; now: () => Date; name: string },
+): Promise<YumRepository[]> {
+  const ids = [...entries.keys()].flatMap(path => /^([^/]+)\/repodata\/primary\.xml$/.exec(path)?.[1] ?? [])
+  return await Promise.all(
+    ids.sort(compareText).map(async id => {
+      const text = repomd(entries, { id, name: options.name, timestamp: options.now() })
+      const files = new Map([
+        [`${id}/repodata/repomd.xml`, Buffer.from(text)],
+        [`${id}/repodata/repomd.xml.asc`, Buffer.from(await options.key.detachSign(text))],
+      ])
+      const keys = [...entries.keys()].filter(path => path.startsWith(`${id}/keys/`)).sort(compareText)
+      return { id, files, keys }
+    }),
+  )
+}
+
+/** Lists stand unpacked: their checksum is the one of the open list as well. */
+function repomd(entries: TreeEntries, options: { id: string; name: string; timestamp: Date }): string {
+  const { id, name } = options
+  const seconds = Math.floor(options.timestamp.getTime() / 1000)
+  const data = kinds.flatMap(([type, file]) => {
+    const entry = entries.get(`${id}/repodata/${file}`)
+    if (entry === undefined) {
+      if (type === 'group' || type === 'modules') return []
+      throw new AirgapError('BUNDLE_CORRUPT', `a package repository has no ${file}`, {
+        item: `rpms/${name}/${id}`,
+        likely: 'a bundle made by another tool or version',
+        next: 'run `airgap verify` on the bundle, and serve it with the version that made it',
+      })
+    }
+    const { digest, size } = entry.descriptor
+    return [
+      `  <data type="${type}">`,
+      `    <checksum type="sha256">${hexOf(digest)}</checksum>`,
+      `    <open-checksum type="sha256">${hexOf(digest)}</open-checksum>`,
+      `    <location href="repodata/${file}"/>`,
+      `    <timestamp>${seconds}</timestamp>`,
+      `    <size>${size}</size>`,
+      `    <open-size>${size}</open-size>`,
+      '  </data>',
+    ]
+  })
+  return `${[
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    '<repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">',
+    `  <revision>${seconds}</revision>`,
+    ...data,
+    '</repomd>',
+  ].join('\n')}\n`
+}
+
+export interface YumSection {
+  /** of the tree: `el9` */
+  name: string
+  id: string
+  /** dnf's, 99 unless the publisher's entry said otherwise */
+  priority?: number
+  moduleHotfixes?: boolean
+  /** paths of public keys on the machine; the site's own first */
+  keys: string[]
+}
+
+/** The client's file in /etc/yum.repos.d: dnf.conf(5), one section for each repository. */
+export function yumRepoFile(sections: readonly YumSection[], baseUrl: string): string {
+  return sections
+    .map(({ name, id, priority, moduleHotfixes, keys }) =>
+      [
+        `[airgap-${name}-${id}]`,
+        `name=${name} ${id}, from the bundle`,
+        `baseurl=${baseUrl.replace(/\/+$/, '')}/rpms/${name}/${id}`,
+        'enabled=1',
+        // packages by their publisher's key, the list of them by the site's
+        'gpgcheck=1',
+        'repo_gpgcheck=1',
+        `gpgkey=${keys.map(path => `file://${path}`).join('\n       ')}`,
+        ...(priority === undefined || priority === 99 ? [] : [`priority=${priority}`]),
+        ...(moduleHotfixes ? ['module_hotfixes=1'] : []),
+        'skip_if_unavailable=0',
+        // nothing changes on a closed site but by another bundle
+        'metadata_expire=60',
+        '',
+      ].join('\n'),
+    )
+    .join('\n')
+}
