@@ -40,10 +40,10 @@ export async function openSiteKey({ folder, now }: SiteKeyOptions): Promise<Site
   const path = join(folder, 'site-key.asc')
   const existing = await readKey(path)
   if (existing) return siteKey(existing, now)
-  // algorithm 22 (EdDSA over ed25519) and no more: gpgv of Ubuntu 20.04 (2.2.19) knows it, the newer numbers it does not
+  // RSA: gpgv of Ubuntu 20.04 and the rpm of EL8 and EL9 take it; rpm 4.14 takes no EdDSA
   const { privateKey } = await generateKey({
-    type: 'ecc',
-    curve: 'ed25519Legacy',
+    type: 'rsa',
+    rsaBits: 3072,
     userIDs: [{ name: 'airgap site repository key' }],
     subkeys: [],
     date: now(),
