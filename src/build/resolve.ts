@@ -4,7 +4,7 @@ import { AirgapError } from '../core/errors.ts'
 import { formatPlatform } from '../core/platform.ts'
 import { kinds } from '../kinds/index.ts'
 import type { ItemSummary, ResolveContext } from '../kinds/kind.ts'
-import type { Lock, LockItem, RuntimeFile } from '../lock/schema.ts'
+import type { Lock, LockItem, RuntimeFile, SiteFacts } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 import { together } from './failures.ts'
 import { inputsDigest } from './inputs.ts'
@@ -15,7 +15,7 @@ import { inputsDigest } from './inputs.ts'
  */
 export async function resolveStack(
   manifest: StackManifest,
-  options: { context: ResolveContext; runtime: RuntimeFile[]; concurrency: number },
+  options: { context: ResolveContext; runtime: RuntimeFile[]; concurrency: number; site?: SiteFacts[] },
 ): Promise<Lock> {
   const limit = pLimit(options.concurrency)
   const jobs = kinds.flatMap(kind => kind.jobs(manifest).map(job => ({ kind: kind.name, ...job })))
@@ -62,6 +62,7 @@ export async function resolveStack(
     platforms: manifest.platforms.map(formatPlatform),
     inputs: inputsDigest(manifest),
     collisions: manifest.collisions,
+    ...(options.site === undefined || options.site.length === 0 ? {} : { site: options.site }),
     runtime: options.runtime,
     items,
   }

@@ -1,4 +1,5 @@
 import { applyCommand, configureCommand, planCommand } from './offline-deploy/apply.ts'
+import { probeCommand } from './offline-deploy/probe.ts'
 import { serveCommand } from './offline-deploy/serve.ts'
 import { rollbackCommand, statusCommand, stopCommand } from './offline-deploy/status.ts'
 import { verifyCommand } from './offline-deploy/verify.ts'
@@ -8,6 +9,7 @@ await runCli({
   name: 'offline-deploy',
   description: 'Deploys a bundle inside a closed network: verify, serve, configure.',
   commands: [
+    probeCommand,
     verifyCommand,
     serveCommand,
     planCommand,

@@ -28,6 +28,17 @@ export type RuntimeFile = z.infer<typeof runtimeFileSchema>
 
 const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,62}$/, 'must be letters, digits and . + ~ _ -')
 
+/** What the machines of the site meant for one package entry (`airgap lock --site`). */
+const siteFactsSchema = z.strictObject({
+  /** name of the entry: `ubuntu-22.04` */
+  entry: word,
+  /** releases of the kernels that run there */
+  kernels: z.array(word),
+  /** what all of its machines had: not carried */
+  base: z.array(z.strictObject({ name: z.string(), version: z.string(), architecture: z.string() })),
+})
+export type SiteFacts = z.infer<typeof siteFactsSchema>
+
 export const lockSchema = z.strictObject({
   lockVersion: z.literal(1),
   /** name and version make the default file name of the bundle */
@@ -37,6 +48,8 @@ export const lockSchema = z.strictObject({
   /** digest of what was asked for; another one means the lock is out of date */
   inputs: digestSchema,
   collisions: z.record(z.string(), z.string()),
+  /** made for these machines; absent: for any */
+  site: z.array(siteFactsSchema).optional(),
   runtime: z.array(runtimeFileSchema),
   /** kind → its items; each kind checks its own */
   items: z.record(z.string(), z.array(z.looseObject({ name: z.string() }))),

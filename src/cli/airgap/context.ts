@@ -1,19 +1,22 @@
+import { readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { assembleLock } from '../../build/assemble.ts'
 import { inputsDigest } from '../../build/inputs.ts'
 import { resolveStack } from '../../build/resolve.ts'
 import { lockRuntime, type RuntimePaths } from '../../build/runtime.ts'
+import { factsOf, forSite, kernelsUnknown } from '../../build/site.ts'
 import { type Layout, planLayout } from '../../bundle/layout.ts'
 import { LayoutStore } from '../../content/layout-store.ts'
-import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { AirgapError, fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { parsePlatform } from '../../core/platform.ts'
 import type { Progress } from '../../core/progress.ts'
 import { parseReference } from '../../core/reference.ts'
 import { readLock, writeLock } from '../../lock/lock.ts'
-import type { Lock } from '../../lock/schema.ts'
+import type { Lock, SiteFacts } from '../../lock/schema.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import type { SourceRemap, StackManifest } from '../../manifest/stack.ts'
+import { parseProbe } from '../../probe/schema.ts'
 import type { HttpClient, RegistryClient } from '../../remote/contract.ts'
 import { createHttpClient } from '../../remote/http-client.ts'
 import { createRegistryClient } from '../../remote/registry-client.ts'
@@ -29,11 +32,15 @@ export interface StackOptions {
   platform: string[]
   cache?: string
   jobs: number
+  /** probes of the site's machines; `none` forgets those that the lock was made for */
+  site?: string[]
 }
 
 /** One run of a command that works on a stack: the manifest, its lock, the network. */
 export interface StackContext {
+  /** as it is for the site */
   manifest: StackManifest
+  site: SiteFacts[]
   lockPath: string
   http: HttpClient
   registry: RegistryClient
@@ -49,8 +56,10 @@ export async function openStack(
   const loaded = await loadManifest(options.file).catch(error => {
     throw isErrorCode(error, 'FILE_NOT_FOUND') && error.item === options.file ? noManifest(error) : error
   })
+  const lockPath = options.lock ?? defaultLockPath(options.file)
+  const site = await siteOf(loaded, { options, lockPath, progress })
   const manifest: StackManifest = {
-    ...loaded,
+    ...forSite(loaded, site),
     sources: [...options.remap.map(parseRemap), ...loaded.sources],
   }
   if (options.platform.length > 0) {
@@ -70,12 +79,52 @@ export async function openStack(
   })
   return {
     manifest,
-    lockPath: options.lock ?? defaultLockPath(options.file),
+    site,
+    lockPath,
     http,
     registry: createRegistryClient({ http, sources: manifest.sources, progress }),
     cache: await LayoutStore.open(options.cache ?? defaultCache()),
     runtime: runtimePaths(),
   }
+}
+
+/** From the probes that were given; else those that the lock was made for, so that nobody has to give them twice. */
+async function siteOf(
+  manifest: StackManifest,
+  { options, lockPath, progress }: { options: StackOptions; lockPath: string; progress: Progress },
+): Promise<SiteFacts[]> {
+  const files = options.site ?? []
+  let facts: SiteFacts[]
+  if (files.length === 0) facts = (await readLock(lockPath).catch(() => undefined))?.site ?? []
+  else if (files.length === 1 && files[0] === 'none') facts = []
+  else {
+    const probes = await Promise.all(
+      files.map(async file => ({ file, probe: parseProbe(await probeText(file), file) })),
+    )
+    facts = factsOf(manifest, probes)
+  }
+  const unknown = kernelsUnknown(manifest, facts)
+  if (unknown.length > 0) {
+    progress.note(
+      `${unknown.join(', ')}: packages for the kernels of the site are left out; give --site probe.json, made there by \`offline-deploy probe\``,
+    )
+  }
+  return facts
+}
+
+const maxProbe = 32 << 20 /* bytes */
+
+async function probeText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size <= maxProbe) return await readFile(file, 'utf8')
+  } catch (error) {
+    throw fromSystemError(error, file)
+  }
+  throw new AirgapError('MANIFEST_INVALID', 'too large for a probe', {
+    item: file,
+    next: 'make it on the machine: offline-deploy probe -o json > probe.json',
+  })
 }
 
 function noManifest(error: AirgapError): AirgapError {
@@ -121,7 +170,7 @@ export async function resolveNow(
     signal: options.signal,
   }
   const runtime = await lockRuntime(stack.runtime)
-  return await resolveStack(manifest, { context, runtime, concurrency: options.jobs })
+  return await resolveStack(manifest, { context, runtime, concurrency: options.jobs, site: stack.site })
 }
 
 /** The lock to build from: the one there is, or a new one where there is none or it is out of date and not frozen. */

@@ -3,6 +3,7 @@ import { describeLock } from '../../build/resolve.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { diffLocks, formatLock, type LockChange, readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
+import { repeated } from '../shell/arguments.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { openStack, resolveNow, type StackOptions } from './context.ts'
@@ -11,6 +12,12 @@ import { stackOptions } from './options.ts'
 export function lockCommand(program: Command, shell: Shell): void {
   stackOptions(program.command('lock'))
     .description('resolve every item of a stack manifest to exact digests and write the lockfile')
+    .option(
+      '--site <probe.json>',
+      'a machine of the site (offline-deploy probe -o json): packages for its kernel, without what all machines have (repeatable; `none` forgets those of the last lock)',
+      repeated,
+      [],
+    )
     .option('--check', 'write nothing; exit 4 if the lock would change')
     .option('--dry-run', 'write nothing; show what would change')
     .action(async (options: StackOptions & { check?: boolean; dryRun?: boolean }) => {

@@ -1,0 +1,87 @@
+import { compareText } from '../core/canonical-json.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { SiteFacts } from '../lock/schema.ts'
+import type { DebRequest, InstalledPackage, RpmRequest, StackManifest } from '../manifest/stack.ts'
+import type { Probe } from '../probe/schema.ts'
+
+/** A probe and the file that it stands in. */
+export interface NamedProbe {
+  file: string
+  probe: Probe
+}
+
+/**
+ * What the machines of a site mean for the package entries of a manifest: for each entry the kernels that run, and what all of
+ * its machines have already. Throws MANIFEST_INVALID for a machine that no entry is for.
+ */
+export function factsOf(manifest: StackManifest, probes: readonly NamedProbe[]): SiteFacts[] {
+  const machines = new Map<string, Probe[]>()
+  for (const { file, probe } of probes) {
+    const entry = entryFor(manifest, { file, probe })
+    const others = machines.get(entry)
+    if (others) others.push(probe)
+    else machines.set(entry, [probe])
+  }
+  return [...machines]
+    .map(([entry, own]) => ({
+      entry,
+      kernels: [...new Set(own.map(probe => probe.kernel.release))].sort(compareText),
+      base: commonPackages(own),
+    }))
+    .sort((a, b) => compareText(a.entry, b.entry))
+}
+
+/** The manifest as it is for that site: kernel packages for each kernel, and nothing that all machines have. */
+export function forSite(manifest: StackManifest, facts: readonly SiteFacts[]): StackManifest {
+  const adjust = <T extends DebRequest | RpmRequest>(request: T): T => {
+    const own = facts.find(one => one.entry === request.name)
+    const kernels = own?.kernels ?? []
+    const added = request.kernelPackages.flatMap(pattern =>
+      pattern.includes('{kernel}')
+        ? kernels.map(kernel => pattern.replaceAll('{kernel}', kernel))
+        : [pattern],
+    )
+    return {
+      ...request,
+      packages: [...new Set([...request.packages, ...added])].sort(compareText),
+      ...(own === undefined ? {} : { base: { type: 'list', packages: own.base } }),
+    }
+  }
+  return { ...manifest, debs: manifest.debs.map(adjust), rpms: manifest.rpms.map(adjust) }
+}
+
+/** Entries whose kernel packages cannot be known yet. */
+export function kernelsUnknown(manifest: StackManifest, facts: readonly SiteFacts[]): string[] {
+  return [...manifest.debs, ...manifest.rpms]
+    .filter(({ kernelPackages }) => kernelPackages.some(pattern => pattern.includes('{kernel}')))
+    .map(request => request.name)
+    .filter(name => !facts.some(one => one.entry === name))
+}
+
+/** `ubuntu-22.04`, `debian-12`; of the RHEL family `rocky-9.4`, `rocky-9`, `el9`. */
+function entryFor(manifest: StackManifest, { file, probe }: NamedProbe): string {
+  const { id, version = '', platform } = probe.os
+  const names = [
+    `${id}-${version}`,
+    `${id}-${version.split('.')[0]}`,
+    ...(platform === undefined ? [] : [platform.replace(/^platform:/, '')]),
+  ]
+  const entries = [...manifest.debs, ...manifest.rpms].map(request => request.name)
+  const found = names.find(name => entries.includes(name))
+  if (found !== undefined) return found
+  throw new AirgapError('MANIFEST_INVALID', `no package entry is for ${names[0]}`, {
+    item: file,
+    likely: `the manifest has ${entries.length > 0 ? entries.join(', ') : 'no packages at all'}`,
+    next: `add an entry with the name ${names.at(-1)} under debs: or rpms:, or leave this machine out`,
+  })
+}
+
+/** What every machine has in the same version: another version on one of them may be too old for what is carried. */
+function commonPackages(probes: readonly Probe[]): InstalledPackage[] {
+  const [first, ...others] = probes
+  const keyOf = ({ name, architecture }: InstalledPackage) => `${name}\u0000${architecture}`
+  const tables = others.map(probe => new Map(probe.packages.map(one => [keyOf(one), one.version])))
+  return (first?.packages ?? [])
+    .filter(one => tables.every(table => table.get(keyOf(one)) === one.version))
+    .sort((a, b) => compareText(keyOf(a), keyOf(b)))
+}

@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+import { probeMachine } from '../../probe/machine.ts'
+import type { Probe } from '../../probe/schema.ts'
+import { humanBytes } from '../shell/format.ts'
+import type { Shell } from '../shell/run.ts'
+
+export function probeCommand(program: Command, shell: Shell): void {
+  program
+    .command('probe')
+    .description(
+      'what this machine is, for `airgap lock --site`: offline-deploy probe -o json > probe.json; no names, no addresses',
+    )
+    .option('--root <folder>', 'root of the system to look at', '/')
+    .action(async (options: { root: string }) => {
+      const probe = await probeMachine(options.root)
+      shell.print(probe, () => render(probe))
+    })
+}
+
+function render(probe: Probe): string {
+  const { os, kernel, architecture, memory, cpus, disks, mounts, packages, pci, secureBoot } = probe
+  const gpus = pci.filter(device => device.id.startsWith('10de:') && device.class.startsWith('03')).length
+  return [
+    `${os.name ?? `${os.id} ${os.version ?? ''}`}, kernel ${kernel.release}, ${architecture}`,
+    `${cpus} processors, ${humanBytes(memory)} memory, ${gpus} NVIDIA GPUs, Secure Boot ${secureBoot}`,
+    ...disks.map(disk => `disk ${disk.name}: ${humanBytes(disk.size)}${disk.model ? `, ${disk.model}` : ''}`),
+    ...mounts.map(mount => `${mount.path}: ${humanBytes(mount.free)} free of ${humanBytes(mount.size)}`),
+    `${packages.length} packages installed`,
+    'as a file for the build host: offline-deploy probe -o json > probe.json',
+  ].join('\n')
+}
