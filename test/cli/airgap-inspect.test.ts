@@ -15,13 +15,20 @@ const manifest = { mediaType: mediaTypes.ociManifest, digest, size: 2 }
 
 function deb(name: string, because?: string) {
   const more = because === undefined ? { requested: true as const } : { because }
-  const place = { architecture: 'amd64', component: 'main', filename: `pool/${name}.deb`, stanza: [] }
+  const place = {
+    architecture: 'amd64',
+    source: 0,
+    component: 'main',
+    filename: `pool/${name}.deb`,
+    stanza: [],
+  }
   return { name, version: '1:1.6-2+deb12u2', ...place, size: 2048, sha256: hex, ...more }
 }
 
 function suite(name: string, archive: string) {
   const packages = [deb('jq'), deb('libjq1', 'jq')]
-  return { name, archive, suite: 'stable', components: ['main'], architectures: ['amd64'], packages }
+  const sources = [{ archive, suite: 'stable', components: ['main'], release: {} }]
+  return { name, architectures: ['amd64'], sources, packages }
 }
 
 const lock: Lock = {
@@ -60,6 +67,57 @@ const lock: Lock = {
       suite('debian-12', 'http://deb.debian.org/debian'),
       suite('jammy', 'http://archive.ubuntu.com/ubuntu'),
     ],
+    rpm: [
+      {
+        name: 'el9',
+        architectures: ['x86_64'],
+        streams: [],
+        repositories: [
+          {
+            id: 'baseos',
+            baseurl: 'http://el.example',
+            keys: ['a key'],
+            priority: 99,
+            modules: [],
+            groups: [],
+          },
+        ],
+        packages: [
+          {
+            name: 'kernel-devel',
+            epoch: '0',
+            version: '5.14.0',
+            release: '427.el9',
+            architecture: 'x86_64',
+            repository: 'baseos',
+            location: 'Packages/k.rpm',
+            size: 4,
+            sha256: hex,
+            requested: true,
+            signedBy: 'AB',
+            primary: '<package/>',
+            filelists: '<package/>',
+          },
+        ],
+      },
+    ],
+    wheel: [
+      {
+        name: 'tools',
+        distributions: [
+          {
+            project: 'jinja2',
+            version: '3.1.2',
+            filename: 'jinja2-3.1.2-py3-none-any.whl',
+            url: 'https://files.example/jinja2-3.1.2-py3-none-any.whl',
+            size: 5,
+            sha256: hex,
+            requested: true,
+            targets: ['cp311-manylinux_2_28_x86_64'],
+          },
+        ],
+      },
+    ],
   },
 }
 
@@ -91,9 +149,19 @@ describe('airgap inspect', () => {
 
   it('why shows the chain in every repository that has the package', () => {
     const { stdout } = inspect('why', 'libjq1')
-    const chain = '  jq 1:1.6-2+deb12u2\n    libjq1 1:1.6-2+deb12u2\n'
+    const chain = (archive: string) =>
+      `  jq 1:1.6-2+deb12u2 amd64  (${archive} stable)\n    libjq1 1:1.6-2+deb12u2 amd64  (${archive} stable)\n`
     expect(stdout).toBe(
-      `debian-12: asked for by the manifest\n${chain}jammy: asked for by the manifest\n${chain}`,
+      `debs/debian-12: asked for by the manifest\n${chain('http://deb.debian.org/debian')}debs/jammy: asked for by the manifest\n${chain('http://archive.ubuntu.com/ubuntu')}`,
+    )
+  })
+
+  it('why knows packages of the RHEL family and of Python, too', () => {
+    expect(inspect('why', 'kernel-devel').stdout).toBe(
+      'rpms/el9: asked for by the manifest\n  kernel-devel 5.14.0-427.el9 x86_64  (baseos)\n',
+    )
+    expect(inspect('why', 'jinja2').stdout).toBe(
+      'pypi (tools): asked for by the manifest\n  jinja2 3.1.2  (jinja2-3.1.2-py3-none-any.whl)\n',
     )
   })
 
@@ -115,10 +183,12 @@ describe('airgap inspect', () => {
     expect(rows.map(row => row.purl)).toEqual([
       `pkg:oci/busybox@sha256%3A${hex}?arch=amd64&repository_url=docker.io/library/busybox&tag=1.36`,
       'pkg:helm/hello@1.0.0?repository_url=https%3A//charts.example/a/',
-      'pkg:deb/debian/jq@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=stable',
-      'pkg:deb/debian/libjq1@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=stable',
-      'pkg:deb/ubuntu/jq@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=stable',
-      'pkg:deb/ubuntu/libjq1@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=stable',
+      'pkg:deb/debian/jq@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=debian-12',
+      'pkg:deb/debian/libjq1@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=debian-12',
+      'pkg:deb/ubuntu/jq@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=jammy',
+      'pkg:deb/ubuntu/libjq1@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=jammy',
+      'pkg:rpm/el/kernel-devel@5.14.0-427.el9?arch=x86_64&distro=el9',
+      'pkg:pypi/jinja2@3.1.2?file_name=jinja2-3.1.2-py3-none-any.whl',
       expect.stringMatching(/^pkg:generic\/tool\?checksum=sha256%3A[0-9a-f]{64}&download_url=https/),
       undefined,
     ])

@@ -5,18 +5,18 @@ import { readAll } from '../../content/read.ts'
 import { readTree } from '../../content/tree.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys } from '../../core/media-types.ts'
-import { type LockedDebs, lockedDebsSchema } from '../../kinds/deb/locked.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
 import { parseLock, readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { humanBytes, printableJson } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { why } from './why.ts'
 
 /** What a person asks for → kinds. */
 const views: Record<string, string[]> = {
   images: ['image'],
   charts: ['chart'],
-  packages: ['deb'],
+  packages: ['deb', 'rpm', 'wheel'],
   files: ['file', 'tree'],
 }
 
@@ -132,38 +132,4 @@ function table(items: ItemSummary[]): string {
 /** A package's unique name holds its version, which has a column of its own: `jq_1.6_amd64` is `jq:amd64`, as dpkg writes it. */
 function shortName({ name, version }: ItemSummary): string {
   return version === undefined ? name : name.replace(`_${version}_`, ':')
-}
-
-interface Why {
-  all: ({ kind: string } & ItemSummary)[]
-  name: string | undefined
-}
-
-/** The chain that pulled a package in, from what was asked for down to it; one for each repository that has it. */
-function why(lock: Lock, { all, name }: Why): string[] {
-  if (!name) throw new AirgapError('USAGE', 'why what?', { next: 'airgap inspect BUNDLE why NAME' })
-  const lines = (lock.items['deb'] ?? []).flatMap(item => chain(lockedDebsSchema.parse(item), name))
-  const other = all.filter(item => item.kind !== 'deb' && item.name === name)
-  for (const item of other) lines.push(`${item.kind} ${item.name}: asked for by the manifest`)
-  if (lines.length > 0) return lines
-  const near = all.filter(item => item.name.includes(name)).map(shortName)
-  throw new AirgapError('NOT_FOUND', 'the bundle has nothing by that name', {
-    item: name,
-    ...(near.length > 0 ? { likely: `part of the name of ${near.slice(0, 5).join(', ')}` } : {}),
-    next: 'look it up: airgap inspect BUNDLE packages --match PART; packages go by their name alone',
-  })
-}
-
-function chain(set: LockedDebs, name: string): string[] {
-  const found = new Map(set.packages.map(deb => [deb.name, deb]))
-  const steps: string[] = []
-  for (let deb = found.get(name); deb !== undefined && steps.length <= found.size; ) {
-    steps.unshift(`${deb.name} ${deb.version}`)
-    deb = deb.because === undefined ? undefined : found.get(deb.because)
-  }
-  if (steps.length === 0) return []
-  return [
-    `${set.name}: asked for by the manifest`,
-    ...steps.map((step, depth) => `${'  '.repeat(depth + 1)}${step}`),
-  ]
 }

@@ -5,6 +5,8 @@ import { lockedChartSchema } from '../../kinds/chart/locked.ts'
 import { lockedDebsSchema } from '../../kinds/deb/locked.ts'
 import { lockedFileSchema } from '../../kinds/file/index.ts'
 import { lockedImageSchema } from '../../kinds/image/locked.ts'
+import { lockedRpmsSchema } from '../../kinds/rpm/locked.ts'
+import { lockedWheelsSchema } from '../../kinds/wheel/locked.ts'
 import type { Lock } from '../../lock/schema.ts'
 
 /** A component of a bill of materials (CycloneDX 1.6). */
@@ -27,7 +29,7 @@ export function sbomOf(lock: Lock): Record<string, unknown> {
     specVersion: '1.6',
     version: 1,
     metadata: { component: { type: 'application', name: lock.name, version: lock.version } },
-    components: [images, charts, packages, files, runtime].flatMap(of => of(lock)),
+    components: [images, charts, debs, rpms, wheels, files, runtime].flatMap(of => of(lock)),
   }
 }
 
@@ -64,7 +66,7 @@ function charts(lock: Lock): Component[] {
   })
 }
 
-function packages(lock: Lock): Component[] {
+function debs(lock: Lock): Component[] {
   return (lock.items['deb'] ?? []).flatMap(item => {
     const set = lockedDebsSchema.parse(item)
     const vendor = /ubuntu/i.test(`${set.name} ${set.sources.map(source => source.archive).join(' ')}`)
@@ -81,6 +83,40 @@ function packages(lock: Lock): Component[] {
       }),
     )
   })
+}
+
+function rpms(lock: Lock): Component[] {
+  return (lock.items['rpm'] ?? []).flatMap(item => {
+    const set = lockedRpmsSchema.parse(item)
+    return set.packages.map((rpm): Component => {
+      const { name, epoch, architecture: arch } = rpm
+      const version = `${rpm.version}-${rpm.release}`
+      const qualifiers = { version, arch, epoch: epoch === '0' ? undefined : epoch, distro: set.name }
+      return {
+        type: 'library',
+        'bom-ref': `rpm/${set.name}/${name}-${epoch}:${version}.${arch}`,
+        name,
+        version,
+        hashes: sha256(rpm.sha256),
+        purl: purl('rpm', [set.name.replace(/[-.0-9]+$/, ''), name], qualifiers),
+      }
+    })
+  })
+}
+
+function wheels(lock: Lock): Component[] {
+  return (lock.items['wheel'] ?? []).flatMap(item =>
+    lockedWheelsSchema.parse(item).distributions.map(
+      ({ project: name, version, filename, sha256: hex }): Component => ({
+        type: 'library',
+        'bom-ref': `wheel/${filename}`,
+        name,
+        version,
+        hashes: sha256(hex),
+        purl: purl('pypi', [name], { version, file_name: filename }),
+      }),
+    ),
+  )
 }
 
 function files(lock: Lock): Component[] {
