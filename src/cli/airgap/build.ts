@@ -2,8 +2,10 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { fetchSlots } from '../../build/fetch.ts'
 import { type BuildPlan, planBuild } from '../../build/plan.ts'
+import { describeLock } from '../../build/resolve.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import { BundleWriter } from '../../bundle/writer.ts'
+import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
@@ -54,7 +56,8 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
     const layout = layoutOf(lock)
     if (options.dryRun) {
       const plan = await planBuild(layout, [...reuse.map(bundle => bundle.store), stack.cache])
-      shell.print({ name: lock.name, version: lock.version, ...plan }, () => renderPlan(plan))
+      const sets = packageSets(lock)
+      shell.print({ name: lock.name, version: lock.version, ...plan, sets }, () => renderPlan(plan, sets))
       return
     }
     const out = resolve(options.out ?? `${lock.name}-${lock.version}.tar`)
@@ -112,11 +115,33 @@ async function write(
   }
 }
 
-function renderPlan(plan: BuildPlan): string {
+interface PackageSet {
+  /** `debs/ubuntu-22.04`, `rpms/el9`, `pypi` */
+  name: string
+  packages: number
+  bytes: number
+}
+
+/** The packages of each OS release, and of Python. */
+function packageSets(lock: Lock): PackageSet[] {
+  const sets = new Map<string, PackageSet>()
+  for (const { kind, name, size } of describeLock(lock)) {
+    if (kind !== 'deb' && kind !== 'rpm' && kind !== 'wheel') continue
+    const set = kind === 'wheel' ? 'pypi' : `${kind}s/${name.split('/')[0]}`
+    const row = sets.get(set) ?? { name: set, packages: 0, bytes: 0 }
+    row.packages++
+    row.bytes += size
+    sets.set(set, row)
+  }
+  return [...sets.values()]
+}
+
+function renderPlan(plan: BuildPlan, sets: readonly PackageSet[]): string {
   const row = (name: string, blobs: number, bytes: number) =>
     `  ${name.padEnd(32)} ${String(blobs).padStart(6)}  ${humanBytes(bytes).padStart(10)}`
   return [
     `bundle ${humanBytes(plan.size)}, ${plan.blobs} blobs`,
+    ...sets.map(({ name, packages, bytes }) => row(`packages ${name}`, packages, bytes)),
     row('already here', plan.near.blobs, plan.near.bytes),
     row('to fetch', plan.fetch.blobs, plan.fetch.bytes),
     ...plan.sources.map(source => row(`  ${source.source}`, source.blobs, source.bytes)),
