@@ -6,15 +6,23 @@ export interface Candidate {
   version: string
   /** `amd64`, `all`, … */
   architecture: string
-  /** index into the request's sources */
+  /** index into the request's sources: the first that has it */
   source: number
+  /** further sources that have the very same file */
+  alsoIn?: number[]
   component: string
   filename: string
   size: number /* bytes */
   sha256: string /* hex */
   essential: boolean
-  /** smaller is more important: required 1 … extra 5 */
+  /** `Important` or `Protected`: apt does not remove it */
+  important?: true
+  /** smaller is more important: required 1 … extra 5; 0 where the stanza gives none */
   priority: number
+  /** `Phased-Update-Percentage`, where it is less than 100 */
+  phased?: number
+  /** `Source` as written, where its name or version is another one: `glibc (2.36-9)` */
+  builtFrom?: string
   multiArch?: 'same' | 'foreign' | 'allowed'
   preDepends?: string
   depends?: string

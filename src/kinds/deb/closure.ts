@@ -1,8 +1,15 @@
 import { AirgapError } from '../../core/errors.ts'
 import type { Candidate } from './candidate.ts'
-import { explain, type Failure, nearNames } from './explain.ts'
-import { type Alternatives, formatRelation, type Relation } from './relation.ts'
-import { dependenciesOf, itemOf, negativesOf, providesOf, recommendsOf, type Universe } from './universe.ts'
+import { explain, nearNames } from './explain.ts'
+import { dropLeftovers } from './leftovers.ts'
+import { Marking } from './marking.ts'
+import { solveProblems } from './problems.ts'
+import { formatRelation } from './relation.ts'
+import { type PackageRequest, parseRequest } from './request.ts'
+import { preferSuite } from './suite-choice.ts'
+import type { Package, Universe } from './universe.ts'
+import { compareVersions } from './version.ts'
+import { whyNot } from './why-not.ts'
 
 /** A package of the closure and why it is there. */
 export interface Selected {
@@ -13,75 +20,132 @@ export interface Selected {
 }
 
 export interface ClosureRequest {
+  /** as apt takes them: `name[:architecture][=version | /suite]` */
   names: string[]
   recommends: boolean
   /** where the packages were asked for, for messages */
   at: string
 }
 
-/** No chain of dependencies of a real archive is a tenth as long; a bound on hostile ones. */
-const maxDepth = 1_000
-const maxSteps = 200_000
-/** How often a choice is taken back that conflicts with what is needed, or with what is only recommended. */
-const maxRetries = { needed: 50, recommended: 8 }
+interface Wanted {
+  request: PackageRequest
+  package: Package
+  version: Candidate
+}
 
 /**
- * What `apt-get install` would install on an empty system: everything the requested packages depend on, by apt's
- * preferences (the first alternative that can be had; what is selected already; the package before its providers).
- * Packages are selected as they are found, depth first; a choice that conflicts with something needed is taken back and
- * forbidden. Throws UNRESOLVABLE with the whole chain.
+ * What `apt-get install` would install on a machine that has the base system and nothing else: `marking.ts` marks what was
+ * asked for and all it needs, `problems.ts` mends what refuses each other, `leftovers.ts` drops what came to nothing.
+ * Throws UNRESOLVABLE with the whole chain.
  */
 export function closureOf(universe: Universe, request: ClosureRequest): Selected[] {
-  checkNames(universe, request)
-  const banned = new Set<Candidate>()
-  let best: Selection | undefined
-  let first: AirgapError | undefined
-  for (let retry = 0; retry <= maxRetries.needed; retry++) {
-    const selection = new Selection(universe, { ...request, banned })
-    const failed = selectAll(selection, request.names)
-    if (failed) first ??= explain(failed, request.at)
-    else if (!best || selection.leftOut.length < best.leftOut.length) best = selection
-    if (best && (failed || retry >= maxRetries.recommended)) break
-    const culprits = culpritsOf(failed ? [failed] : selection.leftOut).culprits ?? []
-    const culprit = [...culprits].find(
-      other =>
-        !banned.has(other) &&
-        !request.names.includes(other.name) &&
-        (failed !== undefined || selection.evictable.has(other)),
-    )
-    if (!culprit) break
-    banned.add(culprit)
+  const { at } = request
+  const wanted = findAll(
+    universe,
+    request.names.map(text => parseRequest(text, at)),
+    at,
+  )
+  const marking = new Marking(universe, request)
+  const asked = new Set(wanted.map(one => one.package))
+  for (const one of wanted) {
+    if (one.request.suite === undefined) marking.setCandidate(one.package, one.version)
+    else preferSuite(marking, one.version, one.request.suite)
+    marking.state(one.package).isProtected = true
+    marking.markInstall(one.package, { alone: true, asked: true })
   }
-  if (best) return best.result()
-  throw first
+  for (const one of asked) marking.markInstall(one, { asked: true })
+  const isWhole = !isAnyBroken(marking) || solveProblems(marking, asked)
+  if (!isWhole) throw failureOf(marking, wanted, at)
+  dropLeftovers(marking)
+  return resultOf(marking, asked)
 }
 
-function selectAll(selection: Selection, names: string[]): Failure | undefined {
-  // all of them first, so that what one needs is met by another that is asked for by name
-  for (const name of names) {
-    const failed = selection.request(name)
-    if (failed) return failed
-  }
-  for (const name of names) {
-    const failed = selection.complete(name)
-    if (failed) return failed
-  }
-  return undefined
+function isAnyBroken(marking: Marking): boolean {
+  return marking.touched().some(one => marking.isBroken(one))
 }
 
-function checkNames(universe: Universe, { names, at }: ClosureRequest): void {
-  const unknown = names.filter(name => universe.get(name) === undefined)
-  if (unknown.length === 0) return
-  const details = unknown.map(name => {
-    const providers = universe.offers({ name }).map(candidate => candidate.name)
-    if (providers.length > 0)
-      return `${name} is a virtual package; name one of ${providers.slice(0, 8).join(', ')}`
-    const near = nearNames(name, universe.names())
-    return near.length > 0 ? `${name} (did you mean ${near.join(', ')}?)` : name
+function failureOf(marking: Marking, wanted: Wanted[], at: string): AirgapError {
+  const failure = whyNot(marking.universe, wanted)
+  if (failure) return explain(failure, at)
+  const broken = marking.touched().filter(one => marking.isBroken(one))
+  const lines = broken.slice(0, 10).flatMap(one => {
+    const version = marking.state(one).install!
+    const lacking = marking.universe
+      .dependencies(version)
+      .filter(dependency => dependency.critical && !marking.isFine(dependency))
+    return lacking.map(({ type, targets }) => {
+      const relation = targets.map(target => formatRelation(target.relation)).join(' | ')
+      return `  ${one.name} ${version.version}: ${type} ${relation}`
+    })
   })
+  return new AirgapError(
+    'UNRESOLVABLE',
+    `these packages cannot be installed together the way apt goes about it:\n${lines.join('\n')}`,
+    {
+      item: at,
+      likely:
+        'alternatives that refuse each other; apt does not go back on every choice, and so this fails on the site too',
+      next: 'ask for the alternatives that you want by name, or split the packages into two entries',
+    },
+  )
+}
+
+function resultOf(marking: Marking, asked: Set<Package>): Selected[] {
+  const reasons = reasonsOf(marking, asked)
+  return marking
+    .touched()
+    .filter(one => marking.state(one).mode === 'install')
+    .map(one => {
+      const because = reasons.get(one)
+      return {
+        candidate: marking.state(one).install!,
+        requested: asked.has(one),
+        ...(because === undefined || asked.has(one) ? {} : { because }),
+      }
+    })
+}
+
+/** By the shortest chain from what was asked for; also through what the base system has. */
+function reasonsOf(marking: Marking, asked: Set<Package>): Map<Package, string> {
+  const reasons = new Map<Package, string>()
+  const seen = new Set(asked)
+  const open = [...asked]
+  for (const one of open) {
+    const { install } = marking.state(one)
+    for (const dependency of install ? marking.universe.dependencies(install) : []) {
+      if (dependency.negative || !marking.isImportant(dependency)) continue
+      for (const target of dependency.targets) {
+        for (const { package: other } of marking.matches(dependency, target, 'install')) {
+          if (seen.has(other)) continue
+          seen.add(other)
+          reasons.set(other, one.name)
+          open.push(other)
+        }
+      }
+    }
+  }
+  return reasons
+}
+
+function findAll(universe: Universe, requests: PackageRequest[], at: string): Wanted[] {
+  const wanted = new Map<Package, Wanted>()
+  const lacking: string[] = []
+  for (const request of requests) {
+    const found = universe.find(request.name, request.architecture)
+    if (!found) {
+      lacking.push(describeLack(universe, request))
+      continue
+    }
+    const version = versionOf(universe, { request, found, at })
+    const other = wanted.get(found)
+    if (other && other.version !== version)
+      throw contradiction(other, { request, package: found, version }, at)
+    wanted.set(found, { request, package: found, version })
+  }
+  if (lacking.length === 0) return [...wanted.values()]
   throw new AirgapError(
     'UNRESOLVABLE',
-    `no such package for ${universe.architecture}: ${details.join('; ')}`,
+    `no such package for ${universe.architectures.join(', ')}: ${lacking.join('; ')}`,
     {
       item: at,
       likely: 'a spelling mistake, or the package is in another component or suite',
@@ -90,207 +154,69 @@ function checkNames(universe: Universe, { names, at }: ClosureRequest): void {
   )
 }
 
-/** The packages selected so far; steps are undone by cutting the trail back. */
-class Selection {
-  /** what is recommended and was left out, because other packages stand in its way */
-  readonly leftOut: Failure[] = []
-  /** packages that a later one refuses by its own word: for these apt takes its choice back, for the others it does not */
-  readonly evictable = new Set<Candidate>()
-  readonly #universe: Universe
-  readonly #recommends: boolean
-  readonly #banned: Set<Candidate>
-  readonly #trail: Selected[] = []
-  readonly #selected = new Set<Candidate>()
-  /** what selected packages will not have beside them, by name */
-  readonly #refusals = new Map<string, { by: Candidate; relation: Relation }[]>()
-  readonly #parsed = new Map<Candidate, Relation[]>()
-  /** packages that could not be selected, and why */
-  readonly #hopeless = new Map<Candidate, Failure>()
-  #steps = 0
-
-  constructor(universe: Universe, options: { recommends: boolean; banned: Set<Candidate> }) {
-    this.#universe = universe
-    this.#recommends = options.recommends
-    this.#banned = options.banned
-  }
-
-  result(): Selected[] {
-    return [...this.#trail]
-  }
-
-  request(name: string): Failure | undefined {
-    const candidate = this.#universe.get(name)
-    if (!candidate || this.#selected.has(candidate)) return undefined
-    const clash = this.#clash(candidate)
-    if (clash) return clash
-    this.#push({ candidate, requested: true })
-    return undefined
-  }
-
-  complete(name: string): Failure | undefined {
-    const candidate = this.#universe.get(name)
-    return candidate && this.#needs(candidate, 0)
-  }
-
-  /** Selects everything that a selected package depends on. */
-  #needs(candidate: Candidate, depth: number): Failure | undefined {
-    for (const group of dependenciesOf(candidate)) {
-      const failed = this.#satisfy(candidate, { group, depth })
-      if (failed) return failed
-    }
-    if (!this.#recommends) return undefined
-    for (const group of recommendsOf(candidate)) {
-      // what is only recommended and cannot be had is left out, as apt does
-      const failed = this.#satisfy(candidate, { group, depth })
-      if (failed?.culprits?.size) this.leftOut.push(failed)
-    }
-    return undefined
-  }
-
-  #satisfy(parent: Candidate, { group, depth }: { group: Alternatives; depth: number }): Failure | undefined {
-    if (group.some(relation => this.#isMet(relation))) return undefined
-    if (depth > maxDepth) throw tooMuch(`a chain of dependencies is longer than ${maxDepth} packages`, parent)
-    const lacks: (string | Failure)[] = []
-    const tried = new Set<Candidate>()
-    for (const relation of group) {
-      const choices = this.#universe.satisfying(relation)
-      if (choices.length === 0) lacks.push(this.#whyNone(relation))
-      for (const choice of choices) {
-        if (tried.has(choice)) continue
-        tried.add(choice)
-        const failed = this.#select(choice, { parent, depth: depth + 1 })
-        if (!failed) return undefined
-        lacks.push(failed)
-      }
-    }
-    return this.#failure(parent, group, lacks)
-  }
-
-  #select(
-    candidate: Candidate,
-    { parent, depth }: { parent: Candidate; depth: number },
-  ): Failure | undefined {
-    const known = this.#hopeless.get(candidate)
-    if (known && this.#stillHolds(known)) return known
-    if (++this.#steps > maxSteps) {
-      throw tooMuch(`more than ${maxSteps} combinations of packages were tried`, candidate)
-    }
-    const clash = this.#clash(candidate)
-    if (clash) return clash
-    const [length, leftOut] = [this.#trail.length, this.leftOut.length]
-    this.#push({ candidate, requested: false, because: parent.name })
-    const failed = this.#needs(candidate, depth)
-    if (!failed) return undefined
-    this.#undo(length)
-    this.leftOut.length = leftOut
-    const failure: Failure = { package: candidate, lacks: [failed], ...culpritsOf([failed]) }
-    this.#hopeless.set(candidate, failure)
-    return failure
-  }
-
-  /** What failed for a conflict fails again while the other package is there; what failed for a lack always does. */
-  #stillHolds({ culprits }: Failure): boolean {
-    for (const culprit of culprits ?? []) if (!this.#selected.has(culprit)) return false
-    return true
-  }
-
-  #isMet(relation: Relation): boolean {
-    return this.#universe
-      .offers(relation)
-      .some(candidate => this.#selected.has(candidate) && this.#universe.satisfies(candidate, relation))
-  }
-
-  /** Whether the package cannot stand beside what is selected: its own Conflicts and Breaks, and theirs. */
-  #clash(candidate: Candidate): Failure | undefined {
-    if (this.#banned.has(candidate)) {
-      return {
-        package: candidate,
-        lacks: ['it conflicts with a package that is needed'],
-        culprits: new Set(),
-      }
-    }
-    for (const relation of this.#negatives(candidate)) {
-      for (const other of this.#universe.offers(relation)) {
-        if (other === candidate || !this.#selected.has(other)) continue
-        if (!this.#universe.satisfies(other, relation)) continue
-        this.evictable.add(other)
-        return this.#conflict(candidate, other, formatRelation(relation))
-      }
-    }
-    for (const name of [candidate.name, ...providesOf(candidate).map(provided => provided.name)]) {
-      for (const { by, relation } of this.#refusals.get(name) ?? []) {
-        if (by === candidate || !this.#universe.satisfies(candidate, relation)) continue
-        return this.#conflict(candidate, by, formatRelation(relation))
-      }
-    }
-    return undefined
-  }
-
-  #conflict(candidate: Candidate, other: Candidate, relation: string): Failure {
-    const entry = this.#trail.find(selected => selected.candidate === other)
-    const why = entry?.because === undefined ? 'asked for' : `needed by ${entry.because}`
-    const lack = `it conflicts with ${other.name} ${other.version} (${why}): ${relation}`
-    return { package: candidate, lacks: [lack], culprits: new Set([other]) }
-  }
-
-  #whyNone(relation: Relation): string {
-    const text = formatRelation(relation)
-    const versions = this.#universe.versions(relation.name).map(candidate => candidate.version)
-    if (versions.length > 0) return `${text}: only ${versions.slice(0, 5).join(', ')} is there`
-    const providers = this.#universe.offers(relation).map(candidate => candidate.name)
-    if (providers.length > 0)
-      return `${text}: provided by ${providers.slice(0, 5).join(', ')}, but not in that version`
-    return `${text}: no such package`
-  }
-
-  #failure(parent: Candidate, group: Alternatives, lacks: (string | Failure)[]): Failure {
-    return { package: parent, wants: group.map(formatRelation).join(' | '), lacks, ...culpritsOf(lacks) }
-  }
-
-  #negatives(candidate: Candidate): Relation[] {
-    const known = this.#parsed.get(candidate)
-    if (known) return known
-    const negatives = negativesOf(candidate)
-    this.#parsed.set(candidate, negatives)
-    return negatives
-  }
-
-  #push(selected: Selected): void {
-    const { candidate } = selected
-    this.#trail.push(selected)
-    this.#selected.add(candidate)
-    for (const relation of this.#negatives(candidate)) {
-      const refusals = this.#refusals.get(relation.name)
-      if (refusals) refusals.push({ by: candidate, relation })
-      else this.#refusals.set(relation.name, [{ by: candidate, relation }])
-    }
-  }
-
-  #undo(length: number): void {
-    while (this.#trail.length > length) {
-      const selected = this.#trail.pop()
-      if (!selected) return
-      this.#selected.delete(selected.candidate)
-      for (const relation of this.#negatives(selected.candidate)) {
-        const refusals = this.#refusals.get(relation.name)
-        const at = refusals?.findLastIndex(refusal => refusal.by === selected.candidate) ?? -1
-        if (at >= 0) refusals?.splice(at, 1)
-      }
-    }
-  }
+function describeLack(universe: Universe, { name, architecture, text }: PackageRequest): string {
+  const providers = universe.offers(universe.named(name, architecture)).map(offer => offer.candidate.name)
+  if (providers.length > 0)
+    return `${text} is a virtual package; name one of ${[...new Set(providers)].slice(0, 8).join(', ')}`
+  if (architecture !== undefined && !universe.architectures.includes(architecture))
+    return `${text} (${architecture} is neither in architectures: nor in foreignArchitectures:)`
+  const near = nearNames(name, universe.names())
+  return near.length > 0 ? `${text} (did you mean ${near.join(', ')}?)` : text
 }
 
-/** Packages that stand in the way anywhere beneath: without them another attempt may succeed. */
-function culpritsOf(lacks: (string | Failure)[]): { culprits?: Set<Candidate> } {
-  const failures = lacks.filter(lack => typeof lack !== 'string' && lack.culprits !== undefined) as Failure[]
-  if (failures.length === 0) return {}
-  return { culprits: new Set(failures.flatMap(failure => [...(failure.culprits ?? [])])) }
+function versionOf(
+  universe: Universe,
+  { request, found, at }: { request: PackageRequest; found: Package; at: string },
+): Candidate {
+  const { version, suite } = request
+  const there = found.versions.map(one => universe.describe(one)).join(', ')
+  if (version !== undefined) {
+    const match = found.versions.find(one => compareVersions(one.version, version) === 0)
+    if (match) return match
+    throw new AirgapError(
+      'UNRESOLVABLE',
+      `${request.text}: that version is in none of the suites; there is ${there}`,
+      {
+        item: at,
+        likely: 'the archive keeps the newest version only, and has moved on',
+        next: 'ask for a version that is there, drop the =version, or add an archive that keeps old versions (snapshot.debian.org)',
+      },
+    )
+  }
+  if (suite !== undefined) {
+    const match = found.versions.find(one => universe.isIn(one, suite))
+    if (match) return match
+    throw new AirgapError(
+      'UNRESOLVABLE',
+      `${request.text}: the suite has no such package; there is ${there}`,
+      {
+        item: at,
+        likely: 'the suite is not among the suites of this entry, or the package is not in it',
+        next: 'name the suite as its Release file does (Suite or Codename), and add it to the entry',
+      },
+    )
+  }
+  const candidate = universe.candidateOf(found)
+  if (candidate) return candidate
+  throw new AirgapError(
+    'UNRESOLVABLE',
+    `${request.text} may not be installed: its priority is below 1; there is ${there}`,
+    {
+      item: at,
+      likely: 'a pin, or the priority of a source, rules it out',
+      next: 'change pins: or priority: in the manifest, or ask for package=version',
+    },
+  )
 }
 
-function tooMuch(what: string, candidate: Candidate): AirgapError {
-  return new AirgapError('UNRESOLVABLE', what, {
-    item: itemOf(candidate),
-    likely: 'packages that refuse each other in many ways, or an archive that contradicts itself',
-    next: 'ask by name for the alternatives that you want, or split the packages into two entries',
-  })
+function contradiction(one: Wanted, other: Wanted, at: string): AirgapError {
+  return new AirgapError(
+    'MANIFEST_INVALID',
+    `${one.package.name} is asked for in two versions, ${one.version.version} and ${other.version.version}`,
+    {
+      item: at,
+      likely: 'two lists of packages that disagree',
+      next: `keep one of ${one.request.text} and ${other.request.text}`,
+    },
+  )
 }

@@ -190,9 +190,19 @@ const wanted = [
   'suggests',
   'replaces',
   'enhances',
+  'important',
+  'protected',
+  'source',
+  'phased-update-percentage',
 ] as const
 
 const priorities = ['required', 'important', 'standard', 'optional', 'extra']
+
+/** As apt reads it: none given comes before all others, an unknown one is `extra`. */
+function priorityOf(text: string | undefined): number {
+  if (text === undefined) return 0
+  return priorities.indexOf(text) + 1 || priorities.length
+}
 
 function toCandidate(
   stanza: Stanza,
@@ -222,11 +232,15 @@ function toCandidate(
     size: /^[0-9]{1,15}$/.test(stanza.size ?? '') ? Number(stanza.size) : -1,
     sha256: stanza.sha256?.toLowerCase() ?? '',
     essential: stanza.essential === 'yes',
-    priority: priorities.indexOf(stanza.priority ?? 'optional') + 1 || 4,
+    priority: priorityOf(stanza.priority),
     stanza: { index, offset: place.offset, length: place.length },
   }
   if (multiArch === 'same' || multiArch === 'foreign' || multiArch === 'allowed')
     candidate.multiArch = multiArch
+  if (stanza.important === 'yes' || stanza.protected === 'yes') candidate.important = true
+  if (stanza.source) candidate.builtFrom = stanza.source
+  const phased = stanza['phased-update-percentage']
+  if (phased !== undefined && /^[0-9]{1,2}$/.test(phased)) candidate.phased = Number(phased)
   if (stanza['pre-depends']) candidate.preDepends = stanza['pre-depends']
   if (stanza.depends) candidate.depends = stanza.depends
   if (stanza.recommends) candidate.recommends = stanza.recommends

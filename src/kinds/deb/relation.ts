@@ -10,7 +10,8 @@ export interface Relation {
   version?: string
 }
 
-type Operator = '<<' | '<=' | '=' | '>=' | '>>'
+/** `!=` is never written: it is how one architecture of a `Multi-Arch: same` package refuses another */
+type Operator = '<<' | '<=' | '=' | '>=' | '>>' | '!='
 
 /** Alternatives of one dependency, in the order of preference. */
 export type Alternatives = Relation[]
@@ -80,5 +81,7 @@ export function satisfiesVersion(relation: Relation, version: string): boolean {
       return order >= 0
     case '>>':
       return order > 0
+    case '!=':
+      return order !== 0
   }
 }

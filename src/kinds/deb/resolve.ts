@@ -8,9 +8,10 @@ import type { Candidate } from './candidate.ts'
 import { closureOf, type Selected } from './closure.ts'
 import type { LockedDeb, LockedDebs } from './locked.ts'
 import { readPackages } from './packages.ts'
+import { priorities } from './policy.ts'
 import { fetchRelease } from './release.ts'
 import { itemOf, Universe } from './universe.ts'
-import { compareVersions, isVersion } from './version.ts'
+import { compareVersions } from './version.ts'
 
 /** Stanzas are read from the cache one by one; more than this is no stanza. */
 const maxStanza = 1024 * 1024 /* bytes */
@@ -18,7 +19,6 @@ const maxStanza = 1024 * 1024 /* bytes */
 /** Asks the archives: who signed the suites, what is in them, and what the requested packages need. */
 export async function resolveDebs(request: DebRequest, context: ResolveContext): Promise<LockedDebs> {
   for (const source of request.sources) checkSource(source, request)
-  const { names, pins } = parsePackages(request)
   const suites = request.sources.map(source => ({ ...source, at: request.at }))
   const releases = await Promise.all(suites.map(suite => fetchRelease(suite, context)))
   const locked = new Map<string, LockedDeb>()
@@ -28,9 +28,17 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
       const found = await readPackages(suite, { release: releases[source]!, architecture }, context)
       for (const candidate of found) candidates.push({ ...candidate, source })
     }
-    const universe = new Universe(candidates, { architecture, pins })
-    checkPins(universe, pins, request.at)
-    const selected = closureOf(universe, { names, recommends: request.recommends, at: request.at })
+    const sources = suites.map((suite, i) => ({ ...suite, release: releases[i]!.fields }))
+    const universe = new Universe(candidates, {
+      architecture,
+      suites: sources,
+      priorityOf: priorities(sources, request.pins),
+    })
+    const selected = closureOf(universe, {
+      names: request.packages,
+      recommends: request.recommends,
+      at: request.at,
+    })
     checkOneDigest(universe, selected, request.at)
     for (const one of selected) {
       const key = itemOf(one.candidate)
@@ -72,55 +80,12 @@ function checkSource(source: DebSource, request: DebRequest): void {
   }
 }
 
-/** `name` or `name=version`; the same name with two versions is a contradiction. */
-function parsePackages(request: DebRequest): { names: string[]; pins: Map<string, string> } {
-  const names = new Set<string>()
-  const pins = new Map<string, string>()
-  const wrong = (what: string) =>
-    new AirgapError('MANIFEST_INVALID', what, {
-      item: request.at,
-      next: 'write a package as name or name=version, for example jq or jq=1.6-2.1+deb12u1',
-    })
-  for (const text of request.packages) {
-    const at = text.indexOf('=')
-    const name = at < 0 ? text : text.slice(0, at)
-    if (!/^[a-z0-9][a-z0-9+.-]*$/.test(name))
-      throw wrong(`not a package name: ${JSON.stringify(text.slice(0, 120))}`)
-    names.add(name)
-    if (at < 0) continue
-    const version = text.slice(at + 1)
-    if (!isVersion(version)) throw wrong(`not a version: ${JSON.stringify(text.slice(0, 120))}`)
-    const other = pins.get(name)
-    if (other !== undefined && compareVersions(other, version) !== 0) {
-      throw wrong(`${name} is asked for in two versions, ${other} and ${version}`)
-    }
-    pins.set(name, version)
-  }
-  return { names: [...names], pins }
-}
-
-function checkPins(universe: Universe, pins: Map<string, string>, at: string): void {
-  for (const [name, version] of pins) {
-    const versions = universe.versions(name).map(candidate => candidate.version)
-    if (versions.length === 0 || universe.get(name)) continue
-    throw new AirgapError(
-      'UNRESOLVABLE',
-      `${name} ${version} is not in the archive; it has ${versions.join(', ')}`,
-      {
-        item: at,
-        likely: 'the archive keeps the newest version only, and has moved on',
-        next: 'ask for a version that is there, or drop the =version',
-      },
-    )
-  }
-}
-
 /** Two files that call themselves the same package and version (fault 39): no one can say which is meant. */
 function checkOneDigest(universe: Universe, selected: Selected[], at: string): void {
   for (const { candidate } of selected) {
     const other = universe
-      .versions(candidate.name)
-      .find(one => itemOf(one) === itemOf(candidate) && one.sha256 !== candidate.sha256)
+      .ownerOf(candidate)
+      .versions.find(one => itemOf(one) === itemOf(candidate) && one.sha256 !== candidate.sha256)
     if (!other) continue
     throw new AirgapError('UPSTREAM_INVALID', `${itemOf(candidate)} is there twice, with different content`, {
       item: at,

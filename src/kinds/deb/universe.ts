@@ -1,152 +1,345 @@
-import { compareText } from '../../core/canonical-json.ts'
 import type { Candidate } from './candidate.ts'
+import type { PriorityOf } from './policy.ts'
 import { type Alternatives, parseRelations, type Relation, satisfiesVersion } from './relation.ts'
 import { compareVersions } from './version.ts'
 
-/** What a package offers under a name: its own, or one of its Provides with the version given there. */
-interface Offer {
-  candidate: Candidate
-  /** undefined where an unversioned Provides */
-  version: string | undefined
-  /** under its own name */
-  real: boolean
+/** A name on one architecture, with all versions of it; also what only relations name, such as a virtual package. */
+export interface Package {
+  name: string
+  /** `any` where a relation asks for `name:any` */
+  architecture: string
+  /** in the order in which names came up */
+  id: number
+  /** newest first */
+  versions: Candidate[]
+  /** what the base system has of it */
+  current?: Candidate
+  essential: boolean
+  important: boolean
+  offers?: Offer[]
 }
 
-/** All packages of one architecture: which one a name means, and who else answers to it. */
+/** A version that answers to the name of a package without being one of its own. */
+export interface Offer {
+  candidate: Candidate
+  owner: Package
+  /** undefined where the Provides is unversioned: it meets no versioned relation (policy 7.5) */
+  version: string | undefined
+}
+
+/** One alternative of a dependency, with what it means on this machine. */
+export interface Target {
+  package: Package
+  relation: Relation
+  /** one architecture of a package refuses the others (MultiarchSpec), without saying so */
+  implicit?: boolean
+}
+
+export type DependencyType = 'pre-depends' | 'depends' | 'conflicts' | 'breaks' | 'recommends' | 'suggests'
+
+/** One group of alternatives of a version; of what it refuses each stands alone. */
+export interface Dependency {
+  type: DependencyType
+  parent: Package
+  parentVersion: Candidate
+  negative: boolean
+  /** all but `recommends` and `suggests` */
+  critical: boolean
+  targets: Target[]
+}
+
+/** A suite as messages and `package/suite` name it. */
+export interface SuiteNames {
+  suite: string
+  release: Record<string, string>
+}
+
+export interface UniverseOptions {
+  /** of the machine */
+  architecture: string
+  /** by the candidates' `source` */
+  suites?: SuiteNames[]
+  /** dpkg --add-architecture */
+  foreign?: string[]
+  /** 500 for all unless given */
+  priorityOf?: PriorityOf
+  /** the base system; also versions that no source has */
+  installed?: Candidate[]
+}
+
+/**
+ * All packages that a machine can install, and what their names and relations mean on it: apt's package cache.
+ * `Architecture: all` belongs to the machine's own architecture, as in apt.
+ */
 export class Universe {
   readonly architecture: string
-  readonly #versions = new Map<string, Candidate[]>()
-  readonly #chosen = new Map<string, Candidate>()
+  readonly architectures: string[]
+  readonly priorityOf: PriorityOf
+  readonly #packages = new Map<string, Package>()
   /** by Provides only: an offer of its own for each of 60,000 packages would cost memory for nothing */
   readonly #provided = new Map<string, Offer[]>()
+  readonly #dependencies = new Map<Candidate, Dependency[]>()
+  readonly #installed: Package[] = []
   readonly #candidates: Candidate[]
+  readonly #suites: SuiteNames[]
   #order: Map<string, number> | undefined
 
-  /** `pins`: package → the one version that counts; the others take part in nothing. */
-  constructor(candidates: Candidate[], options: { architecture: string; pins: Map<string, string> }) {
+  constructor(candidates: Candidate[], options: UniverseOptions) {
     this.architecture = options.architecture
+    this.architectures = [options.architecture, ...(options.foreign ?? [])]
+    this.priorityOf = options.priorityOf ?? (() => 500)
     this.#candidates = candidates
-    for (const candidate of candidates) {
-      const others = this.#versions.get(candidate.name)
-      if (others) others.push(candidate)
-      else this.#versions.set(candidate.name, [candidate])
-    }
-    for (const [name, versions] of this.#versions) {
-      const pin = options.pins.get(name)
-      const chosen =
-        pin === undefined
-          ? newest(versions)
-          : versions.find(candidate => compareVersions(candidate.version, pin) === 0)
-      if (chosen) this.#add(chosen)
+    this.#suites = options.suites ?? []
+    for (const candidate of candidates) this.#add(candidate)
+    for (const candidate of options.installed ?? []) this.#install(candidate)
+    for (const one of this.#packages.values()) {
+      if (one.versions.length > 1) one.versions.sort((a, b) => compareVersions(b.version, a.version))
     }
   }
 
-  #add(candidate: Candidate): void {
-    this.#chosen.set(candidate.name, candidate)
-    for (const { name, version } of providesOf(candidate)) {
-      const offer = { candidate, version, real: false }
-      const others = this.#provided.get(name)
-      if (others) others.push(offer)
-      else this.#provided.set(name, [offer])
-    }
-  }
-
-  #offersOf(name: string): Offer[] {
-    const candidate = this.#chosen.get(name)
-    const provided = this.#provided.get(name) ?? []
-    return candidate ? [{ candidate, version: candidate.version, real: true }, ...provided] : provided
-  }
-
-  /** The version of a package that would be installed. */
-  get(name: string): Candidate | undefined {
-    return this.#chosen.get(name)
-  }
-
-  /** Every version the archive has, newest first. */
-  versions(name: string): Candidate[] {
-    return [...(this.#versions.get(name) ?? [])].sort((a, b) => compareVersions(b.version, a.version))
-  }
-
-  names(): Iterable<string> {
-    return this.#versions.keys()
-  }
-
-  /** Every package that answers to the name of the relation, whether or not its version does. */
-  offers(relation: Relation): Candidate[] {
-    return [...new Set(this.#offersOf(relation.name).map(offer => offer.candidate))]
-  }
-
-  /** Packages that satisfy the relation, in apt's order of preference: the package itself, then its providers. */
-  satisfying(relation: Relation): Candidate[] {
-    const good = this.#offersOf(relation.name).filter(offer => this.#fits(relation, offer))
-    good.sort(
-      (a, b) =>
-        Number(b.real) - Number(a.real) ||
-        Number(b.candidate.essential) - Number(a.candidate.essential) ||
-        a.candidate.priority - b.candidate.priority ||
-        this.#place(b.candidate.name) - this.#place(a.candidate.name) ||
-        compareText(b.candidate.name, a.candidate.name),
+  #add(candidate: Candidate): Candidate {
+    const owner = this.#package(candidate.name, this.#architectureOf(candidate))
+    const same = owner.versions.find(
+      other => other.version === candidate.version && other.sha256 === candidate.sha256,
     )
-    return [...new Set(good.map(offer => offer.candidate))]
-  }
-
-  /** Where a name first comes up in the indexes; built only where two providers are equal in all else. */
-  #place(name: string): number {
-    this.#order ??= orderOfNames(this.#candidates)
-    return this.#order.get(name) ?? -1
-  }
-
-  /** Whether this very package is one that the relation means. */
-  satisfies(candidate: Candidate, relation: Relation): boolean {
-    return this.#offersOf(relation.name).some(
-      offer => offer.candidate === candidate && this.#fits(relation, offer),
-    )
-  }
-
-  #fits(relation: Relation, offer: Offer): boolean {
-    return this.#isForUs(relation, offer) && offersVersion(relation, offer.version)
-  }
-
-  /** Debian's MultiarchSpec: `:any` asks for `Multi-Arch: allowed`; an architecture means just that one. */
-  #isForUs(relation: Relation, { candidate }: Offer): boolean {
-    switch (relation.qualifier) {
-      case undefined:
-      case 'native':
-      case this.architecture:
-        return true
-      case 'any':
-        return candidate.multiArch === 'allowed'
-      case 'all':
-        return candidate.architecture === 'all'
-      default:
-        return false
+    if (same) {
+      // the same file in another suite, or in the index of another architecture
+      if (same.source !== candidate.source && !same.alsoIn?.includes(candidate.source))
+        same.alsoIn = [...(same.alsoIn ?? []), candidate.source]
+      return same
     }
+    owner.versions.push(candidate)
+    if (candidate.essential) owner.essential = true
+    if (candidate.important) owner.important = true
+    if (candidate.provides !== undefined) this.#addProvides(owner, candidate)
+    return candidate
+  }
+
+  #install(candidate: Candidate): void {
+    const owner = this.#package(candidate.name, this.#architectureOf(candidate))
+    const known = owner.versions.find(other => other.version === candidate.version)
+    owner.current = known ?? this.#add(candidate)
+    this.#installed.push(owner)
+  }
+
+  #addProvides(owner: Package, candidate: Candidate): void {
+    for (const { name, qualifier, version } of providesOf(candidate)) {
+      const offer = { candidate, owner, version }
+      for (const key of this.#keysProvided(owner, candidate, { name, qualifier })) {
+        const others = this.#provided.get(key)
+        if (others) others.push(offer)
+        else this.#provided.set(key, [offer])
+      }
+    }
+  }
+
+  /** MultiarchSpec: a `foreign` package provides for every architecture, an `allowed` one for `:any`, too. */
+  #keysProvided(
+    owner: Package,
+    { multiArch }: Candidate,
+    { name, qualifier }: { name: string; qualifier: string | undefined },
+  ): string[] {
+    if (qualifier !== undefined) return [this.#key(name, qualifier)]
+    if (multiArch === 'foreign') return this.architectures.map(architecture => this.#key(name, architecture))
+    const own = this.#key(name, owner.architecture)
+    return multiArch === 'allowed' ? [own, this.#key(name, 'any')] : [own]
+  }
+
+  #key(name: string, architecture: string): string {
+    return architecture === this.architecture ? name : `${name}:${architecture}`
+  }
+
+  #architectureOf({ architecture }: Candidate): string {
+    return architecture === 'all' ? this.architecture : architecture
+  }
+
+  #package(name: string, architecture: string): Package {
+    const key = this.#key(name, architecture)
+    const known = this.#packages.get(key)
+    if (known) return known
+    const id = this.#packages.size
+    const made: Package = { name, architecture, id, versions: [], essential: false, important: false }
+    this.#packages.set(key, made)
+    return made
+  }
+
+  /** undefined where no version of it is there; of the machine's own architecture unless said. */
+  find(name: string, architecture = this.architecture): Package | undefined {
+    const found = this.#packages.get(this.#key(name, architecture))
+    return found && found.versions.length > 0 ? found : undefined
+  }
+
+  /** Also a name that nothing has. */
+  named(name: string, architecture = this.architecture): Package {
+    return this.#package(name, architecture)
+  }
+
+  *names(): Generator<string> {
+    for (const { name, versions } of this.#packages.values()) if (versions.length > 0) yield name
+  }
+
+  /** Packages of the base system. */
+  installed(): Package[] {
+    return this.#installed
+  }
+
+  ownerOf(candidate: Candidate): Package {
+    return this.#package(candidate.name, this.#architectureOf(candidate))
+  }
+
+  /** Whether a suite (Suite or Codename of its Release file, or as the manifest names it) has the version. */
+  isIn({ source, alsoIn = [] }: Candidate, suite: string): boolean {
+    return [source, ...alsoIn].some(i => {
+      const names = this.#suites[i]
+      return names && [names.suite, names.release.Suite, names.release.Codename].includes(suite)
+    })
+  }
+
+  /** `1.0 (jammy)`; the suite only where there are several. */
+  describe({ version, source }: Candidate): string {
+    if (source < 0) return `${version} (of the base system)`
+    return this.#suites.length > 1 ? `${version} (${this.#suites[source]?.suite})` : version
+  }
+
+  /** Names that the version answers to besides its own. */
+  answersTo(candidate: Candidate): Package[] {
+    const owner = this.ownerOf(candidate)
+    const keys = providesOf(candidate).flatMap(({ name, qualifier }) =>
+      this.#keysProvided(owner, candidate, { name, qualifier }),
+    )
+    const { multiArch, name } = candidate
+    if (multiArch === 'allowed') keys.push(this.#key(name, 'any'))
+    if (multiArch === 'foreign') keys.push(...this.architectures.map(one => this.#key(name, one)))
+    return keys.flatMap(key => this.#packages.get(key) ?? [])
+  }
+
+  /** What apt would install: the best priority, then the newest; never an older one than is there, below 1000. */
+  candidateOf({ versions, current }: Package): Candidate | undefined {
+    let best: Candidate | undefined
+    let bestPriority = -1
+    for (const version of versions) {
+      // an installed version that no source has counts as apt's status file does: 100
+      const priority = version.source < 0 ? 100 : this.priorityOf(version)
+      if (priority === 0 || priority <= bestPriority) continue
+      if (version.source < 0 && version !== current) continue
+      if (current && priority < 1000 && compareVersions(version.version, current.version) < 0) continue
+      best = version
+      bestPriority = priority
+    }
+    return best
+  }
+
+  /** Who else answers to the name. */
+  offers(target: Package): Offer[] {
+    target.offers ??= [...this.#implicitOffers(target), ...(this.#provided.get(this.#keyOf(target)) ?? [])]
+    return target.offers
+  }
+
+  #keyOf(target: Package): string {
+    return this.#key(target.name, target.architecture)
+  }
+
+  #implicitOffers(target: Package): Offer[] {
+    const isAny = target.architecture === 'any'
+    const offers: Offer[] = []
+    for (const architecture of this.architectures) {
+      if (architecture === target.architecture) continue
+      const owner = this.#packages.get(this.#key(target.name, architecture))
+      for (const candidate of owner?.versions ?? []) {
+        if (candidate.multiArch === (isAny ? 'allowed' : 'foreign'))
+          offers.push({ candidate, owner: owner!, version: candidate.version })
+      }
+    }
+    return offers
+  }
+
+  /** Pre-Depends, Depends, Conflicts, Breaks, Recommends, Suggests, in the order in which apt goes through them. */
+  dependencies(candidate: Candidate): Dependency[] {
+    const known = this.#dependencies.get(candidate)
+    if (known) return known
+    const parent = this.ownerOf(candidate)
+    const found: Dependency[] = []
+    const add = (type: DependencyType, targets: Target[]) => {
+      const negative = type === 'conflicts' || type === 'breaks'
+      const critical = type !== 'recommends' && type !== 'suggests'
+      found.push({ type, parent, parentVersion: candidate, negative, critical, targets })
+    }
+    const addField = (type: DependencyType, field: string | undefined) => {
+      if (field === undefined) return
+      for (const group of parseRelations(field, itemOf(candidate))) {
+        const targets = group.map(relation => this.#target(relation, parent))
+        if (type !== 'conflicts' && type !== 'breaks') add(type, targets)
+        else for (const target of targets) add(type, [target])
+      }
+    }
+    addField('pre-depends', candidate.preDepends)
+    addField('depends', candidate.depends)
+    addField('conflicts', candidate.conflicts)
+    addField('breaks', candidate.breaks)
+    addField('recommends', candidate.recommends)
+    addField('suggests', candidate.suggests)
+    for (const target of this.#siblings(parent, candidate)) {
+      add(target.relation.operator === undefined ? 'conflicts' : 'breaks', [target])
+    }
+    this.#dependencies.set(candidate, found)
+    return found
+  }
+
+  #target(relation: Relation, parent: Package): Target {
+    const { name, qualifier } = relation
+    if (qualifier === undefined) return { package: this.#package(name, parent.architecture), relation }
+    const architecture = qualifier === 'native' ? this.architecture : qualifier
+    return { package: this.#package(name, architecture), relation }
+  }
+
+  /** MultiarchSpec: `same` stands beside itself in the same version only, all else not at all. */
+  *#siblings(parent: Package, { multiArch, version }: Candidate): Generator<Target> {
+    for (const architecture of this.architectures) {
+      if (architecture === parent.architecture) continue
+      const other = this.#packages.get(this.#key(parent.name, architecture))
+      if (!other || other.versions.length === 0) continue
+      const relation: Relation =
+        multiArch === 'same' ? { name: parent.name, operator: '!=', version } : { name: parent.name }
+      yield { package: other, relation, implicit: true }
+    }
+  }
+
+  /** Where a name first comes up in the indexes: apt's last tie-break. Built only where two providers are equal in all else. */
+  place(of: Package): number {
+    this.#order ??= orderOfNames(this.#candidates, this.architecture)
+    return this.#order.get(this.#keyOf(of)) ?? -1
   }
 }
 
-/** Policy 7.5: an unversioned Provides satisfies no versioned relation. */
-function offersVersion(relation: Relation, version: string | undefined): boolean {
+/** Whether the relation refuses or asks for nothing of this package: no one stands in his own way (policy 7.4). */
+export function isIgnorable({ negative, parent, parentVersion }: Dependency, target: Target): boolean {
+  if (!negative || parent.name !== target.package.name) return false
+  if (parent === target.package) return true
+  return parentVersion.multiArch === 'same' && !target.implicit
+}
+
+export function isIgnorableOffer({ negative, parent }: Dependency, target: Target, offer: Offer): boolean {
+  if (!negative) return false
+  return target.implicit === true || offer.owner.name === parent.name
+}
+
+export function meets({ relation }: Target, version: string | undefined): boolean {
   return version === undefined ? relation.operator === undefined : satisfiesVersion(relation, version)
-}
-
-function newest(versions: Candidate[]): Candidate | undefined {
-  return versions.reduce<Candidate | undefined>(
-    (best, candidate) => (best && compareVersions(best.version, candidate.version) >= 0 ? best : candidate),
-    undefined,
-  )
 }
 
 /**
  * apt numbers packages as their names come up, as a stanza or in a relation of another one, and between equal providers
  * takes the one numbered last. Nobody would design it so, but the site's apt decides alike.
  */
-function orderOfNames(candidates: Candidate[]): Map<string, number> {
+function orderOfNames(candidates: Candidate[], native: string): Map<string, number> {
   const order = new Map<string, number>()
   const add = (name: string) => {
     if (!order.has(name)) order.set(name, order.size)
   }
   for (const candidate of candidates) {
-    add(candidate.name)
+    const { architecture } = candidate
+    const suffix = architecture === 'all' || architecture === native ? '' : `:${architecture}`
+    add(candidate.name + suffix)
     for (const field of [
       candidate.preDepends,
       candidate.depends,
@@ -161,32 +354,20 @@ function orderOfNames(candidates: Candidate[]): Map<string, number> {
       if (field === undefined) continue
       // a name with an architecture (`python3:any`) is another package to apt
       for (const match of field.matchAll(/(?:^|[,|])\s*([a-zA-Z0-9][a-zA-Z0-9+._-]*)(?![a-zA-Z0-9+._:-])/g))
-        add(match[1]!)
+        add(match[1]! + suffix)
     }
   }
   return order
 }
 
-/** Names that the package answers to besides its own; a version only where it is `(= x)` (policy 7.5). */
-export function providesOf(candidate: Candidate): { name: string; version: string | undefined }[] {
-  if (candidate.provides === undefined) return []
-  return parseRelations(candidate.provides, itemOf(candidate)).flatMap(group =>
-    group.map(({ name, operator, version }) => ({ name, version: operator === '=' ? version : undefined })),
-  )
-}
-
-/** What has to be installed too, in the order in which apt looks at it. */
-export function dependenciesOf(candidate: Candidate): Alternatives[] {
-  return [candidate.preDepends, candidate.depends].flatMap(field => parseField(candidate, field))
-}
-
-export function recommendsOf(candidate: Candidate): Alternatives[] {
-  return parseField(candidate, candidate.recommends)
-}
-
-/** Conflicts and Breaks: what may not be installed beside it (policy 7.3, 7.4). */
-export function negativesOf(candidate: Candidate): Relation[] {
-  return [candidate.conflicts, candidate.breaks].flatMap(field => parseField(candidate, field)).flat()
+/** Names that the version answers to besides its own. As apt, what is neither unversioned nor `(= x)` is no Provides. */
+function providesOf(
+  candidate: Candidate,
+): { name: string; qualifier: string | undefined; version: string | undefined }[] {
+  return parseField(candidate, candidate.provides)
+    .flat()
+    .filter(({ operator }) => operator === undefined || operator === '=')
+    .map(({ name, qualifier, version }) => ({ name, qualifier, version }))
 }
 
 function parseField(candidate: Candidate, field: string | undefined): Alternatives[] {

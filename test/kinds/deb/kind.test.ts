@@ -145,7 +145,7 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     expect(packages.map(deb => `${deb.name} ${deb.version}`)).toEqual(['lib 1.0'])
     const error = await errorOf(lock(['lib=3.0']))
     expect([error.code, error.item]).toEqual(['UNRESOLVABLE', 'stack.yaml:7:5'])
-    expect(error.message).toBe('lib 3.0 is not in the archive; it has 2.0, 1.0')
+    expect(error.message).toBe('lib=3.0: that version is in none of the suites; there is 2.0, 1.0')
     expect((await errorOf(lock(['app', 'lib=1.0']))).message).toContain(
       'lib (>= 1.5): only 2.0, 1.0 is there',
     )

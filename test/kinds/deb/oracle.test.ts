@@ -30,7 +30,7 @@ describe.skipIf(lacking.length > 0)(`closure and apt (needs ${lacking.join(', ')
       const release = await fetchRelease(request, context)
       return readPackages(request, { release, architecture: 'amd64' }, context)
     })
-    universe = new Universe(candidates, { architecture: 'amd64', pins: new Map() })
+    universe = new Universe(candidates, { architecture: 'amd64' })
     const sources = `Types: deb\nURIs: ${archive}\nSuites: bookworm\nComponents: main\nSigned-By: ${key}\n`
     apt = await aptSandbox(join(folder, 'apt'), { sources })
     const update = await apt.apt('update')

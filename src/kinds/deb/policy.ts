@@ -1,0 +1,91 @@
+import type { DebPin } from '../../manifest/stack.ts'
+import type { Candidate } from './candidate.ts'
+
+/** What apt_preferences(5) looks at in a source. */
+export interface PolicySource {
+  /** as the manifest names it */
+  suite: string
+  /** `Suite`, `Codename`, `Origin`, `NotAutomatic`, … of its Release file */
+  release: Record<string, string>
+  priority?: number
+}
+
+export type PriorityOf = (candidate: Candidate) => number
+
+/** What a phased update counts for while it is held back: apt's own figure. */
+const heldBack = 1
+
+/**
+ * Priorities as apt gives them (apt_preferences(5)): of pins with package names the first that fits the version; else
+ * the best of the sources that have it, each by the first pin for all packages (`*`) that fits it, by its own `priority`,
+ * or by what its Release file says.
+ *
+ * Updates that are only phased in (`Phased-Update-Percentage` below 100) are held back, as by apt's
+ * `Never-Include-Phased-Updates`: whether a machine takes one depends on its machine-id, which is not known here; a
+ * site that does not have the version gets the one before it everywhere.
+ */
+export function priorities(sources: PolicySource[], pins: DebPin[]): PriorityOf {
+  const general = pins.filter(pin => pin.packages.includes('*') && pin.version === undefined)
+  const named = pins
+    .map(pin => ({ pin, names: pin.packages.filter(name => name !== '*') }))
+    .filter(({ names }) => names.length > 0)
+    .map(({ pin, names }) => ({ pin, fitsName: anyOf(names) }))
+  const ofSource = sources.map(source => {
+    const pin = general.find(one => fitsSource(one, source))
+    return pin?.priority ?? source.priority ?? defaultOf(source)
+  })
+  return candidate => {
+    const indexes = [candidate.source, ...(candidate.alsoIn ?? [])]
+    const pin = named.find(
+      ({ pin, fitsName }) =>
+        fitsName(candidate.name) &&
+        (pin.version === undefined || glob(pin.version)(candidate.version)) &&
+        (pin.version !== undefined || indexes.some(i => fitsSource(pin, sources[i]!))),
+    )?.pin
+    const priority = pin?.priority ?? Math.max(...indexes.map(i => ofSource[i] ?? 500))
+    return candidate.phased === undefined ? priority : Math.min(priority, heldBack)
+  }
+}
+
+/** apt_preferences(5), "APT's Default Priority Assignments". */
+function defaultOf({ release }: PolicySource): number {
+  if (isYes(release.ButAutomaticUpgrades)) return 100
+  return isYes(release.NotAutomatic) ? 1 : 500
+}
+
+function isYes(text: string | undefined): boolean {
+  return /^(?:yes|true|with|on|enable|1)$/i.test(text ?? '')
+}
+
+/** `Pin: release a=…, o=…`; without either it fits every source. */
+function fitsSource(pin: DebPin, { suite, release }: PolicySource): boolean {
+  const { suite: wanted, origin } = pin
+  if (wanted !== undefined) {
+    const fits = glob(wanted)
+    if (![suite, release.Suite, release.Codename].some(name => name !== undefined && fits(name))) return false
+  }
+  return origin === undefined || glob(origin)(release.Origin ?? '')
+}
+
+function anyOf(patterns: string[]): (text: string) => boolean {
+  const matchers = patterns.map(glob)
+  return text => matchers.some(fits => fits(text))
+}
+
+/** fnmatch(3) as far as pins need it: `*`, without a regular expression that could run for ever. */
+function glob(pattern: string): (text: string) => boolean {
+  const [first = '', ...rest] = pattern.split('*')
+  const last = rest.pop()
+  if (last === undefined) return text => text === pattern
+  return text => {
+    if (!text.startsWith(first) || text.length < first.length + last.length || !text.endsWith(last))
+      return false
+    let at = first.length
+    for (const part of rest) {
+      const found = text.indexOf(part, at)
+      if (found < 0) return false
+      at = found + part.length
+    }
+    return at <= text.length - last.length
+  }
+}
