@@ -6,6 +6,7 @@ import { kinds } from '../kinds/index.ts'
 import type { ItemSummary, ResolveContext } from '../kinds/kind.ts'
 import type { Lock, LockItem, RuntimeFile, SiteFacts } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
+import { withCompatibility } from './compatibility.ts'
 import { together } from './failures.ts'
 import { inputsDigest } from './inputs.ts'
 
@@ -67,7 +68,7 @@ export async function resolveStack(
     items,
   }
   if (manifest.firstUse === 'refuse') refuseFirstUse(lock)
-  return lock
+  return await withCompatibility(lock, manifest)
 }
 
 /** What `inspect`, `plan` and `diff` show of a lock. */

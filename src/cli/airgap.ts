@@ -6,6 +6,7 @@ const commands: Record<string, () => Promise<DefineCommand>> = {
   lock: async () => (await import('./airgap/lock.ts')).lockCommand,
   plan: async () => (await import('./airgap/build.ts')).planCommand,
   build: async () => (await import('./airgap/build.ts')).buildCommand,
+  compat: async () => (await import('./airgap/compat.ts')).compatCommand,
   images: async () => (await import('./airgap/images.ts')).imagesCommand,
   verify: async () => (await import('./airgap/verify.ts')).verifyCommand,
   inspect: async () => (await import('./airgap/inspect.ts')).inspectCommand,

@@ -24,6 +24,7 @@ const table = {
   UNRESOLVABLE: { exit: 4, http: 422 },
   UNSUPPORTED: { exit: 4, http: 422 },
   RENDER_FAILED: { exit: 4, http: 422 },
+  INCOMPATIBLE: { exit: 4, http: 422 },
   PLATFORM_MISSING: { exit: 4, http: 422 },
   LOCK_OUT_OF_DATE: { exit: 4, http: 409 },
   // 5: network after retries

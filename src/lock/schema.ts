@@ -48,6 +48,10 @@ export const lockSchema = z.strictObject({
   /** digest of what was asked for; another one means the lock is out of date */
   inputs: digestSchema,
   collisions: z.record(z.string(), z.string()),
+  /** rules of what goes with what, and the versions that they were checked for: the site checks them again */
+  compatibility: z
+    .strictObject({ rules: z.looseObject({}), versions: z.record(z.string(), z.string()) })
+    .optional(),
   /** made for these machines; absent: for any */
   site: z.array(siteFactsSchema).optional(),
   runtime: z.array(runtimeFileSchema),

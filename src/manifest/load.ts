@@ -64,6 +64,7 @@ export async function loadManifest(
       values: values.map(path => resolve(folder, path)),
     })),
     versions: value.versions,
+    ...(value.compatibility === undefined ? {} : { compatibility: resolve(folder, value.compatibility) }),
     collisions: value.collisions,
     firstUse: value.firstUse,
   }

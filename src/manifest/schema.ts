@@ -206,6 +206,8 @@ export const manifestSchema = z.strictObject({
   excuses: z.array(excuseEntrySchema).default([]),
   /** component → version, where no image, chart or wheel tells it: for the rules of compatibility.yaml */
   versions: z.record(name, text).default({}),
+  /** a file of rules: what goes with what */
+  compatibility: text.optional(),
   /** repository path on the site → upstream host that answers there, where two upstreams collide */
   collisions: z.record(text, text).default({}),
   /** what the publisher gives neither size nor checksum for */

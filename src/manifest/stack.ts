@@ -25,6 +25,8 @@ export interface StackManifest {
   excuses: Excuse[]
   /** component → version */
   versions: Record<string, string>
+  /** absolute path of the rules */
+  compatibility?: string
   collisions: Record<string, string>
   firstUse: 'allow' | 'refuse'
 }
