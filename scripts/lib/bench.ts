@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { BenchTable, formatMegabytes, formatSeconds } from './bench-rows.ts'
+import { measure as measureProgram, median, peakMemory } from './measure.ts'
 import { makeRandomImage } from './random-image.ts'
 
 /**
@@ -25,55 +26,17 @@ const layerSize = 128 * MiB
 const layersPerImage = 4
 const images = Math.max(1, Math.round((gib * 1024) / ((layerSize / MiB) * layersPerImage)))
 
-interface Measured {
-  seconds: number
-  /** peak resident memory, bytes */
-  memory: number
-  stdout: string
-}
-
 const children = new Set<ChildProcess>()
 
-/** Runs a program to its end; VmHWM is a high-water mark, so a slow poll still sees the peak. */
-async function measure(
-  command: string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
-): Promise<Measured> {
-  const started = performance.now()
-  const child = spawn(command[0]!, command.slice(1), {
-    cwd: options.cwd ?? home,
-    env: { ...process.env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+const measure: typeof measureProgram = (command, options = {}) =>
+  measureProgram(command, {
+    cwd: home,
+    started: child => {
+      children.add(child)
+      child.once('close', () => children.delete(child))
+    },
+    ...options,
   })
-  children.add(child)
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', chunk => {
-    stdout += chunk
-  })
-  child.stderr.on('data', chunk => {
-    stderr = (stderr + chunk).slice(-4000)
-  })
-  let memory = 0
-  const poll = setInterval(() => {
-    memory = Math.max(memory, peakMemory(child.pid))
-  }, 20)
-  const code = await new Promise<number | null>(done => child.once('close', done))
-  clearInterval(poll)
-  children.delete(child)
-  const seconds = (performance.now() - started) / 1000
-  if (code !== 0) throw new Error(`${command.join(' ')} exited ${code}: ${stderr}`)
-  return { seconds, memory, stdout }
-}
-
-function peakMemory(pid: number | undefined): number {
-  try {
-    const text = readFileSync(`/proc/${pid}/status`, 'utf8')
-    return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024
-  } catch {
-    return 0
-  }
-}
 
 async function freePort(): Promise<number> {
   const server = createServer()
@@ -93,25 +56,8 @@ async function onDisk(folder: string): Promise<number> {
   return bytes
 }
 
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
-
-interface Row {
-  what: string
-  ours: string
-  peer: string
-  value: number
-  goal: string
-  good: boolean
-}
-const rows: Row[] = []
-const report = (row: Row) => {
-  rows.push(row)
-  process.stderr.write(
-    `${row.good ? 'good ' : 'MISS '} ${row.what}: ${row.ours} against ${row.peer} (goal ${row.goal})\n`,
-  )
-}
-const s = (seconds: number) => `${seconds.toFixed(2)} s`
-const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
+const table = new BenchTable()
+const report = table.add
 
 async function main(): Promise<void> {
   const work = await mkdtemp(join(process.env['AIRGAP_BENCH_TMP'] ?? tmpdir(), 'airgap-bench-'))
@@ -211,9 +157,9 @@ async function benchBuild(bench: {
   const size = (await stat(join(out, 'bundle.tar'))).size
   const ratio = median(ours.map((seconds, i) => seconds / peer[i]!))
   report({
-    what: `build ${mb(size)}, against skopeo copy + tar cf`,
-    ours: s(median(ours)),
-    peer: s(median(peer)),
+    what: `build ${formatMegabytes(size)}, against skopeo copy + tar cf`,
+    ours: formatSeconds(median(ours)),
+    peer: formatSeconds(median(peer)),
     value: ratio,
     goal: '≤ 0.7',
     good: ratio <= 0.7,
@@ -221,15 +167,15 @@ async function benchBuild(bench: {
   const room = disk / size
   report({
     what: 'build, most disk at any moment',
-    ours: mb(disk),
-    peer: mb(size),
+    ours: formatMegabytes(disk),
+    peer: formatMegabytes(size),
     value: room,
     goal: '≤ 1.05',
     good: room <= 1.05,
   })
   report({
     what: 'build, peak memory',
-    ours: mb(memory),
+    ours: formatMegabytes(memory),
     peer: '200 MB',
     value: memory / 200e6,
     goal: '≤ 1',
@@ -267,8 +213,8 @@ async function benchReuse(work: string, common: string[]): Promise<void> {
   const ratio = built.seconds / copied.seconds
   report({
     what: 'build --reuse, no network, against cp + sync',
-    ours: s(built.seconds),
-    peer: s(copied.seconds),
+    ours: formatSeconds(built.seconds),
+    peer: formatSeconds(copied.seconds),
     value: ratio,
     goal: '(told)',
     good: true,
@@ -294,15 +240,15 @@ async function benchVerify(work: string): Promise<void> {
   const speed = median(pairs)
   report({
     what: 'verify on one core, speed against openssl dgst',
-    ours: s(median(ours)),
-    peer: s(median(peer)),
+    ours: formatSeconds(median(ours)),
+    peer: formatSeconds(median(peer)),
     value: speed,
     goal: '≥ 0.9',
     good: speed >= 0.9,
   })
   report({
     what: 'verify, peak memory',
-    ours: mb(memory),
+    ours: formatMegabytes(memory),
     peer: '200 MB',
     value: memory / 200e6,
     goal: '≤ 1',
@@ -375,7 +321,7 @@ async function benchServe(work: string): Promise<void> {
   const start = median(times)
   report({
     what: 'serve, start to first manifest',
-    ours: s(start),
+    ours: formatSeconds(start),
     peer: '0.5 s',
     value: start / 0.5,
     goal: '< 1',
@@ -383,7 +329,7 @@ async function benchServe(work: string): Promise<void> {
   })
   report({
     what: 'serve, peak memory',
-    ours: mb(memory),
+    ours: formatMegabytes(memory),
     peer: '200 MB',
     value: memory / 200e6,
     goal: '≤ 1',
@@ -401,13 +347,5 @@ async function benchServe(work: string): Promise<void> {
 }
 
 await main()
-const width = Math.max(...rows.map(row => row.what.length))
-process.stdout.write(
-  `\n${'what'.padEnd(width)}  ${'ours'.padStart(10)}  ${'peer'.padStart(10)}  ${'ratio'.padStart(6)}  goal\n`,
-)
-for (const row of rows) {
-  process.stdout.write(
-    `${row.what.padEnd(width)}  ${row.ours.padStart(10)}  ${row.peer.padStart(10)}  ${row.value.toFixed(2).padStart(6)}  ${row.goal}${row.good ? '' : '  MISSED'}\n`,
-  )
-}
-process.exit(rows.every(row => row.good) ? 0 : 1)
+process.stdout.write(`\n${table.text()}`)
+process.exit(table.good ? 0 : 1)

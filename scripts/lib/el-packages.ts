@@ -170,40 +170,50 @@ const driver = (version: string, suffix: string): ElPackage[] => {
   ]
 }
 
-/** modulemd 2: each stream with the packages of it. The repository itself names no default stream. */
+/** modulemd 2 and modulemd-defaults 1, as NVIDIA's repository has them: the newest branch is the default stream. */
 function driverModules(streams: [stream: string, packages: ElPackage[]][]): string {
-  return streams
-    .map(([stream, packages]) =>
-      [
-        '---',
-        'document: modulemd',
-        'version: 2',
-        'data:',
-        '  name: nvidia-driver',
-        `  stream: "${stream}"`,
-        '  version: 20240101000000',
-        '  context: deadbeef',
-        '  arch: x86_64',
-        '  summary: Nvidia driver',
-        '  description: Nvidia driver',
-        '  license:',
-        '    module: [MIT]',
-        '  dependencies:',
-        '  - requires:',
-        '      platform: [el9]',
-        '  profiles:',
-        '    default:',
-        '      rpms:',
-        ...packages.map(({ name }) => `      - ${name}`),
-        '  artifacts:',
-        '    rpms:',
-        ...packages.map(
-          ({ name, version, release, epoch }) => `    - ${name}-${epoch}:${version}-${release}.x86_64`,
-        ),
-        '...',
-      ].join('\n'),
-    )
-    .join('\n')
+  const defaults = [
+    '---',
+    'document: modulemd-defaults',
+    'version: 1',
+    'data:',
+    '  module: nvidia-driver',
+    '  stream: latest-dkms',
+    '  profiles:',
+    ...streams.map(([stream]) => `    ${stream}: [default]`),
+    '...',
+  ]
+  const documents = streams.map(([stream, packages]) =>
+    [
+      '---',
+      'document: modulemd',
+      'version: 2',
+      'data:',
+      '  name: nvidia-driver',
+      `  stream: "${stream}"`,
+      '  version: 20240101000000',
+      '  context: deadbeef',
+      '  arch: x86_64',
+      '  summary: Nvidia driver',
+      '  description: Nvidia driver',
+      '  license:',
+      '    module: [MIT]',
+      '  dependencies:',
+      '  - requires:',
+      '      platform: [el9]',
+      '  profiles:',
+      '    default:',
+      '      rpms:',
+      ...packages.map(({ name }) => `      - ${name}`),
+      '  artifacts:',
+      '    rpms:',
+      ...packages.map(
+        ({ name, version, release, epoch }) => `    - ${name}-${epoch}:${version}-${release}.x86_64`,
+      ),
+      '...',
+    ].join('\n'),
+  )
+  return [...documents, defaults.join('\n')].join('\n')
 }
 
 const branch535 = driver('535.161.08', '')
