@@ -65,7 +65,7 @@ function indexFiles(item: LockedDebs): TreeFile[] {
     const own = item.packages.filter(deb => deb.source === i)
     const folder = `${archiveFolder(source.archive)}/dists/${source.suite}`
     const indexes = source.components.flatMap(component =>
-      item.architectures.map(architecture => {
+      [...item.architectures, ...(item.foreignArchitectures ?? [])].map(architecture => {
         const stanzas = own
           .filter(deb => deb.component === component && isFor(deb, architecture))
           .map(deb => `${deb.stanza.join('\n')}\n`)

@@ -39,6 +39,17 @@ interface Wanted {
  * Throws UNRESOLVABLE with the whole chain.
  */
 export function closureOf(universe: Universe, request: ClosureRequest): Selected[] {
+  return solve(universe, request).selected
+}
+
+export interface Solution {
+  selected: Selected[]
+  /** how many packages of the base system it relies on, and so leaves out */
+  present: number
+}
+
+/** As `closureOf`, and what it owes to the base system. */
+export function solve(universe: Universe, request: ClosureRequest): Solution {
   const { at } = request
   const wanted = findAll(
     universe,
@@ -57,7 +68,7 @@ export function closureOf(universe: Universe, request: ClosureRequest): Selected
   const isWhole = !isAnyBroken(marking) || solveProblems(marking, asked)
   if (!isWhole) throw failureOf(marking, wanted, at)
   dropLeftovers(marking)
-  return resultOf(marking, asked)
+  return solutionOf(marking, asked)
 }
 
 function isAnyBroken(marking: Marking): boolean {
@@ -90,9 +101,10 @@ function failureOf(marking: Marking, wanted: Wanted[], at: string): AirgapError 
   )
 }
 
-function resultOf(marking: Marking, asked: Set<Package>): Selected[] {
-  const reasons = reasonsOf(marking, asked)
-  return marking
+function solutionOf(marking: Marking, asked: Set<Package>): Solution {
+  const { reasons, seen } = reasonsOf(marking, asked)
+  const present = [...seen].filter(one => one.current && marking.state(one).install === one.current).length
+  const selected = marking
     .touched()
     .filter(one => marking.state(one).mode === 'install')
     .map(one => {
@@ -103,10 +115,14 @@ function resultOf(marking: Marking, asked: Set<Package>): Selected[] {
         ...(because === undefined || asked.has(one) ? {} : { because }),
       }
     })
+  return { selected, present }
 }
 
 /** By the shortest chain from what was asked for; also through what the base system has. */
-function reasonsOf(marking: Marking, asked: Set<Package>): Map<Package, string> {
+function reasonsOf(
+  marking: Marking,
+  asked: Set<Package>,
+): { reasons: Map<Package, string>; seen: Set<Package> } {
   const reasons = new Map<Package, string>()
   const seen = new Set(asked)
   const open = [...asked]
@@ -124,7 +140,7 @@ function reasonsOf(marking: Marking, asked: Set<Package>): Map<Package, string> 
       }
     }
   }
-  return reasons
+  return { reasons, seen }
 }
 
 function findAll(universe: Universe, requests: PackageRequest[], at: string): Wanted[] {

@@ -42,6 +42,8 @@ export const lockedDebsSchema = z.strictObject({
   name: word,
   architectures: z.array(word).min(1),
   foreignArchitectures: z.array(word).optional(),
+  /** what the machines are taken to have, and how many packages of it the closure relies on */
+  base: z.strictObject({ name: word, leftOut: z.number().int().nonnegative() }).optional(),
   sources: z.array(lockedSourceSchema).min(1),
   packages: z.array(lockedDebSchema),
 })

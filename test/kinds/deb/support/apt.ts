@@ -9,17 +9,29 @@ export interface AptSandbox {
   wouldInstall(packages: string[], options?: { recommends?: boolean }): Promise<string[]>
 }
 
-export async function aptSandbox(
-  folder: string,
-  options: { sources: string; architecture?: string },
-): Promise<AptSandbox> {
-  const { sources, architecture = 'amd64' } = options
+export interface SandboxOptions {
+  /** deb822, as in sources.list.d */
+  sources: string
+  architecture?: string
+  /** dpkg --add-architecture */
+  foreign?: string[]
+  /** /var/lib/dpkg/status */
+  status?: string
+  /** apt_preferences(5) */
+  preferences?: string
+  /** further settings of apt.conf(5) */
+  settings?: Record<string, string>
+}
+
+export async function aptSandbox(folder: string, options: SandboxOptions): Promise<AptSandbox> {
+  const { sources, architecture = 'amd64', foreign = [], status = '', preferences } = options
   const parts = ['apt.conf.d', 'preferences.d', 'sources.list.d', 'trusted.gpg.d'].map(name =>
     join('etc/apt', name),
   )
   for (const part of [...parts, 'lists/partial', 'cache/archives/partial', 'log'])
     await mkdir(join(folder, part), { recursive: true })
-  await writeFile(join(folder, 'status'), '')
+  await writeFile(join(folder, 'status'), status)
+  if (preferences !== undefined) await writeFile(join(folder, 'etc/apt/preferences'), preferences)
   await writeFile(join(folder, 'etc/apt/sources.list.d/test.sources'), sources)
   const config = join(folder, 'apt.conf')
   const lines = {
@@ -36,12 +48,15 @@ export async function aptSandbox(
     'Acquire::Retries': '0',
     'Acquire::ForceHash': 'SHA256',
     'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled': 'false',
+    ...options.settings,
   }
   await writeFile(
     config,
     `${Object.entries(lines)
       .map(([key, value]) => `${key} "${value}";`)
-      .join('\n')}\nAPT::Architectures { "${architecture}"; };\n`,
+      .join(
+        '\n',
+      )}\nAPT::Architectures { ${[architecture, ...foreign].map(one => `"${one}";`).join(' ')} };\n`,
   )
   const apt = (...args: string[]) => run('apt-get', args, { cwd: folder, env: { APT_CONFIG: config } })
   return {

@@ -1,0 +1,129 @@
+import { AirgapError } from '../../core/errors.ts'
+import { mediaTypes } from '../../core/media-types.ts'
+import type { BaseSystem, InstalledPackage } from '../../manifest/stack.ts'
+import type { Candidate } from './candidate.ts'
+import { closureOf } from './closure.ts'
+import { Universe } from './universe.ts'
+import { compareVersions } from './version.ts'
+
+/** `minimal` ⊂ `server` ⊂ `cloud`. Without Recommends: what some of these installations lack must not be left out. */
+const debian = {
+  minimal: [],
+  server: ['openssh-server', 'sudo'],
+  cloud: ['openssh-server', 'sudo', 'cloud-init'],
+} as const
+const ubuntu = {
+  minimal: ['ubuntu-minimal'],
+  server: ['ubuntu-minimal', 'ubuntu-standard', 'ubuntu-server'],
+  cloud: ['ubuntu-minimal', 'ubuntu-standard', 'ubuntu-server', 'openssh-server', 'cloud-init'],
+} as const
+
+interface BaseOptions {
+  architecture: string
+  foreign: string[]
+  at: string
+}
+
+/** What the machines have, as apt would read it from their dpkg status. */
+export function baseOf(base: BaseSystem, candidates: Candidate[], options: BaseOptions): Candidate[] {
+  switch (base.type) {
+    case 'none':
+      return []
+    case 'named':
+      return namedBase(base.name, candidates, options)
+    case 'list':
+      return listedBase(base.packages, candidates, options)
+  }
+}
+
+/**
+ * What an installation of the release brings: in Debian what is essential, required and important (debootstrap) and for a
+ * server also standard (tasksel); in Ubuntu the seeds, which are packages there. In the versions of the first source, as
+ * the machines may have been installed from the release and not updated since.
+ */
+function namedBase(
+  name: 'minimal' | 'server' | 'cloud',
+  candidates: Candidate[],
+  { architecture, at }: BaseOptions,
+): Candidate[] {
+  const first = candidates.filter(one => one.source === 0)
+  const universe = new Universe(first, { architecture })
+  const isUbuntu = universe.find('ubuntu-minimal') !== undefined
+  const least = isUbuntu ? 1 : name === 'minimal' ? 2 : 3
+  const own = first.filter(
+    one =>
+      (one.architecture === 'all' || one.architecture === architecture) &&
+      (one.essential || (one.priority >= 1 && one.priority <= least)),
+  )
+  const seeds = (isUbuntu ? ubuntu : debian)[name].filter(seed => universe.find(seed) !== undefined)
+  if (!own.some(one => one.essential)) {
+    throw new AirgapError(
+      'UNRESOLVABLE',
+      `the base system ${name} cannot be told: the first source has no essential packages`,
+      {
+        item: at,
+        likely:
+          'the first source of the entry is not the release of the distribution itself, or lacks its component main',
+        next: 'put the release first (jammy before jammy-updates and other archives), or use base: none',
+      },
+    )
+  }
+  const names = [...new Set([...own.map(one => one.name), ...seeds])].sort()
+  return closureOf(universe, { names, recommends: false, at: `${at} (base: ${name})` }).map(
+    selected => selected.candidate,
+  )
+}
+
+/** A version that no source has any more stands for itself and what it provides: it is there, so its own needs are met. */
+function listedBase(
+  packages: InstalledPackage[],
+  candidates: Candidate[],
+  { architecture, foreign }: BaseOptions,
+): Candidate[] {
+  const here = new Set(['all', architecture, ...foreign])
+  const wanted = packages.filter(one => here.has(one.architecture))
+  const names = new Set(wanted.map(one => one.name))
+  const versions = new Map<string, Candidate[]>()
+  for (const candidate of candidates) {
+    if (!names.has(candidate.name)) continue
+    versions.set(candidate.name, [...(versions.get(candidate.name) ?? []), candidate])
+  }
+  return wanted.map(one => {
+    const known = versions.get(one.name) ?? []
+    return known.find(candidate => isSame(candidate, one)) ?? standIn(one, known)
+  })
+}
+
+function isSame(candidate: Candidate, { version, architecture }: InstalledPackage): boolean {
+  return candidate.version === version && candidate.architecture === architecture
+}
+
+function standIn({ name, version, architecture }: InstalledPackage, known: Candidate[]): Candidate {
+  const [nearest] = known
+    .filter(one => one.architecture === architecture || one.architecture === 'all' || architecture === 'all')
+    .sort((a, b) => distance(a, version) - distance(b, version) || compareVersions(b.version, a.version))
+  return {
+    name,
+    version,
+    architecture,
+    source: -1,
+    component: '',
+    filename: '',
+    size: -1,
+    sha256: '',
+    essential: nearest?.essential ?? false,
+    priority: nearest?.priority ?? 5,
+    ...(nearest?.multiArch === undefined ? {} : { multiArch: nearest.multiArch }),
+    ...(nearest?.provides === undefined ? {} : { provides: nearest.provides }),
+    stanza: {
+      index: { mediaType: mediaTypes.octets, digest: `sha256:${'0'.repeat(64)}`, size: 0 },
+      offset: 0,
+      length: 0,
+    },
+  }
+}
+
+/** An older version says better what was provided than a newer one does. */
+function distance(candidate: Candidate, version: string): number {
+  return compareVersions(candidate.version, version) <= 0 ? 0 : 1
+}
