@@ -119,7 +119,7 @@ async function makeHelmArchive(folder: string): Promise<void> {
 }
 
 /** A plain file server on loopback, with sizes. */
-async function serveFolder(folder: string): Promise<{ url: string; close(): Promise<void> }> {
+export async function serveFolder(folder: string): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer(async (request, response) => {
     const path = join(folder, normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname)))
     const found = await stat(path).catch(() => undefined)

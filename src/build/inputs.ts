@@ -10,8 +10,21 @@ import type { StackManifest } from '../manifest/stack.ts'
  * A lock with other inputs is out of date.
  */
 export function inputsDigest(manifest: StackManifest): Digest {
-  const { name, version, platforms, images, charts, files, debs, rpms, wheels, trees, collisions, firstUse } =
-    manifest
+  const {
+    name,
+    version,
+    platforms,
+    images,
+    charts,
+    files,
+    debs,
+    rpms,
+    wheels,
+    trees,
+    collisions,
+    firstUse,
+    testUpstream,
+  } = manifest
   const asked = <T extends { at: string }>(requests: T[]) => requests.map(({ at, ...rest }) => rest)
   const sorted = <T>(list: T[]) =>
     list
@@ -23,6 +36,7 @@ export function inputsDigest(manifest: StackManifest): Digest {
     version,
     collisions,
     firstUse,
+    ...(testUpstream ? { testUpstream } : {}),
     platforms: platforms.map(formatPlatform),
     images: sorted(
       asked(images).map(image => ({

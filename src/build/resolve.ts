@@ -63,6 +63,7 @@ export async function resolveStack(
     platforms: manifest.platforms.map(formatPlatform),
     inputs: inputsDigest(manifest),
     collisions: manifest.collisions,
+    ...(manifest.testUpstream ? { testUpstream: true as const } : {}),
     ...(options.site === undefined || options.site.length === 0 ? {} : { site: options.site }),
     runtime: options.runtime,
     items,

@@ -52,6 +52,8 @@ export const lockSchema = z.strictObject({
   compatibility: z
     .strictObject({ rules: z.looseObject({}), versions: z.record(z.string(), z.string()) })
     .optional(),
+  /** made against a test's upstream: not what the publishers gave out */
+  testUpstream: z.literal(true).optional(),
   /** made for these machines; absent: for any */
   site: z.array(siteFactsSchema).optional(),
   runtime: z.array(runtimeFileSchema),

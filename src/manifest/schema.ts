@@ -218,4 +218,16 @@ export const overlaySchema = z.strictObject({
   apiVersion: z.literal('airgap/v1').optional(),
   sources: z.array(sourceEntrySchema),
 })
+/**
+ * A layer for rehearsals: an upstream of one's own under the publishers' names. What is locked with it is marked, and no site
+ * takes it for the real thing.
+ */
+export const testLayerSchema = z.strictObject({
+  apiVersion: z.literal('airgap/v1'),
+  /** written out, so that no other file is taken for one */
+  testUpstream: z.literal(true),
+  sources: z.array(sourceEntrySchema).default([]),
+  /** URL of a file → sha256 of what the test's upstream has there */
+  checksums: z.record(z.string(), sha256).default({}),
+})
 export type ManifestDocument = z.infer<typeof manifestSchema>

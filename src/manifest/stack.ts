@@ -29,6 +29,8 @@ export interface StackManifest {
   compatibility?: string
   collisions: Record<string, string>
   firstUse: 'allow' | 'refuse'
+  /** locked against an upstream of a test: no site takes it for the real thing */
+  testUpstream?: true
 }
 
 export interface SourceRemap {

@@ -16,6 +16,7 @@ import { readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock, SiteFacts } from '../../lock/schema.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import type { SourceRemap, StackManifest } from '../../manifest/stack.ts'
+import { withTestLayer } from '../../manifest/test-layer.ts'
 import { parseProbe } from '../../probe/schema.ts'
 import type { HttpClient, RegistryClient } from '../../remote/contract.ts'
 import { createHttpClient } from '../../remote/http-client.ts'
@@ -34,6 +35,8 @@ export interface StackOptions {
   jobs: number
   /** probes of the site's machines; `none` forgets those that the lock was made for */
   site?: string[]
+  /** a layer for rehearsals */
+  testUpstream?: string
 }
 
 /** One run of a command that works on a stack: the manifest, its lock, the network. */
@@ -53,9 +56,11 @@ export async function openStack(
   run: { progress: Progress; signal: AbortSignal },
 ): Promise<StackContext> {
   const { progress, signal } = run
-  const loaded = await loadManifest(options.file).catch(error => {
+  const written = await loadManifest(options.file).catch(error => {
     throw isErrorCode(error, 'FILE_NOT_FOUND') && error.item === options.file ? noManifest(error) : error
   })
+  const loaded =
+    options.testUpstream === undefined ? written : await withTestLayer(written, options.testUpstream)
   const lockPath = options.lock ?? defaultLockPath(options.file)
   const site = await siteOf(loaded, { options, lockPath, progress })
   const manifest: StackManifest = {

@@ -103,6 +103,8 @@ export async function lockInside(bundle: BundleStore, path: string): Promise<Loc
 
 function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string {
   const lines = [`${lock.name} ${lock.version}  (${lock.platforms.join(', ')})`]
+  if (lock.testUpstream)
+    lines.push('  A REHEARSAL: its content comes from an upstream of a test, not from the publishers')
   for (const kind of new Set(items.map(item => item.kind))) {
     const own = items.filter(item => item.kind === kind)
     const bytes = own.reduce((sum, item) => sum + item.size, 0)

@@ -23,6 +23,7 @@ export function stackOptions(command: Command): Command {
       repeated,
       [],
     )
+    .option('--test-upstream <file>', 'a rehearsal against an upstream of your own; the bundle is marked')
     .option(
       '--platform <os/arch>',
       'carry these platforms instead of the manifest’s (repeatable)',

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { parse } from 'yaml'
+import { AirgapError } from '../../src/core/errors.ts'
+import { formatReference } from '../../src/core/reference.ts'
+import { loadManifest } from '../../src/manifest/load.ts'
+import type { ChartRequest, ImageRequest, StackManifest } from '../../src/manifest/stack.ts'
+import { type DockerRegistry, startDockerRegistry } from './docker-registry.ts'
+import { createLayout, hashFile, putImage, tagLayout } from './oci-layout.ts'
+import { run } from './run.ts'
+import { serveFolder } from './upstream.ts'
+
+/** An upstream for everything that a manifest names, under the publishers' names. */
+export interface StackUpstream {
+  /** the layer for `--test-upstream` */
+  layer: string
+  images: number
+  charts: number
+  files: number
+}
+
+/** `charts` is where published charts are to be found: archives, or unpacked. */
+export async function startStackUpstream(options: {
+  manifest: string
+  charts: string
+  work: string
+  resources: AsyncDisposableStack
+  signal?: AbortSignal
+}): Promise<StackUpstream> {
+  const { work, resources } = options
+  const manifest = await loadManifest(options.manifest)
+  const registry = await startDockerRegistry(join(work, 'registry'))
+  resources.defer(() => registry.close())
+  const hosts = new Set<string>()
+  for (const request of manifest.images) {
+    options.signal?.throwIfAborted()
+    hosts.add(await pushImage(request, { registry, work }))
+  }
+  const folder = join(work, 'web')
+  const sources: { from: string; to: string[] }[] = []
+  const server = await serveFolder(folder)
+  resources.defer(() => server.close())
+  const repositories = await layCharts(manifest.charts, { folder, from: options.charts, work, registry })
+  for (const [repo, path] of repositories) sources.push({ from: repo, to: [`${server.url}/${path}`] })
+  for (const chart of manifest.charts) if (chart.repo.startsWith('oci://')) hosts.add('docker.io')
+  for (const host of hosts) sources.push({ from: host, to: [`http://${registry.host}/${host}`] })
+  const checksums = await layFiles(manifest, folder)
+  for (const origin of new Set(manifest.files.map(file => new URL(file.url).origin)))
+    sources.push({ from: `${origin}/`, to: [`${server.url}/files/${new URL(origin).host}/`] })
+  // what the manifest itself remaps has to be sent here, too
+  for (const { from } of manifest.sources) {
+    const host = from.split('/')[0]!
+    if (hosts.has(host)) sources.push({ from, to: [`http://${registry.host}/${from}`] })
+  }
+  const layer = join(work, 'test-upstream.yaml')
+  await writeFile(
+    layer,
+    JSON.stringify({ apiVersion: 'airgap/v1', testUpstream: true, sources, checksums }, null, 2),
+  )
+  return {
+    layer,
+    images: manifest.images.length,
+    charts: manifest.charts.length,
+    files: manifest.files.length,
+  }
+}
+
+/** A small image of its own for every name: one layer that holds the name. Gives the host. */
+async function pushImage(
+  request: ImageRequest,
+  { registry, work }: { registry: DockerRegistry; work: string },
+): Promise<string> {
+  const name = formatReference(request.reference)
+  const layout = join(work, 'layout')
+  await rm(layout, { recursive: true, force: true })
+  await createLayout(layout)
+  await writeFile(join(work, 'name'), `${name}\n`)
+  const layer = join(work, 'layer.tar')
+  await run(['tar', '--mtime=@0', '--owner=0', '--group=0', '-cf', layer, '-C', work, 'name'])
+  const { digest } = await hashFile(layer)
+  const image = await putImage(layout, {
+    architecture: 'amd64',
+    layers: [{ path: layer, gzip: false, diffId: digest }],
+    config: { Cmd: ['/bin/true'] },
+  })
+  await tagLayout(layout, { image })
+  registry.push(`${layout}:image`, name)
+  return request.reference.host
+}
+
+/** Real chart repositories by helm, one for each that the manifest names; charts of registries are pushed. Repository → path. */
+async function layCharts(
+  charts: readonly ChartRequest[],
+  { folder, from, work, registry }: { folder: string; from: string; work: string; registry: DockerRegistry },
+): Promise<Map<string, string>> {
+  const found = await findCharts(from, join(work, 'charts'))
+  const repositories = new Map<string, string>()
+  for (const { name, version, repo } of charts) {
+    const archive = found.get(`${name}-${version}`)
+    if (archive === undefined) {
+      throw new AirgapError('FILE_NOT_FOUND', `no chart ${name} ${version}`, {
+        item: from,
+        next: 'put NAME-VERSION.tgz, or the unpacked chart, into that folder',
+      })
+    }
+    if (repo.startsWith('oci://')) {
+      const path = repo.slice('oci://'.length).replace(/^registry-1\.docker\.io/, 'docker.io')
+      await run(['helm', 'push', archive, `oci://${registry.host}/${path}`, '--plain-http'])
+      continue
+    }
+    const path = `charts/${createHash('sha256').update(repo).digest('hex').slice(0, 12)}`
+    await mkdir(join(folder, path), { recursive: true })
+    await writeFile(join(folder, path, `${name}-${version}.tgz`), await readFile(archive))
+    repositories.set(repo, path)
+  }
+  for (const path of repositories.values()) await run(['helm', 'repo', 'index', join(folder, path)])
+  return repositories
+}
+
+/** NAME-VERSION → archive; folders with a Chart.yaml are packaged. */
+async function findCharts(folder: string, packaged: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  await mkdir(packaged, { recursive: true })
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isFile() && entry.name.endsWith('.tgz')) found.set(entry.name.slice(0, -4), path)
+    if (!entry.isFile() || entry.name !== 'Chart.yaml') continue
+    const { name, version } = parse(await readFile(path, 'utf8')) as { name: string; version: string }
+    if (found.has(`${name}-${version}`)) continue
+    // subcharts of others need not be whole
+    const made = await run(['helm', 'package', dirname(path), '--destination', packaged]).catch(
+      () => undefined,
+    )
+    if (made !== undefined) found.set(`${name}-${version}`, join(packaged, `${name}-${version}.tgz`))
+  }
+  return found
+}
+
+/** A few bytes of its own for every file. URL → sha256, for those that the manifest has a checksum of. */
+async function layFiles(manifest: StackManifest, folder: string): Promise<Record<string, string>> {
+  const checksums: Record<string, string> = {}
+  for (const { url, sha256 } of manifest.files) {
+    const { host, pathname } = new URL(url)
+    const path = join(folder, 'files', host, decodeURIComponent(pathname))
+    const text = `stands for ${url}\n`
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, text)
+    if (sha256 !== undefined) checksums[url] = createHash('sha256').update(text).digest('hex')
+  }
+  return checksums
+}
