@@ -2,11 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { kinds } from '../../src/kinds/index.ts'
 import { benchApt } from './bench-apt.ts'
+import { benchDnf } from './bench-dnf.ts'
 import { type BenchRow, BenchTable } from './bench-rows.ts'
 
 /**
- * `scripts/bench packages [--runs N] [--only apt]`: resolving packages, against the tool of each distribution in the same run.
+ * `scripts/bench packages [--runs N] [--only apt|dnf]`: resolving packages, against the tool of each distribution in the same run.
  * Needs the network: the real archives are asked. Exit 1 if a goal is missed.
  */
 const { values: options } = parseArgs({
@@ -14,11 +16,14 @@ const { values: options } = parseArgs({
 })
 
 type Bench = (work: string, options: { runs: number }) => Promise<BenchRow[]>
-const benches: Record<string, Bench> = { apt: benchApt }
+const benches: Record<string, { kind: string; bench: Bench }> = {
+  apt: { kind: 'deb', bench: benchApt },
+  dnf: { kind: 'rpm', bench: benchDnf },
+}
 
 const table = new BenchTable()
-for (const [name, bench] of Object.entries(benches)) {
-  if (!name.includes(options.only)) continue
+for (const [name, { kind, bench }] of Object.entries(benches)) {
+  if (!name.includes(options.only) || kinds.every(one => one.name !== kind)) continue
   const work = await mkdtemp(join(process.env['AIRGAP_BENCH_TMP'] ?? tmpdir(), `airgap-bench-${name}-`))
   try {
     for (const row of await bench(work, { runs: Number(options.runs) })) table.add(row)

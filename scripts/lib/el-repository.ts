@@ -13,6 +13,7 @@ export const elPrograms = ['rpmbuild', 'rpmsign', 'createrepo_c', 'modifyrepo_c'
 export async function makeElRepositories(
   folder: string,
   repositories: readonly ElRepository[],
+  options: { beforeSigning?: (folder: string) => Promise<void> } = {},
 ): Promise<{ key: string }> {
   const gpgHome = join(folder, 'gnupg')
   await mkdir(gpgHome, { recursive: true, mode: 0o700 })
@@ -34,6 +35,7 @@ export async function makeElRepositories(
         await writeFile(modules, `${repository.modules}\n`)
         await run(['modifyrepo_c', '--mdtype=modules', modules, join(place, 'repodata')])
       }
+      await options.beforeSigning?.(place)
       const repomd = join(place, 'repodata', 'repomd.xml')
       await gpg(['--armor', '--digest-algo', 'SHA256', '--output', `${repomd}.asc`, '--detach-sign', repomd])
     }
