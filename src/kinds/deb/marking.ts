@@ -82,7 +82,7 @@ export class Marking {
       const version = this.#pick(target.package, which)
       if (version && meets(target, version.version)) yield { package: target.package, version }
     }
-    for (const offer of this.universe.offers(target.package)) {
+    for (const offer of this.universe.offersTo(target)) {
       if (this.#pick(offer.owner, which) !== offer.candidate) continue
       if (isIgnorableOffer(dependency, target, offer) || !meets(target, offer.version)) continue
       yield { package: offer.owner, version: offer.candidate }
@@ -456,7 +456,7 @@ export class Marking {
     const seen = new Set<Candidate>()
     for (const target of dependency.targets) {
       const found = [...this.matches(dependency, target, which)]
-      if (found.length > 1) found.sort((a, b) => this.#compare(target.package, a, b))
+      if (found.length > 1) found.sort((a, b) => this.#compare(target, a, b))
       for (const one of found) {
         if (seen.has(one.version)) continue
         seen.add(one.version)
@@ -473,7 +473,7 @@ export class Marking {
   }
 
   #compare(
-    target: Package,
+    target: Target,
     a: { package: Package; version: Candidate },
     b: { package: Package; version: Candidate },
   ): number {
@@ -483,7 +483,7 @@ export class Marking {
       first(one => this.state(one.package).isProtected) ||
       first(one => one.version.multiArch === 'same' && this.#isAnyArchitectureInstalled(one.package)) ||
       first(one => one.package.current !== undefined) ||
-      first(one => one.package.name === target.name) ||
+      first(one => !target.exact && one.package.name === target.package.name) ||
       first(one => one.package.essential) ||
       first(one => one.package.important) ||
       this.#rank(a.package) - this.#rank(b.package) ||

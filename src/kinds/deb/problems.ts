@@ -136,7 +136,7 @@ class Problems {
       for (const version of target.package.versions)
         if (meets(target, version.version)) yield { package: target.package, version }
     }
-    for (const offer of this.#marking.universe.offers(target.package)) {
+    for (const offer of this.#marking.universe.offersTo(target)) {
       if (!isIgnorableOffer(dependency, target, offer) && meets(target, offer.version))
         yield { package: offer.owner, version: offer.candidate }
     }

@@ -25,12 +25,16 @@ export interface Offer {
   owner: Package
   /** undefined where the Provides is unversioned: it meets no versioned relation (policy 7.5) */
   version: string | undefined
+  /** `Provides: name:i386` */
+  qualified: boolean
 }
 
 /** One alternative of a dependency, with what it means on this machine. */
 export interface Target {
   package: Package
   relation: Relation
+  /** `name:i386` means just that architecture, where `name` would also be met by a `Multi-Arch: foreign` package of another */
+  exact?: boolean
   /** one architecture of a package refuses the others (MultiarchSpec), without saying so */
   implicit?: boolean
 }
@@ -124,7 +128,7 @@ export class Universe {
 
   #addProvides(owner: Package, candidate: Candidate): void {
     for (const { name, qualifier, version } of providesOf(candidate)) {
-      const offer = { candidate, owner, version }
+      const offer = { candidate, owner, version, qualified: qualifier !== undefined }
       for (const key of this.#keysProvided(owner, candidate, { name, qualifier })) {
         const others = this.#provided.get(key)
         if (others) others.push(offer)
@@ -235,6 +239,13 @@ export class Universe {
     return target.offers
   }
 
+  /** Who else meets a target, whatever the version. */
+  offersTo({ package: target, exact = false }: Target): Offer[] {
+    const offers = this.offers(target)
+    if (!exact || this.architectures.length === 1) return offers
+    return offers.filter(offer => offer.qualified || offer.owner.architecture === target.architecture)
+  }
+
   #keyOf(target: Package): string {
     return this.#key(target.name, target.architecture)
   }
@@ -247,7 +258,7 @@ export class Universe {
       const owner = this.#packages.get(this.#key(target.name, architecture))
       for (const candidate of owner?.versions ?? []) {
         if (candidate.multiArch === (isAny ? 'allowed' : 'foreign'))
-          offers.push({ candidate, owner: owner!, version: candidate.version })
+          offers.push({ candidate, owner: owner!, version: candidate.version, qualified: false })
       }
     }
     return offers
@@ -289,7 +300,8 @@ export class Universe {
     const { name, qualifier } = relation
     if (qualifier === undefined) return { package: this.#package(name, parent.architecture), relation }
     const architecture = qualifier === 'native' ? this.architecture : qualifier
-    return { package: this.#package(name, architecture), relation }
+    const exact = architecture !== 'any'
+    return { package: this.#package(name, architecture), relation, exact }
   }
 
   /** MultiarchSpec: `same` stands beside itself in the same version only, all else not at all. */

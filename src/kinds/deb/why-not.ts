@@ -131,7 +131,7 @@ class Search {
       const version = this.#present(target.package)
       if (version && meets(target, version.version)) return { package: target.package, version }
     }
-    for (const offer of this.#universe.offers(target.package)) {
+    for (const offer of this.#universe.offersTo(target)) {
       if (this.#present(offer.owner) !== offer.candidate || isIgnorableOffer(dependency, target, offer))
         continue
       if (meets(target, offer.version)) return { package: offer.owner, version: offer.candidate }
@@ -161,7 +161,7 @@ class Search {
   #isHit(dependency: Dependency, target: Target, of: Package, version: Candidate): boolean {
     if (target.package === of) return !isIgnorable(dependency, target) && meets(target, version.version)
     return this.#universe
-      .offers(target.package)
+      .offersTo(target)
       .some(
         offer =>
           offer.candidate === version &&
