@@ -1,0 +1,64 @@
+import { AirgapError } from '../../core/errors.ts'
+import { type Marker, normalizeExtra, parseMarker } from './marker.ts'
+import { parseSpecifiers, type Specifier } from './specifier.ts'
+
+/** PEP 508: a project, its extras, versions, and when it is wanted. */
+export interface Requirement {
+  /** normalised (PEP 503) */
+  project: string
+  extras: string[]
+  specifiers: Specifier[]
+  marker?: Marker
+  /** hex digests that `--hash` names; empty: any */
+  hashes: string[]
+  /** as it was written */
+  text: string
+}
+
+/** PEP 503 */
+export function normalizeProject(name: string): string {
+  return name.toLowerCase().replace(/[-_.]+/g, '-')
+}
+
+const head = /^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(.*)$/s
+
+/** One requirement, with `--hash=sha256:…` after it as in a requirements file. `code` is whose mistake it is. */
+export function parseRequirement(
+  text: string,
+  { item, code = 'UPSTREAM_INVALID' }: { item: string; code?: 'UPSTREAM_INVALID' | 'MANIFEST_INVALID' },
+): Requirement {
+  const fail = (what: string, next: string) =>
+    new AirgapError(code, what, { item: `${item}: ${text.slice(0, 300)}`, next })
+  const [written = '', ...options] = text.split(/\s+(?=--)/)
+  const hashes = options.map(option => {
+    const [, kind, hex] = /^--hash[= ](\w+):([0-9a-fA-F]+)$/.exec(option.trim()) ?? []
+    if (kind === undefined || hex === undefined)
+      throw fail(
+        'an option that is not understood',
+        'of options behind a requirement only --hash=sha256:… is',
+      )
+    if (kind !== 'sha256' || hex.length !== 64)
+      throw fail('a hash that is no SHA-256', 'write --hash=sha256: and 64 hex digits')
+    return hex.toLowerCase()
+  })
+  const match = head.exec(written)
+  if (match === null) throw fail('not a requirement', 'write it as project==1.2.3')
+  const [, name, extras = '', rest = ''] = match
+  if (rest.startsWith('@'))
+    throw fail('a requirement by URL', 'name the project and its version, or carry the file under `files:`')
+  const semicolon = rest.indexOf(';')
+  const versions = (semicolon < 0 ? rest : rest.slice(0, semicolon)).trim().replace(/^\((.*)\)$/s, '$1')
+  const specifiers = parseSpecifiers(versions)
+  if (specifiers === undefined) throw fail('versions that cannot be read', 'write them as >=1.2,<2')
+  return {
+    project: normalizeProject(name!),
+    extras: extras
+      .split(',')
+      .map(extra => normalizeExtra(extra.trim()))
+      .filter(Boolean),
+    specifiers,
+    hashes,
+    text: written.trim(),
+    ...(semicolon < 0 ? {} : { marker: parseMarker(rest.slice(semicolon + 1), item) }),
+  }
+}
