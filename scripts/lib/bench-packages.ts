@@ -5,10 +5,11 @@ import { parseArgs } from 'node:util'
 import { kinds } from '../../src/kinds/index.ts'
 import { benchApt } from './bench-apt.ts'
 import { benchDnf } from './bench-dnf.ts'
+import { benchPip } from './bench-pip.ts'
 import { type BenchRow, BenchTable } from './bench-rows.ts'
 
 /**
- * `scripts/bench packages [--runs N] [--only apt|dnf]`: resolving packages, against the tool of each distribution in the same run.
+ * `scripts/bench packages [--runs N] [--only apt|dnf|pip]`: resolving packages, against the tool of each distribution in the same run.
  * Needs the network: the real archives are asked. Exit 1 if a goal is missed.
  */
 const { values: options } = parseArgs({
@@ -19,6 +20,7 @@ type Bench = (work: string, options: { runs: number }) => Promise<BenchRow[]>
 const benches: Record<string, { kind: string; bench: Bench }> = {
   apt: { kind: 'deb', bench: benchApt },
   dnf: { kind: 'rpm', bench: benchDnf },
+  pip: { kind: 'wheel', bench: benchPip },
 }
 
 const table = new BenchTable()
