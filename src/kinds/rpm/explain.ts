@@ -1,0 +1,104 @@
+import { AirgapError } from '../../core/errors.ts'
+import type { RpmRelation } from './candidate.ts'
+import { nevraOf } from './request.ts'
+import type { Rule } from './rules.ts'
+import type { Id, Universe } from './universe.ts'
+
+const shownFirst = 30
+const shownLast = 10
+
+/**
+ * The error that tells the whole chain. `proof` are the rules that cannot all hold; from what was asked for each line goes one
+ * dependency deeper, and says of each provider what it lacks.
+ */
+export function explain(universe: Universe, proof: readonly Rule[], at: string): AirgapError {
+  const lines: string[] = []
+  const told = new Set<Rule>()
+  const show = (id: Id) => nevraOf(universe.candidate(id))
+  const tell = (rule: Rule, depth: number) => {
+    if (told.has(rule)) return
+    told.add(rule)
+    lines.push(`${'  '.repeat(Math.min(depth, 20) + 1)}${sentence(universe, rule, show)}`)
+    if (rule.reason !== 'job' && rule.reason !== 'requires') return
+    for (const id of rule.literals) {
+      if (id < 0) continue
+      for (const next of proof) if (next.literals.includes(-id)) tell(next, depth + 1)
+    }
+  }
+  const jobs = proof.filter(rule => rule.reason === 'job' && rule.literals.every(literal => literal > 0))
+  for (const job of jobs) tell(job, 0)
+  for (const rule of proof) tell(rule, 0)
+  const skipped = lines.length - shownFirst - shownLast
+  if (skipped > 1) lines.splice(shownFirst, skipped, `  … ${skipped} lines left out …`)
+  const asked = [...new Set(jobs.flatMap(job => job.asked ?? []))]
+  const exclusive = proof.some(rule => ['conflicts', 'obsoletes', 'same-name', 'keep'].includes(rule.reason))
+  const missing = proof.some(rule => rule.reason === 'nothing-provides')
+  return new AirgapError(
+    'UNRESOLVABLE',
+    `${asked.join(', ') || 'what is asked for'} cannot be installed${asked.length > 1 ? ' together' : ''}:\n${lines.join('\n')}`,
+    {
+      item: at,
+      likely:
+        exclusive && !missing
+          ? 'two packages that are needed exclude each other'
+          : 'a dependency is in a repository or module stream that the entry does not name, or excludepkgs leaves it out',
+      next:
+        exclusive && !missing
+          ? 'ask for the one you want by its version, or split the packages into two entries'
+          : 'add the repository (repositories:) or the stream (modules:) that has it, or leave the package out',
+    },
+  )
+}
+
+function sentence(
+  universe: Universe,
+  { reason, literals, of, relation, asked }: Rule,
+  show: (id: Id) => string,
+): string {
+  const own = of === undefined ? '' : show(of)
+  const other = literals.map(Math.abs).find(id => id !== of)
+  const others = other === undefined ? '' : show(other)
+  switch (reason) {
+    case 'job':
+      return `asked for: ${asked} (${some(literals.filter(id => id > 0).map(show))})`
+    case 'requires': {
+      const providers = literals.filter(id => id > 0)
+      return `${own} needs ${relationText(relation)}${providers.length === 0 ? '' : `: ${some(providers.map(show))}`}`
+    }
+    case 'nothing-provides':
+      return `${own} needs ${relationText(relation)}, which nothing provides${almost(universe, relation, show)}`
+    case 'conflicts':
+      return `${own} conflicts with ${relationText(relation)}: ${others}`
+    case 'obsoletes':
+      return `${own} replaces (obsoletes) ${relationText(relation)}: ${others}`
+    case 'same-name':
+      return `${own} and ${others} cannot both be installed`
+    case 'architecture':
+      return `${own} is for another architecture than the machine's`
+    case 'keep':
+      return `${own} is installed`
+    default:
+      return own
+  }
+}
+
+function almost(universe: Universe, relation: RpmRelation | undefined, show: (id: Id) => string): string {
+  if (!relation || relation.flags === undefined) return ''
+  const there = universe.providers({ name: relation.name })
+  return there.length === 0 ? '' : ` (there is: ${some(there.map(show))})`
+}
+
+function some(texts: readonly string[]): string {
+  return texts.length <= 4 ? texts.join(', ') : `${texts.slice(0, 4).join(', ')} and ${texts.length - 4} more`
+}
+
+const signs = { EQ: '=', LT: '<', LE: '<=', GT: '>', GE: '>=' } as const
+
+/** As a spec file has it. */
+export function relationText(relation: RpmRelation | undefined): string {
+  if (!relation) return ''
+  const { name, flags, epoch, version = '', release } = relation
+  if (flags === undefined) return name
+  const prefix = epoch === undefined || epoch === '0' ? '' : `${epoch}:`
+  return `${name} ${signs[flags]} ${prefix}${version}${release === undefined ? '' : `-${release}`}`
+}

@@ -1,0 +1,102 @@
+import { AirgapError } from '../../core/errors.ts'
+import type { RpmRelation } from './candidate.ts'
+import type { RichDependency } from './rich.ts'
+import { type Id, providersOfRich } from './universe.ts'
+
+/** A literal: a package is there (its id) or is not (its id, negative). Blocks are in ascending order. */
+export type Block = number[]
+
+/** true: always met; false: never; else clauses that must all hold, each by one of its literals */
+export type NormalForm = boolean | Block[]
+
+/** Fault 50: nested conditions multiply; what people write stays far below. */
+const maxBlocks = 4096
+
+/** Conjunctive normal form of a boolean dependency, as libsolv makes it (cplxdeps.c). */
+export function clausesOf(
+  dependency: RichDependency,
+  providers: (relation: RpmRelation) => readonly Id[],
+): NormalForm {
+  return normalize(dependency, { providers, dnf: false })
+}
+
+/** Clauses of its contrary: what `Conflicts: (a and b)` means. */
+export function clausesOfContrary(
+  dependency: RichDependency,
+  providers: (relation: RpmRelation) => readonly Id[],
+): NormalForm {
+  return invert(normalize(dependency, { providers, dnf: true }))
+}
+
+interface Mode {
+  providers: (relation: RpmRelation) => readonly Id[]
+  /** blocks are alternatives, their literals hold together */
+  dnf: boolean
+}
+
+function normalize(dependency: RichDependency, mode: Mode): NormalForm {
+  const contrary = (inner: RichDependency) => invert(normalize(inner, { ...mode, dnf: !mode.dnf }))
+  const plain = (inner: RichDependency) => normalize(inner, mode)
+  switch (dependency.type) {
+    case 'and':
+      return both(plain(dependency.left), plain(dependency.right), mode)
+    case 'or':
+      return either(plain(dependency.left), plain(dependency.right), mode)
+    case 'if': {
+      const { left, condition, otherwise } = dependency
+      const met = either(plain(left), contrary(condition), mode)
+      return otherwise ? both(met, either(plain(otherwise), plain(condition), mode), mode) : met
+    }
+    case 'unless': {
+      const { left, condition, otherwise } = dependency
+      const met = both(plain(left), contrary(condition), mode)
+      return otherwise ? either(met, both(plain(otherwise), plain(condition), mode), mode) : met
+    }
+    default: {
+      const ids = providersOfRich(dependency, mode.providers)
+      if (ids.length === 0) return false
+      return mode.dnf ? ids.map(id => [id]) : [[...ids]]
+    }
+  }
+}
+
+function both(a: NormalForm, b: NormalForm, { dnf }: Mode): NormalForm {
+  if (a === false || b === false) return false
+  if (a === true) return b
+  if (b === true) return a
+  if (!dnf) return [...a, ...b]
+  return distribute(a, b) ?? false
+}
+
+function either(a: NormalForm, b: NormalForm, { dnf }: Mode): NormalForm {
+  if (a === true || b === true) return true
+  if (a === false) return b
+  if (b === false) return a
+  if (dnf) return [...a, ...b]
+  return distribute(a, b) ?? true
+}
+
+/** Every block of the one with every block of the other; those with a literal and its contrary say nothing. */
+function distribute(a: Block[], b: Block[]): Block[] | undefined {
+  if (a.length * b.length > maxBlocks) {
+    throw new AirgapError('UPSTREAM_INVALID', 'a boolean dependency has too many cases', {
+      item: `${a.length * b.length} combinations`,
+      likely: 'a hostile or machine-made package: conditions in conditions multiply',
+      next: 'leave the package out with excludepkgs',
+    })
+  }
+  const blocks: Block[] = []
+  for (const one of a) {
+    for (const other of b) {
+      const literals = new Set([...one, ...other])
+      if ([...literals].some(literal => literals.has(-literal))) continue
+      blocks.push([...literals].sort((x, y) => x - y))
+    }
+  }
+  return blocks.length === 0 ? undefined : blocks
+}
+
+function invert(form: NormalForm): NormalForm {
+  if (typeof form === 'boolean') return !form
+  return form.map(block => block.map(literal => -literal).reverse())
+}
