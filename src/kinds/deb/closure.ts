@@ -154,7 +154,10 @@ function findAll(universe: Universe, requests: PackageRequest[], at: string): Wa
     }
     const version = versionOf(universe, { request, found, at })
     const other = wanted.get(found)
-    if (other && other.version !== version)
+    const isOpen = request.version === undefined && request.suite === undefined
+    if (other && isOpen) continue
+    const isOtherOpen = other?.request.version === undefined && other?.request.suite === undefined
+    if (other && !isOtherOpen && other.version !== version)
       throw contradiction(other, { request, package: found, version }, at)
     wanted.set(found, { request, package: found, version })
   }

@@ -17,11 +17,36 @@ export function dropLeftovers(marking: Marking): void {
     marking.markDelete(one)
     dropped.add(one)
   }
-  // what was dropped may still be missed by what was not
-  for (let missed = findMissed(marking, dropped); missed; missed = findMissed(marking, dropped)) {
+  // where anything is left wanting, apt takes back what some package names at all, whether or not that one is content
+  while (dropped.size > 0 && isWanting(marking)) {
+    const named = namedByPresent(marking)
+    const missed = [...dropped].find(one => namesOf(marking, one).some(name => named.has(name)))
+    if (!missed) return
     marking.markInstall(missed, { alone: true })
     dropped.delete(missed)
   }
+}
+
+function isWanting(marking: Marking): boolean {
+  return marking.touched().some(one => marking.isPolicyBroken(one))
+}
+
+/** The names in all that present packages need or recommend. */
+function namedByPresent(marking: Marking): Set<Package> {
+  const named = new Set<Package>()
+  for (const one of marking.touched()) {
+    const { install } = marking.state(one)
+    for (const dependency of install ? marking.universe.dependencies(install) : []) {
+      if (dependency.negative || !marking.isImportant(dependency)) continue
+      for (const target of dependency.targets) named.add(target.package)
+    }
+  }
+  return named
+}
+
+function namesOf(marking: Marking, one: Package): Package[] {
+  const { candidate } = marking.state(one)
+  return candidate ? [one, ...marking.universe.answersTo(candidate)] : [one]
 }
 
 /** What stays for its own sake, or for what something else says of it. */
@@ -35,7 +60,8 @@ export function wantedOf(marking: Marking): Set<Package> {
     open.push(one)
   }
   for (const one of marking.touched()) {
-    if (!marking.state(one).isAuto || one.essential || one.important) want(one)
+    const { isAuto, isProtected } = marking.state(one)
+    if (!isAuto || isProtected || one.essential || one.important) want(one)
   }
   for (let one = open.pop(); one; one = open.pop()) {
     for (const dependency of marking.universe.dependencies(marking.state(one).install!)) {
@@ -45,19 +71,4 @@ export function wantedOf(marking: Marking): Set<Package> {
     }
   }
   return wanted
-}
-
-function findMissed(marking: Marking, dropped: Set<Package>): Package | undefined {
-  if (dropped.size === 0) return undefined
-  for (const one of marking.touched()) {
-    const { install } = marking.state(one)
-    if (install === undefined) continue
-    for (const dependency of marking.universe.dependencies(install)) {
-      if (dependency.negative || !marking.isImportant(dependency) || marking.isFine(dependency)) continue
-      for (const target of dependency.targets)
-        for (const found of marking.matches(dependency, target, 'candidate'))
-          if (dropped.has(found.package)) return found.package
-    }
-  }
-  return undefined
 }

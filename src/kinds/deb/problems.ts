@@ -45,12 +45,18 @@ class Problems {
   }
 
   solve(): boolean {
+    // in the order of the first scores, however they change
+    const first = new Map(this.#scores)
+    const marked = new Set(this.#marking.touched().filter(one => this.#marking.state(one).mode === 'install'))
     for (let round = 0; round < maxRounds; round++) {
       const ordered = [...this.#marking.touched()].sort(
-        (a, b) => this.#score(b) - this.#score(a) || a.id - b.id,
+        (a, b) => (first.get(b) ?? 0) - (first.get(a) ?? 0) || a.id - b.id,
       )
       let changed = false
-      for (const one of ordered) if (this.#mend(one, round)) changed = true
+      for (const one of ordered) {
+        if (marked.has(one)) this.#reinstate(one)
+        if (this.#mend(one, round)) changed = true
+      }
       if (!changed) break
     }
     return this.#broken() === 0
@@ -62,6 +68,17 @@ class Problems {
 
   #score(of: Package): number {
     return this.#scores.get(of) ?? 0
+  }
+
+  /** An upgrade that was held back may do by now. */
+  #reinstate(one: Package): void {
+    const marking = this.#marking
+    const state = marking.state(one)
+    if (!one.current || state.install === undefined || state.candidate === state.install || state.isProtected)
+      return
+    const before = this.#broken()
+    marking.markInstall(one, { alone: true })
+    if (marking.isBroken(one) || this.#broken() > before) marking.markKeep(one)
   }
 
   /** True where something was changed. */
