@@ -8,6 +8,7 @@ import { fileKind } from './file/index.ts'
 import { imageKind } from './image/index.ts'
 import type { ItemSummary, Kind, ResolveContext } from './kind.ts'
 import { treeKind } from './tree/index.ts'
+import { wheelKind } from './wheel/index.ts'
 
 /** The one list of kinds, in the order in which they are resolved and shown. */
 export const kinds: AnyKind[] = [
@@ -15,6 +16,7 @@ export const kinds: AnyKind[] = [
   erase(chartKind),
   erase(fileKind),
   erase(debKind),
+  erase(wheelKind),
   erase(treeKind),
 ]
 

@@ -73,6 +73,12 @@ export interface ListLine {
   at: string
 }
 
+/** The lines of a file as they are, empty ones and comments too. */
+export async function readLines(path: string, asker: string): Promise<ListLine[]> {
+  const lines = (await readText(path, { maxSize: maxList, asker })).split('\n')
+  return lines.map((text, i) => ({ text, at: `${path}:${i + 1}:1` }))
+}
+
 /** Lists hold one entry a line; `#` begins a comment, at the start of a line or after white space. */
 export async function readList(path: string, asker: string): Promise<ListLine[]> {
   const lines = (await readText(path, { maxSize: maxList, asker })).split('\n')

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { digestOf, hexOf } from '../../src/core/digest.ts'
-import { fetchOnce } from '../../src/kinds/file/fetch-once.ts'
 import { fileKind } from '../../src/kinds/file/index.ts'
+import { fetchOnce } from '../../src/remote/fetch-once.ts'
 import { expectCleanCache, refused, serve, testContext } from '../kinds/support/context.ts'
 import { serveBytes } from '../remote/support/upstream.ts'
 

@@ -6,8 +6,8 @@ import { mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
 import type { FileRequest } from '../../manifest/stack.ts'
+import { fetchOnce } from '../../remote/fetch-once.ts'
 import type { Kind, ResolveContext } from '../kind.ts'
-import { fetchOnce } from './fetch-once.ts'
 
 export const lockedFileSchema = z.strictObject({
   /** path under /files */

@@ -90,7 +90,7 @@ function isEqual(candidate: PythonVersion, version: PythonVersion): boolean {
 function isBefore(candidate: PythonVersion, version: PythonVersion): boolean {
   if (compareVersions(candidate, version) >= 0) return false
   if (isPreRelease(version) || !isPreRelease(candidate) || !sameRelease(candidate, version)) return true
-  return candidate.post !== version.post
+  return version.post !== undefined && candidate.post !== version.post
 }
 
 /** `>1.0` takes no post-release of 1.0, unless it is one; and no local version of it. */

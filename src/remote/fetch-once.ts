@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Digest, Hasher } from '../../core/digest.ts'
-import { AirgapError, fromSystemError } from '../../core/errors.ts'
-import { mediaTypes } from '../../core/media-types.ts'
-import { redactUrl } from '../../core/redact.ts'
-import { type Clock, systemClock } from '../../remote/clock.ts'
-import type { BlobOpener } from '../../remote/contract.ts'
-import { firstOf } from '../../remote/mirrors.ts'
-import { networkError } from '../../remote/network-errors.ts'
-import { defaultRetry, withRetries } from '../../remote/retry.ts'
-import { defaultStall, watchStall } from '../../remote/stall.ts'
-import type { ResolveContext } from '../kind.ts'
+import type { LayoutStore } from '../content/layout-store.ts'
+import { type Digest, Hasher } from '../core/digest.ts'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { mediaTypes } from '../core/media-types.ts'
+import type { Progress } from '../core/progress.ts'
+import { redactUrl } from '../core/redact.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { BlobOpener, HttpClient } from './contract.ts'
+import { firstOf } from './mirrors.ts'
+import { networkError } from './network-errors.ts'
+import { defaultRetry, withRetries } from './retry.ts'
+import { defaultStall, watchStall } from './stall.ts'
 
 /**
  * Fetches a URL of unknown digest into the cache and says what it was. Broken transfers are tried again, and continued where
@@ -19,7 +20,7 @@ import type { ResolveContext } from '../kind.ts'
  */
 export async function fetchOnce(
   url: string,
-  context: ResolveContext,
+  context: { cache: LayoutStore; http: HttpClient; progress: Progress; signal: AbortSignal },
   options: { clock?: Clock } = {},
 ): Promise<{ digest: Digest; size: number }> {
   const { cache, http, progress, signal } = context

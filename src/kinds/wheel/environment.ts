@@ -1,0 +1,44 @@
+import { type Environment, evaluate, type Marker } from './marker.ts'
+import { parseSpecifiers, satisfies } from './specifier.ts'
+import { machineOf, type Target } from './tags.ts'
+import { parseVersion } from './version.ts'
+
+/**
+ * A machine's Python is known as `3.11`, not as `3.11.7`: what is wanted by the oldest or by the newest patch release is
+ * carried, so that nothing is missing with either.
+ */
+const patches = ['0', '99']
+
+export function environmentsOf(target: Target): Environment[] {
+  return patches.map(patch => ({
+    os_name: 'posix',
+    sys_platform: 'linux',
+    platform_machine: machineOf(target),
+    platform_python_implementation: 'CPython',
+    platform_release: '',
+    platform_system: 'Linux',
+    platform_version: '',
+    python_version: target.python,
+    python_full_version: `${target.python}.${patch}`,
+    implementation_name: 'cpython',
+    implementation_version: `${target.python}.${patch}`,
+  }))
+}
+
+/** `extras`: those that were asked for of the package that has the requirement. */
+export function isWanted(
+  marker: Marker | undefined,
+  { environments, extras }: { environments: readonly Environment[]; extras: ReadonlySet<string> },
+): boolean {
+  if (marker === undefined) return true
+  return environments.some(environment =>
+    ['', ...extras].some(extra => evaluate(marker, { ...environment, extra })),
+  )
+}
+
+/** `Requires-Python`, for the newest patch release; what cannot be read excludes nothing, as pip does. */
+export function takesPython(requires: string | undefined, target: Target): boolean {
+  const specifiers = requires === undefined ? [] : parseSpecifiers(requires)
+  const version = parseVersion(`${target.python}.${patches.at(-1)}`)!
+  return specifiers === undefined || specifiers.every(specifier => satisfies(version, specifier))
+}

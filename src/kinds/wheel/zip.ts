@@ -1,0 +1,117 @@
+import { inflateRawSync } from 'node:zlib'
+import { AirgapError } from '../../core/errors.ts'
+
+/**
+ * Reads one file out of a zip archive of which only parts are fetched (PKWARE APPNOTE, 4.3): the directory at its end, then the
+ * file. Untrusted: every offset and size is checked against the archive.
+ */
+export interface RangeReader {
+  /** of the whole archive, bytes */
+  size: number
+  read(start: number, end: number): Promise<Buffer>
+}
+
+interface Entry {
+  name: string
+  method: number
+  compressed: number
+  size: number
+  offset: number
+}
+
+const maxDirectory = 64 << 20 /* bytes; ansible's wheel has 40,000 files */
+const maxFile = 16 << 20 /* bytes */
+const tailSize = 64 << 10 /* bytes: the end record with the longest comment */
+
+/** The first file whose name fits; undefined where there is none. */
+export async function readFromZip(
+  archive: RangeReader,
+  options: { item: string; isWanted: (name: string) => boolean },
+): Promise<Buffer | undefined> {
+  const { item, isWanted } = options
+  const fail = (what: string) =>
+    new AirgapError('UPSTREAM_INVALID', `not a zip archive: ${what}`, {
+      item,
+      likely: 'a damaged file, or one that means harm',
+      next: 'choose another version of the package, with a constraint',
+    })
+  const tailStart = Math.max(0, archive.size - tailSize - 22)
+  const tail = await archive.read(tailStart, archive.size)
+  const { offset, size, count } = endRecord(tail, fail)
+  if (size > maxDirectory || offset + size > archive.size) throw fail('its directory lies outside')
+  const directory =
+    offset >= tailStart
+      ? tail.subarray(offset - tailStart, offset - tailStart + size)
+      : await archive.read(offset, offset + size)
+  for (const entry of entries(directory, { count, fail })) {
+    if (isWanted(entry.name)) return await contentOf(archive, { entry, fail })
+  }
+  return undefined
+}
+
+type Fail = (what: string) => AirgapError
+
+/** 4.3.16; an archive that needs the zip64 form is no wheel of ours. */
+function endRecord(tail: Buffer, fail: Fail): { offset: number; size: number; count: number } {
+  for (let at = tail.length - 22; at >= 0; at--) {
+    if (tail.readUInt32LE(at) !== 0x06054b50 || at + 22 + tail.readUInt16LE(at + 20) !== tail.length) continue
+    const [count, size, offset] = [
+      tail.readUInt16LE(at + 10),
+      tail.readUInt32LE(at + 12),
+      tail.readUInt32LE(at + 16),
+    ]
+    if (offset === 0xffffffff || size === 0xffffffff) throw fail('larger than 4 GiB')
+    return { offset, size, count }
+  }
+  throw fail('it has no end')
+}
+
+/** 4.3.12 */
+function* entries(directory: Buffer, { count, fail }: { count: number; fail: Fail }): Generator<Entry> {
+  let at = 0
+  // 65,535 stands for "that many or more"
+  for (let i = 0; i < count || (count === 0xffff && at < directory.length); i++) {
+    if (at + 46 > directory.length || directory.readUInt32LE(at) !== 0x02014b50)
+      throw fail('its directory is damaged')
+    const [names, extra, comment] = [28, 30, 32].map(offset => directory.readUInt16LE(at + offset)) as [
+      number,
+      number,
+      number,
+    ]
+    if (at + 46 + names > directory.length) throw fail('its directory is damaged')
+    yield {
+      name: directory.toString('utf8', at + 46, at + 46 + names),
+      method: directory.readUInt16LE(at + 10),
+      compressed: directory.readUInt32LE(at + 20),
+      size: directory.readUInt32LE(at + 24),
+      offset: directory.readUInt32LE(at + 42),
+    }
+    at += 46 + names + extra + comment
+  }
+}
+
+/** 4.3.7: the local header says again how long name and extra field are. */
+async function contentOf(
+  archive: RangeReader,
+  { entry, fail }: { entry: Entry; fail: Fail },
+): Promise<Buffer> {
+  const { offset, compressed, size, method } = entry
+  if (size > maxFile || compressed > maxFile) throw fail('the file in it is too large')
+  const guess = Math.min(archive.size, offset + 30 + entry.name.length + 1024 + compressed)
+  if (offset + 30 > archive.size) throw fail('a file lies outside')
+  let part = await archive.read(offset, guess)
+  if (part.readUInt32LE(0) !== 0x04034b50) throw fail('a file is not where its directory says')
+  const start = 30 + part.readUInt16LE(26) + part.readUInt16LE(28)
+  if (offset + start + compressed > archive.size) throw fail('a file lies outside')
+  if (start + compressed > part.length) part = await archive.read(offset, offset + start + compressed)
+  const bytes = part.subarray(start, start + compressed)
+  if (method === 0) return Buffer.from(bytes)
+  if (method !== 8) throw fail('packed in an unusual way')
+  try {
+    const content = inflateRawSync(bytes, { maxOutputLength: maxFile })
+    if (content.length !== size) throw fail('a file has another size than it says')
+    return content
+  } catch (error) {
+    throw error instanceof AirgapError ? error : fail('a file in it is damaged')
+  }
+}
