@@ -99,7 +99,6 @@ export async function compareRandom(
             weak: options.weak,
             groups: [],
             at: 'test',
-            coloured: false,
           }).map(one => one.candidate),
         ),
       ),

@@ -13,8 +13,6 @@ export interface ClosureRequest {
   groups: readonly PackageGroup[]
   /** `file:line:column` */
   at: string
-  /** as the RHEL family's libsolv (default): one name may be there in 32 and 64 bits. Debian's dnf is built without. */
-  coloured?: boolean
 }
 
 export interface SelectedRpm {
@@ -33,8 +31,8 @@ export function closureOf(universe: Universe, request: ClosureRequest): Selected
   const rules = [
     ...packageRules(universe, start, {
       weak: request.weak,
-      coloured: request.coloured ?? true,
       multiversion,
+      anyArchitecture: new Set(jobs.flatMap(job => job.ids.map(id => universe.candidate(id).name))),
     }),
     ...keepRules(universe),
   ]

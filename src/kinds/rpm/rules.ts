@@ -27,10 +27,10 @@ export interface Rule {
 
 export interface RuleOptions {
   weak: boolean
-  /** as the RHEL family's libsolv: packages of one name may be there in two architectures of different width */
-  coloured: boolean
   /** several versions may be there at once: kernels */
   multiversion: ReadonlySet<Id>
+  /** dnf takes any architecture of what is asked for itself */
+  anyArchitecture: ReadonlySet<string>
 }
 
 /** dnf's installonlypkgs, unless its configuration says more */
@@ -59,6 +59,7 @@ export function packageRules(universe: Universe, start: Iterable<Id>, options: R
       if (reached.has(next)) continue
       reached.add(next)
       rules.push(...dependencyRules(universe, next, push))
+      push(lockStep(universe, next))
       if (!options.weak) continue
       const { recommends, suggests } = universe.candidate(next)
       for (const relation of [...recommends, ...suggests]) push(universe.providers(relation))
@@ -106,6 +107,17 @@ function dependencyRules(universe: Universe, id: Id, push: (ids: readonly Id[]) 
     }
   }
   return rules
+}
+
+/** The same version for a better architecture: it decides which architecture of the name is the inferior one. */
+function lockStep(universe: Universe, id: Id): Id[] {
+  const score = universe.architectureScore(id)
+  if (score === 1) return []
+  const own = evrOf(universe.candidate(id))
+  return universe.named(universe.candidate(id).name).filter(other => {
+    const its = universe.architectureScore(other)
+    return its > 1 && its < score && compareEvr(evrOf(universe.candidate(other)), own) === 0
+  })
 }
 
 function pair(a: Id, b: Id): number[] {
@@ -193,13 +205,13 @@ function exclusionRules(
       (compareEvr(evrOf(one), evrOf(its)) !== 0 || one.architecture !== its.architecture)
     )
       continue
-    if (options.coloured && !coloursMatch(one, its)) continue
+    if (!coloursMatch(one, its)) continue
     rules.push({ literals: pair(id, other), reason: 'same-name', of: id })
   }
   return rules
 }
 
-/** pool_colormatch of libsolv: one name in 32 and 64 bits shares its files. */
+/** pool_colormatch of libsolv: one name may be there in 32 and in 64 bits. */
 function coloursMatch(a: RpmCandidate, b: RpmCandidate): boolean {
   return a.architecture === b.architecture || (colour(a.architecture) & colour(b.architecture)) !== 0
 }
@@ -210,13 +222,17 @@ function colour(architecture: string): number {
   return architecture.endsWith('64') || architecture === 's390x' ? 2 : 3
 }
 
-/** Of one name only the best architecture, or (coloured) another of the very same version beside it. */
-function architectureRules(universe: Universe, reached: ReadonlySet<Id>, { coloured }: RuleOptions): Rule[] {
+/** Of one name only the best architecture, or another of the very same version beside it. */
+function architectureRules(
+  universe: Universe,
+  reached: ReadonlySet<Id>,
+  { anyArchitecture }: RuleOptions,
+): Rule[] {
   const rules: Rule[] = []
   const seen = new Set<string>()
   for (const id of [...reached].sort((a, b) => a - b)) {
     const { name } = universe.candidate(id)
-    if (seen.has(name)) continue
+    if (seen.has(name) || anyArchitecture.has(name)) continue
     seen.add(name)
     const group = universe.named(name).filter(other => reached.has(other))
     const scores = group.filter(other => other > universe.installedEnd).map(universe.architectureScore)
@@ -226,15 +242,13 @@ function architectureRules(universe: Universe, reached: ReadonlySet<Id>, { colou
       const score = universe.architectureScore(other)
       if (score === 1 || score === best || other <= universe.installedEnd) continue
       const its = universe.candidate(other)
-      const beside = coloured
-        ? universe.named(name).filter(third => {
-            const one = universe.candidate(third)
-            const thirds = universe.architectureScore(third)
-            return (
-              third !== other && (thirds === 1 || thirds === best) && compareEvr(evrOf(one), evrOf(its)) === 0
-            )
-          })
-        : []
+      const beside = universe.named(name).filter(third => {
+        const one = universe.candidate(third)
+        const thirds = universe.architectureScore(third)
+        return (
+          third !== other && (thirds === 1 || thirds === best) && compareEvr(evrOf(one), evrOf(its)) === 0
+        )
+      })
       rules.push({ literals: [-other, ...beside], reason: 'architecture', of: other })
     }
   }
