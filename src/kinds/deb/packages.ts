@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { type Packing, packings, unpack } from '../../content/unpack.ts'
 import { Verifier } from '../../content/verify.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { Hasher, hexOf } from '../../core/digest.ts'
@@ -7,7 +8,6 @@ import { mediaTypes } from '../../core/media-types.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { Candidate } from './candidate.ts'
 import { readStanzas, type Stanza, type StanzaPlace } from './control.ts'
-import { type Packing, packings, unpack } from './decompress.ts'
 import { type Release, type SuiteRequest, suiteUrl } from './release.ts'
 
 /** Ubuntu's universe is 20 MB packed and 80 MB unpacked; more than these is no package index. */

@@ -4,9 +4,9 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import type { DebSource } from '../../manifest/stack.ts'
+import { readPublicKeys, verifyClearSigned, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import { checkNotOlder } from './seen.ts'
-import { readPublicKeys, verifyClearSigned, verifyDetached } from './signature.ts'
 
 /** One suite to be read, and where it was asked for. */
 export type SuiteRequest = DebSource & { at: string }

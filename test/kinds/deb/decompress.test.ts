@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { unpack } from '../../../src/kinds/deb/decompress.ts'
+import { unpack } from '../../../src/content/unpack.ts'
 import { missing, must } from './support/programs.ts'
 
 const text = 'Package: a\n'.repeat(100_000)

@@ -40,10 +40,11 @@ export function randomWorld(random: () => number, shape: WorldShape): World {
   const relation = (percentVersioned: number) => {
     const name = chance(15) ? pick(virtual) : pick(names)
     const qualifier = shape.foreign && chance(10) ? pick([':any', ':any', ':i386']) : ''
-    return chance(percentVersioned) ? `${name}${qualifier} (${pick(operators)} ${version()})` : name + qualifier
+    return chance(percentVersioned)
+      ? `${name}${qualifier} (${pick(operators)} ${version()})`
+      : name + qualifier
   }
-  const group = () =>
-    Array.from({ length: chance(25) ? 2 + below(2) : 1 }, () => relation(15)).join(' | ')
+  const group = () => Array.from({ length: chance(25) ? 2 + below(2) : 1 }, () => relation(15)).join(' | ')
   const list = (limit: number) => Array.from({ length: below(limit + 1) }, group).join(', ')
   const some = (percent: number, text: () => string) => (chance(percent) ? text() : '')
 
@@ -58,7 +59,9 @@ export function randomWorld(random: () => number, shape: WorldShape): World {
       breaks: shape.conflicts ? some(12, () => relation(50)) : '',
     }
     const given = Object.fromEntries(Object.entries(fields).filter(([, text]) => text !== ''))
-    const multiArch = shape.foreign ? pick([undefined, undefined, 'same', 'same', 'foreign', 'allowed'] as const) : undefined
+    const multiArch = shape.foreign
+      ? pick([undefined, undefined, 'same', 'same', 'foreign', 'allowed'] as const)
+      : undefined
     return {
       name,
       version: ofVersion,
@@ -79,7 +82,8 @@ export function randomWorld(random: () => number, shape: WorldShape): World {
         const architecture = chance(25) ? 'all' : 'amd64'
         const own = packageOf(name, architecture, ofVersion)
         // other architectures are built from the same source
-        const other = shape.foreign && architecture !== 'all' && chance(85) ? [{ ...own, architecture: 'i386' }] : []
+        const other =
+          shape.foreign && architecture !== 'all' && chance(85) ? [{ ...own, architecture: 'i386' }] : []
         return [own, ...other]
       })
     suites[suite] = { release: releases[suite]!, packages }

@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest'
+import { priorities } from '../../../src/kinds/deb/policy.ts'
+import type { DebPin } from '../../../src/manifest/stack.ts'
+import { both, type Machine, universeOf } from './support/both.ts'
+import { missing } from './support/programs.ts'
+import { candidateOf, type WorldPackage } from './support/world.ts'
+
+const lacking = missing('apt-get')
+
+const stable: WorldPackage[] = [
+  { name: 'app', version: '1.0', depends: 'lib (>= 1)' },
+  { name: 'lib', version: '1.0' },
+  { name: 'tool', version: '1.0' },
+]
+const updates: WorldPackage[] = [
+  { name: 'lib', version: '1.0+u1' },
+  { name: 'tool', version: '1.0' },
+]
+const backports: WorldPackage[] = [
+  { name: 'app', version: '2.0~bpo1', depends: 'lib (>= 2), extra' },
+  { name: 'lib', version: '2.0~bpo1' },
+  { name: 'extra', version: '2.0~bpo1' },
+]
+const vendor: WorldPackage[] = [
+  { name: 'lib', version: '9', architecture: 'all' },
+  { name: 'driver-550', version: '550.1' },
+  { name: 'driver-550', version: '550.2' },
+]
+const suites = {
+  stable: { release: { Origin: 'Debian', Codename: 'solid' }, packages: stable },
+  'stable-updates': { release: { Origin: 'Debian' }, packages: updates },
+  'stable-backports': {
+    release: { Origin: 'Debian', NotAutomatic: 'yes', ButAutomaticUpgrades: 'yes' },
+    packages: backports,
+  },
+  experimental: { release: { NotAutomatic: 'yes' }, packages: [{ name: 'tool', version: '9' }] },
+}
+const withVendor = { ...suites, vendor: { release: { Origin: 'Vendor' }, packages: vendor } }
+const pin = (priority: number, rest: Partial<DebPin>): DebPin => ({ packages: ['*'], priority, ...rest })
+
+/** What is asked, and what apt answers: both sides are compared, and the answer is written down. */
+const cases: [string, Machine, string, string[] | 'refused'][] = [
+  ['the newest of suites of one priority', { suites }, 'app', ['app_1.0_amd64', 'lib_1.0+u1_amd64']],
+  ['what two suites have counts once', { suites }, 'tool', ['tool_1.0_amd64']],
+  ['a NotAutomatic suite where nothing else has it', { suites }, 'extra', ['extra_2.0~bpo1_amd64']],
+  [
+    'package/suite, and what it needs from there',
+    { suites },
+    'app/stable-backports',
+    ['app_2.0~bpo1_amd64', 'extra_2.0~bpo1_amd64', 'lib_2.0~bpo1_amd64'],
+  ],
+  ['package/codename', { suites }, 'app/solid', ['app_1.0_amd64', 'lib_1.0+u1_amd64']],
+  ['package=version', { suites }, 'lib=1.0', ['lib_1.0_amd64']],
+  ['package=version whose needs are not the candidates', { suites }, 'app=2.0~bpo1', 'refused'],
+  ['a newer version of another origin', { suites: withVendor }, 'lib', ['lib_9_all']],
+  [
+    'a source pinned down',
+    { suites: withVendor, pins: [pin(400, { origin: 'Vendor' })] },
+    'lib',
+    ['lib_1.0+u1_amd64'],
+  ],
+  ['a source never', { suites: withVendor, pins: [pin(-1, { origin: 'Vendor' })] }, 'driver-550', 'refused'],
+  [
+    'the first pin that fits, for all packages',
+    { suites: withVendor, pins: [pin(-1, { origin: 'Vendor' }), pin(900, { origin: 'Vendor' })] },
+    'driver-550',
+    'refused',
+  ],
+  [
+    'a package by its version',
+    { suites: withVendor, pins: [{ packages: ['driver-*'], version: '550.1*', priority: 600 }] },
+    'driver-550',
+    ['driver-550_550.1_amd64'],
+  ],
+  [
+    'a package from a suite, by wildcard',
+    { suites, pins: [{ packages: ['ap*', 'lib', 'extra'], suite: 'stable-backports', priority: 990 }] },
+    'app',
+    ['app_2.0~bpo1_amd64', 'extra_2.0~bpo1_amd64', 'lib_2.0~bpo1_amd64'],
+  ],
+  [
+    'a pin with a name before one for all',
+    {
+      suites: withVendor,
+      pins: [pin(1001, { origin: 'Vendor' }), { packages: ['lib'], suite: 'stable-updates', priority: 1002 }],
+    },
+    'lib',
+    ['lib_1.0+u1_amd64'],
+  ],
+  [
+    'backports for what comes from there already',
+    { suites, installed: [{ name: 'extra', version: '1.9~bpo1' }] },
+    'extra',
+    ['extra_2.0~bpo1_amd64'],
+  ],
+  [
+    'a downgrade at 1000 and more',
+    {
+      suites,
+      installed: [{ name: 'lib', version: '5' }],
+      pins: [{ packages: ['lib'], suite: 'stable', priority: 1001 }],
+    },
+    'lib',
+    ['lib_1.0_amd64'],
+  ],
+  ['no downgrade below', { suites, installed: [{ name: 'lib', version: '5' }] }, 'app', ['app_1.0_amd64']],
+]
+
+describe.skipIf(lacking.length > 0)(
+  `priorities as apt has them (needs ${lacking.join(', ') || 'nothing more'})`,
+  () => {
+    it.each(cases)('%s', async (_, machine, name, expected) => {
+      await using sides = await both(machine)
+      const request = { names: [name] }
+      expect(await sides.apts(request), await sides.tell(request)).toEqual(expected)
+      expect(sides.ours(request)).toEqual(expected)
+    })
+
+    const phased = {
+      stable: {
+        packages: [
+          { name: 'app', version: '1' },
+          { name: 'base', version: '1' },
+        ],
+      },
+      'stable-updates': {
+        packages: [
+          { name: 'app', version: '2', phased: 30 },
+          { name: 'base', version: '2', phased: 0 },
+          { name: 'fresh', version: '2', phased: 50 },
+        ],
+      },
+    }
+    // apt's own way where phasing is decided by policy, on a machine that takes none (apt.conf(5))
+    const settings = {
+      'APT::Get::Phase-Policy': 'true',
+      'APT::Get::Never-Include-Phased-Updates': 'true',
+    }
+
+    it.each([
+      ['app', [], ['app_1_amd64']],
+      ['app=2', [], ['app_2_amd64']],
+      ['fresh', [], ['fresh_2_amd64']],
+      ['base', [{ name: 'base', version: '1' }], []],
+      ['base', [{ name: 'base', version: '2' }], []],
+    ])('phased updates are held back: %s', async (name, installed, expected) => {
+      await using sides = await both({ suites: phased, installed, settings })
+      expect(await sides.apts({ names: [name] })).toEqual(expected)
+      expect(sides.ours({ names: [name] })).toEqual(expected)
+    })
+  },
+)
+
+describe('priorities', () => {
+  const sources = [
+    { suite: 'stable', release: { Origin: 'A' }, priority: 700 },
+    { suite: 'other', release: { Origin: 'B', NotAutomatic: 'yes' } },
+  ]
+
+  it('a source has its own where no pin fits', () => {
+    const of = priorities(sources, [])
+    expect([of(candidateOf({ name: 'x' }, 0)), of(candidateOf({ name: 'x' }, 1))]).toEqual([700, 1])
+    expect(of({ ...candidateOf({ name: 'x' }, 1), alsoIn: [0] })).toBe(700)
+    expect(priorities(sources, [pin(5, { suite: 'stable' })])(candidateOf({ name: 'x' }, 0))).toBe(5)
+  })
+
+  it.each([
+    ['linux-*', 'linux-image', true],
+    ['linux-*', 'linu', false],
+    ['*-dev', 'libc-dev', true],
+    ['a*b*c', 'axxbxxc', true],
+    ['a*b*c', 'acb', false],
+    ['aa*aa', 'aaa', false],
+    ['x', 'x', true],
+    ['x', 'xx', false],
+    [`${'*a'.repeat(40)}b`, 'a'.repeat(5_000), false],
+  ])('%s and %s: %s', (pattern, name, fits) => {
+    const of = priorities(sources, [{ packages: [pattern], suite: 'stable', priority: 42 }])
+    expect(of(candidateOf({ name }, 0)) === 42).toBe(fits)
+  })
+
+  it('what a message says of versions names the suites', () => {
+    const universe = universeOf({ suites })
+    const there = universe.find('lib')!.versions.map(version => universe.describe(version))
+    expect(there).toEqual(['2.0~bpo1 (stable-backports)', '1.0+u1 (stable-updates)', '1.0 (stable)'])
+  })
+})
