@@ -1,0 +1,67 @@
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import xz from 'xz-decompress'
+
+/** How an index is packed: the suffix of its name in the Release file. In the order in which we ask for them. */
+export const packings = ['.xz', '.zst', '.gz', ''] as const
+export type Packing = (typeof packings)[number]
+
+/**
+ * Unpacks as a stream: 64 KiB at a time, whatever the content claims. It does not bound the whole; the reader does, by
+ * stopping at the size that the Release file gives.
+ */
+export function unpack(body: Readable, packing: Packing): Readable {
+  switch (packing) {
+    case '':
+      return body
+    case '.gz':
+      return piped(body, createGunzip())
+    case '.zst':
+      return piped(body, createZstdDecompress())
+    case '.xz':
+      return Readable.from(xzChunks(body))
+  }
+}
+
+/** An error of either stream is seen by whoever reads the result, also where it comes before the first read. */
+function piped(
+  body: Readable,
+  unpacker: ReturnType<typeof createGunzip | typeof createZstdDecompress>,
+): Readable {
+  // pipeline stops listening when the input has ended, and an error after that would end the process
+  unpacker.on('error', () => undefined)
+  return pipeline(body, unpacker, () => undefined)
+}
+
+/** The decoder limits its dictionary (64 MiB) by itself, and locks: a stream that is not read to its end must be cancelled. */
+async function* xzChunks(body: Readable): AsyncGenerator<Uint8Array> {
+  const reader = new xz.XzReadableStream(webStream(body)).getReader()
+  let finished = false
+  try {
+    while (true) {
+      const { done, value } = await reader.read()
+      if (done) {
+        finished = true
+        return
+      }
+      if (value.length > 0) yield value
+    }
+  } finally {
+    if (!finished) await reader.cancel().catch(() => undefined)
+    body.destroy()
+  }
+}
+
+function webStream(body: Readable): ReadableStream<Uint8Array> {
+  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await chunks.next()
+      if (done) controller.close()
+      else controller.enqueue(value)
+    },
+    async cancel() {
+      await chunks.return?.()
+    },
+  })
+}

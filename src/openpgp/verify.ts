@@ -1,0 +1,158 @@
+import { readFile } from 'node:fs/promises'
+import {
+  createMessage,
+  enums,
+  type Key,
+  readKeys,
+  readSignature,
+  type VerifyMessageResult,
+  verify,
+} from 'openpgp'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { splitClearSigned } from './clear-sign.ts'
+
+export interface VerifyOptions {
+  /** the only keys that count */
+  keys: Key[]
+  now: Date
+  /** what is verified, for messages */
+  item: string
+}
+
+const armorPattern = /-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]*?-----END PGP PUBLIC KEY BLOCK-----/g
+
+/** Reads OpenPGP public keys, armored (several blocks in a file are fine) or binary. Throws KEY_INVALID. */
+export async function readPublicKeys(paths: string[]): Promise<Key[]> {
+  const keys: Key[] = []
+  for (const path of paths) {
+    let bytes: Buffer
+    try {
+      bytes = await readFile(path)
+    } catch (error) {
+      throw fromSystemError(error, path)
+    }
+    keys.push(...(await parsePublicKeys(bytes, path)))
+  }
+  return keys
+}
+
+async function parsePublicKeys(bytes: Buffer, path: string): Promise<Key[]> {
+  const fail = (likely: string, cause?: unknown) =>
+    new AirgapError('KEY_INVALID', 'no OpenPGP public key can be read from this file', {
+      item: path,
+      likely,
+      next: 'export the archive key anew: gpg --armor --export FINGERPRINT > key.asc',
+      cause,
+    })
+  const text = bytes.toString('latin1')
+  if (text.includes('PRIVATE KEY BLOCK')) throw fail('it holds a private key')
+  const blocks = text.match(armorPattern)
+  let keys: Key[]
+  try {
+    keys = blocks
+      ? (await Promise.all(blocks.map(armoredKeys => readKeys({ armoredKeys })))).flat()
+      : await readKeys({ binaryKeys: new Uint8Array(bytes) })
+  } catch (error) {
+    throw fail('it is not an exported key: a keybox, an HTML page or a damaged file', error)
+  }
+  if (keys.length === 0) throw fail('it is empty')
+  if (keys.some(key => key.isPrivate())) throw fail('it holds a private key')
+  return keys
+}
+
+/** Verifies `InRelease`; returns the signed text and nothing else. Throws SIGNATURE_INVALID. */
+export async function verifyClearSigned(bytes: Uint8Array, options: VerifyOptions): Promise<string> {
+  const { signed, signature } = splitClearSigned(bytes, options.item)
+  await verifySignature({ signed, signature, types: [enums.signature.text] }, options)
+  return signed.toString('utf8').replaceAll('\r\n', '\n')
+}
+
+/** Verifies `Release` against `Release.gpg`; returns the text. Throws SIGNATURE_INVALID. */
+export async function verifyDetached(
+  signed: Uint8Array,
+  signature: Uint8Array,
+  options: VerifyOptions,
+): Promise<string> {
+  const types = [enums.signature.binary, enums.signature.text]
+  await verifySignature({ signed, signature: Buffer.from(signature).toString('latin1'), types }, options)
+  return Buffer.from(signed).toString('utf8')
+}
+
+/** Verifies bytes against a signature packet that is not armored (an rpm's header); gives the signing key. Throws SIGNATURE_INVALID. */
+export async function verifyPacket(
+  signed: Uint8Array,
+  signature: Uint8Array,
+  options: VerifyOptions,
+): Promise<{ fingerprint: string }> {
+  const signer = await verifySignature({ signed, signature, types: [enums.signature.binary] }, options)
+  return { fingerprint: signer.getFingerprint().toUpperCase() }
+}
+
+interface Signed {
+  signed: Uint8Array
+  /** armored text, or packets */
+  signature: string | Uint8Array
+  types: enums.signature[]
+}
+
+/**
+ * One good signature by a given key is enough; signatures by unknown keys do not count; a wrong one by a given key refuses
+ * the whole, as apt does.
+ */
+async function verifySignature({ signed, signature, types }: Signed, options: VerifyOptions): Promise<Key> {
+  let result: VerifyMessageResult
+  try {
+    const parsed =
+      typeof signature === 'string'
+        ? await readSignature({ armoredSignature: signature })
+        : await readSignature({ binarySignature: signature })
+    const message = await createMessage({ binary: new Uint8Array(signed) })
+    result = await verify({
+      message,
+      signature: parsed,
+      verificationKeys: options.keys,
+      date: options.now,
+      format: 'binary',
+    })
+  } catch (error) {
+    throw invalid('the signature cannot be read', options.item, [], error)
+  }
+  const reasons: string[] = []
+  let signer: Key | undefined
+  let wrong = false
+  for (const one of result.signatures) {
+    const id = one.keyID.toHex().toUpperCase()
+    const key = options.keys.find(candidate => candidate.getKeys(one.keyID).length > 0)
+    if (!key) {
+      reasons.push(`${id}: not one of the given keys`)
+      continue
+    }
+    try {
+      await one.verified
+      const packet = (await one.signature).packets[0]
+      if (!packet || packet.signatureType === null || !types.includes(packet.signatureType)) {
+        throw new AirgapError('SIGNATURE_INVALID', 'a signature of another type')
+      }
+      // `verify` asks for a key that was good when it signed; a key that has expired or was revoked since is refused too
+      await key.getSigningKey(one.keyID, options.now)
+      signer ??= key
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      wrong ||= /digest did not match|verification failed/i.test(message)
+      reasons.push(`${id}: ${message}`)
+    }
+  }
+  if (signer === undefined || wrong)
+    throw invalid('no good signature by one of the given keys', options.item, reasons)
+  return signer
+}
+
+function invalid(what: string, item: string, reasons: string[], cause?: unknown): AirgapError {
+  return new AirgapError('SIGNATURE_INVALID', reasons.length ? `${what} (${reasons.join('; ')})` : what, {
+    item,
+    likely:
+      'the file was altered, or the archive signs with a key that the manifest does not name, or that has expired',
+    next: "get the archive's current key from a source you trust and name it under keys:, never switch the check off",
+    cause,
+  })
+}
