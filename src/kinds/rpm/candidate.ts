@@ -79,3 +79,19 @@ export interface PackageGroup {
   /** the element word for word */
   document: string
 }
+
+/** A repository, from metadata whose signature was checked: `loadRepository(repository, {…}, context)`. */
+export interface LoadedRepository {
+  packages: RpmCandidate[]
+  modules: ModuleStream[]
+  defaults: ModuleDefaults[]
+  groups: PackageGroup[]
+  /** public keys of its publisher, armored */
+  keys: string[]
+  /** which packages have these files, of all that filelists say */
+  ownersOf(paths: ReadonlySet<string>): Promise<Map<string, RpmCandidate[]>>
+  /** `<package …>…</package>` of primary.xml and of filelists.xml, word for word */
+  fragments(
+    candidates: readonly RpmCandidate[],
+  ): Promise<Map<RpmCandidate, { primary: string; filelists: string }>>
+}

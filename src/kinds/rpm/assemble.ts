@@ -1,0 +1,100 @@
+import type { Artifact } from '../../content/artifact.ts'
+import { inlineFile, type TreeFile, treeArtifacts } from '../../content/tree.ts'
+import { compareText } from '../../core/canonical-json.ts'
+import { digestFromHex } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { mediaTypes } from '../../core/media-types.ts'
+import { safeRelativePath } from '../../core/safe-path.ts'
+import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
+import { compareEvr } from './rpm-version.ts'
+
+/**
+ * One tree `rpms/NAME` per OS release, a folder per repository in it. Upstream's own descriptions of the packages stay word for
+ * word; repomd.xml is made and signed on the site, with the site's key.
+ */
+export function assembleRpms(items: LockedRpms[]): Artifact[] {
+  return items.flatMap(item => {
+    checkRepositories(item)
+    return treeArtifacts({
+      name: `rpms/${item.name}`,
+      kind: 'rpm',
+      files: item.repositories.flatMap(repository => {
+        const packages = item.packages.filter(one => one.repository === repository.id).sort(comparePackages)
+        return [...packageFiles(repository, packages), ...metadataFiles(repository, packages)]
+      }),
+    })
+  })
+}
+
+export function comparePackages(a: LockedRpm, b: LockedRpm): number {
+  return (
+    compareText(a.name, b.name) ||
+    compareEvr(a, b) ||
+    compareText(`${a.epoch}:${a.version}-${a.release}`, `${b.epoch}:${b.version}-${b.release}`) ||
+    compareText(a.architecture, b.architecture) ||
+    compareText(a.repository, b.repository)
+  )
+}
+
+function checkRepositories(item: LockedRpms): void {
+  const ids = new Set(item.repositories.map(one => one.id))
+  const lost = item.packages.find(one => !ids.has(one.repository))
+  if (!lost) return
+  throw new AirgapError('LOCK_INVALID', 'a package names a repository that the lock does not have', {
+    item: `${item.name}: ${lost.name} ${lost.version}`,
+    likely: 'the lock was edited by hand',
+    next: 'make the lock anew with `airgap lock`',
+  })
+}
+
+function packageFiles({ id, baseurl }: LockedRepository, packages: readonly LockedRpm[]): TreeFile[] {
+  const files = new Map<string, TreeFile>()
+  for (const one of packages) {
+    const path = safeRelativePath(`${id}/${one.location}`, 'LOCK_INVALID')
+    files.set(path, {
+      path,
+      mode: '100644',
+      descriptor: { mediaType: mediaTypes.octets, digest: digestFromHex(one.sha256), size: one.size },
+      origin: { sources: [{ type: 'url', url: rpmUrl(baseurl, one.location) }] },
+    })
+  }
+  return [...files.values()]
+}
+
+/** Names have `+`, `~` and `^` in them, each of which some server or proxy reads in another way when left bare. */
+export function rpmUrl(baseurl: string, location: string): string {
+  return `${baseurl.replace(/\/+$/, '')}/${location.split('/').map(encodeURIComponent).join('/')}`
+}
+
+const declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'
+const common = 'http://linux.duke.edu/metadata/common'
+const rpm = 'http://linux.duke.edu/metadata/rpm'
+const filelists = 'http://linux.duke.edu/metadata/filelists'
+
+function metadataFiles(repository: LockedRepository, packages: readonly LockedRpm[]): TreeFile[] {
+  const folder = `${repository.id}/repodata`
+  const text = (name: string, content: string) => inlineFile(`${folder}/${name}`, Buffer.from(content))
+  const count = `packages="${packages.length}"`
+  const primary = packages.map(one => `${one.primary}\n`).join('')
+  const lists = packages.map(one => `${one.filelists}\n`).join('')
+  return [
+    text(
+      'primary.xml',
+      `${declaration}<metadata xmlns="${common}" xmlns:rpm="${rpm}" ${count}>\n${primary}</metadata>\n`,
+    ),
+    text('filelists.xml', `${declaration}<filelists xmlns="${filelists}" ${count}>\n${lists}</filelists>\n`),
+    ...(repository.modules.length === 0
+      ? []
+      : [text('modules.yaml', repository.modules.map(endLine).join(''))]),
+    ...(repository.groups.length === 0
+      ? []
+      : [text('comps.xml', `${declaration}<comps>\n${repository.groups.map(endLine).join('')}</comps>\n`)]),
+    ...repository.keys.map((key, i) =>
+      inlineFile(`${repository.id}/keys/${i + 1}.asc`, Buffer.from(endLine(key))),
+    ),
+  ]
+}
+
+function endLine(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`
+}

@@ -1,0 +1,80 @@
+import { AirgapError } from '../../core/errors.ts'
+import type { BaseSystem, InstalledPackage } from '../../manifest/stack.ts'
+import type { PackageGroup, RpmCandidate } from './candidate.ts'
+import { parseEvr } from './rich.ts'
+
+export interface BaseContext {
+  candidates: readonly RpmCandidate[]
+  architecture: string
+}
+
+/**
+ * The packages that a machine has, from a list. What they provide and need is known where a repository has the very same
+ * version; of others only that they are there: `name = evr`.
+ */
+export function installedPackages(
+  packages: readonly InstalledPackage[],
+  { candidates, architecture }: BaseContext,
+): RpmCandidate[] {
+  const known = new Map(candidates.map(one => [keyOf(one), one]))
+  return packages
+    .filter(
+      one =>
+        one.architecture === architecture || one.architecture === 'noarch' || isNarrow(one, architecture),
+    )
+    .map(({ name, version: evr, architecture: own }) => {
+      const { epoch = '0', version, release = '' } = parseEvr(evr)
+      const self = { name, epoch, version, release, architecture: own }
+      const same = known.get(keyOf(self))
+      // a copy: what is installed and what a repository has are two things to the solver
+      if (same) return { ...same }
+      return {
+        ...self,
+        repository: -1,
+        location: '',
+        size: 0,
+        checksum: { type: 'sha256', hex: '' },
+        headerRange: { start: 0, end: 0 },
+        provides: [{ name, flags: 'EQ', epoch, version, release }],
+        requires: [],
+        conflicts: [],
+        obsoletes: [],
+        recommends: [],
+        supplements: [],
+        suggests: [],
+        enhances: [],
+        files: [],
+        primary: { offset: 0, length: 0 },
+      }
+    })
+}
+
+function isNarrow(one: InstalledPackage, architecture: string): boolean {
+  return architecture === 'x86_64' && /^i[3-6]86$/.test(one.architecture)
+}
+
+function keyOf(one: Pick<RpmCandidate, 'name' | 'epoch' | 'version' | 'release' | 'architecture'>): string {
+  return `${one.name}-${one.epoch}:${one.version}-${one.release}.${one.architecture}`
+}
+
+/** What a fresh installation of the release brings, as its own comps.xml says: requests for its packages. */
+export function namedBase(
+  base: Extract<BaseSystem, { type: 'named' }>,
+  { groups, at }: { groups: readonly PackageGroup[]; at: string },
+): string[] {
+  const environments: Record<typeof base.name, string[]> = {
+    minimal: ['minimal-environment', 'core'],
+    server: ['server-product-environment', 'minimal-environment', 'core'],
+    cloud: ['core'],
+  }
+  const found = environments[base.name].find(id => groups.some(group => group.id === id))
+  if (found !== undefined) return [`@${found}`, ...(base.name === 'cloud' ? ['cloud-init'] : [])]
+  throw new AirgapError('UNRESOLVABLE', `what a ${base.name} installation brings is not known`, {
+    item: at,
+    likely:
+      groups.length === 0
+        ? 'none of the repositories has groups (comps.xml)'
+        : `no repository has the group ${environments[base.name].join(' or ')}`,
+    next: 'add the repository that has it (BaseOS), or give base: none, or a list of the packages that the machines have',
+  })
+}
