@@ -80,7 +80,8 @@ function jsonFile(file: Distribution): Record<string, unknown> {
     size: file.size,
     ...(file.requiresPython === undefined ? {} : { 'requires-python': file.requiresPython }),
     ...(file.yanked === undefined ? {} : { yanked: file.yanked || true }),
-    ...(metadata === undefined ? {} : { 'core-metadata': metadata, 'dist-info-metadata': metadata }),
+    // not `dist-info-metadata`: pip 22.3 to 23.0 (Debian 12's own) crashes on it in JSON, which is why PEP 714 renamed it
+    ...(metadata === undefined ? {} : { 'core-metadata': metadata }),
   }
 }
 
