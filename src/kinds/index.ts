@@ -7,6 +7,7 @@ import { debKind } from './deb/index.ts'
 import { fileKind } from './file/index.ts'
 import { imageKind } from './image/index.ts'
 import type { ItemSummary, Kind, ResolveContext } from './kind.ts'
+import { rpmKind } from './rpm/index.ts'
 import { treeKind } from './tree/index.ts'
 import { wheelKind } from './wheel/index.ts'
 
@@ -16,6 +17,7 @@ export const kinds: AnyKind[] = [
   erase(chartKind),
   erase(fileKind),
   erase(debKind),
+  erase(rpmKind),
   erase(wheelKind),
   erase(treeKind),
 ]

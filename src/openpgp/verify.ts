@@ -36,6 +36,11 @@ export async function readPublicKeys(paths: string[]): Promise<Key[]> {
   return keys
 }
 
+/** Each public key of a file on its own, armored: what a site's machines are to trust. Throws KEY_INVALID. */
+export async function armoredKeys(bytes: Buffer, path: string): Promise<string[]> {
+  return (await parsePublicKeys(bytes, path)).map(key => key.armor())
+}
+
 async function parsePublicKeys(bytes: Buffer, path: string): Promise<Key[]> {
   const fail = (likely: string, cause?: unknown) =>
     new AirgapError('KEY_INVALID', 'no OpenPGP public key can be read from this file', {

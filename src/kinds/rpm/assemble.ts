@@ -1,6 +1,6 @@
 import type { Artifact } from '../../content/artifact.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../content/tree.ts'
-import { compareText } from '../../core/canonical-json.ts'
+import { canonicalJson, compareText } from '../../core/canonical-json.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
@@ -89,6 +89,12 @@ function metadataFiles(repository: LockedRepository, packages: readonly LockedRp
     ...(repository.groups.length === 0
       ? []
       : [text('comps.xml', `${declaration}<comps>\n${repository.groups.map(endLine).join('')}</comps>\n`)]),
+    inlineFile(
+      `${repository.id}/repository.json`,
+      Buffer.from(
+        canonicalJson({ priority: repository.priority, moduleHotfixes: repository.moduleHotfixes ?? false }),
+      ),
+    ),
     ...repository.keys.map((key, i) =>
       inlineFile(`${repository.id}/keys/${i + 1}.asc`, Buffer.from(endLine(key))),
     ),

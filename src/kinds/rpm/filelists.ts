@@ -1,0 +1,81 @@
+import { StringDecoder } from 'node:string_decoder'
+import type { Descriptor } from '../../core/descriptor.ts'
+import type { ResolveContext } from '../kind.ts'
+import type { RpmCandidate } from './candidate.ts'
+import { malformed, strictParser } from './repomd.ts'
+
+/** createrepo's filelists.xml: megabytes, of which a few paths and the fragments of the chosen packages are wanted. */
+export interface Filelists {
+  /** who has each of these paths */
+  files: Map<string, RpmCandidate[]>
+  /** element word for word, by the package's checksum */
+  fragments: Map<string, string>
+}
+
+/** Reads the list once, for paths that dependencies ask for and for the fragments of packages. Throws UPSTREAM_INVALID. */
+export async function readFilelists(
+  descriptor: Descriptor,
+  options: {
+    item: string
+    /** by checksum */
+    candidates: ReadonlyMap<string, RpmCandidate>
+    paths: ReadonlySet<string>
+    fragments: ReadonlySet<string>
+    context: ResolveContext
+  },
+): Promise<Filelists> {
+  const { item, candidates, paths, fragments, context } = options
+  const found: Filelists = { files: new Map(), fragments: new Map() }
+  let id = ''
+  let content = ''
+  const parser = strictParser(item)
+  parser.on('opentag', ({ name, attributes }) => {
+    content = ''
+    if (name === 'package') id = attributes['pkgid'] ?? ''
+  })
+  parser.on('text', part => {
+    content += part
+  })
+  parser.on('closetag', ({ name }) => {
+    if (name === 'file' && paths.has(content)) {
+      const candidate = candidates.get(id)
+      if (candidate !== undefined) {
+        const others = found.files.get(content)
+        if (others) others.push(candidate)
+        else found.files.set(content, [candidate])
+      }
+    }
+  })
+  const decoder = new StringDecoder('utf8')
+  let held = ''
+  for await (const chunk of (await context.cache.open(descriptor)) as AsyncIterable<Buffer>) {
+    const text = decoder.write(chunk)
+    // without paths only fragments are wanted: what stands in them is the site's to parse
+    if (paths.size > 0) parser.write(text)
+    held = takeFragments(held + text, { fragments, found: found.fragments, item })
+  }
+  if (paths.size > 0) parser.write(decoder.end()).close()
+  return found
+}
+
+const maxFragment = 256 << 20 /* characters */
+
+/** Cuts whole elements off the text and keeps those that are wanted; gives the rest. */
+function takeFragments(
+  text: string,
+  { fragments, found, item }: { fragments: ReadonlySet<string>; found: Map<string, string>; item: string },
+): string {
+  let at = 0
+  for (;;) {
+    const start = text.indexOf('<package ', at)
+    if (start < 0) return text.slice(Math.max(at, text.length - 9))
+    const end = text.indexOf('</package>', start)
+    if (end < 0) {
+      if (text.length - start > maxFragment) throw malformed('a package without an end', item)
+      return text.slice(start)
+    }
+    at = end + '</package>'.length
+    const id = /\bpkgid="([0-9a-f]+)"/.exec(text.slice(start, start + 400))?.[1]
+    if (id !== undefined && fragments.has(id)) found.set(id, text.slice(start, at))
+  }
+}

@@ -1,0 +1,30 @@
+import type { RpmRequest } from '../../manifest/stack.ts'
+import type { Kind } from '../kind.ts'
+import { assembleRpms } from './assemble.ts'
+import { type LockedRpms, lockedRpmsSchema } from './locked.ts'
+
+/** Packages of the RHEL family: the repositories of one OS release per item, with the closure of what is asked for. */
+export const rpmKind: Kind<RpmRequest, LockedRpms> = {
+  name: 'rpm',
+  schema: lockedRpmsSchema,
+  requests: manifest => manifest.rpms,
+  // OpenPGP, XML and decompression are only needed here; a build from a lock does without them
+  resolve: async (request, context) => {
+    const [{ resolveRpms }, { loadRepository }, { checkPackageSignature }] = await Promise.all([
+      import('./resolve.ts'),
+      import('./repository.ts'),
+      import('./package-signature.ts'),
+    ])
+    return await resolveRpms(request, context, { load: loadRepository, signedBy: checkPackageSignature })
+  },
+  assemble: assembleRpms,
+  describe: item => {
+    const baseurls = new Map(item.repositories.map(one => [one.id, one.baseurl]))
+    return item.packages.map(rpm => ({
+      name: `${item.name}/${rpm.name}-${rpm.epoch === '0' ? '' : `${rpm.epoch}:`}${rpm.version}-${rpm.release}.${rpm.architecture}`,
+      version: `${rpm.version}-${rpm.release}`,
+      size: rpm.size,
+      source: baseurls.get(rpm.repository) ?? '',
+    }))
+  },
+}

@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises'
+import { collect } from '../../content/read.ts'
+import type { Descriptor } from '../../core/descriptor.ts'
+import { fromSystemError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact.ts'
+import type { RpmRepository } from '../../manifest/stack.ts'
+import { armoredKeys } from '../../openpgp/verify.ts'
+import type { ResolveContext } from '../kind.ts'
+import type { LoadedRepository } from './candidate.ts'
+import { parseComps } from './comps.ts'
+import { readFilelists } from './filelists.ts'
+import { parseModules } from './modules.ts'
+import { readPrimary } from './primary.ts'
+import { fetchList, fetchRepomd, listText, malformed } from './repomd.ts'
+import { compatibleArchitectures } from './universe.ts'
+
+const maxFragment = 16 << 20 /* bytes */
+/**
+ * Asks one repository what it has. `index` is its place among the request's repositories. Throws SIGNATURE_INVALID,
+ * DIGEST_MISMATCH, UPSTREAM_INVALID.
+ */
+export async function loadRepository(
+  repository: RpmRepository,
+  { index, at, architectures }: { index: number; at: string; architectures: readonly string[] },
+  context: ResolveContext,
+): Promise<LoadedRepository> {
+  const item = redactUrl(repository.baseurl)
+  const entries = await fetchRepomd(repository, { at, context })
+  const list = async (type: string): Promise<Descriptor | undefined> => {
+    const entry = entries.get(type)
+    return entry === undefined ? undefined : await fetchList(repository, { entry, context })
+  }
+  // some publishers give lists in several packings, the `_zck` and `_db` ones for dnf alone
+  const [primary, modules, comps] = await Promise.all([list('primary'), list('modules'), list('group')])
+  const takes = new Set(architectures.flatMap(compatibleArchitectures))
+  const packages = await readPrimary(primary!, { repository: index, item, architectures: takes, context })
+  const { streams, defaults } =
+    modules === undefined
+      ? { streams: [], defaults: [] }
+      : parseModules(await listText(modules, context), { repository: index, item })
+  const groups =
+    comps === undefined ? [] : parseComps(await listText(comps, context), { repository: index, item })
+  const byChecksum = new Map(packages.map(one => [one.checksum.hex, one]))
+  return {
+    packages,
+    modules: streams,
+    defaults,
+    groups,
+    keys: await publicKeys(repository.keys),
+    async ownersOf(paths) {
+      const descriptor = await list('filelists')
+      if (descriptor === undefined) return new Map()
+      return (
+        await readFilelists(descriptor, {
+          item,
+          candidates: byChecksum,
+          paths,
+          fragments: new Set(),
+          context,
+        })
+      ).files
+    },
+    async fragments(candidates) {
+      const fragments = new Set(candidates.map(one => one.checksum.hex))
+      const descriptor = fragments.size === 0 ? undefined : await list('filelists')
+      const found =
+        descriptor === undefined
+          ? undefined
+          : await readFilelists(descriptor, {
+              item,
+              candidates: byChecksum,
+              paths: new Set(),
+              fragments,
+              context,
+            })
+      const pairs = candidates.map(async candidate => {
+        const { offset, length } = candidate.primary
+        const range = { start: offset, end: offset + length }
+        const text = (await collect(await context.cache.open(primary!, range), maxFragment)).toString('utf8')
+        const files = found?.fragments.get(candidate.checksum.hex)
+        if (files === undefined) throw malformed(`the list of files of ${candidate.name} is missing`, item)
+        return [candidate, { primary: text, filelists: files }] as const
+      })
+      return new Map(await Promise.all(pairs))
+    },
+  }
+}
+
+async function publicKeys(paths: readonly string[]): Promise<string[]> {
+  const texts = await Promise.all(
+    paths.map(async path => {
+      try {
+        return await armoredKeys(await readFile(path), path)
+      } catch (error) {
+        throw fromSystemError(error, path)
+      }
+    }),
+  )
+  return texts.flat()
+}
