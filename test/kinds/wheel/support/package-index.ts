@@ -1,0 +1,179 @@
+import { digestOf, hexOf } from '../../../../src/core/digest.ts'
+import { normalizeProject } from '../../../../src/kinds/wheel/requirement.ts'
+import { resolveWheels } from '../../../../src/kinds/wheel/resolve.ts'
+import type { WheelRequest } from '../../../../src/manifest/stack.ts'
+import { startUpstream, type Upstream } from '../../../remote/support/upstream.ts'
+import { testContext } from '../../support/context.ts'
+import { zipOf } from './zip.ts'
+
+export interface Release {
+  /** as its author writes it */
+  name: string
+  version: string
+  requires?: string[]
+  extras?: string[]
+  requiresPython?: string
+  /** default `py3-none-any` */
+  tag?: string
+  yanked?: string
+}
+
+/** A file of the index; what a test says of it goes before what is true. */
+export interface ServedFile {
+  filename: string
+  bytes: Buffer
+  project: string
+  release: Release
+  /** what the page says; '' for no hash at all */
+  sha256?: string
+  /** given apart, with its digest (PEP 658) */
+  metadata?: string
+}
+
+export function metadataOf({ name, version, requires = [], extras = [], requiresPython }: Release): string {
+  return [
+    'Metadata-Version: 2.1',
+    `Name: ${name}`,
+    `Version: ${version}`,
+    ...(requiresPython === undefined ? [] : [`Requires-Python: ${requiresPython}`]),
+    ...requires.map(text => `Requires-Dist: ${text}`),
+    ...extras.map(text => `Provides-Extra: ${text}`),
+    '',
+    `# ${name}`,
+    '',
+  ].join('\n')
+}
+
+/** A wheel that pip installs: one empty module, and its records. */
+export function wheelFile(release: Release, inside: string = metadataOf(release)): ServedFile {
+  const { name, version, tag = 'py3-none-any' } = release
+  const stem = `${name.replace(/[-_.]+/g, '_')}-${version}`
+  const module = `${normalizeProject(name).replaceAll('-', '_')}.py`
+  const wheel = ['Wheel-Version: 1.0', 'Generator: test', 'Root-Is-Purelib: true', `Tag: ${tag}`, ''].join(
+    '\n',
+  )
+  const names = [module, ...['METADATA', 'WHEEL', 'RECORD'].map(one => `${stem}.dist-info/${one}`)] as const
+  const bytes = zipOf([
+    [names[0]!, ''],
+    [names[1]!, inside],
+    [names[2]!, wheel],
+    [names[3]!, names.map(one => `${one},,\n`).join('')],
+  ])
+  return { filename: `${stem}-${tag}.whl`, bytes, project: normalizeProject(name), release }
+}
+
+export interface Shape {
+  format?: 'html' | 'json'
+  /** metadata apart, true as far as a file says nothing else */
+  apart?: boolean
+}
+
+/** A package index on loopback. Ranges are answered, the last bytes of a file too. */
+export async function startIndex(files: readonly ServedFile[], shape: Shape = {}): Promise<Upstream> {
+  const { format = 'html', apart = true } = shape
+  const described = files.map(file => ({
+    ...file,
+    path: `/files/${file.filename}`,
+    digest: file.sha256 ?? hexOf(digestOf(file.bytes)),
+    apart: file.metadata ?? (apart && file.filename.endsWith('.whl') ? metadataOf(file.release) : undefined),
+  }))
+  return await startUpstream((request, response) => {
+    const path = request.url ?? ''
+    const own = described.filter(file => path === `/simple/${file.project}/`)
+    if (own.length > 0 && format === 'json') {
+      response.setHeader('content-type', 'application/vnd.pypi.simple.v1+json')
+      const listed = own.map(({ filename, path: url, digest, release, apart: metadata }) => ({
+        filename,
+        url: `../..${url}`,
+        hashes: digest === '' ? {} : { sha256: digest },
+        'requires-python': release.requiresPython ?? null,
+        yanked: release.yanked ?? false,
+        'core-metadata': metadata === undefined ? false : { sha256: hexOf(digestOf(metadata)) },
+      }))
+      const { project } = own[0]!
+      return void response.end(
+        JSON.stringify({ meta: { 'api-version': '1.1' }, name: project, files: listed }),
+      )
+    }
+    if (own.length > 0) {
+      response.setHeader('content-type', 'text/html; charset=UTF-8')
+      const anchors = own.map(({ filename, path: url, digest, release, apart: metadata }) => {
+        const said = [
+          release.requiresPython === undefined
+            ? ''
+            : ` data-requires-python="${escaped(release.requiresPython)}"`,
+          release.yanked === undefined ? '' : ` data-yanked="${escaped(release.yanked)}"`,
+          metadata === undefined ? '' : ` data-core-metadata="sha256=${hexOf(digestOf(metadata))}"`,
+        ]
+        const href = `../..${url}${digest === '' ? '' : `#sha256=${digest}`}`
+        return `    <a href="${href}"${said.join('')} >${filename}</a><br />`
+      })
+      return void response.end(
+        `<!DOCTYPE html>\n<html><head><title>Links</title></head><body>\n${anchors.join('\n')}\n</body></html>\n`,
+      )
+    }
+    for (const file of described) {
+      if (path === `${file.path}.metadata` && file.apart !== undefined) return void response.end(file.apart)
+      if (path !== file.path) continue
+      return serveRange(request.headers.range, { response, bytes: file.bytes, method: request.method })
+    }
+    response.writeHead(404).end()
+  })
+}
+
+type Response = Parameters<Parameters<typeof startUpstream>[0]>[1]
+
+function serveRange(
+  range: string | undefined,
+  { response, bytes, method }: { response: Response; bytes: Buffer; method: string | undefined },
+): void {
+  const body = (part: Buffer) => (method === 'HEAD' ? undefined : part)
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(range ?? '') ?? []
+  if (range === undefined || (first === '' && last === '')) {
+    response.writeHead(200, { 'content-length': bytes.length })
+    return void response.end(body(bytes))
+  }
+  const start = first === '' ? Math.max(0, bytes.length - Number(last)) : Number(first)
+  const end = first === '' || last === '' ? bytes.length : Math.min(bytes.length, Number(last) + 1)
+  response.writeHead(206, {
+    'content-length': end - start,
+    'content-range': `bytes ${start}-${end - 1}/${bytes.length}`,
+  })
+  response.end(body(bytes.subarray(start, end)))
+}
+
+function escaped(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}
+
+export function wheelRequest(
+  origin: string,
+  change: Partial<WheelRequest> & { packages: string[] },
+): WheelRequest {
+  const { packages, ...rest } = change
+  return {
+    at: 'stack.yaml:5:5',
+    name: 'x',
+    indexes: [`${origin}/simple/`],
+    pythons: ['3.11'],
+    platforms: ['manylinux_2_28_x86_64'],
+    requirements: packages.map((text, i) => ({ text, at: `requirements.txt:${i + 1}` })),
+    constraints: [],
+    sdists: [],
+    prereleases: false,
+    ...rest,
+  }
+}
+
+/** `name version` of what is chosen, sorted. */
+export async function chosen(
+  upstream: Upstream,
+  change: Partial<WheelRequest> & { packages: string[] },
+): Promise<string[]> {
+  const locked = await resolveWheels(wheelRequest(upstream.origin, change), await testContext())
+  return locked.distributions.map(one => `${one.project} ${one.version}`)
+}
