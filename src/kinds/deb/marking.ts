@@ -488,7 +488,7 @@ export class Marking {
       first(one => one.package.important) ||
       this.#rank(a.package) - this.#rank(b.package) ||
       a.version.priority - b.version.priority ||
-      (a.package === b.package ? 0 : this.universe.place(b.package) - this.universe.place(a.package)) ||
+      this.universe.compareOrder(b.package, a.package) ||
       b.package.id - a.package.id
     )
   }

@@ -1,4 +1,5 @@
 import type { Candidate } from './candidate.ts'
+import { NameOrder } from './name-order.ts'
 import type { PriorityOf } from './policy.ts'
 import { type Alternatives, parseRelations, type Relation, satisfiesVersion } from './relation.ts'
 import { compareVersions } from './version.ts'
@@ -84,15 +85,14 @@ export class Universe {
   readonly #provided = new Map<string, Offer[]>()
   readonly #dependencies = new Map<Candidate, Dependency[]>()
   readonly #installed: Package[] = []
-  readonly #candidates: Candidate[]
   readonly #suites: SuiteNames[]
-  #order: Map<string, number> | undefined
+  readonly #order: NameOrder
 
   constructor(candidates: Candidate[], options: UniverseOptions) {
     this.architecture = options.architecture
     this.architectures = [options.architecture, ...(options.foreign ?? [])]
     this.priorityOf = options.priorityOf ?? (() => 500)
-    this.#candidates = candidates
+    this.#order = new NameOrder(candidates, options.architecture)
     this.#suites = options.suites ?? []
     for (const candidate of candidates) this.#add(candidate)
     for (const candidate of options.installed ?? []) this.#install(candidate)
@@ -316,10 +316,9 @@ export class Universe {
     }
   }
 
-  /** Where a name first comes up in the indexes: apt's last tie-break. Built only where two providers are equal in all else. */
-  place(of: Package): number {
-    this.#order ??= orderOfNames(this.#candidates, this.architecture)
-    return this.#order.get(this.#keyOf(of)) ?? -1
+  /** Negative where the name of the one came up before the other's: apt's last tie-break. */
+  compareOrder(a: Package, b: Package): number {
+    return this.#order.compare(this.#keyOf(a), this.#keyOf(b))
   }
 }
 
@@ -337,39 +336,6 @@ export function isIgnorableOffer({ negative, parent }: Dependency, target: Targe
 
 export function meets({ relation }: Target, version: string | undefined): boolean {
   return version === undefined ? relation.operator === undefined : satisfiesVersion(relation, version)
-}
-
-/**
- * apt numbers packages as their names come up, as a stanza or in a relation of another one, and between equal providers
- * takes the one numbered last. Nobody would design it so, but the site's apt decides alike.
- */
-function orderOfNames(candidates: Candidate[], native: string): Map<string, number> {
-  const order = new Map<string, number>()
-  const add = (name: string) => {
-    if (!order.has(name)) order.set(name, order.size)
-  }
-  for (const candidate of candidates) {
-    const { architecture } = candidate
-    const suffix = architecture === 'all' || architecture === native ? '' : `:${architecture}`
-    add(candidate.name + suffix)
-    for (const field of [
-      candidate.preDepends,
-      candidate.depends,
-      candidate.conflicts,
-      candidate.breaks,
-      candidate.recommends,
-      candidate.suggests,
-      candidate.replaces,
-      candidate.enhances,
-      candidate.provides,
-    ]) {
-      if (field === undefined) continue
-      // a name with an architecture (`python3:any`) is another package to apt
-      for (const match of field.matchAll(/(?:^|[,|])\s*([a-zA-Z0-9][a-zA-Z0-9+._-]*)(?![a-zA-Z0-9+._:-])/g))
-        add(match[1]! + suffix)
-    }
-  }
-  return order
 }
 
 /** Names that the version answers to besides its own. As apt, what is neither unversioned nor `(= x)` is no Provides. */
