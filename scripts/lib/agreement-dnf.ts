@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { AirgapError } from '../../src/core/errors.ts'
 import type { RpmCandidate } from '../../src/kinds/rpm/candidate.ts'
 import { closureOf } from '../../src/kinds/rpm/closure.ts'
+import { chooseModules } from '../../src/kinds/rpm/module-choice.ts'
 import { makeUniverse } from '../../src/kinds/rpm/universe.ts'
+import { randomModules } from './random-modules.ts'
 import { type RandomOptions, randomOf, randomRpms } from './random-rpms.ts'
 import { writeMetadata } from './rpm-metadata.ts'
 
@@ -47,14 +49,18 @@ export interface Agreement {
 
 /** The same questions to dnf and to us about random repositories. */
 export async function compareRandom(
-  options: RandomOptions & { questions: number; weak: boolean },
+  options: RandomOptions & { questions: number; weak: boolean; modules?: number },
 ): Promise<Agreement> {
   const folder = await mkdtemp(join(tmpdir(), 'agreement-dnf-'))
   try {
     const { repositories, hidden } = randomRpms(options)
     const priorities = repositories.map((_, i) => (i === 1 && options.trouble > 0.5 ? 50 : 99))
+    const modules = randomModules(repositories, { seed: options.seed, modules: options.modules ?? 0 })
     for (const [i, packages] of repositories.entries()) {
-      await writeMetadata(join(folder, `r${i}`), packages, { files: one => hidden.get(one) ?? [] })
+      await writeMetadata(join(folder, `r${i}`), packages, {
+        files: one => hidden.get(one) ?? [],
+        ...(modules.documents[i] ? { modules: modules.documents[i] } : {}),
+      })
     }
     const random = randomOf(options.seed + 1)
     const questions = Array.from({ length: options.questions }, () =>
@@ -70,7 +76,7 @@ export async function compareRandom(
       arch: 'x86_64',
       weak: options.weak,
       platform: 'platform:el9',
-      modules: [],
+      modules: modules.enabled,
       repositories: repositories.map((_, i) => ({
         id: `r${i}`,
         url: `file://${join(folder, `r${i}`)}`,
@@ -83,25 +89,31 @@ export async function compareRandom(
     const filelists = new Map<string, RpmCandidate[]>()
     for (const [one, files] of hidden)
       for (const file of files) filelists.set(file, [...(filelists.get(file) ?? []), one])
-    const universe = makeUniverse(repositories.flat(), {
-      priorities,
-      architecture: 'x86_64',
-      installed: [],
-      filelists,
-    })
+    const answer = (question: string[]) => {
+      const { isHidden } = chooseModules({
+        ...modules,
+        modules: modules.enabled,
+        platform: 'platform:el9',
+        architecture: 'x86_64',
+        hotfixes: new Set(),
+        at: 'test',
+      })
+      const candidates = repositories.flat()
+      const hidden = (one: RpmCandidate) => (isHidden(one) ? 'a module hides it' : undefined)
+      const universe = makeUniverse(candidates, {
+        priorities,
+        architecture: 'x86_64',
+        installed: [],
+        filelists,
+        hidden,
+      })
+      const request = { packages: question, weak: options.weak, groups: [], at: 'test' }
+      return closureOf(universe, request).map(one => one.candidate)
+    }
     return tally(
       questions,
       dnfs,
-      questions.map(question =>
-        ours(() =>
-          closureOf(universe, {
-            packages: question,
-            weak: options.weak,
-            groups: [],
-            at: 'test',
-          }).map(one => one.candidate),
-        ),
-      ),
+      questions.map(question => ours(() => answer(question))),
     )
   } finally {
     await rm(folder, { recursive: true, force: true })

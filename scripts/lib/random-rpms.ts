@@ -42,22 +42,24 @@ export function randomRpms(options: RandomOptions): RandomRepositories {
   const versions = ['1.0', '1.1', '1.10', '2.0~rc1', '2.0', '2.0^git1', '3']
   const lower = (i: number) => nameOf(Math.floor(random() * i))
 
+  // mostly what is there, in a version that fits: else hardly anything could be installed
+  const made: RpmCandidate[] = []
+  const provided: string[] = []
   const relation = (i: number): RpmRelation => {
     const kind = random()
-    if (kind < 0.25) return { name: pick(capabilities) }
-    if (kind < 0.3) return { name: `/usr/bin/tool${Math.floor(random() * options.names)}` }
-    if (kind < 0.33) return { name: `/usr/share/data${Math.floor(random() * options.names)}` }
-    const name = lower(Math.max(1, i))
-    if (kind < 0.5) {
-      return {
-        name,
-        flags: pick(['GE', 'LE', 'EQ', 'GT', 'LT'] as const),
-        epoch: '0',
-        version: pick(versions),
-        ...(chance(0.2) ? { release: '1' } : {}),
-      }
+    if (kind < 0.25 && provided.length > 0) return { name: pick(provided) }
+    const one = made.length > 0 && chance(0.98) ? pick(made) : undefined
+    if (!one) return { name: lower(Math.max(1, i)) }
+    if (kind < 0.35) {
+      const file = [...one.files, ...(hidden.get(one) ?? [])][0]
+      return { name: file ?? one.name }
     }
-    return { name }
+    if (kind > 0.5) return { name: one.name }
+    const any = chance(0.05)
+    const version = any ? pick(versions) : one.version
+    const flags = pick(any ? (['GE', 'LE', 'EQ', 'GT', 'LT'] as const) : (['GE', 'LE', 'EQ'] as const))
+    const release = chance(0.2) ? { release: one.release } : {}
+    return { name: one.name, flags, epoch: one.epoch, version, ...release }
   }
   const rich = (i: number, depth = 0): string => {
     const side = () =>
@@ -126,7 +128,10 @@ export function randomRpms(options: RandomOptions): RandomRepositories {
         const twin = place.some(
           x => x.name === name && x.version === version && x.architecture === architecture,
         )
-        if (!twin) place.push(one)
+        if (twin) continue
+        place.push(one)
+        made.push(one)
+        provided.push(...one.provides.map(each => each.name).filter(each => each !== name))
       }
     }
   }

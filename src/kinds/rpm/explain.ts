@@ -67,6 +67,8 @@ function sentence(
     }
     case 'nothing-provides':
       return `${own} needs ${relationText(relation)}, which nothing provides${almost(universe, relation, show)}`
+    case 'hidden':
+      return `${own} is left out: ${of === undefined ? '' : universe.hidden(of)}`
     case 'conflicts':
       return `${own} conflicts with ${relationText(relation)}: ${others}`
     case 'obsoletes':

@@ -153,7 +153,9 @@ function activeStreams(
     const jobs = [...strict, ...optional]
     const solution = solve(universe, { rules, jobs, weak: false })
     if ('selected' in solution) {
-      return solution.selected.flatMap(id => byCandidate.get(universe.candidate(id)) ?? [])
+      // all versions of what was chosen: goal2name_query of libdnf
+      const names = new Set(solution.selected.map(id => universe.candidate(id).name))
+      return [...byCandidate].flatMap(([candidate, one]) => (names.has(candidate.name) ? [one] : []))
     }
     // a default that cannot be had is not taken: dnf goes on without it, too
     const inTheWay = optional.find(one => solution.proof.includes(one))

@@ -26,7 +26,11 @@ export interface RequestContext {
 export function jobsOf(universe: Universe, spec: string, context: RequestContext): Job[] {
   if (spec.startsWith('@')) return groupJobs(universe, spec, context)
   const found = packagesOf(universe, spec)
-  if (found.length > 0) return found.map(ids => ({ asked: spec, ids }))
+  // dnf looks among what is not hidden; where all is hidden the solver says why
+  const open = found
+    .map(ids => ids.filter(id => universe.hidden(id) === undefined))
+    .filter(ids => ids.length > 0)
+  if (found.length > 0) return (open.length > 0 ? open : found).map(ids => ({ asked: spec, ids }))
   throw notFound(universe, spec, context.at)
 }
 
@@ -138,7 +142,7 @@ function groupJobs(universe: Universe, spec: string, { groups, at }: RequestCont
   return members.flatMap(group =>
     group.packages.flatMap((one): Job[] => {
       if (one.type === 'optional') return []
-      const ids = [...universe.named(one.name)]
+      const ids = universe.named(one.name).filter(id => universe.hidden(id) === undefined)
       // dnf passes over what a group names and no repository has
       if (ids.length === 0) return []
       const job = { asked: spec, ids: withObsoleters(universe, ids) }

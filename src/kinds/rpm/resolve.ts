@@ -89,9 +89,13 @@ async function resolveArchitecture(
     at,
   })
   const excluded = repositories.map(one => excluder(one.excludepkgs))
-  const candidates = loaded
-    .flatMap(one => one.packages)
-    .filter(one => !excluded[one.repository]!(one) && !modules.isHidden(one))
+  const candidates = loaded.flatMap(one => one.packages)
+  const hidden = (one: RpmCandidate) =>
+    excluded[one.repository]!(one)
+      ? 'excludepkgs of its repository names it'
+      : modules.isHidden(one)
+        ? 'it belongs to a module stream that is not enabled, or an active stream has its own version'
+        : undefined
   const groups = loaded.flatMap(one => one.groups)
   const priorities = repositories.map(one => one.priority)
   const filelists = new Map<string, RpmCandidate[]>()
@@ -101,7 +105,7 @@ async function resolveArchitecture(
     installed: RpmCandidate[],
   ): Promise<SelectedRpm[]> => {
     for (;;) {
-      const universe = makeUniverse(candidates, { architecture, priorities, installed, filelists })
+      const universe = makeUniverse(candidates, { architecture, priorities, installed, filelists, hidden })
       const attempt = tryClosure(universe, packages, { request, groups })
       const unknown = [...universe.unknownFiles].filter(path => !tried.has(path))
       // a file that only filelists know decides, also where it seems that nothing can be had

@@ -11,6 +11,7 @@ export interface Rule {
   reason:
     | 'requires'
     | 'nothing-provides'
+    | 'hidden'
     | 'conflicts'
     | 'obsoletes'
     | 'same-name'
@@ -76,6 +77,7 @@ function dependencyRules(universe: Universe, id: Id, push: (ids: readonly Id[]) 
   const rules: Rule[] = []
   const one = universe.candidate(id)
   const installed = id <= universe.installedEnd
+  if (universe.hidden(id) !== undefined) rules.push({ literals: [-id], reason: 'hidden', of: id })
   for (const relation of one.requires) {
     if (isRich(relation)) {
       const form = clausesOf(universe.rich(relation), universe.providers)

@@ -12,6 +12,11 @@ export interface UniverseOptions {
   architecture: string
   /** what the machine has already; they come first */
   installed: RpmCandidate[]
+  /**
+   * Why a package may not be installed. It stays in sight, as with libsolv: what is the best architecture of a name is decided
+   * with it, and messages can say what stood in the way.
+   */
+  hidden?: (candidate: RpmCandidate) => string | undefined
   /** files that filelists say: path → candidates */
   filelists?: ReadonlyMap<string, readonly RpmCandidate[]>
 }
@@ -23,7 +28,8 @@ export interface Universe {
   /** ids up to this one are installed */
   readonly installedEnd: Id
   candidate(id: Id): RpmCandidate
-  idOf(candidate: RpmCandidate): Id | undefined
+  /** why it may not be installed */
+  hidden(id: Id): string | undefined
   named(name: string): readonly Id[]
   names(): Iterable<string>
   /** providers in ascending order; of a rich dependency the union of its operands */
@@ -109,7 +115,7 @@ export function makeUniverse(candidates: readonly RpmCandidate[], options: Unive
     count: packages.length,
     installedEnd: options.installed.length,
     candidate: id => packages[id - 1]!,
-    idOf: candidate => ids.get(candidate),
+    hidden: id => (id <= options.installed.length ? undefined : options.hidden?.(packages[id - 1]!)),
     named: name => byName.get(name) ?? [],
     names: () => byName.keys(),
     providers,
