@@ -11,9 +11,10 @@ export type Stanza = Record<string, string>
 
 /** No real stanza comes near; a bound on what a hostile index can make us hold. */
 const maxLine = 4 * 1024 * 1024 /* bytes */
+/** Text is made of many stanzas at once, and values are cut out of it: a string of its own for each costs twice the time. */
+const batch = 512 * 1024 /* bytes */
 
 const newline = 0x0a
-const colon = 0x3a
 
 /**
  * Reads deb822 (Debian policy 5.1) as a stream, in memory bounded by one line and one stanza's wanted fields. Values are
@@ -24,23 +25,22 @@ export async function readStanzas(
   options: { wanted: readonly string[]; item: string; each(stanza: Stanza, place: StanzaPlace): void },
 ): Promise<void> {
   const reader = stanzaReader(options)
-  let rest: Buffer = Buffer.alloc(0)
+  let held: Uint8Array[] = []
+  let size = 0
   for await (const chunk of body) {
-    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : asBuffer(chunk)
-    let start = 0
-    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-      reader.line(bytes, start, end)
-      start = end + 1
-    }
-    rest = bytes.subarray(start)
-    if (rest.length > maxLine) throw malformed(`a line of more than ${maxLine} bytes`, options.item)
+    held.push(chunk)
+    size += chunk.length
+    if (size < batch) continue
+    const bytes = Buffer.concat(held)
+    const end = bytes.lastIndexOf(newline) + 1
+    if (bytes.length - end > maxLine) throw malformed(`a line of more than ${maxLine} bytes`, options.item)
+    reader.read(bytes.toString('latin1', 0, end))
+    // a copy: what is left of it would hold all of it
+    held = [Buffer.from(bytes.subarray(end))]
+    size = held[0]!.length
   }
-  if (rest.length > 0) reader.line(rest, 0, rest.length)
+  reader.read(Buffer.concat(held).toString('latin1'))
   reader.end()
-}
-
-function asBuffer(chunk: Uint8Array): Buffer {
-  return Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
 
 function stanzaReader({ wanted, item, each }: Parameters<typeof readStanzas>[1]) {
@@ -63,54 +63,68 @@ function stanzaReader({ wanted, item, each }: Parameters<typeof readStanzas>[1])
     field = undefined
   }
 
-  function line(bytes: Buffer, start: number, stop: number): void {
-    const at = position
-    position += stop - start + 1
-    const first = bytes[start]
-    if (start === stop || first === undefined || isBlank(bytes, start, stop)) {
+  /** Whole lines. */
+  function read(text: string): void {
+    let start = 0
+    while (start < text.length) {
+      const found = text.indexOf('\n', start)
+      const stop = found < 0 ? text.length : found
+      line(text, start, stop)
+      start = stop + 1
+    }
+    position += text.length
+  }
+
+  function line(text: string, start: number, stop: number): void {
+    if (start === stop || isBlank(text, start, stop)) {
       end()
       return
     }
-    if (offset < 0) offset = at
-    length = at + stop - start - offset
+    if (offset < 0) offset = position + start
+    length = position + stop - offset
+    const first = text.charCodeAt(start)
     if (first === 0x20 || first === 0x09) {
-      if (field !== undefined) stanza[field] += ` ${bytes.toString('latin1', start, stop).trim()}`
+      if (field !== undefined) stanza[field] += ` ${trimmed(text, start, stop)}`
       return
     }
-    const mark = bytes.indexOf(colon, start)
+    const mark = text.indexOf(':', start)
     if (mark < 0 || mark >= stop || mark === start) {
-      throw malformed(
-        `no field: ${JSON.stringify(bytes.toString('latin1', start, Math.min(stop, start + 80)))}`,
-        item,
-      )
+      throw malformed(`no field: ${JSON.stringify(text.slice(start, Math.min(stop, start + 80)))}`, item)
     }
-    field = fieldName(bytes, start, mark)
+    field = fieldName(text, start, mark)
     if (field === undefined) return
     if (stanza[field] !== undefined) throw malformed(`the field ${field} stands twice in a stanza`, item)
-    stanza[field] = bytes.toString('latin1', mark + 1, stop).trim()
+    stanza[field] = trimmed(text, mark + 1, stop)
   }
 
-  function fieldName(bytes: Buffer, start: number, stop: number): string | undefined {
-    const names = byShape.get(shapeOf(stop - start, bytes[start]!))
+  function fieldName(text: string, start: number, stop: number): string | undefined {
+    const names = byShape.get(shapeOf(stop - start, text.charCodeAt(start)))
     if (names === undefined) return undefined
-    const name = bytes.toString('latin1', start, stop).toLowerCase()
-    return names.includes(name) ? name : undefined
+    const name = text.slice(start, stop).toLowerCase()
+    return names.find(one => one === name)
   }
 
-  return { line, end }
+  return { read, end }
 }
 
 function shapeOf(length: number, first: number): number {
   return length * 256 + (first | 0x20)
 }
 
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0d
+}
+
 /** A line of blanks ends a stanza too (policy 5.1 forbids it inside one, apt reads it so). */
-function isBlank(bytes: Buffer, start: number, stop: number): boolean {
-  for (let i = start; i < stop; i++) {
-    const byte = bytes[i]
-    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false
-  }
+function isBlank(text: string, start: number, stop: number): boolean {
+  for (let i = start; i < stop; i++) if (!isSpace(text.charCodeAt(i))) return false
   return true
+}
+
+function trimmed(text: string, start: number, stop: number): string {
+  while (start < stop && isSpace(text.charCodeAt(start))) start++
+  while (stop > start && isSpace(text.charCodeAt(stop - 1))) stop--
+  return text.slice(start, stop)
 }
 
 function malformed(why: string, item: string): AirgapError {
