@@ -36,9 +36,15 @@ export function isWanted(
   )
 }
 
-/** `Requires-Python`, for the newest patch release; what cannot be read excludes nothing, as pip does. */
+/**
+ * `Requires-Python`: a lower bound has to hold for the oldest patch release (`>=3.11.5` is not for Debian's 3.11.2), all else for
+ * the newest (`!=3.9.0` is no reason against 3.9). What cannot be read excludes nothing, as with pip.
+ */
 export function takesPython(requires: string | undefined, target: Target): boolean {
   const specifiers = requires === undefined ? [] : parseSpecifiers(requires)
-  const version = parseVersion(`${target.python}.${patches.at(-1)}`)!
-  return specifiers === undefined || specifiers.every(specifier => satisfies(version, specifier))
+  if (specifiers === undefined) return true
+  const [oldest, newest] = patches.map(patch => parseVersion(`${target.python}.${patch}`)!)
+  return specifiers.every(specifier =>
+    satisfies(['>=', '>', '~='].includes(specifier.operator) ? oldest! : newest!, specifier),
+  )
 }
