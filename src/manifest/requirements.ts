@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { AirgapError } from '../core/errors.ts'
+import { redactUrl } from '../core/redact.ts'
 import { type ListLine, readLines } from './source-text.ts'
 import type { RequirementLine } from './stack.ts'
 
@@ -24,6 +25,7 @@ async function read(path: string, from: { asker: string; above: readonly string[
   if (above.includes(path) || above.length > maxDepth) {
     throw new AirgapError('MANIFEST_INVALID', 'requirements files that name each other', {
       item: [...above.slice(above.indexOf(path)), path].join(' → '),
+      likely: above.includes(path) ? 'a -r or -c line that leads back' : 'a file made by a program',
       next: 'take one of the -r or -c lines out',
     })
   }
@@ -69,7 +71,11 @@ function included({ text }: ListLine): { file?: string; isConstraint: boolean } 
 function plain(line: ListLine): RequirementLine {
   const { text, at } = line
   const refuse = (what: string, next: string) =>
-    new AirgapError('MANIFEST_INVALID', what, { item: `${at}: ${text.slice(0, 200)}`, next })
+    new AirgapError('MANIFEST_INVALID', what, {
+      item: `${at}: ${redactUrl(text.slice(0, 200))}`,
+      likely: 'a file that was written for pip on a connected machine',
+      next,
+    })
   if (/^(-i|--index-url|--extra-index-url|-f|--find-links|--trusted-host|--no-index)\b/.test(text))
     throw refuse(
       'a requirements file does not say where packages come from',

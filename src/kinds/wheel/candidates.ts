@@ -1,7 +1,7 @@
 import { takesPython } from './environment.ts'
 import type { IndexFile } from './index-page.ts'
 import { normalizeProject, type Requirement } from './requirement.ts'
-import { formatSpecifiers, satisfies, wantsPreRelease } from './specifier.ts'
+import { satisfies, wantsPreRelease } from './specifier.ts'
 import { parseWheelName, rankOf, type Target } from './tags.ts'
 import { compareVersions, isPreRelease, type PythonVersion, parseVersion } from './version.ts'
 
@@ -33,6 +33,8 @@ export function filesFor(
 ): { candidates: Candidate[]; lacks: Map<string, string> } {
   const best = new Map<string, { candidate: Candidate; rank: number; build: string }>()
   const lacks = new Map<string, string>()
+  /** version → tags of wheels for other machines */
+  const elsewhere = new Map<string, string[]>()
   const sources = rules.sdists.includes('*') || rules.sdists.some(name => normalizeProject(name) === project)
   for (const file of files) {
     const named = nameOf(file.filename, project)
@@ -42,8 +44,8 @@ export function filesFor(
     const rank =
       wheel === undefined ? (sources ? Number.MAX_SAFE_INTEGER : undefined) : rankOf(wheel, rules.supported)
     if (rank === undefined) {
-      if (!lacks.has(key))
-        lacks.set(key, wheel === undefined ? 'only its source' : 'no wheel for this Python and platform')
+      if (wheel !== undefined) elsewhere.set(key, [...(elsewhere.get(key) ?? []), ...wheel.tags])
+      else if (!lacks.has(key)) lacks.set(key, 'only its source')
       continue
     }
     if (!takesPython(file.requiresPython, rules.target)) {
@@ -60,8 +62,17 @@ export function filesFor(
   }
   const candidates = [...best.values()].map(one => one.candidate)
   candidates.sort((a, b) => compareVersions(b.version, a.version))
+  for (const [key, tags] of elsewhere)
+    if (!lacks.get(key)?.startsWith('needs')) lacks.set(key, wheelsFor(tags))
   for (const key of best.keys()) lacks.delete(key)
   return { candidates, lacks }
+}
+
+const maxTold = 4
+
+function wheelsFor(tags: readonly string[]): string {
+  const distinct = [...new Set(tags)]
+  return `has wheels for ${distinct.slice(0, maxTold).join(', ')}${distinct.length > maxTold ? ' and others' : ''} only`
 }
 
 function nameOf(filename: string, project: string) {
@@ -111,9 +122,4 @@ export function choosable(
   if (rules.prereleases || specifiers.some(wantsPreRelease)) return fitting
   const final = fitting.filter(candidate => !isPreRelease(candidate.version))
   return final.length > 0 ? final : fitting
-}
-
-/** For messages: `ansible>=8,<9 (asked for by stack.yaml:7:5)` */
-export function tellRequirement(requirement: Requirement, by: string): string {
-  return `${requirement.project}${formatSpecifiers(requirement.specifiers)} (asked for by ${by})`
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
+import { reachOfHostname } from '../../remote/addresses.ts'
 
 /** A file that an index has of a project. */
 export interface IndexFile {
@@ -122,13 +123,15 @@ interface Written {
 
 /**
  * Files may lie on another host, as those of PyPI do; their digests stand on the page. A link with another scheme, or from https
- * down to http, is left out (fault 53), and so is a name that could be a path.
+ * down to http, is left out (fault 53), so is one from a public index to this machine or a private network, and a name that could be
+ * a path.
  */
 function described({ href, filename, ...rest }: Written, page: string): IndexFile[] {
   if (!URL.canParse(href, page)) return []
   const url = new URL(href, page)
   const from = new URL(page)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && from.protocol === 'http:')) return []
+  if (url.host !== from.host && reach(url) > reach(from)) return []
   if (!/^[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}$/.test(filename) || url.username !== '' || url.password !== '')
     return []
   const { sha256, requiresPython, yanked, metadata, size } = rest
@@ -143,6 +146,11 @@ function described({ href, filename, ...rest }: Written, page: string): IndexFil
       ...(size === undefined ? {} : { size }),
     },
   ]
+}
+
+/** How near a host is: a page may link to what is as far away as itself, or farther. */
+function reach({ hostname }: URL): number {
+  return ['public', 'private', 'local'].indexOf(reachOfHostname(hostname) ?? 'public')
 }
 
 function unescaped(text: string): string {

@@ -28,7 +28,11 @@ export function parseRequirement(
   { item, code = 'UPSTREAM_INVALID' }: { item: string; code?: 'UPSTREAM_INVALID' | 'MANIFEST_INVALID' },
 ): Requirement {
   const fail = (what: string, next: string) =>
-    new AirgapError(code, what, { item: `${item}: ${text.slice(0, 300)}`, next })
+    new AirgapError(code, what, {
+      item: `${item}: ${text.slice(0, 300)}`,
+      likely: code === 'MANIFEST_INVALID' ? 'a typing error' : 'a package made with old or broken tools',
+      next: code === 'MANIFEST_INVALID' ? next : 'choose another version of the package, with a constraint',
+    })
   const [written = '', ...options] = text.split(/\s+(?=--)/)
   const hashes = options.map(option => {
     const [, kind, hex] = /^--hash[= ](\w+):([0-9a-fA-F]+)$/.exec(option.trim()) ?? []

@@ -10,6 +10,7 @@ import { checkOwnMetadata, openIndex, type PackageIndex } from './package-index.
 import { parseRequirement } from './requirement.ts'
 import { type Chosen, solve } from './solver.ts'
 import { parseWheelName, supportedTags, type Target, targetName } from './tags.ts'
+import { compareVersions, parseVersion } from './version.ts'
 
 /** Asks the index: what each Python on each platform needs, and that the wheels chosen say so themselves. */
 export async function resolveWheels(request: WheelRequest, context: ResolveContext): Promise<LockedWheels> {
@@ -82,8 +83,10 @@ async function toLocked(
   const { text, parsed } = await index.metadata(file)
   // what was read out of the wheel itself needs no second look
   if (isWheel && file.metadata?.sha256 !== undefined) await checkOwnMetadata(file, { used: parsed, context })
-  if (parsed.project !== project) {
-    throw new AirgapError('UPSTREAM_INVALID', `a file of ${project} says that it is ${parsed.project}`, {
+  const said = parseVersion(parsed.version)
+  if (parsed.project !== project || said === undefined || compareVersions(said, version) !== 0) {
+    const what = `a file of ${project} ${version.text} says that it is ${parsed.project} ${parsed.version.slice(0, 100)}`
+    throw new AirgapError('UPSTREAM_INVALID', what, {
       item: file.url,
       likely: 'an index that was tampered with, or made with broken tools',
       next: 'do not use this index',

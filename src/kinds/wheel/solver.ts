@@ -1,8 +1,9 @@
 import { AirgapError } from '../../core/errors.ts'
-import { type Candidate, type CandidateRules, choosable, filesFor, tellRequirement } from './candidates.ts'
+import { type Candidate, type CandidateRules, choosable, filesFor } from './candidates.ts'
 import { environmentsOf, isWanted } from './environment.ts'
 import type { PackageIndex } from './package-index.ts'
 import type { Requirement } from './requirement.ts'
+import { unsatisfied } from './unsatisfied.ts'
 
 /** A package of the closure and why it is there. */
 export interface Chosen {
@@ -21,7 +22,7 @@ export interface Question {
 }
 
 /** Someone's wish for a project. */
-interface Wish {
+export interface Wish {
   requirement: Requirement
   /** project; undefined: the manifest */
   parent: string | undefined
@@ -75,8 +76,8 @@ export async function solve(index: PackageIndex, question: Question): Promise<Ch
     const pin = { project, rest: fitting, before: wishes }
     const culprits = await choose(pin)
     if (culprits === undefined) continue
-    failure ??= explain(project, {
-      wishes: wishes.get(project) ?? [],
+    failure ??= unsatisfied(project, {
+      wishes,
       candidates,
       lacks,
       constraints,
@@ -209,49 +210,6 @@ function result(pins: readonly Pin[], wishes: Map<string, Wish[]>): Chosen[] {
     const because = own.find(wish => wish.parent !== undefined)?.parent
     return { candidate, requested, ...(requested || because === undefined ? {} : { because }) }
   })
-}
-
-const maxTold = 12
-
-function explain(
-  project: string,
-  found: {
-    wishes: readonly Wish[]
-    candidates: readonly Candidate[]
-    lacks: ReadonlyMap<string, string>
-    constraints: ReadonlyMap<string, Requirement[]>
-    question: Question
-  },
-): AirgapError {
-  const { wishes, candidates, lacks, constraints, question } = found
-  const { target } = question.rules
-  const asked = [
-    ...wishes.map(({ requirement, by }) => `  ${tellRequirement(requirement, by)}`),
-    ...(constraints.get(project) ?? []).map(one => `  ${tellRequirement(one, 'a constraint')}`),
-  ]
-  const versions = candidates.map(
-    ({ version, file }) => `${version.text}${file.yanked === undefined ? '' : ' (yanked)'}`,
-  )
-  const others = [...lacks].map(([version, why]) => `  ${version.split('|')[1]}: ${why}`)
-  return new AirgapError(
-    'UNRESOLVABLE',
-    [
-      `no version of ${project} fits all that asks for it, for Python ${target.python} on ${target.platform}:`,
-      ...asked.slice(0, maxTold),
-      versions.length > 0
-        ? `  there are ${versions.slice(0, maxTold).join(', ')}${versions.length > maxTold ? ', …' : ''}`
-        : '  the index has none that this Python can take',
-      ...others.slice(-maxTold),
-    ].join('\n'),
-    {
-      item: question.at,
-      likely:
-        candidates.length === 0 && lacks.size === 0
-          ? 'the index has no such project'
-          : 'two packages want different versions, or there is no wheel',
-      next: 'relax a version, add a constraint, or allow its source distribution (sdists:)',
-    },
-  )
 }
 
 function tooMuch(question: Question): AirgapError {
