@@ -9,14 +9,7 @@ export const rpmKind: Kind<RpmRequest, LockedRpms> = {
   schema: lockedRpmsSchema,
   requests: manifest => manifest.rpms,
   // OpenPGP, XML and decompression are only needed here; a build from a lock does without them
-  resolve: async (request, context) => {
-    const [{ resolveRpms }, { loadRepository }, { checkPackageSignature }] = await Promise.all([
-      import('./resolve.ts'),
-      import('./repository.ts'),
-      import('./package-signature.ts'),
-    ])
-    return await resolveRpms(request, context, { load: loadRepository, signedBy: checkPackageSignature })
-  },
+  resolve: async (request, context) => (await import('./resolve.ts')).resolveRpms(request, context),
   assemble: assembleRpms,
   describe: item => {
     const baseurls = new Map(item.repositories.map(one => [one.id, one.baseurl]))

@@ -12,35 +12,21 @@ import { closureOf, type SelectedRpm } from './closure.ts'
 import { globMatcher } from './glob.ts'
 import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
 import { chooseModules, type ModuleChoice } from './module-choice.ts'
+import { checkPackageSignature } from './package-signature.ts'
+import { loadRepository } from './repository.ts'
 import { nevraOf } from './request.ts'
 import { makeUniverse, type Universe } from './universe.ts'
-
-/** How repositories are read and packages vouched for. */
-export interface RpmUpstream {
-  /** Fetches and checks the metadata of one repository: the `index`-th of the request. */
-  load(
-    repository: RpmRepository,
-    options: { at: string; architectures: string[]; index: number },
-    context: ResolveContext,
-  ): Promise<LoadedRepository>
-  /** Checks who signed the package's header; gives the key's fingerprint. */
-  signedBy(candidate: RpmCandidate, repository: RpmRepository, context: ResolveContext): Promise<string>
-}
 
 /** Headers that are fetched at a time. */
 const concurrency = 8
 
 /** Asks the repositories: what is in them, which streams are active, what the requested packages need, and who signed it. */
-export async function resolveRpms(
-  request: RpmRequest,
-  context: ResolveContext,
-  upstream: RpmUpstream,
-): Promise<LockedRpms> {
+export async function resolveRpms(request: RpmRequest, context: ResolveContext): Promise<LockedRpms> {
   for (const word of [request.name, ...request.repositories.map(one => one.id)])
     safeRelativePath(word, 'MANIFEST_INVALID')
   const { repositories, architectures, at } = request
   const loaded = await Promise.all(
-    repositories.map((one, index) => upstream.load(one, { at, architectures, index }, context)),
+    repositories.map((one, index) => loadRepository(one, { at, architectures, index }, context)),
   )
   const selected = new Map<RpmCandidate, SelectedRpm>()
   const streams = new Set<ModuleStream>()
@@ -54,7 +40,7 @@ export async function resolveRpms(
     for (const one of modules.active) streams.add(one)
     for (const one of modules.enabled) enabled.add(one)
   }
-  const packages = await lockPackages([...selected.values()], { request, loaded, upstream, context })
+  const packages = await lockPackages([...selected.values()], { request, loaded, context })
   const taken = takenStreams([...streams], { enabled, selected: [...selected.keys()] })
   return {
     name: request.name,
@@ -169,10 +155,10 @@ function excluder(patterns: readonly string[]): (candidate: RpmCandidate) => boo
   }
 }
 
-type LockContext = Loaded & { upstream: RpmUpstream; context: ResolveContext }
+type LockContext = Loaded & { context: ResolveContext }
 
 async function lockPackages(selected: readonly SelectedRpm[], options: LockContext): Promise<LockedRpm[]> {
-  const { request, loaded, upstream, context } = options
+  const { request, loaded, context } = options
   const limit = pLimit(concurrency)
   const perRepository = request.repositories.map(async (repository, index) => {
     const own = selected.filter(one => one.candidate.repository === index)
@@ -182,7 +168,7 @@ async function lockPackages(selected: readonly SelectedRpm[], options: LockConte
         limit(async (): Promise<LockedRpm> => {
           const location = safeLocation(candidate)
           const { name, epoch, version, release, architecture, size } = candidate
-          const signedBy = await upstream.signedBy(candidate, repository, context)
+          const signedBy = await checkPackageSignature(candidate, repository, context)
           const fragment = fragments.get(candidate)
           if (!fragment)
             throw new AirgapError('INTERNAL', 'a package has no description', { item: nevraOf(candidate) })
