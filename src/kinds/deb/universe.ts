@@ -102,8 +102,11 @@ export class Universe {
   }
 
   #add(candidate: Candidate): Candidate {
-    const owner = this.#package(candidate.name, this.#architectureOf(candidate))
-    const same = owner.versions.find(
+    const architecture = this.#architectureOf(candidate)
+    const known = this.#packages.get(this.#key(candidate.name, architecture))
+    // most have one version: a list of just that takes a tenth of the memory of one that grows
+    const owner = known ?? this.#make(candidate.name, architecture, [candidate])
+    const same = known?.versions.find(
       other => other.version === candidate.version && other.sha256 === candidate.sha256,
     )
     if (same) {
@@ -112,7 +115,7 @@ export class Universe {
         same.alsoIn = [...(same.alsoIn ?? []), candidate.source]
       return same
     }
-    owner.versions.push(candidate)
+    known?.versions.push(candidate)
     if (candidate.essential) owner.essential = true
     if (candidate.important) owner.important = true
     if (candidate.provides !== undefined) this.#addProvides(owner, candidate)
@@ -158,12 +161,13 @@ export class Universe {
   }
 
   #package(name: string, architecture: string): Package {
-    const key = this.#key(name, architecture)
-    const known = this.#packages.get(key)
-    if (known) return known
+    return this.#packages.get(this.#key(name, architecture)) ?? this.#make(name, architecture, [])
+  }
+
+  #make(name: string, architecture: string, versions: Candidate[]): Package {
     const id = this.#packages.size
-    const made: Package = { name, architecture, id, versions: [], essential: false, important: false }
-    this.#packages.set(key, made)
+    const made = { name, architecture, id, versions, essential: false, important: false }
+    this.#packages.set(this.#key(name, architecture), made)
     return made
   }
 
