@@ -68,7 +68,7 @@ export async function makeRpms(
     ],
     { env: { GNUPGHOME: gpgHome } },
   )
-  await must('createrepo_c', ['--no-database', '--compress-type', 'gz', folder])
+  await must('createrepo_c', ['--no-database', '--simple-md-filenames', '--compress-type', 'gz', folder])
   const list = async (kind: string) => {
     const name = (await readdir(join(folder, 'repodata'))).find(file => file.endsWith(`${kind}.xml.gz`))!
     return gunzipSync(await readFile(join(folder, 'repodata', name))).toString('utf8')
