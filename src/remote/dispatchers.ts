@@ -14,8 +14,18 @@ export interface DispatcherOptions {
   stallMs: number
   /** PEM file of certificate authorities trusted besides the usual ones */
   caFile?: string | undefined
+  /** certificates that this host shows, each under one URL prefix only: entitlements */
+  clients?: readonly ClientCertificate[] | undefined
   env: Record<string, string | undefined>
   lookup?: LookupFunction | undefined
+}
+
+/** PEM files by which a server knows this host. */
+export interface ClientCertificate {
+  /** `https://cdn.example/content/`: shown for URLs under it, and nowhere else, after a redirect neither */
+  prefix: string
+  certificate: string
+  key: string
 }
 
 /** Connection pools: one through the environment's proxies, one without. */
@@ -38,6 +48,18 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
   }
   const lookup = options.lookup === undefined ? {} : { lookup: options.lookup }
   const direct = new Agent({ ...shared, connect: { timeout: options.connectTimeoutMs, ...tls, ...lookup } })
+  const entitled = (options.clients ?? []).map(client => {
+    const shown = { ...tls, cert: readPem(client.certificate), key: readPem(client.key) }
+    const agent = new Agent({
+      ...shared,
+      connect: { timeout: options.connectTimeoutMs, ...shown, ...lookup },
+    })
+    const throughProxy = proxyAgents(
+      { ...shared, connect: { ...tls, ...lookup }, proxyTls: tls, requestTls: shown },
+      options.env,
+    )
+    return { prefix: `${client.prefix.replace(/\/+$/, '')}/`, agent, throughProxy }
+  })
   const proxied = proxyAgents(
     {
       ...shared,
@@ -49,11 +71,18 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
   return {
     for(url) {
       // loopback is never behind a proxy, whatever NO_PROXY says; NO_PROXY itself is undici's to read
-      if (isLoopback(url.hostname)) return direct
+      const own = entitled.find(({ prefix }) => url.href.startsWith(prefix))
+      if (isLoopback(url.hostname)) return own?.agent ?? direct
+      if (own !== undefined) return own.throughProxy.https ?? own.agent
       return (url.protocol === 'https:' ? proxied.https : proxied.http) ?? direct
     },
     async close() {
-      await Promise.all([direct.destroy(), proxied.http?.destroy(), proxied.https?.destroy()])
+      const own = entitled.flatMap(({ agent, throughProxy }) => [
+        agent,
+        throughProxy.http,
+        throughProxy.https,
+      ])
+      await Promise.all([direct, proxied.http, proxied.https, ...own].map(agent => agent?.destroy()))
     },
   }
 }
@@ -82,6 +111,14 @@ function proxyUrl(text: string): string {
     item: 'HTTP_PROXY, HTTPS_PROXY',
     next: 'write it as http://proxy.example:3128',
   })
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
 }
 
 /** The usual authorities (with NODE_EXTRA_CA_CERTS) and those of the file: `ca` alone would replace them. */

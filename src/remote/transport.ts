@@ -7,7 +7,7 @@ import { type Progress, silentProgress } from '../core/progress.ts'
 import { redactUrl } from '../core/redact.ts'
 import { closeness, type Reach, reachOfAddress, reachOfHostname } from './addresses.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { createDispatchers, type Dispatchers } from './dispatchers.ts'
+import { type ClientCertificate, createDispatchers, type Dispatchers } from './dispatchers.ts'
 import { HostPauses, retryAfterMs } from './host-pauses.ts'
 import { networkError, statusError } from './network-errors.ts'
 import { defaultRetry, type RetryContext, type RetryPolicy } from './retry.ts'
@@ -21,6 +21,8 @@ export interface TransportOptions {
   connections?: number
   /** PEM file of further certificate authorities; AIRGAP_CA_FILE otherwise. NODE_EXTRA_CA_CERTS works besides */
   caFile?: string
+  /** certificates that this host shows, each under one URL prefix */
+  clients?: readonly ClientCertificate[]
   /** proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) are read from it */
   env?: Record<string, string | undefined>
   /** let a public source send us to a private address or to this machine */
@@ -80,6 +82,7 @@ export class Transport {
       connections: options.connections ?? 16,
       connectTimeoutMs: options.connectTimeoutMs ?? 15_000,
       stallMs: this.stall.windowMs,
+      clients: options.clients,
       caFile: options.caFile ?? (env['AIRGAP_CA_FILE'] || undefined),
       env,
       lookup: options.lookup,

@@ -78,6 +78,12 @@ export async function openStack(
   )
   const http = createHttpClient({
     sources: manifest.sources,
+    // entitlements of this host: nothing of them is carried
+    clients: manifest.rpms.flatMap(({ repositories }) =>
+      repositories.flatMap(({ baseurl, client }) =>
+        client === undefined ? [] : [{ prefix: baseurl, ...client }],
+      ),
+    ),
     progress,
     connections: options.jobs,
     signal,
