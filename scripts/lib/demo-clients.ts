@@ -95,6 +95,32 @@ export async function showImages({ report, work, signal }: DemoContext, site: Si
   )
 }
 
+/** A new environment of this machine's Python, with nothing but the pip.conf that was written for the node. */
+export async function showPip({ report, work, signal }: DemoContext, site: SiteUnderTest): Promise<void> {
+  const what = 'pip installs netaddr from the site’s index'
+  const settings = join(site.nodeRoot, 'etc', 'pip.conf')
+  const why = obstacle({ root: false, programs: ['python3'] })
+  if (why !== undefined || !existsSync(settings)) {
+    report.leftOut(what, why ?? 'no pip.conf was written')
+    return
+  }
+  const folder = join(work, 'venv')
+  await report.step(
+    what,
+    async () => {
+      await run(['python3', '-m', 'venv', folder], { signal })
+      const env = { PATH: '/usr/bin:/bin', HOME: work, PIP_CONFIG_FILE: settings, PIP_NO_CACHE_DIR: '1' }
+      const pip = site.onNode([join(folder, 'bin', 'pip'), '--disable-pip-version-check'])
+      const text = await run([...pip, 'install', 'netaddr==0.9.0'], { env, signal })
+      const script = "import netaddr; print(netaddr.IPNetwork('10.77.0.0/24').size)"
+      const size = await run([join(folder, 'bin', 'python'), '-c', script], { signal })
+      if (size.trim() !== '256') throw notShown(`netaddr said something else: ${size}`, 'netaddr')
+      return text.trim().split('\n').at(-1) ?? ''
+    },
+    text => ({ text }),
+  )
+}
+
 /** Without a node: this machine's apt in a folder of its own, with the sources and the key that were written for the node. */
 export async function showAptAsUser(
   { report, work, signal }: DemoContext,

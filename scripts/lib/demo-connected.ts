@@ -96,20 +96,31 @@ async function stackOf(context: DemoContext): Promise<Stack> {
   if (!parts.images) parts.debian = false
   else if (!debianImageCached(cache))
     leaveOut('debian', 'the image debian:12-slim', obstacle({ root: true, programs: debianRootPrograms }))
+  const wheels = await pypiAnswers()
+  if (!wheels) report.leftOut('Python wheels', 'pypi.org cannot be reached')
   leaveOut('helm', 'the chart and the file', obstacle({ root: false, programs: ['helm', 'tar', 'gzip'] }))
   const upstream = await report.step('upstream on loopback, images made of Debian packages', async () =>
     resources.use(await startUpstream({ cache, parts, signal })),
   )
-  const whole = parts.images && parts.debian && parts.helm
+  const whole = parts.images && parts.debian && parts.helm && wheels
   return {
-    manifest: whole ? manifest : await reducedManifest(context.work, parts),
+    manifest: whole ? manifest : await reducedManifest(context.work, { ...parts, wheels }),
     remap: upstream.remap,
     parts,
   }
 }
 
+/** Unlike Debian's archive, which all of the demo needs, PyPI is not everywhere within reach. */
+async function pypiAnswers(): Promise<boolean> {
+  const ask = ['curl', '--fail', '--silent', '--head', '--max-time', '10', 'https://pypi.org/simple/netaddr/']
+  return await run(ask).then(
+    () => true,
+    () => false,
+  )
+}
+
 /** A copy of the stack beside its lists, keys and trees, without the parts that there is no upstream for. */
-async function reducedManifest(work: string, parts: UpstreamParts): Promise<string> {
+async function reducedManifest(work: string, parts: UpstreamParts & { wheels: boolean }): Promise<string> {
   const folder = join(work, 'stack')
   await mkdir(folder)
   for (const name of ['manifests', 'image-lists', 'package-lists', 'bundle']) {
@@ -118,6 +129,7 @@ async function reducedManifest(work: string, parts: UpstreamParts): Promise<stri
   const manifest = join(folder, 'manifests', 'demo.yaml')
   const document = parseDocument(await readFile(manifest, 'utf8'))
   if (!parts.images) document.delete('images')
+  if (!parts.wheels) document.delete('wheels')
   if (!parts.helm) for (const key of ['charts', 'files']) document.delete(key)
   await writeFile(manifest, document.toString())
   if (!parts.debian) {

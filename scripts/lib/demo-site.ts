@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isErrorCode } from '../../src/core/errors.ts'
 import { type ClosedNetwork, networkPrograms, openClosedNetwork } from './closed-network.ts'
 import { debianRoot, debianRootPrograms } from './debian-images.ts'
-import { type SiteUnderTest, showAptAsUser, showHelm, showImages } from './demo-clients.ts'
+import { type SiteUnderTest, showAptAsUser, showHelm, showImages, showPip } from './demo-clients.ts'
 import { type DemoContext, home, notShown, obstacle } from './demo-context.ts'
 import { showNode } from './demo-node.ts'
 import { freePort } from './docker-registry.ts'
@@ -46,6 +46,7 @@ export async function deployInClosedNetwork(context: DemoContext, bundle: string
     if (carried.images.length > 0) await showImages(context, site)
     await showAptAsUser(context, site)
   }
+  if (carried.wheels) await showPip(context, site)
   if (network) await showThatNothingLeft(context, network)
 }
 
@@ -152,7 +153,7 @@ async function showValues({ report, work }: DemoContext): Promise<void> {
 async function namesCarried(
   { work, signal }: DemoContext,
   bundle: string,
-): Promise<{ images: string[]; charts: string[] }> {
+): Promise<{ images: string[]; charts: string[]; wheels: boolean }> {
   const text = await run(
     [process.execPath, join(home, 'dist', 'airgap.mjs'), 'inspect', bundle, '-o', 'json'],
     {
@@ -162,7 +163,7 @@ async function namesCarried(
   )
   const { items } = JSON.parse(text) as { items: { kind: string; name: string }[] }
   const names = (kind: string) => items.filter(item => item.kind === kind).map(item => item.name)
-  return { images: names('image'), charts: names('chart') }
+  return { images: names('image'), charts: names('chart'), wheels: names('wheel').length > 0 }
 }
 
 /** The count, and then the proof that it counts. */

@@ -11,13 +11,15 @@ import { isRoot, missingPrograms, withSbin } from '../../scripts/lib/run.ts'
 
 const demo = resolve(import.meta.dirname, '..', '..', 'scripts', 'lib', 'demo.ts')
 const archive = 'http://deb.debian.org/debian/dists/bookworm/InRelease'
-const reached = spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', archive]).status === 0
+const reached = (url: string) =>
+  spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
 const always = [
   ...missingPrograms(['curl', 'docker-registry', 'skopeo', 'apt-get', 'dpkg-deb', 'helm', 'gpgv']),
-  ...(reached ? [] : ['deb.debian.org']),
+  ...(reached(archive) ? [] : ['deb.debian.org']),
 ]
 const forNetwork = [
   ...always,
+  ...(reached('https://pypi.org/simple/netaddr/') ? [] : ['pypi.org']),
   ...(isRoot ? [] : ['root']),
   ...missingPrograms([...networkPrograms, ...nodePrograms, ...debianRootPrograms]),
 ]
@@ -75,6 +77,7 @@ describe('the demo', () => {
         /containerd runs a container/,
         /apt-get refuses the same repository where another key/,
         /apt-get installs jq and socat/,
+        /pip installs netaddr/,
         /packets that tried to leave +0$/,
       ]) {
         expect(table(output())).toContainEqual(expect.stringMatching(shown))
