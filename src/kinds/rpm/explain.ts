@@ -22,7 +22,8 @@ export function explain(universe: Universe, proof: readonly Rule[], at: string):
     if (rule.reason !== 'job' && rule.reason !== 'requires') return
     for (const id of rule.literals) {
       if (id < 0) continue
-      for (const next of proof) if (next.literals.includes(-id)) tell(next, depth + 1)
+      // what others have against it is told with them
+      for (const next of proof) if (next.of === id && next.literals.includes(-id)) tell(next, depth + 1)
     }
   }
   const jobs = proof.filter(rule => rule.reason === 'job' && rule.literals.every(literal => literal > 0))

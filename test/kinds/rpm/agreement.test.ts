@@ -1,0 +1,28 @@
+import { spawnSync } from 'node:child_process'
+import { describe, expect, it } from 'vitest'
+import { compareRandom } from '../../../scripts/lib/agreement-dnf.ts'
+
+const there = spawnSync('/usr/bin/python3', ['-c', 'import dnf']).status === 0
+
+/** A sample of what `scripts/agreement-dnf` does. */
+describe.skipIf(!there)("closures held against dnf's (needs dnf)", () => {
+  it.each([
+    ['alternatives, versions and files', { seed: 1, trouble: 0 }, {}],
+    ['conditions, conflicts, obsoletes', { seed: 2, trouble: 0.3 }, {}],
+    ['weak dependencies', { seed: 3, trouble: 0.3 }, { weak: true }],
+    ['32 and 64 bits', { seed: 4, trouble: 0.3 }, { multilib: true }],
+    ['modules', { seed: 5, trouble: 0.3 }, { modules: 10 }],
+  ])('%s', { timeout: 60_000 }, async (_, random, more) => {
+    const { asked, bothRefuse, differences } = await compareRandom({
+      names: 200,
+      repositories: 2,
+      questions: 40,
+      weak: false,
+      ...random,
+      ...more,
+    })
+    expect(differences).toEqual([])
+    // a comparison of refusals alone would say nothing
+    expect(bothRefuse).toBeLessThan(asked * 0.9)
+  })
+})
