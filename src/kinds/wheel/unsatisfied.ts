@@ -1,7 +1,8 @@
 import { AirgapError } from '../../core/errors.ts'
 import { type Candidate, choosable } from './candidates.ts'
+import { projectOf, type Wish } from './criteria.ts'
 import type { Requirement } from './requirement.ts'
-import type { Question, Wish } from './solver.ts'
+import type { Question } from './solver.ts'
 import { formatSpecifiers } from './specifier.ts'
 
 const maxTold = 12
@@ -62,14 +63,14 @@ function told(requirement: Requirement): string {
 function chain(from: string | undefined, wishes: ReadonlyMap<string, readonly Wish[]>): string {
   const seen = new Set<string>()
   let text = ''
-  for (let project = from; project !== undefined && seen.size < maxChain; ) {
+  for (let project = from && projectOf(from).project; project !== undefined && seen.size < maxChain; ) {
     if (seen.has(project)) return text
     seen.add(project)
     const own = wishes.get(project) ?? []
     const wish = own.find(one => one.parent === undefined) ?? own[0]
     if (wish === undefined) return text
     text += ` ← ${wish.by}`
-    project = wish.parent
+    project = wish.parent && projectOf(wish.parent).project
   }
   return text
 }
