@@ -5,6 +5,7 @@ import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import { flatFolder, isFlat } from './flat.ts'
 import type { LockedDeb, LockedDebs, LockedSource } from './locked.ts'
 
 /**
@@ -42,8 +43,9 @@ function sourceOf(item: LockedDebs, deb: LockedDeb): LockedSource {
 function poolFiles(item: LockedDebs): TreeFile[] {
   const files = new Map<string, TreeFile>()
   for (const deb of item.packages) {
-    const { archive } = sourceOf(item, deb)
-    const path = safeRelativePath(`${archiveFolder(archive)}/${deb.filename}`, 'LOCK_INVALID')
+    const source = sourceOf(item, deb)
+    const { archive } = source
+    const path = safeRelativePath(`${poolFolder(source)}/${deb.filename}`, 'LOCK_INVALID')
     files.set(path, {
       path,
       mode: '100644',
@@ -52,6 +54,12 @@ function poolFiles(item: LockedDebs): TreeFile[] {
     })
   }
   return [...files.values()]
+}
+
+/** What the `Filename` of a stanza is relative to: the site serves a flat repository as one that has no folder of its own. */
+function poolFolder({ archive, suite }: LockedSource): string {
+  const folder = isFlat(suite) ? flatFolder(suite) : ''
+  return folder === '' ? archiveFolder(archive) : `${archiveFolder(archive)}/${folder}`
 }
 
 /** Names have `+`, `~` and `%3a` in them, each of which some server or proxy reads in another way when left bare. */
@@ -63,7 +71,8 @@ export function packageUrl(archive: string, filename: string): string {
 function indexFiles(item: LockedDebs): TreeFile[] {
   return item.sources.flatMap((source, i) => {
     const own = item.packages.filter(deb => deb.source === i)
-    const folder = `${archiveFolder(source.archive)}/dists/${source.suite}`
+    const flat = isFlat(source.suite)
+    const folder = flat ? poolFolder(source) : `${archiveFolder(source.archive)}/dists/${source.suite}`
     const indexes = source.components.flatMap(component =>
       [...item.architectures, ...(item.foreignArchitectures ?? [])].map(architecture => {
         const stanzas = own
@@ -79,6 +88,10 @@ function indexFiles(item: LockedDebs): TreeFile[] {
     const fields = Object.entries(source.release)
       .sort(([a], [b]) => compareText(a, b))
       .map(([name, value]) => `${name}: ${value}\n`)
+    if (flat) {
+      const stanzas = own.map(deb => `${deb.stanza.join('\n')}\n`)
+      indexes.push(inlineFile(`${folder}/Packages`, Buffer.from(stanzas.join('\n'))))
+    }
     return [...indexes, inlineFile(`${folder}/Release.upstream`, Buffer.from(fields.join('')))]
   })
 }

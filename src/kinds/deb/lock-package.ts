@@ -55,7 +55,8 @@ export async function toLocked(
 /** Fault 38: the path becomes one in the tree and a URL under the archive; it may leave neither. */
 function safeFilename(candidate: Candidate): string {
   try {
-    return safeRelativePath(candidate.filename, 'UPSTREAM_INVALID')
+    // flat repositories write `./name.deb`
+    return safeRelativePath(candidate.filename.replace(/^(?:\.\/)+/, ''), 'UPSTREAM_INVALID')
   } catch (error) {
     throw new AirgapError('UPSTREAM_INVALID', 'the archive gives an unsafe path for a package', {
       item: `${itemOf(candidate)}: ${JSON.stringify(candidate.filename.slice(0, 300))}`,

@@ -8,6 +8,7 @@ import { mediaTypes } from '../../core/media-types.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { Candidate } from './candidate.ts'
 import { readStanzas, type Stanza, type StanzaPlace } from './control.ts'
+import { isFlat } from './flat.ts'
 import { type Release, type SuiteRequest, suiteUrl } from './release.ts'
 
 /** Ubuntu's universe is 20 MB packed and 80 MB unpacked; more than these is no package index. */
@@ -21,6 +22,13 @@ export async function readPackages(
   context: ResolveContext,
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = []
+  if (isFlat(request.suite)) {
+    const found = chooseFile(release, '')
+    if (!found) throw noIndex(request, release, '')
+    const index = await fetchIndex(request, { ...found, folder: '', release }, context)
+    await parseIndex(index, { component: '', architecture, item: `${suiteUrl(request)}/Packages` }, context)
+    return candidates
+  }
   for (const component of request.components) {
     const folders = [`${component}/binary-${architecture}`]
     if (release.separateAll) folders.push(`${component}/binary-all`)
@@ -56,6 +64,10 @@ export async function readPackages(
   }
 }
 
+function indexFolder(request: SuiteRequest, folder: string): string {
+  return folder === '' ? suiteUrl(request) : `${suiteUrl(request)}/${folder}`
+}
+
 interface ChosenFile {
   packing: Packing
   packed: Descriptor
@@ -64,9 +76,11 @@ interface ChosenFile {
 }
 
 function chooseFile(release: Release, folder: string): ChosenFile | undefined {
-  const unpacked = release.files.get(`${folder}/Packages`)
+  const listed = (name: string) =>
+    folder === '' ? release.files.get(name) : release.files.get(`${folder}/${name}`)
+  const unpacked = listed('Packages')
   for (const packing of packings) {
-    const packed = release.files.get(`${folder}/Packages${packing}`)
+    const packed = listed(`Packages${packing}`)
     if (packed) return { packing, packed, ...(unpacked ? { unpacked } : {}) }
   }
   return undefined
@@ -80,7 +94,7 @@ async function fetchIndex(
 ): Promise<Descriptor> {
   const { packing, unpacked } = file
   if (unpacked && (await context.cache.exists(unpacked))) return unpacked
-  const item = `${suiteUrl(request)}/${file.folder}/Packages${packing}`
+  const item = `${indexFolder(request, file.folder)}/Packages${packing}`
   for (const [size, limit] of [
     [file.packed.size, maxPacked],
     [unpacked?.size ?? 0, maxUnpacked],
@@ -110,7 +124,7 @@ async function fetchPacked(
   { packing, packed, folder, release }: ChosenFile & { folder: string; release: Release },
   { http }: ResolveContext,
 ): Promise<Buffer> {
-  const base = `${suiteUrl(request)}/${folder}`
+  const base = indexFolder(request, folder)
   const byName = `${base}/Packages${packing}`
   const options = { maxBytes: packed.size }
   if (!release.byHash) return verified((await http.get(byName, options)).bytes, packed, byName)
@@ -254,9 +268,13 @@ function toCandidate(
 }
 
 function noIndex(request: SuiteRequest, release: Release, folder: string): AirgapError {
-  return new AirgapError('UNRESOLVABLE', `the suite ${request.suite} has no ${folder}/Packages`, {
-    item: request.at,
-    likely: `it has the components ${release.components.join(', ') || '(none)'} for ${release.architectures.join(', ') || '(none)'}`,
-    next: 'correct components: or architectures: in the manifest',
-  })
+  return new AirgapError(
+    'UNRESOLVABLE',
+    `the suite ${request.suite} has no ${folder === '' ? '' : `${folder}/`}Packages`,
+    {
+      item: request.at,
+      likely: `it has the components ${release.components.join(', ') || '(none)'} for ${release.architectures.join(', ') || '(none)'}`,
+      next: 'correct components: or architectures: in the manifest',
+    },
+  )
 }

@@ -6,6 +6,7 @@ import { safeRelativePath } from '../../core/safe-path.ts'
 import type { DebSource } from '../../manifest/stack.ts'
 import { readPublicKeys, verifyClearSigned, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
+import { flatFolder, isFlat } from './flat.ts'
 import { checkNotOlder } from './seen.ts'
 
 /** One suite to be read, and where it was asked for. */
@@ -42,8 +43,11 @@ export async function fetchRelease(request: SuiteRequest, context: ResolveContex
   return release
 }
 
-export function suiteUrl(request: Pick<DebSource, 'archive' | 'suite'>): string {
-  return `${request.archive.replace(/\/+$/, '')}/dists/${request.suite}`
+/** sources.list(5): a suite that ends with a slash is a folder of a flat repository, `./` the archive itself. */
+export function suiteUrl({ archive, suite }: Pick<DebSource, 'archive' | 'suite'>): string {
+  const base = archive.replace(/\/+$/, '')
+  if (!isFlat(suite)) return `${base}/dists/${suite}`
+  return [base, flatFolder(suite)].filter(Boolean).join('/')
 }
 
 async function fetchSigned(
@@ -108,6 +112,8 @@ function parseFields(text: string, item: string): Fields {
 }
 
 function checkSuite(fields: Fields, request: SuiteRequest, item: string): void {
+  // a flat repository need not name itself, and is asked for by its folder
+  if (isFlat(request.suite)) return
   const names = ['suite', 'codename'].map(name => fields.get(name)?.[0] ?? '').filter(name => name !== '')
   if (names.includes(request.suite)) return
   throw new AirgapError(
@@ -218,7 +224,7 @@ function parseSums(fields: Fields, item: string): Map<string, Descriptor> {
     if (earlier && (earlier.digest !== descriptor.digest || earlier.size !== descriptor.size)) {
       throw malformed(`two different checksums for ${path}`, item)
     }
-    files.set(safeRelativePath(path!, 'UPSTREAM_INVALID'), descriptor)
+    files.set(safeRelativePath(path!.replace(/^\.\//, ''), 'UPSTREAM_INVALID'), descriptor)
   }
   return files
 }

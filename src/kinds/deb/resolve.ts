@@ -1,11 +1,11 @@
 import { compareText } from '../../core/canonical-json.ts'
-import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import type { BaseSystem, DebRequest, DebSource } from '../../manifest/stack.ts'
 import type { ResolveContext } from '../kind.ts'
 import { baseOf } from './base.ts'
 import type { Candidate } from './candidate.ts'
 import { solve } from './closure.ts'
+import { flatFolder, isFlat } from './flat.ts'
 import { checkOneDigest, toLocked } from './lock-package.ts'
 import type { LockedDeb, LockedDebs } from './locked.ts'
 import { readPackages } from './packages.ts'
@@ -80,7 +80,7 @@ async function readCandidates(
     const release = releases[source]!
     for (const one of [architecture, ...foreign]) {
       // as apt: a source that lacks a foreign architecture is just not asked for it
-      if (one !== architecture && !release.architectures.includes(one)) continue
+      if (one !== architecture && !isFlat(suite.suite) && !release.architectures.includes(one)) continue
       for (const candidate of await readPackages(suite, { release, architecture: one }, context)) {
         candidate.source = source
         candidates.push(candidate)
@@ -95,18 +95,9 @@ function baseName(base: BaseSystem): string {
 }
 
 function checkSource(source: DebSource, request: DebRequest): void {
-  if (source.suite.endsWith('/')) {
-    throw new AirgapError(
-      'UNSUPPORTED',
-      'flat repositories (a suite that ends with a slash) are not supported',
-      {
-        item: request.at,
-        next: 'name a suite and its components, or carry the packages as files',
-      },
-    )
-  }
+  const suite = isFlat(source.suite) ? flatFolder(source.suite) || '.' : source.suite
   for (const word of [
-    source.suite,
+    ...(suite === '.' ? [] : [suite]),
     ...source.components,
     ...request.architectures,
     ...request.foreignArchitectures,

@@ -171,8 +171,8 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     }
   })
 
-  it('refuses flat repositories and names that leave their folder', async () => {
-    expect((await errorOf(lock(['app'], { suite: './' }))).code).toBe('UNSUPPORTED')
+  it('refuses names that leave their folder', async () => {
+    expect((await errorOf(lock(['app'], { suite: '../x/' }))).code).toBe('MANIFEST_INVALID')
     expect((await errorOf(lock(['app'], { suite: '../x' }))).code).toBe('MANIFEST_INVALID')
     expect((await errorOf(lock(['app'], { components: ['../x'] }))).code).toBe('MANIFEST_INVALID')
   })

@@ -1,0 +1,9 @@
+/** Debian repository format, "Flat repository format": the suite is a folder, with a slash at its end. */
+export function isFlat(suite: string): boolean {
+  return suite.endsWith('/')
+}
+
+/** `./` and `/` → '', `x86_64/` → `x86_64` */
+export function flatFolder(suite: string): string {
+  return suite.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '')
+}
