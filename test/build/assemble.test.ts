@@ -93,7 +93,7 @@ describe('what a lock is assembled to', () => {
     for (const items of [
       { file: [{ name: 'x' }] },
       { tree: [{ name: 'x', from: '.', files: [{}] }] },
-      { rpm: [] },
+      { snap: [] },
     ])
       expect(() => assembleLock({ ...lock, items })).toThrow(
         expect.objectContaining({ code: 'LOCK_INVALID' }),

@@ -135,8 +135,8 @@ function inspect(...args: string[]) {
 describe('airgap inspect', () => {
   it('lists packages in columns, with their version once', () => {
     const { stdout } = inspect('packages')
-    expect(stdout.split('\n')[1]).toBe(
-      'debian-12/libjq1:amd64  1:1.6-2+deb12u2     2.0 KiB  http://deb.debian.org/debian',
+    expect(stdout.split('\n')[1]).toMatch(
+      /^debian-12\/libjq1:amd64 +1:1\.6-2\+deb12u2 +2\.0 KiB {2}http:\/\/deb\.debian\.org\/debian$/,
     )
   })
 

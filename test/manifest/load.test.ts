@@ -39,10 +39,26 @@ describe('a manifest', () => {
     expect((await loadManifest(join(folder, 'stack.yaml'))).name).toBe('my-stack')
     // prose begins with a capital letter or stands behind a value; keys and items are what is left
     const all = starterManifest.replace(/^(\s*)# (?=\s*(?:- )?[a-z][\w/-]*:(?:\s|$))/gm, '$1')
-    const whole = await folderWith({ 'stack.yaml': all, 'images.txt': 'quay.io/a/b:1\n' })
+    const whole = await folderWith({
+      'stack.yaml': all,
+      'images.txt': 'quay.io/a/b:1\n',
+      'packages.txt': 'nfs-common\n',
+      'requirements.txt': 'netaddr==0.9.0\n',
+      'constraints.txt': 'six<2\n',
+    })
     const manifest = await loadManifest(join(whole, 'stack.yaml'))
-    for (const list of ['images', 'charts', 'files', 'debs', 'trees', 'sources'] as const)
-      expect(manifest[list].length, list).toBeGreaterThan(0)
+    const lists = [
+      'images',
+      'charts',
+      'files',
+      'debs',
+      'rpms',
+      'wheels',
+      'trees',
+      'sources',
+      'deployments',
+    ] as const
+    for (const list of lists) expect(manifest[list].length, list).toBeGreaterThan(0)
   })
 
   it('keeps the place of everything that was written', async () => {

@@ -61,6 +61,19 @@ describe('package-lists', () => {
   })
 })
 
+describe('manifests/kubespray-packages.yaml', () => {
+  it('names lists, releases and streams that there are', async () => {
+    const loaded = await loadManifest(join(home, 'manifests', 'kubespray-packages.yaml'))
+    expect(loaded.debs.map(({ name }) => name)).toEqual(['ubuntu-20.04', 'ubuntu-22.04', 'ubuntu-24.04'])
+    expect(loaded.rpms.map(({ name, modules }) => [name, modules])).toEqual([
+      ['el8', ['nvidia-driver:535-dkms']],
+      ['el9', ['nvidia-driver:535-dkms']],
+    ])
+    for (const { packages } of [...loaded.debs, ...loaded.rpms])
+      expect(packages).toEqual(expect.arrayContaining(['conntrack', 'dkms', 'ipvsadm', 'socat']))
+  })
+})
+
 const reached = spawnSync('curl', [
   ...['--fail', '--silent', '--head', '--max-time', '10'],
   'http://deb.debian.org/debian/dists/trixie/InRelease',

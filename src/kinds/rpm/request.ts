@@ -25,21 +25,22 @@ export interface RequestContext {
 /** What dnf would install for one argument: `name`, `name-version-release`, `name.arch`, `@group`, a path, a capability. */
 export function jobsOf(universe: Universe, spec: string, context: RequestContext): Job[] {
   if (spec.startsWith('@')) return groupJobs(universe, spec, context)
-  const found = packagesOf(universe, spec)
-  // dnf looks among what is not hidden; where all is hidden the solver says why
-  const open = found
-    .map(ids => ids.filter(id => universe.hidden(id) === undefined))
-    .filter(ids => ids.length > 0)
-  if (found.length > 0) return (open.length > 0 ? open : found).map(ids => ({ asked: spec, ids }))
+  const isOpen = (id: Id) => universe.hidden(id) === undefined
+  // dnf looks among what is not hidden; where all of it is hidden the solver says why
+  for (const of of [isOpen, () => true]) {
+    const found = packagesOf(universe, { spec, of })
+    if (found.length > 0) return found.map(ids => ({ asked: spec, ids }))
+  }
   throw notFound(universe, spec, context.at)
 }
 
 /** dnf's subject forms in its order; then what packages provide; then files. Several lists: a name with `*`. */
-function packagesOf(universe: Universe, spec: string): Id[][] {
+function packagesOf(universe: Universe, { spec, of }: { spec: string; of: (id: Id) => boolean }): Id[][] {
   for (const form of [nevra, nameArchitecture, name, nevr, nameVersion]) {
     const found = form(universe, spec)
-    if (found.ids.length === 0) continue
-    const all = found.justName ? withObsoleters(universe, found.ids) : found.ids
+    const ids = found.ids.filter(of)
+    if (ids.length === 0) continue
+    const all = found.justName ? withObsoleters(universe, ids).filter(of) : ids
     if (!isGlob(spec)) return [all]
     return [...groupBy(all, id => universe.candidate(id).name).values()]
   }
@@ -48,8 +49,8 @@ function packagesOf(universe: Universe, spec: string): Id[][] {
   const relation = evr
     ? { name: evr[1]!, flags: flags[evr[2] as keyof typeof flags], ...parseEvr(evr[3]!) }
     : { name: spec }
-  const providers = universe.providers(relation)
-  return providers.length > 0 ? [[...providers]] : []
+  const providers = universe.providers(relation).filter(of)
+  return providers.length > 0 ? [providers] : []
 }
 
 type Found = { ids: Id[]; justName?: true }

@@ -33,7 +33,7 @@ export function parseRequirement(
       likely: code === 'MANIFEST_INVALID' ? 'a typing error' : 'a package made with old or broken tools',
       next: code === 'MANIFEST_INVALID' ? next : 'choose another version of the package, with a constraint',
     })
-  const [written = '', ...options] = text.split(/\s+(?=--)/)
+  const [written = '', ...options] = text.split(/(?<!\s)\s+(?=--)/)
   const hashes = options.map(option => {
     const [, kind, hex] = /^--hash[= ](\w+):([0-9a-fA-F]+)$/.exec(option.trim()) ?? []
     if (kind === undefined || hex === undefined)

@@ -23,7 +23,7 @@ const maxDirectory = 64 << 20 /* bytes; ansible's wheel has 40,000 files */
 const maxFile = 16 << 20 /* bytes */
 const tailSize = 64 << 10 /* bytes: the end record with the longest comment */
 
-/** The first file whose name fits; undefined where there is none. */
+/** The file whose name fits; undefined where there is none. Two such files are refused. */
 export async function readFromZip(
   archive: RangeReader,
   options: { item: string; isWanted: (name: string) => boolean },
@@ -43,10 +43,9 @@ export async function readFromZip(
     offset >= tailStart
       ? tail.subarray(offset - tailStart, offset - tailStart + size)
       : await archive.read(offset, offset + size)
-  for (const entry of entries(directory, { count, fail })) {
-    if (isWanted(entry.name)) return await contentOf(archive, { entry, fail })
-  }
-  return undefined
+  const [entry, another] = [...entries(directory, { count, fail })].filter(({ name }) => isWanted(name))
+  if (another !== undefined) throw fail('which of two files counts is a guess')
+  return entry && (await contentOf(archive, { entry, fail }))
 }
 
 type Fail = (what: string) => AirgapError
