@@ -9,6 +9,7 @@ import { fetchRelease } from '../../src/kinds/deb/release.ts'
 import { Universe } from '../../src/kinds/deb/universe.ts'
 import { type AptSandbox, aptSandbox } from '../../test/kinds/deb/support/apt.ts'
 import { sourceOf, withContext } from '../../test/kinds/deb/support/resolve.ts'
+import { randomOf } from './random.ts'
 
 /**
  * `scripts/agreement [--count N] [--each] [--seed N] [--only TEXT]`: draws requests of one to six packages from Debian 12
@@ -59,7 +60,7 @@ async function main(): Promise<boolean> {
   )
   const chosen = combinations.filter(one => labelOf(one).includes(options.only))
   const count = Number(options.count)
-  const random = generator(Number(options.seed))
+  const random = randomOf(Number(options.seed))
   const total: Tally = { asked: 0, equal: 0, refused: 0, ours: 0, theirs: 0 }
   let pool: Pool | undefined
   for (const [i, one] of chosen.entries()) {
@@ -166,15 +167,4 @@ async function askApt(apt: AptSandbox, names: string[], recommends: boolean): Pr
 function without(these: string[], those: string[]): string[] {
   const others = new Set(those)
   return these.filter(one => !others.has(one)).sort()
-}
-
-/** mulberry32: the same requests in every run. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
 }

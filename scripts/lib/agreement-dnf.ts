@@ -7,8 +7,9 @@ import type { RpmCandidate } from '../../src/kinds/rpm/candidate.ts'
 import { closureOf } from '../../src/kinds/rpm/closure.ts'
 import { chooseModules } from '../../src/kinds/rpm/module-choice.ts'
 import { makeUniverse } from '../../src/kinds/rpm/universe.ts'
+import { randomOf } from './random.ts'
 import { randomModules } from './random-modules.ts'
-import { type RandomOptions, randomOf, randomRpms } from './random-rpms.ts'
+import { type RandomOptions, randomRpms } from './random-rpms.ts'
 import { writeMetadata } from './rpm-metadata.ts'
 
 export interface OracleSetup {

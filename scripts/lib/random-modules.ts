@@ -1,6 +1,6 @@
 import type { ModuleDefaults, ModuleStream, RpmCandidate } from '../../src/kinds/rpm/candidate.ts'
 import { fullNevra } from './agreement-dnf.ts'
-import { randomOf } from './random-rpms.ts'
+import { randomOf } from './random.ts'
 
 export interface RandomModules {
   streams: ModuleStream[]

@@ -1,17 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { RpmCandidate, RpmRelation } from '../../src/kinds/rpm/candidate.ts'
-
-/** mulberry32: a generator of numbers that a seed fixes. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
+import { randomOf } from './random.ts'
 
 export interface RandomOptions {
   seed: number

@@ -130,7 +130,27 @@ async function fillFromSources(slot: Slot, options: FetchOptions): Promise<void>
     }
     openers.push(...remoteOpeners(slot, source, options))
   }
-  await download({ openers, sink: slot, signal: options.signal, progress: options.progress })
+  try {
+    await download({ openers, sink: slot, signal: options.signal, progress: options.progress })
+  } catch (error) {
+    throw isErrorCode(error, 'NOT_FOUND_UPSTREAM') ? vanished(error, slot) : error
+  }
+}
+
+/** The lock names exact bytes: that they are gone says something else than an address that never was. */
+function vanished(error: AirgapError, slot: Slot): AirgapError {
+  const url = slot.sources.find(source => source.type === 'url')
+  if (url === undefined) return error
+  const kept =
+    url.archivedAt === undefined
+      ? ''
+      : `; or take this very version from ${url.archivedAt}, put it on a mirror of yours and use --remap`
+  return new AirgapError('NOT_FOUND_UPSTREAM', 'what was locked is no longer there', {
+    item: redactUrl(url.url),
+    likely: 'the publisher replaced it with a newer version, or the mirror does not hold it',
+    next: `run \`airgap lock\` again and review the difference${kept}`,
+    cause: error,
+  })
 }
 
 function remoteOpeners(

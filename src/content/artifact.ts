@@ -10,7 +10,11 @@ export type Source =
       name: string /** manifests and blobs have different endpoints */
       as: 'manifest' | 'blob'
     }
-  | { type: 'url'; url: string }
+  | {
+      type: 'url'
+      url: string /** where old versions can be looked for, by a person, once the publisher has removed this one */
+      archivedAt?: string
+    }
   /** relative to the folder of the stack manifest */
   | { type: 'path'; path: string }
   /** a file of this tool's own installation, by the name under which it stands in the bundle */

@@ -50,7 +50,9 @@ function poolFiles(item: LockedDebs): TreeFile[] {
       path,
       mode: '100644',
       descriptor: { mediaType: mediaTypes.octets, digest: digestFromHex(deb.sha256), size: deb.size },
-      origin: { sources: [{ type: 'url', url: packageUrl(archive, deb.filename) }] },
+      origin: {
+        sources: [{ type: 'url', url: packageUrl(archive, deb.filename), ...archivedAt(deb, source) }],
+      },
     })
   }
   return [...files.values()]
@@ -60,6 +62,14 @@ function poolFiles(item: LockedDebs): TreeFile[] {
 function poolFolder({ archive, suite }: LockedSource): string {
   const folder = isFlat(suite) ? flatFolder(suite) : ''
   return folder === '' ? archiveFolder(archive) : `${archiveFolder(archive)}/${folder}`
+}
+
+/** Distributions drop a version when the next one comes, and keep all of them elsewhere. */
+function archivedAt({ name, version }: LockedDeb, { release }: LockedSource): { archivedAt?: string } {
+  const binary = encodeURIComponent(name)
+  if (release.Origin === 'Debian') return { archivedAt: `https://snapshot.debian.org/binary/${binary}/` }
+  if (release.Origin !== 'Ubuntu' || release.Codename === undefined) return {}
+  return { archivedAt: `https://launchpad.net/ubuntu/${release.Codename}/+package/${binary} (${version})` }
 }
 
 /** Names have `+`, `~` and `%3a` in them, each of which some server or proxy reads in another way when left bare. */

@@ -131,6 +131,19 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     expect(texts).toContain('')
   })
 
+  it('knows where a version stays that the distribution has dropped', () => {
+    const kept = (release: Record<string, string>) =>
+      debKind
+        .assemble([{ ...locked, sources: locked.sources.map(source => ({ ...source, release })) }])
+        .flatMap(({ blobs }) => blobs.flatMap(({ sources }) => sources))
+        .map(source => source.type === 'url' && source.archivedAt)
+    expect(kept({ Origin: 'Debian' })).toContain('https://snapshot.debian.org/binary/app/')
+    expect(kept({ Origin: 'Ubuntu', Codename: 'jammy' })).toContain(
+      'https://launchpad.net/ubuntu/jammy/+package/app (1:2.0+b~1-3)',
+    )
+    expect(kept({ Origin: 'Acme' })).toEqual([undefined, undefined])
+  })
+
   it('describes each package', () => {
     expect(debKind.describe(locked)[0]).toEqual({
       name: 'test/app_1:2.0+b~1-3_amd64',

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { randomOf } from '../../../scripts/lib/random.ts'
 import { both, ourOutcome, universeOf } from './support/both.ts'
 import { missing } from './support/programs.ts'
-import { generator, randomWorld, type World, type WorldShape } from './support/random-world.ts'
+import { randomWorld, type World, type WorldShape } from './support/random-world.ts'
 
 const lacking = missing('apt-get')
 
@@ -22,7 +23,7 @@ describe.skipIf(lacking.length > 0)(
       async (_, shape) => {
         let installed = 0
         for (let seed = 1; seed <= 4; seed++) {
-          const world = randomWorld(generator(seed), shape)
+          const world = randomWorld(randomOf(seed), shape)
           const machine = {
             ...world,
             installed: shape.base ? baseOf(world) : [],

@@ -130,17 +130,6 @@ export function randomWorld(random: () => number, shape: WorldShape): World {
   return { suites, pins, installed: [...installed.values()], requests }
 }
 
-/** mulberry32: the same worlds in every run. */
-export function generator(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
-
 /** apt_preferences(5) */
 export function preferencesOf(pins: DebPin[]): string {
   return pins
