@@ -175,7 +175,8 @@ function connectionFailure(
   if (error.name === 'HTTPParserError') {
     return { what: 'the answer is not HTTP', why: why('another kind of server on this port') }
   }
-  const ours = code.startsWith('ERR_') || code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_ABORTED'
+  const own = ['UND_ERR_INVALID_ARG', 'UND_ERR_ABORTED', 'UND_ERR_DESTROYED']
+  const ours = code.startsWith('ERR_') || own.includes(code)
   if (!ours && (code.startsWith('UND_ERR_') || code.startsWith('E')))
     return { what: error.message.slice(0, 200) || code, why: why('a network fault') }
   return error.message === 'terminated' || error.message === 'other side closed'

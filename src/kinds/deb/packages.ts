@@ -114,7 +114,11 @@ async function fetchIndex(
   const packed = await fetchPacked(request, file, context)
   const stream = () => teachUnpack(unpack(Readable.from([packed]), packing), item)
   const descriptor = unpacked ?? (await measure(stream(), { packed: packed.length, item }))
-  await context.cache.push(descriptor, Readable.from(stream()))
+  try {
+    await context.cache.push(descriptor, Readable.from(stream()))
+  } catch (error) {
+    throw isErrorCode(error, 'SIZE_MISMATCH', 'DIGEST_MISMATCH') ? unpacksToOther(error, item) : error
+  }
   return descriptor
 }
 
@@ -160,6 +164,19 @@ async function* teachUnpack(body: Readable, item: string): AsyncGenerator<Uint8A
   } finally {
     body.destroy()
   }
+}
+
+function unpacksToOther(error: AirgapError, item: string): AirgapError {
+  return new AirgapError(
+    error.code,
+    `unpacked, the package index is not what the Release file says: ${error.message}`,
+    {
+      item,
+      likely: 'a decompression bomb, or an archive that was caught in the middle of an update',
+      next: 'run the same command again in a few minutes; do not use this archive if it stays so',
+      cause: error,
+    },
+  )
 }
 
 /** Size and digest of what unpacks from a file whose unpacked form the Release file does not list. */

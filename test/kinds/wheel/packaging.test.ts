@@ -74,7 +74,10 @@ describe.skipIf(lacking.length > 0)(
       const program = [
         'def check(v, s):',
         '    try:',
-        '        return specifiers.SpecifierSet(s).contains(version.parse(v), prereleases=True)',
+        '        wanted = specifiers.SpecifierSet(s)',
+        // before 22 it took what the standard has no place for as a specifier of old
+        '        if any(type(one).__name__ == "LegacySpecifier" for one in wanted): return None',
+        '        return wanted.contains(version.parse(v), prereleases=True)',
         '    except specifiers.InvalidSpecifier:',
         '        return None',
         'print(json.dumps([check(v, s) for v, s in data]))',

@@ -1,0 +1,67 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+
+/**
+ * kubespray's roles for container engines download what they need themselves, whatever `downloads.NAME.enabled` says: cri-o
+ * depends on runc, which is `enabled` for containerd only. So the dependencies between these roles are followed, too.
+ */
+const engines = 'container-engine'
+
+interface Dependency {
+  role: string
+  /** Jinja conditions; all of them */
+  when: string[]
+}
+
+export type EngineRoles = Record<string, { dependencies: Dependency[]; downloads: string[] }>
+
+/** Every role below container-engine by its name (`container-engine/cri-o`), and container-engine itself. */
+export async function readEngineRoles(checkout: string): Promise<EngineRoles> {
+  const roles = join(checkout, 'roles')
+  const below = await names(join(roles, engines))
+  const found: EngineRoles = {}
+  for (const role of [engines, ...below.map(name => `${engines}/${name}`)]) {
+    const tasks = await texts(join(roles, role, 'tasks'))
+    const [meta] = await texts(join(roles, role, 'meta'))
+    found[role] = {
+      dependencies: dependenciesOf(parse(meta ?? '')),
+      downloads: [...tasks.join('\n').matchAll(/combine\(downloads\.(\w+)\)/g)].map(match => match[1]!),
+    }
+  }
+  return found
+}
+
+/** For ansible to say whether each condition holds: condition → template. */
+export function conditionsOf(roles: EngineRoles): Record<string, string> {
+  const all = Object.values(roles).flatMap(({ dependencies }) => dependencies.flatMap(({ when }) => when))
+  return Object.fromEntries(all.map(when => [when, `{{ (${when}) | bool }}`]))
+}
+
+/** Names of `downloads` that the roles take for the conditions that hold. */
+export function downloadsOfRoles(roles: EngineRoles, holds: (condition: string) => boolean): Set<string> {
+  const reached = new Set<string>([engines])
+  for (const name of reached) {
+    for (const { role, when } of roles[name]?.dependencies ?? []) if (when.every(holds)) reached.add(role)
+  }
+  return new Set([...reached].flatMap(name => roles[name]?.downloads ?? []))
+}
+
+function dependenciesOf(meta: { dependencies?: { role: string; when?: unknown }[] } | null): Dependency[] {
+  return (meta?.dependencies ?? []).map(({ role, when }) => ({
+    role,
+    when: when === undefined ? [] : [when].flat().map(String),
+  }))
+}
+
+async function texts(folder: string): Promise<string[]> {
+  const files = (await names(folder)).filter(name => /\.ya?ml$/.test(name))
+  return await Promise.all(files.map(name => readFile(join(folder, name), 'utf8')))
+}
+
+async function names(folder: string): Promise<string[]> {
+  return await readdir(folder).catch(error => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
+    throw error
+  })
+}
