@@ -32,26 +32,38 @@ export async function readEngineRoles(checkout: string): Promise<EngineRoles> {
   return found
 }
 
-/** For ansible to say whether each condition holds: condition → template. */
+/** For ansible to say whether each condition holds: condition → template. Others may name what only their role defines. */
 export function conditionsOf(roles: EngineRoles): Record<string, string> {
-  const all = Object.values(roles).flatMap(({ dependencies }) => dependencies.flatMap(({ when }) => when))
-  return Object.fromEntries(all.map(when => [when, `{{ (${when}) | bool }}`]))
+  const counting = Object.values(roles)
+    .flatMap(({ dependencies }) => dependencies)
+    .filter(({ role }) => takenFrom(role, { roles, holds: () => true }).size > 0)
+    .flatMap(({ when }) => when)
+  return Object.fromEntries(counting.map(when => [when, `{{ (${when}) | bool }}`]))
 }
 
 /** Names of `downloads` that the roles take for the conditions that hold. */
 export function downloadsOfRoles(roles: EngineRoles, holds: (condition: string) => boolean): Set<string> {
-  const reached = new Set<string>([engines])
+  return takenFrom(engines, { roles, holds })
+}
+
+function takenFrom(
+  start: string,
+  { roles, holds }: { roles: EngineRoles; holds: (condition: string) => boolean },
+): Set<string> {
+  const reached = new Set<string>([start])
   for (const name of reached) {
     for (const { role, when } of roles[name]?.dependencies ?? []) if (when.every(holds)) reached.add(role)
   }
   return new Set([...reached].flatMap(name => roles[name]?.downloads ?? []))
 }
 
-function dependenciesOf(meta: { dependencies?: { role: string; when?: unknown }[] } | null): Dependency[] {
-  return (meta?.dependencies ?? []).map(({ role, when }) => ({
-    role,
-    when: when === undefined ? [] : [when].flat().map(String),
-  }))
+function dependenciesOf(
+  meta: { dependencies?: (string | { role: string; when?: unknown })[] } | null,
+): Dependency[] {
+  return (meta?.dependencies ?? []).map(dependency => {
+    if (typeof dependency === 'string') return { role: dependency, when: [] }
+    return { role: dependency.role, when: [dependency.when ?? []].flat().map(String) }
+  })
 }
 
 async function texts(folder: string): Promise<string[]> {

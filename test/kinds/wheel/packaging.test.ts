@@ -26,6 +26,9 @@ function packaging(program: string, input: unknown): unknown {
 }
 const lacking =
   spawnSync('python3', ['-c', 'import pip._vendor.packaging']).status === 0 ? [] : ['python3 with pip']
+/** Before 22 it read specifiers of old times, too, and `~=1.post1` and `!=1.0.*` wrongly. */
+const isOld =
+  lacking.length > 0 || packaging('print(json.dumps(hasattr(specifiers, "LegacySpecifier")))', 0) === true
 
 const number = fc.constantFrom('0', '1', '2', '9', '10', '11', '2023')
 const release = fc.array(number, { minLength: 1, maxLength: 4 }).map(parts => parts.join('.'))
@@ -69,15 +72,12 @@ describe.skipIf(lacking.length > 0)(
       })
     })
 
-    it('satisfy the same specifiers, and the same texts are none', () => {
+    it.skipIf(isOld)('satisfy the same specifiers, and the same texts are none (needs packaging 22)', () => {
       const pairs = fc.sample(fc.tuple(versionText, specifierText), count)
       const program = [
         'def check(v, s):',
         '    try:',
-        '        wanted = specifiers.SpecifierSet(s)',
-        // before 22 it took what the standard has no place for as a specifier of old
-        '        if any(type(one).__name__ == "LegacySpecifier" for one in wanted): return None',
-        '        return wanted.contains(version.parse(v), prereleases=True)',
+        '        return specifiers.SpecifierSet(s).contains(version.parse(v), prereleases=True)',
         '    except specifiers.InvalidSpecifier:',
         '        return None',
         'print(json.dumps([check(v, s) for v, s in data]))',
