@@ -1,28 +1,8 @@
-import { spawnSync } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-
-const script = resolve('bundle/astrago/applications/gpu-session-monitoring/chart/files/collect.sh')
-const recordings = join(import.meta.dirname, 'nvidia-smi')
-
-const has = (program: string) => spawnSync(program, ['--help'], { stdio: 'ignore' }).error === undefined
-const shells = [['sh'], ['bash', '--posix'], ['busybox', 'sh']].filter(([program]) => has(program!))
-
-/** A node: what nvidia-smi says, which processes there are and in which containers. */
-interface Node {
-  xml: string
-  pmon?: string
-  status?: number
-  /** pid → text of its cgroup file */
-  processes?: Record<string, string>
-  containers?: string[]
-}
-
-const id = (letter: string) => letter.repeat(64)
-const systemd = (uid: string, container: string) =>
-  `0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${uid}.slice/cri-containerd-${container}.scope\n`
+import { id, layDown, type Node, runCollector, shells, systemd } from './collector.ts'
 
 describe.each(shells)('the collector in %s', (...shell) => {
   let folder: string
@@ -32,38 +12,13 @@ describe.each(shells)('the collector in %s', (...shell) => {
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
   async function collect(node: Node): Promise<{ metrics: string[]; files: string[]; stderr: string }> {
-    const place = await mkdtemp(join(folder, 'node-'))
-    const paths = { proc: join(place, 'proc'), logs: join(place, 'logs'), out: join(place, 'textfile') }
-    for (const path of Object.values(paths)) await mkdir(path)
-    for (const [pid, text] of Object.entries(node.processes ?? {})) {
-      await mkdir(join(paths.proc, pid))
-      await writeFile(join(paths.proc, pid, 'cgroup'), text)
-    }
-    // kubelet's are links to files that a pod of ours may not see
-    for (const name of node.containers ?? []) await symlink('/nowhere', join(paths.logs, name))
-    const smi = join(place, 'nvidia-smi')
-    const pmon = node.pmon === undefined ? 'exit 3' : `cat ${join(recordings, node.pmon)}`
-    await writeFile(
-      smi,
-      `#!/bin/sh\nif [ "$1" = pmon ]; then ${pmon}; else cat ${join(recordings, node.xml)}; exit ${node.status ?? 0}; fi\n`,
-    )
-    await chmod(smi, 0o755)
-    const { status, stderr } = spawnSync(shell[0]!, [...shell.slice(1), script], {
-      encoding: 'utf8',
-      env: {
-        PATH: process.env['PATH'],
-        NVIDIA_SMI: smi,
-        PROC: paths.proc,
-        CONTAINER_LOGS: paths.logs,
-        TEXTFILE_FOLDER: paths.out,
-        NOW: '1700000000',
-      },
-    })
+    const env = await layDown(node, folder)
+    const { status, stderr } = runCollector(shell, env)
     expect(status, stderr).toBe(0)
-    const text = await readFile(join(paths.out, 'gpu_sessions.prom'), 'utf8')
+    const text = await readFile(join(env['TEXTFILE_FOLDER']!, 'gpu_sessions.prom'), 'utf8')
     return {
       metrics: text.split('\n').filter(line => line !== '' && !line.startsWith('#')),
-      files: await readdir(paths.out),
+      files: await readdir(env['TEXTFILE_FOLDER']!),
       stderr,
     }
   }

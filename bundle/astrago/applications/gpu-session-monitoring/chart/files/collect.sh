@@ -8,9 +8,11 @@
 #   gpu_process_memory_utilization{…}                           % of the memory of the GPU or MIG instance
 #   gpu_session_collector_success, gpu_session_collector_timestamp_seconds
 #
-# Needs sh, awk and nvidia-smi. Pods are found without asking Kubernetes: the control group of a process names its container,
+# Needs sh, awk, find and nvidia-smi. Pods are found without asking Kubernetes: the control group of a process names its container,
 # and kubelet's links in /var/log/containers name the pod of a container.
 set -eu
+# bytes, not characters: awk may know no UTF-8, and numbers have a point whatever the language is
+export LC_ALL=C
 
 TEXTFILE_FOLDER=${TEXTFILE_FOLDER:-/host/textfile}
 PROC=${PROC:-/proc}
@@ -21,10 +23,13 @@ NOW=${NOW:-$(date +%s)}
 work=$(mktemp -d)
 temporary=$TEXTFILE_FOLDER/.gpu_sessions.prom.$$
 trap 'rm -rf "$work" "$temporary"' EXIT
-# what node-exporter reads is replaced whole: it never sees half a file
+mkdir -p "$TEXTFILE_FOLDER"
+# what collectors that were killed have left behind; node-exporter reads names that end with .prom only
+find "$TEXTFILE_FOLDER" -name '.gpu_sessions.prom.*' -mmin +10 -exec rm -f {} + || :
+# What node-exporter reads is replaced whole: it never sees half a file. Never at the end of a pipe: what is to be published has to be
+# complete, and a pipe also ends where the writer was killed.
 publish() {
-  mkdir -p "$TEXTFILE_FOLDER"
-  cat >"$temporary"
+  cat "$1" >"$temporary"
   chmod 0644 "$temporary"
   mv "$temporary" "$TEXTFILE_FOLDER/gpu_sessions.prom"
 }
@@ -46,7 +51,8 @@ if ! "$NVIDIA_SMI" -q -x >"$work/gpus.xml" 2>"$work/error" &&
     header
     echo 'gpu_session_collector_success 0'
     echo "gpu_session_collector_timestamp_seconds $NOW"
-  } | publish
+  } >"$work/metrics"
+  publish "$work/metrics"
   exit 0
 fi
 # per process: not with MIG, and not with every driver
@@ -84,7 +90,7 @@ inside == "" { next }
 /^[ \t]*<pid>/ && inside == "process" { pid[processes] = instance(value($0)) }
 /^[ \t]*<type>/ && inside == "process" { type[processes] = value($0); gsub(/[^A-Z+]/, "", type[processes]) }
 /^[ \t]*<used_memory>/ && inside == "process" { used[processes] = number(value($0)) }
-/^[ \t]*<process_name>/ && inside == "process" { name[processes] = substr(value($0), 1, 200) }
+/^[ \t]*<process_name>/ && inside == "process" { name[processes] = value($0) }
 ' "$work/gpus.xml" >"$work/lines"
 
 # pid|namespace|pod|container, for processes that are still there
@@ -114,13 +120,27 @@ done >"$work/places"
     gsub(/&lt;/, "<", text); gsub(/&gt;/, ">", text); gsub(/&quot;/, "\"", text); gsub(/&apos;/, "\047", text); gsub(/&amp;/, "\\&", text)
     return text
   }
-  function label(text) { gsub(/[[:cntrl:]]/, " ", text); gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); return text }
+  # A value that is no UTF-8 has the whole file refused: each byte that belongs to no character becomes a question mark. What is too
+  # long is cut between characters.
+  function characters(text, room,   good) {
+    good = ""
+    while (text != "" && length(good) < room) {
+      if (!match(text, /^([ -~]|[\302-\337][\200-\277]|\340[\240-\277][\200-\277]|[\341-\354\356\357][\200-\277][\200-\277]|\355[\200-\237][\200-\277]|\360[\220-\277][\200-\277][\200-\277]|[\361-\363][\200-\277][\200-\277][\200-\277]|\364[\200-\217][\200-\277][\200-\277])/)) {
+        good = good "?"; RLENGTH = 1
+      } else if (length(good) + RLENGTH > room) return good
+      else good = good substr(text, 1, RLENGTH)
+      text = substr(text, RLENGTH + 1)
+    }
+    return good
+  }
+  # "&&" doubles what was found; how many backslashes stand for one in such a text is another number in each awk
+  function label(text, room) { gsub(/[[:cntrl:]]/, " ", text); text = characters(text, room); gsub(/\\/, "&&", text); gsub(/"/, "\\\"", text); return text }
   function device(f2, f3, f4, f5) { return "gpu=\"" f2 "\",uuid=\"" f3 "\",gpu_instance=\"" f4 "\",compute_instance=\"" f5 "\"" }
   BEGIN {
     while ((getline line < places) > 0) { split(line, field, "|"); alive[field[1]] = 1; namespace[field[1]] = field[2]; pod[field[1]] = field[3]; container[field[1]] = field[4] }
     while ((getline line < usage) > 0) { split(line, field, " "); if (field[1] ~ /^[0-9]+$/ && field[2] ~ /^[0-9]+$/ && field[4] ~ /^[0-9]+$/) busy[field[1] "/" field[2]] = field[4] }
   }
-  $1 == "gpu" { key = device($2, $3, $4, $5); order[++devices] = key; sessions[key] += 0 }
+  $1 == "gpu" { key = device($2, $3, $4, $5); if (!(key in sessions)) order[++devices] = key; sessions[key] += 0 }
   $1 == "process" && ($6 in alive) {
     key = device($2, $3, $4, $5)
     if (!(key in sessions)) { order[++devices] = key; sessions[key] = 0 }
@@ -129,7 +149,7 @@ done >"$work/places"
     seen[key, $6] = 1
     sessions[key]++; total++
     name = $10; for (i = 11; i <= NF; i++) name = name "|" $i
-    labels = key ",pid=\"" $6 "\",command=\"" label(unescaped(name)) "\",type=\"" $7 "\",namespace=\"" label(namespace[$6]) "\",pod=\"" label(pod[$6]) "\",container=\"" label(container[$6]) "\""
+    labels = key ",pid=\"" $6 "\",command=\"" label(unescaped(name), 200) "\",type=\"" $7 "\",namespace=\"" label(namespace[$6], 255) "\",pod=\"" label(pod[$6], 255) "\",container=\"" label(container[$6], 255) "\""
     info[total] = labels
     if ($8 != "" && $9 > 0) memory[total] = sprintf("%.2f", 100 * $8 / $9)
     if (($2 "/" $6) in busy) share[total] = busy[$2 "/" $6]
@@ -153,4 +173,5 @@ done >"$work/places"
     print "# TYPE gpu_process_memory_utilization gauge"
     for (p = 1; p <= total; p++) if (p in memory) print "gpu_process_memory_utilization{" info[p] "} " memory[p]
   }' "$work/lines"
-} | publish
+} >"$work/metrics"
+publish "$work/metrics"
