@@ -56,6 +56,7 @@ export async function resolveStack(
     if (item !== undefined) (items[job.kind] ??= []).push(item)
   })
   for (const list of Object.values(items)) list.sort((a, b) => compareText(a.name, b.name))
+  const variants = manifest.variants.filter(({ taken }) => taken).map(({ name }) => name)
   const lock: Lock = {
     lockVersion: 1,
     name: manifest.name,
@@ -64,6 +65,7 @@ export async function resolveStack(
     inputs: inputsDigest(manifest),
     collisions: manifest.collisions,
     ...(manifest.testUpstream ? { testUpstream: true as const } : {}),
+    ...(variants.length > 0 ? { variants } : {}),
     ...(options.site === undefined || options.site.length === 0 ? {} : { site: options.site }),
     runtime: options.runtime,
     items,

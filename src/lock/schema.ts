@@ -54,6 +54,8 @@ export const lockSchema = z.strictObject({
     .optional(),
   /** made against a test's upstream: not what the publishers gave out */
   testUpstream: z.literal(true).optional(),
+  /** variants of the manifest that were asked for; absent: none */
+  variants: z.array(word).optional(),
   /** made for these machines; absent: for any */
   site: z.array(siteFactsSchema).optional(),
   runtime: z.array(runtimeFileSchema),

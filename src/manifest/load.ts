@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path'
+import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
 import { parsePlatform } from '../core/platform.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../core/reference.ts'
@@ -18,17 +19,22 @@ import type {
   StackManifest,
   TreeRequest,
 } from './stack.ts'
+import { withVariants } from './variants.ts'
 
 /**
  * Reads a stack manifest and all the lists it names. `overlays` are further YAML files with `sources:` only (a company's
- * mirrors, a test's registries): tried before the manifest's own, a later file before an earlier one.
+ * mirrors, a test's registries): tried before the manifest's own, a later file before an earlier one. `variants` of the
+ * manifest are taken in by name.
  * Throws MANIFEST_INVALID, REFERENCE_INVALID, FILE_NOT_FOUND, NAME_COLLISION; several mistakes together are MANIFEST_INVALID.
  */
 export async function loadManifest(
   path: string,
-  options: { overlays?: string[] } = {},
+  options: { overlays?: string[]; variants?: readonly string[] } = {},
 ): Promise<StackManifest> {
-  const document = parseManifestDocument(await readManifest(path), { file: path, schema: manifestSchema })
+  const document = withVariants(
+    parseManifestDocument(await readManifest(path), { file: path, schema: manifestSchema }),
+    options.variants ?? [],
+  )
   const { value } = document
   const folder = dirname(resolve(path))
   const mistakes = createMistakes()
@@ -63,6 +69,13 @@ export async function loadManifest(
       environments,
       values: values.map(path => resolve(folder, path)),
     })),
+    variants: Object.entries(value.variants)
+      .map(([name, { description }]) => ({
+        name,
+        description,
+        taken: options.variants?.includes(name) ?? false,
+      }))
+      .sort((a, b) => compareText(a.name, b.name)),
     versions: value.versions,
     ...(value.compatibility === undefined ? {} : { compatibility: resolve(folder, value.compatibility) }),
     collisions: value.collisions,

@@ -189,12 +189,8 @@ export const sourceEntrySchema = z.strictObject({
   to: z.array(text).min(1),
 })
 
-export const manifestSchema = z.strictObject({
-  apiVersion: z.literal('airgap/v1'),
-  name,
-  version,
-  platforms: z.array(platform).min(1).default(['linux/amd64']),
-  sources: z.array(sourceEntrySchema).default([]),
+/** What is carried. */
+const content = {
   images: z.array(imageEntrySchema).default([]),
   charts: z.array(chartEntrySchema).default([]),
   files: z.array(fileEntrySchema).default([]),
@@ -202,8 +198,21 @@ export const manifestSchema = z.strictObject({
   rpms: z.array(rpmEntrySchema).default([]),
   wheels: z.array(wheelEntrySchema).default([]),
   trees: z.array(treeEntrySchema).default([]),
-  deployments: z.array(deploymentEntrySchema).default([]),
   excuses: z.array(excuseEntrySchema).default([]),
+}
+
+export const manifestSchema = z.strictObject({
+  apiVersion: z.literal('airgap/v1'),
+  name,
+  version,
+  platforms: z.array(platform).min(1).default(['linux/amd64']),
+  sources: z.array(sourceEntrySchema).default([]),
+  ...content,
+  /** what is carried beyond that where it is asked for: `airgap lock --with NAME` */
+  variants: z
+    .record(name, z.strictObject({ description: text, platforms: z.array(platform).default([]), ...content }))
+    .default({}),
+  deployments: z.array(deploymentEntrySchema).default([]),
   /** component → version, where no image, chart or wheel tells it: for the rules of compatibility.yaml */
   versions: z.record(name, text).default({}),
   /** a file of rules: what goes with what */

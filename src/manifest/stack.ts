@@ -23,6 +23,8 @@ export interface StackManifest {
   trees: TreeRequest[]
   deployments: DeploymentRequest[]
   excuses: Excuse[]
+  /** all that the manifest has, sorted by name */
+  variants: { name: string; description: string; taken: boolean }[]
   /** component → version */
   versions: Record<string, string>
   /** absolute path of the rules */

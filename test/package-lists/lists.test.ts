@@ -28,7 +28,7 @@ async function manifest(name: string, entries: object): Promise<string> {
 }
 
 describe('package-lists', () => {
-  it('every release that the issue names has kubespray’s list, NFS, the driver’s build tools, a Python for ansible', () => {
+  it('every supported release has kubespray’s list, NFS, the driver’s build tools, a Python for ansible', () => {
     const releases = [
       ...['ubuntu/20.04', 'ubuntu/22.04', 'ubuntu/24.04', 'rhel/8', 'rhel/9'],
       ...['debian/11', 'debian/12', 'debian/13'],
@@ -61,15 +61,16 @@ describe('package-lists', () => {
   })
 })
 
-describe('manifests/kubespray-packages.yaml', () => {
-  it('names lists, releases and streams that there are', async () => {
-    const loaded = await loadManifest(join(home, 'manifests', 'kubespray-packages.yaml'))
-    expect(loaded.debs.map(({ name }) => name)).toEqual(['ubuntu-20.04', 'ubuntu-22.04', 'ubuntu-24.04'])
-    expect(loaded.rpms.map(({ name, modules }) => [name, modules])).toEqual([
+describe('the packages of manifests/astrago.yaml', () => {
+  it('have a variant for each release, with lists and streams that there are', async () => {
+    const variants = ['ubuntu-20.04', 'ubuntu-22.04', 'ubuntu-24.04', 'el8', 'el9']
+    const { debs, rpms } = await loadManifest(join(home, 'manifests', 'astrago.yaml'), { variants })
+    expect(debs.map(({ name }) => name)).toEqual(['ubuntu-20.04', 'ubuntu-22.04', 'ubuntu-24.04'])
+    expect(rpms.map(({ name, modules }) => [name, modules])).toEqual([
       ['el8', ['nvidia-driver:535-dkms']],
       ['el9', ['nvidia-driver:535-dkms']],
     ])
-    for (const { packages } of [...loaded.debs, ...loaded.rpms])
+    for (const { packages } of [...debs, ...rpms])
       expect(packages).toEqual(expect.arrayContaining(['conntrack', 'dkms', 'ipvsadm', 'socat']))
   })
 })

@@ -35,6 +35,8 @@ export interface StackOptions {
   jobs: number
   /** probes of the site's machines; `none` forgets those that the lock was made for */
   site?: string[]
+  /** variants of the manifest; `none` forgets those that the lock was made with */
+  with: string[]
   /** a layer for rehearsals */
   testUpstream?: string
 }
@@ -56,12 +58,13 @@ export async function openStack(
   run: { progress: Progress; signal: AbortSignal },
 ): Promise<StackContext> {
   const { progress, signal } = run
-  const written = await loadManifest(options.file).catch(error => {
+  const lockPath = options.lock ?? defaultLockPath(options.file)
+  const variants = await variantsOf(options.with, lockPath)
+  const written = await loadManifest(options.file, { variants }).catch(error => {
     throw isErrorCode(error, 'FILE_NOT_FOUND') && error.item === options.file ? noManifest(error) : error
   })
   const loaded =
     options.testUpstream === undefined ? written : await withTestLayer(written, options.testUpstream)
-  const lockPath = options.lock ?? defaultLockPath(options.file)
   const site = await siteOf(loaded, { options, lockPath, progress })
   const manifest: StackManifest = {
     ...forSite(loaded, site),
@@ -97,6 +100,12 @@ export async function openStack(
     cache: await LayoutStore.open(options.cache ?? defaultCache()),
     runtime: runtimePaths(),
   }
+}
+
+/** Those that were asked for; else those of the lock, so that nobody has to name them twice. */
+async function variantsOf(asked: string[], lockPath: string): Promise<string[]> {
+  if (asked.length === 0) return (await readLock(lockPath).catch(() => undefined))?.variants ?? []
+  return asked.filter(name => name !== 'none')
 }
 
 /** From the probes that were given; else those that the lock was made for, so that nobody has to give them twice. */

@@ -103,6 +103,7 @@ export async function lockInside(bundle: BundleStore, path: string): Promise<Loc
 
 function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string {
   const lines = [`${lock.name} ${lock.version}  (${lock.platforms.join(', ')})`]
+  if (lock.variants) lines.push(`  with ${lock.variants.join(', ')}`)
   if (lock.testUpstream)
     lines.push('  A REHEARSAL: its content comes from an upstream of a test, not from the publishers')
   for (const kind of new Set(items.map(item => item.kind))) {

@@ -39,8 +39,10 @@ export function lockCommand(program: Command, shell: Shell): void {
         }
         const written = !same && !options.check && !options.dryRun
         if (written) await writeLock(stack.lockPath, after)
-        shell.print({ lock: stack.lockPath, written, changes: changes ?? null, ...totals(after) }, () =>
-          render(stack.lockPath, { after, changes, same, written }),
+        const leftOut = stack.manifest.variants.filter(({ taken }) => !taken).map(({ name }) => name)
+        shell.print(
+          { lock: stack.lockPath, written, changes: changes ?? null, leftOut, ...totals(after) },
+          () => render(stack.lockPath, { after, changes, same, written, leftOut }),
         )
       } finally {
         await stack.http.close()
@@ -75,7 +77,13 @@ function showChange(change: LockChange): string {
 
 function render(
   path: string,
-  result: { after: Lock; changes: LockChange[] | undefined; same: boolean; written: boolean },
+  result: {
+    after: Lock
+    changes: LockChange[] | undefined
+    same: boolean
+    written: boolean
+    leftOut: string[]
+  },
 ): string {
   const { items, firstUse } = totals(result.after)
   const lines = Object.entries(items).map(
@@ -83,6 +91,9 @@ function render(
       `  ${kind.padEnd(6)} ${String(row.items).padStart(6)}  ${humanBytes(row.bytes).padStart(10)}`,
   )
   if (firstUse > 0) lines.push(`  ${firstUse} without a publisher's checksum (trusted on first use)`)
+  if (result.after.variants) lines.push(`  with ${result.after.variants.join(', ')}`)
+  if (result.leftOut.length > 0)
+    lines.push(`  left out: ${result.leftOut.join(', ')} (--with NAME carries them)`)
   for (const change of (result.changes ?? []).slice(0, 50))
     lines.push(`  ${change.change}: ${change.kind} ${change.name}`)
   const state = result.same ? 'unchanged' : result.written ? 'written' : 'not written'

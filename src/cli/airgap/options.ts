@@ -23,6 +23,12 @@ export function stackOptions(command: Command): Command {
       repeated,
       [],
     )
+    .option(
+      '--with <variant>',
+      'carry this variant of the manifest, too (repeatable; none: forget those of the lock; default: as the lock)',
+      repeated,
+      [],
+    )
     .option('--test-upstream <file>', 'a rehearsal against an upstream of your own; the bundle is marked')
     .option(
       '--platform <os/arch>',

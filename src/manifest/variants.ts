@@ -1,0 +1,62 @@
+import { AirgapError } from '../core/errors.ts'
+import type { PositionedDocument } from './document.ts'
+import type { ManifestDocument } from './schema.ts'
+
+/** What a variant may add to. */
+const lists = [
+  'platforms',
+  'images',
+  'charts',
+  'files',
+  'debs',
+  'rpms',
+  'wheels',
+  'trees',
+  'excuses',
+] as const
+type Path = readonly PropertyKey[]
+
+/**
+ * The manifest with the entries of the chosen variants behind its own; `at` still leads to where each one was written.
+ * Throws USAGE for a variant that there is not.
+ */
+export function withVariants(
+  document: PositionedDocument<ManifestDocument>,
+  chosen: readonly string[],
+): PositionedDocument<ManifestDocument> {
+  const { value } = document
+  for (const name of chosen) if (!Object.hasOwn(value.variants, name)) throw unknownVariant(name, document)
+  chosen = [...new Set(chosen)]
+  const written = new Map<PropertyKey, Path[]>()
+  const merged: Record<string, unknown> = { ...value }
+  for (const key of lists) {
+    const added = chosen.flatMap(name =>
+      value.variants[name]![key].map((entry, i) => ({ entry, path: ['variants', name, key, i] as Path })),
+    )
+    merged[key] = [...value[key], ...added.map(({ entry }) => entry)]
+    written.set(key, [...value[key].map((_, i): Path => [key, i]), ...added.map(({ path }) => path)])
+  }
+  merged['platforms'] = [...new Set(merged['platforms'] as string[])]
+  return {
+    value: merged as ManifestDocument,
+    at([key, index, ...rest], part) {
+      const entry = key === undefined ? undefined : written.get(key)?.[index as number]
+      return document.at(
+        entry === undefined ? [key!, ...(index === undefined ? [] : [index, ...rest])] : [...entry, ...rest],
+        part,
+      )
+    },
+  }
+}
+
+function unknownVariant(name: string, { value, at }: PositionedDocument<ManifestDocument>): AirgapError {
+  const known = Object.entries(value.variants).map(([key, { description }]) => `${key} (${description})`)
+  return new AirgapError('USAGE', 'the manifest has no such variant', {
+    item: name,
+    likely: 'a typing error, or the lock was made with a variant that the manifest has no longer',
+    next:
+      known.length > 0
+        ? `choose of ${known.join(', ')}; \`--with none\` for none`
+        : `there are none in ${at([])}: leave --with out, or say \`--with none\` to forget those of the lock`,
+  })
+}
