@@ -43,8 +43,8 @@ header() {
 TEXT
 }
 
-# a driver that does not answer is told as such: old sessions must not seem to go on
-if ! "$NVIDIA_SMI" -q -x >"$work/gpus.xml" 2>"$work/error" &&
+# A driver that does not answer is told as such: old sessions must not seem to go on. Half an answer is none.
+if ! { "$NVIDIA_SMI" -q -x >"$work/gpus.xml" 2>"$work/error" && grep -q '</nvidia_smi_log>' "$work/gpus.xml"; } &&
   ! grep -q '^No devices were found' "$work/gpus.xml" "$work/error"; then
   echo "nvidia-smi failed: $(head -c 500 "$work/error") $(head -c 500 "$work/gpus.xml")" >&2
   {
@@ -94,8 +94,9 @@ inside == "" { next }
 ' "$work/gpus.xml" >"$work/lines"
 
 # pid|namespace|pod|container, for processes that are still there
-grep '^process|' "$work/lines" | cut -d'|' -f6 | sort -u | while read -r pid; do
-  [ -n "$pid" ] && [ -r "$PROC/$pid/cgroup" ] || continue
+awk -F'|' '$1 == "process" && $6 != "" && !($6 in seen) { seen[$6] = 1; print $6 }' "$work/lines" >"$work/pids"
+while read -r pid; do
+  [ -r "$PROC/$pid/cgroup" ] || continue
   # cri-containerd-ID.scope (systemd) or /podUID/ID (cgroupfs); both crio and containerd name containers by 64 hex digits
   id=$(grep -oE '[0-9a-f]{64}' "$PROC/$pid/cgroup" 2>/dev/null | tail -n 1) || id=
   place='||'
@@ -111,7 +112,7 @@ grep '^process|' "$work/lines" | cut -d'|' -f6 | sort -u | while read -r pid; do
     done
   fi
   echo "$pid|$place"
-done >"$work/places"
+done <"$work/pids" >"$work/places"
 
 {
   header
