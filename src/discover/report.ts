@@ -22,8 +22,8 @@ export interface ImageReport {
   agreed: { reference: string; at: string; used: UsedImage[] }[]
   /** used but not listed: would be missing on the site */
   unlisted: UsedImage[]
-  /** listed but unused */
-  unused: ListedImage[]
+  /** listed but unused; `others`: other versions of the same image, listed elsewhere */
+  unused: (ListedImage & { others: ListedImage[] })[]
   /** would be pulled from the internet, whether or not they are listed */
   leaks: UsedImage[]
   /** would be fetched from the internet by a container */
@@ -75,7 +75,12 @@ export function compareImages(options: {
       image => image.reference,
     ),
     unlisted: sortedBy(unlisted, image => image.upstream),
-    unused: sortedBy(unused, image => image.reference),
+    unused: sortedBy(unused, image => image.reference).map(image => ({
+      ...image,
+      others: listed.filter(
+        other => other !== image && repositoryOf(other.reference) === repositoryOf(image.reference),
+      ),
+    })),
     leaks: sortedBy(leaks, image => image.upstream),
     urls: sortedBy(urls.filter(leadsOut), found => found.url),
     missingFiles: sortedBy(urls.filter(isMissing), found => found.url),
@@ -85,6 +90,11 @@ export function compareImages(options: {
     ),
     idle: excuses.filter(excuse => !needed.has(excuse)),
   }
+}
+
+/** Host and path of a reference that is fully spelled. */
+export function repositoryOf(reference: string): string {
+  return reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
 }
 
 function sortedBy<T>(list: readonly T[], nameOf: (entry: T) => string): T[] {

@@ -68,4 +68,24 @@ describe('the report', () => {
     expect(report.excused.map(({ name }) => name)).toEqual(['docker.io/xiilab/git-sync:v3'])
     expect(report.idle.map(({ name }) => name)).toEqual(['docker.io/gone/x:1'])
   })
+
+  it('names other versions of an image that two lists pin and one of them needs', () => {
+    const at = (reference: string, place: string) => ({ reference, at: place })
+    const { unused } = compareImages({
+      used,
+      urls: [],
+      hasFile: () => true,
+      listed: [
+        at('docker.io/grafana/grafana:9', 'a.txt:1:1'),
+        at('docker.io/grafana/grafana:10', 'b.txt:7:1'),
+      ],
+      excuses: [],
+    })
+    expect(unused).toEqual([
+      {
+        ...at('docker.io/grafana/grafana:9', 'a.txt:1:1'),
+        others: [at('docker.io/grafana/grafana:10', 'b.txt:7:1')],
+      },
+    ])
+  })
 })

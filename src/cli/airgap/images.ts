@@ -1,21 +1,22 @@
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
-import { compareText } from '../../core/canonical-json.ts'
+import { writeAtomically } from '../../content/layout-store.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { Progress } from '../../core/progress.ts'
 import { formatReference } from '../../core/reference.ts'
-import { discover, type UsedUrl } from '../../discover/discover.ts'
-import type { UsedImage } from '../../discover/pair.ts'
+import { discover } from '../../discover/discover.ts'
 import { compareImages, type ImageReport } from '../../discover/report.ts'
+import { type UpdatedLists, updatedLists } from '../../discover/update-lists.ts'
 import { chartKind } from '../../kinds/chart/index.ts'
 import type { StackManifest } from '../../manifest/stack.ts'
 import { repeated } from '../shell/arguments.ts'
 import type { Shell } from '../shell/run.ts'
 import { openStack, type StackContext, type StackOptions } from './context.ts'
+import { countFindings, renderChanges, renderReport } from './images-report.ts'
 import { findProgram } from './installation.ts'
 import { stackOptions } from './options.ts'
 
@@ -23,12 +24,16 @@ interface ImagesOptions extends StackOptions {
   env: string[]
   helm?: string
   helmfile?: string
+  write?: boolean
+  dryRun?: boolean
 }
 
 export function imagesCommand(program: Command, shell: Shell): void {
   stackOptions(program.command('images'))
     .description('what the releases use against what the manifest lists; exit 3 for drift or leaks')
     .option('--env <name>', 'only this environment (repeatable)', repeated, [])
+    .option('--write', 'bring the image lists up to date; comments and order stay')
+    .option('--dry-run', 'with --write: only show what would change')
     .option('--helm <program>', 'helm 3')
     .option('--helmfile <program>', 'helmfile')
     .action(async (options: ImagesOptions) => {
@@ -36,19 +41,48 @@ export function imagesCommand(program: Command, shell: Shell): void {
       const stack = await openStack(options, { progress, signal: shell.signal })
       try {
         const report = await reportOf(stack, { options, progress, signal: shell.signal })
-        const findings = countOf(report)
-        shell.print({ ...report, findings }, () => render(report, stack.manifest))
-        if (findings > 0) {
-          throw new AirgapError('DIFFERENT', `${findings} findings`, {
-            item: options.file,
-            likely: 'releases and lists have gone different ways',
-            next: 'list what is missing, take out what is not used, or name it under `excuses:` with the reason',
-          })
-        }
+        const update = options.write ? await listsUpdated(report, { stack, options }) : undefined
+        const findings = countFindings(report)
+        shell.print(
+          { ...report, findings, ...(update && { changes: update.changes, byHand: update.byHand }) },
+          () =>
+            [
+              renderReport(report, stack.manifest.images.length),
+              ...(update ? [renderChanges(update, !options.dryRun)] : []),
+            ].join('\n'),
+        )
+        const left = findings - (options.dryRun ? 0 : (update?.mended ?? 0))
+        if (left > 0) throw different(left, options.file)
       } finally {
         await stack.http.close()
       }
     })
+}
+
+function different(findings: number, file: string): AirgapError {
+  return new AirgapError('DIFFERENT', `${findings} findings`, {
+    item: file,
+    likely: 'releases and lists have gone different ways',
+    next: 'list what is missing, take out what is not used (`--write` does both), or name it under `excuses:` with the reason',
+  })
+}
+
+/** With only some of the environments nothing is taken out: others may use it. */
+async function listsUpdated(
+  report: ImageReport,
+  { stack, options }: { stack: StackContext; options: ImagesOptions },
+): Promise<UpdatedLists> {
+  const { manifest } = stack
+  const paths = new Set(
+    manifest.images
+      .map(({ at }) => at.replace(/:\d+:\d+$/, ''))
+      .filter(path => resolve(path) !== manifest.file),
+  )
+  const lists = new Map<string, string>()
+  for (const path of paths) lists.set(path, await readFile(path, 'utf8'))
+  const update = updatedLists(report, { lists, remove: options.env.length === 0 })
+  if (!options.dryRun) for (const [path, text] of update.texts) await writeAtomically(path, text)
+  return update
 }
 
 async function reportOf(
@@ -118,75 +152,4 @@ async function layCharts(
     await pipeline(await cache.open(layers[0]!), createWriteStream(join(folder, `${name}.tgz`)))
     progress.done(`chart ${name}`, layers[0]!.size)
   }
-}
-
-function countOf({ unlisted, unused, leaks, urls, missingFiles, idle }: ImageReport): number {
-  return [unlisted, unused, leaks, urls, missingFiles, idle].reduce((sum, list) => sum + list.length, 0)
-}
-
-function render(report: ImageReport, manifest: StackManifest): string {
-  const sections: [string, string[]][] = [
-    ['used but not listed: would be missing on the site', report.unlisted.flatMap(imageLines)],
-    ['listed but not used', report.unused.map(({ reference, at }) => `  ${reference}  (${at})`)],
-    ['leaks: would be pulled from the internet', report.leaks.flatMap(imageLines)],
-    ['leaks: would be fetched from the internet', report.urls.flatMap(urlLines)],
-    ['would be fetched from the site, which has no such file', report.missingFiles.flatMap(urlLines)],
-    ['excuses that excuse nothing any more', report.idle.map(({ name, at }) => `  ${name}  (${at})`)],
-  ]
-  const lines = sections.flatMap(([title, found]) => (found.length === 0 ? [] : [`${title}:`, ...found, '']))
-  return [
-    ...applications(report),
-    '',
-    ...lines,
-    `excused: ${report.excused.length} (in -o json with their reasons)`,
-    `${report.agreed.length} of ${manifest.images.length} listed images are used; ${countOf(report)} findings`,
-  ].join('\n')
-}
-
-/** Each release with its images, listed and not, by environment. */
-function applications({ agreed, unlisted }: ImageReport): string[] {
-  const rows = new Map<string, Map<string, { all: number; missing: number }>>()
-  const environments = new Set<string>()
-  const count = (used: UsedImage, missing: number) => {
-    for (const seen of new Set(used.seen.map(sighting => sighting.release))) {
-      const [environment = '', release = ''] = seen.split(': ')
-      environments.add(environment)
-      const row = rows.get(release) ?? new Map<string, { all: number; missing: number }>()
-      rows.set(release, row)
-      const cell = row.get(environment) ?? { all: 0, missing: 0 }
-      row.set(environment, { all: cell.all + 1, missing: cell.missing + missing })
-    }
-  }
-  for (const { used } of agreed) for (const image of used) count(image, 0)
-  for (const image of unlisted) count(image, 1)
-  const width = Math.max(7, ...[...rows.keys()].map(name => name.length))
-  const columns = [...environments].map(name => ({ name, width: Math.max(14, name.length) }))
-  const show = (cell: { all: number; missing: number } | undefined) =>
-    cell === undefined ? '-' : `${cell.all}${cell.missing === 0 ? '' : ` (${cell.missing} missing)`}`
-  return [
-    ['images'.padEnd(width), ...columns.map(column => column.name.padStart(column.width))].join('  '),
-    ...[...rows]
-      .sort(([a], [b]) => compareText(a, b))
-      .map(([release, row]) =>
-        [
-          release.padEnd(width),
-          ...columns.map(column => show(row.get(column.name)).padStart(column.width)),
-        ].join('  '),
-      ),
-  ]
-}
-
-function imageLines({ upstream, onSite, leak, dormant, seen }: UsedImage): string[] {
-  const name = leak && onSite !== upstream ? `${upstream}, as ${onSite}` : upstream
-  return [`  ${name}${dormant === undefined ? '' : `  (off: ${dormant})`}`, ...places(seen)]
-}
-
-function urlLines({ url, path, seen }: UsedUrl): string[] {
-  return [`  ${path ?? url}`, ...places(seen)]
-}
-
-/** Where; the same place in several environments once. */
-function places(seen: UsedImage['seen']): string[] {
-  const told = new Set(seen.map(({ release, object, path }) => `      ${release}: ${object} ${path}`))
-  return [...told].slice(0, 3)
 }

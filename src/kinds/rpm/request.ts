@@ -27,20 +27,23 @@ export function jobsOf(universe: Universe, spec: string, context: RequestContext
   if (spec.startsWith('@')) return groupJobs(universe, spec, context)
   const isOpen = (id: Id) => universe.hidden(id) === undefined
   // dnf looks among what is not hidden; where all of it is hidden the solver says why
-  for (const of of [isOpen, () => true]) {
-    const found = packagesOf(universe, { spec, of })
+  for (const isMeant of [isOpen, () => true]) {
+    const found = packagesOf(universe, { spec, isMeant })
     if (found.length > 0) return found.map(ids => ({ asked: spec, ids }))
   }
   throw notFound(universe, spec, context.at)
 }
 
 /** dnf's subject forms in its order; then what packages provide; then files. Several lists: a name with `*`. */
-function packagesOf(universe: Universe, { spec, of }: { spec: string; of: (id: Id) => boolean }): Id[][] {
+function packagesOf(
+  universe: Universe,
+  { spec, isMeant }: { spec: string; isMeant: (id: Id) => boolean },
+): Id[][] {
   for (const form of [nevra, nameArchitecture, name, nevr, nameVersion]) {
     const found = form(universe, spec)
-    const ids = found.ids.filter(of)
+    const ids = found.ids.filter(isMeant)
     if (ids.length === 0) continue
-    const all = found.justName ? withObsoleters(universe, ids).filter(of) : ids
+    const all = found.justName ? withObsoleters(universe, ids).filter(isMeant) : ids
     if (!isGlob(spec)) return [all]
     return [...groupBy(all, id => universe.candidate(id).name).values()]
   }
@@ -49,7 +52,7 @@ function packagesOf(universe: Universe, { spec, of }: { spec: string; of: (id: I
   const relation = evr
     ? { name: evr[1]!, flags: flags[evr[2] as keyof typeof flags], ...parseEvr(evr[3]!) }
     : { name: spec }
-  const providers = universe.providers(relation).filter(of)
+  const providers = universe.providers(relation).filter(isMeant)
   return providers.length > 0 ? [providers] : []
 }
 

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest'
+import type { UsedImage } from '../../src/discover/pair.ts'
+import { compareImages } from '../../src/discover/report.ts'
+import { updatedLists } from '../../src/discover/update-lists.ts'
+
+const use = (upstream: string, ...releases: string[]): UsedImage => ({
+  upstream,
+  onSite: upstream,
+  leak: false,
+  seen: releases.map(release => ({ release, object: 'Pod x', path: 'spec', how: 'container' as const })),
+})
+
+/** Lists as texts, compared with what is used. */
+function update(texts: Record<string, string>, used: UsedImage[], remove = true) {
+  const lists = new Map(Object.entries(texts))
+  const listed = [...lists].flatMap(([path, text]) =>
+    text.split('\n').flatMap((line, i) => {
+      const reference = line.replace(/(^|\s)#.*$/, '').trim()
+      return reference === '' ? [] : [{ reference, at: `${path}:${i + 1}:${line.indexOf(reference) + 1}` }]
+    }),
+  )
+  const report = compareImages({ used, urls: [], hasFile: () => true, listed, excuses: [] })
+  return updatedLists(report, { lists, remove })
+}
+
+describe('image lists brought up to date', () => {
+  const texts = {
+    'a.txt': '# of a\nquay.io/a/one:1   # the first\n\n  quay.io/a/two:1\nquay.io/a/old:1 # gone\n',
+    'b.txt': 'quay.io/b/one:1',
+  }
+  const used = [
+    use('quay.io/a/one:2', 'prod: a'),
+    use('quay.io/a/two:1', 'prod: a'),
+    use('quay.io/a/new:1', 'stage: a'),
+    use('quay.io/b/one:1', 'prod: b'),
+    use('quay.io/b/new:1', 'prod: b'),
+    use('quay.io/c/new:1', 'prod: c'),
+  ]
+
+  it('keeps comments, blanks and order; what belongs to no list is told', () => {
+    const { texts: now, changes, byHand, mended } = update(texts, used)
+    expect(now.get('a.txt')).toBe(
+      '# of a\nquay.io/a/one:2   # the first\n\n  quay.io/a/two:1\nquay.io/a/new:1\n',
+    )
+    expect(now.get('b.txt')).toBe('quay.io/b/one:1\nquay.io/b/new:1\n')
+    expect(changes).toEqual([
+      { list: 'a.txt', to: 'quay.io/a/new:1' },
+      { list: 'a.txt', from: 'quay.io/a/one:1', to: 'quay.io/a/one:2' },
+      { list: 'b.txt', to: 'quay.io/b/new:1' },
+      { list: 'a.txt', from: 'quay.io/a/old:1' },
+    ])
+    expect(byHand).toEqual(['quay.io/c/new:1'])
+    expect(mended).toBe(5)
+  })
+
+  it('is the same after a second time', () => {
+    const once = update(texts, used).texts
+    const again = update(Object.fromEntries(once), used)
+    expect(again).toMatchObject({ changes: [], byHand: ['quay.io/c/new:1'], mended: 0 })
+    expect(again.texts.size).toBe(0)
+  })
+
+  it('takes nothing out where only some environments were looked at', () => {
+    expect(update(texts, used, false).texts.get('a.txt')).toContain('quay.io/a/old:1 # gone')
+  })
+
+  it('adds an image once that leaks in one release and not in another', () => {
+    const both = [
+      use('quay.io/b/new:1', 'prod: b'),
+      { ...use('quay.io/b/new:1', 'prod: b'), onSite: 'other', leak: true },
+    ]
+    const { changes, mended } = update({ 'b.txt': 'quay.io/b/one:1\n' }, [
+      use('quay.io/b/one:1', 'prod: b'),
+      ...both,
+    ])
+    expect([changes, mended]).toEqual([[{ list: 'b.txt', to: 'quay.io/b/new:1' }], 2])
+  })
+
+  it('writes line ends as the list has them', () => {
+    const { texts: now } = update({ 'b.txt': 'quay.io/b/one:1\r\n' }, [
+      use('quay.io/b/one:1', 'prod: b'),
+      use('quay.io/b/new:$&', 'prod: b'),
+    ])
+    expect(now.get('b.txt')).toBe('quay.io/b/one:1\r\nquay.io/b/new:$&\r\n')
+  })
+})
