@@ -1,7 +1,7 @@
 import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { parse } from 'yaml'
-import { AirgapError } from '../../src/core/errors.ts'
+import { AirgapError, isErrorCode } from '../../src/core/errors.ts'
 import type { Ansible } from './kubespray-ansible.ts'
 import { type EngineRoles, readEngineRoles } from './kubespray-roles.ts'
 import { run } from './run.ts'
@@ -81,7 +81,7 @@ export async function generate(
   extra: Record<string, unknown>,
 ): Promise<{ files: string[]; images: string[] }> {
   const options = await ansibleArguments(workspace, extra)
-  await run(['bash', generator, ...options], environment(workspace))
+  await ansibleRun(['bash', generator, ...options], workspace)
   const lines = async (name: string) =>
     (await readFile(join(workspace.folder, 'contrib/offline/temp', name), 'utf8')).split('\n').filter(Boolean)
   return { files: await lines('files.list'), images: await lines('images.list') }
@@ -99,11 +99,29 @@ export async function evaluate<T>(
   // JSON is YAML
   await writeFile(join(folder, 'airgap.yml'), JSON.stringify([{ ...play, tasks }]))
   const options = await ansibleArguments(workspace, { ...extra, airgap_templates: templates })
-  await run(
-    [join(workspace.ansible.bin, 'ansible-playbook'), ...options, 'airgap.yml'],
-    environment(workspace),
-  )
+  await ansibleRun([join(workspace.ansible.bin, 'ansible-playbook'), ...options, 'airgap.yml'], workspace)
   return JSON.parse(await readFile(answer, 'utf8')) as T
+}
+
+/** ansible tells on stdout why a task failed: only then is stdout all there is. */
+async function ansibleRun(command: string[], workspace: Workspace): Promise<void> {
+  try {
+    await run(['bash', '-c', 'exec "$@" 2>&1', 'bash', ...command], environment(workspace))
+  } catch (cause) {
+    if (!isErrorCode(cause, 'STEP_FAILED')) throw cause
+    const told = /^fatal: .*$/m.exec(cause.message)?.[0] ?? cause.message
+    throw new AirgapError(
+      'RENDER_FAILED',
+      `ansible cannot evaluate kubespray's variables:\n${told.slice(0, 2000)}`,
+      {
+        item: command.slice(0, 2).join(' '),
+        likely:
+          'the inventory or --set asks for a version that this release of kubespray has no checksum for',
+        next: 'read what ansible said, above',
+        cause,
+      },
+    )
+  }
 }
 
 /** By a file, as the generator splits its arguments at spaces; relative to the checkout for the same reason. */

@@ -52,17 +52,17 @@ interface Answer {
 /** ansible_architecture, as a machine of that architecture would say it. */
 const machines: Record<string, string> = { amd64: 'x86_64', arm64: 'aarch64' }
 
-export const architectures = Object.keys(machines)
+export const knownArchitectures = Object.keys(machines)
 
 /** `set` is for ansible as `-e` is: above everything. */
 export async function needsOf(
   workspace: Workspace,
-  { asked, set }: { asked: readonly string[]; set: Record<string, unknown> },
+  { architectures, set }: { architectures: readonly string[]; set: Record<string, unknown> },
 ): Promise<Needs> {
   const files = new Map<string, NeededFile>()
   const images = new Map<string, NeededImage>()
   let facts: Answer | undefined
-  for (const architecture of asked) {
+  for (const architecture of architectures) {
     const machine = { ansible_architecture: machines[architecture], ansible_system: 'Linux' }
     const extra = { ...machine, image_arch: architecture, ...set }
     const listed = await generate(workspace, extra)
