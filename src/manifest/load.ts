@@ -2,10 +2,11 @@ import { dirname, resolve } from 'node:path'
 import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
 import { parsePlatform } from '../core/platform.ts'
-import { formatReference, parseReference, type Reference, splitRepository } from '../core/reference.ts'
+import { formatReference } from '../core/reference.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
 import { distinctRequests, refuseFileInFolder, refuseTwoDigests } from './distinct.ts'
 import { parseManifestDocument } from './document.ts'
+import { fetchedFrom, publicReferenceAt, referenceAt } from './image-names.ts'
 import { debsOf, type LoadContext, rpmsOf, wheelsOf } from './load-packages.ts'
 import { createMistakes, type Mistakes } from './mistakes.ts'
 import { manifestSchema, overlaySchema } from './schema.ts'
@@ -101,7 +102,7 @@ async function imagesOf(context: LoadContext): Promise<{ images: ImageRequest[];
   const excuses = excusesOf(context)
   const plain = (line: ListLine) =>
     mistakes.attempt(() => {
-      const reference = referenceAt(line)
+      const reference = publicReferenceAt(line)
       requests.push({
         at: line.at,
         reference,
@@ -123,7 +124,7 @@ async function imagesOf(context: LoadContext): Promise<{ images: ImageRequest[];
       }
     } else {
       mistakes.attempt(() => {
-        const reference = referenceAt({ text: entry.ref, at: document.at(['images', i, 'ref']) })
+        const reference = publicReferenceAt({ text: entry.ref, at: document.at(['images', i, 'ref']) })
         const from =
           entry.from === undefined
             ? reference
@@ -145,28 +146,6 @@ async function imagesOf(context: LoadContext): Promise<{ images: ImageRequest[];
   })
   refuseTwoDigests(images, mistakes)
   return { images, excuses: excuses.map(excuse => spelledOut(excuse, mistakes)) }
-}
-
-function referenceAt(line: ListLine): Reference {
-  try {
-    return parseReference(line.text)
-  } catch (error) {
-    if (!(error instanceof AirgapError)) throw error
-    throw new AirgapError(error.code, error.message, {
-      item: `${line.at}: ${line.text.slice(0, 200)}`,
-      ...(error.next === undefined ? {} : { next: error.next }),
-      cause: error,
-    })
-  }
-}
-
-/** `from` may leave the tag out: then it is the one of the name. */
-function fetchedFrom(reference: Reference, from: ListLine): Reference {
-  const last = from.text.slice(from.text.lastIndexOf('/') + 1)
-  if (/[:@]/.test(last)) return referenceAt(from)
-  const suffix = `${reference.tag === undefined ? '' : `:${reference.tag}`}${reference.digest === undefined ? '' : `@${reference.digest}`}`
-  const { host, repository } = splitRepository(from.text)
-  return referenceAt({ text: `${host}/${repository}${suffix}`, at: from.at })
 }
 
 function excusesOf({ document }: LoadContext): Excuse[] {

@@ -139,4 +139,21 @@ describe('mistakes in a manifest', () => {
     expect(lines).toHaveLength(51)
     expect(lines.at(-1)).toContain('350 more')
   })
+
+  it('an image list with the address of one site in it', async () => {
+    const list =
+      '10.61.3.31:35000/astrago/core:1\n[fd00::1]:5000/a/b:1\n127.0.0.1:5000/a/b:1\n172.32.0.1/a/b:1\n'
+    expect(await told('images:\n  - list: l.txt\n  - ref: 192.168.56.11/x/y:1\n', { 'l.txt': list })).toEqual(
+      [
+        expect.stringMatching(
+          /^l\.txt:1:1: 10\.61\.3\.31.*the address of a private network \(copied from a site/,
+        ),
+        expect.stringMatching(/^l\.txt:2:1: \[fd00::1\].*the address of a private network/),
+        expect.stringMatching(/^stack\.yaml:6:10: 192\.168\.56\.11.*the address of a private network/),
+      ],
+    )
+    const one = await refused(load('images: ["10.1.1.1/a/b:1"]\n'), 'MANIFEST_INVALID')
+    expect(one.next).toContain('{ref: docker.io/…, from: ADDRESS/…}')
+    await load('images:\n  - {ref: docker.io/a/b:1, from: 10.1.1.1:5000/a/b}\n')
+  })
 })
