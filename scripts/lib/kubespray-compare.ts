@@ -12,6 +12,8 @@ export interface Difference {
   different: { url: string; at: string; kubespray: string; manifest: string | null }[]
 }
 
+const optional = 'optional, and off in this inventory'
+
 export interface Extra {
   /** URL or reference */
   name: string
@@ -19,17 +21,23 @@ export interface Extra {
   why: string
 }
 
-export function differenceOf(needs: Needs, manifest: StackManifest): Difference {
+/** `allowOptional`: what the inventory switches off may be carried all the same, as variants of a manifest only ever add. */
+export function differenceOf(
+  needs: Needs,
+  manifest: StackManifest,
+  { allowOptional = false }: { allowOptional?: boolean } = {},
+): Difference {
   const files = new Map(manifest.files.map(file => [file.url, file]))
   const images = new Set(manifest.images.map(image => formatReference(image.reference)))
+  const counts = ({ why }: Extra) => !(allowOptional && why === optional)
   return {
     missing: {
       files: needs.files.filter(file => file.needed && !files.has(file.url)),
       images: needs.images.filter(image => image.needed && !images.has(image.reference)),
     },
     additional: {
-      files: manifest.files.flatMap(file => additionalFile(file, needs)),
-      images: additionalImages(manifest, needs),
+      files: manifest.files.flatMap(file => additionalFile(file, needs)).filter(counts),
+      images: additionalImages(manifest, needs).filter(counts),
     },
     different: needs.files.flatMap(({ url, sha256 }) => {
       const file = files.get(url)
@@ -50,7 +58,7 @@ function additionalFile(file: FileRequest, needs: Needs): Extra[] {
   if (file.executable || file.path !== defaultPath(file.url)) return []
   const found = (why: string) => [{ name: file.url, at: file.at, why }]
   const known = needs.files.find(({ url }) => url === file.url)
-  if (known !== undefined) return known.needed ? [] : found('optional, and off in this inventory')
+  if (known !== undefined) return known.needed ? [] : found(optional)
   const family = versionless(file.url)
   const current = needs.files.find(({ url, needed }) => needed && versionless(url) === family)
   return current === undefined ? [] : found(`another version is needed: ${current.url}`)
@@ -59,7 +67,7 @@ function additionalFile(file: FileRequest, needs: Needs): Extra[] {
 /** Of the lists that say they are kubespray's (`usedBy: kubespray`): other releases may use the same repositories. */
 function additionalImages({ images, excuses }: StackManifest, needs: Needs): Extra[] {
   const needed = new Set(needs.images.filter(image => image.needed).map(image => image.reference))
-  const optional = new Set(needs.images.map(image => image.reference))
+  const known = new Set(needs.images.map(image => image.reference))
   const kubesprays = new Set(
     excuses.filter(({ reason }) => /^used by .*kubespray/i.test(reason)).map(({ name }) => name),
   )
@@ -68,9 +76,7 @@ function additionalImages({ images, excuses }: StackManifest, needs: Needs): Ext
     .filter(({ name }) => kubesprays.has(name) && !needed.has(name))
     .map(image => ({
       ...image,
-      why: optional.has(image.name)
-        ? 'optional, and off in this inventory'
-        : 'kubespray has no such image, or another version of it',
+      why: known.has(image.name) ? optional : 'kubespray has no such image, or another version of it',
     }))
 }
 

@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   try {
     const workspace = await openWorkspace(checkout, { inventory, folder, ansible })
     const needs = await needsOf(workspace, { architectures, set: asked.set })
-    const difference = differenceOf(needs, manifest)
+    const difference = differenceOf(needs, manifest, asked)
     const findings = countOf(difference)
     const report = { checkout, inventory, manifest: manifest.file, ...needs, difference, findings }
     console.log(json ? JSON.stringify(report, undefined, 2) : render(needs, difference))
@@ -62,7 +62,7 @@ function render(needs: Needs, { missing, additional, different }: Difference): s
   return [
     `Kubernetes ${needs.kubernetes}, ${needs.containerManager}, ${needs.networkPlugin}`,
     ...shown.flatMap(([title, lines]) => ['', `${title}: ${lines.length}`, ...lines]),
-    ...(shown.length <= 4 ? ['', 'the manifest has just what is needed'] : []),
+    ...(shown.length <= 4 ? ['', 'the manifest has what is needed'] : []),
   ].join('\n')
 }
 

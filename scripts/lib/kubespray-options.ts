@@ -5,7 +5,7 @@ import type { StackManifest } from '../../src/manifest/stack.ts'
 import { knownArchitectures } from './kubespray-needs.ts'
 
 const usage =
-  'scripts/kubespray-list CHECKOUT [--inventory DIR] [--arch amd64,arm64] [--set key=value …] [--manifest FILE] [--with VARIANT]… [-o text|json]'
+  'scripts/kubespray-list CHECKOUT [--inventory DIR] [--arch amd64,arm64] [--set key=value …] [--manifest FILE] [--with VARIANT]… [--allow-optional] [-o text|json]'
 
 export interface Options {
   checkout: string
@@ -17,6 +17,8 @@ export interface Options {
   manifest: string
   /** of the manifest */
   variants: string[]
+  /** what the inventory switches off may be in the manifest */
+  allowOptional: boolean
   json: boolean
 }
 
@@ -33,6 +35,7 @@ export function parseOptions(argv: string[]): Options {
     set: Object.fromEntries([...values.set, ...settings].map(setting)),
     manifest: resolve(values.manifest),
     variants: values.with,
+    allowOptional: values['allow-optional'],
     json: values.output === 'json',
   }
 }
@@ -56,6 +59,7 @@ function parsed(argv: string[]) {
         set: { type: 'string', multiple: true, default: [] },
         manifest: { type: 'string', default: join(import.meta.dirname, '../../manifests/astrago.yaml') },
         with: { type: 'string', multiple: true, default: [] },
+        'allow-optional': { type: 'boolean', default: false },
         output: { type: 'string', short: 'o', default: 'text' },
       },
     })

@@ -53,12 +53,14 @@ function report(text: string): Report {
 async function manifest(entries: {
   files: [string, (string | undefined)?][]
   images: string[]
+  variants?: object
 }): Promise<string> {
   const folder = await mkdtemp(join(work, 'stack-'))
   const files = entries.files.map(([url, sha256]) => ({ url, ...(sha256 ? { sha256 } : {}) }))
   await writeFile(join(folder, 'kubernetes.txt'), entries.images.join('\n'))
   const images = [{ list: 'kubernetes.txt', usedBy: 'kubespray' }, 'docker.io/library/registry:3.0.0']
-  const stack = { apiVersion: 'airgap/v1', name: 'x', version: '1.0.0', images, files }
+  const { variants = {} } = entries
+  const stack = { apiVersion: 'airgap/v1', name: 'x', version: '1.0.0', images, files, variants }
   await writeFile(join(folder, 'stack.yaml'), JSON.stringify(stack))
   return join(folder, 'stack.yaml')
 }
@@ -187,17 +189,28 @@ describe.skipIf(ansible === undefined)('kubespray-list (ansible of PyPI)', { tim
     expect(difference.additional.files).toMatchObject([{ why: 'optional, and off in this inventory' }])
   })
 
-  it('takes --set above all, and tells it as text', async () => {
-    const stack = await manifest({ files: [], images: ['registry.k8s.io/pause:3.9'] })
-    const set = ['--set', 'container_manager=crio', 'registry_enabled=true']
-    const { status, stdout, stderr } = list(checkout, '--manifest', stack, ...set)
+  it('takes --set above all, entries of variants, and what is optional where that is allowed; tells it as text', async () => {
+    const containerd =
+      'https://github.com/containerd/containerd/releases/download/v1.7.1/containerd-1.7.1-linux-amd64.tar.gz'
+    const stack = await manifest({
+      files: [[containerd]],
+      images: ['registry.k8s.io/pause:3.9'],
+      variants: { nodes: { description: 'x', files: [{ url: kubelet, sha256: sha256.kubelet }] } },
+    })
+    const { status, stdout, stderr } = list(
+      ...[checkout, '--manifest', stack, '--with', 'nodes', '--allow-optional'],
+      ...['--set', 'container_manager=crio', 'registry_enabled=true'],
+    )
     expect(status).toBe(3)
     expect(stderr).toContain('error DIFFERENT: ')
     expect(stdout).toContain('Kubernetes v1.0.1, crio, calico\n')
     const missing = stdout.slice(stdout.indexOf('MISSING'))
     expect(missing).toContain('cri-o.amd64.v1.0.0.tar.gz')
     expect(missing).toContain('docker.io/library/registry:2.8.1')
-    expect(missing).not.toContain('containerd-')
+    expect(missing).not.toContain(kubelet)
+    expect(missing).not.toContain('ADDITIONAL')
+    // carried with less than kubespray knows of it
+    expect(missing).toContain(`DIFFERENT sha256: 1\n  ${containerd}\n`)
   })
 
   it('says what ansible said where a version has no checksum', async () => {
