@@ -4,18 +4,17 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hasTool } from '../bundle/has-tool.ts'
 import { definitions, objectsOf, run, validate, yamlFiles } from './kubernetes.ts'
+import {
+  type Addresses,
+  applications,
+  closed,
+  internet,
+  kubernetes,
+  own,
+  renderSite,
+  version,
+} from './site.ts'
 
-const applications = resolve('bundle/astrago/applications')
-/** folder of an application with a chart of ours → its release */
-const own: Record<string, string> = {
-  astrago: 'astrago',
-  'gpu-operator': 'gpu-operator-config',
-  'gpu-session-monitoring': 'gpu-session-monitoring',
-  'mpi-operator': 'mpi-operator',
-}
-// what the sites have; kubectl-validate has one set of schemas for each minor release
-const kubernetes = 'v1.28.6'
-const version = '1.28'
 // the charts have no defaults for secrets
 const secrets = [
   'databasePassword',
@@ -35,22 +34,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'charts-'))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-/** Renders releases as a site does; answers with the folder of the files. */
-async function renderSite(names: string[], addresses: [string, string], charts?: string): Promise<string> {
-  const out = await mkdtemp(join(folder, 'site-'))
-  run('helmfile', [
-    ...['--file', resolve('bundle/astrago/helmfile.yaml.gotmpl'), '--environment', 'prod'],
-    ...['--no-color', '--quiet', '--state-values-file', resolve('manifests/astrago.values.yaml')],
-    ...(charts === undefined ? [] : ['--state-values-set-string', `charts=${charts}`]),
-    ...['--state-values-set-string', `offline.registry=${addresses[0]}`],
-    ...['--state-values-set-string', `offline.httpServer=${addresses[1]}`],
-    ...names.flatMap(name => ['--selector', `name=${name}`]),
-    ...['template', '--skip-deps', '--include-crds', '--kube-version', kubernetes, '--output-dir', out],
-    ...['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}'],
-  ])
-  return out
-}
 
 it('all of our charts are looked at', async () => {
   const found = []
@@ -144,11 +127,11 @@ const programs = ['helm', 'helmfile', 'kubectl-validate']
 describe.skipIf(lacking(...programs).length > 0)(
   `Kubernetes ${version} takes what a site installs ${needs(...programs)}`,
   () => {
-    it.each<[string, [string, string]]>([
-      ['a closed one', ['192.0.2.1:35000', 'http://192.0.2.1:8080']],
-      ['one with internet', ['', '']],
+    it.each<[string, Addresses]>([
+      ['a closed one', closed],
+      ['one with internet', internet],
     ])('%s, of our charts', async (_, addresses) => {
-      const out = await renderSite(Object.values(own), addresses)
+      const out = await renderSite({ into: folder, names: Object.values(own), addresses })
       const { good, skipped, wrong } = await validate(out, { version })
       expect(wrong).toEqual([])
       expect(skipped).toEqual([])
@@ -160,7 +143,7 @@ describe.skipIf(lacking(...programs).length > 0)(
     it.skipIf(charts === undefined)(
       'all of it (needs ASTRAGO_CHARTS, a folder of the published charts as NAME-VERSION.tgz)',
       async () => {
-        const out = await renderSite([], ['192.0.2.1:35000', 'http://192.0.2.1:8080'], resolve(charts!))
+        const out = await renderSite({ into: folder, names: [], addresses: closed, charts: resolve(charts!) })
         const crds = await definitions(out, join(folder, 'definitions'))
         const { good, skipped, wrong } = await validate(out, { version, crds })
         expect(wrong).toEqual([])

@@ -1,0 +1,47 @@
+// The releases of the deployment tree as a site renders them, with stand-ins for what only a site knows.
+import { mkdtemp } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { run } from './kubernetes.ts'
+
+export const applications = resolve('bundle/astrago/applications')
+/** folder of an application with a chart of ours → its release */
+export const own: Record<string, string> = {
+  astrago: 'astrago',
+  'gpu-operator': 'gpu-operator-config',
+  'gpu-session-monitoring': 'gpu-session-monitoring',
+  'mpi-operator': 'mpi-operator',
+}
+// what the sites have; kubectl-validate has one set of schemas for each minor release
+export const kubernetes = 'v1.28.6'
+export const version = '1.28'
+
+/** of the registry and the HTTP server */
+export type Addresses = [string, string]
+export const closed: Addresses = ['192.0.2.1:35000', 'http://192.0.2.1:8080']
+export const internet: Addresses = ['', '']
+
+interface Site {
+  /** folder for the folder of this site */
+  into: string
+  /** of releases; none: all */
+  names: string[]
+  addresses: Addresses
+  /** folder of the published charts */
+  charts?: string
+}
+
+/** Renders releases by helmfile; answers with the folder of the files. */
+export async function renderSite({ into, names, addresses, charts }: Site): Promise<string> {
+  const out = await mkdtemp(join(into, 'site-'))
+  run('helmfile', [
+    ...['--file', resolve('bundle/astrago/helmfile.yaml.gotmpl'), '--environment', 'prod'],
+    ...['--no-color', '--quiet', '--state-values-file', resolve('manifests/astrago.values.yaml')],
+    ...(charts === undefined ? [] : ['--state-values-set-string', `charts=${charts}`]),
+    ...['--state-values-set-string', `offline.registry=${addresses[0]}`],
+    ...['--state-values-set-string', `offline.httpServer=${addresses[1]}`],
+    ...names.flatMap(name => ['--selector', `name=${name}`]),
+    ...['template', '--skip-deps', '--include-crds', '--kube-version', kubernetes, '--output-dir', out],
+    ...['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}'],
+  ])
+  return out
+}
