@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { AirgapError, fromSystemError } from '../../src/core/errors.ts'
+import { redactUrl } from '../../src/core/redact.ts'
 import { run } from './run.ts'
 
 /** Those that ansible of the last years runs on, the best choice first: ansible-core 2.15 knows 3.9 to 3.11. */
@@ -76,11 +77,11 @@ async function reachIndex(python: string): Promise<void> {
   const asked = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--retries=1', '--timeout=20']
   const folder = await run(['mktemp', '-d']).then(text => text.trim())
   try {
-    // pip's own name: small, and every index has it
+    // small, and every index that has ansible has it
     await run([python, ...asked, '--no-cache-dir', '--dest', folder, 'resolvelib'])
   } catch (cause) {
     throw new AirgapError('NETWORK', 'PyPI does not answer', {
-      item: process.env['PIP_INDEX_URL'] ?? 'https://pypi.org/simple/',
+      item: redactUrl(process.env['PIP_INDEX_URL'] ?? 'https://pypi.org/simple/'),
       likely: 'this host has no way to it, or pip has to be told of a proxy',
       next: 'set PIP_INDEX_URL or HTTPS_PROXY, or run this on a connected host',
       cause,

@@ -37,6 +37,8 @@ interface Download {
   tag?: string | number
   url?: string
   sha256?: unknown
+  /** since 2.28: `sha256:…` */
+  checksum?: unknown
 }
 
 interface Answer {
@@ -118,7 +120,7 @@ function addFile(
   files: Map<string, NeededFile>,
   found: {
     name: string
-    download: Pick<Download, 'url' | 'sha256'>
+    download: Pick<Download, 'url' | 'sha256' | 'checksum'>
     architecture: string
     needed: boolean
   },
@@ -130,7 +132,7 @@ function addFile(
   if (!file.architectures.includes(architecture)) file.architectures.push(architecture)
   file.needed ||= needed
   // 0 and none stand for a checksum that nobody has
-  const sha256 = /^(?:sha256:)?([0-9a-f]{64})$/.exec(String(download.sha256))?.[1]
+  const sha256 = /^(?:sha256:)?([0-9a-f]{64})$/.exec(String(download.checksum ?? download.sha256))?.[1]
   if (sha256 !== undefined) file.sha256 = sha256
 }
 

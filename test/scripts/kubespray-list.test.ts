@@ -107,6 +107,7 @@ describe.skipIf(ansible === undefined)('kubespray-list (ansible of PyPI)', { tim
         needed: true,
       },
     ])
+    expect(files.find(file => file.name === 'skopeo')?.sha256).toMatch(/^[0-9a-f]{64}$/)
     // one archive for both; and one that has no checksum
     expect(files.find(file => file.name === 'calico_crds')?.architectures).toEqual(['amd64', 'arm64'])
     expect(files.find(file => file.url.endsWith('aarch64.tar.xz'))).not.toHaveProperty('sha256')
