@@ -38,7 +38,6 @@ export async function benchDnf(work: string, { runs }: { runs: number }): Promis
   const cache = join(work, 'bench-dnf-cache')
   const config = join(work, 'dnf.conf')
   await writeFile(config, dnfConfig(work, { baseurl, key }))
-  for (const name of ['root/var/lib/rpm', 'log']) await mkdir(join(work, 'dnf', name), { recursive: true })
   const ours = [
     'node',
     join(home, 'dist', 'airgap.mjs'),
@@ -57,8 +56,9 @@ export async function benchDnf(work: string, { runs }: { runs: number }): Promis
   const pairs: { ours: number; peer: number; ratio: number; memory: number }[] = []
   let theirs: string[] = []
   for (let i = 0; i < runs; i++) {
-    for (const path of [lock, cache, join(work, 'dnf', 'cache')])
-      await rm(path, { recursive: true, force: true })
+    // dnf keeps its cache below the installroot
+    for (const path of [lock, cache, join(work, 'dnf')]) await rm(path, { recursive: true, force: true })
+    for (const name of ['root/var/lib/rpm', 'log']) await mkdir(join(work, 'dnf', name), { recursive: true })
     const a = await measure(ours)
     const b = await measure(peer, { cwd: work })
     theirs = [...b.stdout.matchAll(/^http\S*\/(\S+)\.rpm$/gm)].map(match => match[1]!)

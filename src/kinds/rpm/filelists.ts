@@ -2,7 +2,8 @@ import { StringDecoder } from 'node:string_decoder'
 import type { Descriptor } from '../../core/descriptor.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmCandidate } from './candidate.ts'
-import { malformed, strictParser } from './repomd.ts'
+import { malformed } from './repomd.ts'
+import { XmlScanner } from './xml-scanner.ts'
 
 /** createrepo's filelists.xml: megabytes, of which a few paths and the fragments of the chosen packages are wanted. */
 export interface Filelists {
@@ -28,23 +29,24 @@ export async function readFilelists(
   const found: Filelists = { files: new Map(), fragments: new Map() }
   let id = ''
   let content = ''
-  const parser = strictParser(item)
-  parser.on('opentag', ({ name, attributes }) => {
-    content = ''
-    if (name === 'package') id = attributes['pkgid'] ?? ''
-  })
-  parser.on('text', part => {
-    content += part
-  })
-  parser.on('closetag', ({ name }) => {
-    if (name === 'file' && paths.has(content)) {
-      const candidate = candidates.get(id)
-      if (candidate !== undefined) {
-        const others = found.files.get(content)
-        if (others) others.push(candidate)
-        else found.files.set(content, [candidate])
+  const parser = new XmlScanner(item, {
+    open(name, attributes) {
+      content = ''
+      if (name === 'package') id = attributes['pkgid'] ?? ''
+    },
+    text(part) {
+      content += part
+    },
+    close(name) {
+      if (name === 'file' && paths.has(content)) {
+        const candidate = candidates.get(id)
+        if (candidate !== undefined) {
+          const others = found.files.get(content)
+          if (others) others.push(candidate)
+          else found.files.set(content, [candidate])
+        }
       }
-    }
+    },
   })
   const decoder = new StringDecoder('utf8')
   let held = ''
@@ -54,7 +56,9 @@ export async function readFilelists(
     if (paths.size > 0) parser.write(text)
     held = takeFragments(held + text, { fragments, found: found.fragments, item })
   }
-  if (paths.size > 0) parser.write(decoder.end()).close()
+  if (paths.size === 0) return found
+  parser.write(decoder.end())
+  parser.close()
   return found
 }
 

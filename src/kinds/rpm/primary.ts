@@ -3,7 +3,8 @@ import type { Descriptor } from '../../core/descriptor.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmCandidate, RpmRelation } from './candidate.ts'
-import { malformed, strictParser } from './repomd.ts'
+import { malformed } from './repomd.ts'
+import { XmlScanner } from './xml-scanner.ts'
 
 /** createrepo's primary.xml. */
 
@@ -47,74 +48,76 @@ export async function readPrimary(
   let list: RelationList | undefined
   let content = ''
   let count = 0
-  const parser = strictParser(item)
-  parser.on('opentag', ({ name, attributes }) => {
-    content = ''
-    switch (name) {
-      case 'package':
-        one = emptyCandidate(repository)
-        break
-      case 'version':
-        one.epoch = attributes['epoch'] || '0'
-        one.version = attributes['ver'] ?? ''
-        one.release = attributes['rel'] ?? ''
-        break
-      case 'checksum':
-        one.checksum = { type: attributes['type'] ?? '', hex: '' }
-        break
-      case 'size':
-        one.size = numberOf(attributes['package'])
-        break
-      case 'location':
-        if (attributes['xml:base'] !== undefined)
-          throw malformed('a package lies in another place (xml:base)', item)
-        one.location = attributes['href'] ?? ''
-        break
-      case 'rpm:header-range':
-        one.headerRange = { start: numberOf(attributes['start']), end: numberOf(attributes['end']) }
-        break
-      case 'rpm:entry':
-        if (list !== undefined) addRelation(one[list], attributes)
-        break
-      default:
-        list = relationLists.get(name) ?? list
-    }
-  })
-  parser.on('text', part => {
-    content += part
-  })
-  parser.on('closetag', ({ name }) => {
-    switch (name) {
-      case 'name':
-        one.name = content
-        break
-      case 'arch':
-        one.architecture = content
-        break
-      case 'checksum':
-        one.checksum.hex = content.trim().toLowerCase()
-        break
-      case 'file':
-        one.files.push(content)
-        break
-      case 'package': {
-        const place = places[count++]
-        if (place === undefined || count > maxPackages)
-          throw malformed('its packages cannot be told apart', item)
-        if (architectures.has(one.architecture)) candidates.push(checked({ ...one, primary: place }, item))
-        break
+  const parser = new XmlScanner(item, {
+    open(name, attributes) {
+      content = ''
+      switch (name) {
+        case 'package':
+          one = emptyCandidate(repository)
+          break
+        case 'version':
+          one.epoch = attributes['epoch'] || '0'
+          one.version = attributes['ver'] ?? ''
+          one.release = attributes['rel'] ?? ''
+          break
+        case 'checksum':
+          one.checksum = { type: attributes['type'] ?? '', hex: '' }
+          break
+        case 'size':
+          one.size = numberOf(attributes['package'])
+          break
+        case 'location':
+          if (attributes['xml:base'] !== undefined)
+            throw malformed('a package lies in another place (xml:base)', item)
+          one.location = attributes['href'] ?? ''
+          break
+        case 'rpm:header-range':
+          one.headerRange = { start: numberOf(attributes['start']), end: numberOf(attributes['end']) }
+          break
+        case 'rpm:entry':
+          if (list !== undefined) addRelation(one[list], attributes)
+          break
+        default:
+          list = relationLists.get(name) ?? list
       }
-      default:
-        if (relationLists.has(name)) list = undefined
-    }
-    content = ''
+    },
+    text(part) {
+      content += part
+    },
+    close(name) {
+      switch (name) {
+        case 'name':
+          one.name = content
+          break
+        case 'arch':
+          one.architecture = content
+          break
+        case 'checksum':
+          one.checksum.hex = content.trim().toLowerCase()
+          break
+        case 'file':
+          one.files.push(content)
+          break
+        case 'package': {
+          const place = places[count++]
+          if (place === undefined || count > maxPackages)
+            throw malformed('its packages cannot be told apart', item)
+          if (architectures.has(one.architecture)) candidates.push(checked({ ...one, primary: place }, item))
+          break
+        }
+        default:
+          if (relationLists.has(name)) list = undefined
+      }
+      content = ''
+    },
   })
   const decoder = new StringDecoder('utf8')
   for await (const chunk of (await context.cache.open(descriptor)) as AsyncIterable<Buffer>) {
     scanner(chunk)
     parser.write(decoder.write(chunk))
   }
-  parser.write(decoder.end()).close()
+  parser.write(decoder.end())
+  parser.close()
   if (count !== places.length) throw malformed('its packages cannot be told apart', item)
   return candidates
 }
