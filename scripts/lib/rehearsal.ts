@@ -22,6 +22,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       charts: { type: 'string' },
+      with: { type: 'string', multiple: true, default: [] },
       manifest: { type: 'string', default: join(home, 'manifests', 'astrago.yaml') },
     },
   })
@@ -37,9 +38,16 @@ async function main(): Promise<void> {
   const say = (text: string) =>
     console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`)
   const manifest = resolve(values.manifest)
-  const upstream = await startStackUpstream({ manifest, charts: resolve(values.charts), work, resources })
-  say(`upstream: ${upstream.images} images, ${upstream.charts} charts, ${upstream.files} files`)
-  const stack = ['-f', manifest, '--lock', join(work, 'lock.json'), '--cache', join(work, 'cache')]
+  const upstream = await startStackUpstream({
+    ...{ manifest, variants: values.with, charts: resolve(values.charts) },
+    ...{ work, resources },
+  })
+  const { images, charts, files, wheels } = upstream
+  say(`upstream: ${images} images, ${charts} charts, ${files} files, ${wheels} wheels`)
+  const stack = [
+    ...values.with.flatMap(name => ['--with', name]),
+    ...['-f', manifest, '--lock', join(work, 'lock.json'), '--cache', join(work, 'cache')],
+  ]
   const airgap = (...args: string[]) =>
     run([process.execPath, join(home, 'src', 'cli', 'airgap.ts'), ...args, '--test-upstream', upstream.layer])
   await airgap('lock', ...stack)

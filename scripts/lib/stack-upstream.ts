@@ -6,6 +6,7 @@ import { AirgapError } from '../../src/core/errors.ts'
 import { formatReference } from '../../src/core/reference.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
 import type { ChartRequest, ImageRequest, StackManifest } from '../../src/manifest/stack.ts'
+import { wheelFile } from '../../test/kinds/wheel/support/wheel-file.ts'
 import { type DockerRegistry, startDockerRegistry } from './docker-registry.ts'
 import { createLayout, hashFile, putImage, tagLayout } from './oci-layout.ts'
 import { run } from './run.ts'
@@ -18,18 +19,20 @@ export interface StackUpstream {
   images: number
   charts: number
   files: number
+  wheels: number
 }
 
 /** `charts` is where published charts are to be found: archives, or unpacked. */
 export async function startStackUpstream(options: {
   manifest: string
+  variants: readonly string[]
   charts: string
   work: string
   resources: AsyncDisposableStack
   signal?: AbortSignal
 }): Promise<StackUpstream> {
   const { work, resources } = options
-  const manifest = await loadManifest(options.manifest)
+  const manifest = await loadManifest(options.manifest, { variants: options.variants })
   const registry = await startDockerRegistry(join(work, 'registry'))
   resources.defer(() => registry.close())
   const hosts = new Set<string>()
@@ -48,6 +51,9 @@ export async function startStackUpstream(options: {
   const checksums = await layFiles(manifest, folder)
   for (const origin of new Set(manifest.files.map(file => new URL(file.url).origin)))
     sources.push({ from: `${origin}/`, to: [`${server.url}/files/${new URL(origin).host}/`] })
+  const wheels = await layWheels(manifest, join(folder, 'pypi'))
+  for (const index of new Set(manifest.wheels.flatMap(({ indexes }) => indexes)))
+    sources.push({ from: index, to: [`${server.url}/pypi/`] })
   // what the manifest itself remaps has to be sent here, too
   for (const { from } of manifest.sources) {
     const host = from.split('/')[0]!
@@ -63,7 +69,24 @@ export async function startStackUpstream(options: {
     images: manifest.images.length,
     charts: manifest.charts.length,
     files: manifest.files.length,
+    wheels,
   }
+}
+
+/** A package index (PEP 503) with a wheel that needs nothing for every requirement that is pinned; gives how many. */
+async function layWheels(manifest: StackManifest, folder: string): Promise<number> {
+  const pages = new Map<string, string>()
+  for (const { text } of manifest.wheels.flatMap(({ requirements }) => requirements)) {
+    const [, name, version] = /^([\w.-]+)==([\w.!+]+)$/.exec(text) ?? []
+    if (name === undefined || version === undefined) continue
+    const { project, filename, bytes } = wheelFile({ name, version })
+    const digest = createHash('sha256').update(bytes).digest('hex')
+    await mkdir(join(folder, project), { recursive: true })
+    await writeFile(join(folder, project, filename), bytes)
+    pages.set(project, `${pages.get(project) ?? ''}<a href="${filename}#sha256=${digest}">${filename}</a>\n`)
+  }
+  for (const [project, page] of pages) await writeFile(join(folder, project, 'index.html'), page)
+  return pages.size
 }
 
 /** A small image of its own for every name: one layer that holds the name. Gives the host. */

@@ -121,13 +121,15 @@ async function makeHelmArchive(folder: string): Promise<void> {
 /** A plain file server on loopback, with sizes. */
 export async function serveFolder(folder: string): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer(async (request, response) => {
-    const path = join(folder, normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname)))
+    const asked = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname))
+    const path = join(folder, asked.endsWith('/') ? `${asked}index.html` : asked)
     const found = await stat(path).catch(() => undefined)
     if (!found?.isFile() || !path.startsWith(folder)) {
       response.writeHead(404).end()
       return
     }
-    response.writeHead(200, { 'content-length': found.size, 'content-type': 'application/octet-stream' })
+    const type = path.endsWith('.html') ? 'text/html' : 'application/octet-stream'
+    response.writeHead(200, { 'content-length': found.size, 'content-type': type })
     if (request.method === 'HEAD') response.end()
     else createReadStream(path).pipe(response)
   })
