@@ -77,6 +77,29 @@ export class XmlScanner {
 
   /** Where the markup at `at` ends; negative where that has not come yet. */
   #markup(text: string, at: number): number {
+    const second = text[at + 1]
+    if (second === '!' || second === '?') return this.#special(text, at)
+    const closing = second === '/'
+    const innermost = this.#open.at(-1)
+    // as good as always; the pattern below is for the rest
+    if (closing && innermost !== undefined && text.startsWith(`${innermost}>`, at + 2)) {
+      this.#close(innermost)
+      return at + 2 + innermost.length + 1
+    }
+    const pattern = closing ? endTag : tag
+    pattern.lastIndex = at
+    const match = pattern.exec(text)
+    if (match === null) {
+      if (endOfTag(text, at) < 0) return -1
+      throw this.#fail('a tag is malformed')
+    }
+    if (closing) this.#close(match[1]!)
+    else this.#element(match[1]!, match[2]!, match[3] === '/')
+    return pattern.lastIndex
+  }
+
+  /** Comments and CDATA, and what is neither. */
+  #special(text: string, at: number): number {
     if (text.startsWith('<!--', at)) {
       const end = text.indexOf('--', at + 4)
       if (end < 0 || end + 2 >= text.length) return -1
@@ -90,20 +113,9 @@ export class XmlScanner {
       this.#handlers.text(text.slice(at + '<![CDATA['.length, end).replace(/\r\n?/g, '\n'))
       return end + ']]>'.length
     }
-    if (text.startsWith('<!', at) && text.length >= at + '<![CDATA['.length)
-      throw this.#fail('it has a document type')
-    if (text.startsWith('<?', at)) throw this.#fail('it has a processing instruction')
-    const closing = text[at + 1] === '/'
-    const pattern = closing ? endTag : tag
-    pattern.lastIndex = at
-    const match = pattern.exec(text)
-    if (match === null) {
-      if (endOfTag(text, at) < 0) return -1
-      throw this.#fail('a tag is malformed')
-    }
-    if (closing) this.#close(match[1]!)
-    else this.#element(match[1]!, match[2]!, match[3] === '/')
-    return pattern.lastIndex
+    if (text[at + 1] === '?') throw this.#fail('it has a processing instruction')
+    if (text.length >= at + '<![CDATA['.length) throw this.#fail('it has a document type')
+    return -1
   }
 
   #element(name: string, attributes: string, empty: boolean): void {
