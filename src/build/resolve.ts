@@ -16,7 +16,13 @@ import { inputsDigest } from './inputs.ts'
  */
 export async function resolveStack(
   manifest: StackManifest,
-  options: { context: ResolveContext; runtime: RuntimeFile[]; concurrency: number; site?: SiteFacts[] },
+  options: {
+    context: ResolveContext
+    /** may still be read while items are resolved */
+    runtime: RuntimeFile[] | Promise<RuntimeFile[]>
+    concurrency: number
+    site?: SiteFacts[]
+  },
 ): Promise<Lock> {
   const limit = pLimit(options.concurrency)
   const jobs = kinds.flatMap(kind => kind.jobs(manifest).map(job => ({ kind: kind.name, ...job })))
@@ -67,7 +73,7 @@ export async function resolveStack(
     ...(manifest.testUpstream ? { testUpstream: true as const } : {}),
     ...(variants.length > 0 ? { variants } : {}),
     ...(options.site === undefined || options.site.length === 0 ? {} : { site: options.site }),
-    runtime: options.runtime,
+    runtime: await options.runtime,
     items,
   }
   if (manifest.firstUse === 'refuse') refuseFirstUse(lock)

@@ -189,7 +189,9 @@ export async function resolveNow(
     now: () => new Date(),
     signal: options.signal,
   }
-  const runtime = await lockRuntime(stack.runtime)
+  const runtime = lockRuntime(stack.runtime)
+  // where an item fails first, that is what is told
+  runtime.catch(() => {})
   return await resolveStack(manifest, { context, runtime, concurrency: options.jobs, site: stack.site })
 }
 
