@@ -1,35 +1,61 @@
-import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { z } from 'zod'
+import { writeAtomically } from '../content/layout-store.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { type Digest, Hasher } from '../core/digest.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
-import type { RuntimeFile } from '../lock/schema.ts'
+import { digestSchema, type RuntimeFile } from '../lock/schema.ts'
 
 /** Path in the bundle → absolute path in this tool's installation. */
 export type RuntimePaths = Record<string, string>
 
-/** Reads the tool's own files that every bundle carries; their digests go into the lock. */
-export async function lockRuntime(paths: RuntimePaths): Promise<RuntimeFile[]> {
+/** Path → what it was when it was read: size in bytes, time of the last change in ms. */
+const memorySchema = z.record(
+  z.string(),
+  z.strictObject({ size: z.number(), mtimeMs: z.number(), inode: z.number(), digest: digestSchema }),
+)
+type Memory = z.infer<typeof memorySchema>
+
+/**
+ * The tool's own files that every bundle carries; their digests go into the lock. `memory` is a file that remembers the digests of
+ * files that have not changed since: a build reads each of them and refuses what is not as locked.
+ */
+export async function lockRuntime(paths: RuntimePaths, memory?: string): Promise<RuntimeFile[]> {
+  const known = memory === undefined ? {} : await readMemory(memory)
   const files: RuntimeFile[] = []
+  let changed = false
   for (const [path, source] of Object.entries(paths)) {
-    const hash = createHash('sha256')
-    let size = 0
     try {
-      for await (const chunk of createReadStream(source, {
-        highWaterMark: 1 << 20,
-      }) as AsyncIterable<Buffer>) {
-        hash.update(chunk)
-        size += chunk.length
-      }
+      const { size, mtimeMs, ino: inode } = await stat(source)
+      const last = Object.hasOwn(known, source) ? known[source] : undefined
+      const same = last?.size === size && last.mtimeMs === mtimeMs && last.inode === inode
+      const digest = same ? last.digest : await digestOfFile(source)
+      known[source] = { size, mtimeMs, inode, digest }
+      changed ||= !same
+      files.push({ path, mode: path.endsWith('.mjs') ? 0o644 : 0o755, digest, size })
     } catch (error) {
       throw missingRuntime(fromSystemError(error, source), source)
     }
-    files.push({
-      path,
-      mode: path.endsWith('.mjs') ? 0o644 : 0o755,
-      digest: `sha256:${hash.digest('hex')}`,
-      size,
-    })
   }
+  if (memory !== undefined && changed) await writeAtomically(memory, `${canonicalJson(known, 2)}\n`)
   return files
+}
+
+async function digestOfFile(path: string): Promise<Digest> {
+  const hasher = new Hasher()
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>)
+    hasher.update(chunk)
+  return hasher.digest()
+}
+
+/** Empty where there is none, or where it is not ours. */
+async function readMemory(path: string): Promise<Memory> {
+  try {
+    return memorySchema.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch {
+    return {}
+  }
 }
 
 function missingRuntime(error: unknown, source: string): unknown {

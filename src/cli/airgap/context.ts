@@ -189,7 +189,7 @@ export async function resolveNow(
     now: () => new Date(),
     signal: options.signal,
   }
-  const runtime = lockRuntime(stack.runtime)
+  const runtime = lockRuntime(stack.runtime, join(cache.folder, 'runtime.json'))
   // where an item fails first, that is what is told
   runtime.catch(() => {})
   return await resolveStack(manifest, { context, runtime, concurrency: options.jobs, site: stack.site })

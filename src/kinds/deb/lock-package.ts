@@ -1,4 +1,3 @@
-import { collect } from '../../content/read.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -25,10 +24,19 @@ export function checkOneDigest(universe: Universe, selected: Selected[], at: str
   }
 }
 
-export async function toLocked(
-  { candidate, requested, because }: Selected,
+/** As the lockfile has them, with their stanzas. */
+export async function lockPackages(
+  selected: readonly Selected[],
   context: ResolveContext,
-): Promise<LockedDeb> {
+): Promise<LockedDeb[]> {
+  const stanzas = await readStanzas(
+    selected.map(({ candidate }) => candidate),
+    context,
+  )
+  return selected.map(one => toLocked(one, stanzas.get(one.candidate)!))
+}
+
+function toLocked({ candidate, requested, because }: Selected, stanza: string[]): LockedDeb {
   const { name, version, architecture, source, component, size, sha256 } = candidate
   if (size < 0 || !/^[0-9a-f]{64}$/.test(sha256)) {
     throw new AirgapError('UPSTREAM_INVALID', 'the archive gives no size or no SHA256 for a package', {
@@ -48,7 +56,7 @@ export async function toLocked(
     sha256,
     ...(requested ? { requested: true as const } : {}),
     ...(because === undefined ? {} : { because }),
-    stanza: await readStanza(candidate, context),
+    stanza,
   }
 }
 
@@ -67,9 +75,26 @@ function safeFilename(candidate: Candidate): string {
   }
 }
 
-async function readStanza(candidate: Candidate, { cache }: ResolveContext): Promise<string[]> {
-  const { index, offset, length } = candidate.stanza
-  const bytes = await collect(await cache.open(index, { start: offset, end: offset + length }), maxStanza)
+/** From the index, where each stands: one opening for all of an index. */
+async function readStanzas(
+  candidates: readonly Candidate[],
+  { cache }: ResolveContext,
+): Promise<Map<Candidate, string[]>> {
+  const stanzas = new Map<Candidate, string[]>()
+  for (const own of Map.groupBy(candidates, ({ stanza }) => stanza.index.digest).values()) {
+    const ranges = own.map(({ stanza: { offset, length } }) => ({
+      start: offset,
+      end: offset + Math.min(length, maxStanza),
+    }))
+    const parts = await cache.parts(own[0]!.stanza.index, ranges)
+    own.forEach((candidate, i) => {
+      stanzas.set(candidate, linesOf(parts[i]!, candidate))
+    })
+  }
+  return stanzas
+}
+
+function linesOf(bytes: Buffer, candidate: Candidate): string[] {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).split('\n')
   } catch (error) {

@@ -6,7 +6,7 @@ import { baseOf } from './base.ts'
 import type { Candidate } from './candidate.ts'
 import { solve } from './closure.ts'
 import { flatFolder, isFlat } from './flat.ts'
-import { checkOneDigest, toLocked } from './lock-package.ts'
+import { checkOneDigest, lockPackages } from './lock-package.ts'
 import type { LockedDeb, LockedDebs } from './locked.ts'
 import { readPackages } from './packages.ts'
 import { priorities } from './policy.ts'
@@ -41,10 +41,11 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
     })
     checkOneDigest(universe, selected, request.at)
     leftOut += present
-    for (const one of selected) {
-      const key = itemOf(one.candidate)
-      if (!locked.has(key)) locked.set(key, await toLocked(one, context))
-    }
+    const added = selected.filter(one => !locked.has(itemOf(one.candidate)))
+    const packages = await lockPackages(added, context)
+    added.forEach((one, i) => {
+      locked.set(itemOf(one.candidate), packages[i]!)
+    })
   }
   return {
     name: request.name,

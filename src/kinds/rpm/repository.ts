@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { collect } from '../../content/read.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { fromSystemError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
@@ -73,15 +72,18 @@ export async function loadRepository(
               fragments,
               context,
             })
-      const pairs = candidates.map(async candidate => {
-        const { offset, length } = candidate.primary
-        const range = { start: offset, end: offset + length }
-        const text = (await collect(await context.cache.open(primary!, range), maxFragment)).toString('utf8')
-        const files = found?.fragments.get(candidate.checksum.hex)
-        if (files === undefined) throw malformed(`the list of files of ${candidate.name} is missing`, item)
-        return [candidate, { primary: text, filelists: files }] as const
-      })
-      return new Map(await Promise.all(pairs))
+      const ranges = candidates.map(({ primary: { offset, length } }) => ({
+        start: offset,
+        end: offset + Math.min(length, maxFragment),
+      }))
+      const texts = candidates.length === 0 ? [] : await context.cache.parts(primary!, ranges)
+      return new Map(
+        candidates.map((candidate, i) => {
+          const files = found?.fragments.get(candidate.checksum.hex)
+          if (files === undefined) throw malformed(`the list of files of ${candidate.name} is missing`, item)
+          return [candidate, { primary: texts[i]!.toString('utf8'), filelists: files }] as const
+        }),
+      )
     },
   }
 }
