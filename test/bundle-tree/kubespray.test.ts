@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { loadManifest } from '../../src/manifest/load.ts'
+
+const home = join(import.meta.dirname, '../..')
+const groupVars = join(home, 'bundle/astrago/kubespray/inventory/group_vars')
+const variables = async (name: string) =>
+  parse(await readFile(join(groupVars, name), 'utf8')) as Record<string, unknown>
+
+/** Any value of each variable: `{{ files_repo }}/get.helm.sh/helm-{{ helm_version }}.tgz`. */
+function patternOf(template: string): RegExp {
+  const parts = template
+    .replace('{{ files_repo }}/', '')
+    .split(/\{\{.*?\}\}/)
+    .map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('[^/]+')}$`)
+}
+
+describe("kubespray's inventory", () => {
+  it('asks the site for the files that the bundle has, at the paths that it has them', async () => {
+    const offline = await variables('all/offline.yml')
+    const patterns = Object.entries(offline)
+      .filter(([name]) => name.endsWith('_download_url'))
+      .map(([name, template]) => ({ name, pattern: patternOf(String(template)) }))
+    const variants = ['arm64', 'crio', 'crio-arm64', 'kubespray-optional', 'kubespray-optional-arm64']
+    const { files } = await loadManifest(join(home, 'manifests/astrago.yaml'), { variants })
+    const paths = files.map(({ path }) => path)
+    const unserved = patterns.filter(({ pattern }) => !paths.some(path => pattern.test(path)))
+    expect(unserved).toEqual([])
+    // not kubespray's: itself, the theme, and tools of the operator's host
+    const others = /kubespray\/archive|keycloak-theme|helmfile|oras|helm-v3\.16/
+    expect(
+      paths.filter(path => !others.test(path) && !patterns.some(({ pattern }) => pattern.test(path))),
+    ).toEqual([])
+    expect(patterns.length).toBe(23)
+  })
+
+  it('sends every image by way of the site, and has one place for its address', async () => {
+    const offline = await variables('all/offline.yml')
+    for (const name of ['kube', 'gcr', 'github', 'docker', 'quay'])
+      expect(offline[`${name}_image_repo`], name).toBe('{{ registry_host }}')
+    const mirrors = offline['public_mirrors'] as { prefix: string }[]
+    const { images } = await loadManifest(join(home, 'manifests/astrago.yaml'), {
+      variants: ['kubespray-optional'],
+    })
+    const hosts = new Set(images.map(({ reference }) => reference.host))
+    expect(mirrors.map(({ prefix }) => prefix)).toEqual([...hosts].sort())
+    expect((offline['crio_registries'] as { prefix: string }[]).map(({ prefix }) => prefix)).toEqual(
+      [...hosts].sort(),
+    )
+  })
+
+  it('is the cluster of the component document, with no add-ons', async () => {
+    expect(await variables('k8s_cluster/k8s-cluster.yml')).toMatchObject({
+      kube_version: 'v1.28.6',
+      kube_network_plugin: 'calico',
+      kube_proxy_mode: 'ipvs',
+      dns_mode: 'coredns',
+      enable_nodelocaldns: true,
+    })
+    expect(Object.values(await variables('k8s_cluster/addons.yml')).filter(value => value !== false)).toEqual(
+      [],
+    )
+  })
+})

@@ -1,0 +1,288 @@
+import { spawnSync } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { homedir, hostname, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ClosedNetwork, networkPrograms, openClosedNetwork } from '../../scripts/lib/closed-network.ts'
+import { type ClosedSite, serveInClosedNetwork } from '../../scripts/lib/closed-site.ts'
+import { debianRoot, debianRootPrograms } from '../../scripts/lib/debian-images.ts'
+import { type Ansible, openAnsible } from '../../scripts/lib/kubespray-ansible.ts'
+import { openNode, type SiteNode } from '../../scripts/lib/node.ts'
+import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
+import { airgap } from './lib/airgap.ts'
+
+const home = resolve(import.meta.dirname, '..', '..')
+const tree = join(home, 'bundle', 'astrago')
+const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'airgap-demo')
+const reached = (url: string) =>
+  spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
+const lacking = [
+  ...missingPrograms(['curl']),
+  ...(reached('https://pypi.org/simple/ansible-lint/') ? [] : ['pypi.org']),
+]
+const lackingForNode = [
+  ...lacking,
+  ...(isRoot ? [] : ['root']),
+  ...missingPrograms([...networkPrograms, ...debianRootPrograms]),
+  ...(reached('http://deb.debian.org/debian/dists/bookworm/InRelease') ? [] : ['deb.debian.org']),
+]
+const needs = (programs: string[]) => `needs ${programs.join(', ') || 'nothing more'}`
+const playbooks = ['site-repositories.yml', 'gpu-driver.yml', 'nfs.yml']
+const patience = 420_000
+const ownNames = `127.0.0.1 localhost ${hostname()}\n::1 localhost ${hostname()}\n`
+
+describe.skipIf(lacking.length > 0)(`the ansible roles (${needs(lacking)})`, () => {
+  const resources = new AsyncDisposableStack()
+  let work: string
+  let ansible: Ansible
+
+  beforeAll(async () => {
+    work = await mkdtemp(join(tmpdir(), 'airgap-ansible-'))
+    resources.defer(() => rm(work, { recursive: true, force: true }))
+    ansible = await openAnsible(join(import.meta.dirname, 'ansible'), () => {})
+  }, patience)
+  afterAll(() => resources.disposeAsync())
+
+  const environment = () => ({
+    PATH: `${ansible.bin}:/usr/sbin:/usr/bin:/sbin:/bin`,
+    HOME: work,
+    ANSIBLE_NOCOLOR: '1',
+    ANSIBLE_LOCALHOST_WARNING: 'false',
+    LC_ALL: 'C.UTF-8',
+  })
+
+  it('pass ansible-lint in its strictest profile', async () => {
+    // a copy: ansible-lint looks at the repository around it
+    const copy = join(work, 'lint')
+    await cp(tree, copy, { recursive: true })
+    const lint = (args: string[]) =>
+      spawnSync(
+        join(ansible.bin, 'ansible-lint'),
+        ['--offline', '--nocolor', '--profile=production', '-p', ...args],
+        { cwd: join(copy, 'ansible'), env: environment(), encoding: 'utf8' },
+      )
+    const linted = lint([
+      ...playbooks,
+      'roles/offline_repositories',
+      'roles/nvidia_driver',
+      'roles/nfs_server',
+    ])
+    expect(linted.stderr + linted.stdout).toMatch(/Passed: 0 failure\(s\), 0 warning\(s\) on (2\d|3\d) files/)
+    expect(linted.status).toBe(0)
+    // and it would see a mistake
+    await writeFile(join(copy, 'ansible', 'bad.yml'), '- hosts: all\n  tasks:\n    - shell: ls\n')
+    expect(lint(['bad.yml']).status).not.toBe(0)
+  }, 120_000)
+
+  it('are read by ansible with the inventory of the tree', async () => {
+    const inventory = join(tree, 'kubespray', 'inventory', 'hosts.yaml')
+    for (const playbook of playbooks)
+      await run(
+        [
+          join(ansible.bin, 'ansible-playbook'),
+          '-i',
+          inventory,
+          '--syntax-check',
+          join(tree, 'ansible', playbook),
+        ],
+        { env: environment() },
+      )
+  }, 60_000)
+
+  describe.skipIf(lackingForNode.length > 0)(
+    `on a Debian 12 in a closed network (${needs(lackingForNode)})`,
+    () => {
+      let network: ClosedNetwork
+      let site: ClosedSite
+      let node: SiteNode
+      let inventory: string
+
+      beforeAll(async () => {
+        const bundle = await build()
+        network = resources.use(await openClosedNetwork())
+        site = resources.use(
+          await serveInClosedNetwork(network, { folder: join(work, 'site'), bundles: [bundle] }),
+        )
+        await mkdir(join(work, 'node'))
+        const rootTar = await debianRoot(cache)
+        node = resources.use(await openNode(network.node, { folder: join(work, 'node'), rootTar }))
+        // ansible needs a Python there, as every installed system has one
+        const files = ['etc/apt/sources.list.d/airgap-debian-12.sources', 'etc/apt/keyrings/airgap-site.asc']
+        await site.putClientFiles(node.root, files)
+        await node.chroot(['apt-get', 'update'])
+        await node.chroot(['apt-get', 'install', '-y', '--no-install-recommends', 'python3', 'python3-apt'])
+        for (const file of files) await rm(join(node.root, file))
+        // a machine knows its own name: nobody has to be asked for it
+        await writeFile(join(node.root, 'etc/hosts'), ownNames)
+        for (const [path, text] of Object.entries(others)) await writeFile(join(node.root, path), text)
+        inventory = join(work, 'inventory', 'hosts.yaml')
+        await mkdir(join(work, 'inventory'))
+        const group = { hosts: { [node.root]: {} } }
+        await writeFile(
+          inventory,
+          JSON.stringify({
+            all: {
+              hosts: { [node.root]: { ansible_connection: 'community.general.chroot' } },
+              vars: { http_server: site.http, ansible_python_interpreter: '/usr/bin/python3' },
+              children: { k8s_cluster: group, etcd: group, nfs_server: group, gpu_node: group },
+            },
+          }),
+        )
+        const key = await run(
+          network.node.inside(['curl', '--fail', '--silent', `${site.http}/site-key.asc`]),
+        )
+        await writeFile(join(work, 'inventory', 'site-key.asc'), key)
+      }, patience)
+
+      /** The connected host: manifest → lock → bundle. */
+      async function build(): Promise<string> {
+        const manifest = join(work, 'stack.yaml')
+        const debian = {
+          archive: 'http://deb.debian.org/debian',
+          keys: [join(home, 'manifests/keys/debian-archive.asc')],
+        }
+        const packages = ['python3', 'python3-apt', 'nfs-kernel-server']
+        await writeFile(
+          manifest,
+          JSON.stringify({
+            ...{ apiVersion: 'airgap/v1', name: 'roles', version: '1.0.0' },
+            debs: [{ name: 'debian-12', suite: 'bookworm', ...debian, packages }],
+            wheels: [{ name: 'tools', pythons: ['3.11'], packages: ['jmespath==1.0.1'] }],
+          }),
+        )
+        const common = ['-f', manifest, '--cache', join(work, 'cache')]
+        expect(await airgap(['lock', ...common])).toMatchObject({ code: 0 })
+        const bundle = join(work, 'roles.tar')
+        expect(await airgap(['build', ...common, '--frozen', '--out', bundle])).toMatchObject({ code: 0 })
+        return bundle
+      }
+
+      const others = {
+        'etc/apt/sources.list': 'deb http://deb.debian.org/debian bookworm main\n',
+        'etc/apt/sources.list.d/vendor.list': 'deb http://vendor.example/apt stable main\n',
+      }
+
+      /** Runs a playbook on the node; what it says, and how much it changed. */
+      async function play(playbook: string, ...args: string[]) {
+        const command = [
+          join(ansible.bin, 'ansible-playbook'),
+          '-i',
+          inventory,
+          join(tree, 'ansible', playbook),
+          ...args,
+        ]
+        const said = await run(network.node.inside(command), { env: environment() })
+        return { said, changed: Number(/changed=(\d+)/.exec(said)?.[1]) }
+      }
+      const text = (path: string) => readFile(join(node.root, path), 'utf8')
+
+      it(
+        'site-repositories.yml: apt and pip ask the site alone, a second run changes nothing',
+        async () => {
+          expect((await play('site-repositories.yml')).changed).toBeGreaterThan(3)
+          const places = await node.chroot(['apt-get', 'indextargets', '--format', '$(SITE)'])
+          expect(
+            places
+              .trim()
+              .split('\n')
+              .filter(place => !place.startsWith(`${site.http}/debs/`)),
+          ).toEqual([])
+          expect(await text('etc/apt/sources.list.d/airgap-debian-12.sources')).toMatch(
+            /^Signed-By: \/etc\/apt\/keyrings/m,
+          )
+          expect(await text('etc/pip.conf')).toContain(`${site.http}/pypi/simple/`)
+          expect(await text('etc/apt/before-airgap/vendor.list')).toBe(
+            others['etc/apt/sources.list.d/vendor.list'],
+          )
+          await node.chroot(['apt-get', 'update', '--error-on=any'])
+          expect((await play('site-repositories.yml')).changed).toBe(0)
+        },
+        patience,
+      )
+
+      it(
+        'nfs.yml: the server is installed from the site and exports one folder',
+        async () => {
+          await expect(play('nfs.yml')).rejects.toThrow(/nfs_server_networks is empty/)
+          const networks = JSON.stringify({ nfs_server_networks: ['10.0.0.0/24', '10.0.1.5'] })
+          expect((await play('nfs.yml', '-e', networks)).changed).toBeGreaterThan(2)
+          expect(
+            await node.chroot(['dpkg-query', '-W', '-f', '${db:Status-Abbrev}', 'nfs-kernel-server']),
+          ).toBe('ii ')
+          expect((await text('etc/exports.d/astrago.exports')).split('\n')[1]).toBe(
+            '/nfs-data/astrago 10.0.0.0/24(rw,sync,no_subtree_check,no_root_squash) 10.0.1.5(rw,sync,no_subtree_check,no_root_squash)',
+          )
+          expect((await play('nfs.yml', '-e', networks)).changed).toBe(0)
+        },
+        patience,
+      )
+
+      it(
+        'gpu-driver.yml: leaves a machine without an NVIDIA device alone',
+        async () => {
+          const { said, changed } = await play('gpu-driver.yml')
+          expect(said).toContain('no NVIDIA device: nothing to do')
+          expect(changed).toBe(0)
+        },
+        patience,
+      )
+
+      it(
+        'gpu-driver.yml: says so where nothing is carried for a system',
+        async () => {
+          const device = join(node.root, 'sys', 'bus', 'pci', 'devices', '0000:01:00.0')
+          await mkdir(device, { recursive: true })
+          await writeFile(join(device, 'vendor'), '0x10de\n')
+          await writeFile(join(device, 'class'), '0x030200\n')
+          await expect(play('gpu-driver.yml')).rejects.toThrow(/no driver packages are carried for Debian/)
+          // and with Secure Boot it stops before it installs anything
+          const variables = join(node.root, 'sys', 'firmware', 'efi', 'efivars')
+          await mkdir(variables, { recursive: true })
+          await writeFile(join(variables, 'SecureBoot-8be4df61'), Buffer.from([6, 0, 0, 0, 1]))
+          const asUbuntu = JSON.stringify({ nvidia_driver_system: 'Ubuntu' })
+          await expect(play('gpu-driver.yml', '-e', asUbuntu)).rejects.toThrow(/Secure Boot is on/)
+          await rm(join(node.root, 'sys', 'firmware'), { recursive: true })
+          await expect(play('gpu-driver.yml', '-e', asUbuntu)).rejects.toThrow(
+            /linux-headers-.*made for kernel .*airgap lock --site/,
+          )
+        },
+        patience,
+      )
+
+      it(
+        'an answer that is not the site’s is refused',
+        async () => {
+          await writeFile(join(node.root, 'etc/hosts'), `${ownNames}${network.site.address} evil.example\n`)
+          const other = ['-e', `http_server=http://evil.example:${new URL(site.http).port}`]
+          await expect(play('site-repositories.yml', ...other)).rejects.toThrow(
+            /the answer is not what this site serves/,
+          )
+          await expect(play('site-repositories.yml', '-e', 'http_server=')).rejects.toThrow(
+            /http_server is not/,
+          )
+          expect((await play('site-repositories.yml')).changed).toBe(0)
+        },
+        patience,
+      )
+
+      it(
+        'what was put aside comes back',
+        async () => {
+          await play('site-repositories.yml', '-e', 'offline_repositories_state=absent')
+          for (const [path, content] of Object.entries(others)) expect(await text(path)).toBe(content)
+          for (const path of [
+            'etc/apt/sources.list.d/airgap-debian-12.sources',
+            'etc/pip.conf',
+            'etc/apt/before-airgap',
+          ])
+            await expect(text(path)).rejects.toMatchObject({ code: 'ENOENT' })
+        },
+        patience,
+      )
+
+      it('nothing tried to leave', async () => {
+        expect(await network.escapeAttempts()).toBe(0)
+      })
+    },
+  )
+})
