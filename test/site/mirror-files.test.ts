@@ -85,6 +85,32 @@ describe('on a machine', () => {
     expect(await sources()).toHaveLength(3)
   })
 
+  it('chooses the repositories of its release, with the keys that they name', async () => {
+    const rpm = (name: string) => ({ name, id: 'base', keys: [`key of ${name}`] })
+    const all = clientFiles({
+      address: { host: '10.0.0.1', registryPort: 35000, httpPort: 80 },
+      hosts: [],
+      debs: [],
+      rpms: [rpm('el8'), rpm('rocky-9.4'), rpm('tools')],
+      hasWheels: false,
+      publicKey: 'site',
+    })
+    const chosen = async () =>
+      [...(await clientFilesFor(all, { root })).keys()].filter(path => !path.includes('containerd'))
+    expect(await chosen()).toEqual([])
+    await mkdir(join(root, 'etc/yum.repos.d'), { recursive: true })
+    await writeFile(join(root, 'etc/os-release'), 'ID="rocky"\nVERSION_ID="9.5"\n')
+    expect((await chosen()).sort()).toEqual([
+      'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-rocky-9.4-base-1',
+      'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-site',
+      'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-tools-base-1',
+      'etc/yum.repos.d/airgap-rocky-9.4.repo',
+      'etc/yum.repos.d/airgap-tools.repo',
+    ])
+    await rm(join(root, 'etc/os-release'))
+    expect((await chosen()).filter(path => path.endsWith('.repo'))).toHaveLength(3)
+  })
+
   it('writes, knows what it wrote, and takes it back', async () => {
     const docker = join(root, 'etc/containerd/certs.d/docker.io/hosts.toml')
     await mkdir(join(root, 'etc/containerd/certs.d/docker.io'), { recursive: true })
