@@ -101,22 +101,30 @@ async function readReleases(folder: string): Promise<RenderedRelease[]> {
   return [...releases].map(([release, texts]) => ({ release, text: texts.join('\n---\n') }))
 }
 
-function failure({ helmfile, environment }: Deployment, stderr: string): AirgapError {
-  const missing = /environment "?([^"\n]+?)"? is not defined/.exec(stderr)
-  if (missing) {
-    return new AirgapError('USAGE', 'the helmfile has no such environment', {
+function failure({ helmfile, environment, values }: Deployment, stderr: string): AirgapError {
+  const missing = /environment "?[^"\n]+"? is not defined|no releases found that matches specified selector/
+  if (missing.test(stderr)) {
+    return new AirgapError('USAGE', 'the helmfile has no such environment, or no releases in it', {
       item: `${helmfile}: ${environment}`,
       next: 'choose one of those under `environments:` at its top',
     })
   }
-  const release = /(?:failed processing release|release=) ?"?([A-Za-z0-9._-]+)/.exec(stderr)?.[1]
+  // helmfile shows the arguments of helm: `2: app (3 bytes)` behind `1: template`
+  const release =
+    /1: template \(\d+ bytes\)\n\s*2: (\S+) \(/.exec(stderr)?.[1] ??
+    /(?:failed processing release|release=) ?"?([A-Za-z0-9._-]+)/.exec(stderr)?.[1]
   const said = stderr
     .split('\n')
-    .map(line => line.trim())
-    .filter(line => /error|fail|cannot|nil pointer|not found|template:/i.test(line))
+    .map(line => line.trim().replace(/^Error: /, ''))
+    .filter(
+      line =>
+        /error |fail|cannot|nil pointer|not found|template:/i.test(line) && !/^in .*exited with/.test(line),
+    )
+  const told = [...new Set(said.length > 0 ? said : stderr.trim().split('\n'))]
+  const files = values.map(path => ` --state-values-file ${path}`).join('')
   return new AirgapError('RENDER_FAILED', 'a release does not render', {
     item: `${helmfile}: environment ${environment}${release === undefined ? '' : `, release ${release}`}`,
-    likely: (said.length > 0 ? said : stderr.trim().split('\n')).slice(-4).join('; ').slice(0, 1200),
-    next: `render it by hand: helmfile -f ${basename(helmfile)} -e ${environment} template`,
+    likely: told.slice(-4).join('; ').slice(0, 1200),
+    next: `look at the values of that release (${[`environment ${environment}`, ...values].join(', ')}); by hand: helmfile -f ${helmfile} -e ${environment}${files} template`,
   })
 }
