@@ -8,6 +8,8 @@ export interface ListedImage {
   reference: string
   /** `file:line:column` */
   at: string
+  /** its registry is named by an address that only one network knows */
+  isPrivate?: true
 }
 
 /** A finding that is known and meant, by the name of the image (or URL) and with a reason. */
@@ -24,6 +26,8 @@ export interface ImageReport {
   unlisted: UsedImage[]
   /** listed but unused; `others`: other versions of the same image, listed elsewhere */
   unused: (ListedImage & { others: ListedImage[] })[]
+  /** listed by the address of one site's registry: `lock` refuses them */
+  privateNames: ListedImage[]
   /** would be pulled from the internet, whether or not they are listed */
   leaks: UsedImage[]
   /** would be fetched from the internet by a container */
@@ -62,7 +66,9 @@ export function compareImages(options: {
   const unlisted = used.filter(
     image => image.dormant === undefined && !names.has(image.upstream) && !isExcused(image.upstream),
   )
-  const unused = listed.filter(image => !byUpstream.has(image.reference) && !isExcused(image.reference))
+  const unused = listed.filter(
+    image => !image.isPrivate && !byUpstream.has(image.reference) && !isExcused(image.reference),
+  )
   const leaks = used.filter(image => image.leak && !isExcused(image.upstream))
   const isMissing = ({ url, path }: UsedUrl) => path !== undefined && !hasFile(path) && !isExcused(url)
   const leadsOut = ({ url, path }: UsedUrl) => path === undefined && !isExcused(url)
@@ -81,6 +87,10 @@ export function compareImages(options: {
         other => other !== image && repositoryOf(other.reference) === repositoryOf(image.reference),
       ),
     })),
+    privateNames: sortedBy(
+      listed.filter(image => image.isPrivate),
+      image => image.reference,
+    ),
     leaks: sortedBy(leaks, image => image.upstream),
     urls: sortedBy(urls.filter(leadsOut), found => found.url),
     missingFiles: sortedBy(urls.filter(isMissing), found => found.url),

@@ -19,11 +19,16 @@ for (const [network, bits] of [
 ] as const)
   privateAddresses.addSubnet(network, bits, 'ipv6')
 
+/** Whether a registry is named by an address that only one network knows. */
+export function isPrivate({ host }: Reference): boolean {
+  const address = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+  return privateAddresses.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+}
+
 /** Names on a site are the publishers': the address of one company's registry means nothing there. */
 export function publicReferenceAt(line: ListLine): Reference {
   const reference = referenceAt(line)
-  const host = reference.host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
-  if (!privateAddresses.check(host, host.includes(':') ? 'ipv6' : 'ipv4')) return reference
+  if (!isPrivate(reference)) return reference
   throw new AirgapError('MANIFEST_INVALID', 'the address of a private network', {
     item: `${line.at}: ${line.text.slice(0, 200)}`,
     likely: 'copied from a site, where this registry stands',

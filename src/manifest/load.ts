@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
 import { parsePlatform } from '../core/platform.ts'
-import { formatReference } from '../core/reference.ts'
+import { formatReference, type Reference } from '../core/reference.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
 import { distinctRequests, refuseFileInFolder, refuseTwoDigests } from './distinct.ts'
 import { parseManifestDocument } from './document.ts'
@@ -25,12 +25,12 @@ import { withVariants } from './variants.ts'
 /**
  * Reads a stack manifest and all the lists it names. `overlays` are further YAML files with `sources:` only (a company's
  * mirrors, a test's registries): tried before the manifest's own, a later file before an earlier one. `variants` of the
- * manifest are taken in by name.
+ * manifest are taken in by name. `privateAddresses` of registries are kept where somebody wants to be told of them all.
  * Throws MANIFEST_INVALID, REFERENCE_INVALID, FILE_NOT_FOUND, NAME_COLLISION; several mistakes together are MANIFEST_INVALID.
  */
 export async function loadManifest(
   path: string,
-  options: { overlays?: string[]; variants?: readonly string[] } = {},
+  options: { overlays?: string[]; variants?: readonly string[]; privateAddresses?: 'refused' | 'kept' } = {},
 ): Promise<StackManifest> {
   const document = withVariants(
     parseManifestDocument(await readManifest(path), { file: path, schema: manifestSchema }),
@@ -48,7 +48,7 @@ export async function loadManifest(
     version: value.version,
     platforms: value.platforms.map(parsePlatform),
     sources: [...sources, ...value.sources],
-    ...(await imagesOf(context)),
+    ...(await imagesOf(context, options.privateAddresses === 'kept' ? referenceAt : publicReferenceAt)),
     charts: chartsOf(context),
     files: filesOf(context),
     debs: await debsOf(context),
@@ -95,14 +95,17 @@ async function overlaySources(files: string[]): Promise<SourceRemap[]> {
   return layers.reverse().flatMap(layer => layer.sources)
 }
 
-async function imagesOf(context: LoadContext): Promise<{ images: ImageRequest[]; excuses: Excuse[] }> {
+async function imagesOf(
+  context: LoadContext,
+  nameAt: (line: ListLine) => Reference,
+): Promise<{ images: ImageRequest[]; excuses: Excuse[] }> {
   const { document, folder, mistakes } = context
   const platforms = document.value.platforms.map(parsePlatform)
   const requests: ImageRequest[] = []
   const excuses = excusesOf(context)
   const plain = (line: ListLine) =>
     mistakes.attempt(() => {
-      const reference = publicReferenceAt(line)
+      const reference = nameAt(line)
       requests.push({
         at: line.at,
         reference,
@@ -124,7 +127,7 @@ async function imagesOf(context: LoadContext): Promise<{ images: ImageRequest[];
       }
     } else {
       mistakes.attempt(() => {
-        const reference = publicReferenceAt({ text: entry.ref, at: document.at(['images', i, 'ref']) })
+        const reference = nameAt({ text: entry.ref, at: document.at(['images', i, 'ref']) })
         const from =
           entry.from === undefined
             ? reference

@@ -69,6 +69,12 @@ describe('the report', () => {
     expect(report.idle.map(({ name }) => name)).toEqual(['docker.io/gone/x:1'])
   })
 
+  it('tells names of one site apart from what is unused', () => {
+    const own = { reference: '10.61.3.31:35000/a/b:1', at: 'a.txt:1:1', isPrivate: true as const }
+    const report = compareImages({ used: [], urls: [], hasFile: () => true, listed: [own], excuses: [] })
+    expect([report.privateNames, report.unused]).toEqual([[own], []])
+  })
+
   it('names other versions of an image that two lists pin and one of them needs', () => {
     const at = (reference: string, place: string) => ({ reference, at: place })
     const { unused } = compareImages({

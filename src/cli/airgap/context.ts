@@ -14,6 +14,7 @@ import type { Progress } from '../../core/progress.ts'
 import { parseReference } from '../../core/reference.ts'
 import { readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock, SiteFacts } from '../../lock/schema.ts'
+import { isPrivate } from '../../manifest/image-names.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import type { SourceRemap, StackManifest } from '../../manifest/stack.ts'
 import { withTestLayer } from '../../manifest/test-layer.ts'
@@ -55,12 +56,12 @@ export interface StackContext {
 
 export async function openStack(
   options: StackOptions,
-  run: { progress: Progress; signal: AbortSignal },
+  run: { progress: Progress; signal: AbortSignal; privateAddresses?: 'kept' },
 ): Promise<StackContext> {
-  const { progress, signal } = run
+  const { progress, signal, privateAddresses = 'refused' } = run
   const lockPath = options.lock ?? defaultLockPath(options.file)
   const variants = await variantsOf(options.with, lockPath)
-  const written = await loadManifest(options.file, { variants }).catch(error => {
+  const written = await loadManifest(options.file, { variants, privateAddresses }).catch(error => {
     throw isErrorCode(error, 'FILE_NOT_FOUND') && error.item === options.file ? noManifest(error) : error
   })
   const loaded =
@@ -76,7 +77,8 @@ export async function openStack(
     manifest.images = manifest.images.map(image => ({ ...image, platforms }))
   }
   checkCollisions(
-    manifest.images.map(image => image.reference),
+    // those are told by themselves, and no site will have them
+    manifest.images.map(image => image.reference).filter(reference => !isPrivate(reference)),
     manifest.collisions,
   )
   const http = createHttpClient({

@@ -5,8 +5,19 @@ import type { ImageReport } from '../../discover/report.ts'
 import type { UpdatedLists } from '../../discover/update-lists.ts'
 
 /** Findings: drift and leaks. */
-export function countFindings({ unlisted, unused, leaks, urls, missingFiles, idle }: ImageReport): number {
-  return [unlisted, unused, leaks, urls, missingFiles, idle].reduce((sum, list) => sum + list.length, 0)
+export function countFindings({
+  unlisted,
+  unused,
+  leaks,
+  urls,
+  missingFiles,
+  idle,
+  privateNames,
+}: ImageReport): number {
+  return [unlisted, unused, leaks, urls, missingFiles, idle, privateNames].reduce(
+    (sum, list) => sum + list.length,
+    0,
+  )
 }
 
 /** For people: images per release, then what was found. `listed` is how many images the manifest lists. */
@@ -14,6 +25,10 @@ export function renderReport(report: ImageReport, listed: number): string {
   const sections: [string, string[]][] = [
     ['used but not listed: would be missing on the site', report.unlisted.flatMap(imageLines)],
     ['listed but not used', report.unused.flatMap(unusedLines)],
+    [
+      'listed by the address of one site (lock refuses them)',
+      report.privateNames.map(({ reference, at }) => `  ${reference}  (${at})`),
+    ],
     ['leaks: would be pulled from the internet', report.leaks.flatMap(imageLines)],
     ['leaks: would be fetched from the internet', report.urls.flatMap(urlLines)],
     ['would be fetched from the site, which has no such file', report.missingFiles.flatMap(urlLines)],

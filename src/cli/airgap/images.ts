@@ -12,6 +12,7 @@ import { discover } from '../../discover/discover.ts'
 import { compareImages, type ImageReport } from '../../discover/report.ts'
 import { type UpdatedLists, updatedLists } from '../../discover/update-lists.ts'
 import { chartKind } from '../../kinds/chart/index.ts'
+import { isPrivate } from '../../manifest/image-names.ts'
 import type { StackManifest } from '../../manifest/stack.ts'
 import { repeated } from '../shell/arguments.ts'
 import type { Shell } from '../shell/run.ts'
@@ -38,7 +39,7 @@ export function imagesCommand(program: Command, shell: Shell): void {
     .option('--helmfile <program>', 'helmfile')
     .action(async (options: ImagesOptions) => {
       const progress = shell.progress()
-      const stack = await openStack(options, { progress, signal: shell.signal })
+      const stack = await openStack(options, { progress, signal: shell.signal, privateAddresses: 'kept' })
       try {
         const report = await reportOf(stack, { options, progress, signal: shell.signal })
         const update = options.write ? await listsUpdated(report, { stack, options }) : undefined
@@ -105,7 +106,11 @@ async function reportOf(
       used: images,
       urls,
       hasFile: path => files.has(path),
-      listed: manifest.images.map(({ reference, at }) => ({ reference: formatReference(reference), at })),
+      listed: manifest.images.map(({ reference, at }) => ({
+        reference: formatReference(reference),
+        at,
+        ...(isPrivate(reference) ? { isPrivate: true as const } : {}),
+      })),
       excuses: manifest.excuses,
     })
   } finally {
