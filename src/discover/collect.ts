@@ -1,7 +1,7 @@
 import { isRecord, type RenderedObject, renderedObjects } from './documents.ts'
 import type { Found, How } from './found.ts'
 import { isImageText, joinParts, qualifiedImages, withTag } from './image-text.ts'
-import { closedGate } from './operators.ts'
+import { closedGate, fetchedUnless, isPerNode } from './operators.ts'
 import { publicUrls } from './urls.ts'
 
 /** Everything that a rendered release names: images that would be pulled, URLs that its containers would fetch. */
@@ -10,10 +10,11 @@ export function collect(rendered: string, release: string): Found {
   for (const object of renderedObjects(rendered, release)) {
     for (const node of nodesOf(object)) {
       for (const rule of rules) {
-        for (const { how, images = [], urls = [], path = node.path } of rule(node)) {
+        for (const { how, images = [], urls = [], perNode, path = node.path } of rule(node)) {
           const seen = { release, object: `${object.kind} ${object.name}`, path, how }
           const asleep = node.dormant === undefined ? {} : { dormant: node.dormant }
-          for (const text of new Set(images)) found.images.push({ text, ...asleep, seen })
+          const ends = perNode === true ? { perNode } : {}
+          for (const text of new Set(images)) found.images.push({ text, ...asleep, ...ends, seen })
           for (const url of new Set(urls)) found.urls.push({ url, seen })
         }
       }
@@ -70,6 +71,7 @@ interface Finding {
   how: How
   images?: string[]
   urls?: string[]
+  perNode?: true
   /** where it differs from the node's own */
   path?: string
 }
@@ -93,9 +95,11 @@ function imageField({ path, value }: Node): Finding[] {
   return [{ how, images: [withTag(image)], path: `${path}.image` }]
 }
 
-function joinedParts({ path, value }: Node): Finding[] {
+function joinedParts({ object, path, value }: Node): Finding[] {
   const text = joined(value)
-  return text === undefined ? [] : [{ how: 'parts', images: [text], path: `${path}.image` }]
+  if (text === undefined) return []
+  const ends = isPerNode(object, path) ? { perNode: true as const } : {}
+  return [{ how: 'parts', images: [text], path: `${path}.image`, ...ends }]
 }
 
 /** `repository` (or `registry`) beside `image` and `version`: an operator joins them. */
@@ -132,7 +136,8 @@ function environment({ path, value }: Node): Finding[] {
     const isImage =
       typeof name === 'string' && /(?:^|_)IMAGE$/.test(name) && /[/:]/.test(text) && isImageText(text)
     const images = isImage ? [withTag(text)] : qualifiedImages(text)
-    return [{ how: 'env', images, urls: publicUrls(text), path: `${path}.env[${i}]` }]
+    const urls = [...publicUrls(text), ...(typeof name === 'string' ? fetchedUnless(name, text) : [])]
+    return [{ how: 'env', images, urls, path: `${path}.env[${i}]` }]
   })
 }
 

@@ -28,6 +28,8 @@ export interface Sighting {
 export interface FoundImage {
   /** as it would be pulled: parts joined, an implied tag written out */
   text: string
+  /** an operator ends the tag with the system of each node */
+  perNode?: true
   /** why nothing pulls it as things are: a switch that is off, a test that only `helm test` runs */
   dormant?: string
   seen: Sighting

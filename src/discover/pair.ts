@@ -10,6 +10,8 @@ export interface UsedImage {
   onSite: string
   /** it does not begin with the site's registry */
   leak: boolean
+  /** an operator ends the tag with the system of each node: `-ubuntu22.04` */
+  perNode?: true
   /** set where every sighting is dormant */
   dormant?: string
   seen: Sighting[]
@@ -24,7 +26,7 @@ export function pairImages(renderings: { site: Found; public: Found }, registry:
     renderings.public.images.map(image => [placeOf(image.seen, image.text), image.text]),
   )
   const used = new Map<string, UsedImage>()
-  for (const { text, dormant, seen } of renderings.site.images) {
+  for (const { text, dormant, perNode, seen } of renderings.site.images) {
     const leak = !text.startsWith(`${registry}/`)
     const plain = leak ? text : (upstreams.get(placeOf(seen, text.slice(registry.length + 1))) ?? undefined)
     const upstream = spelledOut(plain ?? text.slice(registry.length + 1))
@@ -36,6 +38,7 @@ export function pairImages(renderings: { site: Found; public: Found }, registry:
         onSite: text,
         leak,
         ...(dormant === undefined ? {} : { dormant }),
+        ...(perNode === true ? { perNode } : {}),
         seen: [seen],
       })
       continue

@@ -24,12 +24,14 @@ export interface ImageReport {
   agreed: { reference: string; at: string; used: UsedImage[] }[]
   /** used but not listed: would be missing on the site */
   unlisted: UsedImage[]
-  /** listed but unused; `others`: other versions of the same image, listed elsewhere */
+  /** listed but unused; `others`: other versions of the same image, in other lists */
   unused: (ListedImage & { others: ListedImage[] })[]
   /** listed by the address of one site's registry: `lock` refuses them */
   privateNames: ListedImage[]
   /** would be pulled from the internet, whether or not they are listed */
   leaks: UsedImage[]
+  /** leaks of what is switched off: none as things are */
+  dormantLeaks: UsedImage[]
   /** would be fetched from the internet by a container */
   urls: UsedUrl[]
   /** would be fetched from the site, which does not have them */
@@ -51,12 +53,16 @@ export function compareImages(options: {
 }): ImageReport {
   const { used, urls, hasFile, listed, excuses } = options
   const byUpstream = new Map<string, UsedImage[]>()
+  const isFor = ({ upstream, perNode }: UsedImage, reference: string) =>
+    reference === upstream || (perNode === true && reference.startsWith(`${upstream}-`))
   for (const image of used) {
-    const others = byUpstream.get(image.upstream)
-    if (others) others.push(image)
-    else byUpstream.set(image.upstream, [image])
+    const ofNodes = listed.filter(({ reference }) => isFor(image, reference)).map(one => one.reference)
+    for (const name of new Set([image.upstream, ...ofNodes])) {
+      const others = byUpstream.get(name)
+      if (others) others.push(image)
+      else byUpstream.set(name, [image])
+    }
   }
-  const names = new Set(listed.map(image => image.reference))
   const needed = new Set<Excuse>()
   const isExcused = (name: string): boolean => {
     const found = excuses.filter(excuse => excuse.name === name)
@@ -64,7 +70,10 @@ export function compareImages(options: {
     return found.length > 0
   }
   const unlisted = used.filter(
-    image => image.dormant === undefined && !names.has(image.upstream) && !isExcused(image.upstream),
+    image =>
+      image.dormant === undefined &&
+      !listed.some(({ reference }) => isFor(image, reference)) &&
+      !isExcused(image.upstream),
   )
   const unused = listed.filter(
     image => !image.isPrivate && !byUpstream.has(image.reference) && !isExcused(image.reference),
@@ -84,14 +93,23 @@ export function compareImages(options: {
     unused: sortedBy(unused, image => image.reference).map(image => ({
       ...image,
       others: listed.filter(
-        other => other !== image && repositoryOf(other.reference) === repositoryOf(image.reference),
+        other =>
+          fileOf(other.at) !== fileOf(image.at) &&
+          repositoryOf(other.reference) === repositoryOf(image.reference),
       ),
     })),
     privateNames: sortedBy(
       listed.filter(image => image.isPrivate),
       image => image.reference,
     ),
-    leaks: sortedBy(leaks, image => image.upstream),
+    leaks: sortedBy(
+      leaks.filter(image => image.dormant === undefined),
+      image => image.upstream,
+    ),
+    dormantLeaks: sortedBy(
+      leaks.filter(image => image.dormant !== undefined),
+      image => image.upstream,
+    ),
     urls: sortedBy(urls.filter(leadsOut), found => found.url),
     missingFiles: sortedBy(urls.filter(isMissing), found => found.url),
     excused: sortedBy(
@@ -101,6 +119,8 @@ export function compareImages(options: {
     idle: excuses.filter(excuse => !needed.has(excuse)),
   }
 }
+
+const fileOf = (at: string) => at.replace(/:\d+:\d+$/, '')
 
 /** Host and path of a reference that is fully spelled. */
 export function repositoryOf(reference: string): string {

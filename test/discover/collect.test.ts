@@ -182,3 +182,24 @@ describe('texts', () => {
     )
   })
 })
+
+describe('what only an operator or a program knows', () => {
+  it('a driver ends with the system of each node', () => {
+    const policy =
+      'kind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  driver: {repository: nvcr.io/nvidia, image: driver, version: "535.1"}\n'
+    const { images: found } = collect(policy, 'r')
+    expect(found.map(({ text, perNode }) => [text, perNode])).toEqual([['nvcr.io/nvidia/driver:535.1', true]])
+  })
+
+  it('Trivy asks for its databases unless it is told not to', () => {
+    const trivy = (skip: string) =>
+      collect(
+        pod(
+          `  containers: [{name: t, image: a/b:1, env: [{name: SCANNER_TRIVY_SKIP_UPDATE, value: "${skip}"}]}]\n`,
+        ),
+        'r',
+      ).urls.map(({ url }) => url)
+    expect(trivy('false')).toEqual(['oci://ghcr.io/aquasecurity/trivy-db:2'])
+    expect(trivy('true')).toEqual([])
+  })
+})

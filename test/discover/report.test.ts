@@ -75,6 +75,36 @@ describe('the report', () => {
     expect([report.privateNames, report.unused]).toEqual([[own], []])
   })
 
+  it('takes an image of each system for one whose tag ends with the system of a node', () => {
+    const driver = {
+      upstream: 'nvcr.io/nvidia/driver:535',
+      onSite: 'x',
+      leak: false,
+      perNode: true as const,
+      seen: [],
+    }
+    const at = (reference: string) => ({ reference, at: 'a.txt:1:1' })
+    const report = (...names: string[]) =>
+      compareImages({ used: [driver], urls: [], hasFile: () => true, listed: names.map(at), excuses: [] })
+    expect(report('nvcr.io/nvidia/driver:535-ubuntu22.04')).toMatchObject({ unlisted: [], unused: [] })
+    expect(report('nvcr.io/nvidia/driver:550-ubuntu22.04')).toMatchObject({
+      unlisted: [{ upstream: 'nvcr.io/nvidia/driver:535' }],
+      unused: [{ reference: 'nvcr.io/nvidia/driver:550-ubuntu22.04' }],
+    })
+  })
+
+  it('counts no leak of what is off', () => {
+    const off = { upstream: 'q.io/a/b:1', onSite: 'q.io/a/b:1', leak: true, dormant: 'x is false', seen: [] }
+    const { leaks, dormantLeaks } = compareImages({
+      used: [off],
+      urls: [],
+      hasFile: () => true,
+      listed: [],
+      excuses: [],
+    })
+    expect([leaks, dormantLeaks]).toEqual([[], [off]])
+  })
+
   it('names other versions of an image that two lists pin and one of them needs', () => {
     const at = (reference: string, place: string) => ({ reference, at: place })
     const { unused } = compareImages({

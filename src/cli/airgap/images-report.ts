@@ -30,6 +30,10 @@ export function renderReport(report: ImageReport, listed: number): string {
       report.privateNames.map(({ reference, at }) => `  ${reference}  (${at})`),
     ],
     ['leaks: would be pulled from the internet', report.leaks.flatMap(imageLines)],
+    [
+      'no findings, as they are off; switched on they would be pulled from the internet',
+      report.dormantLeaks.flatMap(imageLines),
+    ],
     ['leaks: would be fetched from the internet', report.urls.flatMap(urlLines)],
     ['would be fetched from the site, which has no such file', report.missingFiles.flatMap(urlLines)],
     ['excuses that excuse nothing any more', report.idle.map(({ name, at }) => `  ${name}  (${at})`)],
