@@ -1,4 +1,5 @@
 import { applyCommand, configureCommand, planCommand } from './offline-deploy/apply.ts'
+import { compatCommand } from './offline-deploy/compat.ts'
 import { probeCommand } from './offline-deploy/probe.ts'
 import { serveCommand } from './offline-deploy/serve.ts'
 import { rollbackCommand, statusCommand, stopCommand } from './offline-deploy/status.ts'
@@ -11,6 +12,7 @@ await runCli({
   commands: [
     probeCommand,
     verifyCommand,
+    compatCommand,
     serveCommand,
     planCommand,
     applyCommand,

@@ -1,12 +1,13 @@
 import type { Command } from 'commander'
 import { stackVersions } from '../../build/compatibility.ts'
-import { checkVersions, planUpgrade, type UpgradePlan, type Verdict } from '../../compat/check.ts'
+import { checkVersions, planUpgrade } from '../../compat/check.ts'
 import { loadCompatibility } from '../../compat/load.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { readLock } from '../../lock/lock.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import { repeated } from '../shell/arguments.ts'
 import type { Shell } from '../shell/run.ts'
+import { planLines, refuseIncompatible, verdictLines } from '../shell/verdicts.ts'
 import { defaultLockPath } from './context.ts'
 
 interface CompatOptions {
@@ -42,23 +43,15 @@ export function compatCommand(program: Command, shell: Shell): void {
           ...(plan === undefined ? [] : ['', ...planLines(plan)]),
         ].join('\n'),
       )
-      const broken = plan === undefined ? verdicts.filter(one => one.result === 'broken') : plan.broken
-      if (broken.length + (plan?.forbidden.length ?? 0) > 0) {
-        throw new AirgapError(
-          'INCOMPATIBLE',
-          plan === undefined ? 'a rule is broken' : 'this upgrade is not allowed as it is',
-          {
-            item: [
-              ...broken.map(one => one.rule.id),
-              ...(plan?.forbidden.map(one => one.step.component) ?? []),
-            ].join(', '),
-            next:
-              plan === undefined
-                ? 'change one of the versions that the rule names'
-                : 'add what the rules name with further --upgrade, or choose another version',
-          },
-        )
-      }
+      refuseIncompatible(
+        plan ?? { broken: verdicts.filter(one => one.result === 'broken') },
+        plan === undefined
+          ? { message: 'a rule is broken', next: 'change one of the versions that the rule names' }
+          : {
+              message: 'this upgrade is not allowed as it is',
+              next: 'add what the rules name with further --upgrade, or choose another version',
+            },
+      )
     })
 }
 
@@ -79,21 +72,4 @@ function candidate(text: string, titles: ReadonlyMap<string, string>): [string, 
     item: text,
     next: `write it as COMPONENT=VERSION; the components are ${[...titles.keys()].join(', ')}`,
   })
-}
-
-function verdictLines({ rule, result, found }: Verdict): string[] {
-  const versions = found.map(
-    ({ component, version, range }) => `${component} ${version ?? 'unknown'} in ${range}`,
-  )
-  return [`${result.padEnd(8)} ${rule.why}`, `${' '.repeat(9)}${versions.join(', ')}  [${rule.source}]`]
-}
-
-function planLines({ steps, broken, forbidden, backupFirst }: UpgradePlan): string[] {
-  return [
-    'upgrade, in this order:',
-    ...(backupFirst ? ['  backup'] : []),
-    ...steps.map(({ component, from, to }) => `  ${component} ${from} -> ${to}`),
-    ...forbidden.map(({ step, why }) => `not allowed: ${step.component} ${step.from} -> ${step.to}: ${why}`),
-    ...broken.flatMap(verdictLines),
-  ]
 }

@@ -1,14 +1,12 @@
 import type { Command } from 'commander'
 import { describeLock } from '../../build/resolve.ts'
-import { type BundleStore, openBundle } from '../../bundle/reader.ts'
-import { readAll } from '../../content/read.ts'
-import { readTree } from '../../content/tree.ts'
+import { openBundle } from '../../bundle/reader.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { annotationKeys } from '../../core/media-types.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
-import { parseLock, readLock } from '../../lock/lock.ts'
+import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { humanBytes, printableJson } from '../shell/format.ts'
+import { lockInside } from '../shell/lock-inside.ts'
 import type { Shell } from '../shell/run.ts'
 import { why } from './why.ts'
 
@@ -84,21 +82,6 @@ export async function lockOf(path: string): Promise<Lock> {
   } finally {
     await bundle.close()
   }
-}
-
-export async function lockInside(bundle: BundleStore, path: string): Promise<Lock> {
-  const root = bundle
-    .roots()
-    .filter(descriptor => descriptor.annotations?.[annotationKeys.refName] === 'lock')
-  const file = (await readTree(bundle, root)).get('lock.json')
-  if (!file) {
-    throw new AirgapError('BUNDLE_CORRUPT', 'the bundle has no lock inside', {
-      item: path,
-      next: 'build it again',
-    })
-  }
-  const text = await readAll(bundle, file.descriptor, 512 * 1024 * 1024 /* bytes */)
-  return parseLock(text.toString('utf8'), path)
 }
 
 function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string {
