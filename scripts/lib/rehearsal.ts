@@ -3,7 +3,10 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { renderReport } from '../../src/cli/airgap/images-report.ts'
 import { AirgapError } from '../../src/core/errors.ts'
+import type { UsedImage } from '../../src/discover/pair.ts'
+import type { ImageReport } from '../../src/discover/report.ts'
 import { answering, freePort } from './docker-registry.ts'
 import { run } from './run.ts'
 import { startStackUpstream } from './stack-upstream.ts'
@@ -11,12 +14,6 @@ import { startStackUpstream } from './stack-upstream.ts'
 /** See scripts/rehearsal. */
 
 const home = join(import.meta.dirname, '..', '..')
-
-interface Used {
-  upstream: string
-  onSite: string
-  dormant?: string
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -55,12 +52,11 @@ async function main(): Promise<void> {
   const bundle = join(work, 'stack.tar')
   await airgap('build', ...stack, '--frozen', '--out', bundle)
   say(`airgap build: ${(await stat(bundle)).size} bytes`)
-  const report = JSON.parse(await airgap('images', ...stack, '-o', 'json')) as {
-    agreed: { used: Used[] }[]
+  const report = JSON.parse(await airgap('images', ...stack, '-o', 'json')) as ImageReport & {
     findings: number
   }
   const used = report.agreed.flatMap(image => image.used)
-  say(`airgap images: ${report.findings} findings`)
+  say(`airgap images: ${report.findings} findings\n\n${renderReport(report, images)}\n`)
   const registry = await serve(bundle, { work, resources })
   const missing = await unanswered(used, registry)
   say(
@@ -101,7 +97,7 @@ async function serve(
 }
 
 /** Asks as a machine of the site would: manifest by tag, every layer. */
-async function unanswered(used: readonly Used[], registry: string): Promise<string[]> {
+async function unanswered(used: readonly UsedImage[], registry: string): Promise<string[]> {
   const missing: string[] = []
   const accept = [
     'application/vnd.oci.image.manifest.v1+json',
