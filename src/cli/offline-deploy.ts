@@ -1,6 +1,7 @@
 import { applyCommand, configureCommand, planCommand } from './offline-deploy/apply.ts'
 import { compatCommand } from './offline-deploy/compat.ts'
 import { probeCommand } from './offline-deploy/probe.ts'
+import { secretsCommand } from './offline-deploy/secrets.ts'
 import { serveCommand } from './offline-deploy/serve.ts'
 import { rollbackCommand, statusCommand, stopCommand } from './offline-deploy/status.ts'
 import { verifyCommand } from './offline-deploy/verify.ts'
@@ -17,6 +18,7 @@ await runCli({
     planCommand,
     applyCommand,
     configureCommand,
+    secretsCommand,
     statusCommand,
     stopCommand,
     rollbackCommand,

@@ -1,0 +1,99 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { completeSecrets, parseDeclaration } from '../../src/site/secrets.ts'
+
+const home = resolve(import.meta.dirname, '../..')
+const list = join(home, 'bundle/astrago/environments/secrets.schema.yaml')
+const declaration = parseDeclaration(
+  `secrets:
+  - {path: a.password, description: of a}
+  - {path: a.key, description: key of a, length: 16, exactLength: true}
+  - {path: b, description: of b}
+refused: [Harbor12345]
+`,
+  'list',
+)
+const complete = (before: string, given: Record<string, string> = {}) =>
+  completeSecrets(declaration, { before, item: 'secrets.yaml', given: new Map(Object.entries(given)) })
+
+describe('secrets of an environment', () => {
+  it('are generated where nothing is there, each another one', () => {
+    const { text, origins } = complete('')
+    const values = parse(text) as { a: { password: string; key: string }; b: string }
+    expect(values.a.password).toMatch(/^[A-HJ-NP-Za-km-z2-9]{24}$/)
+    expect(values.a.key).toHaveLength(16)
+    expect(values.b).not.toBe(values.a.password)
+    expect(parse(complete('').text)).not.toEqual(values)
+    expect(origins.map(({ origin }) => origin)).toEqual(['generated', 'generated', 'generated'])
+    expect(JSON.stringify(origins)).not.toContain(values.b)
+  })
+
+  it('stay as they are, with their comments; what is missing is added', () => {
+    const before = '# ours\na:\n  password: "of-the-operator"   # changed in May\nother: 1\n'
+    const { text, origins } = complete(before, { 'a.password': 'another-one', b: 'from-a-variable' })
+    expect(text).toContain('# ours\na:\n  password: "of-the-operator" # changed in May')
+    expect(parse(text)).toMatchObject({ b: 'from-a-variable', other: 1 })
+    expect(origins.map(({ origin }) => origin)).toEqual(['kept', 'generated', 'given'])
+    expect(complete(text).text).toBe(text)
+  })
+
+  it('that everybody knows, that are too short, or that break what they are put into are refused, all at once', () => {
+    const before = 'a: {password: Harbor12345, key: 12345678}\nb: 7\n'
+    expect(() => complete(before)).toThrow(
+      expect.objectContaining({
+        code: 'VALUES_INVALID',
+        message: expect.stringMatching(
+          /a\.password \(kept\): a published default.*\n.*a\.key \(kept\): not a text.*\n.*b \(kept\): not a text/,
+        ),
+      }),
+    )
+    for (const wrong of ['short', 'with blank inside', 'line\nend-of-it', '비밀번호비밀번호', ''])
+      expect(() => complete('', { b: wrong })).toThrow(/secrets that cannot be used/)
+    expect(() => complete('', { 'a.key': 'seventeen-chars-x' })).toThrow(/exactly 16 characters/)
+  })
+
+  it('a file that is no YAML any more is not overwritten', () => {
+    for (const broken of ['a: [', '- a list\n', 'just text'])
+      expect(() => complete(broken)).toThrow(expect.objectContaining({ code: 'VALUES_INVALID' }))
+  })
+
+  it('any given text comes back as it was, or is refused (property)', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 8, maxLength: 40 }), secret => {
+        try {
+          const { text } = complete('', { b: secret })
+          expect((parse(text) as { b: string }).b).toBe(secret)
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'VALUES_INVALID' })
+          expect((error as Error).message).not.toContain(secret)
+        }
+      }),
+    )
+  })
+
+  it('a list with a path that leads elsewhere is refused', () => {
+    for (const path of ['__proto__.x', 'a..b', '', 'a b', '1'])
+      expect(() => parseDeclaration(`secrets: [{path: "${path}", description: x}]`, 'list')).toThrow(
+        expect.objectContaining({ code: 'VALUES_INVALID' }),
+      )
+  })
+
+  it('the tree of Astrago asks for every secret that its releases need', async () => {
+    const { secrets, refused } = parseDeclaration(await readFile(list, 'utf8'), list)
+    const standIns = parse(await readFile(join(home, 'manifests/astrago.values.yaml'), 'utf8'))
+    const leaves = (value: unknown, path: string[]): string[] =>
+      typeof value === 'object' && value !== null
+        ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, [...path, key]))
+        : [path.join('.')]
+    const known = ['externalIP', 'nfs.server', 'nfs.basePath']
+    expect(secrets.map(({ path }) => path).sort()).toEqual(
+      leaves(standIns, [])
+        .filter(path => !known.includes(path))
+        .sort(),
+    )
+    for (const documented of ['xiirocks', 'astrago', 'Harbor12345']) expect(refused).toContain(documented)
+  })
+})
