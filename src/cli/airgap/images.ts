@@ -64,7 +64,7 @@ function different(findings: number, file: string): AirgapError {
   return new AirgapError('DIFFERENT', `${findings} findings`, {
     item: file,
     likely: 'releases and lists have gone different ways',
-    next: 'list what is missing, take out what is not used (`--write` does both), or name it under `excuses:` with the reason',
+    next: 'list what is missing, take out what is not used (`--write` does both), send leaks by way of offline.registry, or name it under `excuses:` with the reason',
   })
 }
 
