@@ -80,7 +80,8 @@ async function listsUpdated(
       .filter(path => resolve(path) !== manifest.file),
   )
   const lists = new Map<string, string>()
-  for (const path of paths) lists.set(path, await readFile(path, 'utf8'))
+  // without its BOM, as the places of its entries are counted
+  for (const path of paths) lists.set(path, (await readFile(path, 'utf8')).replace(/^\uFEFF/, ''))
   const update = updatedLists(report, { lists, remove: options.env.length === 0 })
   if (!options.dryRun) for (const [path, text] of update.texts) await writeAtomically(path, text)
   return update
