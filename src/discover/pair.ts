@@ -58,7 +58,8 @@ function placeOf({ release, object, path }: Sighting, text: string): string {
   return [release, object, path, last].join('\n')
 }
 
-function spelledOut(text: string): string {
+/** As lists have it; what is no reference, and could be in none, as far as it goes. */
+export function spelledOut(text: string): string {
   try {
     return formatReference(parseReference(text))
   } catch (error) {

@@ -36,6 +36,8 @@ export interface ImageReport {
   urls: UsedUrl[]
   /** would be fetched from the site, which does not have them */
   missingFiles: UsedUrl[]
+  /** named by a chart's annotations, and neither used as things are nor listed: no finding */
+  annotated: { reference: string; chart: string }[]
   /** findings that an excuse names */
   excused: { name: string; reason: string }[]
   /** excuses that excuse nothing any more */
@@ -50,8 +52,10 @@ export function compareImages(options: {
   hasFile: (path: string) => boolean
   listed: readonly ListedImage[]
   excuses: readonly Excuse[]
+  /** what charts say of themselves, fully spelled */
+  annotated?: readonly { reference: string; chart: string }[]
 }): ImageReport {
-  const { used, urls, hasFile, listed, excuses } = options
+  const { used, urls, hasFile, listed, excuses, annotated = [] } = options
   const byUpstream = new Map<string, UsedImage[]>()
   const isFor = ({ upstream, perNode }: UsedImage, reference: string) =>
     reference === upstream || (perNode === true && reference.startsWith(`${upstream}-`))
@@ -112,6 +116,12 @@ export function compareImages(options: {
     ),
     urls: sortedBy(urls.filter(leadsOut), found => found.url),
     missingFiles: sortedBy(urls.filter(isMissing), found => found.url),
+    annotated: sortedBy(
+      annotated.filter(
+        ({ reference }) => !byUpstream.has(reference) && !listed.some(one => one.reference === reference),
+      ),
+      image => image.reference,
+    ),
     excused: sortedBy(
       [...needed].map(({ name, reason }) => ({ name, reason })),
       excuse => excuse.name,

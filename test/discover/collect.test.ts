@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { annotatedImages } from '../../src/discover/annotations.ts'
 import { collect } from '../../src/discover/collect.ts'
 import { isImageText, qualifiedImages, withTag } from '../../src/discover/image-text.ts'
 import { publicUrls } from '../../src/discover/urls.ts'
@@ -201,5 +202,22 @@ describe('what only an operator or a program knows', () => {
       ).urls.map(({ url }) => url)
     expect(trivy('false')).toEqual(['oci://ghcr.io/aquasecurity/trivy-db:2'])
     expect(trivy('true')).toEqual([])
+  })
+})
+
+describe('annotations of charts', () => {
+  it('list images, as Artifact Hub and Bitnami write them', () => {
+    const chart = (text: string, name = 'artifacthub.io/images') =>
+      annotatedImages({ annotations: { [name]: text } })
+    expect(
+      chart('- name: a\n  image: quay.io/a/b:1\n- image: "docker.io/c/d:2" # off\n  whitelisted: true\n'),
+    ).toEqual(['quay.io/a/b:1', 'docker.io/c/d:2'])
+    expect(chart('- name: x\n  image: docker.io/bitnami/x:1\n', 'images')).toEqual(['docker.io/bitnami/x:1'])
+    for (const odd of ['image:', 'image: {}', 'image: ../../etc', 'no list']) expect(chart(odd)).toEqual([])
+    expect([
+      annotatedImages({}),
+      annotatedImages({ annotations: 7 }),
+      annotatedImages({ annotations: { images: [] } }),
+    ]).toEqual([[], [], []])
   })
 })

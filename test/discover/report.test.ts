@@ -93,6 +93,23 @@ describe('the report', () => {
     })
   })
 
+  it('tells what charts name for what is off, without counting it', () => {
+    const image = (reference: string) => ({ reference, chart: 'keycloak-1' })
+    const { annotated } = compareImages({
+      used,
+      urls: [],
+      hasFile: () => true,
+      listed: [{ reference: 'docker.io/a/listed:1', at: 'a.txt:1:1' }],
+      excuses: [],
+      annotated: [
+        image('docker.io/a/off:1'),
+        image('docker.io/a/listed:1'),
+        image('docker.io/grafana/grafana:10'),
+      ],
+    })
+    expect(annotated).toEqual([image('docker.io/a/off:1')])
+  })
+
   it('counts no leak of what is off', () => {
     const off = { upstream: 'q.io/a/b:1', onSite: 'q.io/a/b:1', leak: true, dormant: 'x is false', seen: [] }
     const { leaks, dormantLeaks } = compareImages({

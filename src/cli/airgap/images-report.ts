@@ -36,6 +36,10 @@ export function renderReport(report: ImageReport, listed: number): string {
     ],
     ['leaks: would be fetched from the internet', report.urls.flatMap(urlLines)],
     ['would be fetched from the site, which has no such file', report.missingFiles.flatMap(urlLines)],
+    [
+      'no findings: charts name these for what is off',
+      report.annotated.map(({ reference, chart }) => `  ${reference}  (${chart})`),
+    ],
     ['excuses that excuse nothing any more', report.idle.map(({ name, at }) => `  ${name}  (${at})`)],
   ]
   const lines = sections.flatMap(([title, found]) => (found.length === 0 ? [] : [`${title}:`, ...found, '']))

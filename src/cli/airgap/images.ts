@@ -8,7 +8,9 @@ import { writeAtomically } from '../../content/layout-store.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { Progress } from '../../core/progress.ts'
 import { formatReference } from '../../core/reference.ts'
+import { annotatedImages } from '../../discover/annotations.ts'
 import { discover } from '../../discover/discover.ts'
+import { spelledOut } from '../../discover/pair.ts'
 import { compareImages, type ImageReport } from '../../discover/report.ts'
 import { type UpdatedLists, updatedLists } from '../../discover/update-lists.ts'
 import { chartKind } from '../../kinds/chart/index.ts'
@@ -95,7 +97,7 @@ async function reportOf(
   const { options, signal } = run
   const charts = await mkdtemp(join(tmpdir(), 'airgap-charts-'))
   try {
-    await layCharts(stack, { ...run, folder: charts })
+    const annotated = await layCharts(stack, { ...run, folder: charts })
     const renderer = {
       helm: options.helm ?? (await findProgram('helm')) ?? 'helm',
       helmfile: options.helmfile ?? (await findProgram('helmfile')) ?? 'helmfile',
@@ -113,6 +115,7 @@ async function reportOf(
         ...(isPrivate(reference) ? { isPrivate: true as const } : {}),
       })),
       excuses: manifest.excuses,
+      annotated,
     })
   } finally {
     await rm(charts, { recursive: true, force: true })
@@ -147,15 +150,18 @@ function deploymentsOf(manifest: StackManifest, { charts, only }: { charts: stri
   )
 }
 
-/** The very charts that a bundle would carry, under the names that helm gives archives. */
+/** The very charts that a bundle would carry, under the names that helm gives archives; gives the images that they name. */
 async function layCharts(
   { manifest, http, registry, cache }: StackContext,
   { progress, signal, folder }: { progress: Progress; signal: AbortSignal; folder: string },
-): Promise<void> {
+): Promise<{ reference: string; chart: string }[]> {
+  const annotated: { reference: string; chart: string }[] = []
   const context = { http, registry, cache, folder: manifest.folder, progress, now: () => new Date(), signal }
   for (const request of manifest.charts) {
-    const { name, layers } = await chartKind.resolve(request, context)
+    const { name, layers, metadata } = await chartKind.resolve(request, context)
+    for (const text of annotatedImages(metadata)) annotated.push({ reference: spelledOut(text), chart: name })
     await pipeline(await cache.open(layers[0]!), createWriteStream(join(folder, `${name}.tgz`)))
     progress.done(`chart ${name}`, layers[0]!.size)
   }
+  return annotated
 }
