@@ -10,6 +10,7 @@ import { writeSiteConfig } from '../../site/config.ts'
 import { openState, previewState, type SiteState } from '../../site/state.ts'
 import { humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { refuseIncompatibleBundles } from './compat.ts'
 import { closeBundles, openBundles, refuseAnyPort, type Setup, setUp } from './context.ts'
 import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
 import { selfCommand } from './self.ts'
@@ -56,6 +57,10 @@ type Choose = (steps: Step[]) => Step[]
 async function plan(options: ApplyOptions, shell: Shell, choose: Choose = steps => steps): Promise<void> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
+  await refuseIncompatibleBundles(setup.config.bundles, {
+    root: setup.config.nodeRoot ?? '/',
+    signal: shell.signal,
+  })
   const state = await previewState(setup.siteFolder)
   await withSteps({ setup, state, shell }, async (steps, context) => {
     const entries = await readJournal(state.paths.journal, { site: state.identity })
@@ -67,6 +72,10 @@ async function plan(options: ApplyOptions, shell: Shell, choose: Choose = steps 
 async function apply(options: ApplyOptions, shell: Shell, choose: Choose = steps => steps): Promise<void> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
+  await refuseIncompatibleBundles(setup.config.bundles, {
+    root: setup.config.nodeRoot ?? '/',
+    signal: shell.signal,
+  })
   const state = await openState(setup.siteFolder)
   const lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
   try {

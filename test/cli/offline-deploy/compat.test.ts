@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadCompatibility } from '../../../src/compat/load.ts'
@@ -60,7 +60,9 @@ async function siteRunning(
     '--helm',
     await script('helm', print(releases)),
   ]
-  return (...more: string[]) => run(['compat', '--bundle', site.bundle, '--root', root, ...tools, ...more])
+  const compat = (...more: string[]) =>
+    run(['compat', '--bundle', site.bundle, '--root', root, ...tools, ...more])
+  return Object.assign(compat, { place: { site, path: site.work } })
 }
 
 describe('offline-deploy compat', () => {
@@ -111,6 +113,16 @@ describe('offline-deploy compat', () => {
     expect(ran.code).toBe(4)
     expect(ran.stdout).toContain('GPU Operator v25.3 and later need Kubernetes 1.29')
     expect(ran.stderr).toContain('gpu-operator-25.3-kubernetes')
+  })
+
+  it('apply and plan refuse the same before they change anything', async () => {
+    const compat = await siteRunning({ kubernetes: 'v1.26.5' })
+    const { site, path } = compat.place
+    for (const command of ['plan', 'apply']) {
+      const ran = await run([command, ...site.options], { env: { PATH: `${path}:/usr/bin:/bin` } })
+      expect(ran).toMatchObject({ code: 4, stderr: expect.stringContaining('INCOMPATIBLE') })
+    }
+    await expect(stat(site.site)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   it('says so where there is no kubectl, no rules', async () => {
