@@ -7,9 +7,10 @@ const allowed: Record<string, readonly string[] | 'any'> = {
   core: [],
   content: ['core'],
   remote: ['core', 'content'],
-  manifest: ['core'],
+  document: ['core'],
+  manifest: ['core', 'document'],
   lock: ['core', 'content'],
-  kinds: ['core', 'content', 'remote', 'manifest', 'lock', 'openpgp'],
+  kinds: ['core', 'content', 'remote', 'document', 'manifest', 'lock', 'openpgp'],
   discover: ['core'],
   compat: ['core', 'manifest'],
   openpgp: ['core'],
@@ -18,7 +19,8 @@ const allowed: Record<string, readonly string[] | 'any'> = {
   build: ['core', 'content', 'remote', 'manifest', 'lock', 'kinds', 'bundle', 'probe', 'compat'],
   serve: ['core', 'content'],
   site: ['core', 'content'],
-  install: ['core', 'content', 'site'],
+  inventory: ['core', 'document'],
+  install: ['core', 'content', 'document', 'site', 'inventory'],
   cli: 'any',
 }
 

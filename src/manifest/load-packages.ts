@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
+import type { Positioned } from '../document/positioned.ts'
 import { distinctRequests } from './distinct.ts'
-import type { PositionedDocument } from './document.ts'
 import type { Mistakes } from './mistakes.ts'
 import { readRequirements } from './requirements.ts'
 import type { ManifestDocument } from './schema.ts'
@@ -12,7 +12,7 @@ import type { BaseSystem, DebRequest, DebSource, RpmRequest, WheelRequest } from
 /** The package entries of a manifest: their lists read, their paths absolute. */
 
 export interface LoadContext {
-  document: PositionedDocument<ManifestDocument>
+  document: Positioned<ManifestDocument>
   /** absolute folder of the manifest */
   folder: string
   mistakes: Mistakes

@@ -1,5 +1,5 @@
 import { AirgapError } from '../core/errors.ts'
-import type { PositionedDocument } from './document.ts'
+import type { Positioned } from '../document/positioned.ts'
 import type { ManifestDocument } from './schema.ts'
 
 /** What a variant may add to. */
@@ -21,9 +21,9 @@ type Path = readonly PropertyKey[]
  * Throws USAGE for a variant that there is not.
  */
 export function withVariants(
-  document: PositionedDocument<ManifestDocument>,
+  document: Positioned<ManifestDocument>,
   chosen: readonly string[],
-): PositionedDocument<ManifestDocument> {
+): Positioned<ManifestDocument> {
   const { value } = document
   for (const name of chosen) if (!Object.hasOwn(value.variants, name)) throw unknownVariant(name, document)
   chosen = [...new Set(chosen)]
@@ -49,7 +49,7 @@ export function withVariants(
   }
 }
 
-function unknownVariant(name: string, { value, at }: PositionedDocument<ManifestDocument>): AirgapError {
+function unknownVariant(name: string, { value, at }: Positioned<ManifestDocument>): AirgapError {
   const known = Object.entries(value.variants).map(([key, { description }]) => `${key} (${description})`)
   return new AirgapError('USAGE', 'the manifest has no such variant', {
     item: name,

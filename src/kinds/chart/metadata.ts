@@ -1,6 +1,6 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
-import { yamlFaults } from '../../manifest/yaml-faults.ts'
+import { yamlFaults } from '../../document/yaml-faults.ts'
 
 /** Chart.yaml (helm.sh/docs/topics/charts), with the fields and types of helm's own struct; what helm does not know is left out. */
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from 'yaml'
-import { yamlFaults } from '../../src/manifest/yaml-faults.ts'
+import { yamlFaults } from '../../src/document/yaml-faults.ts'
 
 const faults = (text: string) => yamlFaults(parseDocument(text, { uniqueKeys: false, logLevel: 'error' }))
 
