@@ -17,6 +17,8 @@ const table = {
   VALUES_CHANGED: { exit: 2, http: 409 },
   KEY_INVALID: { exit: 2, http: 400 },
   JOURNAL_INVALID: { exit: 2, http: 409 },
+  SITE_INVALID: { exit: 2, http: 400 },
+  PLAN_CHANGED: { exit: 2, http: 409 },
   // 3: differences (only where asked)
   DIFFERENT: { exit: 3, http: 409 },
   // 4: cannot resolve, or the lock is out of date
@@ -51,6 +53,7 @@ const table = {
   BUNDLE_VERSION: { exit: 7, http: 400 },
   WRONG_PLATFORM: { exit: 7, http: 400 },
   IO: { exit: 7, http: 500 },
+  PREFLIGHT: { exit: 7, http: 500 },
   // 8: an install step failed
   STEP_FAILED: { exit: 8, http: 500 },
   // 9: finished with failures

@@ -1,0 +1,118 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+
+/**
+ * site.yaml: what is different at every site. What goes into programs has a narrow form, so that it can only be data: a name, an
+ * address, a path. Jinja and Go templates are refused everywhere (fault 96): ansible and charts would evaluate them.
+ */
+
+/** RFC 1123, as Kubernetes wants the names of its nodes. */
+const nodeName = z
+  .string()
+  .max(63)
+  .regex(
+    /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/,
+    'must be a host name: a-z, 0-9 and -, at most 63 (Kubernetes takes no other)',
+  )
+const ip = z.string().refine(text => isIP(text) !== 0, 'must be an IP address')
+/** of a machine or a load balancer that others find by it */
+const host = z
+  .string()
+  .max(253)
+  .regex(
+    /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|[0-9a-fA-F:]+)$/,
+    'must be an address or a host name',
+  )
+const user = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be the name of a user: a-z, 0-9, _ and -, at most 32')
+const path = z
+  .string()
+  .max(1000)
+  .regex(/^\/[A-Za-z0-9._/@+-]*$/, 'must be an absolute path of letters, digits and . _ / @ + -')
+  .refine(text => !text.split('/').includes('..'), 'must not have ..')
+const network = z.string().refine(text => {
+  const [address = '', bits, more] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || more !== undefined) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+}, 'must be a network such as 10.0.0.0/24, or an address')
+const port = z.number().int('must be a port, 1 to 65535').min(1).max(65_535)
+const environment = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be the name of a folder in environments/, for example prod')
+/** A variable of ansible, a key of values. */
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable')
+
+export const nodeRoles = ['control-plane', 'worker', 'gpu', 'nfs'] as const
+export type NodeRole = (typeof nodeRoles)[number]
+
+const nodeSchema = z.strictObject({
+  name: nodeName,
+  /** IP address: etcd and the API servers are given it */
+  address: ip,
+  roles: z.array(z.enum(nodeRoles)).min(1),
+  /** where they are not those of `ssh` */
+  user: user.optional(),
+  port: port.optional(),
+})
+export type SiteNode = z.infer<typeof nodeSchema>
+
+const json: z.ZodType<unknown> = z.unknown()
+
+export const siteFileSchema = z.strictObject({
+  apiVersion: z.literal('airgap-site/v1'),
+  /** which environments/NAME of the deployment tree */
+  environment: environment.default('prod'),
+  /** where users reach the platform: a node, or a load balancer before them */
+  externalIP: host.optional(),
+  nfs: z
+    .strictObject({
+      /** a node with the role nfs, or a server that the site has already */
+      server: host,
+      path: path.default('/nfs-data/astrago'),
+      /** who may mount it; default: the addresses of the nodes */
+      networks: z.array(network).min(1).optional(),
+      storageClass: nodeName.optional(),
+    })
+    .optional(),
+  ssh: z
+    .strictObject({
+      user: user.default('root'),
+      port: port.default(22),
+      /** without it: the keys and the agent of whoever runs this */
+      privateKey: path.optional(),
+      /** true: the user logs in with a password, which is asked for, or read from OFFLINE_DEPLOY_SSH_PASSWORD */
+      password: z.boolean().default(false),
+      /** needs a password: asked for, or read from OFFLINE_DEPLOY_SUDO_PASSWORD */
+      sudo: z.enum(['passwordless', 'password']).default('passwordless'),
+    })
+    .prefault({}),
+  nodes: z.array(nodeSchema).min(1).max(5_000),
+  /** of a cluster that is there already; default: the one that kubespray writes */
+  kubeconfig: path.optional(),
+  versions: z
+    .strictObject({
+      /** has to be in the bundle */
+      kubernetes: z
+        .string()
+        .regex(/^v1\.\d{1,3}\.\d{1,3}$/, 'must be a version such as v1.28.6')
+        .optional(),
+    })
+    .prefault({}),
+  switches: z
+    .strictObject({
+      /** false: there is a Kubernetes already */
+      kubernetes: z.boolean().default(true),
+      gpuDriver: z.boolean().default(true),
+      nfs: z.boolean().default(true),
+      /** false: this one is left out */
+      applications: z.record(nodeName, z.boolean()).default({}),
+    })
+    .prefault({}),
+  /** variables of kubespray, on every node: before its own and the tree's */
+  kubespray: z.record(variable, json).default({}),
+  /** put into environments/NAME/values.yaml */
+  values: z.record(z.string(), json).default({}),
+})
+export type SiteFile = z.infer<typeof siteFileSchema>

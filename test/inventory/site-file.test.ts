@@ -1,0 +1,155 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { inventoryText, siteFacts } from '../../src/inventory/hosts.ts'
+import { parseSiteFile } from '../../src/inventory/site-file.ts'
+
+const good = `apiVersion: airgap-site/v1
+externalIP: 10.0.0.100
+nfs: {server: nas-1, path: /srv/astrago}
+ssh: {user: ubuntu, privateKey: /root/.ssh/id_ed25519}
+nodes:
+  - {name: master-1, address: 10.0.0.11, roles: [control-plane, worker]}
+  - {name: gpu-1, address: 10.0.0.21, roles: [worker, gpu], user: root, port: 2222}
+  - {name: nas-1, address: 10.0.0.31, roles: [nfs]}
+kubespray: {kube_network_plugin_mtu: 1450}
+`
+const site = (text: string) => parseSiteFile(text, 'site.yaml')
+
+describe('site.yaml', () => {
+  it('gets the defaults of what it leaves out', () => {
+    expect(site(good)).toMatchObject({
+      environment: 'prod',
+      ssh: { user: 'ubuntu', port: 22, password: false, sudo: 'passwordless' },
+      switches: { kubernetes: true, gpuDriver: true, nfs: true, applications: {} },
+    })
+  })
+
+  it('becomes an inventory', () => {
+    const { all } = parse(inventoryText(site(good)))
+    expect(all.hosts['gpu-1']).toEqual({
+      ...{ ansible_host: '10.0.0.21', ip: '10.0.0.21', access_ip: '10.0.0.21', ansible_user: 'root' },
+      ...{ ansible_port: 2222, ansible_ssh_private_key_file: '/root/.ssh/id_ed25519' },
+      kube_network_plugin_mtu: 1450,
+    })
+    expect(all.hosts['nas-1']).toMatchObject({
+      nfs_server_path: '/srv/astrago',
+      nfs_server_networks: ['10.0.0.11', '10.0.0.21', '10.0.0.31'],
+    })
+    const groups = Object.fromEntries(
+      Object.entries<{ hosts?: object }>(all.children).map(([name, { hosts }]) => [
+        name,
+        Object.keys(hosts ?? {}),
+      ]),
+    )
+    expect(groups).toEqual({
+      kube_control_plane: ['master-1'],
+      etcd: ['master-1'],
+      kube_node: ['master-1', 'gpu-1'],
+      k8s_cluster: [],
+      gpu_node: ['gpu-1'],
+      nfs_server: ['nas-1'],
+      calico_rr: [],
+    })
+    expect(siteFacts(site(good))).toMatchObject({ 'nfs.server': '10.0.0.31', 'nodes.gpu': 1 })
+  })
+
+  it('tells every mistake at once, each with its place', () => {
+    const bad = good
+      .replace('name: gpu-1', 'name: Gpu_1')
+      .replace('10.0.0.31', '10.0.0.310')
+      .replace('port: 2222', 'port: 99999')
+      .replace('user: ubuntu', 'user: "-oProxyCommand=id"')
+      .replace('externalIP', 'externalIp')
+      .replace('[nfs]', '[storage]')
+    expect(() => site(bad)).toThrow(
+      expect.objectContaining({ code: 'SITE_INVALID', message: expect.stringMatching(/6 mistakes/) }),
+    )
+    expect(() => site(bad)).toThrow(/site.yaml:2:1: unknown key "externalIp"; did you mean "externalIP"\?/)
+  })
+
+  it.each([
+    [
+      'two nodes of one name',
+      good.replace('gpu-1', 'master-1'),
+      /master-1 stands twice, first at site.yaml:6/,
+    ],
+    ['two nodes of one address', good.replace('10.0.0.21', '10.0.0.11'), /10.0.0.11 stands twice/],
+    ['no control plane', good.replace('control-plane, ', ''), /none has the role control-plane/],
+    [
+      'an even control plane',
+      good.replace('[worker, gpu]', '[worker, gpu, control-plane]'),
+      /2 have the role control-plane/,
+    ],
+    ['a GPU where nothing runs', good.replace('[worker, gpu]', '[gpu]'), /must be a worker, too/],
+    ['a role twice', good.replace('[worker, gpu]', '[worker, gpu, gpu]'), /gpu stands twice/],
+    [
+      'another NFS server',
+      good.replace('server: nas-1', 'server: 10.0.0.99'),
+      /but nas-1 \(10.0.0.31\) has the role nfs/,
+    ],
+    ['no NFS', good.replace(/^nfs:.*\n/m, ''), /nfs: is missing/],
+    ['a cluster that is not named', `${good}switches: {kubernetes: false}\n`, /has to name the cluster/],
+    [
+      'a cluster that is there and one to be made',
+      `${good}kubeconfig: /root/c\n`,
+      /names a cluster that is there/,
+    ],
+    ['an empty file', '', /must be a map/],
+    ['a list', '- a\n', /must be a map/],
+    ['a key twice', `${good}externalIP: 1.2.3.4\n`, /stands twice/],
+    ['a parent folder', good.replace('/srv/astrago', '/srv/../etc'), /must not have \.\./],
+    ['a template for ansible', good.replace('1450', "\"{{ lookup('pipe', 'id') }}\""), /templates/],
+    ['a template in a key', `${good}values: {"{{ x }}": 1}\n`, /templates/],
+    ['another version', good.replace('v1', 'v9'), /apiVersion/],
+  ])('refuses %s', (_, text, message) => {
+    expect(() => site(text)).toThrow(
+      expect.objectContaining({ code: 'SITE_INVALID', message: expect.stringMatching(message) }),
+    )
+  })
+
+  it('takes shell metacharacters nowhere that a program sees (fault 96)', () => {
+    const nasty = fc.constantFrom(
+      ';id',
+      '$(id)',
+      '`id`',
+      'a\nb',
+      "a'b",
+      'a"b',
+      '-oProxyCommand=id',
+      '--help',
+      'a b',
+      '{{ x }}',
+      '*',
+      'a|b',
+      'a&b',
+      '\u0000',
+      '',
+    )
+    const places = [
+      'name: gpu-1',
+      'address: 10.0.0.21',
+      'user: root',
+      'path: /srv/astrago',
+      'server: nas-1',
+      'externalIP: 10.0.0.100',
+      'privateKey: /root/.ssh/id_ed25519',
+    ]
+    fc.assert(
+      fc.property(nasty, fc.constantFrom(...places), (text, place) => {
+        const key = place.slice(0, place.indexOf(':'))
+        expect(() => site(good.replace(place, `${key}: ${JSON.stringify(text)}`))).toThrow(
+          expect.objectContaining({ code: 'SITE_INVALID' }),
+        )
+      }),
+    )
+  })
+
+  it('keeps what kubespray is given as it is', () => {
+    const odd = { a_text: 'it\'s; $(id) `x` "y"\n- z', a_list: [1, 'yes', null], a_map: { on: true } }
+    const { all } = parse(
+      inventoryText(site(good.replace(/kubespray:.*/, `kubespray: ${JSON.stringify(odd)}`))),
+    )
+    expect(all.hosts['master-1']).toMatchObject(odd)
+  })
+})
