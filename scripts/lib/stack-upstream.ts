@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
 import { AirgapError } from '../../src/core/errors.ts'
@@ -27,6 +27,10 @@ export async function startStackUpstream(options: {
   manifest: string
   variants: readonly string[]
   charts: string
+  /** URL → a file that is the real one; for the others, and for wheels, something is made up */
+  real?: ReadonlyMap<string, string>
+  /** true: the manifest's own indexes are asked */
+  realWheels?: boolean
   work: string
   resources: AsyncDisposableStack
   signal?: AbortSignal
@@ -48,11 +52,11 @@ export async function startStackUpstream(options: {
   for (const [repo, path] of repositories) sources.push({ from: repo, to: [`${server.url}/${path}`] })
   for (const chart of manifest.charts) if (chart.repo.startsWith('oci://')) hosts.add('docker.io')
   for (const host of hosts) sources.push({ from: host, to: [`http://${registry.host}/${host}`] })
-  const checksums = await layFiles(manifest, folder)
+  const checksums = await layFiles(manifest, { folder, real: options.real ?? new Map() })
   for (const origin of new Set(manifest.files.map(file => new URL(file.url).origin)))
     sources.push({ from: `${origin}/`, to: [`${server.url}/files/${new URL(origin).host}/`] })
-  const wheels = await layWheels(manifest, join(folder, 'pypi'))
-  for (const index of new Set(manifest.wheels.flatMap(({ indexes }) => indexes)))
+  const wheels = options.realWheels ? 0 : await layWheels(manifest, join(folder, 'pypi'))
+  for (const index of options.realWheels ? [] : new Set(manifest.wheels.flatMap(({ indexes }) => indexes)))
     sources.push({ from: index, to: [`${server.url}/pypi/`] })
   // what the manifest itself remaps has to be sent here, too
   for (const { from } of manifest.sources) {
@@ -161,15 +165,20 @@ async function findCharts(folder: string, packaged: string): Promise<Map<string,
 }
 
 /** A few bytes of its own for every file. URL → sha256, for those that the manifest has a checksum of. */
-async function layFiles(manifest: StackManifest, folder: string): Promise<Record<string, string>> {
+async function layFiles(
+  manifest: StackManifest,
+  { folder, real }: { folder: string; real: ReadonlyMap<string, string> },
+): Promise<Record<string, string>> {
   const checksums: Record<string, string> = {}
   for (const { url, sha256 } of manifest.files) {
     const { host, pathname } = new URL(url)
     const path = join(folder, 'files', host, decodeURIComponent(pathname))
     const text = `stands for ${url}\n`
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, text)
-    if (sha256 !== undefined) checksums[url] = createHash('sha256').update(text).digest('hex')
+    const given = real.get(url)
+    if (given === undefined) await writeFile(path, text)
+    else await copyFile(given, path)
+    if (sha256 !== undefined) checksums[url] = (await hashFile(path)).digest.slice('sha256:'.length)
   }
   return checksums
 }

@@ -1,3 +1,4 @@
+import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { type JournalEntry, lastEntry } from './journal.ts'
 import { type Step, type StepContext, stepKey } from './step.ts'
@@ -18,6 +19,8 @@ export interface PlannedStep {
   reason: StepReason
   /** what it does, one line each */
   does: string[]
+  /** of its inputs: the journal remembers it under this */
+  key: Digest
   /** when it was last done, ISO 8601 */
   doneAt?: string
 }
@@ -38,6 +41,7 @@ export async function planSteps(
       state: reason === 'done' ? 'done' : 'pending',
       reason,
       does: await step.describe(options.context),
+      key: await stepKey(step),
       ...(last?.event === 'done' ? { doneAt: last.at } : {}),
     })
   }
@@ -52,7 +56,7 @@ export async function reasonFor(
   if (step.always) return 'runs every time'
   const last = lastEntry(entries, step.id)
   if (last === undefined || last.event === 'undone') return 'never run'
-  if (last.key !== stepKey(step)) return 'inputs changed'
+  if (last.key !== (await stepKey(step))) return 'inputs changed'
   if (last.event !== 'done') return 'not finished'
   return (await step.check(context)) === 'done' ? 'done' : 'no longer as it was left'
 }

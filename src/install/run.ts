@@ -40,8 +40,9 @@ async function runStep(
   step: Step,
   { journal, context }: { journal: Journal; context: StepContext },
 ): Promise<void> {
+  const key = await stepKey(step)
   const record = (event: StepEvent) =>
-    journal.record({ step: step.id, key: stepKey(step), event, at: context.now().toISOString() })
+    journal.record({ step: step.id, key, event, at: context.now().toISOString() })
   context.progress.note(`${step.id}: ${step.title}`)
   await record('started')
   try {

@@ -16,8 +16,11 @@ export interface Step {
   readonly title: string
   /** ids of steps that come before */
   readonly needs: readonly string[]
-  /** Everything that decides what this step does, as JSON; another value makes the step run again. Holds no secret. */
-  readonly inputs: unknown
+  /**
+   * Everything that decides what this step does, as JSON, or how it is found out when the step's turn comes, after those before it;
+   * another value makes the step run again. Holds no secret.
+   */
+  readonly inputs: StepInputs
   /** runs in every `apply`, whatever the journal says */
   readonly always?: boolean
   /** What `apply` will do, one line each: files, commands, addresses. Changes nothing. */
@@ -28,7 +31,10 @@ export interface Step {
   undo?(context: StepContext): Promise<void>
 }
 
+export type StepInputs = object | (() => Promise<object>)
+
 /** Under what the journal remembers a step: the same inputs, the same key. */
-export function stepKey(step: Pick<Step, 'id' | 'inputs'>): Digest {
-  return digestOf(canonicalJson({ id: step.id, inputs: step.inputs }))
+export async function stepKey({ id, inputs }: Pick<Step, 'id' | 'inputs'>): Promise<Digest> {
+  const found = typeof inputs === 'function' ? await (inputs as () => Promise<object>)() : inputs
+  return digestOf(canonicalJson({ id, inputs: found }))
 }

@@ -24,6 +24,22 @@ export interface SiteState {
     clients: string
     /** which files were written on this machine, and what they were */
     written: string
+    /** site.yaml, which people write */
+    siteFile: string
+    /** hosts.yaml for ansible and what lies beside it */
+    inventory: string
+    /** programs of this host */
+    tools: string
+    /** output of programs that steps run */
+    logs: string
+    /** the program that runs now */
+    running: string
+    /** ssh's host keys of the nodes */
+    knownHosts: string
+    /** facts and temporary files of ansible */
+    ansible: string
+    /** passwords for the nodes, mode 0600 */
+    access: string
   }
 }
 
@@ -74,6 +90,14 @@ export function pathsOf(folder: string): SiteState['paths'] {
     deploy: join(folder, 'deploy'),
     clients: join(folder, 'clients'),
     written: join(folder, 'written.json'),
+    siteFile: join(folder, 'site.yaml'),
+    inventory: join(folder, 'inventory'),
+    tools: join(folder, 'tools'),
+    logs: join(folder, 'logs'),
+    running: join(folder, 'running.json'),
+    knownHosts: join(folder, 'known_hosts'),
+    ansible: join(folder, 'ansible'),
+    access: join(folder, 'access'),
   }
 }
 

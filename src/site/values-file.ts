@@ -10,7 +10,8 @@ import {
   replaceGuarded,
 } from './guarded-file.ts'
 import { diffText } from './text-diff.ts'
-import { maxValuesSize, type OfflineValues, readOfflineValues, setOfflineValues } from './values.ts'
+import { maxValuesSize } from './values.ts'
+import type { ValuesEdit } from './values-edit.ts'
 
 /** What applying will do to a values file; made once, shown, then carried out or refused. */
 export interface ValuesPlan {
@@ -25,9 +26,9 @@ export interface ValuesPlan {
 }
 
 /** Reads the file and says what would change. Throws VALUES_INVALID, FILE_NOT_FOUND, PERMISSION. Writes nothing. */
-export async function planValues(path: string, values: OfflineValues): Promise<ValuesPlan> {
+export async function planValues(path: string, edit: ValuesEdit): Promise<ValuesPlan> {
   const { text } = await readExisting(path)
-  const after = setOfflineValues(text, values, path)
+  const after = edit.apply(text, path)
   return {
     path,
     backup: backupPathOf(path),
@@ -55,20 +56,19 @@ export async function applyValues(plan: ValuesPlan): Promise<'changed' | 'unchan
  * Puts the backup back, byte for byte, and removes it. Throws VALUES_CHANGED where somebody edited the file after us: their
  * work would be lost. No backup: nothing to do.
  */
-export async function rollbackValues(path: string): Promise<'restored' | 'no backup'> {
+export async function rollbackValues(path: string, edit: ValuesEdit): Promise<'restored' | 'no backup'> {
   const backup = backupPathOf(path)
   const original = await readText(backup)
   if (original === undefined) return 'no backup'
   const current = await readExisting(path)
-  const ours = { registry: '', httpServer: '', ...readOfflineValues(current.text, path) }
-  const written = setOfflineValues(original.text, ours, backup)
+  const written = edit.as(current.text, path).apply(original.text, backup)
   if (current.text !== written && current.text !== original.text) {
     throw new AirgapError(
       'VALUES_CHANGED',
       `edited since it was configured:\n${diffText(written, current.text)}`,
       {
         item: path,
-        next: `set offline.registry and offline.httpServer back by hand; the original is ${backup}`,
+        next: `set back by hand what offline-deploy had set; the original is ${backup}`,
       },
     )
   }

@@ -81,7 +81,7 @@ describe('runSteps', () => {
     const steps = [testStep('a', log)]
     const journal = await openJournal(path, { site: 'here' })
     const { stepKey } = await import('../../src/install/step.ts')
-    await journal.record({ step: 'a', key: stepKey(steps[0]!), event: 'started', at: '' })
+    await journal.record({ step: 'a', key: await stepKey(steps[0]!), event: 'started', at: '' })
     await journal.close()
     expect((await runOnce(path, steps))[0]?.reason).toBe('not finished')
   })

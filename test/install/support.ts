@@ -25,7 +25,7 @@ export function testStep(
   id: string,
   log: string[],
   options: {
-    inputs?: unknown
+    inputs?: object
     needs?: string[]
     apply?: () => Promise<void>
     check?: () => 'done' | 'pending'
@@ -35,7 +35,7 @@ export function testStep(
     id,
     title: `step ${id}`,
     needs: options.needs ?? [],
-    inputs: options.inputs ?? null,
+    inputs: options.inputs ?? {},
     describe: async () => [`does ${id}`],
     check: async () => options.check?.() ?? 'done',
     async apply() {

@@ -2,9 +2,11 @@ import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { environmentEdit } from '../../src/site/values-edit.ts'
 import { applyValues, planValues, rollbackValues } from '../../src/site/values-file.ts'
 
-const values = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
+const offline = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
+const values = environmentEdit(offline)
 const original =
   '# ours\noffline:\n  registry: old:1 # keep me\n  httpServer: "http://old"\npassword: hunter2\n'
 
@@ -30,24 +32,24 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o640)
     expect((await stat(`${file}.airgap-backup`)).mode & 0o777).toBe(0o640)
     expect(await applyValues(await planValues(file, values))).toBe('unchanged')
-    expect(await rollbackValues(file)).toBe('restored')
+    expect(await rollbackValues(file, values)).toBe('restored')
     expect(await readFile(file, 'utf8')).toBe(original)
     expect(await readdir(folder)).toEqual(['values.yaml'])
-    expect(await rollbackValues(file)).toBe('no backup')
+    expect(await rollbackValues(file, values)).toBe('no backup')
   })
 
   it('keeps the first original through later changes', async () => {
     await applyValues(await planValues(file, values))
-    await applyValues(await planValues(file, { ...values, registry: '10.77.0.9:35000' }))
+    await applyValues(await planValues(file, environmentEdit({ ...offline, registry: '10.77.0.9:35000' })))
     expect(await readFile(`${file}.airgap-backup`, 'utf8')).toBe(original)
-    await rollbackValues(file)
+    await rollbackValues(file, values)
     expect(await readFile(file, 'utf8')).toBe(original)
   })
 
   it('does not roll back over what somebody wrote since', async () => {
     await applyValues(await planValues(file, values))
     await writeFile(file, `${await readFile(file, 'utf8')}more: 1\n`)
-    await expect(rollbackValues(file)).rejects.toMatchObject({
+    await expect(rollbackValues(file, values)).rejects.toMatchObject({
       code: 'VALUES_CHANGED',
       message: expect.stringContaining('more: 1'),
     })

@@ -1,9 +1,12 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import { acquireProcessLock } from '../../core/process-lock.ts'
 import { openJournal, readJournal } from '../../install/journal.ts'
-import { type PlannedStep, planSteps } from '../../install/plan.ts'
+import { endMarked } from '../../install/leftover.ts'
+import { planSteps } from '../../install/plan.ts'
+import { readPlanFile, refuseChangedPlan, writePlanFile } from '../../install/plan-file.ts'
 import { runSteps } from '../../install/run.ts'
+import { selectSteps } from '../../install/select.ts'
 import type { Step, StepContext } from '../../install/step.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
 import { writeSiteConfig } from '../../site/config.ts'
@@ -13,25 +16,70 @@ import type { Shell } from '../shell/run.ts'
 import { refuseIncompatibleBundles } from './compat.ts'
 import { closeBundles, openBundles, refuseAnyPort, type Setup, setUp } from './context.ts'
 import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
+import { renderPlan } from './plan-text.ts'
 import { selfCommand } from './self.ts'
 
 interface ApplyOptions extends SiteOptions {
   yes?: boolean
   dryRun?: boolean
+  only?: string[]
+  from?: string
+  skip?: string[]
+  limit?: string
+  silence?: number
+  out?: string
 }
 
 export function planCommand(program: Command, shell: Shell): void {
-  configureOptions(serverOptions(bundleOptions(program.command('plan'))))
-    .description('what apply would do: steps, files, commands, addresses; nothing is changed')
+  stepOptions(configureOptions(serverOptions(bundleOptions(program.command('plan')))))
+    .description('what apply would do: steps, files, commands, hosts; nothing is changed')
+    .option('--out <file>', 'keep the plan: `apply FILE` does this and nothing else')
     .action((options: ApplyOptions) => plan(options, shell))
 }
 
 export function applyCommand(program: Command, shell: Shell): void {
-  configureOptions(serverOptions(bundleOptions(program.command('apply'))))
-    .description('verify, lay down, serve, configure, check; run it again after any failure, it continues')
+  stepOptions(configureOptions(serverOptions(bundleOptions(program.command('apply')))))
+    .description('all steps of the install; run it again after any failure, it continues')
+    .argument('[plan]', 'a plan that was kept: refused where the world has changed since')
     .option('--yes', 'do not ask')
     .option('--dry-run', 'as plan')
-    .action((options: ApplyOptions) => (options.dryRun ? plan(options, shell) : apply(options, shell)))
+    .action((planned: string | undefined, options: ApplyOptions) =>
+      options.dryRun ? plan(options, shell) : apply(options, shell, { planned }),
+    )
+}
+
+/** Which steps, and how. */
+function stepOptions(command: Command): Command {
+  const list = (text: string, before: string[] = []) => [...before, ...text.split(',').filter(Boolean)]
+  return command
+    .option(
+      '--only <steps>',
+      'these steps alone (repeatable, or with commas); `app` is all applications',
+      list,
+    )
+    .option('--from <step>', 'this step and all after it')
+    .option('--skip <steps>', 'not these', list)
+    .option(
+      '--limit <hosts>',
+      'only these machines, as ansible takes it: names with commas, a group',
+      hostPattern,
+    )
+    .option(
+      '--silence <minutes>',
+      'end a program that says nothing for so long (default: 60; 0: never)',
+      minutes,
+    )
+}
+
+/** A pattern of ansible that names machines and groups, and cannot be an option or a file. */
+function hostPattern(text: string): string {
+  if (/^[a-z0-9_][a-z0-9_.-]*(?:,[!]?[a-z0-9_][a-z0-9_.-]*)*$/.test(text)) return text
+  throw new InvalidArgumentError('must be names of machines or groups, with commas between them')
+}
+
+function minutes(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('must be a number of minutes')
 }
 
 /** Just one step, with what it needs assumed: after an edit of the values file, or for another machine's files. */
@@ -41,20 +89,12 @@ export function configureCommand(program: Command, shell: Shell): void {
     .option('--yes', 'do not ask')
     .option('--dry-run', 'say what would change; change nothing')
     .action((options: ApplyOptions) => {
-      const only = (steps: Step[]) =>
-        ['lay-down', 'configure'].flatMap(id => steps.filter(step => step.id === id)).map(alone)
-      return options.dryRun ? plan(options, shell, only) : apply(options, shell, only)
+      const only = { ...options, only: ['lay-down', 'configure'] }
+      return options.dryRun ? plan(only, shell) : apply(only, shell, { planned: undefined })
     })
 }
 
-/** A step whose needs are the operator's business. */
-function alone(step: Step): Step {
-  return { ...step, needs: [] }
-}
-
-type Choose = (steps: Step[]) => Step[]
-
-async function plan(options: ApplyOptions, shell: Shell, choose: Choose = steps => steps): Promise<void> {
+async function plan(options: ApplyOptions, shell: Shell): Promise<void> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
   await refuseIncompatibleBundles(setup.config.bundles, {
@@ -62,30 +102,43 @@ async function plan(options: ApplyOptions, shell: Shell, choose: Choose = steps 
     signal: shell.signal,
   })
   const state = await previewState(setup.siteFolder)
-  await withSteps({ setup, state, shell }, async (steps, context) => {
+  await withSteps({ setup, state, shell, purpose: 'plan', options }, async (steps, context) => {
     const entries = await readJournal(state.paths.journal, { site: state.identity })
-    const planned = await planSteps(choose(steps), { entries, context })
-    shell.print({ site: setup.siteFolder, steps: planned }, () => renderPlan(planned))
+    const planned = await planSteps(selectSteps(steps, options), { entries, context })
+    if (options.out !== undefined) await writePlanFile(options.out, { site: state.id, steps: planned })
+    shell.print({ site: setup.siteFolder, steps: planned }, () => renderPlan(planned, setup))
   })
 }
 
-async function apply(options: ApplyOptions, shell: Shell, choose: Choose = steps => steps): Promise<void> {
+async function apply(
+  options: ApplyOptions,
+  shell: Shell,
+  { planned: planPath }: { planned: string | undefined },
+): Promise<void> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
   await refuseIncompatibleBundles(setup.config.bundles, {
     root: setup.config.nodeRoot ?? '/',
     signal: shell.signal,
   })
+  // before anything is made: a plan is for the state as it was
+  const before = planPath === undefined ? undefined : await readPlanFile(planPath)
+  const previewed = before && (await previewState(setup.siteFolder))
   const state = await openState(setup.siteFolder)
   const lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
   try {
-    await withSteps({ setup, state, shell }, async (all, context) => {
-      const steps = choose(all)
+    const ended = await endMarked(state.paths.running)
+    if (ended > 0) shell.progress().note(`${ended} processes of a run that was killed were ended`)
+    await withSteps({ setup, state, shell, purpose: 'apply', options }, async (all, context) => {
+      const steps = selectSteps(all, options)
       const journal = await openJournal(state.paths.journal, { site: state.identity })
       try {
         const planned = await planSteps(steps, { entries: journal.entries(), context })
-        if (!shell.quiet) for (const line of renderPlan(planned).split('\n')) context.progress.note(line)
-        if (!options.yes) await confirm(shell.signal)
+        if (before !== undefined && planPath !== undefined)
+          refuseChangedPlan(before, { site: previewed!.id, steps: planned, file: planPath })
+        if (!shell.quiet)
+          for (const line of renderPlan(planned, setup).split('\n')) context.progress.note(line)
+        if (!options.yes && before === undefined) await confirm(shell.signal)
         await writeSiteConfig(state.paths.config, setup.config)
         const started = performance.now()
         const results = await runSteps(steps, { journal, context })
@@ -96,7 +149,7 @@ async function apply(options: ApplyOptions, shell: Shell, choose: Choose = steps
           [
             ...results.map(
               step =>
-                `${step.id.padEnd(10)} ${step.result === 'skipped' ? 'done before' : `done in ${humanTime(step.seconds)}`}`,
+                `${step.id.padEnd(24)} ${step.result === 'skipped' ? 'done before' : `done in ${humanTime(step.seconds)}`}`,
             ),
             `site ready: registry ${registry}, HTTP server ${httpServer} (${humanTime(seconds)})`,
           ].join('\n'),
@@ -111,16 +164,20 @@ async function apply(options: ApplyOptions, shell: Shell, choose: Choose = steps
 }
 
 async function withSteps(
-  work: { setup: Setup; state: SiteState; shell: Shell },
+  work: { setup: Setup; state: SiteState; shell: Shell; purpose: 'plan' | 'apply'; options: ApplyOptions },
   run: (steps: Step[], context: StepContext) => Promise<void>,
 ): Promise<void> {
-  const { setup, state, shell } = work
+  const { setup, state, shell, purpose, options } = work
   const now = () => new Date()
   // what `serve` does not need must not slow its start
   const { installSteps } = await import('./steps.ts')
   const bundles = await openBundles(setup.config.bundles)
   try {
-    const steps = await installSteps({ bundles, setup, state, self: selfCommand(), now })
+    const steps = await installSteps({
+      ...{ bundles, setup, state, self: selfCommand(), now, purpose, signal: shell.signal },
+      limit: options.limit,
+      ...(options.silence === undefined ? {} : { silenceMs: options.silence * 60_000 }),
+    })
     await run(steps, { progress: shell.progress(), signal: shell.signal, now })
   } finally {
     await closeBundles(bundles)
@@ -139,13 +196,4 @@ async function confirm(signal: AbortSignal): Promise<void> {
     terminal.close()
   }
   throw new AirgapError('USAGE', 'not confirmed: nothing was changed', { next: 'answer y, or give --yes' })
-}
-
-export function renderPlan(steps: readonly PlannedStep[]): string {
-  return steps
-    .flatMap(step => [
-      `${step.state === 'done' ? 'done   ' : 'pending'} ${step.id}: ${step.title}${step.state === 'done' ? '' : ` (${step.reason})`}`,
-      ...(step.state === 'done' ? [] : step.does.map(line => `          ${line}`)),
-    ])
-    .join('\n')
 }

@@ -4,6 +4,8 @@ import { resolve } from 'node:path'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { BundleFile } from '../../install/steps/verify.ts'
+import type { SiteFile } from '../../inventory/schema.ts'
+import { readSiteFile } from '../../inventory/site-file.ts'
 import { onlyAddress, parseHost, type SiteAddress } from '../../site/address.ts'
 import { readSiteConfig, type SiteConfig } from '../../site/config.ts'
 import { pathsOf } from '../../site/state.ts'
@@ -42,11 +44,14 @@ export interface Setup {
   config: SiteConfig
   siteFolder: string
   address: SiteAddress
+  /** site.yaml; undefined where there is none: then only the servers run */
+  site: SiteFile | undefined
 }
 
 export async function setUp(options: SiteOptions): Promise<Setup> {
   const { siteFolder, saved } = await findSite(options)
   const given = options.bundle ?? []
+  const site = await siteFileIn(siteFolder)
   const bundles = given.length > 0 || saved === undefined ? await locateBundles(given) : saved.bundles
   const listen = parseListen(options.listen ?? saved?.listen ?? defaults.listen)
   const address = parseHost(options.address ?? saved?.address ?? defaultAddress(listen))
@@ -56,7 +61,9 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
     registryPort: options.registryPort ?? saved?.registryPort ?? defaults.registryPort,
     httpPort: options.httpPort ?? saved?.httpPort ?? defaults.httpPort,
     listen,
-    environment: parseEnvironment(options.env ?? saved?.environment ?? defaults.environment),
+    environment: parseEnvironment(
+      options.env ?? site?.environment ?? saved?.environment ?? defaults.environment,
+    ),
     nodeRoot: nodeRootOf(options.nodeRoot, saved),
   }
   const { registryPort, httpPort } = config
@@ -66,7 +73,13 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
       next: 'choose another --registry-port or --http-port',
     })
   }
-  return { config, siteFolder, address: { host: address, registryPort, httpPort } }
+  return { config, siteFolder, address: { host: address, registryPort, httpPort }, site }
+}
+
+async function siteFileIn(siteFolder: string): Promise<SiteFile | undefined> {
+  const { siteFile } = pathsOf(siteFolder)
+  const there = await stat(siteFile).catch(() => undefined)
+  return there === undefined ? undefined : await readSiteFile(siteFile)
 }
 
 /** The state folder and what was set up there; for commands that need no bundle. */

@@ -28,7 +28,10 @@ export function statusCommand(program: Command, shell: Shell): void {
         const now = () => new Date()
         const context = { progress: shell.progress(), signal: shell.signal, now }
         const { installSteps } = await import('./steps.ts')
-        const steps = await installSteps({ bundles, setup, state, self: selfCommand(), now })
+        const steps = await installSteps({
+          ...{ bundles, setup, state, self: selfCommand(), now },
+          ...{ purpose: 'plan', signal: shell.signal },
+        })
         const entries = await readJournal(state.paths.journal, { site: state.identity })
         // the last step only asks the servers, which is done here
         const planned = await planSteps(
@@ -110,7 +113,10 @@ export function rollbackCommand(program: Command, shell: Shell): void {
         const now = () => new Date()
         const context = { progress: shell.progress(), signal: shell.signal, now }
         const { installSteps } = await import('./steps.ts')
-        const steps = await installSteps({ bundles, setup, state, self: selfCommand(), now })
+        const steps = await installSteps({
+          ...{ bundles, setup, state, self: selfCommand(), now },
+          ...{ purpose: 'plan', signal: shell.signal },
+        })
         if (options.dryRun) {
           const would = steps.filter(
             step => step.undo && !['undone', undefined].includes(journal.last(step.id)?.event),

@@ -1,5 +1,5 @@
 import { verifyBundle } from '../../bundle/verify.ts'
-import { readTree } from '../../content/tree.ts'
+import { readTree, type TreeEntries } from '../../content/tree.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { annotationKeys } from '../../core/media-types.ts'
 import type { Step } from '../../install/step.ts'
@@ -9,14 +9,21 @@ import { type DeploymentTree, layDownStep } from '../../install/steps/lay-down.t
 import { serveStep } from '../../install/steps/serve.ts'
 import { verifyStep } from '../../install/steps/verify.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
-import { treesOf } from '../../site/content.ts'
+import { chartRepository } from '../../site/charts.ts'
+import { mergedStore, treesOf } from '../../site/content.ts'
 import { namedRoots } from '../../site/images.ts'
 import { clientFilesFor } from '../../site/node-clients.ts'
 import type { SiteKey } from '../../site/site-key.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
 import type { SiteState } from '../../site/state.ts'
+import { environmentEdit, type ValueTree } from '../../site/values-edit.ts'
+import { openPasswords } from './access.ts'
 import { localUrl, type OpenBundle, type Setup } from './context.ts'
 import { openKey } from './key.ts'
+import { openSiteInstall, siteSteps, siteValues, siteVariables } from './site-install.ts'
+
+/** kubespray pulls images of gigabytes without a word */
+const defaultSilenceMs = 60 * 60_000
 
 export interface StepsOptions {
   bundles: readonly OpenBundle[]
@@ -25,18 +32,33 @@ export interface StepsOptions {
   /** program and arguments of this program, without a command */
   self: readonly string[]
   now: () => Date
+  purpose: 'plan' | 'apply'
+  signal: AbortSignal
+  /** of the machines, as ansible takes it */
+  limit?: string | undefined
+  /** how long a program may say nothing */
+  silenceMs?: number
 }
 
 /** The steps of an install, in order. */
 export async function installSteps(options: StepsOptions): Promise<Step[]> {
-  const { bundles, setup, state, self, now } = options
+  const { bundles, setup, state, self, now, purpose, signal } = options
   const { config, address } = setup
   const contents = bundles.map(bundle => bundle.store)
   const { images } = await registryView(contents, { address })
-  const trees = deploymentTrees(bundles)
+  const charts = (
+    await chartRepository(mergedStore(contents), { roots: chartRoots(bundles), generated: new Date(0) })
+  ).entries
+  const trees = deploymentTrees(bundles, charts)
   const registry = registryOf(address)
   const httpServer = httpServerOf(address)
-  return [
+  const install = setup.site && (await openSiteInstall(setup.site, { trees, state }))
+  const more = install === undefined ? {} : siteValues(install)
+  const clients = async (purpose: 'plan' | 'write') => {
+    const key = purpose === 'plan' ? plannedKey : await openKey(state, now)
+    return (await httpView(contents, { address, key, site: state.id, hosts: images.hosts, now })).clients
+  }
+  const steps = [
     verifyStep({
       bundles: bundles.map(bundle => bundle.file),
       verify: (path, { progress, signal }) => verifyBundle(path, { progress, signal }),
@@ -59,18 +81,49 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
       trees,
       folder: state.paths.deploy,
       environment: config.environment,
-      values: { registry, httpServer },
+      values: environmentEdit({ registry, httpServer }, more),
+      sets: [
+        `offline.registry = ${registry}`,
+        `offline.httpServer = ${httpServer}`,
+        ...leaves(more).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
+      ],
+      variables: install === undefined ? new Map() : siteVariables(install, { registry, httpServer }),
       nodeRoot: config.nodeRoot ?? undefined,
-      clients: async purpose => {
-        const key = purpose === 'plan' ? plannedKey : await openKey(state, now)
-        return (await httpView(contents, { address, key, site: state.id, hosts: images.hosts, now })).clients
-      },
+      clients,
       selectForNode: clientFilesFor,
       clientsFolder: state.paths.clients,
       record: state.paths.written,
     }),
     checkStep({ probes: await probesOf(bundles, { registry, httpServer }) }),
   ]
+  if (install === undefined) return steps
+  const passwords = await openPasswords(install.site, { folder: state.paths.access, purpose, signal })
+  return [
+    ...steps,
+    ...(await siteSteps({
+      ...{ install, bundles, state, passwords, clients, httpServer, charts },
+      store: mergedStore(contents),
+      index: `${localUrl(config)}/pypi/simple/`,
+      limit: options.limit,
+      silenceMs: options.silenceMs ?? defaultSilenceMs,
+    })),
+  ]
+}
+
+/** `nfs.server` → value, for people */
+function leaves(tree: ValueTree, above: readonly string[] = []): [string, unknown][] {
+  return Object.entries(tree).flatMap(([key, value]): [string, unknown][] => {
+    const path = [...above, key]
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? leaves(value as ValueTree, path)
+      : [[path.join('.'), value]]
+  })
+}
+
+function chartRoots(bundles: readonly OpenBundle[]): Descriptor[] {
+  return bundles.flatMap(({ store }) =>
+    namedRoots(store.roots()).flatMap(one => (one.kind === 'chart' ? [one.root] : [])),
+  )
 }
 
 /** `plan` makes no key: it only tells which files there will be. */
@@ -91,11 +144,13 @@ function serveArguments({ config, siteFolder }: Setup): string[] {
   ]
 }
 
-function deploymentTrees(bundles: readonly OpenBundle[]): DeploymentTree[] {
-  return bundles.flatMap(({ store }) =>
-    treesOf(store.roots()).flatMap(tree => {
+/** Charts of all bundles lie beside the applications that install them. */
+function deploymentTrees(bundles: readonly OpenBundle[], charts: TreeEntries): DeploymentTree[] {
+  const store = mergedStore(bundles.map(bundle => bundle.store))
+  return bundles.flatMap(bundle =>
+    treesOf(bundle.store.roots()).flatMap(tree => {
       const name = /^tree\/([^/]+)$/.exec(tree.name)?.[1]
-      return name === undefined ? [] : [{ name, store, roots: tree.roots }]
+      return name === undefined ? [] : [{ name, store, roots: tree.roots, charts }]
     }),
   )
 }

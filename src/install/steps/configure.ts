@@ -4,7 +4,7 @@ import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import type { ClientFiles } from '../../site/mirror-files.ts'
 import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
-import type { OfflineValues } from '../../site/values.ts'
+import type { ValuesEdit } from '../../site/values-edit.ts'
 import { applyValues, planValues, rollbackValues, type ValuesPlan } from '../../site/values-file.ts'
 import type { Step } from '../step.ts'
 import type { DeploymentTree } from './lay-down.ts'
@@ -15,7 +15,11 @@ export interface ConfigureOptions {
   folder: string
   /** which `environments/ENV/values.yaml` */
   environment: string
-  values: OfflineValues
+  values: ValuesEdit
+  /** what `values` sets, in words: `offline.registry = 10.0.0.10:35000` */
+  sets: readonly string[]
+  /** other files of the trees that are set, by path there: kubespray's variables of a closed site */
+  variables: ReadonlyMap<string, ValuesEdit>
   /** root of the machine whose files are written; undefined: none are */
   nodeRoot: string | undefined
   /** what stands on the machines; `plan` has no key yet, so that its texts are not the final ones */
@@ -30,22 +34,25 @@ export interface ConfigureOptions {
 
 /** Points the deployment tree and this machine at the site's servers. */
 export function configureStep(options: ConfigureOptions): Step {
-  const { trees, folder, environment, values, nodeRoot, clients, clientsFolder, record } = options
+  const { trees, folder, environment, values, sets, variables, nodeRoot, clients, clientsFolder, record } =
+    options
   /** what was shown to the operator: applying anything else is refused */
   const planned = new Map<string, ValuesPlan>()
 
-  async function valuesFiles(): Promise<{ path: string; original: Digest }[]> {
-    const found: { path: string; original: Digest }[] = []
+  async function valuesFiles(): Promise<{ path: string; original: Digest; edit: ValuesEdit }[]> {
+    const found: { path: string; original: Digest; edit: ValuesEdit }[] = []
     const others = new Set<string>()
     for (const tree of trees) {
       for (const [path, entry] of await readTree(tree.store, tree.roots)) {
+        const original = entry.descriptor.digest
+        const edit = variables.get(path)
+        if (edit !== undefined) found.push({ path: join(folder, tree.name, path), original, edit })
         const name = /^environments\/([^/]+)\/values\.yaml$/.exec(path)?.[1]
-        if (name === environment)
-          found.push({ path: join(folder, tree.name, path), original: entry.descriptor.digest })
+        if (name === environment) found.push({ path: join(folder, tree.name, path), original, edit: values })
         else if (name !== undefined) others.add(name)
       }
     }
-    if (found.length === 0 && others.size > 0) {
+    if (!found.some(file => file.edit === values) && others.size > 0) {
       throw new AirgapError('FILE_NOT_FOUND', 'the deployment tree has no such environment', {
         item: `environments/${environment}/values.yaml`,
         likely: `it has ${[...others].sort().join(', ')}`,
@@ -55,9 +62,9 @@ export function configureStep(options: ConfigureOptions): Step {
     return found
   }
 
-  async function describeValues(path: string): Promise<string[]> {
+  async function describeValues({ path, edit }: { path: string; edit: ValuesEdit }): Promise<string[]> {
     try {
-      const plan = await planValues(path, values)
+      const plan = await planValues(path, edit)
       planned.set(path, plan)
       if (plan.diff === '') return [`${path}: as it has to be`]
       return [
@@ -67,7 +74,7 @@ export function configureStep(options: ConfigureOptions): Step {
     } catch (error) {
       if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
       return [
-        `set offline.registry = ${values.registry} and offline.httpServer = ${values.httpServer} in ${path}`,
+        edit === values ? `set ${sets.join(' and ')} in ${path}` : `set the site's addresses in ${path}`,
       ]
     }
   }
@@ -84,9 +91,15 @@ export function configureStep(options: ConfigureOptions): Step {
     id: 'configure',
     title: 'point values files and clients at the site',
     needs: ['lay-down', 'serve'],
-    inputs: { environment, values, nodeRoot, trees: trees.map(tree => tree.roots.map(root => root.digest)) },
+    inputs: {
+      environment,
+      sets,
+      variables: [...variables.keys()],
+      nodeRoot,
+      trees: trees.map(tree => tree.roots.map(root => root.digest)),
+    },
     async describe() {
-      const lines = (await Promise.all((await valuesFiles()).map(file => describeValues(file.path)))).flat()
+      const lines = (await Promise.all((await valuesFiles()).map(describeValues))).flat()
       for (const { files, root } of await nodeFiles('plan')) {
         if (root === clientsFolder) {
           lines.push(`write ${files.size} ready-made client files below ${clientsFolder}`)
@@ -101,8 +114,8 @@ export function configureStep(options: ConfigureOptions): Step {
       return lines
     },
     async check() {
-      for (const { path } of await valuesFiles()) {
-        if ((await planValues(path, values)).diff !== '') return 'pending'
+      for (const { path, edit } of await valuesFiles()) {
+        if ((await planValues(path, edit)).diff !== '') return 'pending'
       }
       for (const { files, root } of await nodeFiles('write')) {
         const plan = await planNodeFiles(files, { root })
@@ -111,8 +124,8 @@ export function configureStep(options: ConfigureOptions): Step {
       return 'done'
     },
     async apply({ progress }) {
-      for (const { path, original } of await valuesFiles()) {
-        const now = await planValues(path, values)
+      for (const { path, original, edit } of await valuesFiles()) {
+        const now = await planValues(path, edit)
         const shown = planned.get(path)
         // what the tree itself brought a moment ago is nobody's edit
         const plan = shown === undefined || digestOf(now.before) === original ? now : shown
@@ -125,9 +138,9 @@ export function configureStep(options: ConfigureOptions): Step {
       }
     },
     async undo({ progress }) {
-      for (const { path } of await valuesFiles()) {
+      for (const { path, edit } of await valuesFiles()) {
         try {
-          progress.note(`configure: ${path}: ${await rollbackValues(path)}`)
+          progress.note(`configure: ${path}: ${await rollbackValues(path, edit)}`)
         } catch (error) {
           if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
         }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ReadableStore } from '../../content/store.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
+import { deploymentFile } from '../deployment.ts'
 import { isLaidDown, layDown } from '../lay-down.ts'
 import type { Step } from '../step.ts'
 
@@ -10,6 +11,8 @@ export interface DeploymentTree {
   name: string
   store: ReadableStore
   roots: readonly Descriptor[]
+  /** archives that come to `charts/` of a tree that installs applications; their content is in `store`, too */
+  charts?: TreeEntries
 }
 
 /** Lays `tree/NAME` of the bundle down as `deploy/NAME`, keeping what people changed there. */
@@ -19,7 +22,7 @@ export function layDownStep(options: { trees: readonly DeploymentTree[]; folder:
   const read = (tree: DeploymentTree) => {
     let entries = entriesOf.get(tree.name)
     if (entries === undefined) {
-      entries = readTree(tree.store, tree.roots)
+      entries = readWithCharts(tree)
       entriesOf.set(tree.name, entries)
     }
     return entries
@@ -30,7 +33,13 @@ export function layDownStep(options: { trees: readonly DeploymentTree[]; folder:
     needs: ['verify'],
     inputs: {
       folder,
-      trees: trees.map(tree => ({ name: tree.name, roots: tree.roots.map(root => root.digest) })),
+      trees: trees.map(tree => ({
+        name: tree.name,
+        roots: tree.roots.map(root => root.digest),
+        ...(tree.charts === undefined || tree.charts.size === 0
+          ? {}
+          : { charts: [...tree.charts].map(([file, { descriptor }]) => [file, descriptor.digest]) }),
+      })),
     },
     async describe() {
       if (trees.length === 0) return ['nothing: the bundle has no deployment tree']
@@ -60,4 +69,14 @@ export function layDownStep(options: { trees: readonly DeploymentTree[]; folder:
   function placeOf(tree: DeploymentTree): { folder: string; record: string } {
     return { folder: join(folder, tree.name), record: join(folder, `.${tree.name}.airgap.json`) }
   }
+}
+
+async function readWithCharts({ store, roots, charts = new Map() }: DeploymentTree): Promise<TreeEntries> {
+  const entries = await readTree(store, roots)
+  if (!entries.has(deploymentFile)) return entries
+  for (const [file, entry] of charts) {
+    const path = `charts/${file}`
+    if (!entries.has(path)) entries.set(path, entry)
+  }
+  return entries
 }

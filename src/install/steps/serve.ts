@@ -4,6 +4,7 @@ import { lockHolder } from '../../core/process-lock.ts'
 import { type SiteDescription, siteDocumentPath } from '../../site/site-view.ts'
 import { logSize, logTail, startBackground, stopHolder } from '../background.ts'
 import { httpGet } from '../http-get.ts'
+import { shellWord } from '../shell-word.ts'
 import type { Step, StepContext } from '../step.ts'
 
 export interface ServeOptions {
@@ -146,9 +147,4 @@ function killQuietly(pid: number): void {
   } catch {
     // ended in the meantime
   }
-}
-
-/** For people to copy: quoted where a shell would read it in another way. */
-function shellWord(text: string): string {
-  return /^[A-Za-z0-9_./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,0 +1,322 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readAll } from '../../content/read.ts'
+import type { ReadableStore } from '../../content/store.ts'
+import { readTree, type TreeEntries } from '../../content/tree.ts'
+import { digestOf } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
+import type { Ansible } from '../../install/ansible.ts'
+import { type Deployment, readDeployment } from '../../install/deployment.ts'
+import { folderDigest } from '../../install/folder-digest.ts'
+import type { Cluster } from '../../install/kube.ts'
+import type { StepProgram } from '../../install/program.ts'
+import type { Step } from '../../install/step.ts'
+import { applicationStep } from '../../install/steps/application.ts'
+import { controlHostStep, toolPaths } from '../../install/steps/control-host.ts'
+import { inventoryStep } from '../../install/steps/inventory.ts'
+import { kubernetesStep } from '../../install/steps/kubernetes.ts'
+import type { DeploymentTree } from '../../install/steps/lay-down.ts'
+import { playbookStep } from '../../install/steps/playbook.ts'
+import { secretsStep } from '../../install/steps/secrets.ts'
+import { inventoryText, siteFacts } from '../../inventory/hosts.ts'
+import type { NodeRole, SiteFile } from '../../inventory/schema.ts'
+import { treesOf } from '../../site/content.ts'
+import type { ClientFiles } from '../../site/mirror-files.ts'
+import { declarationPath, secretsOf } from '../../site/secrets-file.ts'
+import type { SiteState } from '../../site/state.ts'
+import { nested, treeEdit, type ValuesEdit, type ValueTree } from '../../site/values-edit.ts'
+import type { Passwords } from './access.ts'
+import type { OpenBundle } from './context.ts'
+
+/** What is installed on the machines of a site: site.yaml says where, install.yaml of the deployment tree says what. */
+export interface SiteInstall {
+  site: SiteFile
+  deployment: Deployment
+  tree: DeploymentTree
+  entries: TreeEntries
+  /** where the tree is laid down */
+  folder: string
+}
+
+/** Undefined where no tree of the bundles says how it is installed. */
+export async function openSiteInstall(
+  site: SiteFile,
+  { trees, state }: { trees: readonly DeploymentTree[]; state: SiteState },
+): Promise<SiteInstall | undefined> {
+  const found: SiteInstall[] = []
+  for (const tree of trees) {
+    const entries = await readTree(tree.store, tree.roots)
+    const deployment = await readDeployment(tree.store, entries)
+    if (deployment !== undefined)
+      found.push({ site, deployment, tree, entries, folder: join(state.paths.deploy, tree.name) })
+  }
+  if (found.length > 1) {
+    throw new AirgapError('USAGE', 'several deployment trees want to be installed', {
+      item: found.map(({ tree }) => tree.name).join(', '),
+      likely: 'bundles of two stacks are given at once',
+      next: 'install one of them at a time: give its bundle alone with --bundle, and a state folder of its own with --site',
+    })
+  }
+  return found[0]
+}
+
+/** What the site says, for environments/NAME/values.yaml. */
+export function siteValues({ site, deployment }: SiteInstall): ValueTree {
+  const facts = siteFacts(site)
+  const mapped = Object.entries(deployment.values).flatMap(([path, fact]) => {
+    if (!(fact in facts))
+      throw new AirgapError('UNSUPPORTED', 'install.yaml asks for a fact that no site has', {
+        item: `values.${path}: ${fact}`,
+        likely: `there are ${Object.keys(facts).join(', ')}`,
+        next: 'correct install.yaml, and have the bundle built again',
+      })
+    return facts[fact] === undefined ? [] : [[path, facts[fact]] as const]
+  })
+  const applications = Object.entries(site.switches.applications).map(([name, on]) => [name, on] as const)
+  const known = deployment.applications?.order ?? []
+  const unknown = applications.find(([name]) => !known.includes(name))
+  if (unknown !== undefined)
+    throw new AirgapError('SITE_INVALID', 'site.yaml switches an application that there is none of', {
+      item: `switches.applications.${unknown[0]}`,
+      likely: `there are ${known.join(', ')}`,
+      next: 'correct site.yaml',
+    })
+  return merged(nested(Object.fromEntries(mapped)), site.values)
+}
+
+function merged(base: ValueTree, over: ValueTree): ValueTree {
+  const isTree = (value: unknown): value is ValueTree =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+  const result: ValueTree = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const there = result[key]
+    result[key] = isTree(there) && isTree(value) ? merged(there, value) : value
+  }
+  return result
+}
+
+/** Files of the tree, besides values files, that are told where the site's servers are. */
+export function siteVariables(
+  { deployment }: SiteInstall,
+  { registry, httpServer }: { registry: string; httpServer: string },
+): Map<string, ValuesEdit> {
+  const { kubespray } = deployment
+  if (kubespray === undefined) return new Map()
+  const path = `${kubespray.inventory}/${kubespray.offlineVariables}`
+  return new Map([[path, treeEdit({ registry_host: registry, http_server: httpServer })]])
+}
+
+export interface SiteStepsOptions {
+  install: SiteInstall
+  bundles: readonly OpenBundle[]
+  store: ReadableStore
+  state: SiteState
+  passwords: Passwords
+  clients: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  httpServer: string
+  /** the index of wheels, as this host reaches it */
+  index: string
+  limit: string | undefined
+  silenceMs: number
+  /** archives of the bundle's charts: file → digest */
+  charts: TreeEntries
+}
+
+/** The steps after the servers run, in order. */
+export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
+  const { install, bundles, store, state, passwords, limit } = options
+  const { site, deployment, entries, folder } = install
+  const { paths } = state
+  const tools = toolPaths(paths.tools)
+  const program = (name: string): Pick<StepProgram, 'log' | 'running' | 'silenceMs'> => ({
+    log: join(paths.logs, `${name}.log`),
+    running: paths.running,
+    silenceMs: options.silenceMs,
+  })
+  const ansible: Ansible = {
+    bin: join(tools.venv, 'bin'),
+    inventory: join(paths.inventory, 'hosts.yaml'),
+    knownHosts: paths.knownHosts,
+    work: paths.ansible,
+    passwords,
+    program,
+  }
+  const cluster: Cluster = {
+    bin: tools.bin,
+    kubeconfig: site.kubeconfig ?? join(paths.inventory, 'artifacts', 'admin.conf'),
+    home: tools.home,
+  }
+  const hosts = inventoryText(site)
+  const trees = bundles.flatMap(bundle => treesOf(bundle.store.roots()))
+  const repositories = trees
+    .filter(({ name }) => /^(?:debs|rpms)\//.test(name))
+    .map(({ name, roots }) => [name, roots.map(root => root.digest)])
+  const named = (...roles: NodeRole[]) =>
+    site.nodes.filter(node => roles.some(role => node.roles.includes(role))).map(({ name }) => name)
+  const inputsOf =
+    (...folders: string[]) =>
+    async () => ({
+      files: await folderDigest(folder, folders),
+      hosts: digestOf(hosts),
+      httpServer: options.httpServer,
+      repositories,
+    })
+  const steps: Step[] = []
+  if (entries.has(declarationPath)) steps.push(secretsStep(secretsOf(folder, site.environment)))
+  steps.push(
+    inventoryStep({
+      files: async purpose => machineFiles(await options.clients(purpose), hosts),
+      folder: paths.inventory,
+      groupVars: deployment.kubespray && join(folder, deployment.kubespray.inventory, 'group_vars'),
+      record: join(state.folder, 'inventory.json'),
+      inputs: async () => ({ hosts: digestOf(hosts), httpServer: options.httpServer }),
+    }),
+    controlHostStep({
+      ...{ deployment, program, tree: folder, index: options.index, folder: paths.tools },
+      files: { store, entries: await entriesOf(bundles, 'files') },
+      wheels: { store, entries: await entriesOf(bundles, 'pypi') },
+      requirements:
+        deployment.python === undefined
+          ? null
+          : (entries.get(deployment.python.requirements)?.descriptor.digest ?? null),
+    }),
+  )
+  const { playbooks, kubespray } = deployment
+  const playbook = (path: string) => ({
+    ...{ ansible, limit, cwd: folder, playbook: join(folder, path) },
+    inputs: inputsOf(path.slice(0, Math.max(path.lastIndexOf('/'), 0)) || path),
+  })
+  if (playbooks.nodes !== undefined)
+    steps.push(
+      playbookStep({
+        ...playbook(playbooks.nodes),
+        ...{ id: 'nodes', title: 'the machines ask the site, and have what the platform needs' },
+        needs: ['inventory', 'control-host'],
+        ...{ pattern: 'k8s_cluster:etcd:nfs_server', machines: site.nodes.map(({ name }) => name) },
+        does: ['package sources and keys of the site', 'base packages', 'mirrors of containerd'],
+      }),
+    )
+  const before = playbooks.nodes === undefined ? 'control-host' : 'nodes'
+  if (kubespray !== undefined && site.switches.kubernetes)
+    steps.push(
+      kubernetesStep({
+        ...{ ansible, cluster, limit, kubespray: tools.kubespray },
+        machines: named('control-plane', 'worker'),
+        version: site.versions.kubernetes ?? (await versionIn(install)),
+        inputs: inputsOf(kubespray.inventory),
+      }),
+    )
+  const gpus = named('gpu')
+  if (playbooks.gpuDriver !== undefined && site.switches.gpuDriver && gpus.length > 0)
+    steps.push(
+      playbookStep({
+        ...playbook(playbooks.gpuDriver),
+        ...{ id: 'gpu-driver', title: 'NVIDIA’s driver', needs: [before] },
+        ...{ pattern: 'gpu_node', machines: gpus },
+        does: ['driver and kernel headers, one machine after the other', 'no reboot'],
+      }),
+    )
+  const servers = named('nfs')
+  if (playbooks.nfs !== undefined && site.switches.nfs && servers.length > 0)
+    steps.push(
+      playbookStep({
+        ...playbook(playbooks.nfs),
+        ...{ id: 'nfs', title: 'NFS for the volumes', needs: [before] },
+        ...{ pattern: 'nfs_server', machines: servers },
+        does: [`export ${site.nfs?.path ?? ''} to ${(site.nfs?.networks ?? ['the nodes']).join(', ')}`],
+      }),
+    )
+  steps.push(...(await applicationSteps({ ...options, cluster, program, before: steps.map(({ id }) => id) })))
+  return steps
+}
+
+async function applicationSteps(
+  options: SiteStepsOptions & {
+    cluster: Cluster
+    program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
+    before: readonly string[]
+  },
+): Promise<Step[]> {
+  const { install, cluster, program, before, charts } = options
+  const { site, deployment, folder, entries, tree } = install
+  const { applications } = deployment
+  if (applications === undefined) return []
+  const steps: Step[] = []
+  for (const name of applications.order.filter(one => site.switches.applications[one] !== false)) {
+    const own = `applications/${name}`
+    const environment = `environments/${site.environment}`
+    const used = await chartsOf(own, { entries, store: tree.store, charts })
+    steps.push(
+      applicationStep({
+        ...{ name, cluster, program, environment: site.environment },
+        needs: before.filter(id => ['control-host', 'secrets', 'kubernetes', 'nfs'].includes(id)),
+        helmfile: join(folder, applications.helmfile),
+        inputs: async () => ({
+          files: await folderDigest(folder, [
+            ...[own, applications.helmfile, 'environments/common', `${environment}/values.yaml`],
+          ]),
+          charts: used,
+          secrets: await changeOf(join(folder, environment, 'secrets.yaml')),
+        }),
+      }),
+    )
+  }
+  return steps
+}
+
+/** Charts of the bundle that an application's files name. */
+async function chartsOf(
+  own: string,
+  { entries, store, charts }: { entries: TreeEntries; store: ReadableStore; charts: TreeEntries },
+): Promise<[string, string][]> {
+  let text = ''
+  for (const [path, { descriptor, mode }] of entries) {
+    if (path.startsWith(`${own}/`) && /\.ya?ml(?:\.gotmpl)?$/.test(path) && mode !== '120000')
+      text += (await readAll(store, descriptor)).toString('utf8')
+  }
+  return [...charts].flatMap(([file, { descriptor }]) =>
+    text.includes(file) ? [[file, descriptor.digest]] : [],
+  )
+}
+
+/** A digest of secrets would tell something about them: the time of their last change does not. */
+async function changeOf(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined)
+  return found === undefined ? 'none' : `${found.size} ${Math.trunc(found.mtimeMs)}`
+}
+
+/** What lies beside the inventory: keys and mirrors, which roles take from there and never over the network. */
+function machineFiles(clients: ClientFiles, hosts: string): ClientFiles {
+  const files: ClientFiles = new Map([['hosts.yaml', hosts]])
+  for (const [path, text] of clients) {
+    const certs = /^etc\/containerd\/(certs\.d\/.+)$/.exec(path)?.[1]
+    if (certs !== undefined) files.set(certs, text)
+    if (path === 'etc/apt/keyrings/airgap-site.asc' || path === 'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-site')
+      files.set('site-key.asc', text)
+    const key = /^etc\/pki\/rpm-gpg\/([^/]+)$/.exec(path)?.[1]
+    if (key !== undefined) files.set(`rpm-gpg/${key}`, text)
+  }
+  return files
+}
+
+async function entriesOf(bundles: readonly OpenBundle[], name: string): Promise<TreeEntries> {
+  const all: TreeEntries = new Map()
+  for (const { store } of bundles) {
+    for (const tree of treesOf(store.roots()))
+      if (tree.name === name)
+        for (const [path, entry] of await readTree(store, tree.roots)) all.set(path, entry)
+  }
+  return all
+}
+
+/** kube_version of the tree's inventory; undefined where it does not say. */
+async function versionIn({ deployment, entries, tree }: SiteInstall): Promise<string | undefined> {
+  const { inventory = '' } = deployment.kubespray ?? {}
+  for (const [path, { descriptor }] of entries) {
+    if (!path.startsWith(`${inventory}/group_vars/`) || !path.endsWith('.yml')) continue
+    const text = (await readAll(tree.store, descriptor)).toString('utf8')
+    const version = /^kube_version: *["']?(v[0-9.]+)["']? *(?:#.*)?$/m.exec(text)?.[1]
+    if (version !== undefined) return version
+  }
+  return undefined
+}

@@ -1,0 +1,199 @@
+import { join } from 'node:path'
+import { AirgapError } from '../core/errors.ts'
+import { type ProgramEnd, runStepProgram, type StepProgram } from './program.ts'
+import type { StepContext } from './step.ts'
+import { failedProgram } from './steps/failed-program.ts'
+
+/** What ansible needs of this host and of the site. */
+export interface Ansible {
+  /** folder with ansible-playbook and ansible */
+  bin: string
+  /** hosts.yaml */
+  inventory: string
+  /** ssh's file of host keys: a key that is new is taken, one that changed is refused */
+  knownHosts: string
+  /** folder for facts and temporary files */
+  work: string
+  /** files of mode 0600 */
+  passwords: { ssh?: string; sudo?: string }
+  program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
+}
+
+export interface Playbook {
+  /** for the log */
+  name: string
+  playbook: string
+  /** of kubespray: its ansible.cfg and its roles */
+  cwd: string
+  limit?: string | undefined
+  variables?: Record<string, unknown>
+}
+
+/** As a person would type it, without the passwords, which are in no command line. */
+export function playbookCommand(ansible: Ansible, run: Playbook): [string, ...string[]] {
+  return [
+    join(ansible.bin, 'ansible-playbook'),
+    ...['--inventory', ansible.inventory, '--become'],
+    ...passwordOptions(ansible),
+    ...(run.limit === undefined ? [] : ['--limit', run.limit]),
+    ...(run.variables === undefined ? [] : ['--extra-vars', JSON.stringify(run.variables)]),
+    run.playbook,
+  ]
+}
+
+/** Runs a playbook to its end. Throws STEP_FAILED with each machine's own words. */
+export async function runPlaybook(ansible: Ansible, run: Playbook, context: StepContext): Promise<void> {
+  const command = playbookCommand(ansible, run)
+  const told = new Failures()
+  const program = ansible.program(run.name)
+  const end = await runStepProgram({
+    ...program,
+    command,
+    cwd: run.cwd,
+    env: ansibleEnvironment(ansible),
+    signal: context.signal,
+    onLine(line) {
+      told.take(line)
+      const title = /^(?:TASK|PLAY|RUNNING HANDLER) \[(.*)\] \**$/.exec(line)?.[1]
+      if (title !== undefined) context.progress.note(`${run.name}: ${title}`)
+    },
+  })
+  if (end.status !== 0) throw failedPlaybook(command, { end, told, log: program.log })
+}
+
+/** Runs one module on all machines of a pattern; machine → what it gave. Those that fail are left out. */
+export async function askMachines(
+  ansible: Ansible,
+  options: {
+    pattern: string
+    module: string
+    arguments: Record<string, unknown>
+    signal: AbortSignal
+    name: string
+  },
+): Promise<Map<string, Record<string, unknown>>> {
+  const answers = new Map<string, Record<string, unknown>>()
+  await runStepProgram({
+    ...ansible.program(options.name),
+    command: [
+      join(ansible.bin, 'ansible'),
+      ...['--inventory', ansible.inventory, '--become', '--one-line', ...passwordOptions(ansible)],
+      ...['--module-name', options.module, '--args', JSON.stringify(options.arguments)],
+      options.pattern,
+    ],
+    cwd: ansible.work,
+    env: ansibleEnvironment(ansible),
+    signal: options.signal,
+    onLine(line) {
+      const [, machine, json] = /^(\S+) \| (?:SUCCESS|CHANGED) => (\{.*\})$/.exec(line) ?? []
+      if (machine === undefined || json === undefined) return
+      try {
+        answers.set(machine, JSON.parse(json))
+      } catch {
+        // a line that was cut: no answer
+      }
+    },
+  })
+  return answers
+}
+
+function passwordOptions({ passwords }: Ansible): string[] {
+  return [
+    ...(passwords.ssh === undefined ? [] : ['--connection-password-file', passwords.ssh]),
+    ...(passwords.sudo === undefined ? [] : ['--become-password-file', passwords.sudo]),
+  ]
+}
+
+/** Nothing of the operator's own ansible or ssh; kubespray's ansible.cfg would take any host key. */
+function ansibleEnvironment({ bin, knownHosts, work }: Ansible): Record<string, string> {
+  const agent = process.env['SSH_AUTH_SOCK']
+  return {
+    PATH: `${bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    HOME: process.env['HOME'] ?? '/root',
+    LC_ALL: 'C.UTF-8',
+    ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
+    ANSIBLE_HOME: join(work, 'home'),
+    ANSIBLE_LOCAL_TEMP: join(work, 'tmp'),
+    ANSIBLE_NOCOLOR: '1',
+    ANSIBLE_HOST_KEY_CHECKING: 'True',
+    ANSIBLE_SSH_ARGS: [
+      ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60s'],
+      ...['-o', 'StrictHostKeyChecking=accept-new', '-o', `UserKnownHostsFile="${knownHosts}"`],
+      ...['-o', 'ConnectTimeout=10'],
+    ].join(' '),
+    ANSIBLE_CACHE_PLUGIN: 'jsonfile',
+    ANSIBLE_CACHE_PLUGIN_CONNECTION: join(work, 'facts'),
+    ANSIBLE_CACHE_PLUGIN_TIMEOUT: '3600',
+    ANSIBLE_CALLBACKS_ENABLED: '',
+    ANSIBLE_RETRY_FILES_ENABLED: 'False',
+    ANSIBLE_LOCALHOST_WARNING: 'False',
+    ANSIBLE_DEPRECATION_WARNINGS: 'False',
+  }
+}
+
+/** The machines' own words in ansible's output: `fatal: [NAME]: FAILED! => {…}`. */
+class Failures {
+  #task = ''
+  readonly said: string[] = []
+  unreachable = 0
+  changedKey = false
+
+  take(line: string): void {
+    const task = /^(?:TASK|RUNNING HANDLER) \[(.*)\] \**$/.exec(line)?.[1]
+    if (task !== undefined) this.#task = task
+    if (
+      line.includes('REMOTE HOST IDENTIFICATION HAS CHANGED') ||
+      line.includes('Host key verification failed')
+    )
+      this.changedKey = true
+    const [, machine, kind, json] =
+      /^(?:fatal|failed): \[([^\]]+)\](?: \([^)]*\))?: (FAILED|UNREACHABLE)! => (\{.*)$/.exec(line) ?? []
+    if (machine === undefined) {
+      if (line.startsWith('ERROR! ')) this.said.push(line)
+      return
+    }
+    if (kind === 'UNREACHABLE') this.unreachable++
+    this.said.push(`${machine}: ${this.#task}: ${wordsIn(json ?? '')}`)
+  }
+}
+
+function wordsIn(json: string): string {
+  try {
+    const { msg, stderr, stdout } = JSON.parse(json)
+    const words = [msg, stderr, stdout].filter(text => typeof text === 'string' && text !== '')
+    return words.join(' | ').replace(/\s+/g, ' ').slice(0, 600)
+  } catch {
+    return json.slice(0, 600)
+  }
+}
+
+function failedPlaybook(
+  command: readonly string[],
+  { end, told, log }: { end: ProgramEnd; told: Failures; log: string },
+): AirgapError {
+  if (told.changedKey) {
+    return new AirgapError(
+      'STEP_FAILED',
+      ['a machine answers with another host key than before:', ...indented(told)].join('\n'),
+      {
+        item: log,
+        likely: 'it was installed anew, or another machine answers under its address',
+        next: 'find out which; where it was installed anew: `offline-deploy nodes forget NAME`, then the same command again',
+      },
+    )
+  }
+  return failedProgram(command, end, {
+    log,
+    ...(told.said.length === 0 ? {} : { said: told.said.slice(0, 20) }),
+    ...(told.unreachable === 0
+      ? {}
+      : {
+          likely:
+            'a machine is off, its address is wrong, or it does not let this user in: `offline-deploy nodes check`',
+        }),
+  })
+}
+
+function indented({ said }: Failures): string[] {
+  return said.slice(0, 20).map(line => `  ${line}`)
+}

@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+/** kubectl and helm of this host, and how they reach the cluster. */
+export interface Cluster {
+  /** folder of kubectl, helm and helmfile */
+  bin: string
+  kubeconfig: string
+  /** helm keeps its things here, and takes none of the operator's plugins */
+  home: string
+}
+
+export function clusterEnvironment({ bin, kubeconfig, home }: Cluster): Record<string, string> {
+  return {
+    PATH: `${bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    HOME: home,
+    LC_ALL: 'C.UTF-8',
+    KUBECONFIG: kubeconfig,
+    HELM_CACHE_HOME: `${home}/helm/cache`,
+    HELM_CONFIG_HOME: `${home}/helm/config`,
+    HELM_DATA_HOME: `${home}/helm/data`,
+    HELMFILE_UPGRADE_NOTICE_DISABLED: 'true',
+  }
+}
+
+/** A program's JSON; undefined where it cannot be run, does not answer in time, or gives none. */
+export async function askCluster(
+  cluster: Cluster,
+  options: { program: 'kubectl' | 'helm'; args: readonly string[]; signal: AbortSignal; timeoutMs?: number },
+): Promise<unknown> {
+  const { program, args, signal, timeoutMs = 30_000 } = options
+  try {
+    const { stdout } = await promisify(execFile)(`${cluster.bin}/${program}`, [...args], {
+      ...{ signal, timeout: timeoutMs, maxBuffer: 256 << 20 },
+      env: clusterEnvironment(cluster),
+    })
+    return JSON.parse(stdout)
+  } catch {
+    signal.throwIfAborted()
+    return undefined
+  }
+}

@@ -1,0 +1,122 @@
+import { dirname } from 'node:path'
+import { z } from 'zod'
+import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
+import { runStepProgram, type StepProgram } from '../program.ts'
+import { shellWord } from '../shell-word.ts'
+import type { Step } from '../step.ts'
+import { failedProgram } from './failed-program.ts'
+
+export interface ApplicationOptions {
+  /** the label `app` of its releases */
+  name: string
+  needs: readonly string[]
+  cluster: Cluster
+  helmfile: string
+  environment: string
+  /** its files, the environment's values, its charts */
+  inputs: () => Promise<object>
+  program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
+}
+
+const releasesSchema = z.array(
+  z.object({ name: z.string(), namespace: z.string(), status: z.string().default('') }),
+)
+/** `helmfile list --output json` */
+const listedSchema = z.array(
+  z.object({ name: z.string(), namespace: z.string(), enabled: z.boolean(), installed: z.boolean() }),
+)
+
+/** One application: all its releases, by helmfile, which waits until they are ready. */
+export function applicationStep(options: ApplicationOptions): Step {
+  const { name, needs, cluster, environment, inputs } = options
+  return {
+    id: `app-${name}`,
+    title: `application ${name}`,
+    needs,
+    inputs: async () => ({ of: await inputs(), environment }),
+    describe: async () => [helmfileCommand(options, ['sync', '--skip-deps']).map(shellWord).join(' ')],
+    async check({ signal }) {
+      const wanted = await releasesOf(options, signal)
+      if (wanted === undefined) return 'pending'
+      const args = ['list', '--all-namespaces', '--all', '--output', 'json']
+      const found = releasesSchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
+      if (!found.success) return 'pending'
+      const deployed = new Set(
+        found.data.filter(one => one.status === 'deployed').map(one => `${one.namespace}/${one.name}`),
+      )
+      return wanted.every(release => deployed.has(`${release.namespace}/${release.name}`))
+        ? 'done'
+        : 'pending'
+    },
+    async apply(context) {
+      const command = helmfileCommand(options, ['sync', '--skip-deps'])
+      const program = options.program(`app-${name}`)
+      const end = await runStepProgram({
+        ...{ ...program, command, cwd: dirname(options.helmfile), env: clusterEnvironment(cluster) },
+        signal: context.signal,
+        onLine(line) {
+          const release = /^(?:Upgrading|Installing) release=(\S+?),/.exec(line)?.[1]
+          if (release !== undefined) context.progress.note(`app-${name}: release ${release}`)
+        },
+      })
+      if (end.status !== 0)
+        throw failedProgram(command, end, {
+          log: program.log,
+          likely: 'a pod does not get ready: kubectl get pods, and kubectl describe pod, say why',
+        })
+    },
+  }
+}
+
+/** Removes its releases; volumes and namespaces stay. */
+export async function destroyApplication(
+  options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const command = helmfileCommand(options, ['destroy', '--skip-deps'])
+  const program = options.program(`destroy-${options.name}`)
+  const env = clusterEnvironment(options.cluster)
+  const end = await runStepProgram({ ...program, command, cwd: dirname(options.helmfile), env, signal })
+  if (end.status !== 0) throw failedProgram(command, end, { log: program.log })
+}
+
+function helmfileCommand(
+  {
+    cluster,
+    helmfile,
+    environment,
+    name,
+  }: Pick<ApplicationOptions, 'cluster' | 'helmfile' | 'environment' | 'name'>,
+  words: readonly string[],
+): [string, ...string[]] {
+  const [verb = '', ...rest] = words
+  return [
+    `${cluster.bin}/helmfile`,
+    ...['--helm-binary', `${cluster.bin}/helm`, '--no-color'],
+    ...['--file', helmfile, '--environment', environment, '--selector', `app=${name}`],
+    ...[verb, ...rest],
+  ]
+}
+
+/** What helmfile would install; undefined where it cannot tell. */
+async function releasesOf(
+  options: ApplicationOptions,
+  signal: AbortSignal,
+): Promise<{ name: string; namespace: string }[] | undefined> {
+  const command = helmfileCommand(options, ['list', '--output', 'json'])
+  const lines: string[] = []
+  const { cluster, helmfile } = options
+  const end = await runStepProgram({
+    ...options.program(`app-${options.name}`),
+    ...{ command, cwd: dirname(helmfile), env: clusterEnvironment(cluster), signal },
+    onLine: line => lines.push(line),
+  }).catch(() => undefined)
+  signal.throwIfAborted()
+  if (end?.status !== 0) return undefined
+  try {
+    const json = lines.find(line => line.startsWith('['))
+    return listedSchema.parse(JSON.parse(json ?? '')).filter(one => one.enabled && one.installed)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,76 @@
+import { lstat, mkdir, readlink, rm, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
+import type { ClientFiles } from '../../site/mirror-files.ts'
+import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
+import type { Step } from '../step.ts'
+
+export interface InventoryOptions {
+  /** path in the inventory's folder → text: hosts.yaml, the keys and mirrors that roles lay on machines */
+  files: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  folder: string
+  /** folder with group_vars in the deployment tree; undefined: none */
+  groupVars: string | undefined
+  record: string
+  inputs: () => Promise<object>
+}
+
+/** The inventory that all playbooks run with. */
+export function inventoryStep({ files, folder, groupVars, record, inputs }: InventoryOptions): Step {
+  const link = join(folder, 'group_vars')
+  return {
+    id: 'inventory',
+    title: 'ansible’s inventory of the site',
+    needs: ['lay-down', 'configure'],
+    inputs,
+    async describe() {
+      const plan = await planNodeFiles(await files('plan'), { root: folder })
+      const hosts = plan.find(({ path }) => path.endsWith('/hosts.yaml'))
+      return [
+        `${hosts?.change === 'replace' ? 'replace' : 'write'} ${join(folder, 'hosts.yaml')}, and ${plan.length - 1} files for the machines beside it`,
+        ...(groupVars === undefined ? [] : [`link ${link} to ${groupVars}`]),
+      ]
+    },
+    async check() {
+      const plan = await planNodeFiles(await files('write'), { root: folder })
+      if (plan.some(({ change }) => change !== 'none')) return 'pending'
+      return groupVars === undefined || (await readlink(link).catch(() => '')) === groupVars
+        ? 'done'
+        : 'pending'
+    },
+    async apply() {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await writeNodeFiles(await files('write'), { root: folder, record })
+      if (groupVars !== undefined) await replaceLink(link, groupVars)
+    },
+    async undo({ progress }) {
+      for (const { path, result } of await takeBackNodeFiles(record))
+        progress.note(`inventory: ${path}: ${result}`)
+      const found = await lstat(link).catch(() => undefined)
+      if (found?.isSymbolicLink()) await rm(link)
+    },
+  }
+}
+
+async function replaceLink(link: string, target: string): Promise<void> {
+  try {
+    await mkdir(dirname(link), { recursive: true })
+    const found = await lstat(link).catch(() => undefined)
+    if (found !== undefined && !found.isSymbolicLink()) {
+      throw new AirgapError(
+        'SITE_INVALID',
+        'something else lies where the variables of groups are to be linked',
+        {
+          item: link,
+          likely: 'it was made by hand',
+          next: 'put what it says under `kubespray:` in site.yaml, and move it away',
+        },
+      )
+    }
+    await rm(link, { force: true })
+    await symlink(target, link)
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error
+    throw fromSystemError(error, link)
+  }
+}

@@ -1,0 +1,67 @@
+import { type Ansible, askMachines, playbookCommand, runPlaybook } from '../ansible.ts'
+import { shellWord } from '../shell-word.ts'
+import { type Step, stepKey } from '../step.ts'
+
+export interface PlaybookStepOptions {
+  id: string
+  title: string
+  needs: readonly string[]
+  ansible: Ansible
+  playbook: string
+  cwd: string
+  /** which machines, as ansible writes it, and their names */
+  pattern: string
+  machines: readonly string[]
+  limit?: string | undefined
+  /** everything that decides what it does: digests of roles and of the inventory */
+  inputs: () => Promise<object>
+  /** what it does there, one line each */
+  does: readonly string[]
+}
+
+/**
+ * A playbook of the deployment tree. What is done is told by the machines themselves: each keeps the key of the step that was
+ * done last, so that one which was installed anew is not taken for ready.
+ */
+export function playbookStep(options: PlaybookStepOptions): Step {
+  const { id, title, needs, ansible, playbook, cwd, pattern, machines, limit, does } = options
+  const stamp = `/etc/airgap-${id}.stamp`
+  const key = () => stepKey({ id, inputs: options.inputs })
+  const run = { name: id, playbook, cwd, limit }
+  return {
+    id,
+    title,
+    needs,
+    inputs: async () => ({ of: await options.inputs(), machines, limit: limit ?? null }),
+    describe: async () => [
+      `on ${namesOf(machines, limit)}: ${does.join('; ')}`,
+      playbookCommand(ansible, run).map(shellWord).join(' '),
+    ],
+    async check({ signal }) {
+      const answers = await askMachines(ansible, {
+        ...{ name: id, pattern: limit ?? pattern, module: 'ansible.builtin.slurp', signal },
+        arguments: { src: stamp },
+      })
+      const wanted = await key()
+      const there = (name: string) =>
+        Buffer.from(String(answers.get(name)?.['content'] ?? ''), 'base64').toString() === wanted
+      return (limit === undefined ? machines : machines.filter(name => answers.has(name))).every(there)
+        ? 'done'
+        : 'pending'
+    },
+    async apply(context) {
+      await runPlaybook(ansible, run, context)
+      await askMachines(ansible, {
+        ...{ name: id, pattern: limit ?? pattern, module: 'ansible.builtin.copy', signal: context.signal },
+        arguments: { content: await key(), dest: stamp, mode: '0644' },
+      })
+    },
+  }
+}
+
+/** At most eight by name. */
+export function namesOf(machines: readonly string[], limit?: string): string {
+  if (limit !== undefined) return `${limit} (--limit)`
+  const shown = machines.slice(0, 8).join(', ')
+  return machines.length > 8 ? `${shown} and ${machines.length - 8} more` : shown
+}

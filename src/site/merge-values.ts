@@ -1,0 +1,154 @@
+import { isDeepStrictEqual } from 'node:util'
+import { AirgapError } from '../core/errors.ts'
+import { type Blocked, type Changes, editValues } from './values-changes.ts'
+import { flowText } from './values-text.ts'
+import { type Plain, type PlainMap, readValuesTree } from './values-tree.ts'
+
+/** A value that the site and the new bundle both changed, each in its own way. */
+export interface MergeConflict {
+  /** keys joined by dots: `a.b.c`; a key that is no word stands in brackets: `a["x.y"]` */
+  path: string
+  /** YAML on one line, at most 80 characters, secrets as `***`; `(removed)` where the key is gone */
+  ours: string
+  theirs: string
+}
+
+export interface MergedValues {
+  text: string
+  /** paths that the site had changed and that were carried over */
+  kept: string[]
+  /** both changed: the site's value stands */
+  conflicts: MergeConflict[]
+}
+
+/**
+ * Three-way merge of a values file: `base` as the old bundle had it, `ours` as it is on the site, `theirs` as the new bundle has it.
+ * The text is theirs with the site's changes put in; everything else stays byte for byte. Maps are merged by key; a list or a
+ * scalar is one value. Values are compared with aliases and merge keys resolved. Throws VALUES_INVALID, naming the file's line or
+ * the path, where one of the three cannot be read, or where a change cannot be put in without changing another value.
+ */
+export function mergeValues(options: {
+  base: string
+  ours: string
+  theirs: string
+  name: string
+}): MergedValues {
+  const { name } = options
+  const base = readValuesTree(options.base, { name, whose: 'the file of the old bundle' })
+  const ours = readValuesTree(options.ours, { name, whose: 'the file of this site' })
+  const theirs = readValuesTree(options.theirs, { name, whose: 'the file of the new bundle' })
+  const merge = new Merge()
+  const plan = merge.maps({ base: base.value, ours: ours.value, theirs: theirs.value, path: [] })
+  const { kept, conflicts } = merge
+  if (theirs.text === base.text) return { text: ours.text, kept, conflicts }
+  if (plan.changes.size === 0) return { text: theirs.text, kept, conflicts }
+  const { text, blocked } = editValues({ base, ours, theirs }, plan)
+  verify(text, { expected: plan.merged, blocked, name })
+  return { text, kept, conflicts }
+}
+
+interface Versions<T> {
+  base: T
+  ours: T
+  theirs: T
+}
+
+/** The merge of the values alone. */
+class Merge {
+  readonly kept: string[] = []
+  readonly conflicts: MergeConflict[] = []
+
+  maps({ base, ours, theirs, path }: Versions<PlainMap> & { path: readonly string[] }): {
+    merged: PlainMap
+    changes: Changes
+  } {
+    const merged: PlainMap = new Map()
+    const changes: Changes = new Map()
+    for (const key of new Set([...theirs.keys(), ...ours.keys()])) {
+      const value = { base: base.get(key), ours: ours.get(key), theirs: theirs.get(key) }
+      const here = [...path, key]
+      if (isDeepStrictEqual(value.ours, value.base) || isDeepStrictEqual(value.ours, value.theirs)) {
+        if (value.theirs !== undefined) merged.set(key, value.theirs)
+      } else if (value.ours instanceof Map && value.theirs instanceof Map) {
+        const before: PlainMap = value.base instanceof Map ? value.base : new Map()
+        const inner = this.maps({ base: before, ours: value.ours, theirs: value.theirs, path: here })
+        merged.set(key, inner.merged)
+        if (inner.changes.size > 0) changes.set(key, inner.changes)
+      } else {
+        changes.set(key, 'ours')
+        if (value.ours !== undefined) merged.set(key, value.ours)
+        this.note(here, value)
+      }
+    }
+    return { merged, changes }
+  }
+
+  private note(path: readonly string[], { base, ours, theirs }: Versions<Plain | undefined>): void {
+    if (isDeepStrictEqual(theirs, base)) this.kept.push(pathText(path))
+    else {
+      const secret = path.some(isSecret)
+      this.conflicts.push({
+        path: pathText(path),
+        ours: shown(ours, secret),
+        theirs: shown(theirs, secret),
+      })
+    }
+  }
+}
+
+/** What nobody is to read in a message; keycloak is an application, no key. */
+function isSecret(key: string): boolean {
+  return /pass|secret|token|credential|auth|private|cert|kubeconfig|key(?!cloak)/i.test(key)
+}
+
+const maxShown = 80
+
+function shown(value: Plain | undefined, secret: boolean): string {
+  if (value === undefined) return '(removed)'
+  if (secret) return '***'
+  // a password inside an address
+  const text = flowText(value, isSecret).replace(/:\/\/[^/@\s"]+@/g, '://***@')
+  return text.length <= maxShown ? text : `${text.slice(0, maxShown - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+}
+
+function pathText(path: readonly string[]): string {
+  return path
+    .map((key, i) => (/^[\w-]+$/.test(key) ? `${i > 0 ? '.' : ''}${key}` : `[${JSON.stringify(key)}]`))
+    .join('')
+}
+
+/** Nothing is ever half right: the text has the merged values, or there is none. */
+function verify(
+  text: string,
+  { expected, blocked, name }: { expected: PlainMap; blocked: readonly Blocked[]; name: string },
+): void {
+  let wrong: readonly string[] = blocked[0]?.path ?? []
+  let cause: unknown
+  try {
+    const { value } = readValuesTree(text, { name, whose: 'the merged file' })
+    if (isDeepStrictEqual(value, expected)) return
+    wrong = firstDifference(value, expected)
+  } catch (error) {
+    cause = error
+  }
+  const reason = blocked.find(({ path }) =>
+    path.every((key, i) => wrong[i] === undefined || wrong[i] === key),
+  )
+  const path = reason !== undefined && reason.path.length > wrong.length ? reason.path : wrong
+  const why = reason?.why ?? 'a change beside it changes it, too (an alias, maybe)'
+  throw new AirgapError('VALUES_INVALID', `${pathText(path) || 'the file'} cannot be merged: ${why}`, {
+    item: name,
+    likely: 'an alias, a merge key or an unusual way to write YAML around it',
+    next: 'write the value out in full on the site, without alias and merge key, or make the change in the new file by hand; nothing was changed',
+    cause,
+  })
+}
+
+function firstDifference(found: PlainMap, expected: PlainMap): string[] {
+  for (const key of new Set([...expected.keys(), ...found.keys()])) {
+    const [one, other] = [found.get(key), expected.get(key)]
+    if (isDeepStrictEqual(one, other)) continue
+    return one instanceof Map && other instanceof Map ? [key, ...firstDifference(one, other)] : [key]
+  }
+  return []
+}
