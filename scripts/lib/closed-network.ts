@@ -5,14 +5,16 @@ import { AirgapError } from '../../src/core/errors.ts'
 import { run } from './run.ts'
 
 /**
- * A closed network of two hosts: namespaces `site` and `node`, joined by a veth pair, with nothing else. Each has default
- * routes (IPv4 and IPv6) into the other, which forwards nothing: an attempt to leave becomes a packet, is counted, and is
+ * A closed network of a site's host and its nodes: a namespace for each, joined by a bridge in another, with nothing else. Each has default
+ * routes (IPv4 and IPv6) to another of them, which forwards nothing: an attempt to leave becomes a packet, is counted, and is
  * dropped. DNS points at an address outside, so that every look-up is an attempt too. Root only.
  */
 export interface ClosedNetwork {
   site: NetworkHost
+  /** the first of the nodes */
   node: NetworkHost
-  /** packets that tried to leave, of both hosts and both protocols; 0 is what a closed site must see */
+  nodes: NetworkHost[]
+  /** packets that tried to leave, of all hosts and both protocols; 0 is what a closed site must see */
   escapeAttempts(): Promise<number>
   /** Ends every process in it and takes it away. Never throws; may be called again. */
   close(): Promise<void>
@@ -27,7 +29,7 @@ export interface NetworkHost {
   resolvConf: string
   /** a command line that runs on the host, which sees its own /sys and resolv.conf: ip-netns(8) */
   inside(command: readonly string[]): string[]
-  /** bytes that came in from the other host */
+  /** bytes that came in from other hosts */
   received(): Promise<number>
 }
 
@@ -43,31 +45,54 @@ interface Address {
   v6: string
 }
 
-export async function openClosedNetwork(): Promise<ClosedNetwork> {
+export async function openClosedNetwork({ nodes: count = 1 } = {}): Promise<ClosedNetwork> {
   const id = `airgap-${randomBytes(4).toString('hex')}`
-  const addresses: Record<'site' | 'node', Address> = {
-    site: { v4: '10.77.0.1', v6: 'fd77::1' },
-    node: { v4: '10.77.0.2', v6: 'fd77::2' },
-  }
-  const site = networkHost(`${id}-site`, addresses.site.v4)
-  const node = networkHost(`${id}-node`, addresses.node.v4)
+  const names = ['site', ...Array.from({ length: count }, (_, i) => (i === 0 ? 'node' : `node${i + 1}`))]
+  const addresses = names.map((_, i): Address => ({ v4: `10.77.0.${i + 1}`, v6: `fd77::${i + 1}` }))
+  const hosts = names.map((name, i) => networkHost(`${id}-${name}`, addresses[i]!.v4))
+  const bridge = networkHost(`${id}-switch`, '')
   const close = async () => {
-    for (const host of [node, site]) await closeNamespace(host)
+    for (const host of [...hosts.toReversed(), bridge]) await closeNamespace(host)
   }
   try {
-    for (const host of [site, node]) await createNamespace(host)
-    const ends = [site.namespace, node.namespace].map(name => ['eth0', 'netns', name])
-    await ip(['link', 'add', ...ends[0]!, 'type', 'veth', 'peer', 'name', ...ends[1]!])
-    await configure(site, { own: addresses.site, peer: addresses.node })
-    await configure(node, { own: addresses.node, peer: addresses.site })
+    for (const host of [bridge, ...hosts]) await createNamespace(host)
+    const onBridge = (line: string) => run(bridge.inside(line.split(' ')))
+    await onBridge('ip link add bridge type bridge')
+    await onBridge('sysctl -qw net.ipv6.conf.all.disable_ipv6=1')
+    await onBridge('ip link set bridge up')
+    for (const [i, host] of hosts.entries()) {
+      const port = `port${i}`
+      await ip([
+        'link',
+        'add',
+        'eth0',
+        'netns',
+        host.namespace,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        port,
+        'netns',
+        bridge.namespace,
+      ])
+      await onBridge(`ip link set ${port} master bridge up`)
+    }
+    for (const [i, host] of hosts.entries()) {
+      const peer = addresses[(i + 1) % hosts.length]!
+      await configure(host, { own: addresses[i]!, peer })
+    }
   } catch (error) {
     await close()
     throw error
   }
+  const [site, ...nodes] = hosts as [NetworkHost, NetworkHost, ...NetworkHost[]]
   return {
     site,
-    node,
-    escapeAttempts: async () => (await attemptsOf(site)) + (await attemptsOf(node)),
+    node: nodes[0] as NetworkHost,
+    nodes,
+    escapeAttempts: async () =>
+      (await Promise.all(hosts.map(attemptsOf))).reduce((sum, found) => sum + found, 0),
     close,
     [Symbol.asyncDispose]: close,
   }
