@@ -761,12 +761,16 @@ describe('mergeValues, whatever the values', () => {
       .map(all => all.join('\n'))
     fc.assert(
       fc.property(lines, lines, lines, (base, ours, theirs) => {
+        const values = (text: string) => parse(text, { merge: true }) ?? {}
+        let text: string
         try {
-          merge(base, ours, theirs)
+          text = merge(base, ours, theirs).text
         } catch (error) {
           expect(error).toBeInstanceOf(AirgapError)
           expect(error).toMatchObject({ code: 'VALUES_INVALID' })
+          return
         }
+        expect(values(text)).toEqual(mergeObjects(values(base), values(ours), values(theirs)))
       }),
       { numRuns: 500 },
     )
