@@ -71,7 +71,8 @@ export async function openNode(
   }
 }
 
-const nodeEnvironment = {
+/** Of programs inside a root. */
+export const nodeEnvironment = {
   PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
   DEBIAN_FRONTEND: 'noninteractive',
   LANG: 'C',
@@ -103,7 +104,7 @@ function insideWithCgroups(network: NetworkHost, command: readonly string[]): st
   ]
 }
 
-async function until(
+export async function until(
   attempt: () => Promise<unknown>,
   options: { what: string; withinMs: number },
 ): Promise<void> {
@@ -126,7 +127,7 @@ async function until(
   }
 }
 
-async function ended(child: ChildProcess | undefined): Promise<void> {
+export async function ended(child: ChildProcess | undefined): Promise<void> {
   if (!child || child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise(done => child.once('close', done))
   child.kill('SIGTERM')
@@ -136,7 +137,7 @@ async function ended(child: ChildProcess | undefined): Promise<void> {
 }
 
 /** The folder is removed afterwards: nothing of this machine may still be mounted in it. */
-async function unmountBelow(folder: string): Promise<void> {
+export async function unmountBelow(folder: string): Promise<void> {
   const mounts = await readFile('/proc/self/mounts', 'utf8')
   const own = mounts
     .split('\n')

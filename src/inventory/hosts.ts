@@ -29,7 +29,7 @@ export function inventoryText(site: SiteFile): string {
       },
     },
   }
-  return `${header}${stringify(inventory, { aliasDuplicateObjects: false, lineWidth: 0 })}`
+  return `${header}${stringify(inventory, { aliasDuplicateObjects: false, lineWidth: 0, version: '1.1' })}`
 }
 
 function hostVariables(node: SiteNode, { ssh, nfs, nodes, versions, kubespray }: SiteFile) {

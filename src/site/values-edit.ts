@@ -32,7 +32,12 @@ export function treeEdit(values: ValueTree): ValuesEdit {
   return {
     apply(text, name) {
       if (Object.keys(values).length === 0) return text
-      return mergeValues({ base: '', ours: stringify(values, { lineWidth: 0 }), theirs: text, name }).text
+      return mergeValues({
+        base: '',
+        ours: stringify(values, { lineWidth: 0, version: '1.1' }),
+        theirs: text,
+        name,
+      }).text
     },
     as: text => {
       const document = parseDocument(text)

@@ -151,5 +151,9 @@ describe('site.yaml', () => {
       inventoryText(site(good.replace(/kubespray:.*/, `kubespray: ${JSON.stringify(odd)}`))),
     )
     expect(all.hosts['master-1']).toMatchObject(odd)
+    // ansible reads YAML 1.1, where a bare yes is no text
+    expect(inventoryText(site(good.replace(/kubespray:.*/, 'kubespray: {a: "yes", b: "0755"}')))).toMatch(
+      /a: "yes"\n +b: "0755"/,
+    )
   })
 })
