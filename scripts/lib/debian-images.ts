@@ -108,18 +108,23 @@ export function debianImageCached(cache: string): boolean {
   return existsSync(debianImageLayout(cache))
 }
 
-/** A Debian 12 root file system with apt, as a tar: made once, 30 s, then kept in the cache. Root only. */
-export async function debianRoot(cache: string): Promise<string> {
-  const tar = join(cache, 'debian-12-root.tar')
+/**
+ * A Debian 12 root file system with apt and the packages of `include`, which its name tells, as a tar: made once, 30 s or more,
+ * then kept in the cache. Root only.
+ */
+export async function debianRoot(cache: string, include: readonly string[] = []): Promise<string> {
+  const tar = join(cache, `${['debian-12-root', ...include].join('+')}.tar`)
   if (existsSync(tar)) return tar
   await mkdir(cache, { recursive: true })
-  const part = join(cache, `part-${process.pid}.tar`)
+  const part = `${tar}.${process.pid}.part`
   try {
     await run([
       'mmdebstrap',
       '--quiet',
       '--variant=apt',
       '--architectures=amd64',
+      '--format=tar',
+      ...(include.length > 0 ? [`--include=${include.join(',')}`] : []),
       'bookworm',
       part,
       'http://deb.debian.org/debian',

@@ -104,6 +104,7 @@ function insideWithCgroups(network: NetworkHost, command: readonly string[]): st
   ]
 }
 
+/** Tries again until it does not throw. */
 export async function until(
   attempt: () => Promise<unknown>,
   options: { what: string; withinMs: number },
@@ -137,7 +138,7 @@ export async function ended(child: ChildProcess | undefined): Promise<void> {
 }
 
 /** The folder is removed afterwards: nothing of this machine may still be mounted in it. */
-export async function unmountBelow(folder: string): Promise<void> {
+async function unmountBelow(folder: string): Promise<void> {
   const mounts = await readFile('/proc/self/mounts', 'utf8')
   const own = mounts
     .split('\n')
