@@ -61,11 +61,17 @@ export function applicationStep(options: ApplicationOptions): Step {
       })
       if (end.status !== 0)
         throw failedProgram(command, end, {
-          log: program.log,
+          ...{ log: program.log, said: wordsOfHelm(end.tail) },
           likely: 'a pod does not get ready: kubectl get pods, and kubectl describe pod, say why',
         })
     },
   }
+}
+
+/** helmfile prints what helm said twice, below headings of its own. */
+function wordsOfHelm(tail: readonly string[]): string[] {
+  const words = tail.map(line => line.trim()).filter(line => /^(?:Error:|\* |in \.)/.test(line))
+  return words.length > 0 ? [...new Set(words)].slice(0, 10) : tail.slice(-8)
 }
 
 /** Removes its releases; volumes and namespaces stay. */

@@ -1,0 +1,301 @@
+import { spawnSync } from 'node:child_process'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { networkPrograms } from '../../scripts/lib/closed-network.ts'
+import { type ControlPlane, controlPlanePrograms, openControlPlane } from '../../scripts/lib/control-plane.ts'
+import {
+  type Deployed,
+  type DeployOptions,
+  type InstallSite,
+  openInstallSite,
+} from '../../scripts/lib/install-site.ts'
+import { isRoot, missingPrograms } from '../../scripts/lib/run.ts'
+import { debianSshRoot, sshNodePrograms } from '../../scripts/lib/ssh-node.ts'
+import { buildInstallBundle } from './lib/install-stack.ts'
+
+const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'airgap-demo')
+const reached = (url: string) =>
+  spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
+const lacking = [
+  ...(isRoot ? [] : ['root']),
+  ...missingPrograms(['curl', ...networkPrograms, ...sshNodePrograms]),
+  ...(reached('http://deb.debian.org/debian/dists/bookworm/InRelease') ? [] : ['deb.debian.org']),
+  ...(reached('https://pypi.org/simple/ansible-core/') ? [] : ['pypi.org']),
+]
+const lackingForApplications = missingPrograms(['helm', 'helmfile', ...controlPlanePrograms])
+const needs = (programs: string[]) => `needs ${programs.join(', ') || 'nothing more'}`
+const patience = 420_000
+const withCluster = lackingForApplications.length === 0
+const machines = ['master-1', 'gpu-1', 'gpu-2']
+
+describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network (${needs(lacking)})`, () => {
+  const resources = new AsyncDisposableStack()
+  let work: string
+  let site: InstallSite
+  let cluster: ControlPlane | undefined
+  let medium: string
+
+  beforeAll(async () => {
+    work = await mkdtemp(join(tmpdir(), 'airgap-install-'))
+    resources.defer(() => rm(work, { recursive: true, force: true }))
+    const bundle = await buildInstallBundle({ work, resources, applications: withCluster })
+    medium = `/media/usb/${basename(bundle)}`
+    const rootTar = await debianSshRoot(cache)
+    site = await openInstallSite({ ...{ bundle, work, rootTar, machines, resources }, sudoPassword: sudo })
+    if (withCluster) {
+      const [first] = site.network.nodes
+      cluster = resources.use(
+        await openControlPlane({
+          folder: join(work, 'cluster'),
+          nodes: machines.map(name => (name === 'master-1' ? { name } : { name, gpus: 8 })),
+          ...{ address: first!.address, inside: command => first!.inside(command) },
+        }),
+      )
+      await copyFile(cluster.kubeconfig, join(site.control.root, 'opt/site/cluster.conf'))
+    } else await writeFile(join(site.control.root, 'opt/site/cluster.conf'), '')
+    await site.writeSiteFile(siteFile())
+  }, patience)
+  afterAll(() => resources.disposeAsync())
+
+  /** asked for by sudo on every machine; must be found nowhere afterwards */
+  const sudo = "s3cret; $(touch /tmp/x) `id` '"
+
+  function siteFile() {
+    const node = (name: string, ...roles: string[]) => ({
+      ...{ name, roles, address: site.nodes[machines.indexOf(name)]!.address },
+    })
+    return {
+      ...{ apiVersion: 'airgap-site/v1', externalIP: site.nodes[0]!.address },
+      nfs: { server: 'master-1', path: '/srv/astrago' },
+      ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519', sudo: 'password' },
+      ...{ kubeconfig: '/opt/site/cluster.conf', switches: { kubernetes: false } },
+      nodes: [
+        node('master-1', 'control-plane', 'worker', 'nfs'),
+        node('gpu-1', 'worker', 'gpu'),
+        node('gpu-2', 'worker', 'gpu'),
+      ],
+    }
+  }
+
+  const apply = (args: string[] = [], options: DeployOptions = {}): Promise<Deployed> =>
+    site.deploy(
+      [
+        'apply',
+        '--yes',
+        '--bundle',
+        medium,
+        '--site',
+        '/opt/site',
+        '--address',
+        site.network.site.address,
+        ...args,
+      ],
+      { ...options, env: { OFFLINE_DEPLOY_SUDO_PASSWORD: sudo, ...options.env } },
+    )
+  const journal = async () =>
+    (await readFile(join(site.control.root, 'opt/site/journal.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map(line => JSON.parse(line) as { step: string; event: string })
+
+  it(
+    'killed in every step, it goes on where it was and does nothing twice',
+    async () => {
+      const killed: string[] = []
+      let last: Deployed
+      do {
+        const before = [...killed]
+        last = await apply([], {
+          onLine(line, kill) {
+            const [, step] = /^([a-z][a-z-]*): (?!done before|failed)/.exec(line) ?? []
+            if (step === undefined || before.includes(step) || killed.length > before.length) return
+            killed.push(step)
+            // somewhere inside of it
+            setTimeout(kill, 300)
+          },
+        })
+      } while (last.code !== 0 && killed.length < 40)
+      expect(last.stderr).toMatch(/done before/)
+      expect(last.code).toBe(0)
+      expect(killed).toEqual(
+        expect.arrayContaining([
+          'control-host',
+          'nodes',
+          'nfs',
+          ...(withCluster ? ['app-mpi-operator'] : []),
+        ]),
+      )
+      // no step is started again after it was done, but those that run every time
+      const entries = await journal()
+      for (const [i, { step, event }] of entries.entries()) {
+        if (event !== 'started' || ['check', 'preflight', 'verification'].includes(step)) continue
+        expect(
+          entries.slice(0, i).filter(one => one.step === step && one.event === 'done'),
+          step,
+        ).toEqual([])
+      }
+    },
+    patience,
+  )
+
+  it(
+    'every machine asks the site alone, and has what it needs',
+    async () => {
+      for (const machine of site.nodes) {
+        const places = await machine.chroot(['apt-get', 'indextargets', '--format', '$(SITE)'])
+        expect([...new Set(places.trim().split('\n'))]).toEqual([
+          `http://${site.network.site.address}:8080/debs/debian-12/deb.debian.org/debian/`,
+        ])
+        expect(await machine.chroot(['dpkg-query', '-W', '-f', '${db:Status-Abbrev}', 'nfs-common'])).toBe(
+          'ii ',
+        )
+        expect(
+          await readFile(join(machine.root, 'etc/containerd/certs.d/_default/hosts.toml'), 'utf8'),
+        ).toContain(`${site.network.site.address}:35000`)
+      }
+      expect(await readFile(join(site.nodes[0]!.root, 'etc/exports.d/astrago.exports'), 'utf8')).toContain(
+        `/srv/astrago ${site.nodes[0]!.address}(rw`,
+      )
+    },
+    patience,
+  )
+
+  it.skipIf(!withCluster)(
+    `the applications run on the cluster (${needs(lackingForApplications)})`,
+    async () => {
+      const releases = await site.control.chroot([
+        ...['/opt/site/tools/bin/helm', '--kubeconfig', '/opt/site/cluster.conf', 'list', '-A', '-o', 'json'],
+      ])
+      expect(
+        JSON.parse(releases).map((one: { name: string; status: string }) => `${one.name} ${one.status}`),
+      ).toEqual(['gpu-session-monitoring deployed', 'mpi-operator deployed'])
+      const images = await cluster!.kubectl(['get', 'pods', '-A', '-o', 'jsonpath={..image}'])
+      for (const image of new Set(images.split(' ').filter(Boolean)))
+        expect(image).toMatch(new RegExp(`^${site.network.site.address}:35000/`))
+    },
+    patience,
+  )
+
+  it(
+    'a second run has nothing to do; a changed site.yaml runs again what depends on it',
+    async () => {
+      const again = await apply()
+      expect(again.code).toBe(0)
+      const done = (ran: Deployed) => [...ran.stdout.matchAll(/^(\S+) +done in/gm)].map(([, id]) => id)
+      expect(done(again).filter(id => !['check', 'preflight', 'verification'].includes(id!))).toEqual([])
+      const changed = siteFile()
+      await site.writeSiteFile({ ...changed, nfs: { ...changed.nfs, networks: ['10.77.0.0/24'] } })
+      const after = await apply()
+      expect(after.code).toBe(0)
+      expect(done(after)).toContain('nfs')
+      expect(done(after)).not.toContain('control-host')
+      expect(await readFile(join(site.nodes[0]!.root, 'etc/exports.d/astrago.exports'), 'utf8')).toContain(
+        '10.77.0.0/24(rw',
+      )
+    },
+    patience,
+  )
+
+  it(
+    'a kept plan is carried out, or refused where the world has changed',
+    async () => {
+      const common = ['--bundle', medium, '--site', '/opt/site', '--address', site.network.site.address]
+      const planned = await site.deploy([
+        'plan',
+        ...common,
+        '--only',
+        'inventory,configure',
+        '--out',
+        '/opt/plan.json',
+      ])
+      expect(planned.code).toBe(0)
+      expect((await apply(['--only', 'inventory,configure', '/opt/plan.json'])).code).toBe(0)
+      const changed = siteFile()
+      await site.writeSiteFile({ ...changed, ssh: { ...changed.ssh, port: 2222 } })
+      const refused = await apply(['--only', 'inventory,configure', '/opt/plan.json'])
+      expect(refused.stderr).toMatch(/PLAN_CHANGED[\s\S]*inventory: was done, is pending/)
+      expect(refused.code).toBe(2)
+      await site.writeSiteFile(siteFile())
+    },
+    patience,
+  )
+
+  it(
+    'two at once: the second says who is at work',
+    async () => {
+      const [first, second] = await Promise.all([
+        apply(['--only', 'nodes,nfs']),
+        apply(['--only', 'nodes,nfs']),
+      ])
+      expect([first.code, second.code].sort()).toEqual([0, 10])
+    },
+    patience,
+  )
+
+  it(
+    'a machine that is lost, one that changed its key, and a wrong password are told by name',
+    async () => {
+      const again = async (options: DeployOptions = {}) => await apply(['--only', 'nodes'], options)
+      // what is done is not asked for twice: the machine itself has to be another
+      const forget = () => rm(join(site.nodes[2]!.root, 'etc/airgap-nodes.stamp'), { force: true })
+      await forget()
+      await site.nodes[2]!.stopSshd()
+      const lost = await again()
+      expect(lost.stderr).toMatch(/STEP_FAILED[\s\S]*gpu-2: Gathering Facts: .*(refused|unreachable)/i)
+      expect(lost.code).toBe(8)
+      await site.nodes[2]!.chroot([
+        'rm',
+        '/etc/ssh/ssh_host_ed25519_key',
+        '/etc/ssh/ssh_host_ed25519_key.pub',
+      ])
+      await site.nodes[2]!.chroot([
+        'ssh-keygen',
+        '-q',
+        '-t',
+        'ed25519',
+        '-N',
+        '',
+        '-f',
+        '/etc/ssh/ssh_host_ed25519_key',
+      ])
+      await site.nodes[2]!.startSshd()
+      const changed = await again()
+      expect(changed.stderr).toMatch(/another host key than before[\s\S]*gpu-2/)
+      expect(changed.code).toBe(8)
+      await site.control.chroot(['ssh-keygen', '-f', '/opt/site/known_hosts', '-R', site.nodes[2]!.address])
+      const wrong = await again({ env: { OFFLINE_DEPLOY_SUDO_PASSWORD: 'wrong' } })
+      expect(wrong.stderr).toMatch(/STEP_FAILED[\s\S]*(Incorrect sudo password|incorrect password)/i)
+      expect(wrong.code).toBe(8)
+      expect((await again()).code).toBe(0)
+    },
+    patience,
+  )
+
+  it(
+    'no secret in anything it wrote or said (fault 97)',
+    async () => {
+      const secrets = await readFile(
+        join(site.control.root, 'opt/site/deploy/platform/environments/prod/secrets.yaml'),
+        'utf8',
+      )
+      const values = [...secrets.matchAll(/: (\S{16,})$/gm)].map(([, value]) => value!)
+      expect(values.length).toBeGreaterThan(5)
+      const text = await site.control.chroot([
+        ...[
+          'sh',
+          '-c',
+          'cat /opt/site/journal.jsonl /opt/site/logs/* /opt/site/serve.log /opt/site/config.json /opt/site/inventory/hosts.yaml',
+        ],
+      ])
+      for (const secret of [sudo, ...values]) expect(text.includes(secret)).toBe(false)
+    },
+    patience,
+  )
+
+  it('nothing tried to leave', async () => {
+    expect(await site.network.escapeAttempts()).toBe(0)
+  })
+})

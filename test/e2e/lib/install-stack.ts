@@ -1,0 +1,107 @@
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { run } from '../../../scripts/lib/run.ts'
+import { serveFolder } from '../../../scripts/lib/upstream.ts'
+import { airgap } from './airgap.ts'
+
+const home = resolve(import.meta.dirname, '..', '..', '..')
+
+/** Hosts of the test's own upstream. */
+const publisher = 'https://files.example'
+
+/**
+ * A bundle of our deployment tree with less in it than Astrago has: Debian 12 for three machines, ansible-core and the real helm,
+ * helmfile and kubectl, as far as they are here; of the applications the two whose charts are ours. It is built as any other is.
+ */
+export async function buildInstallBundle(options: {
+  work: string
+  resources: AsyncDisposableStack
+  /** applications are left out where false: helm and helmfile are not here */
+  applications: boolean
+  version?: string
+  /** changes the tree before it is packed */
+  edit?: (tree: string) => Promise<void>
+}): Promise<string> {
+  const { work, resources, applications, version = '1.0.0', edit } = options
+  const folder = join(work, `stack-${version}`)
+  const tree = join(folder, 'tree')
+  await cp(join(home, 'bundle', 'astrago'), tree, { recursive: true })
+  await writeFile(join(tree, 'ansible', 'requirements.txt'), 'ansible-core==2.15.13\n')
+  await writeFile(join(tree, 'install.yaml'), JSON.stringify(installFile(applications)))
+  await edit?.(tree)
+  const served = join(folder, 'served')
+  await mkdir(served, { recursive: true })
+  const files = applications ? await packTools(served) : []
+  const server = await serveFolder(served)
+  resources.defer(() => server.close())
+  const manifest = join(folder, 'stack.yaml')
+  await writeFile(
+    manifest,
+    JSON.stringify({
+      ...{ apiVersion: 'airgap/v1', name: 'platform', version },
+      debs: [
+        {
+          ...{ name: 'debian-12', suite: 'bookworm', archive: 'http://deb.debian.org/debian' },
+          keys: [join(home, 'manifests/keys/debian-archive.asc')],
+          packages: ['nfs-common', 'nfs-kernel-server'],
+        },
+      ],
+      wheels: [{ name: 'ansible', pythons: ['3.11'], packages: ['ansible-core==2.15.13', 'pip==24.3.1'] }],
+      files: files.map(name => ({ url: `${publisher}/${name}` })),
+      trees: [{ name: 'platform', from: tree }],
+    }),
+  )
+  const common = ['-f', manifest, '--cache', join(work, 'cache'), '--remap', `${publisher}=${server.url}`]
+  const bundle = join(work, 'usb', `platform-${version}.tar`)
+  await mkdir(join(work, 'usb'), { recursive: true })
+  for (const args of [
+    ['lock', ...common],
+    ['build', ...common, '--frozen', '--out', bundle],
+  ]) {
+    const ran = await airgap(args)
+    if (ran.code !== 0) throw new Error(`airgap ${args[0]}: ${ran.stderr}`)
+  }
+  return bundle
+}
+
+function installFile(applications: boolean) {
+  return {
+    apiVersion: 'airgap-install/v1',
+    ...(applications
+      ? {
+          tools: {
+            helm: { file: 'files.example/helm.tar.gz', member: 'linux-amd64/helm' },
+            helmfile: { file: 'files.example/helmfile.tar.gz', member: 'helmfile' },
+            kubectl: { file: 'files.example/kubectl' },
+          },
+          applications: {
+            helmfile: 'helmfile.yaml.gotmpl',
+            order: ['gpu-session-monitoring', 'mpi-operator'],
+          },
+        }
+      : {}),
+    python: { versions: ['3.11'], requirements: 'ansible/requirements.txt' },
+    playbooks: { nodes: 'ansible/nodes.yml', gpuDriver: 'ansible/gpu-driver.yml', nfs: 'ansible/nfs.yml' },
+    values: {
+      externalIP: 'externalIP',
+      'nfs.server': 'nfs.server',
+      'nfs.basePath': 'nfs.path',
+      gpuNodes: 'nodes.gpu',
+    },
+  }
+}
+
+/** The programs of this machine, packed as their publishers do. */
+async function packTools(folder: string): Promise<string[]> {
+  const place = async (name: string) => (await run(['sh', '-c', 'command -v "$1"', 'sh', name])).trim()
+  await mkdir(join(folder, 'linux-amd64'))
+  for (const [name, to] of [
+    ['helm', 'linux-amd64/helm'],
+    ['helmfile', 'helmfile'],
+    ['kubectl', 'kubectl'],
+  ] as const)
+    await writeFile(join(folder, to), await readFile(await place(name)), { mode: 0o755 })
+  await run(['tar', '-czf', join(folder, 'helm.tar.gz'), '-C', folder, 'linux-amd64'])
+  await run(['tar', '-czf', join(folder, 'helmfile.tar.gz'), '-C', folder, 'helmfile'])
+  return ['helm.tar.gz', 'helmfile.tar.gz', 'kubectl']
+}
