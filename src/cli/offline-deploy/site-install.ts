@@ -18,6 +18,7 @@ import { kubernetesStep } from '../../install/steps/kubernetes.ts'
 import type { DeploymentTree } from '../../install/steps/lay-down.ts'
 import { playbookStep } from '../../install/steps/playbook.ts'
 import { secretsStep } from '../../install/steps/secrets.ts'
+import { verificationStep } from '../../install/steps/verification.ts'
 import { inventoryText, siteFacts } from '../../inventory/hosts.ts'
 import type { NodeRole, SiteFile } from '../../inventory/schema.ts'
 import { treesOf } from '../../site/content.ts'
@@ -26,6 +27,7 @@ import { declarationPath, secretsOf } from '../../site/secrets-file.ts'
 import type { SiteState } from '../../site/state.ts'
 import { nested, treeEdit, type ValuesEdit, type ValueTree } from '../../site/values-edit.ts'
 import type { Passwords } from './access.ts'
+import { clusterExpectations, clusterOf } from './cluster.ts'
 import type { OpenBundle } from './context.ts'
 
 /** What is installed on the machines of a site: site.yaml says where, install.yaml of the deployment tree says what. */
@@ -113,6 +115,7 @@ export interface SiteStepsOptions {
   state: SiteState
   passwords: Passwords
   clients: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  registry: string
   httpServer: string
   /** the index of wheels, as this host reaches it */
   index: string
@@ -141,11 +144,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
     passwords,
     program,
   }
-  const cluster: Cluster = {
-    bin: tools.bin,
-    kubeconfig: site.kubeconfig ?? join(paths.inventory, 'artifacts', 'admin.conf'),
-    home: tools.home,
-  }
+  const cluster = clusterOf(site, paths)
   const hosts = inventoryText(site)
   const trees = bundles.flatMap(bundle => treesOf(bundle.store.roots()))
   const repositories = trees
@@ -227,6 +226,9 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
       }),
     )
   steps.push(...(await applicationSteps({ ...options, cluster, program, before: steps.map(({ id }) => id) })))
+  const inCluster = steps.map(({ id }) => id).filter(id => id === 'kubernetes' || id.startsWith('app-'))
+  if (inCluster.length > 0)
+    steps.push(verificationStep({ ...clusterExpectations(options), cluster, needs: inCluster }))
   return steps
 }
 

@@ -101,7 +101,7 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
   return [
     ...steps,
     ...(await siteSteps({
-      ...{ install, bundles, state, passwords, clients, httpServer, charts },
+      ...{ install, bundles, state, passwords, clients, registry, httpServer, charts },
       store: mergedStore(contents),
       index: `${localUrl(config)}/pypi/simple/`,
       limit: options.limit,

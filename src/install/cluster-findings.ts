@@ -1,0 +1,353 @@
+import { z } from 'zod'
+
+/** What a cluster's answers say about it. Nothing is asked here: answers in, findings out. */
+export interface Finding {
+  severity: 'error' | 'warning'
+  /** printable, one line */
+  what: string
+  /** what the operator does next */
+  next: string
+  /** an error that may come right by itself while things start */
+  passing?: boolean
+}
+
+/** Answers as kubectl gave them, not looked at yet; undefined where it gave none. */
+export interface ClusterAnswers {
+  /** `kubectl get nodes -o json` */
+  nodes: unknown
+  /** `kubectl get pods --all-namespaces -o json` */
+  pods: unknown
+}
+
+export interface Expectations {
+  /** host:port of the site's registry */
+  registry: string
+  /** whether the bundle brings an image of this name, which containerd then has from the site under its upstream name */
+  carried: (reference: string) => boolean
+  /** names of the nodes with GPUs */
+  gpuNodes: readonly string[]
+}
+
+const conditionsSchema = z.array(z.object({ type: z.string(), status: z.string() })).default([])
+
+const nodesSchema = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string() }),
+      status: z.object({
+        conditions: conditionsSchema,
+        allocatable: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+        nodeInfo: z.object({ kubeletVersion: z.string() }),
+      }),
+    }),
+  ),
+})
+
+const containersSchema = z
+  .array(z.object({ name: z.string(), image: z.string().default('') }))
+  .nullish()
+  .transform(list => list ?? [])
+
+const statusesSchema = z
+  .array(
+    z.object({
+      name: z.string(),
+      ready: z.boolean().default(false),
+      state: z
+        .object({
+          waiting: z.object({ reason: z.string().default(''), message: z.string().default('') }).optional(),
+          terminated: z
+            .object({ reason: z.string().default(''), exitCode: z.number().default(0) })
+            .optional(),
+        })
+        .default({}),
+    }),
+  )
+  .nullish()
+  .transform(list => list ?? [])
+
+const podsSchema = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({
+        namespace: z.string(),
+        name: z.string(),
+        deletionTimestamp: z.string().optional(),
+        ownerReferences: z.array(z.object({ kind: z.string() })).default([]),
+      }),
+      spec: z.object({
+        containers: containersSchema,
+        initContainers: containersSchema,
+        ephemeralContainers: containersSchema,
+      }),
+      status: z.object({
+        phase: z.string().default('Unknown'),
+        reason: z.string().default(''),
+        message: z.string().default(''),
+        conditions: conditionsSchema,
+        containerStatuses: statusesSchema,
+        initContainerStatuses: statusesSchema,
+      }),
+    }),
+  ),
+})
+type Pod = z.infer<typeof podsSchema>['items'][number]
+
+const releasesSchema = z.array(
+  z.object({
+    name: z.string(),
+    namespace: z.string(),
+    status: z.string().default(''),
+    chart: z.string().default(''),
+  }),
+)
+
+const servicesSchema = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({
+        namespace: z.string(),
+        name: z.string(),
+        labels: z.record(z.string(), z.string()).default({}),
+      }),
+      spec: z.object({ ports: z.array(z.object({ port: z.number() })).default([]) }),
+    }),
+  ),
+})
+
+const queriedSchema = z.object({
+  status: z.literal('success'),
+  data: z.object({
+    resultType: z.literal('vector'),
+    result: z.array(z.object({ value: z.tuple([z.number(), z.string()]) })),
+  }),
+})
+
+/** A node as an operator wants to see it. */
+export interface NodeState {
+  name: string
+  ready: boolean
+  version: string
+}
+
+export interface ReleaseState {
+  name: string
+  namespace: string
+  status: string
+  chart: string
+}
+
+/** Undefined where this is no answer to `kubectl get nodes -o json`. */
+export function nodeStates(answer: unknown): NodeState[] | undefined {
+  const parsed = nodesSchema.safeParse(answer)
+  if (!parsed.success) return undefined
+  return parsed.data.items.map(({ metadata, status }) => ({
+    name: plain(metadata.name),
+    ready: isTrue(status.conditions, 'Ready'),
+    version: plain(status.nodeInfo.kubeletVersion),
+  }))
+}
+
+/** Undefined where this is no answer to `helm list -o json`. */
+export function releaseStates(answer: unknown): ReleaseState[] | undefined {
+  const parsed = releasesSchema.safeParse(answer)
+  if (!parsed.success) return undefined
+  return parsed.data.map(({ name, namespace, status, chart }) => ({
+    name: plain(name),
+    namespace: plain(namespace),
+    status: plain(status),
+    chart: plain(chart),
+  }))
+}
+
+/** All that is wrong with the nodes and pods of a cluster, at once. */
+export function clusterFindings({ nodes, pods }: ClusterAnswers, expected: Expectations): Finding[] {
+  return [...nodeFindings(nodes, expected), ...podFindings(pods, expected)]
+}
+
+function nodeFindings(answer: unknown, { gpuNodes }: Expectations): Finding[] {
+  const parsed = nodesSchema.safeParse(answer)
+  if (!parsed.success) return [noAnswer('kubectl get nodes', answer)]
+  const { items } = parsed.data
+  const findings: Finding[] = []
+  if (items.length === 0)
+    findings.push({
+      severity: 'error',
+      what: 'the cluster has no nodes',
+      next: 'is this the right cluster? look at the kubeconfig',
+    })
+  const notReady = items.filter(({ status }) => !isTrue(status.conditions, 'Ready'))
+  for (const { metadata } of notReady)
+    findings.push({
+      severity: 'error',
+      what: `node ${plain(metadata.name)} is not ready`,
+      next: 'kubectl describe node says why; look at kubelet and containerd there',
+      passing: true,
+    })
+  const byName = new Map(items.map(node => [node.metadata.name, node]))
+  for (const name of gpuNodes) {
+    const node = byName.get(name)
+    if (node !== undefined && Object.entries(node.status.allocatable).some(isGpu)) continue
+    findings.push({
+      severity: 'warning',
+      what:
+        node === undefined
+          ? `GPU node ${plain(name)} is no node of the cluster`
+          : `GPU node ${plain(name)} offers no nvidia.com/gpu`,
+      next: 'look at the pods in gpu-operator, and at nvidia-smi on the node; the driver may need a reboot',
+    })
+  }
+  return findings
+}
+
+/** Whole GPUs, shared ones, and parts of one (MIG). */
+function isGpu([resource, amount]: [string, string | number]): boolean {
+  return /^nvidia\.com\/(?:gpu|mig-)/.test(resource) && Number(amount) > 0
+}
+
+function podFindings(answer: unknown, expected: Expectations): Finding[] {
+  const parsed = podsSchema.safeParse(answer)
+  if (!parsed.success) return [noAnswer('kubectl get pods', answer)]
+  const { items } = parsed.data
+  return [...foreignImages(items, expected), ...items.flatMap(stateOf)]
+}
+
+/** One finding per image: a thousand pods may share it. */
+function foreignImages(pods: readonly Pod[], { registry, carried }: Expectations): Finding[] {
+  const foreign = new Map<string, string[]>()
+  for (const { metadata, spec } of pods) {
+    for (const { name, image } of [...spec.initContainers, ...spec.containers, ...spec.ephemeralContainers]) {
+      if (image.startsWith(`${registry}/`) || carried(image)) continue
+      const users = foreign.get(image) ?? []
+      users.push(`${plain(metadata.namespace)}/${plain(metadata.name)} (${plain(name)})`)
+      foreign.set(image, users)
+    }
+  }
+  return [...foreign].map(([image, users]) => ({
+    severity: 'error' as const,
+    what: `image ${image === '' ? '(none)' : plain(image)} is not of this site: ${users.slice(0, 3).join(', ')}${users.length > 3 ? ` and ${users.length - 3} more` : ''}`,
+    next: 'find out where it came from; have it added to the bundle, or remove the pod',
+  }))
+}
+
+/** Waiting that a running task does not come out of by itself. */
+const stuck = /^(?:ErrImage|ImagePull|InvalidImage|ErrImageNeverPull|CreateContainer|RunContainer|CrashLoop)/
+
+function stateOf({ metadata, status }: Pod): Finding[] {
+  // it is on its way out
+  if (metadata.deletionTimestamp !== undefined || status.phase === 'Succeeded') return []
+  if (status.phase === 'Running' && isTrue(status.conditions, 'Ready')) return []
+  const ofJob = metadata.ownerReferences.some(({ kind }) => kind === 'Job')
+  const statuses = [...status.initContainerStatuses, ...status.containerStatuses]
+  const waiting = statuses.find(one => one.state.waiting !== undefined)?.state.waiting
+  const isStuck = statuses.some(one => stuck.test(one.state.waiting?.reason ?? ''))
+  // a task runs, or waits for its turn: that is how it is
+  if (ofJob && !isStuck && status.phase !== 'Failed') return []
+  const why = [status.reason, waiting?.reason, waiting?.message, status.message].find(text => text)
+  const name = `${plain(metadata.namespace)}/${plain(metadata.name)}`
+  return [
+    {
+      // what a Job tried again and did in the end leaves failed pods behind
+      severity: ofJob && status.phase === 'Failed' ? 'warning' : 'error',
+      what: `pod ${name} is ${status.phase === 'Running' ? 'not ready' : plain(status.phase)}${why ? `: ${plain(why)}` : ''}`,
+      next: 'kubectl describe pod and kubectl logs say why',
+      passing: true,
+    },
+  ]
+}
+
+/** Where Prometheus answers, as a path of the API server; undefined where the cluster has none. */
+export function prometheusPath(services: unknown): string | undefined {
+  const parsed = servicesSchema.safeParse(services)
+  if (!parsed.success) return undefined
+  const rank = ({ metadata: { name, labels } }: (typeof parsed.data.items)[number]) =>
+    /^kube-prometheus-stack-prometheus$/.test(labels['app'] ?? '')
+      ? 0
+      : labels['operated-prometheus'] === 'true'
+        ? 1
+        : /^prometheus(?:-server)?$/.test(name)
+          ? 2
+          : 3
+  const [best] = parsed.data.items
+    .filter(one => rank(one) < 3 && isName(one.metadata.namespace) && isName(one.metadata.name))
+    .sort((a, b) => rank(a) - rank(b))
+  if (best === undefined) return undefined
+  const ports = best.spec.ports.map(({ port }) => port)
+  const port = ports.find(number => number === 9090) ?? ports[0]
+  if (port === undefined || !Number.isInteger(port)) return undefined
+  return `/api/v1/namespaces/${best.metadata.namespace}/services/${best.metadata.name}:${port}/proxy/api/v1/query`
+}
+
+/** It becomes part of a path that is asked for. */
+function isName(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(text)
+}
+
+/** What the collector of GPU sessions writes, as Prometheus is asked for it. */
+export const sessionQueries = {
+  success: 'gpu_session_collector_success',
+  /** by the clock of Prometheus, not by ours */
+  age: 'time() - gpu_session_collector_timestamp_seconds',
+} as const
+
+/** A CronJob asks the GPUs every minute; some of them may take long. */
+const oldestSeconds = 15 * 60
+
+/** What the answers of Prometheus say of the session metrics. */
+export function sessionFindings(
+  answers: { success: unknown; age: unknown },
+  { gpuNodes }: { gpuNodes: readonly string[] },
+): Finding[] {
+  const warn = (what: string, next: string): Finding[] => [{ severity: 'warning', what, next }]
+  const look = 'look at the pods of gpu-session-monitoring, and run verify --cluster again in some minutes'
+  const success = valuesOf(answers.success)
+  if (success === undefined)
+    return warn('Prometheus does not answer, so that nothing is known of the session metrics', look)
+  if (success.length === 0) return warn('the metrics of GPU sessions have not arrived in Prometheus', look)
+  const findings: Finding[] = []
+  const failed = success.filter(value => value !== 1).length
+  if (failed > 0)
+    findings.push(
+      ...warn(
+        `nvidia-smi fails on ${failed} of ${success.length} nodes that send session metrics`,
+        'run nvidia-smi there; the driver may need a reboot',
+      ),
+    )
+  if (success.length < gpuNodes.length)
+    findings.push(...warn(`${success.length} of ${gpuNodes.length} GPU nodes send session metrics`, look))
+  const old = (valuesOf(answers.age) ?? []).filter(value => !(value <= oldestSeconds)).length
+  if (old > 0)
+    findings.push(
+      ...warn(`the session metrics of ${old} nodes are older than ${oldestSeconds / 60} minutes`, look),
+    )
+  return findings
+}
+
+function valuesOf(answer: unknown): number[] | undefined {
+  const parsed = queriedSchema.safeParse(answer)
+  return parsed.success ? parsed.data.data.result.map(({ value }) => Number(value[1])) : undefined
+}
+
+function isTrue(conditions: readonly { type: string; status: string }[], type: string): boolean {
+  return conditions.some(one => one.type === type && one.status === 'True')
+}
+
+function noAnswer(command: string, answer: unknown): Finding {
+  return {
+    severity: 'error',
+    what:
+      answer === undefined
+        ? `the cluster does not answer: ${command}`
+        : `${command} gives something that is no list of them`,
+    next: 'run it by hand with the kubeconfig of the site',
+    passing: answer === undefined,
+  }
+}
+
+/** Names come from the cluster, where others may write: one line, nothing that a terminal would obey. */
+function plain(text: string): string {
+  return text
+    .slice(0, 300)
+    .replace(/[\t\r\n ]+/g, ' ')
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd')
+}
