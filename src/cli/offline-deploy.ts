@@ -1,6 +1,7 @@
 import { applyCommand, configureCommand, planCommand } from './offline-deploy/apply.ts'
 import { compatCommand } from './offline-deploy/compat.ts'
 import { probeCommand } from './offline-deploy/probe.ts'
+import { receiptCommand } from './offline-deploy/receipt.ts'
 import { secretsCommand } from './offline-deploy/secrets.ts'
 import { serveCommand } from './offline-deploy/serve.ts'
 import { rollbackCommand, statusCommand, stopCommand } from './offline-deploy/status.ts'
@@ -20,6 +21,7 @@ await runCli({
     configureCommand,
     secretsCommand,
     statusCommand,
+    receiptCommand,
     stopCommand,
     rollbackCommand,
   ],

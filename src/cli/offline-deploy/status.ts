@@ -5,9 +5,11 @@ import { stopHolder } from '../../install/background.ts'
 import { openJournal, readJournal } from '../../install/journal.ts'
 import { planSteps } from '../../install/plan.ts'
 import { undoSteps } from '../../install/run.ts'
+import type { Step } from '../../install/step.ts'
 import { askSite } from '../../install/steps/serve.ts'
 import { readState, type SiteState } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
+import { clusterLines, clusterStatus, knownCluster } from './cluster.ts'
 import { closeBundles, findSite, localUrl, openBundles, setUp } from './context.ts'
 import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
 import { selfCommand } from './self.ts'
@@ -18,59 +20,75 @@ function siteCommand(program: Command, name: string): Command {
 
 export function statusCommand(program: Command, shell: Shell): void {
   siteCommand(program, 'status')
-    .description('what is done and what runs on this site')
+    .description('what is done and what runs on this site, and in its cluster')
     .option('--exit-code', 'exit 3 if something is not as apply left it')
     .action(async (options: SiteOptions & { exitCode?: boolean }) => {
-      const { state } = await existingSite(options)
-      const setup = await setUp(options)
-      const bundles = await openBundles(setup.config.bundles)
-      try {
-        const now = () => new Date()
-        const context = { progress: shell.progress(), signal: shell.signal, now }
-        const { installSteps } = await import('./steps.ts')
-        const steps = await installSteps({
-          ...{ bundles, setup, state, self: selfCommand(), now },
-          ...{ purpose: 'plan', signal: shell.signal },
+      const status = await siteStatus(options, shell)
+      const { site, bundles, servers, steps, cluster } = status
+      shell.print(status, () =>
+        [
+          ...bundles.map(bundle => `bundle   ${bundle.name} ${bundle.version}  ${bundle.path}`),
+          `site     ${site}`,
+          servers.running
+            ? `servers  running (process ${servers.process}): registry ${servers.registry}, HTTP server ${servers.httpServer}`
+            : 'servers  not running',
+          ...steps.map(
+            step =>
+              `${step.state.padEnd(8)} ${step.id}${step.state === 'done' ? `, ${step.doneAt}` : `: ${step.reason}`}`,
+          ),
+          ...clusterLines(cluster),
+        ].join('\n'),
+      )
+      const pending = steps.filter(step => step.state === 'pending')
+      if (options.exitCode && pending.length > 0) {
+        throw new AirgapError('DIFFERENT', `${pending.length} steps are not as apply leaves them`, {
+          item: pending.map(step => step.id).join(', '),
+          next: 'run apply',
         })
-        const entries = await readJournal(state.paths.journal, { site: state.identity })
-        // the last step only asks the servers, which is done here
-        const planned = await planSteps(
-          steps.filter(step => step.id !== 'check'),
-          { entries, context },
-        )
-        const pid = await lockHolder(state.paths.serveLock)
-        const answers = await askSite(localUrl(setup.config), shell.signal)
-        const servers = {
-          running: pid !== undefined && answers?.site === state.id,
-          process: pid ?? null,
-          registry: answers?.registry ?? null,
-          httpServer: answers?.httpServer ?? null,
-        }
-        const stack = bundles.map(({ path, store }) => ({ path, ...store.info, digest: store.indexDigest }))
-        shell.print({ site: setup.siteFolder, bundles: stack, servers, steps: planned }, () =>
-          [
-            ...stack.map(bundle => `bundle   ${bundle.name} ${bundle.version}  ${bundle.path}`),
-            `site     ${setup.siteFolder}`,
-            servers.running
-              ? `servers  running (process ${servers.process}): registry ${servers.registry}, HTTP server ${servers.httpServer}`
-              : 'servers  not running',
-            ...planned.map(
-              step =>
-                `${step.state.padEnd(8)} ${step.id}${step.state === 'done' ? `, ${step.doneAt}` : `: ${step.reason}`}`,
-            ),
-          ].join('\n'),
-        )
-        const pending = planned.filter(step => step.state === 'pending')
-        if (options.exitCode && pending.length > 0) {
-          throw new AirgapError('DIFFERENT', `${pending.length} steps are not as apply leaves them`, {
-            item: pending.map(step => step.id).join(', '),
-            next: 'run apply',
-          })
-        }
-      } finally {
-        await closeBundles(bundles)
       }
     })
+}
+
+/** What is done and what runs; changes nothing. */
+export async function siteStatus(options: SiteOptions, shell: Pick<Shell, 'progress' | 'signal'>) {
+  const { state } = await existingSite(options)
+  const setup = await setUp(options)
+  const bundles = await openBundles(setup.config.bundles)
+  try {
+    const now = () => new Date()
+    const context = { progress: shell.progress(), signal: shell.signal, now }
+    const { installSteps } = await import('./steps.ts')
+    const all = await installSteps({
+      ...{ bundles, setup, state, self: selfCommand(), now },
+      ...{ purpose: 'plan', signal: shell.signal },
+    })
+    const entries = await readJournal(state.paths.journal, { site: state.identity })
+    // those that run every time only ask, which is done here
+    const steps = await planSteps(withoutChecks(all), { entries, context })
+    const pid = await lockHolder(state.paths.serveLock)
+    const answers = await askSite(localUrl(setup.config), shell.signal)
+    const servers = {
+      running: pid !== undefined && answers?.site === state.id,
+      process: pid ?? null,
+      registry: answers?.registry ?? null,
+      httpServer: answers?.httpServer ?? null,
+    }
+    const stack = bundles.map(({ path, store }) => ({ path, ...store.info, digest: store.indexDigest }))
+    const cluster = await knownCluster(setup.site, state.paths)
+    return {
+      site: setup.siteFolder,
+      bundles: stack,
+      servers,
+      steps,
+      cluster: cluster === undefined ? null : await clusterStatus(cluster, shell.signal),
+    }
+  } finally {
+    await closeBundles(bundles)
+  }
+}
+
+function withoutChecks(steps: readonly Step[]): Step[] {
+  return steps.filter(step => !step.always)
 }
 
 export function stopCommand(program: Command, shell: Shell): void {
@@ -140,7 +158,8 @@ export function rollbackCommand(program: Command, shell: Shell): void {
     })
 }
 
-async function existingSite(options: SiteOptions): Promise<{ siteFolder: string; state: SiteState }> {
+/** Throws FILE_NOT_FOUND where nothing was deployed yet. */
+export async function existingSite(options: SiteOptions): Promise<{ siteFolder: string; state: SiteState }> {
   const { siteFolder } = await findSite(options)
   const state = await readState(siteFolder)
   if (state !== undefined) return { siteFolder, state }

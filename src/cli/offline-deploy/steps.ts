@@ -145,7 +145,7 @@ function serveArguments({ config, siteFolder }: Setup): string[] {
 }
 
 /** Charts of all bundles lie beside the applications that install them. */
-function deploymentTrees(bundles: readonly OpenBundle[], charts: TreeEntries): DeploymentTree[] {
+export function deploymentTrees(bundles: readonly OpenBundle[], charts: TreeEntries): DeploymentTree[] {
   const store = mergedStore(bundles.map(bundle => bundle.store))
   return bundles.flatMap(bundle =>
     treesOf(bundle.store.roots()).flatMap(tree => {

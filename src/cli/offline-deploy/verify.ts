@@ -1,10 +1,24 @@
 import type { Command } from 'commander'
 import { type VerifyReport, verifyBundle } from '../../bundle/verify.ts'
 import { parseDigest } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
+import type { Expectations } from '../../install/cluster-findings.ts'
+import { clusterState, refuseFindings } from '../../install/steps/verification.ts'
+import { registryOf } from '../../site/address.ts'
+import type { SiteState } from '../../site/state.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { carriedImages } from './carried-images.ts'
+import { clusterExpectations, clusterOf, knownCluster } from './cluster.ts'
+import { closeBundles, type OpenBundle, openBundles, type Setup, setUp } from './context.ts'
 import { locateBundles } from './locate.ts'
 import { bundleOptions, type SiteOptions } from './options.ts'
+import { existingSite } from './status.ts'
+
+interface VerifyOptions extends SiteOptions {
+  expect?: string
+  cluster?: boolean
+}
 
 export function verifyCommand(program: Command, shell: Shell): void {
   bundleOptions(program.command('verify'))
@@ -14,7 +28,12 @@ export function verifyCommand(program: Command, shell: Shell): void {
       '--expect <digest>',
       'the digest that `airgap build` printed, brought by another way than the medium',
     )
-    .action(async (named: string | undefined, options: SiteOptions & { expect?: string }) => {
+    .option(
+      '--cluster',
+      'look at the cluster of the site instead: every image is of this site, nodes and pods are ready; exit 8 if not',
+    )
+    .action(async (named: string | undefined, options: VerifyOptions) => {
+      if (options.cluster) return await verifyCluster(named, options, shell)
       const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
       const paths = await locateBundles(named === undefined ? (options.bundle ?? []) : [named])
       const started = performance.now()
@@ -42,4 +61,62 @@ export function verifyCommand(program: Command, shell: Shell): void {
           .join('\n'),
       )
     })
+}
+
+async function verifyCluster(
+  named: string | undefined,
+  { expect, ...options }: VerifyOptions,
+  shell: Shell,
+): Promise<void> {
+  if (named !== undefined || expect !== undefined)
+    throw new AirgapError('USAGE', '--cluster looks at no bundle file', {
+      item: named ?? '--expect',
+      next: 'run verify twice: with --cluster, and for the bundle',
+    })
+  const { siteFolder, state } = await existingSite(options)
+  const setup = await setUp(options)
+  const cluster = await knownCluster(setup.site, state.paths)
+  if (cluster === undefined)
+    throw new AirgapError('FILE_NOT_FOUND', 'this site has no kubeconfig', {
+      item: clusterOf(setup.site, state.paths).kubeconfig,
+      likely: 'Kubernetes is not installed yet, or the path in site.yaml is wrong',
+      next: 'run apply first, or correct kubeconfig in site.yaml',
+    })
+  const bundles = await openBundles(setup.config.bundles)
+  try {
+    const expected = await expectationsOf({ setup, state, bundles })
+    const { findings } = await clusterState({ ...expected, cluster }, shell.signal)
+    const errors = findings.filter(one => one.severity === 'error').length
+    shell.print(
+      {
+        site: siteFolder,
+        good: errors === 0,
+        findings: findings.map(({ severity, what, next }) => ({ severity, what, next })),
+      },
+      () =>
+        [
+          ...findings.map(({ severity, what, next }) => `${severity.padEnd(8)} ${what}\n         ${next}`),
+          `cluster of ${siteFolder}: ${errors === 0 ? 'good' : `${errors} ${errors === 1 ? 'error' : 'errors'}`}`,
+        ].join('\n'),
+    )
+    refuseFindings(findings)
+  } finally {
+    await closeBundles(bundles)
+  }
+}
+
+/** The same for a site as it is set up: without site.yaml or an install there are no GPUs to be asked for. */
+async function expectationsOf(options: {
+  setup: Setup
+  state: SiteState
+  bundles: readonly OpenBundle[]
+}): Promise<Expectations & { sessionMetrics: boolean }> {
+  const { setup, state, bundles } = options
+  const registry = registryOf(setup.address)
+  const { deploymentTrees } = await import('./steps.ts')
+  const { openSiteInstall } = await import('./site-install.ts')
+  const trees = deploymentTrees(bundles, new Map())
+  const install = setup.site && (await openSiteInstall(setup.site, { trees, state }))
+  if (install !== undefined) return clusterExpectations({ install, bundles, registry })
+  return { registry, carried: carriedImages(bundles), gpuNodes: [], sessionMetrics: false }
 }

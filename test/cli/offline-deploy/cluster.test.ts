@@ -1,0 +1,195 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openBundle } from '../../../src/bundle/reader.ts'
+import {
+  sampleImage,
+  sampleStack,
+  sampleTree,
+  sampleValues,
+  writeBundle,
+} from '../../site/support/sample-site.ts'
+import { buildProgram, run, type TestSite, testSite } from './support.ts'
+
+let program: Awaited<ReturnType<typeof buildProgram>>
+beforeAll(async () => {
+  program = await buildProgram()
+})
+afterAll(() => program.remove())
+
+const ready = [{ type: 'Ready', status: 'True' }]
+const node = (name: string, conditions = ready) => ({
+  metadata: { name },
+  status: { conditions, allocatable: {}, nodeInfo: { kubeletVersion: 'v1.28.6' } },
+})
+const pod = (image: string) => ({
+  metadata: { name: 'core', namespace: 'astrago' },
+  spec: { containers: [{ name: 'main', image }] },
+  status: { phase: 'Running', conditions: ready },
+})
+const release = {
+  name: 'harbor',
+  namespace: 'harbor',
+  revision: '1',
+  status: 'deployed',
+  chart: 'harbor-1.14.2',
+}
+
+/** kubectl and helm where the site keeps its own; they print what the real ones print of a cluster. */
+async function withCluster(site: TestSite, answers: { nodes?: object[]; pods?: object[] } | 'silent') {
+  const bin = join(site.site, 'tools', 'bin')
+  await mkdir(bin, { recursive: true })
+  await mkdir(join(site.site, 'inventory', 'artifacts'), { recursive: true })
+  await writeFile(join(site.site, 'inventory', 'artifacts', 'admin.conf'), 'apiVersion: v1\n')
+  const print = (value: unknown) => `cat <<'END'\n${JSON.stringify(value)}\nEND`
+  const { nodes = [node('one')], pods = [] } = answers === 'silent' ? {} : answers
+  const kubectl =
+    answers === 'silent'
+      ? 'exec sleep 60'
+      : `case $2 in nodes) ${print({ items: nodes })}\n;; pods) ${print({ items: pods })}\n;; *) exit 1;; esac`
+  const helm = answers === 'silent' ? 'exec sleep 60' : print([release])
+  await writeFile(join(bin, 'kubectl'), `#!/bin/sh\n${kubectl}\n`, { mode: 0o755 })
+  await writeFile(join(bin, 'helm'), `#!/bin/sh\n${helm}\n`, { mode: 0o755 })
+}
+
+async function deployed(): Promise<TestSite> {
+  const site = await testSite()
+  await writeBundle(site.bundle, sampleStack())
+  expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  return site
+}
+
+describe('offline-deploy verify --cluster', () => {
+  it('good where every image is of the site, by its registry or by a name of the bundle', async () => {
+    const site = await deployed()
+    const pods = [
+      pod(`${site.registry}/library/busybox:1.36`),
+      pod('nvcr.io/nvidia/cuda:12'),
+      pod('busybox:1.36'),
+    ]
+    await withCluster(site, { pods })
+    const ran = await run(['verify', '--cluster', '--site', site.site, '-o', 'json'])
+    expect(ran).toMatchObject({ code: 0 })
+    expect(JSON.parse(ran.stdout)).toEqual({ site: site.site, good: true, findings: [] })
+  })
+
+  it('everything that is wrong at once, with exit 8', async () => {
+    const site = await deployed()
+    await withCluster(site, {
+      nodes: [node('one', [{ type: 'Ready', status: 'False' }])],
+      pods: [pod('busybox:latest'), pod('busybox'), pod('quay.io/library/busybox:1.36')],
+    })
+    const ran = await run(['verify', '--cluster', '--site', site.site])
+    expect(ran.code).toBe(8)
+    expect(ran.stdout).toContain('4 errors')
+    expect(ran.stderr).toContain('error STEP_FAILED')
+    for (const text of [
+      'node one is not ready',
+      'busybox:latest is not',
+      'quay.io/library/busybox:1.36 is not',
+    ])
+      expect(ran.stderr).toContain(text)
+  })
+
+  it('refuses where there is nothing to ask', async () => {
+    const site = await testSite()
+    const verify = (...more: string[]) => run(['verify', '--cluster', '--site', site.site, ...more])
+    expect(await verify()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('nothing was deployed here'),
+    })
+    await writeBundle(site.bundle, sampleStack())
+    await run(['apply', ...site.options])
+    expect(await verify()).toMatchObject({ code: 2, stderr: expect.stringContaining('no kubeconfig') })
+    expect(await verify(site.bundle)).toMatchObject({ code: 2, stderr: expect.stringContaining('USAGE') })
+  })
+})
+
+describe('offline-deploy status', () => {
+  it('nodes and releases, as the cluster says', async () => {
+    const site = await deployed()
+    await withCluster(site, { nodes: [node('one'), node('two', [])] })
+    const { stdout } = await run(['status', '--site', site.site, '-o', 'json'])
+    expect(JSON.parse(stdout).cluster).toEqual({
+      answers: true,
+      nodes: [
+        { name: 'one', ready: true, version: 'v1.28.6' },
+        { name: 'two', ready: false, version: 'v1.28.6' },
+      ],
+      releases: [{ name: 'harbor', namespace: 'harbor', status: 'deployed', chart: 'harbor-1.14.2' }],
+    })
+    const text = await run(['status', '--site', site.site, '--exit-code'])
+    expect(text.code).toBe(0)
+    expect(text.stdout).toMatch(/^cluster +1 of 2 nodes ready$/m)
+    expect(text.stdout).toMatch(/^release +harbor\/harbor +deployed +harbor-1\.14\.2$/m)
+  })
+
+  it('a cluster that says nothing is not waited for long', { timeout: 30_000 }, async () => {
+    const site = await deployed()
+    expect(JSON.parse((await run(['status', '--site', site.site, '-o', 'json'])).stdout).cluster).toBeNull()
+    await withCluster(site, 'silent')
+    const started = performance.now()
+    const ran = await run(['status', '--site', site.site])
+    expect(performance.now() - started).toBeLessThan(15_000)
+    expect(ran).toMatchObject({ code: 0 })
+    expect(ran.stdout).toMatch(/^cluster: does not answer$/m)
+  })
+})
+
+describe('the step', () => {
+  it('stands at the end, after the applications', async () => {
+    const site = await testSite()
+    const install = {
+      apiVersion: 'airgap-install/v1',
+      applications: { helmfile: 'helmfile.yaml', order: ['one', 'two'] },
+    }
+    const tree = {
+      'environments/prod/values.yaml': sampleValues,
+      'install.yaml': JSON.stringify(install),
+      'helmfile.yaml': 'releases: []\n',
+    }
+    await writeBundle(site.bundle, [
+      sampleImage('nvcr.io/nvidia/cuda:12'),
+      ...sampleTree('tree/deploy', tree),
+    ])
+    await mkdir(site.site)
+    await writeFile(
+      join(site.site, 'site.yaml'),
+      'apiVersion: airgap-site/v1\nnodes: [{name: one, address: 10.0.0.1, roles: [control-plane, worker]}]\n',
+    )
+    const ran = await run(['plan', ...site.options, '-o', 'json'])
+    expect(ran).toMatchObject({ code: 0 })
+    const ids = JSON.parse(ran.stdout).steps.map((step: { id: string }) => step.id)
+    expect(ids.slice(-3)).toEqual(['app-one', 'app-two', 'verification'])
+  })
+})
+
+describe('offline-deploy receipt', () => {
+  it('names the bundles and their blobs, the same every time, and nothing of this machine', async () => {
+    const site = await deployed()
+    const out = join(site.work, 'receipt.json')
+    const ran = await run(['receipt', '--site', site.site, '--out', out])
+    const text = await readFile(out, 'utf8')
+    const bundle = await openBundle(site.bundle)
+    const blobs = new Set(
+      bundle.entries().flatMap(({ type, digest }) => (type === 'file' && digest ? [digest] : [])),
+    )
+    await bundle.close()
+    expect(JSON.parse(text)).toEqual({
+      receiptVersion: 1,
+      bundles: [{ ...bundle.info, digest: bundle.indexDigest }].map(({ name, version, digest }) => ({
+        name,
+        version,
+        digest,
+      })),
+      blobs: [...blobs].sort(),
+    })
+    expect(ran.stdout).toContain(`holds   ${blobs.size} blobs`)
+    const again = await run(['receipt', '--bundle', site.bundle, '--bundle', site.bundle, '-o', 'json'])
+    expect(JSON.parse(again.stdout).blobs).toEqual([...blobs].sort())
+    await run(['receipt', '--bundle', site.bundle, '--out', `${out}.2`])
+    expect(await readFile(`${out}.2`, 'utf8')).toBe(text)
+    expect(text).not.toContain(site.work)
+    expect(await run(['receipt', '--bundle', site.bundle, '--out', '/nowhere/x'])).toMatchObject({ code: 2 })
+  })
+})
