@@ -7,9 +7,9 @@ const header = `# Written by offline-deploy from site.yaml: change that one, and
 
 /**
  * The inventory of ansible and kubespray. What site.yaml sets for kubespray stands at each host, where it wins over the
- * group_vars of the deployment tree.
+ * group_vars of the deployment tree. `servers` are those of the site.
  */
-export function inventoryText(site: SiteFile): string {
+export function inventoryText(site: SiteFile, servers?: { registry: string; httpServer: string }): string {
   const hosts = Object.fromEntries(site.nodes.map(node => [node.name, hostVariables(node, site)]))
   const named = (wanted: (node: SiteNode) => boolean) => ({
     hosts: Object.fromEntries(site.nodes.filter(wanted).map(({ name }) => [name, {}])),
@@ -17,6 +17,9 @@ export function inventoryText(site: SiteFile): string {
   const role = (name: SiteNode['roles'][number]) => named(({ roles }) => roles.includes(name))
   const inventory = {
     all: {
+      ...(servers === undefined
+        ? {}
+        : { vars: { registry_host: servers.registry, http_server: servers.httpServer } }),
       hosts,
       children: {
         kube_control_plane: role('control-plane'),

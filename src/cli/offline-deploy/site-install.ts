@@ -145,7 +145,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
     program,
   }
   const cluster = clusterOf(site, paths)
-  const hosts = inventoryText(site)
+  const hosts = inventoryText(site, { registry: options.registry, httpServer: options.httpServer })
   const trees = bundles.flatMap(bundle => treesOf(bundle.store.roots()))
   const repositories = trees
     .filter(({ name }) => /^(?:debs|rpms)\//.test(name))
