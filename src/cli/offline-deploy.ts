@@ -5,6 +5,7 @@ import { receiptCommand } from './offline-deploy/receipt.ts'
 import { secretsCommand } from './offline-deploy/secrets.ts'
 import { serveCommand } from './offline-deploy/serve.ts'
 import { rollbackCommand, statusCommand, stopCommand } from './offline-deploy/status.ts'
+import { supportBundleCommand } from './offline-deploy/support-bundle.ts'
 import { verifyCommand } from './offline-deploy/verify.ts'
 import { runCli } from './shell/run.ts'
 
@@ -22,6 +23,7 @@ await runCli({
     secretsCommand,
     statusCommand,
     receiptCommand,
+    supportBundleCommand,
     stopCommand,
     rollbackCommand,
   ],

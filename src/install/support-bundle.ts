@@ -1,0 +1,303 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import { createGzip } from 'node:zlib'
+import { Header } from 'tar'
+import { parseAllDocuments } from 'yaml'
+import { syncFolder } from '../content/layout-store.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import type { SiteState } from '../site/state.ts'
+import { type Cluster, clusterEnvironment } from './kube.ts'
+import { printable } from './program.ts'
+import { Redactor } from './redaction.ts'
+
+export interface SupportOptions {
+  state: SiteState
+  /** asked where there is one */
+  cluster: Cluster | undefined
+  /** what the program knows of itself and the site, as JSON: file name → value */
+  facts: ReadonlyMap<string, unknown>
+  /** besides those of the site's files: what this run was given */
+  secrets: readonly string[]
+  signal: AbortSignal
+}
+
+/** One file of the archive, as it was put in. */
+export interface SupportFile {
+  path: string
+  size: number
+}
+
+const maxLines = 2_000
+/** What is secret may go over lines: some more are looked at than are kept. */
+const linesBefore = 200
+const maxTail = 8 << 20 /* bytes of a log that are looked at */
+const maxSecrets = 1 << 20 /* bytes */
+
+/**
+ * Writes what a supporter needs to see of a site, without its secrets: one file after the other, so that memory is bounded by the largest.
+ * Throws VALUES_INVALID where the site's secrets cannot be read: what is not known cannot be taken out.
+ */
+export async function writeSupportBundle(path: string, options: SupportOptions): Promise<SupportFile[]> {
+  const redactor = new Redactor([...(await siteSecrets(options.state)), ...options.secrets])
+  const files: SupportFile[] = []
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    const target = createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true })
+    const entries = archive(contentsOf(options, redactor), { files, redactor, signal: options.signal })
+    await pipeline(Readable.from(entries, { objectMode: false }), createGzip(), target)
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw fromSystemError(error, path)
+  }
+  return files
+}
+
+interface Content {
+  path: string
+  text: string
+}
+
+async function* archive(
+  contents: AsyncIterable<Content>,
+  { files, redactor, signal }: { files: SupportFile[]; redactor: Redactor; signal: AbortSignal },
+): AsyncGenerator<Buffer> {
+  for await (const { path, text } of contents) {
+    signal.throwIfAborted()
+    const name = redactor.text(path)
+    const bytes = Buffer.from(text)
+    files.push({ path: name, size: bytes.length })
+    yield* entry(name, bytes)
+  }
+  const list = files.map(({ path, size }) => `${String(size).padStart(10)} ${path}\n`).join('')
+  yield* entry('contents.txt', Buffer.from(list))
+  yield Buffer.alloc(1024)
+}
+
+/** Nothing of the clock or of the user is in a header. */
+function* entry(path: string, bytes: Buffer): Generator<Buffer> {
+  const header = new Header({
+    ...{ path: `support/${path}`, type: 'File', mode: 0o600, size: bytes.length, uid: 0, gid: 0 },
+    mtime: new Date(0),
+  })
+  const block = Buffer.alloc(512)
+  if (header.encode(block, 0))
+    throw new AirgapError('INTERNAL', 'a name that does not fit into a tar header', { item: path })
+  yield block
+  yield bytes
+  yield Buffer.alloc((512 - (bytes.length % 512)) % 512)
+}
+
+/** In a fixed order. */
+async function* contentsOf(
+  { state: { paths, folder }, cluster, facts, signal }: SupportOptions,
+  redactor: Redactor,
+): AsyncGenerator<Content> {
+  for (const [name, value] of facts)
+    yield { path: name, text: `${JSON.stringify(redactor.value(value), null, 2)}\n` }
+  for (const [path, from, format] of [
+    ['config.json', paths.config, 'json'],
+    ['site.yaml', paths.siteFile, 'yaml'],
+    ['inventory/hosts.yaml', join(paths.inventory, 'hosts.yaml'), 'yaml'],
+  ] as const) {
+    const text = await textOf(from)
+    if (text !== undefined) yield { path, text: redactor.document(text, format) }
+  }
+  for (const [path, from] of [
+    ['journal.jsonl', paths.journal],
+    ['serve.log', paths.serveLog],
+    ...(await logsIn(paths.logs)),
+  ] as const) {
+    const text = await tailOf(from)
+    if (text === undefined) continue
+    yield { path, text: lastLines(redacted(lastLines(text, maxLines + linesBefore), redactor)) }
+  }
+  yield { path: 'machine.txt', text: redactor.text(await machineFacts(folder)) }
+  if (cluster === undefined) return
+  for (const [what, ...more] of [
+    ['nodes'],
+    ['pods', '--all-namespaces'],
+    ['events', '--all-namespaces', '--sort-by=.metadata.creationTimestamp'],
+  ] as const) {
+    const { answers, text } = await askText(cluster, ['get', what, ...more, '--output', 'wide'], signal)
+    yield { path: `cluster/${what}.txt`, text: lastLines(redactor.text(text)) }
+    // it would only be waited for again
+    if (!answers) return
+  }
+}
+
+/** A line that is JSON as such: its keys say what is secret. */
+function redacted(text: string, redactor: Redactor): string {
+  return redactor
+    .text(text)
+    .split('\n')
+    .map(line => {
+      if (!line.startsWith('{')) return line
+      try {
+        return JSON.stringify(redactor.value(JSON.parse(line)))
+      } catch {
+        return line
+      }
+    })
+    .join('\n')
+}
+
+/** Values of every environment's secrets.yaml of every tree, and what opens the nodes. */
+async function siteSecrets({ paths }: SiteState): Promise<string[]> {
+  const secrets: string[] = []
+  for (const tree of await namesIn(paths.deploy)) {
+    const environments = join(paths.deploy, tree, 'environments')
+    for (const environment of await namesIn(environments))
+      for (const name of await namesIn(join(environments, environment)))
+        if (name.startsWith('secrets.'))
+          secrets.push(...valuesIn(await secretText(join(environments, environment, name)), name))
+  }
+  for (const name of await namesIn(paths.access)) secrets.push(await secretText(join(paths.access, name)))
+  const kubeconfig = await textOf(join(paths.inventory, 'artifacts', 'admin.conf'))
+  for (const [, value = ''] of (kubeconfig ?? '').matchAll(
+    /^\s*(?:token|password|client-key-data): *["']?([^\s"']+)/gm,
+  ))
+    secrets.push(value)
+  return secrets
+}
+
+/** All scalars, however deep. */
+function valuesIn(text: string, item: string): string[] {
+  const found: string[] = []
+  const walk = (value: unknown): void => {
+    if (typeof value === 'string' || typeof value === 'number') found.push(String(value))
+    else if (typeof value === 'object' && value !== null) Object.values(value).forEach(walk)
+  }
+  const documents = parseAllDocuments(text)
+  if (!('empty' in documents))
+    for (const document of documents) {
+      if (document.errors.length > 0)
+        throw new AirgapError(
+          'VALUES_INVALID',
+          'the secrets cannot be read, so that they cannot be taken out',
+          {
+            item,
+            likely: 'the file was edited and is no YAML any more',
+            next: 'correct it first',
+          },
+        )
+      walk(document.toJS({ maxAliasCount: 100 }))
+    }
+  return found
+}
+
+async function secretText(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path)
+    if (size <= maxSecrets) return await readFile(path, 'utf8')
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
+  throw new AirgapError('VALUES_INVALID', 'too large for a file of secrets', {
+    item: path,
+    next: 'look at it',
+  })
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort()
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return []
+    throw fromSystemError(error, folder)
+  }
+}
+
+async function logsIn(folder: string): Promise<[string, string][]> {
+  const names = (await namesIn(folder)).filter(name => /^[\w.-]{1,80}$/.test(name))
+  return names.map(name => [`logs/${name}`, join(folder, name)])
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined || !found.isFile() || found.size > maxTail) return undefined
+  return await readFile(path, 'utf8')
+}
+
+/** Whole lines at the end of a file. */
+async function tailOf(path: string): Promise<string | undefined> {
+  try {
+    await using file = await open(path, 'r')
+    const found = await file.stat()
+    if (!found.isFile()) return undefined
+    const start = Math.max(0, found.size - maxTail)
+    const bytes = Buffer.alloc(found.size - start)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, start)
+    const text = bytes.toString('utf8', 0, bytesRead)
+    // the first line may be half of one
+    return start === 0 ? text : text.slice(text.indexOf('\n') + 1)
+  } catch {
+    return undefined
+  }
+}
+
+function lastLines(text: string, count = maxLines): string {
+  const lines = text.split('\n')
+  return lines.length <= count + 1 ? text : lines.slice(-count - 1).join('\n')
+}
+
+/** What df, free, uname and ip would show. A file system on the network is not asked: it may never answer. */
+async function machineFacts(folder: string): Promise<string> {
+  const read = async (path: string) => (await readFile(path, 'utf8').catch(() => '')).trimEnd()
+  const mounts: string[] = []
+  for (const line of (await read('/proc/mounts')).split('\n')) {
+    const [device = '', path = '', type = ''] = line.split(' ')
+    if (/^(?:nfs|cifs|smb|fuse|ceph|9p|gluster)/.test(type)) mounts.push(`${device} ${path} ${type}`)
+    else if (/^(?:ext|xfs|btrfs|zfs|vfat|exfat|overlay|tmpfs|f2fs)/.test(type)) {
+      const space = await statfs(path).catch(() => undefined)
+      if (space !== undefined) mounts.push(`${device} ${path} ${type} ${sizes(space)}`)
+    }
+  }
+  const own = await statfs(folder).catch(() => undefined)
+  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list = []]) =>
+    list.map(({ cidr }) => `${name} ${cidr ?? ''}`),
+  )
+  const memory = (await read('/proc/meminfo')).split('\n').filter(line => /^(?:Mem|Swap|Huge)/.test(line))
+  return [
+    ...['# system', await read('/proc/version'), await read('/etc/os-release')],
+    ...['', '# uptime and load', await read('/proc/uptime'), await read('/proc/loadavg')],
+    ...['', '# memory', ...memory],
+    ...['', '# file systems', ...mounts, `state folder ${folder} ${own === undefined ? '' : sizes(own)}`],
+    ...['', '# addresses', ...addresses],
+    ...['', '# routes', await read('/proc/net/route')],
+    '',
+  ].join('\n')
+}
+
+function sizes({ blocks, bavail, bsize }: { blocks: number; bavail: number; bsize: number }): string {
+  const gib = (count: number) => ((count * bsize) / 2 ** 30).toFixed(1)
+  return `${gib(bavail)} GiB free of ${gib(blocks)} GiB`
+}
+
+async function askText(
+  { bin, ...cluster }: Cluster,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<{ answers: boolean; text: string }> {
+  try {
+    const { stdout } = await promisify(execFile)(`${bin}/kubectl`, [...args, '--request-timeout=20s'], {
+      ...{ signal, timeout: 25_000, maxBuffer: 32 << 20 },
+      env: clusterEnvironment({ bin, ...cluster }),
+    })
+    return { answers: true, text: stdout.split('\n').map(printable).join('\n') }
+  } catch (error) {
+    signal.throwIfAborted()
+    const { stderr = '', message } = error as { stderr?: string; message: string }
+    const said = printable((stderr.trim() || message).split('\n').at(-1) ?? '')
+    return { answers: false, text: `the cluster does not answer: ${said}\n` }
+  }
+}
