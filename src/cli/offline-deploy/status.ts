@@ -63,8 +63,11 @@ export async function siteStatus(options: SiteOptions, shell: Pick<Shell, 'progr
       ...{ purpose: 'plan', signal: shell.signal },
     })
     const entries = await readJournal(state.paths.journal, { site: state.identity })
+    const known = await knownCluster(setup.site, state.paths)
+    const cluster = known === undefined ? null : await clusterStatus(known, shell.signal)
     // those that run every time only ask, which is done here
-    const steps = await planSteps(withoutChecks(all), { entries, context })
+    const looked = all.filter(step => !step.always)
+    const steps = await planSteps(cluster?.answers ? looked : looked.map(unasked), { entries, context })
     const pid = await lockHolder(state.paths.serveLock)
     const answers = await askSite(localUrl(setup.config), shell.signal)
     const servers = {
@@ -74,21 +77,22 @@ export async function siteStatus(options: SiteOptions, shell: Pick<Shell, 'progr
       httpServer: answers?.httpServer ?? null,
     }
     const stack = bundles.map(({ path, store }) => ({ path, ...store.info, digest: store.indexDigest }))
-    const cluster = await knownCluster(setup.site, state.paths)
     return {
       site: setup.siteFolder,
       bundles: stack,
       servers,
       steps,
-      cluster: cluster === undefined ? null : await clusterStatus(cluster, shell.signal),
+      cluster,
     }
   } finally {
     await closeBundles(bundles)
   }
 }
 
-function withoutChecks(steps: readonly Step[]): Step[] {
-  return steps.filter(step => !step.always)
+/** A cluster that does not answer would be waited for by every step that asks it. */
+function unasked(step: Step): Step {
+  const asks = step.id === 'kubernetes' || step.id.startsWith('app-')
+  return asks ? { ...step, check: async () => 'pending' } : step
 }
 
 export function stopCommand(program: Command, shell: Shell): void {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBundle } from '../../../src/bundle/reader.ts'
@@ -137,7 +137,7 @@ describe('offline-deploy status', () => {
 })
 
 describe('the step', () => {
-  it('stands at the end, after the applications', async () => {
+  it('stands at the end, after the applications', { timeout: 30_000 }, async () => {
     const site = await testSite()
     const install = {
       apiVersion: 'airgap-install/v1',
@@ -161,6 +161,18 @@ describe('the step', () => {
     expect(ran).toMatchObject({ code: 0 })
     const ids = JSON.parse(ran.stdout).steps.map((step: { id: string }) => step.id)
     expect(ids.slice(-3)).toEqual(['app-one', 'app-two', 'verification'])
+    // done before, and now nobody answers: status says so, and waits for none of them
+    await run(['apply', ...site.options, '--only', 'lay-down'])
+    const { steps } = JSON.parse((await run(['plan', ...site.options, '-o', 'json'])).stdout)
+    const done = (steps as { id: string; key: string }[])
+      .filter(({ id }) => id.startsWith('app-'))
+      .map(({ id, key }) => `${JSON.stringify({ step: id, key, event: 'done', at: '' })}\n`)
+    await appendFile(join(site.site, 'journal.jsonl'), done.join(''))
+    await withCluster(site, 'silent')
+    const started = performance.now()
+    const status = await run(['status', '--site', site.site])
+    expect(performance.now() - started).toBeLessThan(15_000)
+    expect(status.stdout).toMatch(/^pending +app-two: no longer as it was left$/m)
   })
 })
 
