@@ -28,7 +28,9 @@ export interface Expectations {
   gpuNodes: readonly string[]
 }
 
-const conditionsSchema = z.array(z.object({ type: z.string(), status: z.string() })).default([])
+const conditionsSchema = z
+  .array(z.object({ type: z.string(), status: z.string(), message: z.string().default('') }))
+  .default([])
 
 const nodesSchema = z.object({
   items: z.array(
@@ -56,9 +58,6 @@ const statusesSchema = z
       state: z
         .object({
           waiting: z.object({ reason: z.string().default(''), message: z.string().default('') }).optional(),
-          terminated: z
-            .object({ reason: z.string().default(''), exitCode: z.number().default(0) })
-            .optional(),
         })
         .default({}),
     }),
@@ -243,7 +242,10 @@ function stateOf({ metadata, status }: Pod): Finding[] {
   const isStuck = statuses.some(one => stuck.test(one.state.waiting?.reason ?? ''))
   // a task runs, or waits for its turn: that is how it is
   if (ofJob && !isStuck && status.phase !== 'Failed') return []
-  const why = [status.reason, waiting?.reason, waiting?.message, status.message].find(text => text)
+  const unplaced = status.conditions.find(one => one.type === 'PodScheduled' && one.status !== 'True')
+  const why = [status.reason, waiting?.reason, waiting?.message, status.message, unplaced?.message].find(
+    text => text,
+  )
   const name = `${plain(metadata.namespace)}/${plain(metadata.name)}`
   return [
     {

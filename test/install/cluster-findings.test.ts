@@ -140,6 +140,15 @@ describe('clusterFindings', () => {
     expect(told({ pods: list(pod(options)) })).toEqual(findings)
   })
 
+  it('says why a pod has no place', () => {
+    const waits = pod({ phase: 'Pending', ready: 'False' })
+    const message = '0/2 nodes are available: 2 Insufficient nvidia.com/gpu.'
+    waits.status.conditions = [Object.assign(condition('PodScheduled', 'False'), { message })]
+    expect(told({ pods: list(waits) })).toEqual([
+      'error: pod astrago/core-5d9 is Pending: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu.',
+    ])
+  })
+
   it('one finding for an image that many pods use', () => {
     const pods = Array.from({ length: 1000 }, (_, i) => pod({ image: 'evil.example/a:1', name: `p${i}` }))
     expect(told({ pods: list(...pods) })).toEqual([
