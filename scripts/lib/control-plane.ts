@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { openSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { randomInt } from 'node:crypto'
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ended, until } from './node.ts'
+import { AirgapError } from '../../src/core/errors.ts'
+import { ended } from './node.ts'
 import { run, withSbin } from './run.ts'
 
 /**
  * A real Kubernetes control plane for tests of what is installed on a cluster: etcd, kube-apiserver, kube-controller-manager and
- * kube-scheduler. The kubelets are played by kwok: pods become ready and jobs complete, and no container runs. Volumes are played,
- * too: each claim gets one.
+ * kube-scheduler. The kubelets are played by kwok, as it does by itself: nodes and pods become ready, jobs complete, what is deleted
+ * goes, and no container runs. Volumes are played, too: each claim gets one. It ends with the process that opened it.
  */
 export interface ControlPlane {
   /** of the administrator, mode 0600 */
@@ -21,47 +23,81 @@ export interface ControlPlane {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** What `openControlPlane` needs; ./scripts/setup --with-cluster builds it. */
+/** What `openControlPlane` needs; ./scripts/setup --with-cluster builds all of it that Debian does not have. */
 export const controlPlanePrograms = [
-  ...['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok', 'kubectl', 'openssl'],
+  ...['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok', 'kubectl'],
+  ...['openssl', 'setpriv'],
 ] as const
 
 export interface ControlPlaneOptions {
   /** is made */
   folder: string
-  nodes: readonly { name: string; gpus?: number }[]
-  /** where it listens, besides loopback */
+  nodes: readonly PlayedNode[]
+  /** where the API server is found; 127.0.0.1 without it, and then it listens nowhere else */
   address?: string
-  /** into a namespace, say */
+  /** of the command that is given: how it is run elsewhere, in a network namespace, say */
   inside?: (command: readonly string[]) => string[]
 }
 
-const ports = { api: 6443, etcd: 23_790, peer: 23_800, controller: 10_257, scheduler: 10_259, kwok: 10_247 }
+const serviceRange = '10.96.0.0/16'
+
+interface PlayedNode {
+  name: string
+  labels?: Record<string, string>
+  gpus?: number
+}
 
 export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { folder, nodes, address = '127.0.0.1', inside = command => [...command] } = options
-  const children: ChildProcess[] = []
+  const children = new Map<string, ChildProcess>()
   const stopped = new AbortController()
   let volumes: Promise<void> | undefined
   const close = async () => {
     stopped.abort()
     await volumes
-    for (const child of children.toReversed()) await ended(child)
+    for (const child of [...children.values()].toReversed()) await ended(child)
   }
   const start = (program: string, args: Record<string, string>) => {
     const log = openSync(join(folder, `${program}.log`), 'a')
     const flags = Object.entries(args).map(([name, value]) => `--${name}=${value}`)
-    const [first, ...rest] = inside([program, ...flags])
-    children.push(spawn(first!, rest, { stdio: ['ignore', log, log], env: withSbin() }))
+    const command = ['--pdeathsig', 'KILL', ...inside([program, ...flags])]
+    const child = spawn('setpriv', command, { stdio: ['ignore', log, log], env: withSbin() })
+    // one that cannot be started has ended
+    child.on('error', () => undefined)
+    children.set(program, child)
+    closeSync(log)
   }
+  const port = await freePorts(inside)
+  const ports = { api: port(), etcd: port(), peer: port() }
   const server = `https://${address}:${ports.api}`
   const kubeconfig = join(folder, 'admin.conf')
+  // what it remembers of a server is of this one
+  const base = ['kubectl', '--kubeconfig', kubeconfig, '--cache-dir', join(folder, 'kubectl-cache')]
   const kubectl = (args: readonly string[], input?: string) =>
-    run(inside(['kubectl', '--kubeconfig', kubeconfig, ...args]), input === undefined ? {} : { input })
+    run(inside([...base, ...args]), input === undefined ? {} : { input })
+  /** asks until it is answered, as long as all programs run */
+  const answered = async (what: string, args: readonly string[]) => {
+    const end = performance.now() + 90_000
+    for (;;) {
+      const broken = [...children].find(
+        ([, { exitCode, signalCode }]) => exitCode !== null || signalCode !== null,
+      )
+      if (broken !== undefined) throw await notRunning(folder, broken[0])
+      const answer = await kubectl(args).catch(cause => {
+        if (performance.now() > end)
+          throw new AirgapError('STEP_FAILED', `the control plane has no ${what}`, { item: folder, cause })
+      })
+      if (answer !== undefined) return
+      await sleep(200)
+    }
+  }
   await mkdir(folder, { recursive: true })
   try {
     await makeCertificates(folder, address)
     await writeFile(kubeconfig, await kubeconfigText(folder, server), { mode: 0o600 })
+    // nobody plays the proxies: what asks a service is told so at once, and does not wander out of the network
+    if (options.inside !== undefined)
+      await run(inside(['iptables', '-w', '-I', 'OUTPUT', '-d', serviceRange, '-j', 'REJECT']))
     const at = (name: string) => join(folder, name)
     const etcd = `http://127.0.0.1:${ports.etcd}`
     start('etcd', {
@@ -72,8 +108,9 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       'initial-cluster': `default=http://127.0.0.1:${ports.peer}`,
     })
     start('kube-apiserver', {
-      ...{ 'etcd-servers': etcd, 'secure-port': `${ports.api}`, 'bind-address': '0.0.0.0' },
-      ...{ 'advertise-address': address, 'service-cluster-ip-range': '10.96.0.0/16' },
+      ...{ 'etcd-servers': etcd, 'secure-port': `${ports.api}` },
+      'bind-address': address === '127.0.0.1' ? address : '0.0.0.0',
+      ...{ 'advertise-address': address, 'service-cluster-ip-range': serviceRange },
       ...{ 'client-ca-file': at('ca.crt'), 'tls-cert-file': at('server.crt') },
       'tls-private-key-file': at('server.key'),
       ...{ 'service-account-issuer': 'https://kubernetes.default.svc', 'authorization-mode': 'Node,RBAC' },
@@ -81,24 +118,21 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       'service-account-key-file': at('accounts.pub'),
       'service-account-signing-key-file': at('accounts.key'),
     })
-    await until(() => kubectl(['get', '--raw', '/readyz']), { what: 'kube-apiserver', withinMs: 90_000 })
+    await answered('API server', ['get', '--raw', '/readyz'])
     start('kube-controller-manager', {
-      ...{ kubeconfig, 'secure-port': `${ports.controller}`, 'use-service-account-credentials': 'true' },
+      ...{ kubeconfig, 'secure-port': '0', 'use-service-account-credentials': 'true' },
       ...{ 'service-account-private-key-file': at('accounts.key'), 'root-ca-file': at('ca.crt') },
       'leader-elect': 'false',
     })
-    start('kube-scheduler', { kubeconfig, 'secure-port': `${ports.scheduler}`, 'leader-elect': 'false' })
-    start('kwok', {
-      ...{ kubeconfig, 'manage-all-nodes': 'true', 'node-lease-duration-seconds': '40' },
-      'server-address': `127.0.0.1:${ports.kwok}`,
-    })
+    start('kube-scheduler', { kubeconfig, 'secure-port': '0', 'leader-elect': 'false' })
+    start('kwok', { kubeconfig, 'manage-all-nodes': 'true', 'node-lease-duration-seconds': '40' })
     await kubectl(
       ['apply', '-f', '-'],
       JSON.stringify({ apiVersion: 'v1', kind: 'List', items: nodes.map(nodeObject) }),
     )
-    await kubectl(['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=60s'])
+    await answered('ready nodes', ['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=5s'])
     // an account of its own is made in each namespace before pods may be
-    await until(() => kubectl(['get', 'serviceaccount', 'default']), { what: 'accounts', withinMs: 30_000 })
+    await answered('accounts', ['get', 'serviceaccount', 'default'])
     volumes = playVolumes(kubectl, stopped.signal)
   } catch (error) {
     await close()
@@ -141,7 +175,34 @@ interface Claim {
   status?: { phase?: string }
 }
 
-function nodeObject({ name, gpus }: { name: string; gpus?: number }) {
+/**
+ * Ports for what listens where `inside` leads. They are below those that the kernel gives to clients, which come and go, and below
+ * those of services.
+ */
+async function freePorts(inside: (command: readonly string[]) => string[]): Promise<() => number> {
+  const tables = await run(inside(['sh', '-c', 'cat /proc/net/tcp*']))
+  const used = new Set(
+    [...tables.matchAll(/^ *\d+: [\dA-F]+:([\dA-F]{4}) /gm)].map(row => parseInt(row[1]!, 16)),
+  )
+  return () => {
+    for (;;) {
+      const port = randomInt(20_000, 30_000)
+      if (used.has(port)) continue
+      used.add(port)
+      return port
+    }
+  }
+}
+
+async function notRunning(folder: string, program: string): Promise<AirgapError> {
+  const log = await readFile(join(folder, `${program}.log`), 'utf8')
+  return new AirgapError('STEP_FAILED', `${program} does not run:\n${log.slice(-4000).trim()}`, {
+    item: program,
+    next: 'read what it said, above',
+  })
+}
+
+function nodeObject({ name, labels, gpus }: PlayedNode) {
   const capacity = {
     ...{ cpu: '32', memory: '256Gi', pods: '110', 'ephemeral-storage': '1Ti' },
     ...(gpus === undefined ? {} : { 'nvidia.com/gpu': `${gpus}` }),
@@ -150,7 +211,10 @@ function nodeObject({ name, gpus }: { name: string; gpus?: number }) {
     ...{ apiVersion: 'v1', kind: 'Node' },
     metadata: {
       name,
-      labels: { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+      labels: {
+        ...{ 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+        ...labels,
+      },
     },
     status: {
       capacity,
@@ -168,18 +232,9 @@ function nodeObject({ name, gpus }: { name: string; gpus?: number }) {
 async function makeCertificates(folder: string, address: string): Promise<void> {
   const openssl = (...args: string[]) => run(['openssl', ...args], { cwd: folder })
   const key = (name: string) =>
-    openssl(
-      'genpkey',
-      '-quiet',
-      '-algorithm',
-      'RSA',
-      '-pkeyopt',
-      'rsa_keygen_bits:2048',
-      '-out',
-      `${name}.key`,
-    )
+    openssl(...['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', `${name}.key`])
   for (const name of ['ca', 'server', 'admin', 'accounts']) await key(name)
-  await openssl('rsa', '-in', 'accounts.key', '-pubout', '-out', 'accounts.pub')
+  await openssl('pkey', '-in', 'accounts.key', '-pubout', '-out', 'accounts.pub')
   await openssl(
     ...['req', '-x509', '-new', '-key', 'ca.key', '-subj', '/CN=test-ca', '-days', '2', '-out', 'ca.crt'],
   )

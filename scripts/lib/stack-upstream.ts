@@ -176,9 +176,30 @@ async function layFiles(
     const text = `stands for ${url}\n`
     await mkdir(dirname(path), { recursive: true })
     const given = real.get(url)
-    if (given === undefined) await writeFile(path, text)
+    if (given === undefined && /\.t(?:ar\.)?gz$/.test(path)) await packText(path, text)
+    else if (given === undefined) await writeFile(path, text)
     else await copyFile(given, path)
     if (sha256 !== undefined) checksums[url] = (await hashFile(path)).digest.slice('sha256:'.length)
   }
   return checksums
+}
+
+/** An archive is one, also where nothing real is in it: kubespray unpacks it. */
+async function packText(path: string, text: string): Promise<void> {
+  const folder = `${path}.folder`
+  await mkdir(join(folder, 'made-up'), { recursive: true })
+  await writeFile(join(folder, 'made-up', 'README'), text)
+  await run([
+    'tar',
+    '--sort=name',
+    '--mtime=@0',
+    '--owner=0',
+    '--group=0',
+    '-czf',
+    path,
+    '-C',
+    folder,
+    'made-up',
+  ])
+  await rm(folder, { recursive: true })
 }

@@ -46,6 +46,8 @@ export const deploymentSchema = z.strictObject({
       nodes: path.optional(),
       gpuDriver: path.optional(),
       nfs: path.optional(),
+      /** saves etcd; is given `backup_folder` on this host */
+      backup: path.optional(),
     })
     .default({}),
   kubespray: z
@@ -66,6 +68,24 @@ export const deploymentSchema = z.strictObject({
       order: z.array(name).min(1),
     })
     .optional(),
+  /** databases that are saved before an upgrade: what the command prints, run in the workload's first container */
+  backups: z
+    .array(
+      z.strictObject({
+        name,
+        namespace: name,
+        workload: z
+          .string()
+          .regex(
+            /^(?:statefulset|deployment|pod)\/[a-z0-9-]{1,250}$/,
+            'must be statefulset/NAME, deployment/NAME or pod/NAME',
+          ),
+        /** of the application that brings it: where that is left out, nothing is saved */
+        application: name,
+        command: z.array(z.string().min(1)).min(1),
+      }),
+    )
+    .default([]),
   /** key of environments/ENV/values.yaml → fact of the site */
   values: z
     .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z][A-Za-z0-9]*)*$/), z.string())

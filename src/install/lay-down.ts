@@ -7,20 +7,24 @@ import { readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import type { TreeEntries, TreeMode } from '../content/tree.ts'
 import { canonicalJson, compareText } from '../core/canonical-json.ts'
-import { type Digest, digestOf } from '../core/digest.ts'
+import { type Digest, digestOf, isDigest } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 import { isSafeLink } from '../core/safe-path.ts'
+import { isMergeable, keepBase, type MergedFile, mergeFile } from './merge-file.ts'
 
 /**
- * A tree laid down in a folder where people then work. What they changed is kept: the new version of such a file is written
- * beside it as NAME.airgap-new. What they did not touch follows the tree, also where a file is gone from it.
+ * A tree laid down in a folder where people then work. What they changed is kept: in values files it is brought together with what is
+ * new (merge-file.ts); of any other file the new version is written beside it as NAME.airgap-new. What they did not touch follows the
+ * tree, also where a file is gone from it.
  */
 export interface LaidDown {
   written: number
   unchanged: number
   /** files that people changed and that the tree has in another version; theirs was kept */
   kept: string[]
+  /** values files that people changed and that the tree has in another version: both */
+  merged: string[]
   removed: number
 }
 
@@ -51,7 +55,7 @@ export async function layDown(
   checkTree(entries)
   await checkLinks(store, entries)
   const before = await readRecord(record)
-  const result: LaidDown = { written: 0, unchanged: 0, kept: [], removed: 0 }
+  const result: LaidDown = { written: 0, unchanged: 0, kept: [], merged: [], removed: 0 }
   const now: Record<string, string> = Object.create(null)
   const limit = pLimit(writersAtOnce)
   const folders = new Folders(folder)
@@ -62,7 +66,10 @@ export async function layDown(
         signal.throwIfAborted()
         await folders.make(dirname(path))
         now[path] = identity(entry)
-        await place(path, entry, { store, folder, before: before[path], result })
+        await place(path, entry, {
+          ...{ store, folder, before: before[path], result },
+          ...{ bases: record.replace(/\.json$/, '.bases'), progress: options.progress },
+        })
       }),
     ),
   )
@@ -100,11 +107,23 @@ function identity(entry: Entry): string {
 async function place(
   path: string,
   entry: Entry,
-  work: { store: ReadableStore; folder: string; before: string | undefined; result: LaidDown },
+  work: {
+    store: ReadableStore
+    folder: string
+    before: string | undefined
+    result: LaidDown
+    bases: string
+    progress: Progress
+  },
 ): Promise<void> {
   const { store, result, before } = work
   const target = join(work.folder, path)
   const found = await identityOf(target)
+  const theirs =
+    entry.mode === '100644' && isMergeable(path, entry.descriptor.size)
+      ? (await readAll(store, entry.descriptor)).toString('utf8')
+      : undefined
+  if (theirs !== undefined) await keepBase(work.bases, theirs)
   if (found === identity(entry)) {
     result.unchanged++
     return
@@ -120,8 +139,25 @@ async function place(
     result.unchanged++
     return
   }
+  const base = before?.split(' ')[1]
+  if (theirs !== undefined && base !== undefined && isDigest(base)) {
+    const merged = await mergeFile(target, { base, bases: work.bases, theirs, name: target })
+    if (merged !== undefined) {
+      result.merged.push(path)
+      tellMerged(target, merged, work.progress)
+      return
+    }
+  }
   result.kept.push(path)
   await write(`${target}.airgap-new`, entry, store)
+}
+
+function tellMerged(target: string, { kept, conflicts }: MergedFile, progress: Progress): void {
+  progress.note(
+    `${target}: new version, with what was changed here: ${kept.join(', ') || 'nothing that is not in it'}`,
+  )
+  for (const { path, ours, theirs } of conflicts)
+    progress.note(`${target}: ${path}: the site’s ${ours} stands; the new version has ${theirs}`)
 }
 
 /** `mode digest` of what lies there; undefined where nothing does. Something else than a file or link is never ours. */

@@ -5,14 +5,14 @@ import type { ReadableStore } from '../../content/store.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import { digestOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
-import type { Ansible } from '../../install/ansible.ts'
 import { type Deployment, readDeployment } from '../../install/deployment.ts'
 import { folderDigest } from '../../install/folder-digest.ts'
 import type { Cluster } from '../../install/kube.ts'
 import type { StepProgram } from '../../install/program.ts'
 import type { Step } from '../../install/step.ts'
 import { applicationStep } from '../../install/steps/application.ts'
-import { controlHostStep, toolPaths } from '../../install/steps/control-host.ts'
+import { backupStep } from '../../install/steps/backup.ts'
+import { controlHostStep } from '../../install/steps/control-host.ts'
 import { inventoryStep } from '../../install/steps/inventory.ts'
 import { kubernetesStep } from '../../install/steps/kubernetes.ts'
 import type { DeploymentTree } from '../../install/steps/lay-down.ts'
@@ -27,8 +27,9 @@ import { declarationPath, secretsOf } from '../../site/secrets-file.ts'
 import type { SiteState } from '../../site/state.ts'
 import { nested, treeEdit, type ValuesEdit, type ValueTree } from '../../site/values-edit.ts'
 import type { Passwords } from './access.ts'
-import { clusterExpectations, clusterOf } from './cluster.ts'
+import { clusterExpectations } from './cluster.ts'
 import type { OpenBundle } from './context.ts'
+import { siteTools } from './site-tools.ts'
 
 /** What is installed on the machines of a site: site.yaml says where, install.yaml of the deployment tree says what. */
 export interface SiteInstall {
@@ -123,28 +124,40 @@ export interface SiteStepsOptions {
   silenceMs: number
   /** archives of the bundle's charts: file → digest */
   charts: TreeEntries
+  /** what is there is changed: it is saved first, and components come in the order that the bundle's rules name */
+  upgrade?: { order: readonly string[] } | undefined
+}
+
+/** Saves what an upgrade changes; stands before all other steps. */
+export function siteBackup(options: SiteStepsOptions): Step {
+  const { install, state, bundles } = options
+  const { site, deployment, folder } = install
+  const { ansible, cluster } = siteTools(site, options)
+  const { backup } = deployment.playbooks
+  return backupStep({
+    folder: join(state.folder, 'backups'),
+    copies: {
+      'site.yaml': state.paths.siteFile,
+      'config.json': state.paths.config,
+      'journal.jsonl': state.paths.journal,
+      inventory: state.paths.inventory,
+      [install.tree.name]: folder,
+    },
+    ...{ cluster, ansible, cwd: folder },
+    playbook: backup !== undefined && site.switches.kubernetes ? join(folder, backup) : undefined,
+    backups: deployment.backups.filter(
+      ({ application }) => site.switches.applications[application] !== false,
+    ),
+    inputs: async () => ({ bundles: bundles.map(({ store }) => store.indexDigest) }),
+  })
 }
 
 /** The steps after the servers run, in order. */
 export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
-  const { install, bundles, store, state, passwords, limit } = options
+  const { install, bundles, store, state, limit } = options
   const { site, deployment, entries, folder } = install
   const { paths } = state
-  const tools = toolPaths(paths.tools)
-  const program = (name: string): Pick<StepProgram, 'log' | 'running' | 'silenceMs'> => ({
-    log: join(paths.logs, `${name}.log`),
-    running: paths.running,
-    silenceMs: options.silenceMs,
-  })
-  const ansible: Ansible = {
-    bin: join(tools.venv, 'bin'),
-    inventory: join(paths.inventory, 'hosts.yaml'),
-    knownHosts: paths.knownHosts,
-    work: paths.ansible,
-    passwords,
-    program,
-  }
-  const cluster = clusterOf(site, paths)
+  const { paths: tools, ansible, cluster, program } = siteTools(site, options)
   const hosts = inventoryText(site, { registry: options.registry, httpServer: options.httpServer })
   const trees = bundles.flatMap(bundle => treesOf(bundle.store.roots()))
   const repositories = trees
@@ -244,7 +257,8 @@ async function applicationSteps(
   const { applications } = deployment
   if (applications === undefined) return []
   const steps: Step[] = []
-  for (const name of applications.order.filter(one => site.switches.applications[one] !== false)) {
+  const wanted = applications.order.filter(one => site.switches.applications[one] !== false)
+  for (const name of inUpgradeOrder(wanted, options.upgrade?.order ?? [])) {
     const own = `applications/${name}`
     const environment = `environments/${site.environment}`
     const used = await chartsOf(own, { entries, store: tree.store, charts })
@@ -264,6 +278,12 @@ async function applicationSteps(
     )
   }
   return steps
+}
+
+/** What the rules name comes first, in their order; the others keep theirs. */
+function inUpgradeOrder(names: readonly string[], order: readonly string[]): string[] {
+  const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length)
+  return names.toSorted((a, b) => place(a) - place(b))
 }
 
 /** Charts of the bundle that an application's files name. */

@@ -1,6 +1,7 @@
 import { verifyBundle } from '../../bundle/verify.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys } from '../../core/media-types.ts'
 import type { Step } from '../../install/step.ts'
 import { checkStep, type Probe } from '../../install/steps/check.ts'
@@ -20,10 +21,8 @@ import { environmentEdit, type ValueTree } from '../../site/values-edit.ts'
 import { openPasswords } from './access.ts'
 import { localUrl, type OpenBundle, type Setup } from './context.ts'
 import { openKey } from './key.ts'
-import { openSiteInstall, siteSteps, siteValues, siteVariables } from './site-install.ts'
-
-/** kubespray pulls images of gigabytes without a word */
-const defaultSilenceMs = 60 * 60_000
+import { openSiteInstall, siteBackup, siteSteps, siteValues, siteVariables } from './site-install.ts'
+import { defaultSilenceMs } from './site-tools.ts'
 
 export interface StepsOptions {
   bundles: readonly OpenBundle[]
@@ -38,6 +37,7 @@ export interface StepsOptions {
   limit?: string | undefined
   /** how long a program may say nothing */
   silenceMs?: number
+  upgrade?: { order: readonly string[] } | undefined
 }
 
 /** The steps of an install, in order. */
@@ -96,17 +96,27 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
     }),
     checkStep({ probes: await probesOf(bundles, { registry, httpServer }) }),
   ]
-  if (install === undefined) return steps
+  if (install === undefined) {
+    if (options.upgrade === undefined) return steps
+    throw new AirgapError('USAGE', 'there is nothing to upgrade', {
+      item: state.paths.siteFile,
+      likely: 'the site has no site.yaml, or the bundle no deployment tree with install.yaml',
+      next: 'use apply: it brings the servers and the files up to date',
+    })
+  }
   const passwords = await openPasswords(install.site, { folder: state.paths.access, purpose, signal })
+  const forSite = {
+    ...{ install, bundles, state, passwords, clients, registry, httpServer, charts },
+    store: mergedStore(contents),
+    index: `${localUrl(config)}/pypi/simple/`,
+    limit: options.limit,
+    silenceMs: options.silenceMs ?? defaultSilenceMs,
+    upgrade: options.upgrade,
+  }
   return [
+    ...(options.upgrade === undefined ? [] : [siteBackup(forSite)]),
     ...steps,
-    ...(await siteSteps({
-      ...{ install, bundles, state, passwords, clients, registry, httpServer, charts },
-      store: mergedStore(contents),
-      index: `${localUrl(config)}/pypi/simple/`,
-      limit: options.limit,
-      silenceMs: options.silenceMs ?? defaultSilenceMs,
-    })),
+    ...(await siteSteps(forSite)),
   ]
 }
 

@@ -47,22 +47,43 @@ export function kubernetesStep(options: KubernetesOptions): Step {
       `the administrator's kubeconfig comes to ${cluster.kubeconfig}`,
     ],
     async check({ signal }) {
-      const answer = await askCluster(cluster, {
-        program: 'kubectl',
-        args: ['get', 'nodes', '-o', 'json'],
-        signal,
-      })
-      const parsed = nodesSchema.safeParse(answer)
-      if (!parsed.success) return 'pending'
-      const ready = new Map(
-        parsed.data.items.map(({ metadata, status }) => [
-          metadata.name,
-          status.conditions.some(one => one.type === 'Ready' && one.status === 'True') &&
-            (version === undefined || status.nodeInfo.kubeletVersion === version),
-        ]),
-      )
-      return machines.every(name => ready.get(name)) ? 'done' : 'pending'
+      const found = await versionsOf(cluster, signal)
+      const good = (name: string) => {
+        const node = found.get(name)
+        return node?.ready && (version === undefined || node.version === version)
+      }
+      return machines.every(good) ? 'done' : 'pending'
     },
-    apply: context => runPlaybook(ansible, run, context),
+    async apply(context) {
+      const found = await versionsOf(cluster, context.signal)
+      // what runs already is brought from one version to the next machine by machine, with its pods moved away
+      const upgrade = version !== undefined && [...found.values()].some(one => one.version !== version)
+      const playbook = upgrade ? join(kubespray, 'upgrade-cluster.yml') : run.playbook
+      if (upgrade) context.progress.note(`kubernetes: upgrade to ${version}`)
+      await runPlaybook(ansible, { ...run, playbook }, context)
+    },
   }
+}
+
+/** Nodes of the cluster by name; none where it does not answer. */
+async function versionsOf(
+  cluster: Cluster,
+  signal: AbortSignal,
+): Promise<Map<string, { ready: boolean; version: string }>> {
+  const answer = await askCluster(cluster, {
+    program: 'kubectl',
+    args: ['get', 'nodes', '-o', 'json'],
+    signal,
+  })
+  const parsed = nodesSchema.safeParse(answer)
+  if (!parsed.success) return new Map()
+  return new Map(
+    parsed.data.items.map(({ metadata, status }) => [
+      metadata.name,
+      {
+        ready: status.conditions.some(one => one.type === 'Ready' && one.status === 'True'),
+        version: status.nodeInfo.kubeletVersion,
+      },
+    ]),
+  )
 }

@@ -60,7 +60,7 @@ export function layDownStep(options: { trees: readonly DeploymentTree[]; folder:
       for (const tree of trees) {
         const done = await layDown(tree.store, await read(tree), { ...placeOf(tree), progress, signal })
         progress.note(
-          `lay-down: ${join(folder, tree.name)}: ${done.written} written, ${done.unchanged} unchanged, ${done.kept.length} kept, ${done.removed} removed`,
+          `lay-down: ${join(folder, tree.name)}: ${done.written} written, ${done.unchanged} unchanged, ${done.merged.length} merged, ${done.kept.length} kept, ${done.removed} removed`,
         )
       }
     },

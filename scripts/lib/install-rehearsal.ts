@@ -1,0 +1,275 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { AirgapError } from '../../src/core/errors.ts'
+import { loadManifest } from '../../src/manifest/load.ts'
+import { openControlPlane } from './control-plane.ts'
+import { type InstallSite, openInstallSite, siteFolder } from './install-site.ts'
+import { ended } from './node.ts'
+import { run, withSbin } from './run.ts'
+import { debianSshRoot } from './ssh-node.ts'
+import { startStackUpstream } from './stack-upstream.ts'
+
+/** See scripts/install-rehearsal. */
+
+const home = join(import.meta.dirname, '..', '..')
+const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'airgap-demo')
+const manifest = join(home, 'manifests', 'astrago.yaml')
+const variants = ['debian-12']
+const kubesprayUrl = 'https://github.com/kubernetes-sigs/kubespray/archive/refs/tags/v2.24.1.tar.gz'
+const machines = ['master-1', 'gpu-1', 'gpu-2']
+const started = performance.now()
+const say = (text: string) =>
+  console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`)
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      charts: { type: 'string' },
+      kubespray: { type: 'string' },
+      'random-kills': { type: 'string', default: '0' },
+    },
+  })
+  if (values.charts === undefined || values.kubespray === undefined) {
+    throw new AirgapError('USAGE', 'where are the charts and kubespray?', {
+      next: 'scripts/install-rehearsal --charts FOLDER (NAME-VERSION.tgz) --kubespray FOLDER (an unpacked v2.24.1)',
+    })
+  }
+  await using resources = new AsyncDisposableStack()
+  const work = await mkdtemp(join(tmpdir(), 'airgap-install-'))
+  resources.defer(() => rm(work, { recursive: true, force: true }))
+  const bundle = await buildBundle({
+    work,
+    resources,
+    charts: resolve(values.charts),
+    kubespray: resolve(values.kubespray),
+  })
+  const rootTar = await debianSshRoot(cache)
+  const site = await openInstallSite({ bundle, work, rootTar, machines, resources })
+  const [first] = site.network.nodes
+  const cluster = resources.use(
+    await openControlPlane({
+      folder: join(work, 'cluster'),
+      nodes: machines.map(name => (name.startsWith('gpu') ? { name, gpus: 8 } : { name })),
+      ...{ address: first!.address, inside: command => first!.inside(command) },
+    }),
+  )
+  await copyFile(cluster.kubeconfig, join(site.control.root, siteFolder, 'cluster.conf'))
+  say('a site: a host that installs, three machines, and a control plane whose kubelets are played')
+  await site.writeSiteFile(siteFile(site))
+  await randomKills(site, Number(values['random-kills']))
+  await deploy(site, ['apply', '--yes'])
+  await deploy(site, ['status'])
+  await downloads(site, { work, resources })
+  say(`pods:\n${await cluster.kubectl(['get', 'pods', '-A', '--no-headers'])}`)
+  const escapes = await site.network.escapeAttempts()
+  say(`packets that tried to leave: ${escapes}`)
+  if (escapes > 0) process.exitCode = 1
+}
+
+function siteFile(site: InstallSite) {
+  const node = (name: string, ...roles: string[]) => ({
+    ...{ name, roles, address: site.nodes[machines.indexOf(name)]!.address },
+  })
+  return {
+    ...{ apiVersion: 'airgap-site/v1', externalIP: site.nodes[0]!.address },
+    nfs: { server: 'master-1' },
+    ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519' },
+    // kubespray's own playbook wants systemd, which these machines have not
+    ...{ kubeconfig: `${siteFolder}/cluster.conf`, switches: { kubernetes: false } },
+    nodes: [
+      node('master-1', 'control-plane', 'worker', 'nfs'),
+      node('gpu-1', 'worker', 'gpu'),
+      node('gpu-2', 'worker', 'gpu'),
+    ],
+  }
+}
+
+/** The bundle of the whole stack: programs, packages, wheels, charts and kubespray are real; images and binaries of nodes are made up. */
+async function buildBundle(options: {
+  work: string
+  resources: AsyncDisposableStack
+  charts: string
+  kubespray: string
+}): Promise<string> {
+  const { work, resources, charts, kubespray } = options
+  const place = async (name: string) => (await run(['sh', '-c', 'command -v "$1"', 'sh', name])).trim()
+  const packed = join(work, 'packed')
+  await mkdir(join(packed, 'linux-amd64'), { recursive: true })
+  await copyFile(await place('helm'), join(packed, 'linux-amd64', 'helm'))
+  await copyFile(await place('helmfile'), join(packed, 'helmfile'))
+  await run(['cp', '-R', kubespray, join(packed, 'kubespray-2.24.1')])
+  const tgz = async (name: string, member: string) => {
+    await run(['tar', '-czf', join(packed, name), '-C', packed, member])
+    return join(packed, name)
+  }
+  const { files } = await loadManifest(manifest, { variants })
+  const url = (pattern: RegExp) => files.find(file => pattern.test(file.url))!.url
+  const real = new Map([
+    [url(/get\.helm\.sh\/helm-v3\.16/), await tgz('helm.tgz', 'linux-amd64')],
+    [url(/helmfile_/), await tgz('helmfile.tgz', 'helmfile')],
+    [url(/\/kubectl$/), await place('kubectl')],
+    [url(/\/kubeadm$/), await place('kubeadm')],
+    [kubesprayUrl, await tgz('kubespray.tgz', 'kubespray-2.24.1')],
+  ])
+  const upstream = await startStackUpstream({
+    manifest,
+    variants,
+    charts,
+    real,
+    realWheels: true,
+    work,
+    resources,
+  })
+  const stack = [
+    ...variants.flatMap(name => ['--with', name]),
+    ...['-f', manifest, '--lock', join(work, 'lock.json'), '--cache', join(cache, 'install-rehearsal')],
+    ...['--test-upstream', upstream.layer],
+  ]
+  const airgap = (...args: string[]) =>
+    run([process.execPath, join(home, 'src', 'cli', 'airgap.ts'), ...args])
+  await airgap('lock', ...stack)
+  await mkdir(join(work, 'usb'))
+  const bundle = join(work, 'usb', 'astrago.tar')
+  await airgap('build', ...stack, '--frozen', '--out', bundle)
+  say(`the bundle of the whole stack: ${(await stat(bundle)).size} bytes`)
+  return bundle
+}
+
+const common = (site: InstallSite) => [
+  ...['--bundle', '/media/usb/astrago.tar', '--site', siteFolder, '--address', site.network.site.address],
+]
+
+async function deploy(site: InstallSite, args: readonly string[]): Promise<void> {
+  say(`$ offline-deploy ${args.join(' ')}`)
+  const ran = await site.deploy([...args, ...common(site)], {
+    onLine: line => say(`  ${line.slice(0, 200)}`),
+  })
+  if (ran.code !== 0)
+    throw new AirgapError('STEP_FAILED', `offline-deploy ended with ${ran.code}`, { item: args.join(' ') })
+}
+
+/** `kill -9` at moments that nobody chose; the last run ends in the same state as one that was left alone. */
+async function randomKills(site: InstallSite, count: number): Promise<void> {
+  for (let i = 1; i <= count; i++) {
+    const afterMs = 500 + Math.floor(Math.random() * 14_000)
+    let last = ''
+    const ran = await site.deploy(['apply', '--yes', ...common(site)], {
+      killAfterMs: afterMs,
+      onLine: line => {
+        last = line
+      },
+    })
+    say(`kill ${i} after ${(afterMs / 1000).toFixed(1)} s (${ran.code}): ${last.trim().slice(0, 100)}`)
+  }
+}
+
+/** kubespray's own role `download`, on the machines, against the site's servers; and its playbooks as far as they go without running. */
+async function downloads(
+  site: InstallSite,
+  { work, resources }: { work: string; resources: AsyncDisposableStack },
+): Promise<void> {
+  const containerds: ChildProcess[] = []
+  resources.defer(async () => {
+    for (const child of containerds) await ended(child)
+  })
+  for (const node of site.nodes) {
+    for (const name of ['containerd', 'ctr'])
+      await copyFile(
+        (await run(['sh', '-c', 'command -v "$1"', 'sh', name])).trim(),
+        join(node.root, 'usr/local/bin', name),
+      )
+    const config = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+    await mkdir(join(node.root, 'etc/containerd'), { recursive: true })
+    await writeFile(join(node.root, 'etc/containerd/config.toml'), config)
+    const [program, ...args] = node.inside(['/usr/local/bin/containerd'])
+    containerds.push(spawn(program!, args, { stdio: 'ignore', env: withSbin() }))
+  }
+  const variables = {
+    // the machines' binaries are made up: so are their checksums
+    ...(await checksums(work)),
+    image_info_command: "/usr/local/bin/ctr -n k8s.io images ls -q | tr '\\n' ','",
+    skip_kubeadm_images: false,
+  }
+  const folder = join(site.control.root, siteFolder)
+  await writeFile(join(folder, 'made-up.json'), JSON.stringify(variables))
+  // kubespray looks for its roles and modules beside its playbooks
+  await writeFile(
+    join(folder, 'tools/kubespray/download.yml'),
+    JSON.stringify([
+      {
+        hosts: 'k8s_cluster:etcd',
+        gather_facts: true,
+        become: true,
+        roles: ['kubespray-defaults', 'download'],
+      },
+    ]),
+  )
+  const ansible = async (...args: string[]) => {
+    const environment = [
+      'PATH=/opt/site/tools/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'ANSIBLE_NOCOLOR=1',
+      'LC_ALL=C.UTF-8',
+    ]
+    const script = 'cd /opt/site/tools/kubespray && exec "$@"'
+    const inventory = ['-i', '/opt/site/inventory/hosts.yaml', '-e', '@/opt/site/made-up.json']
+    const command = ['/opt/site/tools/venv/bin/ansible-playbook', ...inventory, ...args]
+    return await site.control.chroot(['env', ...environment, 'sh', '-c', script, 'sh', ...command])
+  }
+  for (const playbook of ['cluster.yml', 'upgrade-cluster.yml', 'reset.yml']) {
+    await ansible('--syntax-check', playbook)
+    const tasks = (await ansible('--list-tasks', playbook))
+      .split('\n')
+      .filter(line => line.includes('TAGS:')).length
+    say(`kubespray’s ${playbook}: syntax good, ${tasks} tasks and plays`)
+  }
+  const said = await ansible('download.yml')
+  const recap = said.split('\n').filter(line => /ok=\d+/.test(line))
+  say(`kubespray’s role download:\n${recap.join('\n')}`)
+  for (const node of site.nodes) {
+    const images = await node.chroot(['/usr/local/bin/ctr', '-n', 'k8s.io', 'images', 'ls', '-q'])
+    const files = await node.chroot(['sh', '-c', 'find /tmp/releases -maxdepth 1 -type f | wc -l'])
+    say(
+      `${node.name}: ${
+        images
+          .trim()
+          .split('\n')
+          .filter(name => !name.startsWith('sha256')).length
+      } images, ${files.trim()} files`,
+    )
+  }
+}
+
+/** kubespray's variables of checksums, for what the upstream of this rehearsal gives out. */
+async function checksums(work: string): Promise<Record<string, string>> {
+  const { items } = JSON.parse(await readFile(join(work, 'lock.json'), 'utf8')) as {
+    items: { file: { url: string; digest: string }[] }
+  }
+  const of = (pattern: RegExp) =>
+    items.file.find(({ url }) => pattern.test(url))!.digest.slice('sha256:'.length)
+  return {
+    etcd_binary_checksum: of(/etcd-v3.5.10-linux-amd64/),
+    cni_binary_checksum: of(/cni-plugins/),
+    kubelet_binary_checksum: of(/\/kubelet$/),
+    kubectl_binary_checksum: of(/\/kubectl$/),
+    kubeadm_binary_checksum: of(/\/kubeadm$/),
+    crictl_binary_checksum: of(/crictl-/),
+    runc_binary_checksum: of(/runc\.amd64/),
+    containerd_archive_checksum: of(/containerd-1.7.13/),
+    nerdctl_archive_checksum: of(/nerdctl-/),
+    calicoctl_binary_checksum: of(/calicoctl-/),
+    calico_crds_archive_checksum: of(/calico\/archive/),
+  }
+}
+
+try {
+  await main()
+} catch (error) {
+  if (!(error instanceof AirgapError)) throw error
+  console.error(
+    `error ${error.code}: ${error.message}\n  item: ${error.item ?? ''}\n  next: ${error.next ?? ''}`,
+  )
+  process.exitCode = error.exitCode
+}

@@ -1,0 +1,28 @@
+import { spawn } from 'node:child_process'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { printable } from './program.ts'
+
+/** Runs a program and streams what it prints into a file; its errors are kept, at most 2,000 characters. */
+export async function saveOutput(
+  command: readonly string[],
+  options: { to: Writable; env: Record<string, string>; signal: AbortSignal },
+): Promise<{ status: number | null; stderr: string; bytes: number }> {
+  const [program = '', ...args] = command
+  const { to, env, signal } = options
+  const child = spawn(program, args, { env, signal, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stderr = ''
+  let bytes = 0
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-2_000)
+  })
+  child.stdout.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+  })
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  const [status] = await Promise.all([ended, pipeline(child.stdout, to)])
+  return { status, stderr: stderr.split('\n').map(printable).join(' ').trim(), bytes }
+}

@@ -1,0 +1,127 @@
+import { createWriteStream } from 'node:fs'
+import { cp, mkdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeAtomically } from '../../content/layout-store.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { type Ansible, runPlaybook } from '../ansible.ts'
+import type { Deployment } from '../deployment.ts'
+import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
+import { saveOutput } from '../save-output.ts'
+import type { Step, StepContext } from '../step.ts'
+
+export interface BackupOptions {
+  /** a folder of its own for each upgrade is made in it */
+  folder: string
+  /** files and folders that are copied, by the name they get */
+  copies: Readonly<Record<string, string>>
+  cluster: Cluster
+  ansible: Ansible
+  /** saves etcd; undefined where the cluster is not ours */
+  playbook: string | undefined
+  cwd: string
+  backups: Deployment['backups']
+  inputs: () => Promise<object>
+}
+
+/** What the site had before an upgrade: values, inventory, releases, etcd, databases. It appears whole or not at all. */
+export function backupStep(options: BackupOptions): Step {
+  const { folder, copies, cluster, ansible, playbook, cwd, backups, inputs } = options
+  return {
+    id: 'backup',
+    title: 'save what is there before it is changed',
+    needs: [],
+    inputs,
+    describe: async () => [
+      `in a new folder below ${folder} (mode 0700):`,
+      `  ${Object.keys(copies).join(', ')}; values and manifests of every release`,
+      ...(playbook === undefined ? [] : ['  a snapshot of etcd']),
+      ...backups.map(({ name, namespace, workload }) => `  database ${name} (${namespace}, ${workload})`),
+    ],
+    check: async () => 'done',
+    async apply(context) {
+      const name = context.now().toISOString().replace(/[:.]/g, '-')
+      const part = join(folder, `${name}.part`)
+      try {
+        await mkdir(part, { recursive: true, mode: 0o700 })
+        await copyAll(part)
+        await saveReleases(part, context)
+        for (const backup of backups) {
+          context.progress.note(`backup: ${backup.name}`)
+          await saveDatabase(join(part, `${backup.name}.sql`), backup, context)
+        }
+        if (playbook !== undefined)
+          await runPlaybook(
+            ansible,
+            { name: 'backup', playbook, cwd, variables: { backup_folder: part } },
+            context,
+          )
+        await rename(part, join(folder, name))
+        context.progress.note(`backup: ${join(folder, name)}`)
+      } catch (error) {
+        await rm(part, { recursive: true, force: true })
+        throw error
+      }
+    },
+  }
+
+  async function copyAll(to: string): Promise<void> {
+    for (const [name, from] of Object.entries(copies)) {
+      if ((await stat(from).catch(() => undefined)) === undefined) continue
+      await cp(from, join(to, name), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+    }
+  }
+
+  async function saveReleases(to: string, { signal }: StepContext): Promise<void> {
+    const releases = await askCluster(cluster, {
+      program: 'helm',
+      args: ['list', '-A', '-o', 'json'],
+      signal,
+    })
+    if (!Array.isArray(releases)) throw unreachable()
+    await writeAtomically(join(to, 'releases.json'), `${canonicalJson(releases, 2)}\n`, 0o600)
+    for (const release of releases as { name?: unknown; namespace?: unknown }[]) {
+      const { name, namespace } = release
+      if (
+        typeof name !== 'string' ||
+        typeof namespace !== 'string' ||
+        !/^[a-z0-9.-]+$/.test(name + namespace)
+      )
+        continue
+      const all = await askCluster(cluster, {
+        ...{ program: 'helm', signal },
+        args: ['get', 'values', name, '--namespace', namespace, '--all', '--output', 'json'],
+      })
+      await writeAtomically(join(to, `values-${namespace}-${name}.json`), `${canonicalJson(all, 2)}\n`, 0o600)
+    }
+  }
+
+  async function saveDatabase(
+    to: string,
+    { name, namespace, workload, command }: Deployment['backups'][number],
+    { signal }: StepContext,
+  ): Promise<void> {
+    const kubectl = [`${cluster.bin}/kubectl`, '--namespace', namespace, 'exec', workload, '--', ...command]
+    const { status, stderr, bytes } = await saveOutput(kubectl, {
+      ...{ to: createWriteStream(to, { mode: 0o600 }), env: clusterEnvironment(cluster), signal },
+    })
+    if (status === 0 && bytes > 0) return
+    throw new AirgapError(
+      'STEP_FAILED',
+      `the database ${name} cannot be saved: ${stderr || 'it printed nothing'}`,
+      {
+        item: `${namespace} ${workload}`,
+        likely: 'its pod does not run',
+        next: 'mend that first: an upgrade without a backup cannot be taken back; nothing was changed',
+      },
+    )
+  }
+}
+
+function unreachable(): AirgapError {
+  return new AirgapError('STEP_FAILED', 'the cluster does not answer', {
+    item: 'helm list',
+    likely: 'the API server is down, or the kubeconfig is of another cluster',
+    next: 'look at `offline-deploy status`; nothing was changed',
+  })
+}
