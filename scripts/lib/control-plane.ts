@@ -60,8 +60,8 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const start = (program: string, args: Record<string, string>) => {
     const log = openSync(join(folder, `${program}.log`), 'a')
     const flags = Object.entries(args).map(([name, value]) => `--${name}=${value}`)
-    const command = ['--pdeathsig', 'KILL', ...inside([program, ...flags])]
-    const child = spawn('setpriv', command, { stdio: ['ignore', log, log], env: withSbin() })
+    const [first, ...rest] = ['setpriv', '--pdeathsig', 'KILL', ...inside([program, ...flags])]
+    const child = spawn(first!, rest, { stdio: ['ignore', log, log], env: withSbin() })
     // one that cannot be started has ended
     child.on('error', () => undefined)
     children.set(program, child)
