@@ -1,4 +1,5 @@
-import { applyCommand, configureCommand, planCommand } from './offline-deploy/apply.ts'
+import { applyCommand, configureCommand, planCommand, upgradeCommand } from './offline-deploy/apply.ts'
+import { destroyCommand, resetCommand, rollBackApplicationCommand } from './offline-deploy/change.ts'
 import { compatCommand } from './offline-deploy/compat.ts'
 import { probeCommand } from './offline-deploy/probe.ts'
 import { receiptCommand } from './offline-deploy/receipt.ts'
@@ -19,6 +20,7 @@ await runCli({
     serveCommand,
     planCommand,
     applyCommand,
+    upgradeCommand,
     configureCommand,
     secretsCommand,
     statusCommand,
@@ -26,5 +28,8 @@ await runCli({
     supportBundleCommand,
     stopCommand,
     rollbackCommand,
+    rollBackApplicationCommand,
+    destroyCommand,
+    resetCommand,
   ],
 })

@@ -23,8 +23,8 @@ export interface LaidDown {
   unchanged: number
   /** files that people changed and that the tree has in another version; theirs was kept */
   kept: string[]
-  /** values files that people changed and that the tree has in another version: both */
-  merged: string[]
+  /** values files that people changed and that the tree has in another version: path → what is both */
+  merged: Map<string, Digest>
   removed: number
 }
 
@@ -55,7 +55,7 @@ export async function layDown(
   checkTree(entries)
   await checkLinks(store, entries)
   const before = await readRecord(record)
-  const result: LaidDown = { written: 0, unchanged: 0, kept: [], merged: [], removed: 0 }
+  const result: LaidDown = { written: 0, unchanged: 0, kept: [], merged: new Map(), removed: 0 }
   const now: Record<string, string> = Object.create(null)
   const limit = pLimit(writersAtOnce)
   const folders = new Folders(folder)
@@ -143,7 +143,7 @@ async function place(
   if (theirs !== undefined && base !== undefined && isDigest(base)) {
     const merged = await mergeFile(target, { base, bases: work.bases, theirs, name: target })
     if (merged !== undefined) {
-      result.merged.push(path)
+      result.merged.set(path, merged.digest)
       tellMerged(target, merged, work.progress)
       return
     }

@@ -26,6 +26,8 @@ export async function keepBase(folder: string, text: string): Promise<void> {
 }
 
 export interface MergedFile {
+  /** of what is in its place now */
+  digest: Digest
   kept: string[]
   conflicts: MergeConflict[]
 }
@@ -50,7 +52,7 @@ export async function mergeFile(
       await replaceGuarded(backupPathOf(target), original.text, backup)
     }
     await replaceGuarded(target, merged.text, ours)
-    return { kept: merged.kept, conflicts: merged.conflicts }
+    return { digest: digestOf(merged.text), kept: merged.kept, conflicts: merged.conflicts }
   } catch (error) {
     if (isErrorCode(error, 'VALUES_INVALID')) return undefined
     throw error

@@ -40,6 +40,8 @@ export interface SiteState {
     ansible: string
     /** passwords for the nodes, mode 0600 */
     access: string
+    /** names and versions of the bundles that were installed last */
+    installed: string
   }
 }
 
@@ -98,6 +100,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     knownHosts: join(folder, 'known_hosts'),
     ansible: join(folder, 'ansible'),
     access: join(folder, 'access'),
+    installed: join(folder, 'installed.json'),
   }
 }
 

@@ -10,11 +10,13 @@ import { selectSteps } from '../../install/select.ts'
 import type { Step, StepContext } from '../../install/step.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
 import { writeSiteConfig } from '../../site/config.ts'
-import { openState, previewState, type SiteState } from '../../site/state.ts'
+import { openState, pathsOf, previewState, type SiteState } from '../../site/state.ts'
 import { humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { refuseIncompatibleBundles } from './compat.ts'
+import { knownCluster } from './cluster.ts'
+import { refuseIncompatibleBundles, upgradeOrderOf } from './compat.ts'
 import { closeBundles, openBundles, refuseAnyPort, type Setup, setUp } from './context.ts'
+import { refuseOlderBundles, rememberInstalled } from './installed.ts'
 import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
 import { renderPlan } from './plan-text.ts'
 import { selfCommand } from './self.ts'
@@ -28,6 +30,8 @@ interface ApplyOptions extends SiteOptions {
   limit?: string
   silence?: number
   out?: string
+  allowOlder?: boolean
+  upgrade?: { order: readonly string[] }
 }
 
 export function planCommand(program: Command, shell: Shell): void {
@@ -46,6 +50,24 @@ export function applyCommand(program: Command, shell: Shell): void {
     .action((planned: string | undefined, options: ApplyOptions) =>
       options.dryRun ? plan(options, shell) : apply(options, shell, { planned }),
     )
+}
+
+/** The next bundle: what is there is saved first, and brought on in the order of the bundle's rules. */
+export function upgradeCommand(program: Command, shell: Shell): void {
+  stepOptions(configureOptions(serverOptions(bundleOptions(program.command('upgrade')))))
+    .description(
+      'apply with a newer bundle: its rules are asked first, then what is there is saved, then changed in their order',
+    )
+    .option('--yes', 'do not ask')
+    .option('--dry-run', 'as plan')
+    .action(async (options: ApplyOptions) => {
+      if ((options.bundle ?? []).length === 0)
+        throw new AirgapError('USAGE', 'to which bundle?', { next: 'name the new one: --bundle FILE' })
+      const upgrade = { order: await upgradeOrderOf(options.bundle) }
+      return options.dryRun
+        ? plan({ ...options, upgrade }, shell)
+        : apply({ ...options, upgrade }, shell, { planned: undefined })
+    })
 }
 
 /** Which steps, and how. */
@@ -97,10 +119,7 @@ export function configureCommand(program: Command, shell: Shell): void {
 async function plan(options: ApplyOptions, shell: Shell): Promise<void> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
-  await refuseIncompatibleBundles(setup.config.bundles, {
-    root: setup.config.nodeRoot ?? '/',
-    signal: shell.signal,
-  })
+  await refuseUnfitBundles(setup, { options, shell })
   const state = await previewState(setup.siteFolder)
   await withSteps({ setup, state, shell, purpose: 'plan', options }, async (steps, context) => {
     const entries = await readJournal(state.paths.journal, { site: state.identity })
@@ -117,10 +136,7 @@ async function apply(
 ): Promise<void> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
-  await refuseIncompatibleBundles(setup.config.bundles, {
-    root: setup.config.nodeRoot ?? '/',
-    signal: shell.signal,
-  })
+  await refuseUnfitBundles(setup, { options, shell })
   // before anything is made: a plan is for the state as it was
   const before = planPath === undefined ? undefined : await readPlanFile(planPath)
   const previewed = before && (await previewState(setup.siteFolder))
@@ -143,6 +159,7 @@ async function apply(
         const started = performance.now()
         const results = await runSteps(steps, { journal, context })
         const seconds = (performance.now() - started) / 1000
+        if (steps.length === all.length) await rememberInstalled(setup.config.bundles, state.paths.installed)
         const registry = registryOf(setup.address)
         const httpServer = httpServerOf(setup.address)
         shell.print({ site: setup.siteFolder, registry, httpServer, steps: results, seconds }, () =>
@@ -163,6 +180,20 @@ async function apply(
   }
 }
 
+/** Before anything is changed: the bundle's rules, and that it is not older than what is installed. */
+async function refuseUnfitBundles(
+  { config, site, siteFolder }: Setup,
+  { options, shell }: { options: ApplyOptions; shell: Shell },
+): Promise<void> {
+  const paths = pathsOf(siteFolder)
+  const cluster = await knownCluster(site, paths)
+  await refuseIncompatibleBundles(config.bundles, {
+    ...{ root: config.nodeRoot ?? '/', signal: shell.signal },
+    ...(cluster === undefined ? {} : { cluster }),
+  })
+  if (!options.allowOlder) await refuseOlderBundles(config.bundles, paths.installed)
+}
+
 async function withSteps(
   work: { setup: Setup; state: SiteState; shell: Shell; purpose: 'plan' | 'apply'; options: ApplyOptions },
   run: (steps: Step[], context: StepContext) => Promise<void>,
@@ -176,6 +207,7 @@ async function withSteps(
     const steps = await installSteps({
       ...{ bundles, setup, state, self: selfCommand(), now, purpose, signal: shell.signal },
       limit: options.limit,
+      upgrade: options.upgrade,
       ...(options.silence === undefined ? {} : { silenceMs: options.silence * 60_000 }),
     })
     await run(steps, { progress: shell.progress(), signal: shell.signal, now })

@@ -3,6 +3,7 @@ import { openBundle } from '../../bundle/reader.ts'
 import { checkVersions, planUpgrade, type UpgradePlan, type Verdict } from '../../compat/check.ts'
 import { type Compatibility, compatibilitySchema } from '../../compat/schema.ts'
 import { AirgapError } from '../../core/errors.ts'
+import type { Cluster } from '../../install/kube.ts'
 import { type RunningOptions, runningVersions } from '../../probe/running.ts'
 import { lockInside } from '../shell/lock-inside.ts'
 import type { Shell } from '../shell/run.ts'
@@ -57,17 +58,27 @@ export function compatCommand(program: Command, shell: Shell): void {
 /** Before anything is changed: what the bundles bring has to go with what runs here. Nothing to say without rules. */
 export async function refuseIncompatibleBundles(
   paths: readonly string[],
-  { root, signal }: { root: string; signal: AbortSignal },
+  options: { root: string; signal: AbortSignal; cluster?: Cluster },
 ): Promise<void> {
+  const { cluster, ...rest } = options
+  const programs =
+    cluster === undefined
+      ? { kubectl: 'kubectl', helm: 'helm' }
+      : { kubectl: `${cluster.bin}/kubectl`, helm: `${cluster.bin}/helm`, kubeconfig: cluster.kubeconfig }
   for (const path of paths) {
     const carried = await rulesOf(path).catch(error => {
       // a bundle that is damaged is for the first step to tell, which reads all of it
       if (error instanceof AirgapError && error.code !== 'UNSUPPORTED') return undefined
       throw error
     })
-    if (carried !== undefined)
-      refuse(await compare(carried, { root, kubectl: 'kubectl', helm: 'helm', signal }))
+    if (carried !== undefined) refuse(await compare(carried, { ...rest, ...programs }))
   }
+}
+
+/** In which order components are upgraded, by the rules of the bundles. */
+export async function upgradeOrderOf(paths: readonly string[]): Promise<string[]> {
+  const orders = await Promise.all(paths.map(async path => (await rulesOf(path))?.rules.upgrade.order ?? []))
+  return [...new Set(orders.flat())]
 }
 
 interface Carried {

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
+import { AirgapError } from '../../core/errors.ts'
 import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
 import { shellWord } from '../shell-word.ts'
@@ -86,6 +87,37 @@ export async function destroyApplication(
   if (end.status !== 0) throw failedProgram(command, end, { log: program.log })
 }
 
+/** Each of its releases goes back to the revision before, and waits until that is ready; gives their names. */
+export async function rollBackApplication(
+  options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const releases = await releasesOf(options, signal)
+  if (releases === undefined || releases.length === 0) {
+    throw new AirgapError('STEP_FAILED', 'helmfile does not tell which releases the application has', {
+      item: options.name,
+      likely: 'the deployment tree does not render',
+      next: `read ${options.program(`app-${options.name}`).log}`,
+    })
+  }
+  const program = options.program(`rollback-${options.name}`)
+  const env = clusterEnvironment(options.cluster)
+  // what came last may stand on what came before it
+  for (const { name, namespace } of releases.toReversed()) {
+    const command: [string, ...string[]] = [
+      `${options.cluster.bin}/helm`,
+      ...['rollback', name, '--namespace', namespace, '--wait', '--timeout', '10m'],
+    ]
+    const end = await runStepProgram({ ...program, command, cwd: dirname(options.helmfile), env, signal })
+    if (end.status !== 0)
+      throw failedProgram(command, end, {
+        ...{ log: program.log, said: wordsOfHelm(end.tail) },
+        likely: 'there is no revision before this one: it was installed once, and not changed since',
+      })
+  }
+  return releases.map(({ namespace, name }) => `${namespace}/${name}`)
+}
+
 function helmfileCommand(
   {
     cluster,
@@ -106,7 +138,7 @@ function helmfileCommand(
 
 /** What helmfile would install; undefined where it cannot tell. */
 async function releasesOf(
-  options: ApplicationOptions,
+  options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
   signal: AbortSignal,
 ): Promise<{ name: string; namespace: string }[] | undefined> {
   const command = helmfileCommand(options, ['list', '--output', 'json'])

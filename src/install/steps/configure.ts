@@ -32,6 +32,13 @@ export interface ConfigureOptions {
   record: string
 }
 
+interface ValuesFileOfTree {
+  path: string
+  /** what lay-down left there, in this run or long ago */
+  brought: () => (Digest | undefined)[]
+  edit: ValuesEdit
+}
+
 /** Points the deployment tree and this machine at the site's servers. */
 export function configureStep(options: ConfigureOptions): Step {
   const { trees, folder, environment, values, sets, variables, nodeRoot, clients, clientsFolder, record } =
@@ -39,16 +46,16 @@ export function configureStep(options: ConfigureOptions): Step {
   /** what was shown to the operator: applying anything else is refused */
   const planned = new Map<string, ValuesPlan>()
 
-  async function valuesFiles(): Promise<{ path: string; original: Digest; edit: ValuesEdit }[]> {
-    const found: { path: string; original: Digest; edit: ValuesEdit }[] = []
+  async function valuesFiles(): Promise<ValuesFileOfTree[]> {
+    const found: ValuesFileOfTree[] = []
     const others = new Set<string>()
     for (const tree of trees) {
       for (const [path, entry] of await readTree(tree.store, tree.roots)) {
-        const original = entry.descriptor.digest
+        const brought = () => [entry.descriptor.digest, tree.merged?.get(path)]
         const edit = variables.get(path)
-        if (edit !== undefined) found.push({ path: join(folder, tree.name, path), original, edit })
+        if (edit !== undefined) found.push({ path: join(folder, tree.name, path), brought, edit })
         const name = /^environments\/([^/]+)\/values\.yaml$/.exec(path)?.[1]
-        if (name === environment) found.push({ path: join(folder, tree.name, path), original, edit: values })
+        if (name === environment) found.push({ path: join(folder, tree.name, path), brought, edit: values })
         else if (name !== undefined) others.add(name)
       }
     }
@@ -124,11 +131,11 @@ export function configureStep(options: ConfigureOptions): Step {
       return 'done'
     },
     async apply({ progress }) {
-      for (const { path, original, edit } of await valuesFiles()) {
+      for (const { path, brought, edit } of await valuesFiles()) {
         const now = await planValues(path, edit)
         const shown = planned.get(path)
         // what the tree itself brought a moment ago is nobody's edit
-        const plan = shown === undefined || digestOf(now.before) === original ? now : shown
+        const plan = shown === undefined || brought().includes(digestOf(now.before)) ? now : shown
         progress.note(`configure: ${path}: ${await applyValues(plan)}`)
       }
       for (const { files, root } of await nodeFiles('write')) {

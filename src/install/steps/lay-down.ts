@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ReadableStore } from '../../content/store.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
+import type { Digest } from '../../core/digest.ts'
 import { deploymentFile } from '../deployment.ts'
 import { isLaidDown, layDown } from '../lay-down.ts'
 import type { Step } from '../step.ts'
@@ -13,6 +14,8 @@ export interface DeploymentTree {
   roots: readonly Descriptor[]
   /** archives that come to `charts/` of a tree that installs applications; their content is in `store`, too */
   charts?: TreeEntries
+  /** what this run brought together of the site's changes and a new version: path in the tree → what it is now */
+  merged?: ReadonlyMap<string, Digest>
 }
 
 /** Lays `tree/NAME` of the bundle down as `deploy/NAME`, keeping what people changed there. */
@@ -59,8 +62,9 @@ export function layDownStep(options: { trees: readonly DeploymentTree[]; folder:
     async apply({ progress, signal }) {
       for (const tree of trees) {
         const done = await layDown(tree.store, await read(tree), { ...placeOf(tree), progress, signal })
+        tree.merged = done.merged
         progress.note(
-          `lay-down: ${join(folder, tree.name)}: ${done.written} written, ${done.unchanged} unchanged, ${done.merged.length} merged, ${done.kept.length} kept, ${done.removed} removed`,
+          `lay-down: ${join(folder, tree.name)}: ${done.written} written, ${done.unchanged} unchanged, ${done.merged.size} merged, ${done.kept.length} kept, ${done.removed} removed`,
         )
       }
     },

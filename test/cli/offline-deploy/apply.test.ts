@@ -103,7 +103,7 @@ describe('offline-deploy apply', () => {
     expect(await readFile(valuesPath(site), 'utf8')).toContain(`httpServer: "http://127.0.0.1:${port}"`)
   })
 
-  it('another bundle in its place is verified, served and laid down; what people changed is kept', async () => {
+  it('another bundle in its place is verified, served and laid down; values files are merged', async () => {
     const site = await deployed()
     await writeBundle(
       site.bundle,
@@ -112,8 +112,12 @@ describe('offline-deploy apply', () => {
     )
     expect(await run(['apply', ...site.options, '-o', 'json'])).toMatchObject({ code: 0 })
     expect((await fetch(`http://${site.registry}/v2/new/one/manifests/1`)).status).toBe(200)
-    expect(await readFile(valuesPath(site), 'utf8')).not.toContain('more: 1')
-    expect(await readFile(`${valuesPath(site)}.airgap-new`, 'utf8')).toContain('more: 1')
+    const merged = await readFile(valuesPath(site), 'utf8')
+    expect(merged).toContain('more: 1')
+    expect(merged).toContain(site.registry)
+    // and what was changed here can still be taken back
+    expect(await run(['rollback', '--yes', ...site.options])).toMatchObject({ code: 0 })
+    expect(await readFile(valuesPath(site), 'utf8')).toBe(`${sampleValues}more: 1\n`)
   })
 
   it('a bundle that only looks changed is read again, and a damaged one stops everything with exit 6', async () => {

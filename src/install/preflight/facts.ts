@@ -1,0 +1,173 @@
+/** What a machine says of itself. Its answer is data: each value has a narrow form, and what has another is left out. */
+
+/** Where room is needed, by the name that the probe has for it. */
+export const diskPaths = {
+  root: '/',
+  var: '/var',
+  containerd: '/var/lib/containerd',
+  etcd: '/var/lib/etcd',
+} as const
+export type DiskName = keyof typeof diskPaths
+
+/** Ports of Kubernetes, and who listens there. */
+export const kubernetesPorts = {
+  6443: 'API server',
+  2379: 'etcd, clients',
+  2380: 'etcd, members',
+  10_250: 'kubelet',
+  10_257: 'controller manager',
+  10_259: 'scheduler',
+} as const
+
+export interface Disk {
+  /** bytes */
+  free: number
+  /** the file system: two paths with the same share their room */
+  device: string
+}
+
+export interface MachineFacts {
+  /** os-release(5): ID, ID_LIKE, VERSION_ID, PRETTY_NAME */
+  osId?: string
+  osLike?: string[]
+  osVersion?: string
+  osName?: string
+  /** uname -r */
+  kernel?: string
+  /** as images and packages name it: amd64, arm64 */
+  architecture?: string
+  cpus?: number
+  /** bytes */
+  memory?: number
+  disks: Partial<Record<DiskName, Disk>>
+  /** of Kubernetes, where something listens */
+  ports: number[]
+  /** seconds since 1970 */
+  time?: number
+  selinux?: 'enforcing' | 'permissive' | 'disabled'
+  apparmor?: boolean
+  swap?: boolean
+  /** programs that are looked for: kubelet, dockerd, … */
+  running: string[]
+  /** of container runtimes */
+  sockets: string[]
+  defaultRoute?: boolean
+  nameservers: string[]
+  /** 3.11.2 */
+  python?: string
+  sudo?: 'ok' | 'password' | 'wrong' | 'refused' | 'missing'
+  /** what sudo said instead */
+  sudoSays?: string
+  hostname?: string
+  /** a hash of it: machine-id(5) asks not to hand the id itself around */
+  machineId?: string
+  /** NVIDIA's display devices */
+  nvidia?: number
+  /** version of NVIDIA's driver that is loaded */
+  driver?: string
+  nouveau?: boolean
+  secureBoot?: boolean
+  systemd?: boolean
+}
+
+export interface Answer {
+  facts: MachineFacts
+  /** what is wrong with the answer as such */
+  flaws: string[]
+}
+
+export const begin = 'airgap-preflight 1'
+export const end = 'airgap-preflight end'
+const maxLine = 1_000
+const maxLines = 200
+/** of the whole answer */
+export const maxAnswer = 256 << 10
+
+/** Undefined where there is no answer at all: the script did not run. */
+export function parseAnswer(text: string): Answer | undefined {
+  // a login shell may greet before, and say goodbye after
+  const lines = text.slice(0, maxAnswer).split('\n', 10_000)
+  const start = lines.indexOf(begin)
+  if (start === -1) return undefined
+  const stop = lines.indexOf(end, start)
+  const own = lines.slice(start + 1, stop === -1 ? undefined : stop)
+  const flaws = new Set<string>(stop === -1 ? ['the answer ends too early'] : [])
+  if (own.length > maxLines) flaws.add(`more than ${maxLines} lines`)
+  const values = new Map<string, string>()
+  for (const line of own.slice(0, maxLines)) {
+    const [, key, value] = /^([a-zA-Z]{1,20}(?:\.[a-z]{1,20})?)=(.*)$/s.exec(line.slice(0, maxLine)) ?? []
+    if (line.length > maxLine) flaws.add('a line that is too long')
+    else if (key === undefined || value === undefined || !/^[\x20-\x7e]*$/.test(value))
+      flaws.add('a line that is no text')
+    else if (!Object.hasOwn(read, key) && !/^disk\./.test(key)) flaws.add('a key that was not asked for')
+    else if (values.has(key)) flaws.add(`${key} stands twice`)
+    else if (value !== '') values.set(key, value)
+  }
+  const facts: MachineFacts = { disks: {}, ports: [], running: [], sockets: [], nameservers: [] }
+  for (const [key, value] of values) if (!take(facts, key, value)) flaws.add(`${key} has another form`)
+  return { facts, flaws: [...flaws] }
+}
+
+function take(facts: MachineFacts, key: string, value: string): boolean {
+  const disk = /^disk\.(.*)$/.exec(key)?.[1]
+  if (disk !== undefined) {
+    const [, free, device] = /^([0-9]{1,15}) ([0-9]{1,20})$/.exec(value) ?? []
+    if (free === undefined || device === undefined || !Object.hasOwn(diskPaths, disk)) return false
+    facts.disks[disk as DiskName] = { free: Number(free) * 1024, device }
+    return true
+  }
+  const found = read[key as keyof typeof read](value)
+  if (found === undefined) return false
+  Object.assign(facts, { [key]: found })
+  return true
+}
+
+const matching = (pattern: RegExp) => (text: string) => (pattern.test(text) ? text : undefined)
+const oneOf =
+  <T extends string>(...known: T[]) =>
+  (text: string) =>
+    known.find(one => one === text)
+const yesNo = (text: string) => (text === 'yes' ? true : text === 'no' ? false : undefined)
+const whole =
+  (digits: number, factor = 1) =>
+  (text: string) =>
+    new RegExp(`^[0-9]{1,${digits}}$`).test(text) ? Number(text) * factor : undefined
+const words = (pattern: RegExp) => (text: string) => {
+  const found = text.split(' ').filter(Boolean)
+  return found.length <= 20 && found.every(word => pattern.test(word)) ? [...new Set(found)] : undefined
+}
+const architectures: Record<string, string> = { x86_64: 'amd64', aarch64: 'arm64' }
+
+const read: { [K in Exclude<keyof MachineFacts, 'disks'>]-?: (text: string) => MachineFacts[K] | undefined } =
+  {
+    osId: matching(/^[a-z0-9._-]{1,40}$/),
+    osLike: words(/^[a-z0-9._-]{1,40}$/),
+    osVersion: matching(/^[A-Za-z0-9._-]{1,40}$/),
+    osName: matching(/^.{1,100}$/),
+    kernel: matching(/^[A-Za-z0-9._+~-]{1,100}$/),
+    architecture: text => architectures[text] ?? matching(/^[a-z0-9_]{1,20}$/)(text),
+    cpus: whole(6),
+    memory: whole(12, 1024),
+    ports(text) {
+      const found = words(/^[0-9A-F]{4}$/)(text)?.map(port => Number.parseInt(port, 16))
+      return found?.every(port => Object.hasOwn(kubernetesPorts, port)) ? found : undefined
+    },
+    time: whole(11),
+    selinux: oneOf('enforcing', 'permissive', 'disabled'),
+    apparmor: yesNo,
+    swap: yesNo,
+    running: words(/^[a-z-]{1,20}$/),
+    sockets: words(/^[a-z-]{1,20}$/),
+    defaultRoute: yesNo,
+    nameservers: words(/^[0-9a-fA-F.:]{2,45}(?:%[a-z0-9.]{1,20})?$/),
+    python: matching(/^[23]\.[0-9]{1,3}\.[0-9]{1,3}$/),
+    sudo: oneOf('ok', 'password', 'wrong', 'refused', 'missing'),
+    sudoSays: matching(/^.{1,200}$/),
+    hostname: matching(/^[A-Za-z0-9._-]{1,255}$/),
+    machineId: matching(/^[0-9a-f]{32}$/),
+    nvidia: whole(4),
+    driver: matching(/^[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}$/),
+    nouveau: yesNo,
+    secureBoot: yesNo,
+    systemd: yesNo,
+  }
