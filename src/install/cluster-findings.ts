@@ -17,6 +17,8 @@ export interface ClusterAnswers {
   nodes: unknown
   /** `kubectl get pods --all-namespaces -o json` */
   pods: unknown
+  /** `helm list --all-namespaces -o json`: in whose namespaces the platform runs; without an answer every namespace counts as such */
+  releases?: unknown
 }
 
 export interface Expectations {
@@ -160,8 +162,12 @@ export function releaseStates(answer: unknown): ReleaseState[] | undefined {
 }
 
 /** All that is wrong with the nodes and pods of a cluster, at once. */
-export function clusterFindings({ nodes, pods }: ClusterAnswers, expected: Expectations): Finding[] {
-  return [...nodeFindings(nodes, expected), ...podFindings(pods, expected)]
+export function clusterFindings(
+  { nodes, pods, releases }: ClusterAnswers,
+  expected: Expectations,
+): Finding[] {
+  const namespaces = releaseStates(releases)?.map(({ namespace }) => namespace)
+  return [...nodeFindings(nodes, expected), ...podFindings(pods, { expected, namespaces })]
 }
 
 function nodeFindings(answer: unknown, { gpuNodes }: Expectations): Finding[] {
@@ -204,11 +210,23 @@ function isGpu([resource, amount]: [string, string | number]): boolean {
   return /^nvidia\.com\/(?:gpu|mig-)/.test(resource) && Number(amount) > 0
 }
 
-function podFindings(answer: unknown, expected: Expectations): Finding[] {
+function podFindings(
+  answer: unknown,
+  { expected, namespaces }: { expected: Expectations; namespaces: string[] | undefined },
+): Finding[] {
   const parsed = podsSchema.safeParse(answer)
   if (!parsed.success) return [noAnswer('kubectl get pods', answer)]
+  const look = (pods: Pod[]) => [...foreignImages(pods, expected), ...pods.flatMap(stateOf)]
+  const ours = (pod: Pod) =>
+    namespaces === undefined || ['kube-system', ...namespaces].includes(pod.metadata.namespace)
   const { items } = parsed.data
-  return [...foreignImages(items, expected), ...items.flatMap(stateOf)]
+  return [
+    ...look(items.filter(ours)),
+    // users bring their own images, and their pods may fail: that is theirs
+    ...look(items.filter(pod => !ours(pod))).map(
+      ({ what, next }): Finding => ({ severity: 'warning', what, next }),
+    ),
+  ]
 }
 
 /** One finding per image: a thousand pods may share it. */

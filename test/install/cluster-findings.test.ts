@@ -74,6 +74,17 @@ const told = (answers: { nodes?: unknown; pods?: unknown }) =>
   )
 
 describe('clusterFindings', () => {
+  it('users’ own pods are no mistake of the install', () => {
+    const own = pod({ image: 'docker.io/user/own:1', ready: 'False' })
+    const releases = [{ name: 'harbor', namespace: 'harbor' }]
+    const severities = clusterFindings(
+      { nodes: list(node('gpu-1')), pods: list(own), releases },
+      expected,
+    ).map(({ severity }) => severity)
+    expect(severities).not.toContain('error')
+    expect(severities).toContain('warning')
+  })
+
   it('a cluster that is as it has to be', () => {
     expect(told({})).toEqual([])
   })

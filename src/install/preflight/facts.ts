@@ -14,9 +14,9 @@ export const kubernetesPorts = {
   6443: 'API server',
   2379: 'etcd, clients',
   2380: 'etcd, members',
-  10_250: 'kubelet',
-  10_257: 'controller manager',
-  10_259: 'scheduler',
+  10250: 'kubelet',
+  10257: 'controller manager',
+  10259: 'scheduler',
 } as const
 
 export interface Disk {

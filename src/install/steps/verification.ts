@@ -67,11 +67,12 @@ export async function clusterState(
   const { cluster, gpuNodes, sessionMetrics } = options
   const ask = (args: readonly string[]) =>
     askCluster(cluster, { program: 'kubectl', args: [...args, '--request-timeout=30s'], signal })
-  const [nodes, pods] = await Promise.all([
+  const [nodes, pods, releases] = await Promise.all([
     ask(['get', 'nodes', '--output', 'json']),
     ask(['get', 'pods', '--all-namespaces', '--output', 'json']),
+    askCluster(cluster, { program: 'helm', args: ['list', '--all-namespaces', '--output', 'json'], signal }),
   ])
-  const findings = clusterFindings({ nodes, pods }, options)
+  const findings = clusterFindings({ nodes, pods, releases }, options)
   if (sessionMetrics && nodes !== undefined) {
     const path = prometheusPath(await ask(['get', 'services', '--all-namespaces', '--output', 'json']))
     const query = (text: string) =>
