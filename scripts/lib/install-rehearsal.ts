@@ -30,6 +30,7 @@ async function main(): Promise<void> {
       charts: { type: 'string' },
       kubespray: { type: 'string' },
       'random-kills': { type: 'string', default: '0' },
+      skip: { type: 'string' },
     },
   })
   if (values.charts === undefined || values.kubespray === undefined) {
@@ -60,7 +61,7 @@ async function main(): Promise<void> {
   say('a site: a host that installs, three machines, and a control plane whose kubelets are played')
   await site.writeSiteFile(siteFile(site))
   await randomKills(site, Number(values['random-kills']))
-  await deploy(site, ['apply', '--yes'])
+  await deploy(site, ['apply', '--yes', ...(values.skip === undefined ? [] : ['--skip', values.skip])])
   await deploy(site, ['status'])
   await downloads(site, { work, resources })
   say(`pods:\n${await cluster.kubectl(['get', 'pods', '-A', '--no-headers'])}`)
@@ -211,9 +212,12 @@ async function downloads(
     const environment = [
       'PATH=/opt/site/tools/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       'ANSIBLE_NOCOLOR=1',
+      'ANSIBLE_CALLBACKS_ENABLED=',
       'LC_ALL=C.UTF-8',
     ]
-    const script = 'cd /opt/site/tools/kubespray && exec "$@"'
+    // what failed stands before a recap that may be long
+    const script =
+      'cd /opt/site/tools/kubespray && "$@" > /tmp/said 2>&1 || { grep -B 1 "^fatal" /tmp/said >&2; tail -n 5 /tmp/said >&2; exit 1; }; cat /tmp/said'
     const inventory = ['-i', '/opt/site/inventory/hosts.yaml', '-e', '@/opt/site/made-up.json']
     const command = ['/opt/site/tools/venv/bin/ansible-playbook', ...inventory, ...args]
     return await site.control.chroot(['env', ...environment, 'sh', '-c', script, 'sh', ...command])

@@ -1,6 +1,8 @@
 import { applyCommand, configureCommand, planCommand, upgradeCommand } from './offline-deploy/apply.ts'
 import { destroyCommand, resetCommand, rollBackApplicationCommand } from './offline-deploy/change.ts'
 import { compatCommand } from './offline-deploy/compat.ts'
+import { initCommand } from './offline-deploy/init.ts'
+import { nodesCommand } from './offline-deploy/nodes.ts'
 import { probeCommand } from './offline-deploy/probe.ts'
 import { receiptCommand } from './offline-deploy/receipt.ts'
 import { secretsCommand } from './offline-deploy/secrets.ts'
@@ -14,6 +16,8 @@ await runCli({
   name: 'offline-deploy',
   description: 'Deploys a bundle inside a closed network: verify, serve, configure.',
   commands: [
+    initCommand,
+    nodesCommand,
     probeCommand,
     verifyCommand,
     compatCommand,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -272,6 +272,108 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       expect(wrong.stderr).toMatch(/STEP_FAILED[\s\S]*(Incorrect sudo password|incorrect password)/i)
       expect(wrong.code).toBe(8)
       expect((await again()).code).toBe(0)
+    },
+    patience,
+  )
+
+  const usb = (bundle: string) => `/media/usb/${basename(bundle)}`
+  const upgrade = (bundle: string, ...args: string[]) =>
+    site.deploy(['upgrade', '--yes', '--bundle', usb(bundle), '--site', '/opt/site', ...args], {
+      env: { OFFLINE_DEPLOY_SUDO_PASSWORD: sudo },
+    })
+  const releases = async (): Promise<{ name: string; revision: string; chart: string }[]> =>
+    JSON.parse(
+      await site.control.chroot([
+        '/opt/site/tools/bin/helm',
+        '--kubeconfig',
+        '/opt/site/cluster.conf',
+        'list',
+        '-A',
+        '-o',
+        'json',
+      ]),
+    )
+
+  it.skipIf(!withCluster)(
+    `the next bundle: saved first, merged, one application changed; then back (${needs(lackingForApplications)})`,
+    async () => {
+      const values = join(site.control.root, 'opt/site/deploy/platform/environments/prod/values.yaml')
+      // somebody's own wish, and their comment
+      await writeFile(values, `${await readFile(values, 'utf8')}harbor: # ours\n  servicePort: 30999\n`)
+      const next = await buildInstallBundle({
+        ...{ work, resources, applications: true, version: '1.1.0' },
+        async edit(tree) {
+          const chart = join(tree, 'applications/mpi-operator/chart/Chart.yaml')
+          await writeFile(chart, (await readFile(chart, 'utf8')).replace(/^version: .*$/m, 'version: 0.2.0'))
+          const brought = join(tree, 'environments/prod/values.yaml')
+          await writeFile(
+            brought,
+            `# the next version\n${await readFile(brought, 'utf8')}gpuSessionMonitoring:\n  enabled: true\n`,
+          )
+        },
+      })
+      const ran = await upgrade(next)
+      expect(ran, ran.stderr).toMatchObject({ code: 0 })
+      const merged = await readFile(values, 'utf8')
+      expect(merged).toMatch(/^# the next version\n/)
+      expect(merged).toContain('servicePort: 30999')
+      expect(merged).toContain('gpuSessionMonitoring:')
+      const [saved] = await readdir(join(site.control.root, 'opt/site/backups'))
+      expect(await readdir(join(site.control.root, 'opt/site/backups', saved!))).toEqual(
+        expect.arrayContaining(['platform', 'inventory', 'releases.json', 'site.yaml']),
+      )
+      const charts = async () => Object.fromEntries((await releases()).map(one => [one.name, one.chart]))
+      expect((await charts())['mpi-operator']).toBe('mpi-operator-0.2.0')
+      const back = await site.deploy(
+        ['rollback-app', 'mpi-operator', '--yes', '--site', '/opt/site', '--bundle', usb(next)],
+        { env: { OFFLINE_DEPLOY_SUDO_PASSWORD: sudo } },
+      )
+      expect(back, back.stderr).toMatchObject({ code: 0 })
+      expect((await charts())['mpi-operator']).toBe('mpi-operator-0.1.0')
+    },
+    patience,
+  )
+
+  it.skipIf(!withCluster)(
+    `a forbidden jump, a driver that does not go with it and an older bundle are refused (${needs(lackingForApplications)})`,
+    async () => {
+      const bring = (version: string, versions: Record<string, string>) =>
+        buildInstallBundle({ work, resources, applications: true, version, versions })
+      const before = await releases()
+      const jump = await upgrade(await bring('1.2.0', { kubernetes: 'v1.30.4' }))
+      expect(jump.stderr).toMatch(/INCOMPATIBLE[\s\S]*minor versions may not be skipped: go to 1.29 first/)
+      expect(jump.code).toBe(4)
+      // a machine with another driver than the operator of the bundle takes
+      const other = '/opt/other-root'
+      await site.control.chroot(['mkdir', '-p', `${other}/sys/module/nvidia`])
+      await writeFile(join(site.control.root, other, 'sys/module/nvidia/version'), '470.256.02\n')
+      const driver = await upgrade(await bring('1.2.1', { 'gpu-operator': 'v24.9.2' }), '--node-root', other)
+      expect(driver.stderr).toMatch(/INCOMPATIBLE[\s\S]*gpu-operator-24.9-driver[\s\S]*470.256.02/)
+      expect(driver.code).toBe(4)
+      const older = await upgrade(medium)
+      expect(older.stderr).toMatch(
+        /INCOMPATIBLE: the bundle is older than what is installed: 1.0.0, not 1.1.0/,
+      )
+      expect(older.code).toBe(4)
+      expect(await releases()).toEqual(before)
+    },
+    patience,
+  )
+
+  it.skipIf(!withCluster)(
+    `applications are taken away where both answers are given (${needs(lackingForApplications)})`,
+    async () => {
+      const destroy = (...args: string[]) =>
+        site.deploy(['destroy', 'mpi-operator', '--site', '/opt/site', '--bundle', medium, ...args], {
+          env: { OFFLINE_DEPLOY_SUDO_PASSWORD: sudo },
+        })
+      for (const args of [[], ['--yes'], ['--yes', '--confirm', 'stage']]) {
+        const refused = await destroy(...args)
+        expect(refused.stderr).toMatch(/give --yes and --confirm prod; nothing was changed/)
+        expect(refused.code).toBe(2)
+      }
+      expect((await destroy('--yes', '--confirm', 'prod')).code).toBe(0)
+      expect((await releases()).map(({ name }) => name)).toEqual(['gpu-session-monitoring'])
     },
     patience,
   )

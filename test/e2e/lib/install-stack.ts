@@ -21,8 +21,10 @@ export async function buildInstallBundle(options: {
   version?: string
   /** changes the tree before it is packed */
   edit?: (tree: string) => Promise<void>
+  /** versions of components that it claims to bring, to be checked by Astrago's own rules */
+  versions?: Record<string, string>
 }): Promise<string> {
-  const { work, resources, applications, version = '1.0.0', edit } = options
+  const { work, resources, applications, version = '1.0.0', edit, versions } = options
   const folder = join(work, `stack-${version}`)
   const tree = join(folder, 'tree')
   await cp(join(home, 'bundle', 'astrago'), tree, { recursive: true })
@@ -49,6 +51,9 @@ export async function buildInstallBundle(options: {
       wheels: [{ name: 'ansible', pythons: ['3.11'], packages: ['ansible-core==2.15.13', 'pip==24.3.1'] }],
       files: files.map(name => ({ url: `${publisher}/${name}` })),
       trees: [{ name: 'platform', from: tree }],
+      ...(versions === undefined
+        ? {}
+        : { compatibility: join(home, 'manifests/compatibility.yaml'), versions }),
     }),
   )
   const common = ['-f', manifest, '--cache', join(work, 'cache'), '--remap', `${publisher}=${server.url}`]
