@@ -1,6 +1,7 @@
 import { applyCommand, configureCommand, planCommand, upgradeCommand } from './offline-deploy/apply.ts'
 import { destroyCommand, resetCommand, rollBackApplicationCommand } from './offline-deploy/change.ts'
 import { compatCommand } from './offline-deploy/compat.ts'
+import { preflightCommand } from './offline-deploy/preflight.ts'
 import { initCommand } from './offline-deploy/init.ts'
 import { nodesCommand } from './offline-deploy/nodes.ts'
 import { probeCommand } from './offline-deploy/probe.ts'
@@ -22,6 +23,7 @@ await runCli({
     verifyCommand,
     compatCommand,
     serveCommand,
+    preflightCommand,
     planCommand,
     applyCommand,
     upgradeCommand,

@@ -21,6 +21,7 @@ import { environmentEdit, type ValueTree } from '../../site/values-edit.ts'
 import { openPasswords } from './access.ts'
 import { localUrl, type OpenBundle, type Setup } from './context.ts'
 import { openKey } from './key.ts'
+import { sitePreflight } from './preflight.ts'
 import { openSiteInstall, siteBackup, siteSteps, siteValues, siteVariables } from './site-install.ts'
 import { defaultSilenceMs } from './site-tools.ts'
 
@@ -114,6 +115,7 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
     upgrade: options.upgrade,
   }
   return [
+    sitePreflight({ ...forSite, site: install.site, config }),
     ...(options.upgrade === undefined ? [] : [siteBackup(forSite)]),
     ...steps,
     ...(await siteSteps(forSite)),

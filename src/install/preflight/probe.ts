@@ -95,8 +95,8 @@ ask_sudo() {
     return
   fi
   case $said in
-    *'password is required'* | *'no password was provided'*) say sudo password ;;
     *'incorrect password'* | *'try again'*) say sudo wrong ;;
+    *'password is required'* | *'no password was provided'*) say sudo password ;;
     *) say sudo refused ;;
   esac
   say sudoSays "$said"

@@ -1,0 +1,32 @@
+/** Something that will go wrong, or may. */
+export interface Finding {
+  /** of site.yaml, or `this host` */
+  machine: string
+  /** an error will stop the install; a warning may be as the site wants it */
+  level: 'error' | 'warning'
+  what: string
+  /** what to do about it */
+  next: string
+}
+
+export const thisHost = 'this host'
+
+/** Findings that are the same on many machines, each once; errors first. */
+export function grouped(findings: readonly Finding[]): (Omit<Finding, 'machine'> & { machines: string[] })[] {
+  const groups = new Map<string, Omit<Finding, 'machine'> & { machines: string[] }>()
+  for (const { machine, level, what, next } of findings) {
+    const key = JSON.stringify([level, what, next])
+    const group = groups.get(key) ?? { level, what, next, machines: [] }
+    if (!group.machines.includes(machine)) group.machines.push(machine)
+    groups.set(key, group)
+  }
+  return [...groups.values()].sort((a, b) => Number(a.level === 'warning') - Number(b.level === 'warning'))
+}
+
+/** `machine: what → next`; of many machines the first are named. */
+export function findingLines(findings: readonly Finding[]): string[] {
+  return grouped(findings).map(({ machines, what, next }) => {
+    const more = machines.length > 8 ? ` and ${machines.length - 8} more` : ''
+    return `${machines.slice(0, 8).join(', ')}${more}: ${what} → ${next}`
+  })
+}

@@ -1,0 +1,41 @@
+import { AirgapError } from '../../core/errors.ts'
+import type { NodeRole, SiteNode } from '../../inventory/schema.ts'
+
+/** Groups of the inventory → which machines are in them. */
+const groups: Record<string, readonly NodeRole[]> = {
+  all: ['control-plane', 'worker', 'gpu', 'nfs'],
+  kube_control_plane: ['control-plane'],
+  etcd: ['control-plane'],
+  kube_node: ['worker'],
+  k8s_cluster: ['control-plane', 'worker'],
+  gpu_node: ['gpu'],
+  nfs_server: ['nfs'],
+  calico_rr: [],
+}
+
+/** The machines that a pattern of ansible means: names and groups with commas, `!` before what is left out. Throws USAGE. */
+export function limitedNodes(nodes: readonly SiteNode[], limit: string | undefined): SiteNode[] {
+  if (limit === undefined) return [...nodes]
+  const meant = (word: string) => (node: SiteNode) =>
+    Object.hasOwn(groups, word) ? groups[word]!.some(role => node.roles.includes(role)) : node.name === word
+  const words = limit.split(',').filter(Boolean)
+  const unknown = words
+    .map(word => word.replace(/^!/, ''))
+    .find(word => !Object.hasOwn(groups, word) && !nodes.some(({ name }) => name === word))
+  if (unknown !== undefined)
+    throw new AirgapError('USAGE', 'site.yaml has no such machine or group', {
+      item: unknown.slice(0, 100),
+      likely: `there are ${nodes
+        .slice(0, 20)
+        .map(({ name }) => name)
+        .join(', ')}, and the groups ${Object.keys(groups).join(', ')}`,
+      next: 'correct --limit',
+    })
+  const found = nodes.filter(
+    node =>
+      words.some(word => !word.startsWith('!') && meant(word)(node)) &&
+      !words.some(word => word.startsWith('!') && meant(word.slice(1))(node)),
+  )
+  if (found.length > 0) return found
+  throw new AirgapError('USAGE', 'no machine is left', { item: limit.slice(0, 200), next: 'correct --limit' })
+}

@@ -1,0 +1,178 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import type { SiteFile, SiteNode } from '../../inventory/schema.ts'
+import { printable } from '../program.ts'
+import { type Answer, maxAnswer, parseAnswer } from './facts.ts'
+import type { Finding } from './finding.ts'
+import { probeScript } from './probe.ts'
+
+/** How the machines are reached: as ansible will, with the same keys and the same file of host keys. */
+export interface SshAccess {
+  ssh: SiteFile['ssh']
+  /** ssh's file of host keys; a new machine's is added */
+  knownHosts: string
+  /** files of mode 0600 */
+  passwords: { ssh?: string; sudo?: string }
+  /** how long a machine may take for all of it */
+  timeoutMs?: number
+}
+
+export type Asked =
+  | {
+      answer: Answer
+      /** when it was asked and when it had answered, seconds since 1970 */
+      from: number
+      to: number
+    }
+  | { finding: Finding }
+
+const defaultTimeoutMs = 60_000
+
+/** As a person would type it; without passwords, which are in no command line. */
+export function sshCommand(
+  node: SiteNode,
+  { ssh, knownHosts, passwords }: SshAccess,
+  command: string,
+): [string, ...string[]] {
+  const option = (text: string) => ['-o', text]
+  return [
+    ...((passwords.ssh === undefined ? ['ssh'] : ['sshpass', '-f', passwords.ssh, 'ssh']) as [string]),
+    ...['-T', '-p', String(node.port ?? ssh.port), '-l', node.user ?? ssh.user],
+    // ssh puts its own values in where a % stands
+    ...option(`UserKnownHostsFile="${knownHosts.replaceAll('%', '%%')}"`),
+    ...option('StrictHostKeyChecking=accept-new'),
+    ...option('ConnectTimeout=10'),
+    ...option('ServerAliveInterval=10'),
+    ...option('LogLevel=ERROR'),
+    ...option('ClearAllForwardings=yes'),
+    ...(passwords.ssh === undefined ? option('BatchMode=yes') : option('NumberOfPasswordPrompts=1')),
+    ...(ssh.privateKey === undefined ? [] : ['-i', ssh.privateKey]),
+    ...['--', node.address, command],
+  ]
+}
+
+/** Runs the probe on the machine. What keeps it from running is a finding, not an error. */
+export async function askMachine(node: SiteNode, access: SshAccess, signal: AbortSignal): Promise<Asked> {
+  signal.throwIfAborted()
+  const { sudo } = access.passwords
+  const password = sudo === undefined ? undefined : (await readFile(sudo, 'utf8')).replace(/\r?\n$/, '')
+  const script = probeScript({ sudoPassword: password !== undefined })
+  // head takes the script and not a byte more: sudo reads what follows
+  const command = `exec sh -c 'eval "$(head -c ${Buffer.byteLength(script)})"'`
+  const from = Date.now() / 1000
+  const ran = await runSsh(sshCommand(node, access, command), {
+    input: password === undefined ? script : `${script}${password}\n`,
+    timeoutMs: access.timeoutMs ?? defaultTimeoutMs,
+    signal,
+  })
+  const answer = parseAnswer(ran.stdout)
+  if (answer !== undefined) return { answer, from, to: Date.now() / 1000 }
+  return { finding: { machine: node.name, level: 'error', ...refusal(ran, { node, access }) } }
+}
+
+interface Ran {
+  status: number | string
+  stdout: string
+  stderr: string
+  timedOut: boolean
+}
+
+async function runSsh(
+  [program, ...args]: [string, ...string[]],
+  { input, timeoutMs, signal }: { input: string; timeoutMs: number; signal: AbortSignal },
+): Promise<Ran> {
+  const agent = process.env['SSH_AUTH_SOCK']
+  const child = spawn(program, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      HOME: process.env['HOME'] ?? '/root',
+      LC_ALL: 'C',
+      ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
+    },
+  })
+  let timedOut = false
+  const kill = () => child.kill('SIGKILL')
+  const timer = setTimeout(() => {
+    timedOut = true
+    kill()
+  }, timeoutMs)
+  signal.addEventListener('abort', kill)
+  const said = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    let size = 0
+    child[stream].on('data', (bytes: Buffer) => {
+      size += bytes.length
+      // it talks without end: what it has said is enough
+      if (size > maxAnswer) kill()
+      else said[stream] += bytes.toString('latin1')
+    })
+  }
+  // one that does not read its input has ended, which its status tells
+  child.stdin.on('error', () => {})
+  child.stdin.end(input)
+  try {
+    const status = await new Promise<number | string>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code, name) => resolve(code ?? name ?? 'SIGKILL'))
+    })
+    signal.throwIfAborted()
+    return { status, ...said, timedOut }
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', kill)
+  }
+}
+
+/** What ssh says, in words of what to do. */
+export function refusal(
+  ran: Ran,
+  { node, access }: { node: SiteNode; access: Pick<SshAccess, 'ssh' | 'passwords'> },
+): Pick<Finding, 'what' | 'next'> {
+  const { name, address } = node
+  const port = node.port ?? access.ssh.port
+  const user = node.user ?? access.ssh.user
+  const says = (pattern: RegExp) => pattern.test(ran.stderr)
+  if (says(/HOST IDENTIFICATION HAS CHANGED|Host key verification failed/))
+    return {
+      what: `${address} answers with another host key than before`,
+      next: `find out whether it was installed anew or another machine has its address; then \`offline-deploy nodes forget ${name}\``,
+    }
+  if (
+    says(/Permission denied|Too many authentication failures/) ||
+    (access.passwords.ssh && ran.status === 5)
+  )
+    return {
+      what: `${address} does not let ${user} in`,
+      next:
+        access.passwords.ssh === undefined
+          ? `put the public key into ${user}'s authorized_keys there, or correct ssh.user and ssh.privateKey in site.yaml; a key with a passphrase has to be in the agent`
+          : 'give the right password in OFFLINE_DEPLOY_SSH_PASSWORD, or correct ssh.user in site.yaml; sshd must allow passwords',
+    }
+  if (says(/Connection refused/))
+    return {
+      what: `nothing listens at ${address}, port ${port}`,
+      next: 'start sshd there (`systemctl enable --now ssh`, or sshd), or correct the port in site.yaml',
+    }
+  if (says(/timed out|No route to host|Network is unreachable|Host is down/))
+    return {
+      what: `${address} cannot be reached`,
+      next: 'turn it on, check cable, VLAN and firewall, or correct its address in site.yaml',
+    }
+  const last = printable(ran.stderr.trim().split('\n').at(-1) || ran.stdout.trim().split('\n').at(-1) || '')
+  const words = last === '' ? '' : `: ${last.slice(0, 200)}`
+  if (ran.timedOut)
+    return {
+      what: `lets ${user} in, but does not answer in time${words}`,
+      next: `look at its load and disks; try \`ssh ${user}@${address} true\` by hand`,
+    }
+  if (says(/Connection (?:closed|reset)|kex_exchange|banner exchange/))
+    return {
+      what: `sshd ends the connection${words}`,
+      next: 'look at the log of its sshd: a full disk, MaxStartups, or a rule that keeps this host out',
+    }
+  return {
+    what: `runs no command for ${user} (${typeof ran.status === 'number' ? `exit code ${ran.status}` : ran.status})${words}`,
+    next: `try \`ssh ${user}@${address} true\` by hand: the user needs a shell, and ssh's own configuration of this host may be in the way`,
+  }
+}
