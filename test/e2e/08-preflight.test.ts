@@ -228,6 +228,22 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
+      'takes a machine that was installed anew after its key is forgotten',
+      async () => {
+        await writeSite({ kubernetes: false })
+        const check = () =>
+          site.deploy(['nodes', 'check', '--bundle', medium, '--site', '/opt/site', '--limit', 'worker-3'])
+        expect(await check()).toMatchObject({ code: 7, stdout: expect.stringContaining('no answer') })
+        const forgotten = await site.deploy(['nodes', 'forget', 'worker-3', '--site', '/opt/site'])
+        expect(forgotten, forgotten.stderr).toMatchObject({ code: 0 })
+        const after = await check()
+        expect(after, after.stderr).toMatchObject({ code: 0 })
+        expect(after.stdout).toMatch(/^worker-3 +10\.77\.0\.5 +Debian/m)
+      },
+      patience,
+    )
+
+    it(
       'takes the password of sudo, and tells a wrong one; it stands in no process list',
       async () => {
         await writeSite({ kubernetes: false, sudo: 'password' })

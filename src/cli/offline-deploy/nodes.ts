@@ -9,6 +9,7 @@ import { pathsOf } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
 import { findSite } from './context.ts'
 import { bundleOptions, type SiteOptions } from './options.ts'
+import { nodesCheck } from './preflight.ts'
 
 interface NodeOptions extends SiteOptions {
   role?: string[]
@@ -82,6 +83,10 @@ export function nodesCommand(program: Command, shell: Shell): void {
         })
       await change({ ...options, what: `remove ${name}` }, shell, text => withoutNode(text, index))
     })
+  bundleOptions(nodes.command('check'))
+    .description('asks every machine over SSH whether the install can work; exit 7 where it cannot')
+    .option('--limit <hosts>', 'only these machines, as ansible takes it: names with commas, a group')
+    .action((_: unknown, command: Command) => nodesCheck(command.optsWithGlobals(), shell))
   bundleOptions(nodes.command('forget'))
     .description('forgets the host key of a machine that was installed anew')
     .argument('<name>', 'its name in the cluster')

@@ -27,6 +27,7 @@ import { openSiteInstall, type SiteInstall } from './site-install.ts'
 
 export interface PreflightCommandOptions extends SiteOptions {
   limit?: string
+  about?: 'all' | 'machines'
 }
 
 export function preflightCommand(program: Command, shell: Shell): void {
@@ -41,11 +42,13 @@ export function preflightCommand(program: Command, shell: Shell): void {
     })
 }
 
-/** The machines alone. */
+/** The machines alone; where this host's servers will be does not matter. */
 export async function nodesCheck(options: PreflightCommandOptions, shell: Shell): Promise<void> {
-  const { machines, findings } = await lookAtSite(options, shell)
-  const names = new Set(machines.map(({ name }) => name))
-  print({ machines, findings: findings.filter(({ machine }) => names.has(machine)) }, shell)
+  const { machines, findings } = await lookAtSite(
+    { address: '127.0.0.1', ...options, about: 'machines' },
+    shell,
+  )
+  print({ machines, findings }, shell)
 }
 
 function print(
@@ -107,7 +110,9 @@ export function sitePreflight(options: SitePreflight): Step {
   })
 }
 
-async function look(options: SitePreflight & { signal: AbortSignal }): Promise<PreflightReport> {
+async function look(
+  options: SitePreflight & { signal: AbortSignal; about?: PreflightCommandOptions['about'] },
+): Promise<PreflightReport> {
   const { site, config, state, bundles, install, passwords, signal } = options
   const nodes = limitedNodes(site.nodes, options.limit)
   const { deployment } = install ?? {}
@@ -135,6 +140,7 @@ async function look(options: SitePreflight & { signal: AbortSignal }): Promise<P
       serving: (await lockHolder(state.paths.serveLock)) !== undefined,
     },
     signal,
+    ...(options.about === undefined ? {} : { about: options.about }),
   })
 }
 

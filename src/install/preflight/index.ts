@@ -9,6 +9,7 @@ import {
   type HostFacts,
   hostFindings,
   machineFindings,
+  reachFindings,
   siteFindings,
 } from './rules.ts'
 import { askMachine, type SshAccess } from './ssh.ts'
@@ -18,6 +19,8 @@ export interface PreflightOptions {
   access: SshAccess
   expected: Expected
   host: HostQuestions
+  /** `machines`: of this host only what keeps it from asking them */
+  about?: 'all' | 'machines'
   signal: AbortSignal
 }
 
@@ -40,7 +43,7 @@ const atOnce = 16
 export async function preflight(options: PreflightOptions): Promise<PreflightReport> {
   const { nodes, access, expected, signal } = options
   const host = await hostFacts(options.host, signal)
-  const findings = hostFindings(host)
+  const findings = options.about === 'machines' ? reachFindings(host) : hostFindings(host)
   // what keeps this host from asking is told once, and not for every machine
   const canAsk = host.ssh && host.sshpass !== false
   const limit = pLimit(atOnce)

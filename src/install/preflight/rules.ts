@@ -406,17 +406,6 @@ export function hostFindings(host: HostFacts): Finding[] {
     )
   if (host.python !== undefined && 'lacks' in host.python)
     told.push(error(host.python.lacks, host.python.next))
-  if (!host.ssh)
-    told.push(
-      error('has no ssh: no machine can be asked', 'install the package openssh-client (openssh-clients)'),
-    )
-  if (host.sshpass === false)
-    told.push(
-      error(
-        'has no sshpass, without which ssh takes no password: no machine can be asked',
-        'install the package sshpass, or put a key on the machines and set ssh.password to false',
-      ),
-    )
   for (const { port, listen, state } of host.ports) {
     if (state === 'taken')
       told.push(
@@ -430,6 +419,23 @@ export function hostFindings(host: HostFacts): Finding[] {
     if (state === 'no address')
       told.push(error(`has no address ${listen}`, 'give an address of this host with --listen'))
   }
+  return [...told.map(one => ({ machine: thisHost, ...one })), ...reachFindings(host)]
+}
+
+/** What keeps this host from asking any machine. */
+export function reachFindings(host: Pick<HostFacts, 'ssh' | 'sshpass' | 'privateKey'>): Finding[] {
+  const told: Told[] = []
+  if (!host.ssh)
+    told.push(
+      error('has no ssh: no machine can be asked', 'install the package openssh-client (openssh-clients)'),
+    )
+  if (host.sshpass === false)
+    told.push(
+      error(
+        'has no sshpass, without which ssh takes no password: no machine can be asked',
+        'install the package sshpass, or put a key on the machines and set ssh.password to false',
+      ),
+    )
   const key = host.privateKey
   if (key?.state === 'missing')
     told.push(error(`has no ${key.path} that can be read`, 'correct ssh.privateKey in site.yaml'))

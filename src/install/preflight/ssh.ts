@@ -41,6 +41,8 @@ export function sshCommand(
     // ssh puts its own values in where a % stands
     ...option(`UserKnownHostsFile="${knownHosts.replaceAll('%', '%%')}"`),
     ...option('StrictHostKeyChecking=accept-new'),
+    // by name, so that `nodes forget` finds it
+    ...option('HashKnownHosts=no'),
     ...option('ConnectTimeout=10'),
     ...option('ServerAliveInterval=10'),
     ...option('LogLevel=ERROR'),
