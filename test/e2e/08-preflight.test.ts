@@ -244,7 +244,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'takes the password of sudo, and tells a wrong one; it stands in no process list',
+      'takes the password of sudo, and tells a wrong one',
       async () => {
         await writeSite({ kubernetes: false, sudo: 'password' })
         const ask = async (password: string) => {

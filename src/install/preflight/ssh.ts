@@ -156,22 +156,22 @@ export function refusal(
       what: `nothing listens at ${address}, port ${port}`,
       next: 'start sshd there (`systemctl enable --now ssh`, or sshd), or correct the port in site.yaml',
     }
-  if (says(/timed out|No route to host|Network is unreachable|Host is down/))
-    return {
-      what: `${address} cannot be reached`,
-      next: 'turn it on, check cable, VLAN and firewall, or correct its address in site.yaml',
-    }
   const last = printable(ran.stderr.trim().split('\n').at(-1) || ran.stdout.trim().split('\n').at(-1) || '')
   const words = last === '' ? '' : `: ${last.slice(0, 200)}`
   if (ran.timedOut)
     return {
-      what: `lets ${user} in, but does not answer in time${words}`,
+      what: `${address} does not answer in time${words}`,
       next: `look at its load and disks; try \`ssh ${user}@${address} true\` by hand`,
     }
   if (says(/Connection (?:closed|reset)|kex_exchange|banner exchange/))
     return {
       what: `sshd ends the connection${words}`,
       next: 'look at the log of its sshd: a full disk, MaxStartups, or a rule that keeps this host out',
+    }
+  if (says(/timed out|No route to host|Network is unreachable|Host is down/))
+    return {
+      what: `${address} cannot be reached`,
+      next: 'turn it on, check cable, VLAN and firewall, or correct its address in site.yaml',
     }
   return {
     what: `runs no command for ${user} (${typeof ran.status === 'number' ? `exit code ${ran.status}` : ran.status})${words}`,

@@ -303,6 +303,7 @@ describe('what ssh says', () => {
       /offline-deploy nodes forget m/,
     ],
     ['kex_exchange_identification: Connection reset', /^sshd ends the connection: kex/, /MaxStartups/],
+    ['Connection timed out during banner exchange', /^sshd ends the connection/, /full disk/],
     ['', /^runs no command for root \(exit code 255\)$/, /ssh root@10\.0\.0\.1 true/],
     ['\u001b[31mno shell', /^runs no command for root \(exit code 255\): no shell$/, /by hand/],
   ])('%j', (stderr, what, next) => {
