@@ -119,7 +119,7 @@ function ansibleEnvironment({ bin, knownHosts, work }: Ansible): Record<string, 
     ANSIBLE_SSH_ARGS: [
       ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60s'],
       ...['-o', 'StrictHostKeyChecking=accept-new', '-o', `UserKnownHostsFile="${knownHosts}"`],
-      ...['-o', 'ConnectTimeout=10'],
+      ...['-o', 'ConnectTimeout=10', '-o', 'HashKnownHosts=no'],
     ].join(' '),
     ANSIBLE_CACHE_PLUGIN: 'jsonfile',
     ANSIBLE_CACHE_PLUGIN_CONNECTION: join(work, 'facts'),

@@ -31,10 +31,10 @@ export interface ProgramEnd {
 }
 
 const keptLines = 40
-const politeMs = 10_000
+const drainMs = 2_000
 
 /**
- * Runs the program to its end, in a process group of its own, which is ended as a whole when the run is stopped. Throws TOOL_MISSING
+ * Runs the program to its end, in a process group of its own; when the run is stopped, all that it started is ended. Throws TOOL_MISSING
  * where it cannot be started, STEP_FAILED where it says nothing for too long.
  */
 export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> {
@@ -71,7 +71,8 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   }
   const ended = endOf(child, name)
   let silent = false
-  const stop = () => void endGroup(child)
+  // what it started holds its output open: all of it has to end
+  const stop = () => void endMarked(running)
   const watch = setInterval(() => {
     if (program.silenceMs === 0 || performance.now() - heard < program.silenceMs) return
     silent = true
@@ -96,6 +97,7 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
 export function printable(line: string): string {
   return line
     .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '')
+    .replaceAll('\t', '  ')
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd')
     .slice(0, 4_000)
 }
@@ -115,23 +117,16 @@ async function endOf(child: ChildProcess, name: string): Promise<number | NodeJS
         }),
       )
     })
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 'SIGKILL'))
+    child.once('exit', (code, signal) => {
+      const end = () => resolve(code ?? signal ?? 'SIGKILL')
+      // the last lines are still on their way; a process that it left behind may hold its output open for ever
+      const timer = setTimeout(end, drainMs)
+      child.once('close', () => {
+        clearTimeout(timer)
+        end()
+      })
+    })
   })
-}
-
-async function endGroup(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined) return
-  signalGroup(child.pid, 'SIGTERM')
-  const timer = setTimeout(() => signalGroup(child.pid!, 'SIGKILL'), politeMs)
-  child.once('close', () => clearTimeout(timer))
-}
-
-function signalGroup(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, name)
-  } catch {
-    // all of it has ended
-  }
 }
 
 function neverEnds({ command, silenceMs, log }: StepProgram, tail: readonly string[]): AirgapError {

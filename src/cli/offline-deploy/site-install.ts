@@ -212,7 +212,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
   if (kubespray !== undefined && site.switches.kubernetes)
     steps.push(
       kubernetesStep({
-        ...{ ansible, cluster, limit, kubespray: tools.kubespray },
+        ...{ ansible, cluster, limit, kubespray: tools.kubespray, needs: [before] },
         machines: named('control-plane', 'worker'),
         version: site.versions.kubernetes ?? (await versionIn(install)),
         inputs: inputsOf(kubespray.inventory),

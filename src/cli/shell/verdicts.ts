@@ -25,7 +25,14 @@ export function refuseIncompatible(
   told: { message: string; next: string },
 ): void {
   if (broken.length + forbidden.length === 0) return
-  throw new AirgapError('INCOMPATIBLE', told.message, {
+  const why = [
+    ...broken.flatMap(({ rule, found }) => [
+      `${rule.id}: ${rule.why}`,
+      ...found.map(({ component, version, range }) => `  ${component} ${version ?? 'unknown'} (${range})`),
+    ]),
+    ...forbidden.map(({ step, why: text }) => `${step.component} ${step.from} → ${step.to}: ${text}`),
+  ]
+  throw new AirgapError('INCOMPATIBLE', [`${told.message}:`, ...why.map(line => `  ${line}`)].join('\n'), {
     item: [...broken.map(one => one.rule.id), ...forbidden.map(one => one.step.component)].join(', '),
     next: told.next,
   })

@@ -20,6 +20,7 @@ const nodesSchema = z.object({
 })
 
 export interface KubernetesOptions {
+  needs: readonly string[]
   ansible: Ansible
   cluster: Cluster
   /** where kubespray is unpacked */
@@ -34,12 +35,12 @@ export interface KubernetesOptions {
 
 /** The cluster, by kubespray's own playbook: done when every machine is a ready node of the right version. */
 export function kubernetesStep(options: KubernetesOptions): Step {
-  const { ansible, cluster, kubespray, machines, version, limit, inputs } = options
+  const { needs, ansible, cluster, kubespray, machines, version, limit, inputs } = options
   const run = { name: 'kubernetes', playbook: join(kubespray, 'cluster.yml'), cwd: kubespray, limit }
   return {
     id: 'kubernetes',
     title: `Kubernetes${version === undefined ? '' : ` ${version}`}, by kubespray`,
-    needs: ['control-host', 'nodes'],
+    needs,
     inputs: async () => ({ of: await inputs(), machines, version: version ?? null, limit: limit ?? null }),
     describe: async () => [
       `on ${namesOf(machines, limit)}: containerd, etcd, kubeadm, Calico, CoreDNS; 15 to 40 minutes`,
