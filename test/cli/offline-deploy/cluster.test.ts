@@ -23,7 +23,7 @@ const node = (name: string, conditions = ready) => ({
   status: { conditions, allocatable: {}, nodeInfo: { kubeletVersion: 'v1.28.6' } },
 })
 const pod = (image: string) => ({
-  metadata: { name: 'core', namespace: 'astrago' },
+  metadata: { name: 'core', namespace: 'harbor' },
   spec: { containers: [{ name: 'main', image }] },
   status: { phase: 'Running', conditions: ready },
 })
