@@ -15,7 +15,7 @@ import { runCli } from './shell/run.ts'
 
 await runCli({
   name: 'offline-deploy',
-  description: 'Deploys a bundle inside a closed network: verify, serve, configure.',
+  description: 'Deploys a bundle inside a closed network: verify, serve, configure, install.',
   commands: [
     initCommand,
     nodesCommand,
