@@ -204,6 +204,8 @@ async function downloads(
         hosts: 'k8s_cluster:etcd',
         gather_facts: true,
         become: true,
+        // what its role preinstall would have made
+        pre_tasks: [{ name: 'Folder', file: { path: '/etc/kubernetes', state: 'directory' } }],
         roles: ['kubespray-defaults', 'download'],
       },
     ]),
