@@ -81,7 +81,7 @@ async function deploy(
   { env = {}, onLine, killAfterMs }: DeployOptions = {},
 ): Promise<Deployed> {
   const [program, ...args] = control.inside(command)
-  // ip and unshare become the program itself: its pid is this child's
+  // killing this child kills the program inside, and not what that has started
   const child = spawn(program!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: withSbin({ ...nodeEnvironment, ...env }),
