@@ -106,6 +106,10 @@ async function buildBundle(options: {
     await run(['tar', '-czf', join(packed, name), '-C', packed, member])
     return join(packed, name)
   }
+  // kubespray takes one folder out of this archive
+  const crds = join(packed, 'calico-3.26.4/libcalico-go/config/crd')
+  await mkdir(crds, { recursive: true })
+  await writeFile(join(crds, 'made-up.yaml'), '# stands for a definition of Calico\n')
   const { files } = await loadManifest(manifest, { variants })
   const url = (pattern: RegExp) => files.find(file => pattern.test(file.url))!.url
   const real = new Map([
@@ -113,6 +117,7 @@ async function buildBundle(options: {
     [url(/helmfile_/), await tgz('helmfile.tgz', 'helmfile')],
     [url(/\/kubectl$/), await place('kubectl')],
     [url(/\/kubeadm$/), await place('kubeadm')],
+    [url(/calico\/archive/), await tgz('calico.tgz', 'calico-3.26.4')],
     [kubesprayUrl, await tgz('kubespray.tgz', 'kubespray-2.24.1')],
   ])
   const upstream = await startStackUpstream({
