@@ -1,11 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { convertInventory } from '../../src/inventory/convert.ts'
 import { inventoryText } from '../../src/inventory/hosts.ts'
 import { parseSiteFile } from '../../src/inventory/site-file.ts'
-import { starterSite, withNode, withoutNode } from '../../src/inventory/starter.ts'
+import { starterSite } from '../../src/inventory/starter.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -47,7 +47,8 @@ describe('an inventory of before', () => {
       { name: 'gpu-1', address: '10.0.0.21', roles: ['worker', 'gpu'], user: 'ubuntu' },
       { name: 'gpu-2', address: '10.0.0.22', roles: ['worker', 'gpu'], user: 'ubuntu', port: 2222 },
     ])
-    expect(notes.join('\n')).toMatch(/master-1: ansible_password: passwords are asked for/)
+    expect(answers.ssh).toEqual({ password: true })
+    expect(notes.join('\n')).toMatch(/master-1: ansible_password: secrets are not copied/)
     expect(notes.join('\n')).toMatch(/etcd on gpu-1/)
     expect(JSON.stringify({ answers, notes })).not.toContain('hunter2')
     parseSiteFile(starterSite(answers), 'site.yaml')
@@ -62,8 +63,13 @@ describe('an inventory of before', () => {
       starterSite({ nodes, nfs: { server: 'a' }, ssh: { user: 'ubuntu' } }),
       'site.yaml',
     )
-    const { answers } = await convert('hosts.yaml', inventoryText(site))
-    expect(answers.nodes).toEqual(nodes.map(node => ({ ...node, user: 'ubuntu', port: 22 })))
+    const { answers, notes } = await convert('hosts.yaml', inventoryText(site))
+    expect(answers).toEqual({
+      nodes: nodes.map(({ name, address, roles }) => ({ name, address, roles })),
+      ssh: { user: 'ubuntu', port: 22 },
+      nfs: { server: 'a', path: '/nfs-data/astrago' },
+    })
+    expect(notes).toEqual([expect.stringMatching(/^not taken over: a: nfs_server_networks: /)])
   })
 
   it('takes what a values file says', async () => {
@@ -95,22 +101,79 @@ describe('an inventory of before', () => {
     expect(`${error.item}: ${error.message}`).toMatch(message)
   })
 
-  it('of names that no machine can have ends at the schema', async () => {
-    const { answers } = await convert(
+  it.each([
+    ['names that no machine can have', '$(id)', /hosts\.yaml:1: "\$\(id\)": name must be a host name/],
+    ['an address that is none', 'b', /"b": address .*IP address/],
+    ['a port that is none', 'c', /"c": port must be a number/],
+    ['no address', 'd', /"d": has no address/],
+  ])('tells every mistake at once: %s', async (_, _name, message) => {
+    const error = await convert(
       'hosts.yaml',
-      'kube_control_plane: {hosts: {"$(id)": {ip: 10.0.0.1}}}\n',
-    )
-    expect(() => parseSiteFile(starterSite(answers), 'site.yaml')).toThrow(/must be a host name/)
+      'kube_control_plane: {hosts: {"$(id)": {ip: 10.0.0.1}, b: {ip: "10.0.0.1; reboot"}, c: {ip: 10.0.0.3, ansible_port: "22; id"}, d: {}}}\n',
+    ).catch(caught => caught)
+    expect(error).toMatchObject({ code: 'SITE_INVALID' })
+    expect(error.message).toMatch(message)
   })
 })
 
-describe('a first site.yaml', () => {
-  it('can be read as it is, and with a machine more and less', () => {
-    const text = starterSite({ nodes: [] })
-    expect(parseSiteFile(text, 'site.yaml').nodes).toHaveLength(1)
-    const more = withNode(text, { name: 'gpu-1', address: '10.0.0.21', roles: ['worker', 'gpu'] })
-    expect(parseSiteFile(more, 'site.yaml').nodes[1]).toMatchObject({ name: 'gpu-1' })
-    expect(more).toContain('# where users reach the platform')
-    expect(parseSiteFile(withoutNode(more, 1), 'site.yaml').nodes).toHaveLength(1)
+describe('variables of an inventory', () => {
+  const hosts = `[kube_control_plane]
+m-1
+m-2
+[kube_node]
+w-1 ip=10.0.0.21
+[kube_node:vars]
+ansible_user = "worker"
+[all:vars]
+ansible_user=ubuntu
+[k8s_cluster:children]
+kube_control_plane
+kube_node
+`
+  const write = async (files: Record<string, string>) => {
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(folder, name)), { recursive: true })
+      await writeFile(join(folder, name), text)
+    }
+    return await convertInventory({ inventory: folder })
+  }
+
+  it('lie over each other as ansible lays them', async () => {
+    const { answers, notes } = await write({
+      'inventory.ini': hosts,
+      'group_vars/all/all.yml': 'ansible_port: 2222\nloadbalancer_apiserver: {port: 6443}\nhttp_proxy: x\n',
+      'group_vars/k8s_cluster/k8s-cluster.yml': 'kube_version: 1.28.6\ncluster_name: "{{ one }}"\n',
+      'group_vars/kube_control_plane.yml': 'ansible_become_password: hunter2\n',
+      'host_vars/m-1.yml': 'ip: 10.0.0.11\n',
+      'host_vars/m-2/main.yaml': 'ansible_host: 10.0.0.12\naccess_ip: 10.9.9.9\n',
+      'host_vars/m-2/vault.yml': '$ANSIBLE_VAULT;1.1;AES256\n3132\n',
+    })
+    expect(answers).toEqual({
+      nodes: [
+        { name: 'm-1', address: '10.0.0.11', roles: ['control-plane'], user: 'ubuntu' },
+        { name: 'm-2', address: '10.0.0.12', roles: ['control-plane'], user: 'ubuntu' },
+        { name: 'w-1', address: '10.0.0.21', roles: ['worker'], user: 'worker' },
+      ],
+      ssh: { port: 2222, sudo: 'password' },
+      versions: { kubernetes: 'v1.28.6' },
+    })
+    const all = notes.join('\n')
+    expect(all).toMatch(/vault\.yml: it is encrypted/)
+    expect(all).toMatch(/group_vars\/all\/all\.yml: loadbalancer_apiserver, http_proxy: the bundle brings/)
+    expect(all).toMatch(/"10\.9\.9\.9": a machine has one address here/)
+    expect(all + JSON.stringify(answers)).not.toContain('hunter2')
+  })
+
+  it.each([
+    ['groups that contain each other', '[a:children]\nb\n[b:children]\na\n[a]\nx\n', /contain each other: /],
+    ['a quote that is not closed', "[a]\nx ansible_password='hunter2\n", /not closed/],
+    ['a variable without a machine', '[a]\nansible_password=hunter2\n', /without a machine/],
+    ['words after a host', '[a]\nx hunter2\n', /NAME=VALUE/],
+    ['a head that is none', '[a\nx\n', /not the head of a group/],
+  ])('refuses %s, and tells no secret', async (_, text, message) => {
+    const error = await convert('inventory.ini', text).catch(caught => caught)
+    expect(error).toMatchObject({ code: 'SITE_INVALID' })
+    expect(error.message).toMatch(message)
+    expect(error.message).not.toContain('hunter2')
   })
 })

@@ -1,0 +1,79 @@
+import { expanded, groupOf, hostOf, type RawInventory } from './raw-inventory.ts'
+import { invalid, shown } from './source-text.ts'
+
+/** https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html: sections, ranges, KEY=VALUE */
+export function fromIni(text: string, file: string): RawInventory {
+  const raw: RawInventory = { hosts: new Map(), groups: new Map() }
+  let section = { name: 'ungrouped', kind: 'hosts' }
+  text.split(/\r?\n/).forEach((whole, i) => {
+    const place = `${file}:${i + 1}`
+    const line = whole.trim()
+    if (line === '' || line.startsWith('#') || line.startsWith(';')) return
+    if (line.startsWith('[')) {
+      const [, name, kind = 'hosts'] =
+        /^\[([^\]:\s]+)(?::(hosts|children|vars))?\]\s*(?:[#;].*)?$/.exec(line) ?? []
+      if (name === undefined)
+        throw invalid(place, 'not the head of a group, such as [kube_node] or [kube_node:vars]')
+      section = { name, kind }
+      groupOf(raw, name, file)
+      return
+    }
+    const group = groupOf(raw, section.name, file)
+    if (section.kind === 'vars') {
+      const at = line.indexOf('=')
+      if (at < 1) throw invalid(place, `not a variable: [${section.name}:vars] takes NAME=VALUE`)
+      group.variables.set(line.slice(0, at).trim(), unquoted(line.slice(at + 1).trim()))
+      return
+    }
+    const [pattern = '', ...pairs] = words(line, place)
+    if (section.kind === 'children') {
+      group.children.add(pattern)
+      groupOf(raw, pattern, file)
+      return
+    }
+    // what stands there may be a secret: it is not told
+    if (pattern.includes('='))
+      throw invalid(place, 'a variable without a machine before it: those of a group go under [GROUP:vars]')
+    if (/[{}<>]/.test(pattern)) throw invalid(place, `not a host: ${shown(pattern)}`)
+    const [, name = pattern, port] = /^([^:]+(?:\[[^\]]*\][^:]*)*):(\d{1,5})$/.exec(pattern) ?? []
+    for (const host of expanded(name, place)) {
+      group.hosts.add(host)
+      const own = hostOf(raw, host, { place, file }).variables
+      if (port !== undefined) own.set('ansible_port', port)
+      for (const pair of pairs) {
+        const at = pair.indexOf('=')
+        if (at < 1)
+          throw invalid(place, `after ${shown(host)}, all has to be NAME=VALUE; quote what has spaces`)
+        own.set(pair.slice(0, at), pair.slice(at + 1))
+      }
+    }
+  })
+  return raw
+}
+
+/** Words as a shell parts them: quotes keep spaces, # begins a comment. */
+function words(line: string, place: string): string[] {
+  const found: string[] = []
+  let word: string | undefined
+  let quote = ''
+  for (const character of line) {
+    if (quote !== '') {
+      if (character === quote) quote = ''
+      else word += character
+    } else if (character === '"' || character === "'") {
+      quote = character
+      word ??= ''
+    } else if (/\s/.test(character)) {
+      if (word !== undefined) found.push(word)
+      word = undefined
+    } else if (character === '#' && word === undefined) {
+      return found
+    } else word = (word ?? '') + character
+  }
+  if (quote !== '') throw invalid(place, `a quote (${quote}) that is not closed`)
+  return word === undefined ? found : [...found, word]
+}
+
+function unquoted(text: string): string {
+  return /^(["'])(.*)\1$/.exec(text)?.[2] ?? text
+}

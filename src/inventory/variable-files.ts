@@ -1,0 +1,51 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf, fromSystemError } from '../core/errors.ts'
+import { invalid, mapOf, textOf, yamlOf } from './source-text.ts'
+
+const maxFiles = 1_000
+
+interface VariableFile {
+  path: string
+  /** of the group or host */
+  name: string
+  variables: Map<string, unknown>
+}
+
+/** group_vars and host_vars: NAME, NAME.yml, or a folder NAME with files. */
+export async function variableFiles(folder: string, notes: string[]): Promise<VariableFile[]> {
+  const found: VariableFile[] = []
+  const read = async (path: string, name: string): Promise<void> => {
+    if (found.length >= maxFiles) throw invalid(folder, `more than ${maxFiles} files`)
+    const text = await textOf(path)
+    if (text.startsWith('$ANSIBLE_VAULT')) {
+      notes.push(`not taken over: ${path}: it is encrypted (ansible-vault)`)
+      return
+    }
+    const { value } = yamlOf(text, { file: path, code: 'SITE_INVALID' })
+    found.push({ path, name, variables: new Map(Object.entries(mapOf(value))) })
+  }
+  const walk = async (at: string, name: string | undefined, depth: number): Promise<void> => {
+    for (const entry of await entriesOf(at)) {
+      const path = join(at, entry)
+      if (entry.startsWith('.') || entry.endsWith('~') || !/^[^.]+$|\.(?:ya?ml|json)$/.test(entry)) continue
+      const kind = await stat(path).catch(error => {
+        throw fromSystemError(error, path)
+      })
+      const own = name ?? entry.replace(/\.(?:ya?ml|json)$/, '')
+      if (!kind.isDirectory()) await read(path, own)
+      else if (depth < 8) await walk(path, own, depth + 1)
+    }
+  }
+  await walk(folder, undefined, 0)
+  return found
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort()
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
+    throw fromSystemError(error, folder)
+  }
+}
