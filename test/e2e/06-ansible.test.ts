@@ -53,7 +53,7 @@ describe.skipIf(lacking.length > 0)(`the ansible roles (${needs(lacking)})`, () 
   })
 
   it('are given the machines of an inventory as a conversion reads it', async () => {
-    const inventory = join(work, 'inventory')
+    const inventory = join(work, 'before')
     const write = async (name: string, text: string) => {
       await mkdir(join(inventory, name, '..'), { recursive: true })
       await writeFile(join(inventory, name), text)
