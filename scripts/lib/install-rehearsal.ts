@@ -1,24 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AirgapError } from '../../src/core/errors.ts'
-import { loadManifest } from '../../src/manifest/load.ts'
 import { openControlPlane } from './control-plane.ts'
 import { type InstallSite, openInstallSite, siteFolder } from './install-site.ts'
 import { ended } from './node.ts'
-import { run, withSbin } from './run.ts'
+import { buildRehearsalBundle, rehearsalCache } from './rehearsal-bundle.ts'
+import { programPath, withSbin } from './run.ts'
 import { debianSshRoot } from './ssh-node.ts'
-import { startStackUpstream } from './stack-upstream.ts'
 
 /** See scripts/install-rehearsal. */
 
-const home = join(import.meta.dirname, '..', '..')
-const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'airgap-demo')
-const manifest = join(home, 'manifests', 'astrago.yaml')
-const variants = ['debian-12']
-const kubesprayUrl = 'https://github.com/kubernetes-sigs/kubespray/archive/refs/tags/v2.24.1.tar.gz'
 const machines = ['master-1', 'gpu-1', 'gpu-2']
 const started = performance.now()
 const say = (text: string) =>
@@ -41,14 +35,15 @@ async function main(): Promise<void> {
   await using resources = new AsyncDisposableStack()
   const work = await mkdtemp(join(tmpdir(), 'airgap-install-'))
   resources.defer(() => rm(work, { recursive: true, force: true }))
-  const bundle = await buildBundle({
+  const bundle = await buildRehearsalBundle({
     work,
     resources,
     charts: resolve(values.charts),
     kubespray: resolve(values.kubespray),
   })
-  const rootTar = await debianSshRoot(cache)
-  const site = await openInstallSite({ bundle, work, rootTar, machines, resources })
+  say(`the bundle of the whole stack: ${(await stat(bundle.path)).size} bytes`)
+  const rootTar = await debianSshRoot(rehearsalCache)
+  const site = await openInstallSite({ bundle: bundle.path, work, rootTar, machines, resources })
   const [first] = site.network.nodes
   const cluster = resources.use(
     await openControlPlane({
@@ -63,7 +58,7 @@ async function main(): Promise<void> {
   await randomKills(site, Number(values['random-kills']))
   await deploy(site, ['apply', '--yes', ...(values.skip === undefined ? [] : ['--skip', values.skip])])
   await deploy(site, ['status'])
-  await downloads(site, { work, resources })
+  await downloads(site, { checksums: bundle.checksums, resources })
   say(`pods:\n${await cluster.kubectl(['get', 'pods', '-A', '--no-headers'])}`)
   const escapes = await site.network.escapeAttempts()
   say(`packets that tried to leave: ${escapes}`)
@@ -86,62 +81,6 @@ function siteFile(site: InstallSite) {
       node('gpu-2', 'worker', 'gpu'),
     ],
   }
-}
-
-/** The bundle of the whole stack: programs, packages, wheels, charts and kubespray are real; images and binaries of nodes are made up. */
-async function buildBundle(options: {
-  work: string
-  resources: AsyncDisposableStack
-  charts: string
-  kubespray: string
-}): Promise<string> {
-  const { work, resources, charts, kubespray } = options
-  const place = async (name: string) => (await run(['sh', '-c', 'command -v "$1"', 'sh', name])).trim()
-  const packed = join(work, 'packed')
-  await mkdir(join(packed, 'linux-amd64'), { recursive: true })
-  await copyFile(await place('helm'), join(packed, 'linux-amd64', 'helm'))
-  await copyFile(await place('helmfile'), join(packed, 'helmfile'))
-  await run(['cp', '-R', kubespray, join(packed, 'kubespray-2.24.1')])
-  const tgz = async (name: string, member: string) => {
-    await run(['tar', '-czf', join(packed, name), '-C', packed, member])
-    return join(packed, name)
-  }
-  // kubespray takes one folder out of this archive
-  const crds = join(packed, 'calico-3.26.4/libcalico-go/config/crd')
-  await mkdir(crds, { recursive: true })
-  await writeFile(join(crds, 'made-up.yaml'), '# stands for a definition of Calico\n')
-  const { files } = await loadManifest(manifest, { variants })
-  const url = (pattern: RegExp) => files.find(file => pattern.test(file.url))!.url
-  const real = new Map([
-    [url(/get\.helm\.sh\/helm-v3\.16/), await tgz('helm.tgz', 'linux-amd64')],
-    [url(/helmfile_/), await tgz('helmfile.tgz', 'helmfile')],
-    [url(/\/kubectl$/), await place('kubectl')],
-    [url(/\/kubeadm$/), await place('kubeadm')],
-    [url(/calico\/archive/), await tgz('calico.tgz', 'calico-3.26.4')],
-    [kubesprayUrl, await tgz('kubespray.tgz', 'kubespray-2.24.1')],
-  ])
-  const upstream = await startStackUpstream({
-    manifest,
-    variants,
-    charts,
-    real,
-    realWheels: true,
-    work,
-    resources,
-  })
-  const stack = [
-    ...variants.flatMap(name => ['--with', name]),
-    ...['-f', manifest, '--lock', join(work, 'lock.json'), '--cache', join(cache, 'install-rehearsal')],
-    ...['--test-upstream', upstream.layer],
-  ]
-  const airgap = (...args: string[]) =>
-    run([process.execPath, join(home, 'src', 'cli', 'airgap.ts'), ...args])
-  await airgap('lock', ...stack)
-  await mkdir(join(work, 'usb'))
-  const bundle = join(work, 'usb', 'astrago.tar')
-  await airgap('build', ...stack, '--frozen', '--out', bundle)
-  say(`the bundle of the whole stack: ${(await stat(bundle)).size} bytes`)
-  return bundle
 }
 
 const common = (site: InstallSite) => [
@@ -175,7 +114,7 @@ async function randomKills(site: InstallSite, count: number): Promise<void> {
 /** kubespray's own role `download`, on the machines, against the site's servers; and its playbooks as far as they go without running. */
 async function downloads(
   site: InstallSite,
-  { work, resources }: { work: string; resources: AsyncDisposableStack },
+  { checksums, resources }: { checksums: Record<string, string>; resources: AsyncDisposableStack },
 ): Promise<void> {
   const containerds: ChildProcess[] = []
   resources.defer(async () => {
@@ -183,10 +122,7 @@ async function downloads(
   })
   for (const node of site.nodes) {
     for (const name of ['containerd', 'ctr'])
-      await copyFile(
-        (await run(['sh', '-c', 'command -v "$1"', 'sh', name])).trim(),
-        join(node.root, 'usr/local/bin', name),
-      )
+      await copyFile(await programPath(name), join(node.root, 'usr/local/bin', name))
     const config = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
     await mkdir(join(node.root, 'etc/containerd'), { recursive: true })
     await writeFile(join(node.root, 'etc/containerd/config.toml'), config)
@@ -195,7 +131,7 @@ async function downloads(
   }
   const variables = {
     // the machines' binaries are made up: so are their checksums
-    ...(await checksums(work)),
+    ...checksums,
     image_info_command: "/usr/local/bin/ctr -n k8s.io images ls -q | tr '\\n' ','",
     skip_kubeadm_images: false,
   }
@@ -250,28 +186,6 @@ async function downloads(
           .filter(name => !name.startsWith('sha256')).length
       } images, ${files.trim()} files`,
     )
-  }
-}
-
-/** kubespray's variables of checksums, for what the upstream of this rehearsal gives out. */
-async function checksums(work: string): Promise<Record<string, string>> {
-  const { items } = JSON.parse(await readFile(join(work, 'lock.json'), 'utf8')) as {
-    items: { file: { url: string; digest: string }[] }
-  }
-  const of = (pattern: RegExp) =>
-    items.file.find(({ url }) => pattern.test(url))!.digest.slice('sha256:'.length)
-  return {
-    etcd_binary_checksum: of(/etcd-v3.5.10-linux-amd64/),
-    cni_binary_checksum: of(/cni-plugins/),
-    kubelet_binary_checksum: of(/\/kubelet$/),
-    kubectl_binary_checksum: of(/\/kubectl$/),
-    kubeadm_binary_checksum: of(/\/kubeadm$/),
-    crictl_binary_checksum: of(/crictl-/),
-    runc_binary_checksum: of(/runc\.amd64/),
-    containerd_archive_checksum: of(/containerd-1.7.13/),
-    nerdctl_archive_checksum: of(/nerdctl-/),
-    calicoctl_binary_checksum: of(/calicoctl-/),
-    calico_crds_archive_checksum: of(/calico\/archive/),
   }
 }
 

@@ -41,6 +41,8 @@ export async function openInstallSite(options: {
   rootTar: string
   machines: readonly string[]
   sudoPassword?: string
+  /** the machines run systemd, of this root */
+  systemdTar?: string
   resources: AsyncDisposableStack
 }): Promise<InstallSite> {
   const { bundle, work, rootTar, machines, resources, sudoPassword } = options
@@ -58,7 +60,12 @@ export async function openInstallSite(options: {
   const nodes: SshNode[] = []
   for (const [i, name] of machines.entries())
     nodes.push(
-      resources.use(await openSshNode(network.nodes[i]!, { ...machine, name, folder: join(work, name) })),
+      resources.use(
+        await openSshNode(network.nodes[i]!, {
+          ...{ ...machine, name, folder: join(work, name) },
+          ...(options.systemdTar === undefined ? {} : { systemd: true, rootTar: options.systemdTar }),
+        }),
+      ),
     )
   await mkdir(join(control.root, 'root/.ssh'), { recursive: true, mode: 0o700 })
   await writeFile(join(control.root, 'root/.ssh/id_ed25519'), await readFile(key), { mode: 0o600 })

@@ -75,3 +75,8 @@ export const isRoot = process.getuid?.() === 0
 export function withSbin(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   return { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` }
 }
+
+/** Where a program of this host is. Throws STEP_FAILED where there is none. */
+export async function programPath(name: string): Promise<string> {
+  return (await run(['sh', '-c', 'command -v "$1"', 'sh', name], { env: withSbin() })).trim()
+}

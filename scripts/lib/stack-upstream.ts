@@ -7,8 +7,9 @@ import { formatReference } from '../../src/core/reference.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
 import type { ChartRequest, ImageRequest, StackManifest } from '../../src/manifest/stack.ts'
 import { wheelFile } from '../../test/kinds/wheel/support/wheel-file.ts'
+import type { RealImage } from './cluster-programs.ts'
 import { type DockerRegistry, startDockerRegistry } from './docker-registry.ts'
-import { createLayout, hashFile, putImage, tagLayout } from './oci-layout.ts'
+import { createLayout, hashFile, type LayerFile, putImage, tagLayout } from './oci-layout.ts'
 import { run } from './run.ts'
 import { serveFolder } from './upstream.ts'
 
@@ -29,6 +30,8 @@ export async function startStackUpstream(options: {
   charts: string
   /** URL → a file that is the real one; for the others, and for wheels, something is made up */
   real?: ReadonlyMap<string, string>
+  /** REGISTRY/NAME:TAG → the real one; the others hold their name and nothing that runs */
+  realImages?: ReadonlyMap<string, RealImage>
   /** true: the manifest's own indexes are asked */
   realWheels?: boolean
   work: string
@@ -42,7 +45,7 @@ export async function startStackUpstream(options: {
   const hosts = new Set<string>()
   for (const request of manifest.images) {
     options.signal?.throwIfAborted()
-    hosts.add(await pushImage(request, { registry, work }))
+    hosts.add(await pushImage(request, { registry, work, real: options.realImages ?? new Map() }))
   }
   const folder = join(work, 'web')
   const sources: { from: string; to: string[] }[] = []
@@ -93,27 +96,29 @@ async function layWheels(manifest: StackManifest, folder: string): Promise<numbe
   return pages.size
 }
 
-/** A small image of its own for every name: one layer that holds the name. Gives the host. */
+/** The real image, or a small one of its own for every name: one layer that holds the name. Gives the host. */
 async function pushImage(
   request: ImageRequest,
-  { registry, work }: { registry: DockerRegistry; work: string },
+  { registry, work, real }: { registry: DockerRegistry; work: string; real: ReadonlyMap<string, RealImage> },
 ): Promise<string> {
   const name = formatReference(request.reference)
   const layout = join(work, 'layout')
   await rm(layout, { recursive: true, force: true })
   await createLayout(layout)
-  await writeFile(join(work, 'name'), `${name}\n`)
-  const layer = join(work, 'layer.tar')
-  await run(['tar', '--mtime=@0', '--owner=0', '--group=0', '-cf', layer, '-C', work, 'name'])
-  const { digest } = await hashFile(layer)
   const image = await putImage(layout, {
     architecture: 'amd64',
-    layers: [{ path: layer, gzip: false, diffId: digest }],
-    config: { Cmd: ['/bin/true'] },
+    ...(real.get(name) ?? { layers: [await nameLayer(name, work)], config: { Cmd: ['/bin/true'] } }),
   })
   await tagLayout(layout, { image })
   registry.push(`${layout}:image`, name)
   return request.reference.host
+}
+
+async function nameLayer(name: string, work: string): Promise<LayerFile> {
+  await writeFile(join(work, 'name'), `${name}\n`)
+  const path = join(work, 'layer.tar')
+  await run(['tar', '--mtime=@0', '--owner=0', '--group=0', '-cf', path, '-C', work, 'name'])
+  return { path, gzip: false, diffId: (await hashFile(path)).digest }
 }
 
 /** Real chart repositories by helm, one for each that the manifest names; charts of registries are pushed. Repository → path. */
