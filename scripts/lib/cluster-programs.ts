@@ -1,4 +1,4 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { debianRoot } from './debian-images.ts'
 import { hashFile, type LayerFile } from './oci-layout.ts'
@@ -54,7 +54,8 @@ export async function packClusterPrograms(options: {
       await mkdir(dirname(join(root, to)), { recursive: true })
       await copyFile(await programPath(program), join(root, to))
     }
-    await run(['tar', '-czf', `${root}.tgz`, '-C', root, '.'])
+    // as the publishers do: kubespray takes the first folder off
+    await run(['tar', '-czf', `${root}.tgz`, '-C', root, ...(await readdir(root))])
     return `${root}.tgz`
   }
   const named = (prefix: string, ...programs: string[]) =>

@@ -1,6 +1,9 @@
+import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeAtomically } from '../content/layout-store.ts'
 import { AirgapError } from '../core/errors.ts'
 import { type ProgramEnd, runStepProgram, type StepProgram } from './program.ts'
+import { shellWord } from './shell-word.ts'
 import type { StepContext } from './step.ts'
 import { failedProgram } from './steps/failed-program.ts'
 
@@ -50,7 +53,7 @@ export async function runPlaybook(ansible: Ansible, run: Playbook, context: Step
     ...program,
     command,
     cwd: run.cwd,
-    env: ansibleEnvironment(ansible),
+    env: await ansibleEnvironment(ansible, run.cwd),
     signal: context.signal,
     onLine(line) {
       told.take(line)
@@ -82,7 +85,7 @@ export async function askMachines(
       options.pattern,
     ],
     cwd: ansible.work,
-    env: ansibleEnvironment(ansible),
+    env: await ansibleEnvironment(ansible, ansible.work),
     signal: options.signal,
     onLine(line) {
       const [, machine, json] = /^(\S+) \| (?:SUCCESS|CHANGED) => (\{.*\})$/.exec(line) ?? []
@@ -105,7 +108,11 @@ function passwordOptions({ passwords }: Ansible): string[] {
 }
 
 /** Nothing of the operator's own ansible or ssh; kubespray's ansible.cfg would take any host key. */
-function ansibleEnvironment({ bin, knownHosts, work }: Ansible): Record<string, string> {
+async function ansibleEnvironment(
+  { bin, knownHosts, work }: Ansible,
+  cwd: string,
+): Promise<Record<string, string>> {
+  const config = await configIn(cwd, work)
   const agent = process.env['SSH_AUTH_SOCK']
   return {
     PATH: `${bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
@@ -115,10 +122,12 @@ function ansibleEnvironment({ bin, knownHosts, work }: Ansible): Record<string, 
     ANSIBLE_HOME: join(work, 'home'),
     ANSIBLE_LOCAL_TEMP: join(work, 'tmp'),
     ANSIBLE_NOCOLOR: '1',
+    ANSIBLE_CONFIG: config,
+    ANSIBLE_STDOUT_CALLBACK: 'default',
     ANSIBLE_HOST_KEY_CHECKING: 'True',
     ANSIBLE_SSH_ARGS: [
       ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60s'],
-      ...['-o', 'StrictHostKeyChecking=accept-new', '-o', `UserKnownHostsFile="${knownHosts}"`],
+      ...['-o', 'StrictHostKeyChecking=accept-new', '-o', knownHostsOption(knownHosts)],
       ...['-o', 'ConnectTimeout=10', '-o', 'HashKnownHosts=no'],
     ].join(' '),
     ANSIBLE_CACHE_PLUGIN: 'jsonfile',
@@ -129,6 +138,21 @@ function ansibleEnvironment({ bin, knownHosts, work }: Ansible): Record<string, 
     ANSIBLE_LOCALHOST_WARNING: 'False',
     ANSIBLE_DEPRECATION_WARNINGS: 'False',
   }
+}
+
+/** kubespray has one of its own; else an empty one, before those of the operator and of /etc. */
+async function configIn(cwd: string, work: string): Promise<string> {
+  const own = join(cwd, 'ansible.cfg')
+  if ((await stat(own).catch(() => undefined)) !== undefined) return own
+  const empty = join(work, 'ansible.cfg')
+  await mkdir(work, { recursive: true, mode: 0o700 })
+  await writeAtomically(empty, '', 0o600)
+  return empty
+}
+
+/** ansible takes the words apart as a shell does, and ssh takes words and % apart again. */
+function knownHostsOption(path: string): string {
+  return shellWord(`UserKnownHostsFile="${path.replaceAll('%', '%%')}"`)
 }
 
 /** The machines' own words in ansible's output: `fatal: [NAME]: FAILED! => {…}`. */

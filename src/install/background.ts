@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, open, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { withoutSecrets } from '../core/environment.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { lockHolder } from '../core/process-lock.ts'
 
@@ -28,7 +29,10 @@ export async function startBackground(
   let child: ChildProcess
   try {
     // the folder of whoever called must not be kept busy
-    child = spawn(program, args, { detached: true, cwd: '/', stdio: ['ignore', output.fd, output.fd] })
+    child = spawn(program, args, {
+      ...{ detached: true, cwd: '/', env: withoutSecrets(process.env) },
+      stdio: ['ignore', output.fd, output.fd],
+    })
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)

@@ -31,6 +31,7 @@ export interface ProgramEnd {
 }
 
 const keptLines = 40
+const maxLine = 4 << 20 /* characters */
 const drainMs = 2_000
 
 /**
@@ -62,9 +63,10 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', raw => {
       heard = performance.now()
+      // whole in the log and for who reads it: ansible says all that a machine said in one line
       const line = printable(raw)
       output.write(`${line}\n`)
-      tail.push(line)
+      tail.push(line.slice(0, 4_000))
       if (tail.length > keptLines) tail.shift()
       onLine?.(line)
     })
@@ -99,7 +101,7 @@ export function printable(line: string): string {
     .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '')
     .replaceAll('\t', '  ')
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd')
-    .slice(0, 4_000)
+    .slice(0, maxLine)
 }
 
 async function endOf(child: ChildProcess, name: string): Promise<number | NodeJS.Signals> {

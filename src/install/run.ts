@@ -15,13 +15,19 @@ export interface StepResult {
 /** Runs what is pending, in order, and stops at the first failure: the same command again continues there. */
 export async function runSteps(
   steps: readonly Step[],
-  options: { journal: Journal; context: StepContext },
+  options: {
+    journal: Journal
+    context: StepContext
+    /** before each step, also one that was done before */
+    before?: (step: Step) => Promise<void>
+  },
 ): Promise<StepResult[]> {
   checkOrder(steps)
   const { journal, context } = options
   const results: StepResult[] = []
   for (const step of steps) {
     context.signal.throwIfAborted()
+    await options.before?.(step)
     const started = performance.now()
     const reason = await reasonFor(step, { entries: journal.entries(), context })
     if (reason === 'done') context.progress.note(`${step.id}: done before`)

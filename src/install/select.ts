@@ -6,13 +6,15 @@ export interface StepSelection {
   only?: readonly string[]
   from?: string
   skip?: readonly string[]
+  /** stays, whatever `only` and `from` say; `skip` takes it away */
+  keep?: string
 }
 
 /**
  * Takes the steps that are asked for, in their order. What they need and is left out is assumed to be done: that is the operator's
  * business. `app` stands for all steps of applications. Throws USAGE for a step that there is none of.
  */
-export function selectSteps(steps: readonly Step[], { only, from, skip = [] }: StepSelection): Step[] {
+export function selectSteps(steps: readonly Step[], { only, from, skip = [], keep }: StepSelection): Step[] {
   if (only === undefined && from === undefined && skip.length === 0) return [...steps]
   const known = steps.map(({ id }) => id)
   const named = (text: string): string[] => {
@@ -28,9 +30,9 @@ export function selectSteps(steps: readonly Step[], { only, from, skip = [] }: S
   const wanted = only === undefined ? undefined : new Set(only.flatMap(named))
   const left = new Set(skip.flatMap(named))
   const chosen = steps.filter(
-    ({ id }, i) => i >= start && (wanted === undefined || wanted.has(id)) && !left.has(id),
+    ({ id }, i) => (id === keep || (i >= start && (wanted === undefined || wanted.has(id)))) && !left.has(id),
   )
-  if (chosen.length === 0)
+  if (chosen.every(({ id }) => id === keep))
     throw new AirgapError('USAGE', 'no step is left', { next: 'ask for less with --only, --from and --skip' })
   const there = new Set(chosen.map(({ id }) => id))
   return chosen.map(step => ({ ...step, needs: step.needs.filter(id => there.has(id)) }))

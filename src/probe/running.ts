@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { withoutSecrets } from '../core/environment.ts'
 
 export interface RunningOptions {
   /** of the machine to look at */
@@ -84,7 +85,10 @@ async function ask(
   try {
     const { stdout } = await promisify(execFile)(program, [...args, '-o', 'json'], {
       ...{ timeout, signal, maxBuffer: 64 << 20 },
-      env: { ...process.env, ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }) },
+      env: {
+        ...withoutSecrets(process.env),
+        ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }),
+      },
     })
     take(JSON.parse(stdout))
   } catch (error) {

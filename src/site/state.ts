@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { digestOf } from '../core/digest.ts'
@@ -32,7 +33,7 @@ export interface SiteState {
     tools: string
     /** output of programs that steps run */
     logs: string
-    /** the program that runs now */
+    /** the program that the holder of the lock runs now */
     running: string
     /** ssh's host keys of the nodes */
     knownHosts: string
@@ -76,9 +77,14 @@ export async function readState(folder: string): Promise<SiteState | undefined> 
   return { folder, id, identity: `${id}/${await machine()}`, paths: pathsOf(folder) }
 }
 
-/** The state as it is, or as it would be before anything was done; writes nothing. */
+/**
+ * The state as it is, or as it would be before anything was done; writes nothing. Who looks at it holds no lock: the program
+ * that an `apply` runs meanwhile is not theirs to end, so they remember their own elsewhere.
+ */
 export async function previewState(folder: string): Promise<SiteState> {
-  return (await readState(folder)) ?? { folder, id: 'new', identity: 'new', paths: pathsOf(folder) }
+  const state = (await readState(folder)) ?? { folder, id: 'new', identity: 'new', paths: pathsOf(folder) }
+  const running = join(tmpdir(), `offline-deploy-${randomUUID()}.json`)
+  return { ...state, paths: { ...state.paths, running } }
 }
 
 /** Where things are in a state folder, whether it is there or not. */

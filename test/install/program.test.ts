@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { endMarked, markProgram } from '../../src/install/leftover.ts'
 import { printable, runStepProgram, type StepProgram } from '../../src/install/program.ts'
+import { pathsOf, previewState } from '../../src/site/state.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -45,6 +46,15 @@ describe('a program of a step', () => {
     process.env['AIRGAP_TEST_SECRET'] = 'hunter2'
     const end = await runStepProgram(program('env'))
     expect(end.tail.join()).not.toContain('hunter2')
+  })
+
+  it('is not ended by those who only look, at the same time', async () => {
+    const { paths } = await previewState(folder)
+    expect(paths.running).not.toBe((await previewState(folder)).paths.running)
+    const working = runStepProgram(program('sleep 1; echo done', { running: pathsOf(folder).running }))
+    await sleep(200)
+    await runStepProgram(program('true', { running: paths.running }))
+    expect(await working).toMatchObject({ status: 0, tail: ['done'] })
   })
 
   it('fault 102: one that is missing, that is no program, that prints binary', async () => {

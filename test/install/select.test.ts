@@ -25,6 +25,13 @@ describe('selectSteps', () => {
     expect(ids(selection)).toEqual(wanted)
   })
 
+  it('keeps what must not be left out by accident', () => {
+    expect(ids({ only: ['nodes'], keep: 'verify' })).toEqual(['verify', 'nodes'])
+    expect(ids({ from: 'app', keep: 'verify' })).toEqual(['verify', 'app-a', 'app-b'])
+    expect(ids({ from: 'app', keep: 'verify', skip: ['verify'] })).toEqual(['app-a', 'app-b'])
+    expect(() => ids({ only: ['nodes'], skip: ['nodes'], keep: 'verify' })).toThrow(/no step is left/)
+  })
+
   it('what is left out is assumed', () => {
     expect(selectSteps(steps, { only: ['app-b'] })[0]?.needs).toEqual([])
   })

@@ -6,7 +6,7 @@ import { endMarked } from '../../install/leftover.ts'
 import { planSteps } from '../../install/plan.ts'
 import { readPlanFile, refuseChangedPlan, writePlanFile } from '../../install/plan-file.ts'
 import { runSteps } from '../../install/run.ts'
-import { selectSteps } from '../../install/select.ts'
+import { type StepSelection, selectSteps } from '../../install/select.ts'
 import type { Step, StepContext } from '../../install/step.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
 import { writeSiteConfig } from '../../site/config.ts'
@@ -16,7 +16,7 @@ import type { Shell } from '../shell/run.ts'
 import { knownCluster } from './cluster.ts'
 import { refuseIncompatibleBundles, upgradeOrderOf } from './compat.ts'
 import { closeBundles, openBundles, refuseAnyPort, type Setup, setUp } from './context.ts'
-import { refuseOlderBundles, rememberInstalled } from './installed.ts'
+import { refuseNewerBundles, refuseOlderBundles, rememberInstalled } from './installed.ts'
 import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
 import { renderPlan } from './plan-text.ts'
 import { selfCommand } from './self.ts'
@@ -123,7 +123,7 @@ async function plan(options: ApplyOptions, shell: Shell): Promise<void> {
   const state = await previewState(setup.siteFolder)
   await withSteps({ setup, state, shell, purpose: 'plan', options }, async (steps, context) => {
     const entries = await readJournal(state.paths.journal, { site: state.identity })
-    const planned = await planSteps(selectSteps(steps, options), { entries, context })
+    const planned = await planSteps(selectSteps(steps, selection(options)), { entries, context })
     if (options.out !== undefined) await writePlanFile(options.out, { site: state.id, steps: planned })
     shell.print({ site: setup.siteFolder, steps: planned }, () => renderPlan(planned, setup))
   })
@@ -146,7 +146,7 @@ async function apply(
     const ended = await endMarked(state.paths.running)
     if (ended > 0) shell.progress().note(`${ended} processes of a run that was killed were ended`)
     await withSteps({ setup, state, shell, purpose: 'apply', options }, async (all, context) => {
-      const steps = selectSteps(all, options)
+      const steps = selectSteps(all, selection(options))
       const journal = await openJournal(state.paths.journal, { site: state.identity })
       try {
         const planned = await planSteps(steps, { entries: journal.entries(), context })
@@ -155,9 +155,18 @@ async function apply(
         if (!shell.quiet)
           for (const line of renderPlan(planned, setup).split('\n')) context.progress.note(line)
         if (!options.yes && before === undefined) await confirm(shell.signal)
-        await writeSiteConfig(state.paths.config, setup.config)
         const started = performance.now()
-        const results = await runSteps(steps, { journal, context })
+        // what the site was set up with stays as it was until the new bundle fits and the old state is saved
+        let configured = false
+        const results = await runSteps(steps, {
+          journal,
+          context,
+          async before({ id }) {
+            if (configured || looksOnly.includes(id)) return
+            configured = true
+            await writeSiteConfig(state.paths.config, setup.config)
+          },
+        })
         const seconds = (performance.now() - started) / 1000
         if (steps.length === all.length) await rememberInstalled(setup.config.bundles, state.paths.installed)
         const registry = registryOf(setup.address)
@@ -180,7 +189,20 @@ async function apply(
   }
 }
 
-/** Before anything is changed: the bundle's rules, and that it is not older than what is installed. */
+/** Steps that change nothing of the site. */
+const looksOnly: readonly string[] = ['preflight', 'backup']
+
+/** An upgrade saves first, whatever part of it is asked for. */
+function selection({ only, from, skip, upgrade }: ApplyOptions): StepSelection {
+  return {
+    ...(only === undefined ? {} : { only }),
+    ...(from === undefined ? {} : { from }),
+    ...(skip === undefined ? {} : { skip }),
+    ...(upgrade === undefined ? {} : { keep: 'backup' }),
+  }
+}
+
+/** Before anything is changed: the bundle's rules, and that it is not older than what is installed, nor newer without an upgrade. */
 async function refuseUnfitBundles(
   { config, site, siteFolder }: Setup,
   { options, shell }: { options: ApplyOptions; shell: Shell },
@@ -192,6 +214,8 @@ async function refuseUnfitBundles(
     ...(cluster === undefined ? {} : { cluster }),
   })
   if (!options.allowOlder) await refuseOlderBundles(config.bundles, paths.installed)
+  if (site !== undefined && options.upgrade === undefined)
+    await refuseNewerBundles(config.bundles, paths.installed)
 }
 
 async function withSteps(

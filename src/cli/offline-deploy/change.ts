@@ -7,6 +7,7 @@ import { runPlaybook } from '../../install/ansible.ts'
 import { openJournal } from '../../install/journal.ts'
 import { endMarked } from '../../install/leftover.ts'
 import { destroyApplication, rollBackApplication } from '../../install/steps/application.ts'
+import { readInventory } from '../../inventory/read-inventory.ts'
 import { openState } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
 import { openPasswords } from './access.ts'
@@ -52,12 +53,15 @@ export function resetCommand(program: Command, shell: Shell): void {
     .argument('[machine...]', 'which (default: the whole cluster)')
     .action((names: string[], options: ChangeOptions) =>
       change(options, shell, {
-        what: context =>
-          names.length === 0
+        what(context) {
+          if (!context.install.site.switches.kubernetes) throw notOurs(context)
+          return names.length === 0
             ? `take the whole cluster down: ${machinesOf(context).join(', ')}; everything in it is lost`
-            : `take ${known(names, machinesOf(context)).join(', ')} out of the cluster`,
+            : `take ${known(names, machinesOf(context)).join(', ')} out of the cluster`
+        },
         async run(context) {
           const { tools } = context
+          await refuseOtherMachines(context, names.length === 0 ? machinesOf(context) : names)
           const playbook = names.length === 0 ? 'reset.yml' : 'remove-node.yml'
           const variables = {
             ...{ skip_confirmation: true, reset_confirmation: true },
@@ -67,6 +71,8 @@ export function resetCommand(program: Command, shell: Shell): void {
             tools.ansible,
             {
               ...{ name: 'reset', cwd: tools.paths.kubespray, variables },
+              // remove-node.yml works on the machine that is named, and asks the control plane
+              limit: names.length === 0 ? machinesOf(context).join(',') : undefined,
               playbook: join(tools.paths.kubespray, playbook),
             },
             { progress: shell.progress(), signal: shell.signal, now: () => new Date() },
@@ -207,10 +213,8 @@ function declined(): AirgapError {
 }
 
 function applicationsOf({ install }: ChangeContext, names: readonly string[]): string[] {
-  const { site, deployment } = install
-  const all = (deployment.applications?.order ?? []).filter(
-    name => site.switches.applications[name] !== false,
-  )
+  // one that was switched off after it was installed is still there
+  const all = install.deployment.applications?.order ?? []
   return names.length === 0 ? all : known(names, all)
 }
 
@@ -226,6 +230,34 @@ function machinesOf({ install }: ChangeContext): string[] {
   return install.site.nodes
     .filter(({ roles }) => roles.includes('control-plane') || roles.includes('worker'))
     .map(({ name }) => name)
+}
+
+/** ansible takes the machines from the inventory that the last apply wrote: they have to be those that were confirmed. */
+async function refuseOtherMachines(
+  { install, tools }: ChangeContext,
+  names: readonly string[],
+): Promise<void> {
+  const inventory = await readInventory(tools.ansible.inventory)
+  const changed = names.filter(name => {
+    const address = install.site.nodes.find(node => node.name === name)?.address
+    const host = inventory.hosts.get(name)
+    return host === undefined || host.variables.get('ansible_host') !== address
+  })
+  const [first] = changed
+  if (first === undefined) return
+  throw new AirgapError('USAGE', 'site.yaml and the inventory that was installed name different machines', {
+    item: `${changed.join(', ')}: ${tools.ansible.inventory}`,
+    likely: 'site.yaml was edited since the last apply',
+    next: 'put site.yaml back as it was, or have the inventory written again: `offline-deploy apply --only inventory`; nothing was changed',
+  })
+}
+
+function notOurs({ install }: ChangeContext): AirgapError {
+  return new AirgapError('USAGE', 'this cluster was not installed from here: it is not taken down', {
+    item: `${install.site.environment}: switches.kubernetes: false`,
+    likely: 'site.yaml says that there was a Kubernetes already',
+    next: 'take the applications off it with `offline-deploy destroy`',
+  })
 }
 
 function known(names: readonly string[], all: readonly string[]): string[] {

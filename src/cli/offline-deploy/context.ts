@@ -52,6 +52,16 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
   const { siteFolder, saved } = await findSite(options)
   const given = options.bundle ?? []
   const site = await siteFileIn(siteFolder)
+  if (site !== undefined && options.env !== undefined && options.env !== site.environment)
+    throw new AirgapError(
+      'USAGE',
+      `site.yaml is of the environment ${site.environment}, not ${options.env}`,
+      {
+        item: '--env',
+        likely: 'OFFLINE_DEPLOY_ENV of another site',
+        next: 'leave it out; to install another environment, change site.yaml or take a state folder of its own',
+      },
+    )
   const bundles = given.length > 0 || saved === undefined ? await locateBundles(given) : saved.bundles
   const listen = parseListen(options.listen ?? saved?.listen ?? defaults.listen)
   const address = parseHost(options.address ?? saved?.address ?? defaultAddress(listen))

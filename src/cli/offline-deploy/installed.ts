@@ -19,6 +19,41 @@ export async function rememberInstalled(paths: readonly string[], record: string
 
 /** Throws INCOMPATIBLE for a bundle whose version is before the one that was installed under the same name. */
 export async function refuseOlderBundles(paths: readonly string[], record: string): Promise<void> {
+  await compareWithInstalled(paths, record, (path, version, before) => {
+    if (!isOlder(version, before)) return
+    throw new AirgapError(
+      'INCOMPATIBLE',
+      `the bundle is older than what is installed: ${version}, not ${before}`,
+      {
+        item: path,
+        likely: 'the medium of last time',
+        next: 'take the newer bundle; to go back on purpose, give --allow-older',
+      },
+    )
+  })
+}
+
+/** Throws INCOMPATIBLE for a bundle whose version is after the one that was installed: what is there has to be saved first. */
+export async function refuseNewerBundles(paths: readonly string[], record: string): Promise<void> {
+  await compareWithInstalled(paths, record, (path, version, before) => {
+    if (!isOlder(before, version)) return
+    throw new AirgapError(
+      'INCOMPATIBLE',
+      `the bundle is newer than what is installed: ${version}, not ${before}`,
+      {
+        item: path,
+        likely: 'this is an upgrade, or one that did not come to its end',
+        next: `\`offline-deploy upgrade --bundle ${path}\` saves what is there, and brings it on in the right order`,
+      },
+    )
+  })
+}
+
+async function compareWithInstalled(
+  paths: readonly string[],
+  record: string,
+  compareVersions: (path: string, version: string, before: string) => void,
+): Promise<void> {
   const installed = await readInstalled(record)
   if (installed.length === 0) return
   for (const path of paths) {
@@ -28,16 +63,7 @@ export async function refuseOlderBundles(paths: readonly string[], record: strin
       throw error
     })
     const before = installed.find(({ name }) => name === found?.name)
-    if (found === undefined || before === undefined || !isOlder(found.version, before.version)) continue
-    throw new AirgapError(
-      'INCOMPATIBLE',
-      `the bundle is older than what is installed: ${found.version}, not ${before.version}`,
-      {
-        item: path,
-        likely: 'the medium of last time',
-        next: 'take the newer bundle; to go back on purpose, give --allow-older',
-      },
-    )
+    if (found !== undefined && before !== undefined) compareVersions(path, found.version, before.version)
   }
 }
 

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readAll } from '../../content/read.ts'
 import type { ReadableStore } from '../../content/store.ts'
@@ -8,6 +8,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { type Deployment, readDeployment } from '../../install/deployment.ts'
 import { folderDigest } from '../../install/folder-digest.ts'
 import type { Cluster } from '../../install/kube.ts'
+import { limitedNodes } from '../../install/preflight/limit.ts'
 import type { StepProgram } from '../../install/program.ts'
 import type { Step } from '../../install/step.ts'
 import { applicationStep } from '../../install/steps/application.ts'
@@ -148,13 +149,17 @@ export function siteBackup(options: SiteStepsOptions): Step {
     backups: deployment.backups.filter(
       ({ application }) => site.switches.applications[application] !== false,
     ),
-    inputs: async () => ({ bundles: bundles.map(({ store }) => store.indexDigest) }),
+    // one for each way from what is installed to what comes, also where it was gone before
+    inputs: async () => ({
+      from: await readFile(state.paths.installed, 'utf8').catch(() => ''),
+      to: bundles.map(({ store }) => store.indexDigest),
+    }),
   })
 }
 
 /** The steps after the servers run, in order. */
 export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
-  const { install, bundles, store, state, limit } = options
+  const { install, bundles, store, state } = options
   const { site, deployment, entries, folder } = install
   const { paths } = state
   const { paths: tools, ansible, cluster, program } = siteTools(site, options)
@@ -165,6 +170,12 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
     .map(({ name, roots }) => [name, roots.map(root => root.digest)])
   const named = (...roles: NodeRole[]) =>
     site.nodes.filter(node => roles.some(role => node.roles.includes(role))).map(({ name }) => name)
+  const limitTo = (machines: readonly string[]) => {
+    if (options.limit === undefined) return undefined
+    const names = limitedNodes(site.nodes, options.limit).map(({ name }) => name)
+    return { pattern: options.limit, machines: machines.filter(name => names.includes(name)) }
+  }
+  const carried = await entriesOf(bundles, 'files')
   const inputsOf =
     (...folders: string[]) =>
     async () => ({
@@ -185,7 +196,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
     }),
     controlHostStep({
       ...{ deployment, program, tree: folder, index: options.index, folder: paths.tools },
-      files: { store, entries: await entriesOf(bundles, 'files') },
+      files: { store, entries: carried },
       wheels: { store, entries: await entriesOf(bundles, 'pypi') },
       requirements:
         deployment.python === undefined
@@ -195,8 +206,11 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
   )
   const { playbooks, kubespray } = deployment
   const playbook = (path: string) => ({
-    ...{ ansible, limit, cwd: folder, playbook: join(folder, path) },
+    ...{ ansible, cwd: folder, playbook: join(folder, path) },
     inputs: inputsOf(path.slice(0, Math.max(path.lastIndexOf('/'), 0)) || path),
+  })
+  const machinesFor = (pattern: string, machines: readonly string[]) => ({
+    ...{ pattern, machines, limit: limitTo(machines) },
   })
   if (playbooks.nodes !== undefined)
     steps.push(
@@ -204,18 +218,41 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
         ...playbook(playbooks.nodes),
         ...{ id: 'nodes', title: 'the machines ask the site, and have what the platform needs' },
         needs: ['inventory', 'control-host'],
-        ...{ pattern: 'k8s_cluster:etcd:nfs_server', machines: site.nodes.map(({ name }) => name) },
+        ...machinesFor(
+          'k8s_cluster:etcd:nfs_server',
+          site.nodes.map(({ name }) => name),
+        ),
+        // what lies beside the inventory is laid on the machines
+        inputs: async () => ({
+          of: await playbook(playbooks.nodes!).inputs(),
+          beside: [...machineFiles(await options.clients('plan'), '')].map(([path, text]) => [
+            path,
+            digestOf(text),
+          ]),
+        }),
         does: ['package sources and keys of the site', 'base packages', 'mirrors of containerd'],
       }),
     )
   const before = playbooks.nodes === undefined ? 'control-host' : 'nodes'
+  const clusterMachines = named('control-plane', 'worker')
   if (kubespray !== undefined && site.switches.kubernetes)
     steps.push(
       kubernetesStep({
-        ...{ ansible, cluster, limit, kubespray: tools.kubespray, needs: [before] },
-        machines: named('control-plane', 'worker'),
+        ...{ ansible, cluster, kubespray: tools.kubespray, needs: [before] },
+        ...{
+          machines: clusterMachines,
+          controlPlane: named('control-plane'),
+          limit: limitTo(clusterMachines),
+        },
+        upgrade: options.upgrade !== undefined,
         version: site.versions.kubernetes ?? (await versionIn(install)),
-        inputs: inputsOf(kubespray.inventory),
+        inputs: async () => ({
+          of: await inputsOf(kubespray.inventory)(),
+          // kubespray itself, and what it lays on the machines
+          files: [...carried]
+            .filter(([path]) => !Object.values(deployment.tools).some(({ file }) => file === path))
+            .map(([path, { descriptor }]) => [path, descriptor.digest]),
+        }),
       }),
     )
   const gpus = named('gpu')
@@ -224,7 +261,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
       playbookStep({
         ...playbook(playbooks.gpuDriver),
         ...{ id: 'gpu-driver', title: 'NVIDIA’s driver', needs: [before] },
-        ...{ pattern: 'gpu_node', machines: gpus },
+        ...machinesFor('gpu_node', gpus),
         does: ['driver and kernel headers, one machine after the other', 'no reboot'],
       }),
     )
@@ -234,7 +271,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
       playbookStep({
         ...playbook(playbooks.nfs),
         ...{ id: 'nfs', title: 'NFS for the volumes', needs: [before] },
-        ...{ pattern: 'nfs_server', machines: servers },
+        ...machinesFor('nfs_server', servers),
         does: [`export ${site.nfs?.path ?? ''} to ${(site.nfs?.networks ?? ['the nodes']).join(', ')}`],
       }),
     )

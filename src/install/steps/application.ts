@@ -4,7 +4,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
 import { shellWord } from '../shell-word.ts'
-import type { Step } from '../step.ts'
+import type { Step, StepContext } from '../step.ts'
 import { failedProgram } from './failed-program.ts'
 
 export interface ApplicationOptions {
@@ -18,6 +18,9 @@ export interface ApplicationOptions {
   inputs: () => Promise<object>
   program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
 }
+
+/** Values may switch all releases of an application off: that is no failure. */
+const syncing = ['sync', '--skip-deps', '--allow-no-matching-release'] as const
 
 const releasesSchema = z.array(
   z.object({ name: z.string(), namespace: z.string(), status: z.string().default('') }),
@@ -35,7 +38,7 @@ export function applicationStep(options: ApplicationOptions): Step {
     title: `application ${name}`,
     needs,
     inputs: async () => ({ of: await inputs(), environment }),
-    describe: async () => [helmfileCommand(options, ['sync', '--skip-deps']).map(shellWord).join(' ')],
+    describe: async () => [helmfileCommand(options, syncing).map(shellWord).join(' ')],
     async check({ signal }) {
       const wanted = await releasesOf(options, signal)
       if (wanted === undefined) return 'pending'
@@ -50,8 +53,9 @@ export function applicationStep(options: ApplicationOptions): Step {
         : 'pending'
     },
     async apply(context) {
-      const command = helmfileCommand(options, ['sync', '--skip-deps'])
+      const command = helmfileCommand(options, syncing)
       const program = options.program(`app-${name}`)
+      await endPending(options, context)
       const end = await runStepProgram({
         ...{ ...program, command, cwd: dirname(options.helmfile), env: clusterEnvironment(cluster) },
         signal: context.signal,
@@ -63,7 +67,10 @@ export function applicationStep(options: ApplicationOptions): Step {
       if (end.status !== 0)
         throw failedProgram(command, end, {
           ...{ log: program.log, said: wordsOfHelm(end.tail) },
-          likely: 'a pod does not get ready: kubectl get pods, and kubectl describe pod, say why',
+          likely:
+            end.status === 1
+              ? 'a pod does not get ready: kubectl get pods, and kubectl describe pod, say why'
+              : 'the deployment tree or its values cannot be rendered',
         })
     },
   }
@@ -80,7 +87,7 @@ export async function destroyApplication(
   options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const command = helmfileCommand(options, ['destroy', '--skip-deps'])
+  const command = helmfileCommand(options, ['destroy', '--skip-deps', '--allow-no-matching-release'])
   const program = options.program(`destroy-${options.name}`)
   const env = clusterEnvironment(options.cluster)
   const end = await runStepProgram({ ...program, command, cwd: dirname(options.helmfile), env, signal })
@@ -103,19 +110,88 @@ export async function rollBackApplication(
   const program = options.program(`rollback-${options.name}`)
   const env = clusterEnvironment(options.cluster)
   // what came last may stand on what came before it
+  const back: string[] = []
   for (const { name, namespace } of releases.toReversed()) {
+    const revision = revisionBefore(await historyOf(options.cluster, { name, namespace }, signal))
+    if (revision === undefined) continue
     const command: [string, ...string[]] = [
       `${options.cluster.bin}/helm`,
-      ...['rollback', name, '--namespace', namespace, '--wait', '--timeout', '10m'],
+      ...['rollback', name, String(revision), '--namespace', namespace, '--wait', '--timeout', '10m'],
     ]
     const end = await runStepProgram({ ...program, command, cwd: dirname(options.helmfile), env, signal })
-    if (end.status !== 0)
-      throw failedProgram(command, end, {
-        ...{ log: program.log, said: wordsOfHelm(end.tail) },
-        likely: 'there is no revision before this one: it was installed once, and not changed since',
-      })
+    if (end.status !== 0) throw failedProgram(command, end, { log: program.log, said: wordsOfHelm(end.tail) })
+    back.push(`${namespace}/${name}`)
   }
-  return releases.map(({ namespace, name }) => `${namespace}/${name}`)
+  if (back.length > 0) return back.toReversed()
+  throw new AirgapError('STEP_FAILED', 'no release of it has a working revision to go back to', {
+    item: options.name,
+    likely: 'it was installed once and not changed since, or was brought back already',
+    next: 'helm history NAME --namespace NAMESPACE shows the revisions; nothing was changed',
+  })
+}
+
+interface Revision {
+  revision: number
+  status: string
+  chart: string
+  description: string
+}
+
+const historySchema = z.array(
+  z.object({
+    revision: z.number().int().positive(),
+    status: z.string(),
+    chart: z.string().default(''),
+    description: z.string().default(''),
+  }),
+)
+
+async function historyOf(
+  cluster: Cluster,
+  release: { name: string; namespace: string },
+  signal: AbortSignal,
+): Promise<Revision[]> {
+  const args = ['history', release.name, '--namespace', release.namespace, '--output', 'json']
+  const found = historySchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
+  return found.success ? found.data.toSorted((a, b) => b.revision - a.revision) : []
+}
+
+/**
+ * The last revision that worked before the newest; undefined where there is none, or where the newest is itself one that was
+ * brought back: a second try, after one release of several failed, must not bring the others forward again.
+ */
+export function revisionBefore([newest, ...before]: readonly Revision[]): number | undefined {
+  if (newest === undefined) return undefined
+  if (newest.status === 'deployed' && /^Rollback to /.test(newest.description)) return undefined
+  return before.find(({ status }) => status === 'superseded' || status === 'deployed')?.revision
+}
+
+/**
+ * A helm that was killed leaves its release locked for every later one ("another operation is in progress"). Nobody else works
+ * on this cluster while the lock of the site is held: it goes back to what worked, or away where nothing did.
+ */
+async function endPending(
+  options: Pick<ApplicationOptions, 'name' | 'cluster' | 'helmfile' | 'environment' | 'program'>,
+  { signal, progress }: StepContext,
+): Promise<void> {
+  const { cluster } = options
+  const args = ['list', '--all-namespaces', '--pending', '--output', 'json']
+  const found = releasesSchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
+  if (!found.success || found.data.length === 0) return
+  const own = new Set((await releasesOf(options, signal))?.map(one => `${one.namespace}/${one.name}`))
+  const program = options.program(`app-${options.name}`)
+  for (const { name, namespace, status } of found.data) {
+    if (!own.has(`${namespace}/${name}`)) continue
+    const revision = revisionBefore(await historyOf(cluster, { name, namespace }, signal))
+    const words = revision === undefined ? ['uninstall', name] : ['rollback', name, String(revision)]
+    progress.note(`app-${options.name}: ${name} was left as ${status}: ${words.join(' ')}`)
+    const command = [`${cluster.bin}/helm`, ...words, '--namespace', namespace, '--wait'] as const
+    const end = await runStepProgram({
+      ...{ ...program, command: [...command], cwd: dirname(options.helmfile), signal },
+      env: clusterEnvironment(cluster),
+    })
+    if (end.status !== 0) throw failedProgram(command, end, { log: program.log, said: wordsOfHelm(end.tail) })
+  }
 }
 
 function helmfileCommand(
@@ -136,12 +212,12 @@ function helmfileCommand(
   ]
 }
 
-/** What helmfile would install; undefined where it cannot tell. */
+/** What helmfile would install, nothing where it is switched off; undefined where it cannot tell. */
 async function releasesOf(
   options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
   signal: AbortSignal,
 ): Promise<{ name: string; namespace: string }[] | undefined> {
-  const command = helmfileCommand(options, ['list', '--output', 'json'])
+  const command = helmfileCommand(options, ['list', '--output', 'json', '--allow-no-matching-release'])
   const lines: string[] = []
   const { cluster, helmfile } = options
   const end = await runStepProgram({
@@ -153,7 +229,8 @@ async function releasesOf(
   if (end?.status !== 0) return undefined
   try {
     const json = lines.find(line => line.startsWith('['))
-    return listedSchema.parse(JSON.parse(json ?? '')).filter(one => one.enabled && one.installed)
+    // nothing at all is printed where values switch all of them off
+    return listedSchema.parse(JSON.parse(json ?? '[]')).filter(one => one.enabled && one.installed)
   } catch {
     return undefined
   }

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { cp, mkdir, rename, rm, stat } from 'node:fs/promises'
+import { cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../../content/layout-store.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
@@ -38,7 +38,10 @@ export function backupStep(options: BackupOptions): Step {
       ...(playbook === undefined ? [] : ['  a snapshot of etcd']),
       ...backups.map(({ name, namespace, workload }) => `  database ${name} (${namespace}, ${workload})`),
     ],
-    check: async () => 'done',
+    async check() {
+      const names = await readdir(folder).catch(() => [])
+      return names.some(name => !name.endsWith('.part')) ? 'done' : 'pending'
+    },
     async apply(context) {
       const name = context.now().toISOString().replace(/[:.]/g, '-')
       const part = join(folder, `${name}.part`)

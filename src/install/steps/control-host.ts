@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
 import { writeAtomically } from '../../content/layout-store.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import { digestOf } from '../../core/digest.ts'
@@ -91,7 +93,9 @@ export function controlHostStep(options: ControlHostOptions): Step {
         ...(kubespray === undefined ? [] : [join(paths.kubespray, 'cluster.yml')]),
       ]
       const found = await Promise.all(wanted.map(path => stat(path).catch(() => undefined)))
-      return found.every(one => one !== undefined) ? 'done' : 'pending'
+      if (found.includes(undefined)) return 'pending'
+      // a folder that was moved, or a Python that was replaced, leaves files that do not run
+      return python === undefined || (await runs(paths.ansible)) ? 'done' : 'pending'
     },
     async apply(context) {
       await rm(stamp, { force: true })
@@ -153,6 +157,14 @@ export function controlHostStep(options: ControlHostOptions): Step {
       await rm(wheel, { force: true })
     }
   }
+}
+
+async function runs(program: string): Promise<boolean> {
+  const options = { timeout: 60_000, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', ANSIBLE_CONFIG: '' } }
+  return await promisify(execFile)(program, ['--version'], options).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** A wheel that Python runs as it is. */

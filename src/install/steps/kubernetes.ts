@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import { AirgapError } from '../../core/errors.ts'
 import { type Ansible, playbookCommand, runPlaybook } from '../ansible.ts'
 import { askCluster, type Cluster } from '../kube.ts'
 import { shellWord } from '../shell-word.ts'
@@ -25,45 +26,79 @@ export interface KubernetesOptions {
   cluster: Cluster
   /** where kubespray is unpacked */
   kubespray: string
-  /** names of the cluster's machines */
+  /** names of the cluster's machines, and those of its control plane */
   machines: readonly string[]
+  controlPlane: readonly string[]
   /** such as v1.28.6; undefined: whatever kubespray installs */
   version: string | undefined
-  limit?: string | undefined
+  /** these alone, as ansible writes it, and the names of those among `machines` */
+  limit?: { pattern: string; machines: readonly string[] } | undefined
+  /** a cluster is there, and is brought to the next version */
+  upgrade: boolean
   inputs: () => Promise<object>
 }
 
 /** The cluster, by kubespray's own playbook: done when every machine is a ready node of the right version. */
 export function kubernetesStep(options: KubernetesOptions): Step {
-  const { needs, ansible, cluster, kubespray, machines, version, limit, inputs } = options
-  const run = { name: 'kubernetes', playbook: join(kubespray, 'cluster.yml'), cwd: kubespray, limit }
+  const { needs, ansible, cluster, kubespray, machines, version, inputs } = options
+  const limit = options.limit?.pattern
+  /** what runs already is brought from one version to the next machine by machine, with its pods moved away */
+  const plan = async (signal: AbortSignal) => {
+    const found = await versionsOf(cluster, signal)
+    if (found.size === 0 && options.upgrade) throw silent(cluster)
+    const old = (name: string) => version !== undefined && (found.get(name)?.version ?? version) !== version
+    const upgrade = [...found.keys()].some(old)
+    const left =
+      options.limit && options.controlPlane.find(name => old(name) && !options.limit?.machines.includes(name))
+    if (left !== undefined) throw controlPlaneFirst(left, version)
+    const name = upgrade ? 'upgrade-cluster.yml' : 'cluster.yml'
+    return { upgrade, run: { name: 'kubernetes', playbook: join(kubespray, name), cwd: kubespray, limit } }
+  }
   return {
     id: 'kubernetes',
     title: `Kubernetes${version === undefined ? '' : ` ${version}`}, by kubespray`,
     needs,
     inputs: async () => ({ of: await inputs(), machines, version: version ?? null, limit: limit ?? null }),
-    describe: async () => [
-      `on ${namesOf(machines, limit)}: containerd, etcd, kubeadm, Calico, CoreDNS; 15 to 40 minutes`,
-      playbookCommand(ansible, run).map(shellWord).join(' '),
-      `the administrator's kubeconfig comes to ${cluster.kubeconfig}`,
-    ],
+    async describe({ signal }) {
+      const { upgrade, run } = await plan(signal)
+      return [
+        upgrade
+          ? `upgrade on ${namesOf(machines, limit)}: machine by machine, its pods move away first; 15 minutes each`
+          : `on ${namesOf(machines, limit)}: containerd, etcd, kubeadm, Calico, CoreDNS; 15 to 40 minutes`,
+        playbookCommand(ansible, run).map(shellWord).join(' '),
+        `the administrator's kubeconfig comes to ${cluster.kubeconfig}`,
+      ]
+    },
     async check({ signal }) {
       const found = await versionsOf(cluster, signal)
       const good = (name: string) => {
         const node = found.get(name)
         return node?.ready && (version === undefined || node.version === version)
       }
-      return machines.every(good) ? 'done' : 'pending'
+      return (options.limit?.machines ?? machines).every(good) ? 'done' : 'pending'
     },
     async apply(context) {
-      const found = await versionsOf(cluster, context.signal)
-      // what runs already is brought from one version to the next machine by machine, with its pods moved away
-      const upgrade = version !== undefined && [...found.values()].some(one => one.version !== version)
-      const playbook = upgrade ? join(kubespray, 'upgrade-cluster.yml') : run.playbook
+      const { upgrade, run } = await plan(context.signal)
       if (upgrade) context.progress.note(`kubernetes: upgrade to ${version}`)
-      await runPlaybook(ansible, { ...run, playbook }, context)
+      await runPlaybook(ansible, run, context)
     },
   }
+}
+
+function silent({ kubeconfig }: Cluster): AirgapError {
+  return new AirgapError('STEP_FAILED', 'the cluster does not answer: what runs there is not known', {
+    item: kubeconfig,
+    likely: 'the API server is down, or the kubeconfig is lost',
+    next: 'bring it back first: an upgrade takes a cluster that works; nothing was changed',
+  })
+}
+
+function controlPlaneFirst(name: string, version: string | undefined): AirgapError {
+  return new AirgapError('USAGE', `the control plane comes first: ${name} is not at ${version} yet`, {
+    item: '--limit',
+    likely: 'a kubelet must not be newer than the API server',
+    next: 'run it without --limit, or with the control plane in it',
+  })
 }
 
 /** Nodes of the cluster by name; none where it does not answer. */

@@ -1,3 +1,4 @@
+import { isErrorCode } from '../../core/errors.ts'
 import { type Ansible, askMachines, playbookCommand, runPlaybook } from '../ansible.ts'
 import { shellWord } from '../shell-word.ts'
 import { type Step, stepKey } from '../step.ts'
@@ -12,7 +13,8 @@ export interface PlaybookStepOptions {
   /** which machines, as ansible writes it, and their names */
   pattern: string
   machines: readonly string[]
-  limit?: string | undefined
+  /** these alone, as ansible writes it, and the names of those among `machines` */
+  limit?: { pattern: string; machines: readonly string[] } | undefined
   /** everything that decides what it does: digests of roles and of the inventory */
   inputs: () => Promise<object>
   /** what it does there, one line each */
@@ -24,7 +26,10 @@ export interface PlaybookStepOptions {
  * done last, so that one which was installed anew is not taken for ready.
  */
 export function playbookStep(options: PlaybookStepOptions): Step {
-  const { id, title, needs, ansible, playbook, cwd, pattern, machines, limit, does } = options
+  const { id, title, needs, ansible, playbook, cwd, machines, does } = options
+  const limit = options.limit?.pattern
+  const pattern = limit ?? options.pattern
+  const wanted = options.limit?.machines ?? machines
   const stamp = `/etc/airgap-${id}.stamp`
   const key = () => stepKey({ id, inputs: options.inputs })
   const run = { name: id, playbook, cwd, limit }
@@ -39,20 +44,23 @@ export function playbookStep(options: PlaybookStepOptions): Step {
     ],
     async check({ signal }) {
       const answers = await askMachines(ansible, {
-        ...{ name: id, pattern: limit ?? pattern, module: 'ansible.builtin.slurp', signal },
+        ...{ name: id, pattern, module: 'ansible.builtin.slurp', signal },
         arguments: { src: stamp },
+      }).catch(error => {
+        // without ansible nobody can be asked: the step that brings it stands before this one
+        if (isErrorCode(error, 'TOOL_MISSING')) return new Map<string, Record<string, unknown>>()
+        throw error
       })
-      const wanted = await key()
+      const expected = await key()
+      // one that does not answer has no stamp
       const there = (name: string) =>
-        Buffer.from(String(answers.get(name)?.['content'] ?? ''), 'base64').toString() === wanted
-      return (limit === undefined ? machines : machines.filter(name => answers.has(name))).every(there)
-        ? 'done'
-        : 'pending'
+        Buffer.from(String(answers.get(name)?.['content'] ?? ''), 'base64').toString() === expected
+      return wanted.every(there) ? 'done' : 'pending'
     },
     async apply(context) {
       await runPlaybook(ansible, run, context)
       await askMachines(ansible, {
-        ...{ name: id, pattern: limit ?? pattern, module: 'ansible.builtin.copy', signal: context.signal },
+        ...{ name: id, pattern, module: 'ansible.builtin.copy', signal: context.signal },
         arguments: { content: await key(), dest: stamp, mode: '0644' },
       })
     },
