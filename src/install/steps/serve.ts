@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AirgapError, isKnownCode } from '../../core/errors.ts'
 import { lockHolder } from '../../core/process-lock.ts'
@@ -41,7 +42,7 @@ export function serveStep(options: ServeOptions): Step {
     },
     async apply(context) {
       const running = await askSite(localUrl, context.signal)
-      if (isExpected(running, expected)) return
+      if (isExpected(running, expected) && !(await listensElsewhere(lock, command))) return
       if (running !== undefined && running.site !== expected.site) throw foreignSite(localUrl, running)
       if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
         context.progress.note('serve: stopped the servers that ran with other content or another address')
@@ -51,6 +52,16 @@ export function serveStep(options: ServeOptions): Step {
       await stopHolder(lock, { signal })
     },
   }
+}
+
+/** They do not tell where they listen, but the command that started them does. */
+async function listensElsewhere(lock: string, command: readonly string[]): Promise<boolean> {
+  const pid = await lockHolder(lock)
+  const running = pid === undefined ? '' : await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  const listenOf = (words: readonly string[]) =>
+    words.includes('--listen') ? words[words.indexOf('--listen') + 1] : undefined
+  const there = listenOf(running.split('\0'))
+  return there !== undefined && there !== listenOf(command)
 }
 
 async function start(

@@ -103,6 +103,20 @@ describe('offline-deploy apply', () => {
     expect(await readFile(valuesPath(site), 'utf8')).toContain(`httpServer: "http://127.0.0.1:${port}"`)
   })
 
+  it('other addresses to listen on: the servers are started again there, and have no secret of the environment', async () => {
+    const site = await deployed()
+    const before = await servers(site)
+    const ran = await run(['apply', ...site.options, '--listen', '0.0.0.0'], {
+      env: { OFFLINE_DEPLOY_SSH_PASSWORD: 'hunter2', OFFLINE_DEPLOY_SECRET_A_B: 'hunter2' },
+    })
+    expect(ran).toMatchObject({ code: 0 })
+    const pid = await servers(site)
+    expect(pid).not.toBe(before)
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+    expect(words[words.indexOf('--listen') + 1]).toBe('0.0.0.0')
+    expect(await readFile(`/proc/${pid}/environ`, 'utf8')).not.toContain('hunter2')
+  })
+
   it('another bundle in its place is verified, served and laid down; values files are merged', async () => {
     const site = await deployed()
     await writeBundle(
