@@ -202,6 +202,31 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
   )
 
   it(
+    'a machine that was installed anew is not taken for done; who looks meanwhile ends nothing',
+    async () => {
+      const limited = ['--only', 'nodes', '--limit', 'gpu-1']
+      const done = (ran: Deployed) => [...ran.stdout.matchAll(/^(\S+) +done in/gm)].map(([, id]) => id)
+      expect(await apply(limited)).toMatchObject({ code: 0 })
+      expect(done(await apply(limited))).toEqual([])
+      await site.nodes[1]!.chroot(['rm', '/etc/airgap-nodes.stamp'])
+      let looks: Promise<Deployed> | undefined
+      const ran = await apply(limited, {
+        onLine(line) {
+          if (!line.startsWith('nodes: ') || looks !== undefined) return
+          looks = site.deploy(['plan', '--bundle', medium, '--site', '/opt/site', '--limit', 'gpu-1'], {
+            env: { OFFLINE_DEPLOY_SUDO_PASSWORD: sudo },
+          })
+        },
+      })
+      expect(ran, ran.stderr).toMatchObject({ code: 0 })
+      expect(done(ran)).toEqual(['nodes'])
+      expect(await looks).toMatchObject({ code: 0 })
+      expect(await apply(['--only', 'nodes'])).toMatchObject({ code: 0 })
+    },
+    patience,
+  )
+
+  it(
     'a kept plan is carried out, or refused where the world has changed',
     async () => {
       const common = ['--bundle', medium, '--site', '/opt/site', '--address', site.network.site.address]
