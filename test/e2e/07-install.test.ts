@@ -337,6 +337,16 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
           )
         },
       })
+      const plain = await apply(['--bundle', usb(next)])
+      expect(plain.stderr).toMatch(/INCOMPATIBLE: the bundle is newer[\s\S]*offline-deploy upgrade --bundle/)
+      expect(plain.code).toBe(4)
+      // what cannot be saved is not changed, and the site stays that of its bundle
+      const config = () => readFile(join(site.control.root, 'opt/site/config.json'), 'utf8')
+      const before = await config()
+      await site.control.chroot(['mv', '/opt/site/cluster.conf', '/opt/site/away'])
+      expect((await upgrade(next, '--only', 'app')).stderr).toMatch(/nothing was changed/)
+      await site.control.chroot(['mv', '/opt/site/away', '/opt/site/cluster.conf'])
+      expect(await config()).toBe(before)
       const ran = await upgrade(next)
       expect(ran, ran.stderr).toMatchObject({ code: 0 })
       const merged = await readFile(values, 'utf8')
@@ -355,6 +365,16 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       )
       expect(back, back.stderr).toMatchObject({ code: 0 })
       expect((await charts())['mpi-operator']).toBe('mpi-operator-0.1.0')
+      const again = await site.deploy(
+        ['rollback-app', 'mpi-operator', '--yes', '--site', '/opt/site', '--bundle', usb(next)],
+        { env: { OFFLINE_DEPLOY_SUDO_PASSWORD: sudo } },
+      )
+      expect(again.stderr).toMatch(/no release of it has a working revision to go back to/)
+      const reset = await site.deploy(
+        ['reset', '--yes', '--confirm', 'prod', '--site', '/opt/site', '--bundle', usb(next)],
+        { env: { OFFLINE_DEPLOY_SUDO_PASSWORD: sudo } },
+      )
+      expect(reset.stderr).toMatch(/USAGE: this cluster was not installed from here/)
     },
     patience,
   )

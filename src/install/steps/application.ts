@@ -3,8 +3,17 @@ import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
 import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
+import {
+  endPending,
+  type HelmRun,
+  historyOf,
+  releasesSchema,
+  revisionBefore,
+  runHelm,
+  wordsOfHelm,
+} from '../releases.ts'
 import { shellWord } from '../shell-word.ts'
-import type { Step, StepContext } from '../step.ts'
+import type { Step } from '../step.ts'
 import { failedProgram } from './failed-program.ts'
 
 export interface ApplicationOptions {
@@ -22,9 +31,6 @@ export interface ApplicationOptions {
 /** Values may switch all releases of an application off: that is no failure. */
 const syncing = ['sync', '--skip-deps', '--allow-no-matching-release'] as const
 
-const releasesSchema = z.array(
-  z.object({ name: z.string(), namespace: z.string(), status: z.string().default('') }),
-)
 /** `helmfile list --output json` */
 const listedSchema = z.array(
   z.object({ name: z.string(), namespace: z.string(), enabled: z.boolean(), installed: z.boolean() }),
@@ -55,7 +61,12 @@ export function applicationStep(options: ApplicationOptions): Step {
     async apply(context) {
       const command = helmfileCommand(options, syncing)
       const program = options.program(`app-${name}`)
-      await endPending(options, context)
+      const own = (await releasesOf(options, context.signal)) ?? []
+      await endPending(
+        own,
+        helmRun(options, { name: `app-${name}`, signal: context.signal }),
+        context.progress,
+      )
       const end = await runStepProgram({
         ...{ ...program, command, cwd: dirname(options.helmfile), env: clusterEnvironment(cluster) },
         signal: context.signal,
@@ -76,10 +87,11 @@ export function applicationStep(options: ApplicationOptions): Step {
   }
 }
 
-/** helmfile prints what helm said twice, below headings of its own. */
-function wordsOfHelm(tail: readonly string[]): string[] {
-  const words = tail.map(line => line.trim()).filter(line => /^(?:Error:|\* |in \.)/.test(line))
-  return words.length > 0 ? [...new Set(words)].slice(0, 10) : tail.slice(-8)
+function helmRun(
+  { cluster, helmfile, program }: Pick<ApplicationOptions, 'cluster' | 'helmfile' | 'program'>,
+  { name, signal }: { name: string; signal: AbortSignal },
+): HelmRun {
+  return { ...program(name), cluster, cwd: dirname(helmfile), signal }
 }
 
 /** Removes its releases; volumes and namespaces stay. */
@@ -107,20 +119,18 @@ export async function rollBackApplication(
       next: `read ${options.program(`app-${options.name}`).log}`,
     })
   }
-  const program = options.program(`rollback-${options.name}`)
-  const env = clusterEnvironment(options.cluster)
+  const run = helmRun(options, { name: `rollback-${options.name}`, signal })
   // what came last may stand on what came before it
   const back: string[] = []
-  for (const { name, namespace } of releases.toReversed()) {
-    const revision = revisionBefore(await historyOf(options.cluster, { name, namespace }, signal))
+  for (const release of releases.toReversed()) {
+    const revision = revisionBefore(await historyOf(release, run))
     if (revision === undefined) continue
-    const command: [string, ...string[]] = [
-      `${options.cluster.bin}/helm`,
-      ...['rollback', name, String(revision), '--namespace', namespace, '--wait', '--timeout', '10m'],
-    ]
-    const end = await runStepProgram({ ...program, command, cwd: dirname(options.helmfile), env, signal })
-    if (end.status !== 0) throw failedProgram(command, end, { log: program.log, said: wordsOfHelm(end.tail) })
-    back.push(`${namespace}/${name}`)
+    const wait = ['--wait', '--timeout', '10m']
+    await runHelm(
+      ['rollback', release.name, String(revision), '--namespace', release.namespace, ...wait],
+      run,
+    )
+    back.push(`${release.namespace}/${release.name}`)
   }
   if (back.length > 0) return back.toReversed()
   throw new AirgapError('STEP_FAILED', 'no release of it has a working revision to go back to', {
@@ -128,70 +138,6 @@ export async function rollBackApplication(
     likely: 'it was installed once and not changed since, or was brought back already',
     next: 'helm history NAME --namespace NAMESPACE shows the revisions; nothing was changed',
   })
-}
-
-interface Revision {
-  revision: number
-  status: string
-  chart: string
-  description: string
-}
-
-const historySchema = z.array(
-  z.object({
-    revision: z.number().int().positive(),
-    status: z.string(),
-    chart: z.string().default(''),
-    description: z.string().default(''),
-  }),
-)
-
-async function historyOf(
-  cluster: Cluster,
-  release: { name: string; namespace: string },
-  signal: AbortSignal,
-): Promise<Revision[]> {
-  const args = ['history', release.name, '--namespace', release.namespace, '--output', 'json']
-  const found = historySchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
-  return found.success ? found.data.toSorted((a, b) => b.revision - a.revision) : []
-}
-
-/**
- * The last revision that worked before the newest; undefined where there is none, or where the newest is itself one that was
- * brought back: a second try, after one release of several failed, must not bring the others forward again.
- */
-export function revisionBefore([newest, ...before]: readonly Revision[]): number | undefined {
-  if (newest === undefined) return undefined
-  if (newest.status === 'deployed' && /^Rollback to /.test(newest.description)) return undefined
-  return before.find(({ status }) => status === 'superseded' || status === 'deployed')?.revision
-}
-
-/**
- * A helm that was killed leaves its release locked for every later one ("another operation is in progress"). Nobody else works
- * on this cluster while the lock of the site is held: it goes back to what worked, or away where nothing did.
- */
-async function endPending(
-  options: Pick<ApplicationOptions, 'name' | 'cluster' | 'helmfile' | 'environment' | 'program'>,
-  { signal, progress }: StepContext,
-): Promise<void> {
-  const { cluster } = options
-  const args = ['list', '--all-namespaces', '--pending', '--output', 'json']
-  const found = releasesSchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
-  if (!found.success || found.data.length === 0) return
-  const own = new Set((await releasesOf(options, signal))?.map(one => `${one.namespace}/${one.name}`))
-  const program = options.program(`app-${options.name}`)
-  for (const { name, namespace, status } of found.data) {
-    if (!own.has(`${namespace}/${name}`)) continue
-    const revision = revisionBefore(await historyOf(cluster, { name, namespace }, signal))
-    const words = revision === undefined ? ['uninstall', name] : ['rollback', name, String(revision)]
-    progress.note(`app-${options.name}: ${name} was left as ${status}: ${words.join(' ')}`)
-    const command = [`${cluster.bin}/helm`, ...words, '--namespace', namespace, '--wait'] as const
-    const end = await runStepProgram({
-      ...{ ...program, command: [...command], cwd: dirname(options.helmfile), signal },
-      env: clusterEnvironment(cluster),
-    })
-    if (end.status !== 0) throw failedProgram(command, end, { log: program.log, said: wordsOfHelm(end.tail) })
-  }
 }
 
 function helmfileCommand(

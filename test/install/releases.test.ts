@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { revisionBefore } from '../../../src/install/steps/application.ts'
+import { revisionBefore } from '../../src/install/releases.ts'
 
 /** newest first, as `revision: status` */
 const history = (...statuses: string[]) =>
   statuses.map((text, i) => {
     const [status = '', description = ''] = text.split(': ')
-    return { revision: statuses.length - i, status, description, chart: 'c-1.0.0' }
+    return { revision: statuses.length - i, status, description }
   })
 
 describe('the revision that a release goes back to', () => {
