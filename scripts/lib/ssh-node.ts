@@ -168,6 +168,20 @@ async function writeFiles(root: string, host: { network: NetworkHost; name: stri
   }
 }
 
+const noModulesLoaded = `import builtins
+import os
+
+_open = builtins.open
+
+
+def _open_with_modules(file, *args, **kwargs):
+    return _open(os.devnull if file == "/proc/modules" else file, *args, **kwargs)
+
+
+if not os.path.exists("/proc/modules"):
+    builtins.open = _open_with_modules
+`
+
 /** What this kernel has built in and a cluster loads: there is no module to load, and modprobe says so unless it is told. */
 async function tellModules(root: string, chroot: SshNode['chroot']): Promise<void> {
   const folder = join('/lib/modules', release())
@@ -179,6 +193,8 @@ async function tellModules(root: string, chroot: SshNode['chroot']): Promise<voi
     modules.map(module => `kernel/${module}.ko\n`).join(''),
   )
   await chroot(['depmod'])
+  // ansible's module looks there first, and such a kernel has no such file: Debian's python3 reads this at every start
+  await writeFile(join(root, 'etc/python3.11/sitecustomize.py'), noModulesLoaded)
 }
 
 async function addUser(

@@ -1,17 +1,33 @@
 import { chmod, lstat, mkdir, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pLimit from 'p-limit'
-import { z } from 'zod'
-import { writeAtomically } from '../content/layout-store.ts'
 import { readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import type { TreeEntries, TreeMode } from '../content/tree.ts'
-import { canonicalJson, compareText } from '../core/canonical-json.ts'
+import { compareText } from '../core/canonical-json.ts'
 import { type Digest, digestOf, isDigest } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 import { isSafeLink } from '../core/safe-path.ts'
-import { isMergeable, keepBase, type MergedFile, mergeFile } from './merge-file.ts'
+import {
+  basesOf,
+  emptyRecord,
+  type LayDownRecord,
+  readLayDownRecord,
+  unknownBase,
+  valuesRecordOf,
+  writeLayDownRecord,
+} from './lay-down-record.ts'
+import {
+  followFile,
+  isMergeable,
+  keepBase,
+  type MergedFile,
+  type MergeOptions,
+  mergeFile,
+  readBase,
+  wasMerged,
+} from './merge-file.ts'
 
 /**
  * A tree laid down in a folder where people then work. What they changed is kept: in values files it is brought together with what is
@@ -54,9 +70,9 @@ export async function layDown(
   const { folder, record, signal } = options
   checkTree(entries)
   await checkLinks(store, entries)
-  const before = await readRecord(record)
+  const before = await readLayDownRecord(record)
   const result: LaidDown = { written: 0, unchanged: 0, kept: [], merged: new Map(), removed: 0 }
-  const now: Record<string, string> = Object.create(null)
+  const now = emptyRecord()
   const limit = pLimit(writersAtOnce)
   const folders = new Folders(folder)
   const byPath = [...entries].sort(([a], [b]) => compareText(a, b))
@@ -65,17 +81,16 @@ export async function layDown(
       limit(async () => {
         signal.throwIfAborted()
         await folders.make(dirname(path))
-        now[path] = identity(entry)
-        await place(path, entry, {
-          ...{ store, folder, before: before[path], result },
-          ...{ bases: record.replace(/\.json$/, '.bases'), progress: options.progress },
-        })
+        now.files[path] = identity(entry)
+        const { progress } = options
+        const behind = await place(path, entry, { store, folder, record, before, result, progress })
+        if (behind !== undefined) now.behind[path] = behind
       }),
     ),
   )
-  for (const path of Object.keys(before).filter(path => !entries.has(path))) {
+  for (const path of Object.keys(before.files).filter(path => !entries.has(path))) {
     signal.throwIfAborted()
-    await removeOld(path, { folder, before: before[path] ?? '', result })
+    await removeOld(path, { folder, before: before.files[path] ?? '', result })
   }
   result.kept.sort(compareText)
   for (const path of result.kept)
@@ -83,7 +98,7 @@ export async function layDown(
       `${join(folder, path)} was changed here and is kept; the new version is ${path}.airgap-new`,
     )
   // last: a run that was killed before compares with the old record and does the rest
-  await writeAtomically(record, canonicalJson({ files: now }))
+  await writeLayDownRecord(record, now)
   return result
 }
 
@@ -92,9 +107,9 @@ export async function isLaidDown(
   entries: TreeEntries,
   { folder, record }: Pick<LayDownOptions, 'folder' | 'record'>,
 ): Promise<boolean> {
-  const before = await readRecord(record)
+  const { files } = await readLayDownRecord(record)
   for (const [path, entry] of entries) {
-    if (before[path] !== identity(entry)) return false
+    if (files[path] !== identity(entry)) return false
     if ((await lstat(join(folder, path)).catch(() => undefined)) === undefined) return false
   }
   return true
@@ -104,52 +119,75 @@ function identity(entry: Entry): string {
   return `${entry.mode} ${entry.descriptor.digest}`
 }
 
+/** Gives the version that the file comes from where what is new could not be brought together with it (LayDownRecord). */
 async function place(
   path: string,
   entry: Entry,
   work: {
     store: ReadableStore
     folder: string
-    before: string | undefined
+    record: string
+    before: LayDownRecord
     result: LaidDown
-    bases: string
     progress: Progress
   },
-): Promise<void> {
-  const { store, result, before } = work
+): Promise<string | undefined> {
+  const { store, result, before, record } = work
   const target = join(work.folder, path)
   const found = await identityOf(target)
+  const laid = before.files[path]
+  const known = before.behind[path] ?? laid
   const theirs =
     entry.mode === '100644' && isMergeable(path, entry.descriptor.size)
       ? (await readAll(store, entry.descriptor)).toString('utf8')
       : undefined
-  if (theirs !== undefined) await keepBase(work.bases, theirs)
-  if (found === identity(entry)) {
-    result.unchanged++
-    return
-  }
+  const merging = { bases: basesOf(record), record: valuesRecordOf(record, path) }
+  if (theirs !== undefined) await keepBase(merging.bases, theirs)
+  const isThere = found === identity(entry)
   // what lies there is what we laid down: nobody's work is lost
-  if (found === undefined || found === before) {
-    await write(target, entry, store)
-    result.written++
+  if (isThere || found === undefined || found === laid || found === known) {
+    if (!isThere) await write(target, entry, store)
+    result[isThere ? 'unchanged' : 'written']++
+    if (theirs !== undefined && known !== identity(entry))
+      await followFile(target, { ...merging, base: digestIn(known), theirs })
     return
   }
+  const base = known === laid ? laid : await baseNow(target, { ...merging, known, laid })
   // changed here, and not changed in the tree since: nothing new to tell
-  if (before === identity(entry)) {
+  if (base === identity(entry)) {
     result.unchanged++
     return
   }
-  const base = before?.split(' ')[1]
-  if (theirs !== undefined && base !== undefined && isDigest(base)) {
-    const merged = await mergeFile(target, { base, bases: work.bases, theirs, name: target })
-    if (merged !== undefined) {
-      result.merged.set(path, merged.digest)
-      tellMerged(target, merged, work.progress)
-      return
-    }
+  const merged = theirs && (await mergeFile(target, { ...merging, base: digestIn(base), theirs }))
+  if (merged) {
+    result.merged.set(path, merged.digest)
+    tellMerged(target, merged, work.progress)
+    return
   }
-  result.kept.push(path)
-  await write(`${target}.airgap-new`, entry, store)
+  if (laid === identity(entry)) result.unchanged++
+  else {
+    result.kept.push(path)
+    await write(`${target}.airgap-new`, entry, store)
+  }
+  return isMergeable(path, 0) ? (base ?? unknownBase) : undefined
+}
+
+/** The version that was laid down last where somebody has brought it together with the file since; otherwise still the older one. */
+async function baseNow(
+  target: string,
+  options: Omit<MergeOptions, 'base' | 'theirs'> & { known: string | undefined; laid: string | undefined },
+): Promise<string | undefined> {
+  const { known, laid, ...merging } = options
+  const last = digestIn(laid)
+  const theirs = last && (await readBase(merging.bases, last))
+  if (theirs === undefined) return known
+  return (await wasMerged(target, { ...merging, base: digestIn(known), theirs })) ? laid : known
+}
+
+/** The digest of `mode digest`. */
+function digestIn(identity: string | undefined): Digest | undefined {
+  const digest = identity?.split(' ')[1]
+  return digest !== undefined && isDigest(digest) ? digest : undefined
 }
 
 function tellMerged(target: string, { kept, conflicts }: MergedFile, progress: Progress): void {
@@ -281,22 +319,4 @@ function hostile(what: string, item: string): AirgapError {
     likely: 'whoever built the bundle made a mistake, or means harm',
     next: 'do not use it; ask whoever built it',
   })
-}
-
-const recordSchema = z.object({ files: z.record(z.string(), z.string()) })
-
-/** An unreadable record is as none: then every file that differs counts as changed by people, and is kept. */
-async function readRecord(path: string): Promise<Record<string, string>> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return Object.create(null)
-    throw fromSystemError(error, path)
-  }
-  try {
-    return Object.assign(Object.create(null), recordSchema.parse(JSON.parse(text)).files)
-  } catch {
-    return Object.create(null)
-  }
 }

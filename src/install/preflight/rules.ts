@@ -61,6 +61,9 @@ const isControlPlane = ({ node }: Pick<Subject, 'node'>) => node.roles.includes(
 const runsPods = ({ node }: Pick<Subject, 'node'>) =>
   node.roles.some(role => role === 'control-plane' || role === 'worker')
 const hasCluster = ({ facts }: Pick<Subject, 'facts'>) => facts.running.includes('kubelet')
+/** An install that stopped in the middle leaves etcd, or a control plane, without a kubelet: the next one goes on with them. */
+const hasPartOfCluster = ({ facts }: Pick<Subject, 'facts'>) =>
+  ['kubelet', 'etcd', 'kube-apiserver'].some(name => facts.running.includes(name))
 
 /** The name of its repository, as the role offline_repositories makes it; undefined where it does not say what it is. */
 export function repositoryFor({ osId, osLike = [], osVersion }: MachineFacts): string | undefined {
@@ -203,10 +206,10 @@ function ports(subject: Subject): Told[] {
   )
   if (wanted.length === 0) return []
   const taken = wanted.map(([port, name]) => `${port} (${name})`).join(', ')
-  return hasCluster(subject)
+  return hasPartOfCluster(subject)
     ? [
         warning(
-          `Kubernetes runs there already: ports ${taken}`,
+          `Kubernetes, or a part of it, runs there already: ports ${taken}`,
           'nothing, where it is this cluster; a machine of another cluster has to leave that first',
         ),
       ]

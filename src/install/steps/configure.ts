@@ -5,7 +5,14 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import type { ClientFiles } from '../../site/mirror-files.ts'
 import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
 import type { ValuesEdit } from '../../site/values-edit.ts'
-import { applyValues, planValues, rollbackValues, type ValuesPlan } from '../../site/values-file.ts'
+import {
+  applyValues,
+  isApplied,
+  planValues,
+  rollbackValues,
+  type ValuesPlan,
+} from '../../site/values-file.ts'
+import { layDownRecordOf, valuesRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'
 import type { DeploymentTree } from './lay-down.ts'
 
@@ -36,7 +43,11 @@ interface ValuesFileOfTree {
   path: string
   /** what lay-down left there, in this run or long ago */
   brought: () => (Digest | undefined)[]
+  /** the tree's own versions of it */
+  laidDown: readonly Digest[]
   edit: ValuesEdit
+  /** where what is set is remembered */
+  record: string
 }
 
 /** Points the deployment tree and this machine at the site's servers. */
@@ -51,11 +62,17 @@ export function configureStep(options: ConfigureOptions): Step {
     const others = new Set<string>()
     for (const tree of trees) {
       for (const [path, entry] of await readTree(tree.store, tree.roots)) {
-        const brought = () => [entry.descriptor.digest, tree.merged?.get(path)]
+        const { digest } = entry.descriptor
+        const file = {
+          path: join(folder, tree.name, path),
+          brought: () => [digest, tree.merged?.get(path)],
+          laidDown: [digest],
+          record: valuesRecordOf(layDownRecordOf(folder, tree.name), path),
+        }
         const edit = variables.get(path)
-        if (edit !== undefined) found.push({ path: join(folder, tree.name, path), brought, edit })
+        if (edit !== undefined) found.push({ ...file, edit })
         const name = /^environments\/([^/]+)\/values\.yaml$/.exec(path)?.[1]
-        if (name === environment) found.push({ path: join(folder, tree.name, path), brought, edit: values })
+        if (name === environment) found.push({ ...file, edit: values })
         else if (name !== undefined) others.add(name)
       }
     }
@@ -69,14 +86,15 @@ export function configureStep(options: ConfigureOptions): Step {
     return found
   }
 
-  async function describeValues({ path, edit }: { path: string; edit: ValuesEdit }): Promise<string[]> {
+  async function describeValues(file: ValuesFileOfTree): Promise<string[]> {
+    const { path, edit } = file
     try {
-      const plan = await planValues(path, edit)
+      const plan = await planValues(path, file)
       planned.set(path, plan)
-      if (plan.diff === '') return [`${path}: as it has to be`]
+      if (plan.after === plan.before) return [`${path}: as it has to be`]
       return [
         `edit ${path} (the original is kept as ${plan.backup}):`,
-        ...plan.diff.split('\n').map(line => `  ${line}`),
+        ...(plan.diff || '(only the end of the file)').split('\n').map(line => `  ${line}`),
       ]
     } catch (error) {
       if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
@@ -121,8 +139,8 @@ export function configureStep(options: ConfigureOptions): Step {
       return lines
     },
     async check() {
-      for (const { path, edit } of await valuesFiles()) {
-        if ((await planValues(path, edit)).diff !== '') return 'pending'
+      for (const file of await valuesFiles()) {
+        if (!isApplied(await planValues(file.path, file))) return 'pending'
       }
       for (const { files, root } of await nodeFiles('write')) {
         const plan = await planNodeFiles(files, { root })
@@ -131,8 +149,9 @@ export function configureStep(options: ConfigureOptions): Step {
       return 'done'
     },
     async apply({ progress }) {
-      for (const { path, brought, edit } of await valuesFiles()) {
-        const now = await planValues(path, edit)
+      for (const file of await valuesFiles()) {
+        const { path, brought } = file
+        const now = await planValues(path, file)
         const shown = planned.get(path)
         // what the tree itself brought a moment ago is nobody's edit
         const plan = shown === undefined || brought().includes(digestOf(now.before)) ? now : shown
@@ -145,9 +164,9 @@ export function configureStep(options: ConfigureOptions): Step {
       }
     },
     async undo({ progress }) {
-      for (const { path, edit } of await valuesFiles()) {
+      for (const { path, ...file } of await valuesFiles()) {
         try {
-          progress.note(`configure: ${path}: ${await rollbackValues(path, edit)}`)
+          progress.note(`configure: ${path}: ${await rollbackValues(path, file)}`)
         } catch (error) {
           if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
         }

@@ -5,6 +5,7 @@ import type { Descriptor } from '../../core/descriptor.ts'
 import type { Digest } from '../../core/digest.ts'
 import { deploymentFile } from '../deployment.ts'
 import { isLaidDown, layDown } from '../lay-down.ts'
+import { layDownRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'
 
 /** A tree of the bundle and the folder it is laid down in. */
@@ -71,7 +72,7 @@ export function layDownStep(options: { trees: readonly DeploymentTree[]; folder:
   }
 
   function placeOf(tree: DeploymentTree): { folder: string; record: string } {
-    return { folder: join(folder, tree.name), record: join(folder, `.${tree.name}.airgap.json`) }
+    return { folder: join(folder, tree.name), record: layDownRecordOf(folder, tree.name) }
   }
 }
 

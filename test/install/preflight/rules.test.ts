@@ -110,6 +110,12 @@ describe('rules for one machine', () => {
     ],
     ['a port in use', 'error', /6443 \(API server\)/, { facts: { ports: [6443] } }],
     ['a port of kubelet on a worker', 'error', /10250/, { facts: { ports: [10_250] }, roles: ['worker'] }],
+    [
+      'an install that stopped in the middle',
+      'warning',
+      /already: ports 2379/,
+      { facts: { ports: [2379], running: ['etcd'] } },
+    ],
     ['a cluster', 'warning', /already: ports 6443/, { facts: { ports: [6443], running: ['kubelet'] } }],
     ['a clock that is off', 'error', /31 s/, { skew: 30.6 }],
     ['a clock that is a bit off', 'warning', /6 s/, { skew: 6 }],
