@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import { AirgapError } from '../core/errors.ts'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { type Blocked, type Changes, editValues } from './values-changes.ts'
 import { flowText } from './values-text.ts'
-import { type Plain, type PlainMap, readValuesTree } from './values-tree.ts'
+import { type Plain, type PlainMap, readValuesTree, type ValuesTree } from './values-tree.ts'
 
 /** A value that the site and the new bundle both changed, each in its own way. */
 export interface MergeConflict {
@@ -17,7 +17,7 @@ export interface MergedValues {
   text: string
   /** paths that the site had changed and that were carried over */
   kept: string[]
-  /** both changed: the site's value stands */
+  /** both changed: the site's value stands; empty where theirs does */
   conflicts: MergeConflict[]
 }
 
@@ -25,19 +25,14 @@ export interface MergedValues {
  * Three-way merge of a values file: `base` as the old bundle had it, `ours` as it is on the site, `theirs` as the new bundle has it.
  * The text is theirs with the site's changes put in; everything else stays byte for byte. Maps are merged by key; a list or a
  * scalar is one value. Values are compared with aliases and merge keys resolved. Throws VALUES_INVALID, naming the file's line or
- * the path, where one of the three cannot be read, or where a change cannot be put in without changing another value.
+ * the path, where one of the three cannot be read, or where a change cannot be put in without changing another value. `stands`: whose value it is where both changed it.
  */
-export function mergeValues(options: {
-  base: string
-  ours: string
-  theirs: string
-  name: string
-}): MergedValues {
+export function mergeValues(
+  options: Versions<string> & { name: string; stands?: 'ours' | 'theirs' },
+): MergedValues {
   const { name } = options
-  const base = readValuesTree(options.base, { name, whose: 'the file of the old bundle' })
-  const ours = readValuesTree(options.ours, { name, whose: 'the file of this site' })
-  const theirs = readValuesTree(options.theirs, { name, whose: 'the file of the new bundle' })
-  const merge = new Merge()
+  const { base, ours, theirs } = readTrees(options)
+  const merge = new Merge(options.stands)
   const plan = merge.maps({ base: base.value, ours: ours.value, theirs: theirs.value, path: [] })
   const { kept, conflicts } = merge
   if (theirs.text === base.text) return { text: ours.text, kept, conflicts }
@@ -45,6 +40,26 @@ export function mergeValues(options: {
   const { text, blocked } = editValues({ base, ours, theirs }, plan)
   verify(text, { expected: plan.merged, blocked, name })
   return { text, kept, conflicts }
+}
+
+/** Whether everything that is new in `theirs` is in ours already, by values: a merge would change none. False where one is unreadable. */
+export function hasMerged(options: Versions<string> & { name: string }): boolean {
+  try {
+    const { base, ours, theirs } = readTrees(options)
+    const values = { base: base.value, ours: ours.value, theirs: theirs.value }
+    return isDeepStrictEqual(new Merge().maps({ ...values, path: [] }).merged, ours.value)
+  } catch (error) {
+    if (isErrorCode(error, 'VALUES_INVALID')) return false
+    throw error
+  }
+}
+
+function readTrees({ base, ours, theirs, name }: Versions<string> & { name: string }): Versions<ValuesTree> {
+  return {
+    base: readValuesTree(base, { name, whose: 'the file of the old bundle' }),
+    ours: readValuesTree(ours, { name, whose: 'the file of this site' }),
+    theirs: readValuesTree(theirs, { name, whose: 'the file of the new bundle' }),
+  }
 }
 
 interface Versions<T> {
@@ -57,6 +72,11 @@ interface Versions<T> {
 class Merge {
   readonly kept: string[] = []
   readonly conflicts: MergeConflict[] = []
+  private readonly stands: 'ours' | 'theirs'
+
+  constructor(stands: 'ours' | 'theirs' = 'ours') {
+    this.stands = stands
+  }
 
   maps({ base, ours, theirs, path }: Versions<PlainMap> & { path: readonly string[] }): {
     merged: PlainMap
@@ -69,11 +89,17 @@ class Merge {
       const here = [...path, key]
       if (isDeepStrictEqual(value.ours, value.base) || isDeepStrictEqual(value.ours, value.theirs)) {
         if (value.theirs !== undefined) merged.set(key, value.theirs)
-      } else if (value.ours instanceof Map && value.theirs instanceof Map) {
-        const before: PlainMap = value.base instanceof Map ? value.base : new Map()
-        const inner = this.maps({ base: before, ours: value.ours, theirs: value.theirs, path: here })
+      } else if (value.theirs instanceof Map && (value.ours instanceof Map || this.isEmptied(value))) {
+        const inner = this.maps({
+          base: mapOf(value.base),
+          ours: mapOf(value.ours),
+          theirs: value.theirs,
+          path: here,
+        })
         merged.set(key, inner.merged)
         if (inner.changes.size > 0) changes.set(key, inner.changes)
+      } else if (this.stands === 'theirs' && !isDeepStrictEqual(value.theirs, value.base)) {
+        if (value.theirs !== undefined) merged.set(key, value.theirs)
       } else {
         changes.set(key, 'ours')
         if (value.ours !== undefined) merged.set(key, value.ours)
@@ -81,6 +107,11 @@ class Merge {
       }
     }
     return { merged, changes }
+  }
+
+  /** A map that ours has no longer, and theirs has changed: what theirs added to it stays. */
+  private isEmptied({ base, theirs }: Versions<Plain | undefined>): boolean {
+    return this.stands === 'theirs' && base instanceof Map && !isDeepStrictEqual(theirs, base)
   }
 
   private note(path: readonly string[], { base, ours, theirs }: Versions<Plain | undefined>): void {
@@ -94,6 +125,10 @@ class Merge {
       })
     }
   }
+}
+
+function mapOf(value: Plain | undefined): PlainMap {
+  return value instanceof Map ? value : new Map()
 }
 
 /** What nobody is to read in a message; keycloak is an application, no key. */

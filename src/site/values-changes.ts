@@ -110,7 +110,7 @@ class Editor {
         else added.add(key)
       } else if (change !== 'ours') {
         const inner = {
-          ours: value as PlainMap,
+          ours: value instanceof Map ? value : new Map(),
           theirs: values.theirs.get(key) as PlainMap,
           merged: values.merged.get(key) as PlainMap,
         }

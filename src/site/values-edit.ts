@@ -1,4 +1,4 @@
-import { isMap, parseDocument, stringify } from 'yaml'
+import { isMap, parse, parseDocument, stringify } from 'yaml'
 import { mergeValues } from './merge-values.ts'
 import { type OfflineValues, readOfflineValues, setOfflineValues } from './values.ts'
 
@@ -7,8 +7,16 @@ export interface ValueTree {
   [key: string]: unknown
 }
 
+/** What an edit sets, as it is remembered. */
+export interface EditData {
+  offline?: OfflineValues | undefined
+  /** YAML; empty where nothing else is set */
+  values: string
+}
+
 /** A change of a values file; everything else in it stays byte for byte. */
 export interface ValuesEdit {
+  readonly data: EditData
   /** Throws VALUES_INVALID. */
   apply(text: string, name: string): string
   /** The same keys with the values that `text` has: what was once written there. */
@@ -17,35 +25,38 @@ export interface ValuesEdit {
 
 /** `offline.registry`, `offline.httpServer`, and what else the site says. */
 export function environmentEdit(offline: OfflineValues, more: ValueTree = {}): ValuesEdit {
-  const rest = treeEdit(more)
-  return {
-    apply: (text, name) => rest.apply(setOfflineValues(text, offline, name), name),
-    as: (text, name) => {
-      const found = { registry: '', httpServer: '', ...readOfflineValues(text, name) }
-      const picked = rest.as(text, name)
-      return { ...environmentEdit(found), apply: (t, n) => picked.apply(setOfflineValues(t, found, n), n) }
-    },
-  }
+  return editOf({ offline, values: yamlOf(more) })
 }
 
 export function treeEdit(values: ValueTree): ValuesEdit {
+  return editOf({ values: yamlOf(values) })
+}
+
+/** The edit that was remembered. */
+export function editOf(data: EditData): ValuesEdit {
+  const { offline, values } = data
   return {
+    data,
     apply(text, name) {
-      if (Object.keys(values).length === 0) return text
-      return mergeValues({
-        base: '',
-        ours: stringify(values, { lineWidth: 0, version: '1.1' }),
-        theirs: text,
-        name,
-      }).text
+      const set = offline === undefined ? text : setOfflineValues(text, offline, name)
+      return values === '' ? set : mergeValues({ base: '', ours: values, theirs: set, name }).text
     },
-    as: text => {
-      const document = parseDocument(text)
-      const there =
-        document.errors.length === 0 && isMap(document.contents) ? document.toJS({ maxAliasCount: 100 }) : {}
-      return treeEdit(pick(values, there) as ValueTree)
-    },
+    as: (text, name) =>
+      editOf({
+        ...(offline && { offline: { registry: '', httpServer: '', ...readOfflineValues(text, name) } }),
+        values: yamlOf(pick(parse(values, { version: '1.1' }) ?? {}, valuesIn(text)) as ValueTree),
+      }),
   }
+}
+
+function yamlOf(values: ValueTree): string {
+  return Object.keys(values).length === 0 ? '' : stringify(values, { lineWidth: 0, version: '1.1' })
+}
+
+function valuesIn(text: string): unknown {
+  const document = parseDocument(text)
+  const readable = document.errors.length === 0 && isMap(document.contents)
+  return readable ? document.toJS({ maxAliasCount: 100 }) : {}
 }
 
 /** `shape` with the values of `there`, as far as it has them. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import {
@@ -12,6 +13,15 @@ import {
 import { diffText } from './text-diff.ts'
 import { maxValuesSize } from './values.ts'
 import type { ValuesEdit } from './values-edit.ts'
+import {
+  readValuesRecord,
+  removeValuesRecord,
+  reviseValues,
+  underWay,
+  type ValuesRecord,
+  writeValuesRecord,
+  writtenTexts,
+} from './values-record.ts'
 
 /** What applying will do to a values file; made once, shown, then carried out or refused. */
 export interface ValuesPlan {
@@ -23,13 +33,32 @@ export interface ValuesPlan {
   after: string
   /** changed lines, secrets masked; empty where nothing changes */
   diff: string
+  /** what we set there, where it is remembered: as it is (undefined where nothing is yet), as it will be */
+  record: { path: string; known: ValuesRecord | undefined; next: ValuesRecord }
 }
 
-/** Reads the file and says what would change. Throws VALUES_INVALID, FILE_NOT_FOUND, PERMISSION. Writes nothing. */
-export async function planValues(path: string, edit: ValuesEdit): Promise<ValuesPlan> {
+export interface ValuesOptions {
+  edit: ValuesEdit
+  /** where what is set is remembered */
+  record: string
+}
+
+/**
+ * Reads the file and says what would change; `laidDown` are versions that the tree itself has. Throws VALUES_INVALID,
+ * FILE_NOT_FOUND, PERMISSION, JOURNAL_INVALID. Writes nothing.
+ */
+export async function planValues(
+  path: string,
+  options: ValuesOptions & { laidDown?: readonly Digest[] },
+): Promise<ValuesPlan> {
+  const { edit, laidDown = [] } = options
   const { text } = await readExisting(path)
-  const after = edit.apply(text, path)
+  const known = await readValuesRecord(options.record)
+  const untouched = laidDown.includes(digestOf(text))
+  const record = known ?? (untouched ? undefined : await recordOfBackup(path, { edit, text }))
+  const { after, record: next } = reviseValues(text, { edit, record, untouched, name: path })
   return {
+    record: { path: options.record, known, next },
     path,
     backup: backupPathOf(path),
     before: text,
@@ -39,33 +68,59 @@ export async function planValues(path: string, edit: ValuesEdit): Promise<Values
   }
 }
 
+/** Whether the file is as it has to be, and remembered. */
+export function isApplied({ before, after, record }: ValuesPlan): boolean {
+  return before === after && record.known !== undefined
+}
+
+/** An older offline-deploy kept the original and no record: what it set are the keys of today. */
+async function recordOfBackup(
+  path: string,
+  { edit, text }: { edit: ValuesEdit; text: string },
+): Promise<ValuesRecord | undefined> {
+  const backup = await readText(backupPathOf(path))
+  return backup && { before: backup.text, sets: [edit.as(text, path).data] }
+}
+
 /**
- * Carries the plan out: first the backup (the first original is kept for ever), then the file, atomically, with its mode and
- * owner. Throws VALUES_CHANGED with the difference where the file is not the one that was planned for.
+ * Carries the plan out: first the backup (the first original is kept for ever), then the record, which knows the file as it was
+ * and as it will be, then the file, atomically, with its mode and owner; the old state is forgotten last. Throws VALUES_CHANGED with the difference where the file is not the one that was planned for.
  */
 export async function applyValues(plan: ValuesPlan): Promise<'changed' | 'unchanged'> {
   const found = await readExisting(plan.path)
   if (digestOf(found.text) !== plan.beforeDigest) throw changedMeanwhile(plan, found.text)
-  if (plan.after === plan.before) return 'unchanged'
-  await keepBackup(plan.backup, found)
-  await replaceGuarded(plan.path, plan.after, found)
-  return 'changed'
+  const { path: record, known, next } = plan.record
+  const changes = plan.after !== plan.before
+  if (changes) {
+    await keepBackup(plan.backup, found)
+    await writeValuesRecord(record, underWay(known, next))
+    await replaceGuarded(plan.path, plan.after, found)
+  }
+  if (changes || !isDeepStrictEqual(known, next)) await writeValuesRecord(record, next)
+  return changes ? 'changed' : 'unchanged'
 }
 
 /**
- * Puts the backup back, byte for byte, and removes it. Throws VALUES_CHANGED where somebody edited the file after us: their
- * work would be lost. No backup: nothing to do.
+ * Puts the backup back, byte for byte, and removes it and the record. Throws VALUES_CHANGED where somebody edited the file after
+ * us: their work would be lost. No backup: nothing to do.
  */
-export async function rollbackValues(path: string, edit: ValuesEdit): Promise<'restored' | 'no backup'> {
+export async function rollbackValues(
+  path: string,
+  { edit, record }: ValuesOptions,
+): Promise<'restored' | 'no backup'> {
   const backup = backupPathOf(path)
   const original = await readText(backup)
-  if (original === undefined) return 'no backup'
+  if (original === undefined) {
+    await removeValuesRecord(record)
+    return 'no backup'
+  }
   const current = await readExisting(path)
-  const written = edit.as(current.text, path).apply(original.text, backup)
-  if (current.text !== written && current.text !== original.text) {
+  const { sets } = (await readValuesRecord(record)) ?? { sets: [edit.as(current.text, path).data] }
+  const written = writtenTexts({ sets }, { before: original.text, name: backup })
+  if (![...written, original.text].includes(current.text)) {
     throw new AirgapError(
       'VALUES_CHANGED',
-      `edited since it was configured:\n${diffText(written, current.text)}`,
+      `edited since it was configured:\n${diffText(written.at(-1) ?? original.text, current.text)}`,
       {
         item: path,
         next: `set back by hand what offline-deploy had set; the original is ${backup}`,
@@ -73,6 +128,7 @@ export async function rollbackValues(path: string, edit: ValuesEdit): Promise<'r
     )
   }
   if (current.text !== original.text) await replaceGuarded(path, original.bytes, current)
+  await removeValuesRecord(record)
   await removeGuarded(backup)
   return 'restored'
 }

@@ -1,0 +1,113 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { configureStep } from '../../../src/install/steps/configure.ts'
+import { layDownStep } from '../../../src/install/steps/lay-down.ts'
+import { environmentEdit, treeEdit, type ValueTree } from '../../../src/site/values-edit.ts'
+import { contentOf, sampleTree } from '../../site/support/sample-site.ts'
+import { tempFolder, testContext } from '../support.ts'
+
+const v1 =
+  'offline:\n  registry: ""\n  httpServer: ""\nharbor:\n  enabled: true # all teams\nkubernetes: "1.31"\none: &o 1\ntwo: *o\n'
+const v2 = v1.replace('true', 'auto').replace('"1.31"', '"1.33"').concat('fresh: 1\n')
+const variables = 'inventory/group_vars/all/offline.yml'
+
+async function site() {
+  const folder = await tempFolder()
+  const file = join(folder, 'deploy/a/environments/prod/values.yaml')
+  const steps = async (values: string, more: ValueTree) => {
+    const files = { 'environments/prod/values.yaml': values, [variables]: '# none\n' }
+    const store = await contentOf(sampleTree('tree/a', files))
+    const trees = [{ name: 'a', store, roots: store.roots() }]
+    const configure = configureStep({
+      ...{ trees, folder: join(folder, 'deploy'), environment: 'prod', sets: [], nodeRoot: undefined },
+      values: environmentEdit({ registry: 'r:1', httpServer: 'http://r:2' }, more),
+      variables: new Map([[variables, treeEdit({ registry_host: 'r:1' })]]),
+      clients: async () => new Map(),
+      selectForNode: async all => all,
+      clientsFolder: join(folder, 'clients'),
+      record: join(folder, 'written.json'),
+    })
+    return [layDownStep({ trees, folder: join(folder, 'deploy') }), configure] as const
+  }
+  return {
+    file,
+    text: () => readFile(file, 'utf8'),
+    async plan(values: string, more: ValueTree) {
+      const [, configure] = await steps(values, more)
+      return {
+        lines: (await configure.describe(testContext())).join('\n'),
+        check: await configure.check(testContext()),
+      }
+    },
+    async apply(values: string, more: ValueTree) {
+      for (const step of await steps(values, more)) {
+        await step.describe(testContext())
+        await step.apply(testContext())
+        expect(await step.check(testContext())).toBe('done')
+      }
+      return await readFile(file, 'utf8')
+    },
+    async undo(values: string, more: ValueTree) {
+      const [, configure] = await steps(values, more)
+      await configure.undo?.(testContext())
+      expect(await readFile(join(folder, 'deploy/a', variables), 'utf8')).toBe('# none\n')
+      return await readFile(file, 'utf8')
+    },
+  }
+}
+
+describe('configure', () => {
+  const more = { harbor: { enabled: false }, kubernetes: '1.32', externalIP: '10.0.0.9' }
+  const addresses = (text: string) =>
+    text.replace('registry: ""', 'registry: "r:1"').replace('httpServer: ""', 'httpServer: "http://r:2"')
+
+  it('what is taken out of site.yaml is said, taken back, and rolls back', async () => {
+    const { apply, plan, undo } = await site()
+    expect(await apply(v1, more)).toContain('enabled: false # all teams')
+    expect(await plan(v1, {})).toMatchObject({
+      lines: expect.stringContaining('enabled: true # all teams'),
+      check: 'pending',
+    })
+    expect(await apply(v1, {})).toBe(addresses(v1))
+    expect(await apply(v1, more)).toContain('kubernetes: "1.32"')
+    expect(await apply(v1, { harbor: { enabled: false } })).toBe(addresses(v1).replace('true', 'false'))
+    expect(await apply(v1, {})).toBe(addresses(v1))
+    expect(await undo(v1, {})).toBe(v1)
+  })
+
+  it('rolls back as well where site.yaml changed and nothing was applied since', async () => {
+    const { apply, undo } = await site()
+    await apply(v1, more)
+    expect(await undo(v1, {})).toBe(v1)
+  })
+
+  it('with a new version: its own values come, not those of the old one', async () => {
+    const { apply, undo } = await site()
+    await apply(v1, more)
+    expect(await apply(v2, more)).toContain('enabled: false')
+    expect(await apply(v2, {})).toBe(addresses(v2))
+    expect(await undo(v2, {})).toBe(v2)
+  })
+
+  it('with a new version and taken out at once', async () => {
+    const { apply, undo } = await site()
+    await apply(v1, more)
+    expect(await apply(v2, {})).toBe(addresses(v2))
+    expect(await undo(v2, {})).toBe(v2)
+  })
+
+  it('a file that cannot be merged stays with its old version until it is', async () => {
+    const { apply, file, text } = await site()
+    await apply(v1, more)
+    const apart = (all: string) => all.replace('one: &o 1\ntwo: *o\n', 'one: 9\ntwo: 1\n')
+    const own = apart(await text())
+    await writeFile(file, own)
+    await apply(v2, more)
+    expect(await text()).toBe(own)
+    const v3 = v2.replace('fresh: 1', 'fresh: 3')
+    expect(await apply(v3, {})).toBe(apart(addresses(v1)))
+    await writeFile(file, apart(addresses(v3)))
+    expect(await apply(v3.replace('fresh: 3', 'more: 4'), {})).toBe(apart(addresses(v3)))
+  })
+})

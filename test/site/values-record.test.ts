@@ -1,0 +1,272 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { environmentEdit, treeEdit, type ValuesEdit, type ValueTree } from '../../src/site/values-edit.ts'
+import { applyValues, isApplied, planValues, rollbackValues } from '../../src/site/values-file.ts'
+import { readValuesRecord, underWay, writeValuesRecord } from '../../src/site/values-record.ts'
+
+const offline = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
+const off = { harbor: { enabled: false } }
+const original = [
+  '# values of prod',
+  'offline:',
+  '  registry: ""   # host:port',
+  "  httpServer: ''",
+  '',
+  'harbor:',
+  '  # stores images',
+  '  enabled: true # big',
+  'externalIP:   ~',
+  'versions: {kubernetes:  "1.31",  helm: 3}',
+  'list:',
+  '- one',
+  '# the end',
+].join('\n')
+
+let folder: string
+let file: string
+let record: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'airgap-values-'))
+  await mkdir(join(folder, 'prod'))
+  file = join(folder, 'prod/values.yaml')
+  record = join(folder, 'set/prod/values.yaml.json')
+  await writeFile(file, original)
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+const text = () => readFile(file, 'utf8')
+const plan = (edit: ValuesEdit) => planValues(file, { edit, record })
+const change = async (from: string, to: string) => {
+  expect(await text()).toContain(from)
+  await writeFile(file, (await text()).replace(from, to))
+}
+
+async function set(more: ValueTree | ValuesEdit) {
+  const edit = 'apply' in more ? (more as ValuesEdit) : environmentEdit(offline, more)
+  await applyValues(await plan(edit))
+  expect(isApplied(await plan(edit))).toBe(true)
+  return await text()
+}
+
+const rollback = (more: ValueTree = {}) =>
+  rollbackValues(file, { edit: environmentEdit(offline, more), record })
+
+describe('a value that is no longer set', () => {
+  const wishes: [string, ValueTree][] = [
+    ['a key that was there', off],
+    ['a key that was there without a value', { externalIP: '10.0.0.9' }],
+    ['a key of a map in braces', { versions: { kubernetes: '1.32' } }],
+    ['a key that was not there', { nfs: { server: '10.0.0.1', path: '/x' } }],
+    ['a key beside others', { harbor: { size: '10Gi' } }],
+    ['a list', { list: ['two', { three: 3 }] }],
+    ['a list in place of a map, a map in place of a list', { harbor: [1], list: { a: 1 } }],
+    [
+      'all at once',
+      { ...off, externalIP: 'x', versions: { kubernetes: 'y', more: 1 }, new: { a: { b: 1 } } },
+    ],
+  ]
+  const texts: [string, string][] = [
+    ['as it is', original],
+    ['with CRLF', original.replaceAll('\n', '\r\n')],
+    ['with a byte order mark and a line end', `\uFEFF${original}\n`],
+    ['empty', ''],
+    ['nothing but comments', '# nothing yet'],
+  ]
+  const cases = wishes.flatMap(([name, values]) =>
+    texts.map(([how, before]) => [name, how, values, before] as const),
+  )
+
+  it.each(cases)('%s, in a file %s: what was there is back, byte for byte', async (_, __, values, before) => {
+    await writeFile(file, before)
+    const without = environmentEdit(offline).apply(before, file)
+    const first = await set(values)
+    expect(first).not.toBe(without)
+    expect((await plan(environmentEdit(offline))).before).toBe(first)
+    expect(await set({})).toBe(without)
+    // and once more
+    expect(await set(values)).toBe(first)
+    expect(await set({})).toBe(without)
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(before)
+    expect(await readdir(folder, { recursive: true })).toEqual(
+      expect.not.arrayContaining([expect.stringMatching(/backup|json|part|tmp/)]),
+    )
+  })
+
+  it.each(wishes)('%s: rollback while it is still set, and after another value was', async (_, values) => {
+    await set(off)
+    await set(values)
+    await set({ ...values, another: 1 })
+    expect(await rollback(values)).toBe('restored')
+    expect(await text()).toBe(original)
+  })
+
+  it('one of several', async () => {
+    await set({ ...off, externalIP: '10.0.0.9' })
+    expect(await set(off)).toBe(environmentEdit(offline, off).apply(original, file))
+  })
+
+  it('is said before it is done', async () => {
+    await set(off)
+    const { diff } = await plan(environmentEdit(offline))
+    expect(diff).toBe('- 8:   enabled: false # big\n+ 8:   enabled: true # big')
+  })
+
+  it('in a file that is told the addresses alone', async () => {
+    await set(treeEdit({ harbor: { enabled: false }, registry_host: 'r:1' }))
+    const less = treeEdit({ registry_host: 'r:1' })
+    expect(await set(less)).toBe(less.apply(original, file))
+    expect(await set(treeEdit({}))).toBe(original)
+  })
+
+  it('keeps the record from others, as values files hold passwords', async () => {
+    await set(off)
+    expect((await stat(record)).mode & 0o777).toBe(0o600)
+    expect((await stat(join(folder, 'set'))).mode & 0o777).toBe(0o700)
+  })
+})
+
+describe('people worked in the file meanwhile', () => {
+  it('elsewhere: their work and their comments stay, what we set is taken back', async () => {
+    await set({ ...off, nfs: { server: 'x' } })
+    await change('# stores images', '# stores the images of all teams')
+    await change('- one', '- two\n- three # why not')
+    await change('nfs:', '# shared\nmine: [1]\nnfs:')
+    const edited = await text()
+    expect(await set({ ...off, nfs: { server: 'x' } })).toBe(edited)
+    expect(await set({})).toBe(
+      edited.replace('enabled: false', 'enabled: true').replace(/\nnfs:\s+server: "?x"?/, ''),
+    )
+    // their work would be lost
+    await expect(rollback()).rejects.toMatchObject({ code: 'VALUES_CHANGED' })
+    await change('# stores the images of all teams', '# stores images')
+    await change('- two\n- three # why not', '- one')
+    await change('# shared\nmine: [1]\n', '')
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(original)
+  })
+
+  it('at the same key: theirs stays and is forgotten', async () => {
+    await set(off)
+    await change('enabled: false', 'enabled: maybe')
+    const edited = await text()
+    expect(await set({})).toBe(edited)
+    expect((await readValuesRecord(record))?.before).toContain('enabled: maybe')
+    await change('enabled: maybe', 'enabled: false')
+    expect(await set({})).toContain('enabled: false')
+    await expect(rollback()).rejects.toMatchObject({ code: 'VALUES_CHANGED' })
+    await change('enabled: false', 'enabled: true')
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(original)
+  })
+
+  it('inside a map that is ours: what they added stays', async () => {
+    await set({ nfs: { server: 'x', path: '/x' } })
+    await change('server: x', 'server: x\n  options: [ro]')
+    const after = await set({})
+    expect(after).toContain('nfs:\n  options: [ro]')
+    expect(after).not.toMatch(/server|path/)
+  })
+
+  it('before a key was set: what is back is theirs, not the first original', async () => {
+    await set({})
+    await change('enabled: true', 'enabled: "their wish"')
+    const edited = await text()
+    expect(await set(off)).toContain('enabled: false')
+    expect(await set({})).toBe(edited)
+  })
+
+  it('so that a key cannot be put back: nothing is changed, and it is said which', async () => {
+    await set(off)
+    await change('enabled: false', 'enabled: &shared false')
+    await change('- one', '- *shared')
+    await change('# the end', 'again: *shared')
+    const edited = await text()
+    expect(await set(off)).toBe(edited)
+    await expect(plan(environmentEdit(offline))).rejects.toMatchObject({
+      code: 'VALUES_INVALID',
+      message: expect.stringContaining('cannot be merged'),
+    })
+    expect(await text()).toBe(edited)
+  })
+})
+
+describe('a run that was killed', () => {
+  const before = environmentEdit(offline, off)
+
+  it('before the file was written: the record knows both states already', async () => {
+    await set(off)
+    const old = await text()
+    // what cannot be taken away stands where the new file would be written
+    await mkdir(`${file}.airgap-part/x`, { recursive: true })
+    await expect(set({ externalIP: '10.0.0.9' })).rejects.toThrow()
+    await rm(`${file}.airgap-part`, { recursive: true })
+    expect(await text()).toBe(old)
+    expect((await readValuesRecord(record))?.sets).toHaveLength(2)
+    // site.yaml is another by now
+    expect(await set({})).toBe(environmentEdit(offline).apply(original, file))
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(original)
+  })
+
+  it.each([
+    ['the file is the old one', false],
+    ['the file is the new one', true],
+  ])('between file and record, %s', async (_, written) => {
+    for (const [next, wish] of [
+      [environmentEdit(offline), {}],
+      [before, off],
+      [environmentEdit(offline, { more: 1 }), { more: 1 }],
+    ] as const) {
+      await writeFile(file, original)
+      await set(off)
+      const { record: remembered, after } = await plan(environmentEdit(offline, { externalIP: '10.0.0.9' }))
+      await writeValuesRecord(record, underWay(remembered.known, remembered.next))
+      if (written) await writeFile(file, after)
+      expect(await set(wish)).toBe(next.apply(original, file))
+      expect((await readValuesRecord(record))?.sets).toEqual([next.data])
+      expect(await rollback(wish)).toBe('restored')
+      expect(await text()).toBe(original)
+    }
+  })
+
+  it('between file and record, and then somebody edited the file', async () => {
+    await set(off)
+    const { record: remembered } = await plan(environmentEdit(offline, { externalIP: '10.0.0.9' }))
+    await writeValuesRecord(record, underWay(remembered.known, remembered.next))
+    await change('- one', '- two')
+    expect(await set({})).toBe(environmentEdit(offline).apply(original.replace('- one', '- two'), file))
+  })
+
+  it('while rolling back: it can be done again, or applied again', async () => {
+    await set(off)
+    await writeFile(file, original)
+    expect(await set({})).toBe(environmentEdit(offline).apply(original, file))
+    await rm(record)
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(original)
+  })
+})
+
+describe('a record that is missing or damaged', () => {
+  it('a site of an older version: the keys of today are known by the backup', async () => {
+    await writeFile(`${file}.airgap-backup`, original)
+    await writeFile(file, environmentEdit(offline, off).apply(original, file))
+    expect(isApplied(await plan(environmentEdit(offline, off)))).toBe(false)
+    await set(off)
+    expect(await set({})).toBe(environmentEdit(offline).apply(original, file))
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(original)
+  })
+
+  it('damaged: it is named, and nothing is changed', async () => {
+    const old = await set(off)
+    await writeFile(record, '{"before":')
+    await expect(set({})).rejects.toMatchObject({ code: 'JOURNAL_INVALID', item: record })
+    expect(await text()).toBe(old)
+  })
+})
