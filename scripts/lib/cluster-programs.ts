@@ -27,14 +27,14 @@ export const clusterPrograms = [
 const kubernetes = 'v1.28.6'
 
 /**
- * A kernel may withhold CAP_SYS_RESOURCE, as sandboxes' do: then no process may be made less likely to be killed than its parent,
- * and runc gives up. So it is not asked to. runc itself has to be on the machine.
+ * CAP_SYS_RESOURCE may be withheld, as in sandboxes: then no process may be made less likely to be killed than its parent, nor be
+ * given higher limits, and runc gives up. So it is not asked to. runc itself has to be on the machine.
  */
 const runcWrapper = `#!/bin/sh
 before=
 for word; do
   case $before in
-  --bundle | -b) sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/g' "$word/config.json" ;;
+  --bundle | -b) sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/g; s/"rlimits":\\[[^]]*]/"rlimits":[]/g' "$word/config.json" ;;
   esac
   before=$word
 done
@@ -77,24 +77,20 @@ export async function packClusterPrograms(options: {
   await run(['tar', '-czf', plugins, '-C', '/usr/lib/cni', '.'])
   files.set(url(/cni-plugins/), plugins)
 
-  const binary = async (program: string, to = `usr/local/bin/${program}`): Promise<RealImage> => ({
-    layers: [await layer(join(folder, `image-${program}`), { [to]: program })],
-    config: { Env: ['PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'] },
+  // with what kube-proxy runs, and with a libc for what was built with one
+  const debian = await debianRoot(cache, ['iptables', 'ipset', 'conntrack', 'kmod', 'procps'])
+  const base = { path: debian, gzip: false, diffId: (await hashFile(debian)).digest }
+  const image = async (program: string, config: object = {}): Promise<RealImage> => ({
+    layers: [base, await layer(join(folder, `image-${program}`), { [`usr/local/bin/${program}`]: program })],
+    config: { Env: ['PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], ...config },
   })
   const images = new Map<string, RealImage>()
-  for (const program of ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'])
-    images.set(`registry.k8s.io/${program}:${kubernetes}`, await binary(program))
-  const debian = await debianRoot(cache, ['iptables', 'ipset', 'conntrack', 'kmod', 'procps'])
-  const proxy = await binary('kube-proxy')
-  images.set(`registry.k8s.io/kube-proxy:${kubernetes}`, {
-    ...proxy,
-    layers: [{ path: debian, gzip: false, diffId: (await hashFile(debian)).digest }, ...proxy.layers],
-  })
-  const { config, ...coredns } = await binary('coredns', 'coredns')
-  images.set('registry.k8s.io/coredns/coredns:v1.10.1', {
-    ...coredns,
-    config: { ...config, Entrypoint: ['/coredns'] },
-  })
+  for (const program of ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy'])
+    images.set(`registry.k8s.io/${program}:${kubernetes}`, await image(program))
+  images.set(
+    'registry.k8s.io/coredns/coredns:v1.10.1',
+    await image('coredns', { Entrypoint: ['/usr/local/bin/coredns'] }),
+  )
   images.set('registry.k8s.io/pause:3.9', {
     layers: [await layer(join(folder, 'image-pause'), { 'bin/busybox': 'busybox' })],
     config: { Entrypoint: ['/bin/busybox', 'sleep', 'infinity'] },

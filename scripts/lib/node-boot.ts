@@ -44,6 +44,7 @@ mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=755 tmpfs dev
 for device in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 "dev/\${device%:*}" c 1 "\${device#*:}"; done
 mknod -m 666 dev/tty c 5 0
+mknod -m 600 dev/kmsg c 1 11
 mkdir -m 755 dev/pts run/sshd run/lock
 mkdir -m 1777 dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666,gid=5,mode=620 devpts dev/pts

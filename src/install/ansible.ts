@@ -165,6 +165,8 @@ class Failures {
   take(line: string): void {
     const task = /^(?:TASK|RUNNING HANDLER) \[(.*)\] \**$/.exec(line)?.[1]
     if (task !== undefined) this.#task = task
+    // the playbook takes it as an answer
+    if (line === '...ignoring') this.said.pop()
     if (
       line.includes('REMOTE HOST IDENTIFICATION HAS CHANGED') ||
       line.includes('Host key verification failed')

@@ -60,6 +60,23 @@ describe('ansible', () => {
     expect(await readFile(join(folder, 'config'), 'utf8')).toBe(join(folder, 'ansible.cfg'))
   })
 
+  it('does not tell what the playbook ignores', async () => {
+    const failed = (task: string, msg: string) =>
+      `TASK [${task}] ***\nfatal: [m]: FAILED! => ${JSON.stringify({ msg })}\n`
+    await writeFile(
+      join(folder, 'said'),
+      `${failed('asks', 'not there')}...ignoring\n${failed('waits', 'too long')}`,
+    )
+    await program('ansible-playbook', 'cat said; exit 2')
+    const error = await runPlaybook(
+      ansible(),
+      { name: 'x', playbook: 'x', cwd: folder },
+      testContext(),
+    ).catch(caught => caught)
+    expect(error.message).toContain('m: waits: too long')
+    expect(error.message).not.toContain('not there')
+  })
+
   it('tells why a machine failed, however much it said before', async () => {
     const said = JSON.stringify({ cmd: 'x'.repeat(20_000), changed: false, msg: 'no package of this name' })
     await writeFile(join(folder, 'said'), `TASK [packages] ***\nfatal: [gpu-1]: FAILED! => ${said}\n`)
