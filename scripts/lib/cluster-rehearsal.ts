@@ -98,7 +98,8 @@ function siteFile(site: InstallSite, checksums: Record<string, string>) {
   })
   return {
     ...{ apiVersion: 'airgap-site/v1', externalIP: site.nodes[0]!.address },
-    nfs: { server: 'master-1' },
+    // this machine’s kernel may export nothing
+    ...{ nfs: { server: 'master-1' }, switches: { nfs: false } },
     ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519' },
     nodes: [
       node('master-1', 'control-plane', 'worker', 'nfs'),
@@ -112,6 +113,9 @@ function siteFile(site: InstallSite, checksums: Record<string, string>) {
       ...{ kube_network_plugin: 'cni', kube_proxy_mode: 'iptables' },
       ...{ enable_nodelocaldns: false, enable_dns_autoscaler: false },
       loadbalancer_apiserver_localhost: false,
+      // a node's disk is this machine's, and may be as full as people leave theirs
+      eviction_hard: { 'nodefs.available': '1%', 'imagefs.available': '1%' },
+      kubelet_config_extra_args: { imageGCHighThresholdPercent: 99, imageGCLowThresholdPercent: 98 },
       // the table is this machine’s, and not for a node to size
       ...{ kube_proxy_conntrack_max_per_core: 0, kube_proxy_conntrack_min: 0 },
     },
