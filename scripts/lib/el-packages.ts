@@ -67,6 +67,7 @@ const baseos: ElPackage[] = [
   { name: 'rsync', version: '3.2.3', requires: ['libcrypto.so.3()(64bit)'] },
   { name: 'socat', version: '1.7.4.1', requires: ['openssl-libs >= 1:3'] },
   { name: 'unzip', version: '6.0', requires: ['glibc'] },
+  { name: 'iputils', version: '20210202', requires: ['libc.so.6()(64bit)'] },
   { name: 'e2fsprogs-libs', version: '1.46.5' },
   { name: 'e2fsprogs', version: '1.46.5', requires: ['e2fsprogs-libs = 1.46.5-1.el9'] },
   { name: 'xfsprogs', version: '6.3.0', requires: ['bash'] },

@@ -141,6 +141,12 @@ export function fromSystemError(error: unknown, item: string): unknown {
         next: 'check the path',
         cause: error,
       })
+    case 'EISDIR':
+      return new AirgapError('USAGE', 'this is a folder, where a file is wanted', {
+        item,
+        next: 'name a file',
+        cause: error,
+      })
     case 'EACCES':
     case 'EPERM':
       return new AirgapError('PERMISSION', 'permission denied', {

@@ -15,6 +15,11 @@ const nodeName = z
     'must be a host name: a-z, 0-9 and -, at most 63 (Kubernetes takes no other)',
   )
 const ip = z.string().refine(text => isIP(text) !== 0, 'must be an IP address')
+/** of a machine that others reach by it */
+const machineAddress = ip.refine(
+  text => !/^(?:0\.|127\.|22[4-9]\.|2[3-5]\d\.|::1?$|ff)/i.test(text),
+  'must be an address by which other machines reach it, not one of loopback or of a group',
+)
 /** of a machine or a load balancer that others find by it */
 const host = z
   .string()
@@ -23,6 +28,7 @@ const host = z
     /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|[0-9a-fA-F:]+)$/,
     'must be an address or a host name',
   )
+  .refine(text => !/^[\d.]+$/.test(text) || isIP(text) === 4, 'must be an address or a host name')
 const user = z
   .string()
   .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be the name of a user: a-z, 0-9, _ and -, at most 32')
@@ -50,7 +56,7 @@ export type NodeRole = (typeof nodeRoles)[number]
 const nodeSchema = z.strictObject({
   name: nodeName,
   /** IP address: etcd and the API servers are given it */
-  address: ip,
+  address: machineAddress,
   roles: z.array(z.enum(nodeRoles)).min(1),
   /** where they are not those of `ssh` */
   user: user.optional(),

@@ -73,9 +73,14 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
     async function build(name: string, manifest: string): Promise<string> {
       const lock = ['--lock', join(work, `${name}.lock.json`), '--cache', join(work, 'cache')]
       const common = ['-f', manifest, ...lock]
-      expect(await airgap(['lock', ...common])).toMatchObject({ code: 0 })
       const bundle = join(work, `${name}.tar`)
-      expect(await airgap(['build', ...common, '--frozen', '--out', bundle])).toMatchObject({ code: 0 })
+      for (const args of [
+        ['lock', ...common],
+        ['build', ...common, '--frozen', '--out', bundle],
+      ]) {
+        const { code, stderr } = await airgap(args)
+        expect(code, stderr).toBe(0)
+      }
       return bundle
     }
 

@@ -13,6 +13,7 @@ import { writeSiteConfig } from '../../site/config.ts'
 import { openState, pathsOf, previewState, type SiteState } from '../../site/state.ts'
 import { humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { openTerminal } from '../shell/terminal.ts'
 import { knownCluster } from './cluster.ts'
 import { refuseIncompatibleBundles, upgradeOrderOf } from './compat.ts'
 import { closeBundles, openBundles, refuseAnyPort, type Setup, setUp } from './context.ts'
@@ -177,7 +178,9 @@ async function apply(
               step =>
                 `${step.id.padEnd(24)} ${step.result === 'skipped' ? 'done before' : `done in ${humanTime(step.seconds)}`}`,
             ),
-            `site ready: registry ${registry}, HTTP server ${httpServer} (${humanTime(seconds)})`,
+            steps.length === all.length
+              ? `site ready: registry ${registry}, HTTP server ${httpServer} (${humanTime(seconds)})`
+              : `${steps.length} of ${all.length} steps (${humanTime(seconds)}); \`offline-deploy status\` tells of the others`,
           ].join('\n'),
         )
       } finally {
@@ -243,11 +246,9 @@ async function withSteps(
 /** Asks on a terminal only: a script that runs `apply` means it. */
 async function confirm(signal: AbortSignal): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return
-  const { createInterface } = await import('node:readline/promises')
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const terminal = openTerminal(signal)
   try {
-    const answer = await terminal.question('Do this? [y/N] ', { signal })
-    if (/^y(es)?$/i.test(answer.trim())) return
+    if (/^y(es)?$/i.test(await terminal.ask('Do this? [y/N] '))) return
   } finally {
     terminal.close()
   }

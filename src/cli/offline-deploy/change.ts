@@ -10,6 +10,7 @@ import { destroyApplication, rollBackApplication } from '../../install/steps/app
 import { readInventory } from '../../inventory/read-inventory.ts'
 import { openState } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
+import { openTerminal } from '../shell/terminal.ts'
 import { openPasswords } from './access.ts'
 import { closeBundles, openBundles, type Setup, setUp } from './context.ts'
 import { bundleOptions, configureOptions, type SiteOptions } from './options.ts'
@@ -29,6 +30,7 @@ export function destroyCommand(program: Command, shell: Shell): void {
     .argument('[application...]', 'which (default: all)')
     .action((names: string[], options: ChangeOptions) =>
       change(options, shell, {
+        releases: true,
         what: context =>
           `remove ${applicationsOf(context, names).toReversed().join(', ')} from the cluster; volumes stay`,
         async run(context) {
@@ -95,6 +97,7 @@ export function rollBackApplicationCommand(program: Command, shell: Shell): void
     .action((name: string, options: ChangeOptions) =>
       change(options, shell, {
         once: true,
+        releases: true,
         what: context => `bring ${applicationsOf(context, [name]).join()} back to the revision before`,
         async run(context) {
           const releases = await rollBackApplication(applicationOf(context, name), shell.signal)
@@ -125,6 +128,8 @@ async function change(
   work: {
     /** asked for but once: it can be done again */
     once?: boolean
+    /** is about what runs in the cluster, which then has to be there */
+    releases?: boolean
     what: (context: ChangeContext) => string
     run: (context: ChangeContext) => Promise<Record<string, unknown>>
   },
@@ -144,7 +149,7 @@ async function change(
   try {
     await endMarked(state.paths.running)
     const install = await openSiteInstall(site, { trees: deploymentTrees(bundles, new Map()), state })
-    if (install === undefined) throw nothingInstalled(setup)
+    if (install === undefined) throw nothingInstalled(setup, setup.siteFolder)
     const purpose = options.dryRun ? 'plan' : 'apply'
     const passwords = await openPasswords(site, { folder: state.paths.access, purpose, signal: shell.signal })
     const context: ChangeContext = {
@@ -158,8 +163,9 @@ async function change(
     }
     const what = work.what(context)
     if (options.dryRun) return shell.print({ would: what }, () => `would ${what}`)
-    if ((await stat(context.tools.paths.bin).catch(() => undefined)) === undefined)
-      throw nothingInstalled(setup)
+    const wanted = [context.tools.paths.bin, ...(work.releases ? [context.tools.cluster.kubeconfig] : [])]
+    for (const path of wanted)
+      if ((await stat(path).catch(() => undefined)) === undefined) throw nothingInstalled(setup, path)
     await confirmTwice(what, {
       ...options,
       environment: site.environment,
@@ -190,19 +196,12 @@ async function confirmTwice(
       next: once ? 'give --yes' : `give --yes and --confirm ${environment}; nothing was changed`,
     })
   }
-  const { createInterface } = await import('node:readline/promises')
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const terminal = openTerminal(signal)
   try {
-    if (
-      !yes &&
-      !/^y(es)?$/i.test((await terminal.question(`This will ${what}. Go on? [y/N] `, { signal })).trim())
-    )
-      throw declined()
+    if (!yes && !/^y(es)?$/i.test(await terminal.ask(`This will ${what}. Go on? [y/N] `))) throw declined()
     if (sure(confirm)) return
-    const answer = await terminal.question(`Type the name of the environment (${environment}) to do it: `, {
-      signal,
-    })
-    if (answer.trim() !== environment) throw declined()
+    const answer = await terminal.ask(`Type the name of the environment (${environment}) to do it: `)
+    if (answer !== environment) throw declined()
   } finally {
     terminal.close()
   }
@@ -270,9 +269,9 @@ function known(names: readonly string[], all: readonly string[]): string[] {
   })
 }
 
-function nothingInstalled({ siteFolder }: Setup): AirgapError {
-  return new AirgapError('FILE_NOT_FOUND', 'nothing was installed from here yet', {
-    item: siteFolder,
+function nothingInstalled({ siteFolder }: Setup, path: string): AirgapError {
+  return new AirgapError('FILE_NOT_FOUND', `nothing was installed from ${siteFolder} yet`, {
+    item: path,
     likely: 'another state folder was used, or apply has not come so far',
     next: 'give the right --site, or run apply first',
   })

@@ -1,6 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { createInterface } from 'node:readline/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { writeAtomically } from '../../content/layout-store.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
@@ -10,6 +9,7 @@ import { parseSiteFile } from '../../inventory/site-file.ts'
 import { type SiteAnswers, starterSite } from '../../inventory/starter.ts'
 import { pathsOf } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
+import { openTerminal } from '../shell/terminal.ts'
 import { findSite } from './context.ts'
 import { bundleOptions, type SiteOptions } from './options.ts'
 
@@ -52,6 +52,14 @@ export function initCommand(program: Command, shell: Shell): void {
     .action(async (options: InitOptions) => {
       const { siteFolder } = await findSite(options)
       const { siteFile } = pathsOf(siteFolder)
+      const before = await readBefore(siteFile)
+      // told before anybody has answered questions
+      if (before !== undefined && !options.force && !options.dryRun) throw thereAlready(siteFile)
+      if (options.values !== undefined && options.from === undefined)
+        throw new AirgapError('USAGE', '--values goes with --from', {
+          item: options.values,
+          next: "name kubespray's inventory with --from, too",
+        })
       const converted =
         options.from === undefined
           ? undefined
@@ -80,7 +88,7 @@ export function initCommand(program: Command, shell: Shell): void {
             next: 'name each: --node master-1=10.0.0.11:control-plane,worker; `init --dry-run` shows the file',
           },
         )
-      await write(siteFile, text, options.force ?? false)
+      await write(siteFile, { text, before })
       shell.print({ path: siteFile, nodes: answers.nodes, notes }, () =>
         [
           `${siteFile}: ${answers.nodes.length} machines`,
@@ -120,8 +128,8 @@ function merge(known: SiteAnswers, options: InitOptions): SiteAnswers {
 
 /** One question after the other; an answer that does not fit is told why, and asked for again. */
 async function ask(known: SiteAnswers, signal: AbortSignal): Promise<SiteAnswers> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  const question = async (text: string) => (await terminal.question(`${text} `, { signal })).trim()
+  const terminal = openTerminal(signal)
+  const question = (text: string) => terminal.ask(`${text} `)
   const fits = (candidate: SiteAnswers): string | undefined => {
     try {
       parseSiteFile(starterSite(candidate), 'site.yaml')
@@ -133,8 +141,8 @@ async function ask(known: SiteAnswers, signal: AbortSignal): Promise<SiteAnswers
   }
   try {
     let answers = known
-    process.stderr.write(
-      `Machines, one after the other: NAME ADDRESS ROLE,ROLE (${nodeRoles.join(', ')}). An empty line ends.\n`,
+    terminal.tell(
+      `Machines, one after the other: NAME ADDRESS ROLE,ROLE (${nodeRoles.join(', ')}). An empty line ends.`,
     )
     for (;;) {
       const line = await question(`machine ${answers.nodes.length + 1}:`)
@@ -142,11 +150,11 @@ async function ask(known: SiteAnswers, signal: AbortSignal): Promise<SiteAnswers
       if (line === '' && answers.nodes.length > 0) {
         const wrong = fits(withNfsOf(answers))
         if (wrong === undefined) break
-        process.stderr.write(`${wrong}\n`)
+        terminal.tell(wrong)
         continue
       }
       if (!name || !address || !roles) {
-        process.stderr.write('such as: master-1 10.0.0.11 control-plane,worker\n')
+        terminal.tell('such as: master-1 10.0.0.11 control-plane,worker')
         continue
       }
       const candidate = { ...answers, nodes: [...answers.nodes, { name, address, roles: roles.split(',') }] }
@@ -155,15 +163,35 @@ async function ask(known: SiteAnswers, signal: AbortSignal): Promise<SiteAnswers
         ?.split('\n')
         .filter(text => !/none has the role|needs an odd number/.test(text))
         .slice(1)
-      if (wrong !== undefined && wrong.length > 0) process.stderr.write(`${wrong.join('\n')}\n`)
-      else answers = candidate
+      if (wrong !== undefined && wrong.length > 0) terminal.tell(wrong.join('\n'))
+      else {
+        answers = candidate
+        terminal.tell(`  ${name} ${address} ${roles}`)
+      }
     }
     answers = withNfsOf(answers)
-    const user = await question('user who logs in there [root]:')
-    if (user !== '') answers = { ...answers, ssh: { ...answers.ssh, user } }
-    const externalIP = await question('address under which users reach the platform [none yet]:')
-    if (externalIP !== '') answers = { ...answers, externalIP }
-    return answers
+    /** asks until the answer fits; an empty one leaves things as they are */
+    const until = async (text: string, put: (answer: string) => SiteAnswers) => {
+      for (;;) {
+        const answer = await question(text)
+        const candidate = answer === '' ? answers : put(answer)
+        const wrong = fits(candidate)
+        if (wrong === undefined) return candidate
+        terminal.tell(wrong)
+      }
+    }
+    answers = await until('user who logs in there [root]:', user => ({
+      ...answers,
+      ssh: { ...answers.ssh, user },
+    }))
+    if ((answers.ssh?.user ?? 'root') !== 'root')
+      answers = await until('does sudo ask that user for a password? [y/N]:', answer =>
+        /^y(es)?$/i.test(answer) ? { ...answers, ssh: { ...answers.ssh, sudo: 'password' } } : answers,
+      )
+    return await until('address under which users reach the platform [none yet]:', externalIP => ({
+      ...answers,
+      externalIP,
+    }))
   } finally {
     terminal.close()
   }
@@ -176,18 +204,37 @@ function withNfsOf(answers: SiteAnswers): SiteAnswers {
     : { ...answers, nfs: { server: server.name } }
 }
 
-async function write(path: string, text: string, force: boolean): Promise<void> {
-  const before = await readFile(path, 'utf8').catch(error => {
+async function readBefore(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch(error => {
     if (errnoOf(error) === 'ENOENT') return undefined
     throw fromSystemError(error, path)
   })
-  if (before !== undefined && !force)
-    throw new AirgapError('USAGE', 'there is a site.yaml already', {
-      item: path,
-      likely: 'init was run before',
-      next: 'edit it, or use `offline-deploy nodes`; --force makes a new one and keeps this as site.yaml.before',
-    })
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  if (before !== undefined) await writeAtomically(`${path}.before`, before, 0o600)
-  await writeAtomically(path, text, 0o600)
+}
+
+function thereAlready(path: string): AirgapError {
+  return new AirgapError('USAGE', 'there is a site.yaml already', {
+    item: path,
+    likely: 'init was run before',
+    next: 'edit it, or use `offline-deploy nodes`; --force makes a new one and keeps this as site.yaml.before',
+  })
+}
+
+/** What was there is kept, also what was kept before. */
+async function write(
+  path: string,
+  { text, before }: { text: string; before: string | undefined },
+): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    if (before !== undefined) {
+      const names = await readdir(dirname(path))
+      const kept = names.includes(`${basename(path)}.before`)
+        ? `.before-${new Date().toISOString().replace(/[:.]/g, '-')}`
+        : '.before'
+      await writeAtomically(`${path}${kept}`, before, 0o600)
+    }
+    await writeAtomically(path, text, 0o600)
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, realpath } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { writeAtomically } from '../../content/layout-store.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
@@ -134,7 +134,8 @@ async function change(
   const { paths, text } = await openSite(options)
   const after = edit(text)
   const { nodes } = parseSiteFile(after, paths.siteFile)
-  if (!options.dryRun) await writeAtomically(paths.siteFile, after, 0o600)
+  // where it is a link, what it leads to
+  if (!options.dryRun) await writeAtomically(await realpath(paths.siteFile), after, 0o600)
   shell.print({ path: paths.siteFile, nodes, written: !options.dryRun }, () =>
     options.dryRun
       ? `would ${what}; nothing was written`

@@ -1,11 +1,10 @@
 import { resolve } from 'node:path'
-import { createInterface } from 'node:readline/promises'
-import { Writable } from 'node:stream'
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import type { SecretsDeclaration } from '../../site/secrets.ts'
 import { secretsFromEnvironment, secretsOf, secretVariable } from '../../site/secrets-file.ts'
 import type { Shell } from '../shell/run.ts'
+import { openTerminal } from '../shell/terminal.ts'
 import { defaults } from './options.ts'
 
 interface SecretsOptions {
@@ -66,14 +65,10 @@ async function askFor(
 
 /** Nothing of what is typed is shown. */
 export async function askHidden(question: string, signal: AbortSignal): Promise<string> {
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const lines = createInterface({ input: process.stdin, output: silent, terminal: true })
+  const terminal = openTerminal(signal, { hidden: true })
   try {
-    process.stderr.write(question)
-    const answer = await lines.question('', { signal })
-    process.stderr.write('\n')
-    return answer
+    return await terminal.ask(question)
   } finally {
-    lines.close()
+    terminal.close()
   }
 }

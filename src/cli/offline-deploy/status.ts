@@ -102,6 +102,17 @@ export function stopCommand(program: Command, shell: Shell): void {
     .action(async (options: SiteOptions & { dryRun?: boolean }) => {
       const { siteFolder, state } = await existingSite(options)
       const running = await lockHolder(state.paths.serveLock)
+      const holder = await lockHolder(state.paths.lock)
+      if (holder !== undefined && !options.dryRun)
+        throw new AirgapError(
+          'BUSY',
+          'the site is being changed: machines may be fetching from its servers',
+          {
+            item: `process ${holder}`,
+            likely: 'an `apply` runs in another terminal',
+            next: 'let it end, or stop it there with Ctrl-C',
+          },
+        )
       const result =
         options.dryRun || running === undefined
           ? running === undefined

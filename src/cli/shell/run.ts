@@ -85,10 +85,12 @@ export function createProgram(
     })
   program.hook('preAction', (_, command) => shell.configure?.(command.optsWithGlobals()))
   // commands made by .command() copied their settings before: errors must be thrown, not exit
-  for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({ outputError: () => {} })
-  }
+  for (const command of allOf(program)) command.exitOverride().configureOutput({ outputError: () => {} })
   return program
+}
+
+function allOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allOf)]
 }
 
 function versionLine(name: string): string {

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parseSiteFile } from '../../../src/inventory/site-file.ts'
+import { buildProgram, run } from './support.ts'
+
+let program: Awaited<ReturnType<typeof buildProgram>>
+beforeAll(async () => {
+  program = await buildProgram()
+})
+afterAll(() => program.remove())
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'airgap-init-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const site = async () => parseSiteFile(await readFile(join(folder, 'site.yaml'), 'utf8'), 'site.yaml')
+const machine = ['--node', 'm=10.0.0.1:control-plane,worker']
+
+/** A real terminal: python's pty. Each text is typed once what stands before it was said. */
+async function onTerminal(args: string[], typed: [after: RegExp, text: string][]) {
+  const script = 'import pty, sys, os; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
+  const child = spawn('python3', ['-c', script, process.execPath, program.path, ...args])
+  let said = ''
+  let at = 0
+  const type = () => {
+    const [next] = typed
+    if (next === undefined || !next[0].test(said.slice(at))) return
+    at = said.length
+    typed.shift()
+    child.stdin.write(next[1])
+  }
+  child.stdout.setEncoding('utf8').on('data', text => {
+    said += text
+    type()
+  })
+  child.stderr.setEncoding('utf8').on('data', text => {
+    said += text
+  })
+  const code = await new Promise<number | null>(done => child.once('close', done))
+  return { code, said }
+}
+
+describe('offline-deploy init', () => {
+  it('asks, takes lines that were pasted, and asks again for what does not fit', async () => {
+    const { code, said } = await onTerminal(
+      ['init', '--site', folder],
+      [
+        [
+          /machine 1:/,
+          'm 10.0.0.1 control-plane,worker\nn 10.0.0.2 worker\no 10.0.0.3 boss\np 127.0.0.1 worker\n\n',
+        ],
+        [/user who/, 'bad user\n'],
+        [/user who/, 'ubuntu\n'],
+        [/sudo/, 'y\n'],
+        [/address under/, '999.1.1.1\n'],
+        [/address under/, '10.0.0.100\n'],
+      ],
+    )
+    expect({ code, said }).toMatchObject({ code: 0 })
+    expect(await site()).toMatchObject({
+      externalIP: '10.0.0.100',
+      ssh: { user: 'ubuntu', sudo: 'password' },
+      nodes: [{ name: 'm' }, { name: 'n' }],
+    })
+    expect((await stat(join(folder, 'site.yaml'))).mode & 0o777).toBe(0o600)
+  })
+
+  it.each([
+    ['Ctrl-C', '\u0003', 130],
+    ['Ctrl-D', '\u0004', 2],
+  ])('fault 84: %s at a question ends it, and nothing is written', async (_, key, wanted) => {
+    const { code, said } = await onTerminal(['init', '--site', folder], [[/machine 1:/, key]])
+    expect({ code, said }).toMatchObject({ code: wanted })
+    expect(said).not.toMatch(/INTERNAL/)
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  it('keeps every site.yaml that was there, and tells of it before it asks', async () => {
+    const init = (...more: string[]) => run(['init', '--site', folder, ...machine, ...more])
+    expect(await init()).toMatchObject({ code: 0 })
+    const refused = await onTerminal(['init', '--site', folder], [[/machine 1:/, 'x\n']])
+    expect(refused).toMatchObject({ code: 2, said: expect.stringContaining('there is a site.yaml already') })
+    await writeFile(join(folder, 'site.yaml'), '# ours\n')
+    expect(await init('--force')).toMatchObject({ code: 0 })
+    expect(await init('--force')).toMatchObject({ code: 0 })
+    const kept = (await readdir(folder)).filter(name => name.startsWith('site.yaml.before')).sort()
+    expect(kept).toHaveLength(2)
+    expect(await readFile(join(folder, kept[0]!), 'utf8')).toBe('# ours\n')
+  })
+
+  it.each([
+    [['--external-ip', '999.1.1.1'], /externalIP/],
+    [['--node', 'x=127.0.0.1:worker'], /loopback/],
+    [['--values', 'values.yaml'], /--values goes with --from/],
+  ])('refuses %j', async (more, message) => {
+    const ran = await run(['init', '--site', folder, ...machine, ...more])
+    expect(ran).toMatchObject({ code: 2, stderr: expect.stringMatching(message) })
+  })
+})
+
+describe('offline-deploy nodes', () => {
+  it('adds and removes machines of a site.yaml that is a link', async () => {
+    await run(['init', '--site', folder, ...machine])
+    const text = await readFile(join(folder, 'site.yaml'), 'utf8')
+    await writeFile(join(folder, 'ours.yaml'), text)
+    await rm(join(folder, 'site.yaml'))
+    await symlink('ours.yaml', join(folder, 'site.yaml'))
+    const nodes = (...args: string[]) => run(['nodes', ...args, '--site', folder])
+    expect(await nodes('add', 'w', '10.0.0.2', '--role', 'worker')).toMatchObject({ code: 0 })
+    expect((await nodes('list')).stdout).toMatch(/^w +10\.0\.0\.2 +worker/m)
+    expect(await nodes('remove', 'w', '--yes')).toMatchObject({ code: 0 })
+    expect(await readFile(join(folder, 'ours.yaml'), 'utf8')).toBe(text)
+  })
+
+  it('tells wrong use as every command does', async () => {
+    const ran = await run(['-o', 'json', 'nodes', 'add', 'x', '10.0.0.9', '--site', folder])
+    expect(ran.code).toBe(2)
+    expect(JSON.parse(ran.stderr).error).toMatchObject({ code: 'USAGE' })
+  })
+})
