@@ -16,6 +16,8 @@ export interface ClosedNetwork {
   nodes: NetworkHost[]
   /** packets that tried to leave, of all hosts and both protocols; 0 is what a closed site must see */
   escapeAttempts(): Promise<number>
+  /** those of pods, which their nodes forward */
+  podEscapeAttempts(): Promise<number>
   /** Ends every process in it and takes it away. Never throws; may be called again. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -45,7 +47,14 @@ interface Address {
   v6: string
 }
 
-export async function openClosedNetwork({ nodes: count = 1 } = {}): Promise<ClosedNetwork> {
+/** `pods`: a network of pods behind the nodes, IPv4, which is inside, too. */
+export async function openClosedNetwork({
+  nodes: count = 1,
+  pods,
+}: {
+  nodes?: number
+  pods?: string | undefined
+} = {}): Promise<ClosedNetwork> {
   const id = `airgap-${randomBytes(4).toString('hex')}`
   const names = ['site', ...Array.from({ length: count }, (_, i) => (i === 0 ? 'node' : `node${i + 1}`))]
   const addresses = names.map((_, i): Address => ({ v4: `10.77.0.${i + 1}`, v6: `fd77::${i + 1}` }))
@@ -80,7 +89,7 @@ export async function openClosedNetwork({ nodes: count = 1 } = {}): Promise<Clos
     }
     for (const [i, host] of hosts.entries()) {
       const peer = addresses[(i + 1) % hosts.length]!
-      await configure(host, { own: addresses[i]!, peer })
+      await configure(host, { own: addresses[i]!, peer, pods })
     }
   } catch (error) {
     await close()
@@ -91,8 +100,8 @@ export async function openClosedNetwork({ nodes: count = 1 } = {}): Promise<Clos
     site,
     node: nodes[0] as NetworkHost,
     nodes,
-    escapeAttempts: async () =>
-      (await Promise.all(hosts.map(attemptsOf))).reduce((sum, found) => sum + found, 0),
+    escapeAttempts: () => attempts(hosts, 'OUTPUT'),
+    podEscapeAttempts: () => attempts(hosts, 'FORWARD'),
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -117,7 +126,10 @@ async function createNamespace(host: NetworkHost): Promise<void> {
   await writeFile(host.resolvConf, `nameserver ${outside}\noptions timeout:1 attempts:1\n`)
 }
 
-async function configure(host: NetworkHost, { own, peer }: { own: Address; peer: Address }): Promise<void> {
+async function configure(
+  host: NetworkHost,
+  { own, peer, pods }: { own: Address; peer: Address; pods: string | undefined },
+): Promise<void> {
   const inside = (line: string) => run(host.inside(line.split(' ')))
   // forwards nothing, takes no addresses or routes from anyone; no duplicate address detection to wait for
   await inside('sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0')
@@ -128,19 +140,26 @@ async function configure(host: NetworkHost, { own, peer }: { own: Address; peer:
   await inside('ip link set eth0 up')
   await inside(`ip route add default via ${peer.v4}`)
   await inside(`ip -6 route add default via ${peer.v6}`)
-  const own4 = `iptables -w -A OUTPUT ! -o lo`
-  await inside(`${own4} ! -d ${subnet.v4} -j DROP`)
+  for (const near of [subnet.v4, ...(pods === undefined ? [] : [pods])])
+    for (const chain of ['OUTPUT ! -o lo', 'FORWARD'])
+      await inside(`iptables -w -A ${chain} -d ${near} -j ACCEPT`)
   // link-local and multicast do not leave a link: neighbour discovery is no attempt
   for (const near of ['fe80::/10', 'ff00::/8', subnet.v6])
     await inside(`ip6tables -w -A OUTPUT ! -o lo -d ${near} -j ACCEPT`)
-  await inside('ip6tables -w -A OUTPUT ! -o lo -j DROP')
+  for (const program of ['iptables', 'ip6tables'])
+    for (const chain of ['OUTPUT ! -o lo', 'FORWARD']) await inside(`${program} -w -A ${chain} -j DROP`)
 }
 
-/** Packets that the DROP rules of one host have met. */
-async function attemptsOf({ namespace, inside }: NetworkHost): Promise<number> {
+/** Packets that the DROP rules of the hosts have met. */
+async function attempts(hosts: readonly NetworkHost[], chain: 'OUTPUT' | 'FORWARD'): Promise<number> {
+  const found = await Promise.all(hosts.map(host => attemptsOf(host, chain)))
+  return found.reduce((sum, one) => sum + one, 0)
+}
+
+async function attemptsOf({ namespace, inside }: NetworkHost, chain: string): Promise<number> {
   let total = 0
   for (const program of ['iptables', 'ip6tables']) {
-    const list = await run(inside([program, '-w', '-L', 'OUTPUT', '-v', '-n', '-x']))
+    const list = await run(inside([program, '-w', '-L', chain, '-v', '-n', '-x']))
     const packets = /^\s*(\d+)\s+\d+\s+DROP/m.exec(list)?.[1]
     if (packets === undefined) {
       throw new AirgapError('STEP_FAILED', 'the rule that counts attempts to leave is gone', {

@@ -34,8 +34,11 @@ const runcWrapper = `#!/bin/sh
 before=
 for word; do
   case $before in
-  --bundle | -b) sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/g; s/"rlimits":\\[[^]]*]/"rlimits":[]/g' "$word/config.json" ;;
+  --bundle | -b) asked=$word/config.json ;;
+  --process | -p) asked=$word ;;
+  *) asked= ;;
   esac
+  [ -z "$asked" ] || sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/g; s/"rlimits":\\[[^]]*]/"rlimits":[]/g' "$asked"
   before=$word
 done
 exec /usr/sbin/runc "$@"

@@ -43,10 +43,12 @@ export async function openInstallSite(options: {
   sudoPassword?: string
   /** the machines run systemd, of this root */
   systemdTar?: string
+  /** their network, IPv4: it is inside, too */
+  pods?: string
   resources: AsyncDisposableStack
 }): Promise<InstallSite> {
   const { bundle, work, rootTar, machines, resources, sudoPassword } = options
-  const network = resources.use(await openClosedNetwork({ nodes: machines.length }))
+  const network = resources.use(await openClosedNetwork({ nodes: machines.length, pods: options.pods }))
   const key = join(work, 'key')
   await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key])
   const authorizedKey = (await readFile(`${key}.pub`, 'utf8')).trim()

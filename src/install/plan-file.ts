@@ -10,6 +10,16 @@ const planSchema = z.strictObject({
   planVersion: z.literal(1),
   /** the state folder's random id */
   site: z.string(),
+  /** what of an install it is about; all where nothing is said */
+  asked: z
+    .strictObject({
+      only: z.array(z.string()),
+      from: z.string(),
+      skip: z.array(z.string()),
+      /** machines, as ansible takes them */
+      limit: z.string(),
+    })
+    .partial(),
   steps: z.array(
     z.strictObject({
       id: z.string(),
@@ -26,9 +36,9 @@ export type PlanFile = z.infer<typeof planSchema>
 
 export async function writePlanFile(
   path: string,
-  { site, steps }: { site: string; steps: readonly PlannedStep[] },
+  plan: Pick<PlanFile, 'site' | 'asked'> & { steps: readonly PlannedStep[] },
 ): Promise<void> {
-  await writeAtomically(path, `${canonicalJson({ planVersion: 1, site, steps }, 2)}\n`, 0o600)
+  await writeAtomically(path, `${canonicalJson({ planVersion: 1, ...plan }, 2)}\n`, 0o600)
 }
 
 /** Throws PLAN_CHANGED where it is no plan. */

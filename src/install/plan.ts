@@ -7,6 +7,7 @@ export type StepReason =
   | 'done'
   | 'never run'
   | 'inputs changed'
+  | 'failed'
   | 'not finished'
   | 'no longer as it was left'
   | 'runs every time'
@@ -57,6 +58,7 @@ export async function reasonFor(
   const last = lastEntry(entries, step.id)
   if (last === undefined || last.event === 'undone') return 'never run'
   if (last.key !== (await stepKey(step))) return 'inputs changed'
+  if (last.event === 'failed') return 'failed'
   if (last.event !== 'done') return 'not finished'
   return (await step.check(context)) === 'done' ? 'done' : 'no longer as it was left'
 }

@@ -3,9 +3,9 @@ import type { Step } from './step.ts'
 
 /** Which steps a run is about; all where nothing is said. */
 export interface StepSelection {
-  only?: readonly string[]
-  from?: string
-  skip?: readonly string[]
+  only?: readonly string[] | undefined
+  from?: string | undefined
+  skip?: readonly string[] | undefined
   /** stays, whatever `only` and `from` say; `skip` takes it away */
   keep?: string
 }

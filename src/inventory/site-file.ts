@@ -80,7 +80,7 @@ function contradictions({ value, at }: PositionedDocument<SiteFile>): Mistake[] 
     else if (control % 2 === 0)
       mistakes.push({
         path: ['nodes'],
-        what: `nodes: ${control} have the role control-plane: etcd needs an odd number (1, 3 or 5), an even one only adds what can fail`,
+        what: `nodes: ${control} have the role control-plane: etcd needs an odd number (1, 3 or 5), an even one only adds what can fail; for two more at once, write both into site.yaml`,
       })
     if (withRole('worker').length === 0)
       mistakes.push({ path: ['nodes'], what: 'nodes: none has the role worker' })

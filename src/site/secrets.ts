@@ -71,7 +71,7 @@ export function completeSecrets(
     const there = document.getIn(keys) as unknown
     const value = there ?? given.get(secret.path) ?? generate(secret.length)
     const origin = there !== undefined ? 'kept' : given.has(secret.path) ? 'given' : 'generated'
-    const wrong = fault(value, { secret, refused })
+    const wrong = secretFault(value, { secret, refused })
     if (wrong !== undefined) mistakes.push(`${secret.path} (${origin}): ${wrong}`)
     else if (there === undefined) document.setIn(keys, value)
     origins.push({ path: secret.path, description: secret.description, origin })
@@ -85,7 +85,8 @@ export function completeSecrets(
   return { text: document.toString({ lineWidth: 0 }), origins }
 }
 
-function fault(
+/** Why it cannot be used, if so; never the value itself. */
+export function secretFault(
   value: unknown,
   { secret, refused }: { secret: Secret; refused: readonly string[] },
 ): string | undefined {

@@ -72,7 +72,7 @@ describe('runSteps', () => {
     broken = false
     const results = await runOnce(path, steps)
     expect(log).toEqual(['apply a', 'apply b', 'apply b', 'apply c'])
-    expect(results.map(step => step.reason)).toEqual(['done', 'not finished', 'never run'])
+    expect(results.map(step => step.reason)).toEqual(['done', 'failed', 'never run'])
   })
 
   it('a step that was killed half-way runs again', async () => {

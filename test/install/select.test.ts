@@ -52,8 +52,10 @@ describe('a kept plan', () => {
   it('is carried out as long as nothing has changed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'airgap-plan-'))
     const path = join(folder, 'plan.json')
-    await writePlanFile(path, { site: 's', steps: [step()] })
+    const asked = { only: ['nodes'], limit: 'gpu-1' }
+    await writePlanFile(path, { site: 's', asked, steps: [step()] })
     const planned = await readPlanFile(path)
+    expect(planned.asked).toEqual(asked)
     const now = (...found: PlannedStep[]) =>
       refuseChangedPlan(planned, { site: 's', steps: found, file: path })
     now(step())

@@ -4,7 +4,7 @@ import { acquireProcessLock } from '../../core/process-lock.ts'
 import { openJournal, readJournal } from '../../install/journal.ts'
 import { endMarked } from '../../install/leftover.ts'
 import { planSteps } from '../../install/plan.ts'
-import { readPlanFile, refuseChangedPlan, writePlanFile } from '../../install/plan-file.ts'
+import { type PlanFile, readPlanFile, refuseChangedPlan, writePlanFile } from '../../install/plan-file.ts'
 import { runSteps } from '../../install/run.ts'
 import { type StepSelection, selectSteps } from '../../install/select.ts'
 import type { Step, StepContext } from '../../install/step.ts'
@@ -25,10 +25,10 @@ import { selfCommand } from './self.ts'
 interface ApplyOptions extends SiteOptions {
   yes?: boolean
   dryRun?: boolean
-  only?: string[]
-  from?: string
-  skip?: string[]
-  limit?: string
+  only?: string[] | undefined
+  from?: string | undefined
+  skip?: string[] | undefined
+  limit?: string | undefined
   silence?: number
   out?: string
   allowOlder?: boolean
@@ -125,21 +125,30 @@ async function plan(options: ApplyOptions, shell: Shell): Promise<void> {
   await withSteps({ setup, state, shell, purpose: 'plan', options }, async (steps, context) => {
     const entries = await readJournal(state.paths.journal, { site: state.identity })
     const planned = await planSteps(selectSteps(steps, selection(options)), { entries, context })
-    if (options.out !== undefined) await writePlanFile(options.out, { site: state.id, steps: planned })
+    if (options.out !== undefined)
+      await writePlanFile(options.out, { site: state.id, asked: asked(options), steps: planned })
     shell.print({ site: setup.siteFolder, steps: planned }, () => renderPlan(planned, setup))
   })
 }
 
 async function apply(
-  options: ApplyOptions,
+  given: ApplyOptions,
   shell: Shell,
   { planned: planPath }: { planned: string | undefined },
 ): Promise<void> {
+  const before = planPath === undefined ? undefined : await readPlanFile(planPath)
+  if (before !== undefined && Object.keys(asked(given)).length > 0)
+    throw new AirgapError('USAGE', 'a kept plan says itself what it is about', {
+      item: Object.keys(asked(given))
+        .map(name => `--${name}`)
+        .join(', '),
+      next: 'leave this out, or make another plan: `offline-deploy plan --out FILE`',
+    })
+  const options = { ...given, ...before?.asked }
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
   await refuseUnfitBundles(setup, { options, shell })
   // before anything is made: a plan is for the state as it was
-  const before = planPath === undefined ? undefined : await readPlanFile(planPath)
   const previewed = before && (await previewState(setup.siteFolder))
   const state = await openState(setup.siteFolder)
   const lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
@@ -195,14 +204,20 @@ async function apply(
 /** Steps that change nothing of the site. */
 const looksOnly: readonly string[] = ['preflight', 'backup']
 
-/** An upgrade saves first, whatever part of it is asked for. */
-function selection({ only, from, skip, upgrade }: ApplyOptions): StepSelection {
+/** What a part of an install is asked for with. */
+function asked({ only, from, skip, limit }: ApplyOptions): PlanFile['asked'] {
   return {
     ...(only === undefined ? {} : { only }),
     ...(from === undefined ? {} : { from }),
     ...(skip === undefined ? {} : { skip }),
-    ...(upgrade === undefined ? {} : { keep: 'backup' }),
+    ...(limit === undefined ? {} : { limit }),
   }
+}
+
+/** An upgrade saves first, whatever part of it is asked for. */
+function selection(options: ApplyOptions): StepSelection {
+  const { limit: _, ...steps } = asked(options)
+  return { ...steps, ...(options.upgrade === undefined ? {} : { keep: 'backup' }) }
 }
 
 /** Before anything is changed: the bundle's rules, and that it is not older than what is installed, nor newer without an upgrade. */

@@ -73,7 +73,7 @@ export function initCommand(program: Command, shell: Shell): void {
           ? await ask(given, shell.signal)
           : given
       const text = starterSite(answers)
-      parseSiteFile(text, siteFile)
+      parseSiteFile(text, `${siteFile} (not written)`)
       const notes = converted?.notes ?? []
       if (options.dryRun)
         return shell.print({ path: siteFile, text, notes }, () =>

@@ -20,6 +20,10 @@ export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string 
     if (step.state === 'pending') lines.push(...step.does.map(line => `     ${short(line)}`))
   }
   const pending = steps.filter(({ state }) => state === 'pending').length
+  if (setup.site === undefined)
+    lines.push(
+      'the servers alone: there is no site.yaml. `offline-deploy init` makes one, for the machines and applications',
+    )
   lines.push(pending === 0 ? 'nothing is left to do' : `${pending} of ${steps.length} steps will run`)
   return lines.join('\n')
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
-import type { SecretsDeclaration } from '../../site/secrets.ts'
+import { type SecretsDeclaration, secretFault } from '../../site/secrets.ts'
 import { secretsFromEnvironment, secretsOf, secretVariable } from '../../site/secrets-file.ts'
 import type { Shell } from '../shell/run.ts'
 import { openTerminal } from '../shell/terminal.ts'
@@ -48,7 +48,7 @@ export function secretsCommand(program: Command, shell: Shell): void {
 
 /** Nothing of what is typed is shown; an empty answer means: generate it. */
 async function askFor(
-  { secrets }: SecretsDeclaration,
+  { secrets, refused }: SecretsDeclaration,
   { given, signal }: { given: Map<string, string>; signal: AbortSignal },
 ): Promise<void> {
   if (!process.stdin.isTTY)
@@ -56,10 +56,15 @@ async function askFor(
       item: '--ask',
       next: `give secrets in ${secretVariable}… variables, or have them generated`,
     })
-  for (const { path, description } of secrets) {
-    if (given.has(path)) continue
-    const answer = await askHidden(`${description} (${path}), empty to generate it: `, signal)
-    if (answer !== '') given.set(path, answer)
+  for (const secret of secrets) {
+    const { path, description } = secret
+    while (!given.has(path)) {
+      const answer = await askHidden(`${description} (${path}), empty to generate it: `, signal)
+      if (answer === '') break
+      const wrong = secretFault(answer, { secret, refused })
+      if (wrong === undefined) given.set(path, answer)
+      else process.stderr.write(`${wrong}\n`)
+    }
   }
 }
 

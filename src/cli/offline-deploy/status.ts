@@ -1,9 +1,11 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import { acquireProcessLock, lockHolder } from '../../core/process-lock.ts'
 import { stopHolder } from '../../install/background.ts'
 import { openJournal, readJournal } from '../../install/journal.ts'
-import { planSteps } from '../../install/plan.ts'
+import { type PlannedStep, planSteps } from '../../install/plan.ts'
 import { undoSteps } from '../../install/run.ts'
 import type { Step } from '../../install/step.ts'
 import { askSite } from '../../install/steps/serve.ts'
@@ -34,7 +36,7 @@ export function statusCommand(program: Command, shell: Shell): void {
             : 'servers  not running',
           ...steps.map(
             step =>
-              `${step.state.padEnd(8)} ${step.id}${step.state === 'done' ? `, ${step.doneAt}` : `: ${step.reason}`}`,
+              `${step.state.padEnd(8)} ${step.id}${step.state === 'done' ? `, ${step.doneAt}` : `: ${step.reason}${step.log === undefined ? '' : `, see ${step.log}`}`}`,
           ),
           ...clusterLines(cluster),
         ].join('\n'),
@@ -67,7 +69,10 @@ export async function siteStatus(options: SiteOptions, shell: Pick<Shell, 'progr
     const cluster = known === undefined ? null : await clusterStatus(known, shell.signal)
     // those that run every time only ask, which is done here
     const looked = all.filter(step => !step.always)
-    const steps = await planSteps(cluster?.answers ? looked : looked.map(unasked), { entries, context })
+    const planned = await planSteps(cluster?.answers ? looked : looked.map(unasked), { entries, context })
+    const steps = await Promise.all(
+      planned.map(async step => ({ ...step, ...(await logOf(step, state.paths.logs)) })),
+    )
     const pid = await lockHolder(state.paths.serveLock)
     const answers = await askSite(localUrl(setup.config), shell.signal)
     const servers = {
@@ -87,6 +92,13 @@ export async function siteStatus(options: SiteOptions, shell: Pick<Shell, 'progr
   } finally {
     await closeBundles(bundles)
   }
+}
+
+/** What a step that did not come to its end has said, if it says anything. */
+async function logOf({ id, reason }: PlannedStep, folder: string): Promise<{ log?: string }> {
+  if (reason !== 'failed' && reason !== 'not finished') return {}
+  const log = join(folder, `${id}.log`)
+  return (await stat(log).catch(() => undefined)) === undefined ? {} : { log }
 }
 
 /** A cluster that does not answer would be waited for by every step that asks it. */

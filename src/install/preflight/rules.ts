@@ -302,7 +302,10 @@ function access({ facts, node }: Subject): Told[] {
       break
     case 'wrong':
       told.push(
-        error(`sudo does not take the password`, 'give the right one in OFFLINE_DEPLOY_SUDO_PASSWORD'),
+        error(
+          'sudo does not take the password',
+          'give the right one in OFFLINE_DEPLOY_SUDO_PASSWORD, or delete access/sudo of the state folder to be asked again',
+        ),
       )
       break
     case 'refused':

@@ -149,7 +149,7 @@ export function refusal(
       next:
         access.passwords.ssh === undefined
           ? `put the public key into ${user}'s authorized_keys there, or correct ssh.user and ssh.privateKey in site.yaml; a key with a passphrase has to be in the agent`
-          : 'give the right password in OFFLINE_DEPLOY_SSH_PASSWORD, or correct ssh.user in site.yaml; sshd must allow passwords',
+          : 'give the right password in OFFLINE_DEPLOY_SSH_PASSWORD, or delete access/ssh of the state folder to be asked again; is ssh.user right in site.yaml? sshd must allow passwords',
     }
   if (says(/Connection refused/))
     return {

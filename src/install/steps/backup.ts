@@ -48,8 +48,15 @@ export function backupStep(options: BackupOptions): Step {
       try {
         await mkdir(part, { recursive: true, mode: 0o700 })
         await copyAll(part)
-        await saveReleases(part, context)
+        const namespaces = await saveReleases(part, context)
         for (const backup of backups) {
+          // a database that the new bundle brings, or of an application that was never installed
+          if (!namespaces.has(backup.namespace)) {
+            context.progress.note(
+              `backup: ${backup.name}: nothing is installed in ${backup.namespace}, nothing to save`,
+            )
+            continue
+          }
           context.progress.note(`backup: ${backup.name}`)
           await saveDatabase(join(part, `${backup.name}.sql`), backup, context)
         }
@@ -75,7 +82,9 @@ export function backupStep(options: BackupOptions): Step {
     }
   }
 
-  async function saveReleases(to: string, { signal }: StepContext): Promise<void> {
+  /** The namespaces that have one. */
+  async function saveReleases(to: string, { signal }: StepContext): Promise<Set<string>> {
+    const namespaces = new Set<string>()
     const releases = await askCluster(cluster, {
       program: 'helm',
       args: ['list', '-A', '-o', 'json'],
@@ -91,12 +100,14 @@ export function backupStep(options: BackupOptions): Step {
         !/^[a-z0-9.-]+$/.test(name + namespace)
       )
         continue
+      namespaces.add(namespace)
       const all = await askCluster(cluster, {
         ...{ program: 'helm', signal },
         args: ['get', 'values', name, '--namespace', namespace, '--all', '--output', 'json'],
       })
       await writeAtomically(join(to, `values-${namespace}-${name}.json`), `${canonicalJson(all, 2)}\n`, 0o600)
     }
+    return namespaces
   }
 
   async function saveDatabase(

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { parseSiteFile } from '../../../src/inventory/site-file.ts'
 import { buildProgram, run } from './support.ts'
 
@@ -25,6 +25,7 @@ const machine = ['--node', 'm=10.0.0.1:control-plane,worker']
 async function onTerminal(args: string[], typed: [after: RegExp, text: string][]) {
   const script = 'import pty, sys, os; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
   const child = spawn('python3', ['-c', script, process.execPath, program.path, ...args])
+  onTestFinished(() => void child.kill('SIGKILL'))
   let said = ''
   let at = 0
   const type = () => {
