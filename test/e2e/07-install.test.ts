@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -364,6 +364,8 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       expect(await readdir(join(site.control.root, 'opt/site/backups', saved!))).toEqual(
         expect.arrayContaining(['platform', 'inventory', 'releases.json', 'site.yaml']),
       )
+      const { mode } = await stat(join(site.control.root, 'opt/site/backups', saved!, 'site.yaml'))
+      expect(mode & 0o777).toBe(0o600)
       const charts = async () => Object.fromEntries((await releases()).map(one => [one.name, one.chart]))
       expect((await charts())['mpi-operator']).toBe('mpi-operator-0.2.0')
       const back = await site.deploy(

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../../content/layout-store.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
@@ -66,6 +66,9 @@ export function backupStep(options: BackupOptions): Step {
             { name: 'backup', playbook, cwd, variables: { backup_folder: part } },
             context,
           )
+        // wherever they are copied to: there are secrets in all of them
+        for (const entry of await readdir(part, { withFileTypes: true }))
+          if (entry.isFile()) await chmod(join(part, entry.name), 0o600)
         await rename(part, join(folder, name))
         context.progress.note(`backup: ${join(folder, name)}`)
       } catch (error) {
