@@ -84,7 +84,8 @@ async function recordOfBackup(
 
 /**
  * Carries the plan out: first the backup (the first original is kept for ever), then the record, which knows the file as it was
- * and as it will be, then the file, atomically, with its mode and owner; the old state is forgotten last. Throws VALUES_CHANGED with the difference where the file is not the one that was planned for.
+ * and as it will be, then the file, atomically, with its mode and owner; the old state is forgotten last. Throws VALUES_CHANGED
+ * with the difference where the file is not the one that was planned for.
  */
 export async function applyValues(plan: ValuesPlan): Promise<'changed' | 'unchanged'> {
   const found = await readExisting(plan.path)
