@@ -1,3 +1,4 @@
+import { defined } from '../core/defined.ts'
 import { isRecord, type RenderedObject, renderedObjects } from './documents.ts'
 import type { Found, How } from './found.ts'
 import { isImageText, joinParts, qualifiedImages, withTag } from './image-text.ts'
@@ -42,7 +43,7 @@ function* nodesOf(object: RenderedObject): Generator<Node> {
     }
     if (!isRecord(value)) return
     const dormant = place.dormant ?? reasonToSleep(object, { path: place.path, value })
-    yield { object, path: place.path, value, ...(dormant === undefined ? {} : { dormant }) }
+    yield defined({ object, path: place.path, value, dormant })
     for (const [key, inner] of Object.entries(value))
       yield* walk(inner, { path: place.path === '' ? key : `${place.path}.${key}`, dormant })
   }
