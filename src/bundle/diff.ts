@@ -1,7 +1,6 @@
-import { compareText } from '../core/canonical-json.ts'
-import type { Descriptor } from '../core/descriptor.ts'
-import type { Digest } from '../core/digest.ts'
-import { annotationKeys } from '../core/media-types.ts'
+import { canonicalJson, compareText } from '../core/canonical-json.ts'
+import { type Digest, digestOf } from '../core/digest.ts'
+import { artifactsOf, type BundleArtifact } from './artifacts.ts'
 import { walkGraph } from './graph.ts'
 import type { BundleStore } from './reader.ts'
 
@@ -9,56 +8,64 @@ interface ArtifactChange {
   kind: string
   name: string
   change: 'added' | 'removed' | 'changed'
+  /** of its manifest; of a tree in shards: of the list of their digests */
   before?: Digest
   after?: Digest
-  /** bytes of its content that the other bundle does not hold: what it adds, or what went with it */
+  /** bytes of its content that the other bundle does not hold */
   bytes: number
 }
 
 export interface BundleDiff {
   /** sorted by kind and name; empty where both hold the same artifacts */
   changes: ArtifactChange[]
-  /** content of all blobs that only `b` has, only `a` has, both have: bytes */
+  /** bytes of all blobs that only `b`, only `a` or both have */
   addedBytes: number
   removedBytes: number
   sharedBytes: number
 }
 
-/** What changes for a site that goes from bundle `a` to bundle `b`. Reads manifests only. */
+/** Returns what changes for a site that goes from bundle `a` to bundle `b`. Reads manifests only. Throws BUNDLE_CORRUPT. */
 export async function diffBundles(a: BundleStore, b: BundleStore): Promise<BundleDiff> {
   const [before, after] = [byName(a), byName(b)]
   const changes: ArtifactChange[] = []
   for (const key of [...new Set([...before.keys(), ...after.keys()])].sort(compareText)) {
     const [old, now] = [before.get(key), after.get(key)]
-    if (old?.digest === now?.digest) continue
+    if (old && now && digestOfRoots(old) === digestOfRoots(now)) continue
     const [kind = '', name = ''] = key.split('\0')
     if (now === undefined) {
       changes.push({
         kind,
         name,
         change: 'removed',
-        before: old!.digest,
+        before: digestOfRoots(old!),
         bytes: await bytesOnlyIn(a, b, old!),
       })
     } else {
       const what =
         old === undefined
           ? ({ change: 'added' } as const)
-          : ({ change: 'changed', before: old.digest } as const)
-      changes.push({ kind, name, ...what, after: now.digest, bytes: await bytesOnlyIn(b, a, now) })
+          : ({ change: 'changed', before: digestOfRoots(old) } as const)
+      changes.push({ kind, name, ...what, after: digestOfRoots(now), bytes: await bytesOnlyIn(b, a, now) })
     }
   }
   return { changes, ...totals(a, b) }
 }
 
-function byName(store: BundleStore): Map<string, Descriptor> {
-  const key = (root: Descriptor) =>
-    `${root.annotations?.[annotationKeys.kind] ?? ''}\0${root.annotations?.[annotationKeys.refName] ?? root.digest}`
-  return new Map(store.roots().map(root => [key(root), root]))
+function byName(store: BundleStore): Map<string, BundleArtifact> {
+  return new Map(artifactsOf(store.roots()).map(artifact => [`${artifact.kind}\0${artifact.name}`, artifact]))
 }
 
-async function bytesOnlyIn(store: BundleStore, other: BundleStore, root: Descriptor): Promise<number> {
-  const { reached } = await walkGraph(store, [root])
+function digestOfRoots({ roots: [first, ...others] }: BundleArtifact): Digest {
+  if (others.length === 0) return first!.digest
+  return digestOf(canonicalJson([first!, ...others].map(({ digest }) => digest)))
+}
+
+async function bytesOnlyIn(
+  store: BundleStore,
+  other: BundleStore,
+  { roots }: BundleArtifact,
+): Promise<number> {
+  const { reached } = await walkGraph(store, roots)
   let bytes = 0
   for (const descriptor of reached.values()) if (!(await other.exists(descriptor))) bytes += descriptor.size
   return bytes

@@ -4,16 +4,14 @@ import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
-import type { TreeEntries } from '../content/tree.ts'
+import type { TreeEntries, TreeEntry } from '../content/tree.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { isSafeLink } from '../core/safe-path.ts'
 
-type TreeEntry = TreeEntries extends Map<string, infer Entry> ? Entry : never
-
 /**
- * Writes the files of a tree below `folder`: each whole or not at all, none through a symbolic link, whether the tree brought
- * it or it was there before. Links are made last and stay inside. Throws BUNDLE_CORRUPT (hostile tree), PERMISSION
- * (a link stands in the way), and what verified reads throw.
+ * Writes the files of a tree below `folder`: each whole or not at all, none through a symbolic link, whether the link comes
+ * from the tree or was there before. Links are made last and lead nowhere outside. Throws BUNDLE_CORRUPT (malicious tree),
+ * PERMISSION (a link where a file or folder has to go), and what verified reads throw.
  */
 export async function extractTree(
   store: ReadableStore,
@@ -45,11 +43,11 @@ export async function extractTree(
   return { files: all.length, bytes }
 }
 
-/** Of `a` and `a/b`, `a` could be a link that leads elsewhere. */
+/** With `a` and `a/b` in one tree, `a` could be a link to anywhere, and `a/b` would be written there. */
 function checkNoFileIsFolder(entries: TreeEntries): void {
   for (const path of entries.keys()) {
     for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) {
-      if (entries.has(parent)) throw hostile('a path is a file and a folder', parent)
+      if (entries.has(parent)) throw hostile('a tree uses one path as a file and as a folder', parent)
     }
   }
 }
@@ -57,10 +55,10 @@ function checkNoFileIsFolder(entries: TreeEntries): void {
 async function linkTarget(store: ReadableStore, path: string, entry: TreeEntry): Promise<string> {
   const target = (await readAll(store, entry.descriptor, 1024)).toString('utf8')
   if (isSafeLink({ path, target })) return target
-  throw hostile('a symbolic link that leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
+  throw hostile('a symbolic link leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
 }
 
-/** Makes each missing folder; one that is a link, or no folder, is refused. */
+/** Makes each missing folder. Refuses one that is a link or a file. */
 async function makeFolders(root: string, relative: string, made: Set<string>): Promise<void> {
   if (made.size === 0) {
     await mkdir(root, { recursive: true }).catch(error => Promise.reject(fromSystemError(error, root)))
@@ -111,28 +109,24 @@ async function writeLink(path: string, target: string): Promise<void> {
   }
 }
 
-/** Only a plain file, as an earlier run leaves it, is replaced. */
+/** Only a regular file, as an earlier run leaves it, is replaced. */
 async function checkReplaceable(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found !== undefined && !found.isFile()) throw inTheWay(path)
 }
 
 function inTheWay(path: string): AirgapError {
-  return new AirgapError(
-    'PERMISSION',
-    'something that is neither a file nor a folder of ours stands in the way',
-    {
-      item: path,
-      likely: 'a symbolic link that was there before: writing through it could reach anything',
-      next: 'extract into a new, empty folder',
-    },
-  )
+  return new AirgapError('PERMISSION', 'a link or a special file is where a file or folder has to go', {
+    item: path,
+    likely: 'a symbolic link from before: writing through it could change any file of this host',
+    next: 'extract into a new, empty folder',
+  })
 }
 
 function hostile(what: string, item: string): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', what, {
     item,
-    likely: 'whoever built the bundle made a mistake, or means harm',
-    next: 'do not use it; ask whoever built it',
+    likely: 'the bundle was built by another program, or it is malicious',
+    next: 'do not use it; ask the person who built it',
   })
 }

@@ -2,18 +2,20 @@ import { join } from 'node:path'
 import { LayoutStore, writeAtomically } from '../content/layout-store.ts'
 import { readTree } from '../content/tree.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
-import { annotationKeys, mediaTypes } from '../core/media-types.ts'
+import { mediaTypes } from '../core/media-types.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
+import { artifactsOf, type BundleArtifact } from './artifacts.ts'
 import { extractTree } from './extract-tree.ts'
 import { walkGraph } from './graph.ts'
 import type { BundleStore } from './reader.ts'
 
 export interface ExtractOptions {
-  /** which artifacts; all of them where it is left out */
-  select?: (root: Descriptor) => boolean
-  /** an OCI image layout of any artifacts, or the files of trees as folders `TARGET/NAME/…` */
+  /** which artifacts; default: all */
+  select?: (artifact: BundleArtifact) => boolean
+  /** `layout`: an OCI image layout of any artifacts. `files`: the files of trees as folders `TARGET/NAME/…` */
   as: 'layout' | 'files'
   signal?: AbortSignal
 }
@@ -26,35 +28,42 @@ export interface ExtractReport {
   bytes: number
 }
 
-/** Takes artifacts out of a bundle into a folder. Every byte is verified; each file appears under its name complete. */
+/**
+ * Copies artifacts of a bundle into a folder. Every byte is verified, and a file gets its name only when it is complete.
+ * Throws NOT_FOUND (nothing selected), USAGE (an image or chart as files), BUNDLE_CORRUPT, and what `extractTree` throws.
+ */
 export async function extractBundle(
   store: BundleStore,
   target: string,
   options: ExtractOptions,
 ): Promise<ExtractReport> {
-  const roots = store.roots().filter(options.select ?? (() => true))
-  if (roots.length === 0) {
-    throw new AirgapError('NOT_FOUND', 'nothing in the bundle fits', {
-      next: 'look with `airgap inspect` what the bundle holds',
+  const artifacts = artifactsOf(store.roots()).filter(options.select ?? (() => true))
+  if (artifacts.length === 0) {
+    throw new AirgapError('NOT_FOUND', 'the bundle has no such artifact', {
+      next: 'list what the bundle holds with `airgap inspect BUNDLE`',
     })
   }
+  const work = defined({ target, signal: options.signal })
   const counts =
-    options.as === 'layout'
-      ? await toLayout(store, roots, { target, ...options })
-      : await toFiles(store, roots, { target, ...options })
-  return { target, artifacts: roots.length, ...counts }
+    options.as === 'layout' ? await toLayout(store, artifacts, work) : await toFiles(store, artifacts, work)
+  return { target, artifacts: artifacts.length, ...counts }
 }
 
 type Work = { target: string; signal?: AbortSignal }
 type Counts = { files: number; bytes: number }
 
-async function toLayout(store: BundleStore, roots: Descriptor[], work: Work): Promise<Counts> {
+async function toLayout(
+  store: BundleStore,
+  artifacts: readonly BundleArtifact[],
+  work: Work,
+): Promise<Counts> {
+  const roots = inIndexOrder(store, artifacts)
   const { reached, faults } = await walkGraph(store, roots)
   if (faults[0] !== undefined) {
     throw new AirgapError('BUNDLE_CORRUPT', faults[0].what, {
       item: faults[0].item,
       likely: 'the bundle was damaged while it was copied',
-      next: 'run verify on the bundle and copy it again',
+      next: 'check it with `airgap verify BUNDLE`, and copy it again',
     })
   }
   const layout = await LayoutStore.open(work.target)
@@ -70,39 +79,30 @@ async function toLayout(store: BundleStore, roots: Descriptor[], work: Work): Pr
   return counts
 }
 
-async function toFiles(store: BundleStore, roots: Descriptor[], work: Work): Promise<Counts> {
-  const counts = { files: 0, bytes: 0 }
-  for (const [name, shards] of treesOf(roots)) {
-    const entries = await readTree(store, shards)
-    const folder = join(work.target, safeRelativePath(name))
-    const done = await extractTree(store, entries, {
-      folder,
-      ...(work.signal === undefined ? {} : { signal: work.signal }),
+function inIndexOrder(store: BundleStore, artifacts: readonly BundleArtifact[]): Descriptor[] {
+  const selected = new Set(artifacts.flatMap(({ roots }) => roots))
+  return store.roots().filter(root => selected.has(root))
+}
+
+async function toFiles(
+  store: BundleStore,
+  artifacts: readonly BundleArtifact[],
+  work: Work,
+): Promise<Counts> {
+  const other = artifacts.find(({ isTree }) => !isTree)
+  if (other !== undefined) {
+    throw new AirgapError('USAGE', 'only trees of files can be extracted as files', {
+      item: other.name,
+      next: 'extract it as an OCI layout (--layout), or copy it with skopeo: oci-archive:BUNDLE:NAME',
     })
+  }
+  const counts = { files: 0, bytes: 0 }
+  for (const { name, roots } of artifacts) {
+    const entries = await readTree(store, roots)
+    const folder = join(work.target, safeRelativePath(name))
+    const done = await extractTree(store, entries, defined({ folder, signal: work.signal }))
     counts.files += done.files
     counts.bytes += done.bytes
   }
   return counts
-}
-
-/** Name → all shards (`files`, `files.2`, …) of one tree. */
-function treesOf(roots: Descriptor[]): Map<string, Descriptor[]> {
-  const names = new Map<string, Descriptor>()
-  for (const root of roots) {
-    const name = root.annotations?.[annotationKeys.refName] ?? ''
-    if (root.artifactType !== mediaTypes.tree) {
-      throw new AirgapError('USAGE', 'this is no tree of files', {
-        item: name,
-        next: 'extract it as an OCI layout, or copy it out with skopeo: oci-archive:BUNDLE:NAME',
-      })
-    }
-    names.set(name, root)
-  }
-  const trees = new Map<string, Descriptor[]>()
-  for (const [name, root] of names) {
-    const stem = name.replace(/\.[0-9]+$/, '')
-    const tree = names.has(stem) ? stem : name
-    trees.set(tree, [...(trees.get(tree) ?? []), root])
-  }
-  return trees
 }

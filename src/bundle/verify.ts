@@ -1,6 +1,9 @@
+import { treesOf } from '../content/shards.ts'
+import { readTree } from '../content/tree.ts'
 import { type Digest, Hasher } from '../core/digest.ts'
-import { AirgapError } from '../core/errors.ts'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
+import { artifactsOf } from './artifacts.ts'
 import { type ByteSource, openFileSource } from './byte-source.ts'
 import { type BundleEntry, endOf, headerOf, trailerSize } from './entry.ts'
 import { checkOrder } from './entry-order.ts'
@@ -50,13 +53,14 @@ export async function verifyBundle(
     const store = new BundleStore(source, front)
     const { reached, notCarried, faults } = await walkGraph(store, front.roots)
     for (const { item, what } of faults) damage.add(item, what)
+    for (const { item, what } of await treeFaults(store)) damage.add(item, what)
     const blobs = front.entries.filter(entry => entry.type === 'file' && entry.digest !== undefined)
     for (const { path, digest } of blobs) {
       if (!reached.has(digest!)) damage.add(path, 'nothing in the bundle names this content')
     }
     damage.throwIfAny()
     const { info, indexDigest, roots } = front
-    const counts = { artifacts: roots.length, blobs: blobs.length, notCarried }
+    const counts = { artifacts: artifactsOf(roots).length, blobs: blobs.length, notCarried }
     return {
       path: source.name,
       name: info.name,
@@ -122,6 +126,24 @@ async function entryFaults(
   const padding = paddingOf(entry.size)
   if (padding > 0 && !isZero(await reader.take(padding))) faults.push('something stands in the gap after it')
   options.progress?.advance(blockSize + padding)
+  return faults
+}
+
+/** Finds trees that no command could read: shards that do not fit together, invalid paths. */
+async function treeFaults(store: BundleStore): Promise<{ item: string; what: string }[]> {
+  const faults: { item: string; what: string }[] = []
+  const collect = (error: unknown, tree: string) => {
+    // a manifest that is missing, damaged or too large is among the faults of `walkGraph`
+    if (isErrorCode(error, 'NOT_FOUND', 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) return
+    if (!isErrorCode(error, 'BUNDLE_CORRUPT')) throw error
+    faults.push({ item: error.item ?? tree, what: error.message })
+  }
+  try {
+    for (const { name, roots } of treesOf(store.roots()))
+      await readTree(store, roots).catch(error => collect(error, name))
+  } catch (error) {
+    collect(error, 'index.json')
+  }
   return faults
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { canonicalJson, compareText } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
@@ -9,10 +10,10 @@ import type { Artifact, InlineBlob, PlannedBlob, Source } from './artifact.ts'
 import { readAll } from './read.ts'
 import type { ReadableStore } from './store.ts'
 
-/** git's modes; the content of a 120000 entry is the target of the link. */
+/** Modes as git writes them; the content of a 120000 file is the target of a symbolic link. */
 export type TreeMode = '100644' | '100755' | '120000'
 
-/** One file of a tree: its bytes come from sources, or are a function of the lock (`bytes`). */
+/** A file of a tree. Its bytes are fetched from `sources`, or are known from the lock (`bytes`). */
 export interface TreeFile {
   path: string
   mode: TreeMode
@@ -25,8 +26,15 @@ const emptyConfig: InlineBlob = {
   bytes: Buffer.from('{}'),
 }
 
-/** Layers a manifest: keeps it well under 4 MiB with paths of 150 bytes. */
-const filesPerShard = 8_000
+/** Limits of one tree manifest; a larger tree is split into shards. */
+export interface ShardLimits {
+  files: number
+  /** of the manifest, without its few fields besides the layers */
+  bytes: number
+}
+
+/** A manifest that a registry or a reader accepts has at most 4 MiB (distribution-spec, "Pushing manifests"). */
+const defaultLimits: ShardLimits = { files: 8_000, bytes: 3.5 * 2 ** 20 }
 
 export function inlineFile(path: string, bytes: Uint8Array, mode: TreeMode = '100644'): TreeFile {
   const descriptor = { mediaType: mediaTypes.octets, digest: digestOf(bytes), size: bytes.length }
@@ -34,42 +42,67 @@ export function inlineFile(path: string, bytes: Uint8Array, mode: TreeMode = '10
 }
 
 /**
- * The tree shape of DESIGN.md: one manifest with one layer per file, title = path. Larger trees become shards, all with
- * the same ref.name stem (`files`, `files.2`, …), which `readTree` joins again.
+ * Returns the artifact of a tree: one manifest with one layer per file, whose title is the file's path. A tree above the
+ * limits becomes several such artifacts, its shards; annotations in index.json say which tree a shard belongs to, since its
+ * name could be that of another tree (`rpms/rocky-9.2`). Throws MANIFEST_INVALID (a path), NAME_COLLISION (a path twice).
  */
-export function treeArtifacts(tree: { name: string; kind: string; files: TreeFile[] }): Artifact[] {
+export function treeArtifacts(
+  tree: { name: string; kind: string; files: TreeFile[] },
+  limits: ShardLimits = defaultLimits,
+): Artifact[] {
   const files = [...tree.files].sort((a, b) => compareText(a.path, b.path))
   files.forEach((file, i) => {
     safeRelativePath(file.path, 'MANIFEST_INVALID')
     if (i > 0 && files[i - 1]?.path === file.path) {
       throw new AirgapError('NAME_COLLISION', 'two files have the same path', {
         item: `${tree.name}/${file.path}`,
-        next: 'give one of them another path',
+        next: 'rename or remove one of them',
       })
     }
   })
-  const artifacts: Artifact[] = []
-  for (let start = 0; start < Math.max(files.length, 1); start += filesPerShard) {
-    const shard = start / filesPerShard
-    artifacts.push(
-      shardArtifact(
-        tree,
-        shard === 0 ? tree.name : `${tree.name}.${shard + 1}`,
-        files.slice(start, start + filesPerShard),
-      ),
-    )
-  }
-  return artifacts
+  const parts = splitByLimits(files, limits)
+  return parts.map((part, i) =>
+    treeArtifact(part, {
+      [annotationKeys.kind]: tree.kind,
+      ...(parts.length === 1
+        ? { [annotationKeys.refName]: tree.name }
+        : {
+            // `+` is in no name of a tree: the name is unique, and a tool that does not know shards finds no half of a tree
+            [annotationKeys.refName]: `${tree.name}+${i + 1}`,
+            [annotationKeys.tree]: tree.name,
+            [annotationKeys.shard]: `${i + 1}/${parts.length}`,
+          }),
+    }),
+  )
 }
 
-function shardArtifact(tree: { name: string; kind: string }, refName: string, files: TreeFile[]): Artifact {
-  const layers = files.map(file => ({
-    ...file.descriptor,
-    annotations: {
-      [annotationKeys.title]: file.path,
-      ...(file.mode === '100644' ? {} : { [annotationKeys.mode]: file.mode }),
-    },
-  }))
+function splitByLimits(files: readonly TreeFile[], limits: ShardLimits): TreeFile[][] {
+  const parts: TreeFile[][] = [[]]
+  let bytes = 0
+  for (const file of files) {
+    const size = Buffer.byteLength(canonicalJson(layerOf(file))) + 1
+    const part = parts.at(-1)!
+    if (part.length > 0 && (part.length >= limits.files || bytes + size > limits.bytes)) {
+      parts.push([file])
+      bytes = size
+    } else {
+      part.push(file)
+      bytes += size
+    }
+  }
+  return parts
+}
+
+function layerOf({ descriptor, path, mode }: TreeFile): Descriptor {
+  const annotations = defined({
+    [annotationKeys.title]: path,
+    [annotationKeys.mode]: mode === '100644' ? undefined : mode,
+  })
+  return { ...descriptor, annotations }
+}
+
+function treeArtifact(files: readonly TreeFile[], annotations: Record<string, string>): Artifact {
+  const layers = files.map(layerOf)
   const manifest = {
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
@@ -86,15 +119,7 @@ function shardArtifact(tree: { name: string; kind: string }, refName: string, fi
     if ('bytes' in origin) inline.push({ descriptor, bytes: origin.bytes })
     else blobs.push({ descriptor, sources: origin.sources })
   }
-  return {
-    root: {
-      ...descriptor,
-      artifactType: mediaTypes.tree,
-      annotations: { [annotationKeys.refName]: refName, [annotationKeys.kind]: tree.kind },
-    },
-    inline,
-    blobs,
-  }
+  return { root: { ...descriptor, artifactType: mediaTypes.tree, annotations }, inline, blobs }
 }
 
 const layerSchema = z.object({
@@ -108,16 +133,21 @@ const treeManifestSchema = z.object({
   layers: z.array(layerSchema),
 })
 
-/** path → what is there */
-export type TreeEntries = Map<string, { descriptor: Descriptor; mode: TreeMode }>
+export interface TreeEntry {
+  descriptor: Descriptor
+  mode: TreeMode
+}
 
-/** Reads the manifests (all shards) of one tree back into its table of paths. Throws BUNDLE_CORRUPT. */
+/** The files of a tree by path. */
+export type TreeEntries = Map<string, TreeEntry>
+
+/** Reads the table of paths of one tree from the manifests of its shards. Throws BUNDLE_CORRUPT. */
 export async function readTree(store: ReadableStore, roots: readonly Descriptor[]): Promise<TreeEntries> {
   const entries: TreeEntries = new Map()
   for (const root of roots) {
     const parsed = treeManifestSchema.safeParse(jsonOf(await readAll(store, root)))
     if (!parsed.success) {
-      throw new AirgapError('BUNDLE_CORRUPT', 'not a tree manifest', {
+      throw new AirgapError('BUNDLE_CORRUPT', 'the manifest of a tree is invalid', {
         item: root.digest,
         cause: parsed.error,
       })
@@ -127,10 +157,14 @@ export async function readTree(store: ReadableStore, roots: readonly Descriptor[
       if (title === undefined) continue
       const path = safeRelativePath(title)
       if (entries.has(path))
-        throw new AirgapError('BUNDLE_CORRUPT', 'a path stands twice in a tree', { item: path })
+        throw new AirgapError('BUNDLE_CORRUPT', 'a tree lists a path twice', { item: path })
       const mode = layer.annotations?.[annotationKeys.mode] ?? '100644'
       if (mode !== '100644' && mode !== '100755' && mode !== '120000') {
-        throw new AirgapError('BUNDLE_CORRUPT', `unknown mode ${mode.slice(0, 20)} in a tree`, { item: path })
+        throw new AirgapError(
+          'BUNDLE_CORRUPT',
+          `a tree has a file of unknown mode ${JSON.stringify(mode.slice(0, 20))}`,
+          { item: path },
+        )
       }
       const descriptor = {
         mediaType: layer.mediaType,
@@ -143,7 +177,7 @@ export async function readTree(store: ReadableStore, roots: readonly Descriptor[
   return entries
 }
 
-/** undefined, which no schema takes, where the bytes are not JSON */
+/** Returns undefined, which no schema accepts, if the bytes are not JSON. */
 function jsonOf(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'))

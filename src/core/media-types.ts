@@ -37,6 +37,10 @@ export const annotationKeys = {
   version: 'org.opencontainers.image.version',
   /** kind of an artifact in index.json: image, chart, file, deb, tree, bundle */
   kind: 'io.astrago.airgap.kind',
+  /** name of the tree that a shard belongs to */
+  tree: 'io.astrago.airgap.tree',
+  /** `2/3`: the second of three shards */
+  shard: 'io.astrago.airgap.shard',
   /** octal file mode of a tree's layer, as git writes it: 100644, 100755, 120000 (content = link target) */
   mode: 'io.astrago.airgap.mode',
 } as const

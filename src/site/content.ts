@@ -3,7 +3,6 @@ import type { ReadableStore } from '../content/store.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
-import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 
 /** A bundle as the site needs it; the site knows no tar. */
@@ -44,34 +43,4 @@ export function mergedStore(contents: readonly ReadableStore[]): ReadableStore {
       for (const store of contents) yield* store.references()
     },
   }
-}
-
-/** Roots of one tree of files, all its shards. */
-export interface SiteTree {
-  /** ref.name of the first shard: `files`, `debs/debian-12`, `tree/deployment` */
-  name: string
-  roots: Descriptor[]
-}
-
-/** The trees of a bundle; `files`, `files.2`, `files.3` are one (content/tree.ts), a lone `files.7` is not a part of it. */
-export function treesOf(roots: readonly Descriptor[]): SiteTree[] {
-  const byName = new Map<string, Descriptor>()
-  for (const root of roots) {
-    const name = root.annotations?.[annotationKeys.refName]
-    if (name !== undefined && root.artifactType === mediaTypes.tree) byName.set(name, root)
-  }
-  const shards = new Set<string>()
-  const trees: SiteTree[] = []
-  for (const [name, root] of [...byName].sort(([a], [b]) => a.length - b.length)) {
-    if (shards.has(name)) continue
-    const tree = { name, roots: [root] }
-    for (let shard = 2; ; shard++) {
-      const next = byName.get(`${name}.${shard}`)
-      if (next === undefined) break
-      shards.add(`${name}.${shard}`)
-      tree.roots.push(next)
-    }
-    trees.push(tree)
-  }
-  return trees
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { readAll } from '../content/read.ts'
+import { findTree } from '../content/shards.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { readTree, type TreeEntries } from '../content/tree.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
@@ -7,7 +8,7 @@ import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { httpServerOf, registryOf, type SiteAddress } from './address.ts'
 import { type AptSuite, aptRepository } from './apt-repository.ts'
 import { chartRepository } from './charts.ts'
-import { mergedStore, type SiteContent, treesOf } from './content.ts'
+import { mergedStore, type SiteContent } from './content.ts'
 import { namedRoots, type SiteImages, siteImages } from './images.ts'
 import { type ClientFiles, clientFiles, type RpmClient } from './mirror-files.ts'
 import type { Collisions } from './names.ts'
@@ -197,7 +198,7 @@ const collisionsSchema = z.looseObject({ collisions: z.record(z.string(), z.stri
 async function collisionsOf(contents: readonly SiteContent[]): Promise<Collisions> {
   const collisions: Record<string, string> = Object.create(null)
   for (const content of contents) {
-    const roots = treesOf(content.roots()).find(tree => tree.name === 'lock')?.roots ?? []
+    const roots = findTree(content.roots(), 'lock')?.roots ?? []
     const lock = (await readTree(content, roots)).get('lock.json')
     if (lock === undefined) continue
     const text = (await readAll(content, lock.descriptor, maxLockSize)).toString('utf8')

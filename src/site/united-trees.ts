@@ -1,10 +1,11 @@
 import { readAll } from '../content/read.ts'
+import { treesOf } from '../content/shards.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { readTree, type TreeEntries } from '../content/tree.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
-import { type SiteContent, treesOf } from './content.ts'
+import type { SiteContent } from './content.ts'
 import { mergeDocuments } from './package-documents.ts'
 
 /** One tree out of all bundles that have it. */

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { diffBundles } from '../../src/bundle/diff.ts'
 import { type BundleStore, openBundle } from '../../src/bundle/reader.ts'
+import { inlineFile, treeArtifacts } from '../../src/content/tree.ts'
 import {
   combine,
   imageOf,
@@ -50,6 +51,28 @@ describe('diffBundles', () => {
     expect(diff.changes.reduce((sum, { change, bytes }) => sum + (change === 'removed' ? 0 : bytes), 0)).toBe(
       diff.addedBytes,
     )
+  })
+
+  it('compares a tree by its name, whatever the number of its shards', async () => {
+    const tree = (files: Record<string, string>, perShard: number): Sample => ({
+      artifacts: treeArtifacts(
+        {
+          name: 'files',
+          kind: 'file',
+          files: Object.entries(files).map(([path, text]) => inlineFile(path, Buffer.from(text))),
+        },
+        { files: perShard, bytes: 4096 },
+      ),
+      contents: new Map(),
+    })
+    const one = await storeOf(tree({ a: '1', b: '2', c: '3' }, 3))
+    const two = await storeOf(tree({ a: '1', b: '2', c: '3' }, 2))
+    const other = await storeOf(tree({ a: '1', b: '2', c: '4' }, 2))
+    const changes = async (a: BundleStore, b: BundleStore) =>
+      (await diffBundles(a, b)).changes.map(({ kind, name, change }) => [kind, name, change])
+    expect(await changes(one, two)).toEqual([['file', 'files', 'changed']])
+    expect(await changes(two, other)).toEqual([['file', 'files', 'changed']])
+    expect(await changes(two, two)).toEqual([])
   })
 
   it('finds no difference between a bundle and itself', async () => {

@@ -6,8 +6,6 @@ import { type BundleStore, openBundle } from '../../src/bundle/reader.ts'
 import { LayoutStore } from '../../src/content/layout-store.ts'
 import { readAll } from '../../src/content/read.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../src/content/tree.ts'
-import type { Descriptor } from '../../src/core/descriptor.ts'
-import { annotationKeys } from '../../src/core/media-types.ts'
 import { parseReference } from '../../src/core/reference.ts'
 import { combine, noise, type Sample, smallSample, tempFolder, treeSample, writeBundle } from './samples.ts'
 
@@ -23,7 +21,6 @@ function treeOf(files: TreeFile[], name = 'deploy'): Sample {
   return { artifacts: treeArtifacts({ name, kind: 'tree', files }), contents: new Map() }
 }
 
-const isTree = (root: Descriptor) => root.artifactType !== undefined
 const link = (path: string, target: string) => inlineFile(path, Buffer.from(target), '120000')
 
 describe('extractBundle as files', () => {
@@ -55,16 +52,26 @@ describe('extractBundle as files', () => {
     expect(await readFile(join(target, 'deploy/b'), 'utf8')).toBe('1')
   })
 
-  it('joins the shards of a large tree', async () => {
-    const shards = [
-      treeOf([inlineFile('a', Buffer.from('1'))]),
-      treeOf([inlineFile('b', Buffer.from('2'))], 'deploy.2'),
-    ]
+  it('joins the shards of a large tree, and keeps apart trees with numbers at their end', async () => {
+    const files = ['a', 'b', 'c'].map(name => inlineFile(name, Buffer.from(name)))
+    const large = { name: 'rpms/rocky-9', kind: 'rpm', files }
+    const sample = combine(
+      { artifacts: treeArtifacts(large, { files: 2, bytes: 4096 }), contents: new Map() },
+      treeOf([inlineFile('a', Buffer.from('other'))], 'rpms/rocky-9.2'),
+      treeOf([inlineFile('a', Buffer.from('another'))], 'rpms/rocky-9.4'),
+    )
+    const store = await storeOf(sample)
     const target = await tempFolder()
-    expect(await extractBundle(await storeOf(combine(...shards)), target, { as: 'files' })).toMatchObject({
-      files: 2,
-    })
-    expect((await readdir(join(target, 'deploy'))).sort()).toEqual(['a', 'b'])
+    expect(await extractBundle(store, target, { as: 'files' })).toMatchObject({ artifacts: 3, files: 5 })
+    expect((await readdir(join(target, 'rpms/rocky-9'))).sort()).toEqual(['a', 'b', 'c'])
+    expect(await readFile(join(target, 'rpms/rocky-9.2/a'), 'utf8')).toBe('other')
+    const selected = await tempFolder()
+    await extractBundle(store, selected, { as: 'files', select: ({ name }) => name === 'rpms/rocky-9' })
+    expect(await readdir(join(selected, 'rpms'))).toEqual(['rocky-9'])
+    const layout = join(await tempFolder(), 'layout')
+    await extractBundle(store, layout, { as: 'layout', select: ({ name }) => name === 'rpms/rocky-9' })
+    const { manifests } = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'))
+    expect(manifests).toHaveLength(2)
   })
 
   it.each([
@@ -129,7 +136,7 @@ describe('extractBundle as files', () => {
     await expect(extractBundle(store, target, { as: 'files', select: () => false })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     })
-    await extractBundle(store, target, { as: 'files', select: isTree })
+    await extractBundle(store, target, { as: 'files', select: ({ isTree }) => isTree })
     expect((await readdir(target)).sort()).toEqual(['lock', 'offline-deploy'])
     expect((await lstat(join(target, 'offline-deploy/offline-deploy/run'))).mode & 0o777).toBe(0o755)
   })
@@ -139,8 +146,10 @@ describe('extractBundle as layout', () => {
   it('restores an OCI layout of what is selected', async () => {
     const sample = combine(smallSample(), treeSample('files', { a: noise(4000, 3) }))
     const target = join(await tempFolder(), 'layout')
-    const select = (root: Descriptor) => root.annotations?.[annotationKeys.kind] === 'image'
-    const report = await extractBundle(await storeOf(sample), target, { as: 'layout', select })
+    const report = await extractBundle(await storeOf(sample), target, {
+      as: 'layout',
+      select: ({ kind }) => kind === 'image',
+    })
     expect(report).toMatchObject({ artifacts: 2, files: 5 })
     const layout = await LayoutStore.open(target)
     const app = await layout.resolve(parseReference('registry.example/app:1'))

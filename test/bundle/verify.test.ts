@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { verifyBundle } from '../../src/bundle/verify.ts'
+import { inlineFile, treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { silentProgress } from '../../src/core/progress.ts'
 import {
@@ -54,6 +55,25 @@ describe('verifyBundle', () => {
     await expect(verifyBundle(path, { expect: digestOf('other') })).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
       exitCode: 6,
+    })
+  })
+
+  it('counts a tree in shards once, and reports shards that do not make up a tree', async () => {
+    const files = ['a', 'b', 'c'].map(name => inlineFile(name, Buffer.from(name)))
+    const shards = treeArtifacts({ name: 'files', kind: 'file', files }, { files: 1, bytes: 4096 })
+    const of = (artifacts: typeof shards) => bundle({ artifacts, contents: new Map() })
+    expect(await verifyBundle(await of(shards))).toMatchObject({ artifacts: 1 })
+    await expect(verifyBundle(await of(shards.slice(1)))).rejects.toMatchObject({
+      code: 'BUNDLE_CORRUPT',
+      message: expect.stringContaining('2 of its 3 shards'),
+    })
+    const twice = treeArtifacts({ name: 'other', kind: 'file', files: files.slice(0, 1) }).map(artifact => ({
+      ...artifact,
+      root: { ...artifact.root, annotations: { ...shards[1]!.root.annotations } },
+    }))
+    await expect(verifyBundle(await of([shards[0]!, ...twice, shards[2]!]))).rejects.toMatchObject({
+      code: 'BUNDLE_CORRUPT',
+      message: expect.stringContaining('a tree lists a path twice'),
     })
   })
 

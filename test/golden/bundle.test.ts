@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { inlineFile, treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { bundleBytes, combine, inlineTree, layoutOf, treeSample } from '../bundle/samples.ts'
 
@@ -94,6 +95,39 @@ describe('bundle format 1', () => {
     expect(bytes.toString('utf8', table!.dataOffset, table!.dataOffset + table!.size)).toMatchInlineSnapshot(
       `"{"entries":[["blobs/sha256/387c7aa1218cd8f76a9524e589f0227734a6fea039d1b395f878e5d7f9051d09",488],["blobs/sha256/44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",2],["blobs/sha256/4b85c124d712c5215757e5190cfb0ae310fcebc044938d0ce822de3929b77186",532],["blobs/sha256/ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356",3],["offline-deploy/run",10,{"mode":493}],["blobs/sha256/a8076d3d28d21e02012b20eaf7dbf75409a6277134439025f282e368e3305abf",0,{"link":"offline-deploy/run"}]],"format":1,"index":"sha256:45a5ba00f0fce11f9e79f4ad790097f33df25475380345fc743fce66c5a93578"}"`,
     )
+  })
+
+  it('marks the shards of a large tree', () => {
+    const files = ['a', 'b', 'c'].map(path => inlineFile(path, Buffer.from(path)))
+    const shards = treeArtifacts({ name: 'rpms/rocky-9.2', kind: 'rpm', files }, { files: 2, bytes: 4096 })
+    expect(shards.map(({ root }) => root)).toMatchInlineSnapshot(`
+      [
+        {
+          "annotations": {
+            "io.astrago.airgap.kind": "rpm",
+            "io.astrago.airgap.shard": "1/2",
+            "io.astrago.airgap.tree": "rpms/rocky-9.2",
+            "org.opencontainers.image.ref.name": "rpms/rocky-9.2+1",
+          },
+          "artifactType": "application/vnd.astrago.airgap.tree.v1",
+          "digest": "sha256:27fe46754ef3705394661dabcd5eefc28042c268f4513fbcfc9beb8eb47ae850",
+          "mediaType": "application/vnd.oci.image.manifest.v1+json",
+          "size": 666,
+        },
+        {
+          "annotations": {
+            "io.astrago.airgap.kind": "rpm",
+            "io.astrago.airgap.shard": "2/2",
+            "io.astrago.airgap.tree": "rpms/rocky-9.2",
+            "org.opencontainers.image.ref.name": "rpms/rocky-9.2+2",
+          },
+          "artifactType": "application/vnd.astrago.airgap.tree.v1",
+          "digest": "sha256:d964b6f9f32a85bd49db64ad8cc402c63933252e2d4d7f90c71f40b0c6e6193e",
+          "mediaType": "application/vnd.oci.image.manifest.v1+json",
+          "size": 480,
+        },
+      ]
+    `)
   })
 
   it('has these bytes', async () => {

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Artifact } from '../../src/content/artifact.ts'
-import { treesOf } from '../../src/site/content.ts'
 import { openSiteKey, type SiteKey } from '../../src/site/site-key.ts'
 import { httpView, registryView, siteDocumentPath } from '../../src/site/site-view.ts'
 import { contentOf, sampleChart, sampleImage, sampleStack, sampleTree } from './support/sample-site.ts'
@@ -48,6 +47,16 @@ describe('httpView', () => {
     expect(textOf(own?.get('clients/etc/apt/sources.list.d/airgap-debian-12.sources')?.bytes)).toContain(
       'Signed-By: /etc/apt/keyrings/airgap-site.asc',
     )
+  })
+
+  it('serves package repositories by their whole names: rocky-9 and rocky-9.2 are two', async () => {
+    const repository = (name: string) => sampleTree(`debs/${name}`, { [`pool/${name}.deb`]: name }, 'deb')
+    const { mounts } = await view([...repository('rocky-9'), ...repository('rocky-9.2')])
+    const paths = (name: string) => [
+      ...(mounts.find(mount => mount.prefix === `/debs/${name}`)?.entries?.keys() ?? []),
+    ]
+    expect(paths('rocky-9')).toEqual(['pool/rocky-9.deb'])
+    expect(paths('rocky-9.2')).toEqual(['pool/rocky-9.2.deb'])
   })
 
   it('does not serve the deployment tree or the lock', async () => {
@@ -120,15 +129,5 @@ describe('registryView', () => {
     await expect(registryView([await contentOf(damaged)], { address })).rejects.toMatchObject({
       code: 'BUNDLE_CORRUPT',
     })
-  })
-})
-
-describe('treesOf', () => {
-  it('joins shards that follow one another, and only those', () => {
-    const roots = ['files', 'files.2', 'files.3', 'files.5', 'tree/a.2'].flatMap(name =>
-      sampleTree(name, { [name]: name }).map(each => each.root),
-    )
-    const trees = treesOf(roots).map(tree => [tree.name, tree.roots.length])
-    expect(Object.fromEntries(trees)).toEqual({ files: 3, 'files.5': 1, 'tree/a.2': 1 })
   })
 })

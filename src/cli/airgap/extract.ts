@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
+import { artifactsOf, type BundleArtifact } from '../../bundle/artifacts.ts'
 import { extractBundle } from '../../bundle/extract.ts'
 import { openBundle } from '../../bundle/reader.ts'
-import type { Descriptor } from '../../core/descriptor.ts'
-import { annotationKeys, mediaTypes } from '../../core/media-types.ts'
 import { repeated } from '../shell/arguments.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
@@ -10,19 +9,17 @@ import type { Shell } from '../shell/run.ts'
 export function extractCommand(program: Command, shell: Shell): void {
   program
     .command('extract')
-    .description(
-      'lay content down: files, packages and trees as folders; with --layout all of it as an OCI image layout',
-    )
+    .description('Extract files, packages and trees of a bundle into a folder')
     .argument('<bundle>', 'the .tar that `airgap build` wrote')
-    .argument('<folder>', 'where; made if it is not there')
+    .argument('<folder>', 'target folder; created if missing')
     .option(
       '--select <name>',
-      'only this: an image reference, or a tree such as files or debs/debian-12 (repeatable)',
+      'extract only this tree (files, debs/debian-12) or, with --layout, image (repeatable)',
       repeated,
       [],
     )
-    .option('--layout', 'an OCI image layout, images and charts included')
-    .option('--dry-run', 'say what would be written')
+    .option('--layout', 'write an OCI image layout, including images and charts')
+    .option('--dry-run', 'list what would be extracted')
     .action(
       async (
         path: string,
@@ -33,7 +30,9 @@ export function extractCommand(program: Command, shell: Shell): void {
         try {
           const select = selection(options)
           if (options.dryRun) {
-            const names = bundle.roots().filter(select).map(nameOf)
+            const names = artifactsOf(bundle.roots())
+              .filter(select)
+              .map(({ name }) => name)
             shell.print({ target: folder, artifacts: names }, () => names.join('\n'))
             return
           }
@@ -47,18 +46,7 @@ export function extractCommand(program: Command, shell: Shell): void {
     )
 }
 
-function nameOf(root: Descriptor): string {
-  return root.annotations?.[annotationKeys.refName] ?? root.digest
-}
-
-/** Large trees are sharded: `files.2` belongs to `files`. */
-function selection(options: { select: string[]; layout?: boolean }): (root: Descriptor) => boolean {
-  return root => {
-    if (!options.layout && root.artifactType !== mediaTypes.tree) return false
-    const name = nameOf(root)
-    return (
-      options.select.length === 0 ||
-      options.select.some(wanted => name === wanted || name.replace(/\.\d+$/, '') === wanted)
-    )
-  }
+function selection(options: { select: string[]; layout?: boolean }): (artifact: BundleArtifact) => boolean {
+  return ({ name, isTree }) =>
+    (options.layout === true || isTree) && (options.select.length === 0 || options.select.includes(name))
 }

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { walkGraph } from '../../bundle/graph.ts'
+import { treesOf } from '../../content/shards.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { parsePlatform } from '../../core/platform.ts'
@@ -14,7 +15,7 @@ import type { Step } from '../../install/step.ts'
 import { preflightStep } from '../../install/steps/preflight.ts'
 import type { SiteFile } from '../../inventory/schema.ts'
 import type { SiteConfig } from '../../site/config.ts'
-import { mergedStore, treesOf } from '../../site/content.ts'
+import { mergedStore } from '../../site/content.ts'
 import { namedRoots } from '../../site/images.ts'
 import { previewState, type SiteState } from '../../site/state.ts'
 import { humanBytes } from '../shell/format.ts'
@@ -150,7 +151,7 @@ async function carriedBy(bundles: readonly OpenBundle[]): Promise<Carried> {
   const store = mergedStore(bundles.map(bundle => bundle.store))
   const roots = bundles.flatMap(bundle => bundle.store.roots())
   const packageBytes = new Map<string, number>()
-  for (const { name, roots: shards } of treesOf(roots)) {
+  for (const { name, roots: shards } of bundles.flatMap(bundle => treesOf(bundle.store.roots()))) {
     const repository = /^(?:debs|rpms)\/([^/]+)$/.exec(name)?.[1]
     if (repository === undefined) continue
     const size = sizeOf(await readTree(store, shards))

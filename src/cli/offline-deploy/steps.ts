@@ -1,8 +1,8 @@
 import { verifyBundle } from '../../bundle/verify.ts'
+import { treesOf } from '../../content/shards.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { annotationKeys } from '../../core/media-types.ts'
 import type { Step } from '../../install/step.ts'
 import { checkStep, type Probe } from '../../install/steps/check.ts'
 import { configureStep } from '../../install/steps/configure.ts'
@@ -11,7 +11,7 @@ import { serveStep } from '../../install/steps/serve.ts'
 import { verifyStep } from '../../install/steps/verify.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
 import { chartRepository } from '../../site/charts.ts'
-import { mergedStore, treesOf } from '../../site/content.ts'
+import { mergedStore } from '../../site/content.ts'
 import { namedRoots } from '../../site/images.ts'
 import { clientFilesFor } from '../../site/node-clients.ts'
 import type { SiteKey } from '../../site/site-key.ts'
@@ -183,11 +183,7 @@ async function probesOf(
   }
   for (const { store } of bundles) {
     for (const tree of treesOf(store.roots())) {
-      if (
-        tree.roots[0]?.annotations?.[annotationKeys.kind] === 'tree' ||
-        !/^(files|debs\/[^/]+)$/.test(tree.name)
-      )
-        continue
+      if (tree.kind === 'tree' || !/^(files|debs\/[^/]+)$/.test(tree.name)) continue
       const smallest = await smallestFile(store, tree.roots)
       if (smallest === undefined) continue
       const path = smallest.path.split('/').map(encodeURIComponent).join('/')

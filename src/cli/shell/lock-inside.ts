@@ -1,17 +1,15 @@
 import type { BundleStore } from '../../bundle/reader.ts'
 import { readAll } from '../../content/read.ts'
+import { findTree } from '../../content/shards.ts'
 import { readTree } from '../../content/tree.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { annotationKeys } from '../../core/media-types.ts'
 import { parseLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 
 /** The lock that a bundle was built from. Throws BUNDLE_CORRUPT. */
 export async function lockInside(bundle: BundleStore, path: string): Promise<Lock> {
-  const root = bundle
-    .roots()
-    .filter(descriptor => descriptor.annotations?.[annotationKeys.refName] === 'lock')
-  const file = (await readTree(bundle, root)).get('lock.json')
+  const roots = findTree(bundle.roots(), 'lock')?.roots ?? []
+  const file = (await readTree(bundle, roots)).get('lock.json')
   if (!file) {
     throw new AirgapError('BUNDLE_CORRUPT', 'the bundle has no lock inside', {
       item: path,
