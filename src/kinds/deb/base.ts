@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import type { BaseSystem, InstalledPackage } from '../../manifest/stack.ts'
@@ -6,7 +7,7 @@ import { closureOf } from './closure.ts'
 import { Universe } from './universe.ts'
 import { compareVersions } from './version.ts'
 
-/** `minimal` ⊂ `server` ⊂ `cloud`. Without Recommends: what some of these installations lack must not be left out. */
+/** `minimal` ⊂ `server` ⊂ `cloud`. Without Recommends: a package that some of these installations lack must be carried. */
 const debian = {
   minimal: [],
   server: ['openssh-server', 'sudo'],
@@ -24,7 +25,7 @@ interface BaseOptions {
   at: string
 }
 
-/** What the machines have, as apt would read it from their dpkg status. */
+/** Returns the packages that the machines already have, as apt would read them from their dpkg status. */
 export function baseOf(base: BaseSystem, candidates: Candidate[], options: BaseOptions): Candidate[] {
   switch (base.type) {
     case 'none':
@@ -37,9 +38,9 @@ export function baseOf(base: BaseSystem, candidates: Candidate[], options: BaseO
 }
 
 /**
- * What an installation of the release brings: in Debian what is essential, required and important (debootstrap) and for a
- * server also standard (tasksel); in Ubuntu the seeds, which are packages there. In the versions of the first source, as
- * the machines may have been installed from the release and not updated since.
+ * The packages of a fresh installation of the release: in Debian the essential, required and important ones (debootstrap) and
+ * for a server also the standard ones (tasksel); in Ubuntu the seeds, which are packages there. Versions are those of the
+ * first source, because the machines may have been installed from the release and never updated.
  */
 function namedBase(
   name: 'minimal' | 'server' | 'cloud',
@@ -59,12 +60,12 @@ function namedBase(
   if (!own.some(one => one.essential)) {
     throw new AirgapError(
       'UNRESOLVABLE',
-      `the base system ${name} cannot be told: the first source has no essential packages`,
+      `cannot determine the base system ${name}: the first source has no essential packages`,
       {
         item: at,
         likely:
-          'the first source of the entry is not the release of the distribution itself, or lacks its component main',
-        next: 'put the release first (jammy before jammy-updates and other archives), or use base: none',
+          'the first source of the entry is not the distribution’s own release, or lacks the component main',
+        next: 'list the release first (jammy before jammy-updates and other archives), or set base: none',
       },
     )
   }
@@ -74,7 +75,7 @@ function namedBase(
   )
 }
 
-/** A version that no source has any more stands for itself and what it provides: it is there, so its own needs are met. */
+/** A version that no source has any longer becomes a placeholder with its Provides: it is installed, so its own dependencies are satisfied. */
 function listedBase(
   packages: InstalledPackage[],
   candidates: Candidate[],
@@ -90,7 +91,7 @@ function listedBase(
   }
   return wanted.map(one => {
     const known = versions.get(one.name) ?? []
-    return known.find(candidate => isSame(candidate, one)) ?? standIn(one, known)
+    return known.find(candidate => isSame(candidate, one)) ?? placeholder(one, known)
   })
 }
 
@@ -98,7 +99,7 @@ function isSame(candidate: Candidate, { version, architecture }: InstalledPackag
   return candidate.version === version && candidate.architecture === architecture
 }
 
-function standIn({ name, version, architecture }: InstalledPackage, known: Candidate[]): Candidate {
+function placeholder({ name, version, architecture }: InstalledPackage, known: Candidate[]): Candidate {
   const [nearest] = known
     .filter(one => one.architecture === architecture || one.architecture === 'all' || architecture === 'all')
     .sort((a, b) => distance(a, version) - distance(b, version) || compareVersions(b.version, a.version))
@@ -113,8 +114,7 @@ function standIn({ name, version, architecture }: InstalledPackage, known: Candi
     sha256: '',
     essential: nearest?.essential ?? false,
     priority: nearest?.priority ?? 5,
-    ...(nearest?.multiArch === undefined ? {} : { multiArch: nearest.multiArch }),
-    ...(nearest?.provides === undefined ? {} : { provides: nearest.provides }),
+    ...defined({ multiArch: nearest?.multiArch, provides: nearest?.provides }),
     stanza: {
       index: { mediaType: mediaTypes.octets, digest: `sha256:${'0'.repeat(64)}`, size: 0 },
       offset: 0,
@@ -123,7 +123,7 @@ function standIn({ name, version, architecture }: InstalledPackage, known: Candi
   }
 }
 
-/** An older version says better what was provided than a newer one does. */
+/** An older version is a better guide to what was provided than a newer one. */
 function distance(candidate: Candidate, version: string): number {
   return compareVersions(candidate.version, version) <= 0 ? 0 : 1
 }

@@ -1,9 +1,11 @@
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { autoRemove } from './auto-remove.ts'
 import type { Candidate } from './candidate.ts'
+import { DepCache } from './dep-cache.ts'
 import { explain, nearNames } from './explain.ts'
-import { dropLeftovers } from './leftovers.ts'
-import { Marking } from './marking.ts'
-import { solveProblems } from './problems.ts'
+import { markInstall } from './mark-install.ts'
+import { resolveProblems } from './problem-resolver.ts'
 import { formatRelation } from './relation.ts'
 import { type PackageRequest, parseRequest } from './request.ts'
 import { preferSuite } from './suite-choice.ts'
@@ -11,7 +13,7 @@ import type { Package, Universe } from './universe.ts'
 import { compareVersions } from './version.ts'
 import { whyNot } from './why-not.ts'
 
-/** A package of the closure and why it is there. */
+/** A package of the closure, and why it is in it. */
 export interface Selected {
   candidate: Candidate
   requested: boolean
@@ -23,7 +25,7 @@ export interface ClosureRequest {
   /** as apt takes them: `name[:architecture][=version | /suite]` */
   names: string[]
   recommends: boolean
-  /** where the packages were asked for, for messages */
+  /** where the packages were requested, for messages */
   at: string
 }
 
@@ -34,9 +36,9 @@ interface Wanted {
 }
 
 /**
- * What `apt-get install` would install on a machine that has the base system and nothing else: `marking.ts` marks what was
- * asked for and all it needs, `problems.ts` mends what refuses each other, `leftovers.ts` drops what came to nothing.
- * Throws UNRESOLVABLE with the whole chain.
+ * Returns what `apt-get install` would install on a machine that has the base system and nothing else: `mark-install.ts`
+ * marks the requested packages and what they need, `problem-resolver.ts` repairs conflicts, `auto-remove.ts` drops what is
+ * no longer needed. Throws UNRESOLVABLE with the whole chain.
  */
 export function closureOf(universe: Universe, request: ClosureRequest): Selected[] {
   return solve(universe, request).selected
@@ -44,11 +46,11 @@ export function closureOf(universe: Universe, request: ClosureRequest): Selected
 
 export interface Solution {
   selected: Selected[]
-  /** how many packages of the base system it relies on, and so leaves out */
+  /** packages of the base system that the closure depends on and therefore leaves out */
   present: number
 }
 
-/** As `closureOf`, and what it owes to the base system. */
+/** As `closureOf`, with the number of packages that the base system contributes. */
 export function solve(universe: Universe, request: ClosureRequest): Solution {
   const { at } = request
   const wanted = findAll(
@@ -56,82 +58,82 @@ export function solve(universe: Universe, request: ClosureRequest): Solution {
     request.names.map(text => parseRequest(text, at)),
     at,
   )
-  const marking = new Marking(universe, request)
-  const asked = new Set(wanted.map(one => one.package))
+  const depCache = new DepCache(universe, request)
+  const requested = new Set(wanted.map(one => one.package))
   for (const one of wanted) {
-    if (one.request.suite === undefined) marking.setCandidate(one.package, one.version)
-    else preferSuite(marking, one.version, one.request.suite)
-    marking.state(one.package).isProtected = true
-    marking.markInstall(one.package, { alone: true, asked: true })
+    if (one.request.suite === undefined) depCache.setCandidate(one.package, one.version)
+    else preferSuite(depCache, one.version, one.request.suite)
+    depCache.state(one.package).isProtected = true
+    markInstall(depCache, one.package, { autoInst: false, fromUser: true })
   }
-  for (const one of asked) marking.markInstall(one, { asked: true })
-  const isWhole = !isAnyBroken(marking) || solveProblems(marking, asked)
-  if (!isWhole) throw failureOf(marking, wanted, at)
-  dropLeftovers(marking)
-  return solutionOf(marking, asked)
+  for (const one of requested) markInstall(depCache, one, { fromUser: true })
+  const isWhole = !isAnyBroken(depCache) || resolveProblems(depCache, requested)
+  if (!isWhole) throw failureOf(depCache, wanted, at)
+  autoRemove(depCache)
+  return solutionOf(depCache, requested)
 }
 
-function isAnyBroken(marking: Marking): boolean {
-  return marking.touched().some(one => marking.isBroken(one))
+function isAnyBroken(depCache: DepCache): boolean {
+  return depCache.touched().some(one => depCache.isBroken(one))
 }
 
-function failureOf(marking: Marking, wanted: Wanted[], at: string): AirgapError {
-  const failure = whyNot(marking.universe, wanted)
+function failureOf(depCache: DepCache, wanted: Wanted[], at: string): AirgapError {
+  const failure = whyNot(depCache.universe, wanted)
   if (failure) return explain(failure, at)
-  const broken = marking.touched().filter(one => marking.isBroken(one))
+  const broken = depCache.touched().filter(one => depCache.isBroken(one))
   const lines = broken.slice(0, 10).flatMap(one => {
-    const version = marking.state(one).install!
-    const lacking = marking.universe
+    const version = depCache.state(one).install!
+    const missing = depCache.universe
       .dependencies(version)
-      .filter(dependency => dependency.critical && !marking.isFine(dependency))
-    return lacking.map(({ type, targets }) => {
+      .filter(dependency => dependency.critical && !depCache.isSatisfied(dependency))
+    return missing.map(({ type, targets }) => {
       const relation = targets.map(target => formatRelation(target.relation)).join(' | ')
       return `  ${one.name} ${version.version}: ${type} ${relation}`
     })
   })
   return new AirgapError(
     'UNRESOLVABLE',
-    `these packages cannot be installed together the way apt goes about it:\n${lines.join('\n')}`,
+    `apt finds no way to install these packages together:\n${lines.join('\n')}`,
     {
       item: at,
       likely:
-        'alternatives that refuse each other; apt does not go back on every choice, and so this fails on the site too',
-      next: 'ask for the alternatives that you want by name, or split the packages into two entries',
+        'alternatives that conflict with each other; apt does not reconsider every choice, so it would fail on the site, too',
+      next: 'request the alternatives that you want by name, or split the packages into two entries',
     },
   )
 }
 
-function solutionOf(marking: Marking, asked: Set<Package>): Solution {
-  const { reasons, seen } = reasonsOf(marking, asked)
-  const present = [...seen].filter(one => one.current && marking.state(one).install === one.current).length
-  const selected = marking
+function solutionOf(depCache: DepCache, requested: Set<Package>): Solution {
+  const { reasons, seen } = reasonsOf(depCache, requested)
+  const present = [...seen].filter(one => one.current && depCache.state(one).install === one.current).length
+  const selected = depCache
     .touched()
-    .filter(one => marking.state(one).mode === 'install')
+    .filter(one => depCache.state(one).mode === 'install')
     .map(one => {
-      const because = reasons.get(one)
-      return {
-        candidate: marking.state(one).install!,
-        requested: asked.has(one),
-        ...(because === undefined || asked.has(one) ? {} : { because }),
-      }
+      const because = requested.has(one) ? undefined : reasons.get(one)
+      return defined({
+        candidate: depCache.state(one).install!,
+        requested: requested.has(one),
+        because,
+      })
     })
   return { selected, present }
 }
 
-/** By the shortest chain from what was asked for; also through what the base system has. */
+/** Package → the one that pulled it in, by the shortest chain from a requested package; chains may pass through the base system. */
 function reasonsOf(
-  marking: Marking,
-  asked: Set<Package>,
+  depCache: DepCache,
+  requested: Set<Package>,
 ): { reasons: Map<Package, string>; seen: Set<Package> } {
   const reasons = new Map<Package, string>()
-  const seen = new Set(asked)
-  const open = [...asked]
+  const seen = new Set(requested)
+  const open = [...requested]
   for (const one of open) {
-    const { install } = marking.state(one)
-    for (const dependency of install ? marking.universe.dependencies(install) : []) {
-      if (dependency.negative || !marking.isImportant(dependency)) continue
+    const { install } = depCache.state(one)
+    for (const dependency of install ? depCache.universe.dependencies(install) : []) {
+      if (dependency.negative || !depCache.isImportant(dependency)) continue
       for (const target of dependency.targets) {
-        for (const { package: other } of marking.matches(dependency, target, 'install')) {
+        for (const { package: other } of depCache.matches(dependency, target, 'install')) {
           if (seen.has(other)) continue
           seen.add(other)
           reasons.set(other, one.name)
@@ -145,11 +147,11 @@ function reasonsOf(
 
 function findAll(universe: Universe, requests: PackageRequest[], at: string): Wanted[] {
   const wanted = new Map<Package, Wanted>()
-  const lacking: string[] = []
+  const missing: string[] = []
   for (const request of requests) {
     const found = universe.find(request.name, request.architecture)
     if (!found) {
-      lacking.push(describeLack(universe, request))
+      missing.push(describeMissing(universe, request))
       continue
     }
     const version = versionOf(universe, { request, found, at })
@@ -161,19 +163,19 @@ function findAll(universe: Universe, requests: PackageRequest[], at: string): Wa
       throw contradiction(other, { request, package: found, version }, at)
     wanted.set(found, { request, package: found, version })
   }
-  if (lacking.length === 0) return [...wanted.values()]
+  if (missing.length === 0) return [...wanted.values()]
   throw new AirgapError(
     'UNRESOLVABLE',
-    `no such package for ${universe.architectures.join(', ')}: ${lacking.join('; ')}`,
+    `no such package for ${universe.architectures.join(', ')}: ${missing.join('; ')}`,
     {
       item: at,
-      likely: 'a spelling mistake, or the package is in another component or suite',
+      likely: 'a typing mistake, or the package is in another component or suite',
       next: 'correct the name, or add the component (components: in the manifest) that has it',
     },
   )
 }
 
-function describeLack(universe: Universe, { name, architecture, text }: PackageRequest): string {
+function describeMissing(universe: Universe, { name, architecture, text }: PackageRequest): string {
   const providers = universe.offers(universe.named(name, architecture)).map(offer => offer.candidate.name)
   if (providers.length > 0)
     return `${text} is a virtual package; name one of ${[...new Set(providers)].slice(0, 8).join(', ')}`
@@ -188,17 +190,17 @@ function versionOf(
   { request, found, at }: { request: PackageRequest; found: Package; at: string },
 ): Candidate {
   const { version, suite } = request
-  const there = found.versions.map(one => universe.describe(one)).join(', ')
+  const available = found.versions.map(one => universe.describe(one)).join(', ')
   if (version !== undefined) {
     const match = found.versions.find(one => compareVersions(one.version, version) === 0)
     if (match) return match
     throw new AirgapError(
       'UNRESOLVABLE',
-      `${request.text}: that version is in none of the suites; there is ${there}`,
+      `${request.text}: no suite has this version; available: ${available}`,
       {
         item: at,
-        likely: 'the archive keeps the newest version only, and has moved on',
-        next: 'ask for a version that is there, drop the =version, or add an archive that keeps old versions (snapshot.debian.org)',
+        likely: 'the archive keeps only the newest version and has been updated',
+        next: 'request an available version, drop the =version, or add an archive that keeps old versions (snapshot.debian.org)',
       },
     )
   }
@@ -207,7 +209,7 @@ function versionOf(
     if (match) return match
     throw new AirgapError(
       'UNRESOLVABLE',
-      `${request.text}: the suite has no such package; there is ${there}`,
+      `${request.text}: the suite does not have this package; available: ${available}`,
       {
         item: at,
         likely: 'the suite is not among the suites of this entry, or the package is not in it',
@@ -219,11 +221,11 @@ function versionOf(
   if (candidate) return candidate
   throw new AirgapError(
     'UNRESOLVABLE',
-    `${request.text} may not be installed: its priority is below 1; there is ${there}`,
+    `${request.text} must not be installed: its priority is below 1; available: ${available}`,
     {
       item: at,
-      likely: 'a pin, or the priority of a source, rules it out',
-      next: 'change pins: or priority: in the manifest, or ask for package=version',
+      likely: 'a pin or the priority of a source excludes it',
+      next: 'change pins: or priority: in the manifest, or request package=version',
     },
   )
 }
@@ -231,10 +233,10 @@ function versionOf(
 function contradiction(one: Wanted, other: Wanted, at: string): AirgapError {
   return new AirgapError(
     'MANIFEST_INVALID',
-    `${one.package.name} is asked for in two versions, ${one.version.version} and ${other.version.version}`,
+    `${one.package.name} is requested in two versions, ${one.version.version} and ${other.version.version}`,
     {
       item: at,
-      likely: 'two lists of packages that disagree',
+      likely: 'two package lists disagree',
       next: `keep one of ${one.request.text} and ${other.request.text}`,
     },
   )

@@ -1,26 +1,26 @@
 import { AirgapError } from '../../core/errors.ts'
 import type { Candidate } from './candidate.ts'
 
-/** Why a package cannot be had: a chain that branches where there were alternatives. */
+/** Why a package cannot be installed: a chain that branches at each alternative. */
 export interface Failure {
   package: Candidate
-  /** the dependency that is not met, as the package writes it; absent where the package itself stands in the way */
+  /** the unsatisfied dependency, as the package writes it; absent where the package itself conflicts */
   wants?: string
-  /** per alternative: what it lacked */
+  /** for each alternative, why it failed */
   lacks: (string | Failure)[]
-  /** it depends on what else was selected: these packages stand in the way */
+  /** selected packages that it conflicts with: without them it might be installable */
   culprits?: Set<Candidate>
 }
 
-const maxTold = 2_000
+const maxLines = 2_000
 const shownFirst = 25
 const shownLast = 15
 
 /** The error that shows the whole chain, one line per package, indented by depth. */
 export function explain(failure: Failure, at: string): AirgapError {
-  // taken one by one: the tree shares its branches, and written out whole it can be exponential
+  // taken lazily: the tree shares its branches, so written out in full it can be exponential
   const lines: string[] = []
-  for (const line of tell(failure, 0)) if (lines.push(line) === maxTold) break
+  for (const line of chainLines(failure, 0)) if (lines.push(line) === maxLines) break
   const skipped = lines.length - shownFirst - shownLast
   if (skipped > 1) lines.splice(shownFirst, skipped, `  … ${skipped} lines left out …`)
   const root = failure.package
@@ -30,22 +30,22 @@ export function explain(failure: Failure, at: string): AirgapError {
     {
       item: at,
       likely: failure.culprits
-        ? 'two packages that are needed refuse each other'
-        : 'a dependency is in a component or suite that the entry does not name',
+        ? 'two required packages conflict with each other'
+        : 'a dependency is in a component or suite that the entry does not list',
       next: failure.culprits
-        ? 'ask for the one you want by name, or split the packages into two entries'
+        ? 'request the one you want by name, or split the packages into two entries'
         : 'add the component (components: in the manifest), or leave the package out',
     },
   )
 }
 
-function* tell(failure: Failure, depth: number): Generator<string> {
+function* chainLines(failure: Failure, depth: number): Generator<string> {
   const indent = (level: number) => '  '.repeat(Math.min(level, 20) + 1)
   const { wants } = failure
   if (wants !== undefined) yield `${indent(depth)}${failure.package.name} needs ${wants}`
   const inner = wants === undefined ? depth : depth + 1
   for (const lack of failure.lacks) {
-    if (typeof lack !== 'string') yield* tell(lack, inner)
+    if (typeof lack !== 'string') yield* chainLines(lack, inner)
     else yield `${indent(inner)}${wants === undefined ? `${failure.package.name}: ` : ''}${lack}`
   }
 }

@@ -1,10 +1,10 @@
 import type { Candidate } from './candidate.ts'
 
 /**
- * apt numbers packages as their names come up, as a stanza or in a relation of another one, and between equal providers
- * takes the one numbered last. Nobody would design it so, but the site's apt decides alike.
+ * The order in which apt's cache meets package names, in a stanza or in a relation of another package. apt decides between
+ * equal providers by it (the last one wins), so the closure must, too.
  *
- * Read only as far as a question needs: to tell two names apart it is enough to come upon one of them.
+ * The index is read lazily: to order two names it is enough to meet one of them.
  */
 export class NameOrder {
   readonly #candidates: Candidate[]
@@ -17,7 +17,7 @@ export class NameOrder {
     this.#native = native
   }
 
-  /** Negative where `a` came up before `b`; names of other architectures as `name:i386`. */
+  /** Negative where `a` is met before `b`. Names of foreign architectures are written `name:i386`. */
   compare(a: string, b: string): number {
     while (
       this.#order.of(a) === never &&
@@ -44,7 +44,7 @@ export class NameOrder {
     this.#addAll(candidate.provides, suffix)
   }
 
-  /** The names of a relationship field; by hand, as it is the larger part of an archive's text. */
+  /** The names in a relationship field. A hand-written scanner, because these fields are most of an index's text. */
   #addAll(field: string | undefined, suffix: string): void {
     if (field === undefined) return
     const { length } = field
@@ -53,7 +53,7 @@ export class NameOrder {
       while (at < length && !isName(field.charCodeAt(at))) at++
       const start = at
       while (at < length && isName(field.charCodeAt(at))) at++
-      // a name with an architecture (`python3:any`) is another package to apt
+      // to apt, a name with an architecture (`python3:any`) is another package
       if (at > start && field.charCodeAt(at) !== colon) this.#order.add(field, start, at, suffix)
       while (at < length && !isSeparator(field.charCodeAt(at))) at++
     }
@@ -64,9 +64,9 @@ const never = 0x7fffffff
 const initialSlots = 1 << 18
 
 /**
- * Which of the names that were added came first, by two hashes of each name of 32 bits: a string for each of a million
- * names would take longer than all else. Of 100,000 names two are taken for one with a probability below 10⁻⁹, and then only
- * a choice between equal providers differs from apt's.
+ * The order of first occurrence, keyed by two 32-bit hashes of each name: a string for each of a million names would take
+ * longer than everything else. Among 100,000 names the probability of a collision is below 10⁻⁹, and its only effect would
+ * be another choice between equal providers.
  */
 class FirstSeen {
   #first = new Int32Array(initialSlots)
@@ -74,7 +74,7 @@ class FirstSeen {
   /** 0 where the slot is free */
   #order = new Int32Array(initialSlots)
   #size = 0
-  /** the hashes of the name at hand: FNV-1a, and a polynomial */
+  /** hashes of the current name: FNV-1a and a polynomial one */
   #one = 0
   #two = 0
 
@@ -90,7 +90,7 @@ class FirstSeen {
     if (this.#size * 2 > this.#order.length) this.#grow()
   }
 
-  /** `never` where it was not added. */
+  /** Returns `never` where the name was not added. */
   of(name: string): number {
     this.#reset()
     this.#hash(name, 0, name.length)

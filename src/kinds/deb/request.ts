@@ -3,12 +3,12 @@ import { isVersion } from './version.ts'
 
 /** apt-get(8): `name[:architecture][=version | /suite]`. */
 export interface PackageRequest {
-  /** as it was written */
+  /** as written */
   text: string
   name: string
   architecture?: string
   version?: string
-  /** suite or codename that this package, and what it needs from there, is taken from */
+  /** suite or codename that this package is taken from, with the dependencies that only that suite satisfies */
   suite?: string
 }
 
@@ -16,30 +16,30 @@ const namePattern = /^[a-z0-9][a-z0-9+.-]*$/
 const architecturePattern = /^[a-z0-9][a-z0-9-]*$/
 const suitePattern = /^[A-Za-z0-9][A-Za-z0-9._/-]*$/
 
-/** Throws MANIFEST_INVALID; `at` is where it was asked for. */
+/** Throws MANIFEST_INVALID; `at` is where the package was requested. */
 export function parseRequest(text: string, at: string): PackageRequest {
   const mark = text.search(/[=/]/)
   const [who, what] = mark < 0 ? [text, undefined] : [text.slice(0, mark), text.slice(mark + 1)]
   const [name = '', architecture] = who.split(':', 2)
-  if (!namePattern.test(name)) throw wrong('not a package name', text, at)
+  if (!namePattern.test(name)) throw wrong('invalid package name', text, at)
   const request: PackageRequest = { text, name }
   if (architecture !== undefined) {
-    if (!architecturePattern.test(architecture)) throw wrong('not an architecture', text, at)
+    if (!architecturePattern.test(architecture)) throw wrong('invalid architecture', text, at)
     request.architecture = architecture
   }
   if (what === undefined) return request
   if (text[mark] === '=') {
-    if (!isVersion(what)) throw wrong('not a version', text, at)
+    if (!isVersion(what)) throw wrong('invalid version', text, at)
     return { ...request, version: what }
   }
-  if (!suitePattern.test(what)) throw wrong('not a suite', text, at)
+  if (!suitePattern.test(what)) throw wrong('invalid suite', text, at)
   return { ...request, suite: what }
 }
 
 function wrong(what: string, text: string, at: string): AirgapError {
   return new AirgapError('MANIFEST_INVALID', `${what}: ${JSON.stringify(text.slice(0, 120))}`, {
     item: at,
-    likely: 'a slip of the pen: a package is written as apt takes it',
+    likely: 'a typing mistake: write packages as for apt-get install',
     next: 'write it as name, name=version, name/suite or name:architecture, for example jq or jq=1.6-2.1+deb12u1',
   })
 }

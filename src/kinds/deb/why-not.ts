@@ -1,6 +1,6 @@
 import type { Candidate } from './candidate.ts'
+import { DepCache } from './dep-cache.ts'
 import type { Failure } from './explain.ts'
-import { Marking } from './marking.ts'
 import { formatRelation } from './relation.ts'
 import {
   type Dependency,
@@ -15,15 +15,15 @@ import {
 const maxDepth = 1_000
 const maxSteps = 20_000
 
-/** Who is selected, and why. */
+/** A selected version, and the package that it is needed by. */
 interface Place {
   version: Candidate
   because?: string
 }
 
 /**
- * Looks for the reason why packages cannot be installed together: follows all dependencies in the order of preference, and
- * keeps for every alternative what it lacked. Only asked once marking has failed. Undefined where it finds no reason.
+ * Searches for the reason why packages cannot be installed together: follows all dependencies in order of preference and
+ * records why each alternative failed. Runs only after marking has failed. Returns undefined where it finds no reason.
  */
 export function whyNot(
   universe: Universe,
@@ -31,8 +31,8 @@ export function whyNot(
 ): Failure | undefined {
   const search = new Search(universe, requests)
   for (const request of requests) {
-    const clash = search.add(request)
-    if (clash) return clash
+    const conflict = search.add(request)
+    if (conflict) return conflict
   }
   for (const { version } of requests) {
     const failed = search.needs(version, 0)
@@ -43,29 +43,29 @@ export function whyNot(
 
 class Search {
   readonly #universe: Universe
-  readonly #marking: Marking
+  readonly #depCache: DepCache
   readonly #selected = new Map<Package, Place>()
   readonly #trail: Package[] = []
-  /** what selected packages will not have beside them, by the name that they refuse */
-  readonly #refusals = new Map<Package, Dependency[]>()
+  /** negative dependencies of the selected packages, by the package that they exclude */
+  readonly #conflicts = new Map<Package, Dependency[]>()
   readonly #hopeless = new Map<Candidate, Failure>()
   #steps = 0
 
   constructor(universe: Universe, requests: { package: Package; version: Candidate }[]) {
     this.#universe = universe
-    this.#marking = new Marking(universe, { recommends: false })
-    for (const request of requests) this.#marking.setCandidate(request.package, request.version)
+    this.#depCache = new DepCache(universe, { recommends: false })
+    for (const request of requests) this.#depCache.setCandidate(request.package, request.version)
   }
 
   add({ package: of, version }: { package: Package; version: Candidate }): Failure | undefined {
-    const clash = this.#clash(of, version)
-    if (!clash) this.#push(of, { version })
-    return clash
+    const conflict = this.#findConflict(of, version)
+    if (!conflict) this.#push(of, { version })
+    return conflict
   }
 
   needs(version: Candidate, depth: number): Failure | undefined {
     for (const dependency of this.#universe.dependencies(version)) {
-      if (!dependency.critical || dependency.negative || this.#isMet(dependency)) continue
+      if (!dependency.critical || dependency.negative || this.#isSatisfied(dependency)) continue
       const failed = this.#satisfy(dependency, depth)
       if (failed) return failed
     }
@@ -76,7 +76,7 @@ class Search {
     const lacks: (string | Failure)[] = []
     const tried = new Set<Candidate>()
     for (const target of dependency.targets) {
-      const choices = this.#marking.solutions({ ...dependency, targets: [target] }, 'candidate')
+      const choices = this.#depCache.allSolutions({ ...dependency, targets: [target] }, 'candidate')
       if (choices.length === 0) lacks.push(this.#whyNone(target))
       for (const choice of choices) {
         if (tried.has(choice.version)) continue
@@ -98,9 +98,9 @@ class Search {
     const known = this.#hopeless.get(version)
     if (known && this.#stillHolds(known)) return known
     if (++this.#steps > maxSteps || depth > maxDepth)
-      return { package: version, lacks: ['the search was given up here: too many combinations'] }
-    const clash = this.#clash(of, version)
-    if (clash) return clash
+      return { package: version, lacks: ['the search ended here: too many combinations'] }
+    const conflict = this.#findConflict(of, version)
+    if (conflict) return conflict
     const { length } = this.#trail
     this.#push(of, { version, because })
     const failed = this.needs(version, depth)
@@ -111,7 +111,7 @@ class Search {
     return failure
   }
 
-  /** What failed for a conflict fails again while the other package is there; what failed for a lack always does. */
+  /** A failure because of a conflict holds while the other package is selected; a missing package stays missing. */
   #stillHolds({ culprits }: Failure): boolean {
     for (const culprit of culprits ?? [])
       if (this.#present(this.#universe.ownerOf(culprit)) !== culprit) return false
@@ -122,7 +122,7 @@ class Search {
     return this.#selected.get(of)?.version ?? of.current
   }
 
-  #isMet(dependency: Dependency): boolean {
+  #isSatisfied(dependency: Dependency): boolean {
     return dependency.targets.some(target => this.#found(dependency, target) !== undefined)
   }
 
@@ -139,8 +139,8 @@ class Search {
     return undefined
   }
 
-  /** Whether the version cannot stand beside what is selected: its own Conflicts and Breaks, and theirs. */
-  #clash(of: Package, version: Candidate): Failure | undefined {
+  /** Checks the version against the selected packages: its own Conflicts and Breaks, and theirs. */
+  #findConflict(of: Package, version: Candidate): Failure | undefined {
     for (const dependency of this.#universe.dependencies(version)) {
       const [target] = dependency.targets
       if (!dependency.negative || !target) continue
@@ -149,7 +149,7 @@ class Search {
       return this.#conflict(version, other.package, target)
     }
     for (const name of [of, ...this.#universe.answersTo(version)]) {
-      for (const dependency of this.#refusals.get(name) ?? []) {
+      for (const dependency of this.#conflicts.get(name) ?? []) {
         const [target] = dependency.targets
         if (!target || dependency.parent === of || !this.#isHit(dependency, target, of, version)) continue
         return this.#conflict(version, dependency.parent, target)
@@ -173,7 +173,7 @@ class Search {
   #conflict(version: Candidate, other: Package, target: Target): Failure {
     const place = this.#selected.get(other)
     const present = this.#present(other)
-    const why = place?.because === undefined ? 'asked for' : `needed by ${place.because}`
+    const why = place?.because === undefined ? 'requested' : `needed by ${place.because}`
     const lack = `it conflicts with ${other.name} ${present?.version ?? ''} (${why}): ${formatRelation(target.relation)}`
     return { package: version, lacks: [lack], culprits: new Set(present ? [present] : []) }
   }
@@ -181,7 +181,7 @@ class Search {
   #whyNone({ relation, package: of }: Target): string {
     const text = formatRelation(relation)
     const versions = of.versions.map(version => this.#universe.describe(version))
-    if (versions.length > 0) return `${text}: only ${versions.slice(0, 5).join(', ')} is there`
+    if (versions.length > 0) return `${text}: only ${versions.slice(0, 5).join(', ')} is available`
     const providers = this.#universe.offers(of).map(offer => offer.candidate.name)
     if (providers.length > 0)
       return `${text}: provided by ${[...new Set(providers)].slice(0, 5).join(', ')}, but not in that version`
@@ -194,9 +194,9 @@ class Search {
     for (const dependency of this.#universe.dependencies(place.version)) {
       const name = dependency.targets[0]?.package
       if (!dependency.negative || !name) continue
-      const refusals = this.#refusals.get(name)
-      if (refusals) refusals.push(dependency)
-      else this.#refusals.set(name, [dependency])
+      const conflicts = this.#conflicts.get(name)
+      if (conflicts) conflicts.push(dependency)
+      else this.#conflicts.set(name, [dependency])
     }
   }
 
@@ -206,15 +206,17 @@ class Search {
       const place = this.#selected.get(of)
       this.#selected.delete(of)
       for (const dependency of place ? this.#universe.dependencies(place.version) : []) {
-        const refusals = dependency.negative ? this.#refusals.get(dependency.targets[0]!.package) : undefined
-        const at = refusals?.lastIndexOf(dependency) ?? -1
-        if (at >= 0) refusals?.splice(at, 1)
+        const conflicts = dependency.negative
+          ? this.#conflicts.get(dependency.targets[0]!.package)
+          : undefined
+        const at = conflicts?.lastIndexOf(dependency) ?? -1
+        if (at >= 0) conflicts?.splice(at, 1)
       }
     }
   }
 }
 
-/** Packages that stand in the way anywhere beneath: without them another attempt may succeed. */
+/** The conflicting packages of a whole branch: without them another attempt may succeed. */
 function culpritsOf(lacks: (string | Failure)[]): { culprits?: Set<Candidate> } {
   const culprits = lacks.flatMap(lack => (typeof lack === 'string' ? [] : [...(lack.culprits ?? [])]))
   return culprits.length > 0 ? { culprits: new Set(culprits) } : {}
