@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import type { PackageGroup, RpmCandidate } from './candidate.ts'
 import { explain } from './explain.ts'
 import { type Job, jobsOf } from './request.ts'
@@ -22,7 +23,7 @@ export interface SelectedRpm {
   because?: string
 }
 
-/** What dnf would download for all of these at once. Sorted by name, architecture and place. Throws UNRESOLVABLE. */
+/** Returns what dnf would download for all packages of the request at once, sorted by name, architecture and place. Throws UNRESOLVABLE. */
 export function closureOf(universe: Universe, request: ClosureRequest): SelectedRpm[] {
   const jobs = request.packages.flatMap(spec => jobsOf(universe, spec, request))
   const multiversion = new Set(installOnly.flatMap(name => universe.providers({ name })))
@@ -40,7 +41,7 @@ export function closureOf(universe: Universe, request: ClosureRequest): Selected
   return withReasons(universe, selected, jobs)
 }
 
-/** An installed package stays, or a newer one of its name or one that obsoletes it takes its place. */
+/** An installed package stays, or another version of it replaces it. */
 function keepRules(universe: Universe): Rule[] {
   const rules: Rule[] = []
   for (let id = 1; id <= universe.installedEnd; id++) {
@@ -61,16 +62,18 @@ interface Problem {
   at: string
 }
 
-/** Optional jobs that stand in the way are dropped, as dnf drops what a group names as default. */
+/** Drops optional jobs that conflict, as dnf drops the default packages of a group. */
 function solveJobs(universe: Universe, { rules, jobs, weak, at }: Problem): Id[] {
   const dropped = new Set<Job>()
   for (;;) {
-    const asked = jobs.filter(job => !dropped.has(job) && job.when === undefined)
-    const jobRules = asked.map((job): Rule => ({ literals: job.ids, reason: 'job', asked: job.asked }))
+    const required = jobs.filter(job => !dropped.has(job) && job.when === undefined)
+    const jobRules = required.map(
+      (job): Rule => ({ literals: job.ids, reason: 'job', requested: job.requested }),
+    )
     const conditional = jobs.flatMap((job): Rule[] =>
       job.when === undefined || dropped.has(job)
         ? []
-        : job.when.map(id => ({ literals: [-id, ...job.ids], reason: 'job', asked: job.asked })),
+        : job.when.map(id => ({ literals: [-id, ...job.ids], reason: 'job', requested: job.requested })),
     )
     const solution = solve(universe, { rules: [...rules, ...conditional], jobs: jobRules, weak })
     if ('selected' in solution) return solution.selected.filter(id => id > universe.installedEnd)
@@ -86,7 +89,7 @@ function meansJob(rule: Rule, job: Job): boolean {
   return rule.reason === 'job' && job.ids.every(id => rule.literals.includes(id))
 }
 
-/** Breadth first from what was asked for: the shortest chain is the one that is told. */
+/** Breadth first from the requested packages, so that the shortest chain is reported. */
 function withReasons(universe: Universe, ids: readonly Id[], jobs: readonly Job[]): SelectedRpm[] {
   const chosen = new Set(ids)
   const because = new Map<Id, Id>()
@@ -115,7 +118,7 @@ function withReasons(universe: Universe, ids: readonly Id[], jobs: readonly Job[
       return {
         candidate: universe.candidate(id),
         requested: requested.has(id),
-        ...(pulled === undefined ? {} : { because: universe.candidate(pulled).name }),
+        ...defined({ because: pulled === undefined ? undefined : universe.candidate(pulled).name }),
       }
     })
 }

@@ -8,44 +8,44 @@ const shownFirst = 30
 const shownLast = 10
 
 /**
- * The error that tells the whole chain. `proof` are the rules that cannot all hold; from what was asked for each line goes one
- * dependency deeper, and says of each provider what it lacks.
+ * Returns the error that shows the whole chain. `proof` are the rules that cannot all hold; starting from the requested
+ * packages, each line goes one dependency deeper and says why each provider fails.
  */
 export function explain(universe: Universe, proof: readonly Rule[], at: string): AirgapError {
   const lines: string[] = []
-  const told = new Set<Rule>()
+  const shown = new Set<Rule>()
   const show = (id: Id) => nevraOf(universe.candidate(id))
-  const tell = (rule: Rule, depth: number) => {
-    if (told.has(rule)) return
-    told.add(rule)
+  const add = (rule: Rule, depth: number) => {
+    if (shown.has(rule)) return
+    shown.add(rule)
     lines.push(`${'  '.repeat(Math.min(depth, 20) + 1)}${sentence(universe, rule, show)}`)
     if (rule.reason !== 'job' && rule.reason !== 'requires') return
     for (const id of rule.literals) {
       if (id < 0) continue
-      // what others have against it is told with them
-      for (const next of proof) if (next.of === id && next.literals.includes(-id)) tell(next, depth + 1)
+      // conflicts that come from other packages are shown with those
+      for (const next of proof) if (next.of === id && next.literals.includes(-id)) add(next, depth + 1)
     }
   }
   const jobs = proof.filter(rule => rule.reason === 'job' && rule.literals.every(literal => literal > 0))
-  for (const job of jobs) tell(job, 0)
-  for (const rule of proof) tell(rule, 0)
+  for (const job of jobs) add(job, 0)
+  for (const rule of proof) add(rule, 0)
   const skipped = lines.length - shownFirst - shownLast
   if (skipped > 1) lines.splice(shownFirst, skipped, `  … ${skipped} lines left out …`)
-  const asked = [...new Set(jobs.flatMap(job => job.asked ?? []))]
+  const requested = [...new Set(jobs.flatMap(job => job.requested ?? []))]
   const exclusive = proof.some(rule => ['conflicts', 'obsoletes', 'same-name', 'keep'].includes(rule.reason))
   const missing = proof.some(rule => rule.reason === 'nothing-provides')
   return new AirgapError(
     'UNRESOLVABLE',
-    `${asked.join(', ') || 'what is asked for'} cannot be installed${asked.length > 1 ? ' together' : ''}:\n${lines.join('\n')}`,
+    `${requested.join(', ') || 'the request'} cannot be installed${requested.length > 1 ? ' together' : ''}:\n${lines.join('\n')}`,
     {
       item: at,
       likely:
         exclusive && !missing
-          ? 'two packages that are needed exclude each other'
-          : 'a dependency is in a repository or module stream that the entry does not name, or excludepkgs leaves it out',
+          ? 'two required packages exclude each other'
+          : 'a dependency is in a repository or module stream that the entry does not list, or excludepkgs excludes it',
       next:
         exclusive && !missing
-          ? 'ask for the one you want by its version, or split the packages into two entries'
+          ? 'request the version that you want, or split the packages into two entries'
           : 'add the repository (repositories:) or the stream (modules:) that has it, or leave the package out',
     },
   )
@@ -53,7 +53,7 @@ export function explain(universe: Universe, proof: readonly Rule[], at: string):
 
 function sentence(
   universe: Universe,
-  { reason, literals, of, relation, asked }: Rule,
+  { reason, literals, of, relation, requested }: Rule,
   show: (id: Id) => string,
 ): string {
   const own = of === undefined ? '' : show(of)
@@ -61,7 +61,7 @@ function sentence(
   const others = other === undefined ? '' : show(other)
   switch (reason) {
     case 'job':
-      return `asked for: ${asked} (${some(literals.filter(id => id > 0).map(show))})`
+      return `requested: ${requested} (${some(literals.filter(id => id > 0).map(show))})`
     case 'requires': {
       const providers = literals.filter(id => id > 0)
       return `${own} needs ${relationText(relation)}${providers.length === 0 ? '' : `: ${some(providers.map(show))}`}`

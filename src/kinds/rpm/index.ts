@@ -3,7 +3,7 @@ import type { Kind } from '../kind.ts'
 import { assembleRpms } from './assemble.ts'
 import { type LockedRpms, lockedRpmsSchema } from './locked.ts'
 
-/** Packages of the RHEL family: the repositories of one OS release per item, with the closure of what is asked for. */
+/** Packages of the RHEL family: the repositories of one OS release per item, with the closure of the requested packages. */
 export const rpmKind: Kind<RpmRequest, LockedRpms> = {
   name: 'rpm',
   schema: lockedRpmsSchema,

@@ -42,12 +42,12 @@ const lockedRepositorySchema = z.strictObject({
   moduleHotfixes: z.literal(true).optional(),
   /** documents of modules.yaml, word for word: the streams taken, and the defaults of their modules */
   modules: z.array(z.string()),
-  /** `<group>` and `<environment>` elements of comps.xml, word for word: those that were asked for */
+  /** `<group>` and `<environment>` elements of comps.xml, word for word: the requested ones */
   groups: z.array(z.string()),
 })
 export type LockedRepository = z.infer<typeof lockedRepositorySchema>
 
-/** The repositories of one OS release with the closure of what was asked for. Sorted by name, version, architecture. */
+/** The repositories of one OS release with the closure of the requested packages. Sorted by name, version, architecture. */
 export const lockedRpmsSchema = z.strictObject({
   name: word,
   architectures: z.array(word).min(1),

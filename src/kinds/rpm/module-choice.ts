@@ -20,11 +20,11 @@ export interface ModuleRequest {
 }
 
 export interface ModuleChoice {
-  /** asked for, default, or required by one that is */
+  /** requested, default, or required by such a stream */
   active: ModuleStream[]
   /** `name:stream` of what machines have to enable: what is active and no default */
   enabled: string[]
-  /** packages of the profiles that were asked for */
+  /** packages of the requested profiles */
   packages: string[]
   /** dnf's filter: packages of other streams, and packages that an active stream has in its own version */
   isHidden(candidate: RpmCandidate): boolean
@@ -125,7 +125,7 @@ function activeStreams(
   streams: readonly ModuleStream[],
   { platform, architecture, wanted, defaultOf, at }: Known & ModuleRequest & { wanted: readonly Wanted[] },
 ): ModuleStream[] {
-  const asked = new Set(wanted.map(one => one.name))
+  const requested = new Set(wanted.map(one => one.name))
   const byCandidate = new Map(streams.map(one => [streamCandidate(one), one]))
   const universe = makeUniverse([...byCandidate.keys()], {
     architecture,
@@ -135,12 +135,13 @@ function activeStreams(
   const job = (name: string, stream: string): Rule => ({
     literals: [...universe.providers({ name: `module(${name}:${stream})` })],
     reason: 'job',
-    asked: `${name}:${stream}`,
+    requested: `${name}:${stream}`,
   })
   const strict = wanted.map(one => job(one.name, one.stream))
   let optional = [...defaultOf]
     .filter(
-      ([name, stream]) => !asked.has(name) && streams.some(one => one.name === name && one.stream === stream),
+      ([name, stream]) =>
+        !requested.has(name) && streams.some(one => one.name === name && one.stream === stream),
     )
     .map(([name, stream]) => job(name, stream))
   const rules = packageRules(universe, [1, ...[...strict, ...optional].flatMap(one => one.literals)], {
@@ -157,14 +158,14 @@ function activeStreams(
       const names = new Set(solution.selected.map(id => universe.candidate(id).name))
       return [...byCandidate].flatMap(([candidate, one]) => (names.has(candidate.name) ? [one] : []))
     }
-    // a default that cannot be had is not taken: dnf goes on without it, too
+    // dnf, too, continues without a default stream that cannot be enabled
     const inTheWay = optional.find(one => solution.proof.includes(one))
     if (!inTheWay) throw conflict(universe, solution.proof, at)
     optional = optional.filter(one => one !== inTheWay)
   }
 }
 
-/** A stream as libdnf gives it to the solver (ModulePackage.cpp): contexts that ask for the same are versions of one package. */
+/** A stream as libdnf gives it to the solver (ModulePackage.cpp): contexts with the same requirements are versions of one package. */
 function streamCandidate(stream: ModuleStream): RpmCandidate {
   const requires: RpmRelation[] = []
   const conflicts: RpmRelation[] = [{ name: `module(${stream.name})` }]
@@ -232,9 +233,9 @@ const emptyCandidate: RpmCandidate = {
 
 function conflict(universe: Universe, proof: readonly Rule[], at: string): AirgapError {
   const show = (id: number) => universe.candidate(id).name.split(':').slice(0, 2).join(':')
-  const lines = proof.flatMap(({ reason, literals, of, relation, asked }) => {
+  const lines = proof.flatMap(({ reason, literals, of, relation, requested }) => {
     const own = of === undefined ? '' : show(of)
-    if (reason === 'job') return [`asked for: ${asked}`]
+    if (reason === 'job') return [`requested: ${requested}`]
     if (reason === 'requires') return [`${own} needs ${relation?.name}`]
     if (reason === 'nothing-provides') return [`${own} needs ${relation?.name}, which no repository has`]
     if (reason === 'conflicts')
@@ -246,8 +247,8 @@ function conflict(universe: Universe, proof: readonly Rule[], at: string): Airga
     `the modules cannot be enabled together:\n${[...new Set(lines)].map(line => `  ${line}`).join('\n')}`,
     {
       item: at,
-      likely: 'a stream needs another stream than the one asked for, or is built for another platform',
-      next: 'choose streams that go together (modules:), or correct platform:',
+      likely: 'a stream requires another stream than the requested one, or is built for another platform',
+      next: 'choose compatible streams (modules:), or correct platform:',
     },
   )
 }

@@ -5,14 +5,14 @@ import { parseEvr } from './rich.ts'
 import { compareEvr } from './rpm-version.ts'
 import { type Id, matchesNevr, type Universe } from './universe.ts'
 
-/** One thing that is asked for: any of these packages will do. */
+/** One requested thing: any of these packages satisfies it. */
 export interface Job {
   /** as the manifest writes it */
-  asked: string
+  requested: string
   ids: Id[]
-  /** left out where it cannot be had: what a group names as default */
+  /** dropped where it cannot be installed: a default package of a group */
   optional?: true
-  /** a group's conditional package: only where one of these is taken, too */
+  /** a group's conditional package: installed only with one of these */
   when?: readonly Id[]
 }
 
@@ -22,19 +22,19 @@ export interface RequestContext {
   groups: readonly PackageGroup[]
 }
 
-/** What dnf would install for one argument: `name`, `name-version-release`, `name.arch`, `@group`, a path, a capability. */
+/** Returns what dnf would install for one argument: `name`, `name-version-release`, `name.arch`, `@group`, a path, a capability. */
 export function jobsOf(universe: Universe, spec: string, context: RequestContext): Job[] {
   if (spec.startsWith('@')) return groupJobs(universe, spec, context)
   const isOpen = (id: Id) => universe.hidden(id) === undefined
-  // dnf looks among what is not hidden; where all of it is hidden the solver says why
+  // dnf searches among visible packages; where all are hidden the solver reports why
   for (const isMeant of [isOpen, () => true]) {
     const found = packagesOf(universe, { spec, isMeant })
-    if (found.length > 0) return found.map(ids => ({ asked: spec, ids }))
+    if (found.length > 0) return found.map(ids => ({ requested: spec, ids }))
   }
   throw notFound(universe, spec, context.at)
 }
 
-/** dnf's subject forms in its order; then what packages provide; then files. Several lists: a name with `*`. */
+/** dnf's subject forms in its order, then capabilities, then files. A name with `*` gives one list for each name. */
 function packagesOf(
   universe: Universe,
   { spec, isMeant }: { spec: string; isMeant: (id: Id) => boolean },
@@ -108,7 +108,7 @@ function splitArchitecture(spec: string): { rest: string; architecture?: string 
   return dot <= 0 ? { rest: spec } : { rest: spec.slice(0, dot), architecture: spec.slice(dot + 1) }
 }
 
-/** An obsoleted name gives its successor, too: dnf lets the solver choose among both. */
+/** Adds the packages that obsolete the given ones: dnf lets the solver choose between them. */
 export function withObsoleters(universe: Universe, ids: readonly Id[]): Id[] {
   const wanted = ids.map(universe.candidate)
   const names = new Set(wanted.map(one => one.name))
@@ -121,7 +121,7 @@ export function withObsoleters(universe: Universe, ids: readonly Id[]): Id[] {
   return [...all].sort((a, b) => a - b)
 }
 
-/** Groups of comps: their mandatory packages have to be there, default ones may be missing. */
+/** Groups of comps: mandatory packages are required, default ones may be missing. */
 function groupJobs(universe: Universe, spec: string, { groups, at }: RequestContext): Job[] {
   const wanted = spec.slice(1).replace(/^\^/, '')
   const matching = groups.filter(group => group.id === wanted || group.name === wanted)
@@ -131,7 +131,7 @@ function groupJobs(universe: Universe, spec: string, { groups, at }: RequestCont
       likely:
         groups.length === 0
           ? 'none of the repositories has groups (comps)'
-          : `there are: ${groups
+          : `available: ${groups
               .map(group => group.id)
               .slice(0, 8)
               .join(', ')}`,
@@ -147,9 +147,9 @@ function groupJobs(universe: Universe, spec: string, { groups, at }: RequestCont
     group.packages.flatMap((one): Job[] => {
       if (one.type === 'optional') return []
       const ids = universe.named(one.name).filter(id => universe.hidden(id) === undefined)
-      // dnf passes over what a group names and no repository has
+      // dnf ignores packages of a group that no repository has
       if (ids.length === 0) return []
-      const job = { asked: spec, ids: withObsoleters(universe, ids) }
+      const job = { requested: spec, ids: withObsoleters(universe, ids) }
       if (one.type === 'mandatory') return [job]
       if (one.type === 'default') return [{ ...job, optional: true }]
       return [{ ...job, optional: true, when: universe.providers({ name: one.requires ?? '' }) }]
@@ -182,10 +182,10 @@ function notFound(universe: Universe, spec: string, at: string): AirgapError {
       item: at,
       likely:
         newest.length > 0
-          ? `there are: ${newest.join(', ')}`
+          ? `available: ${newest.join(', ')}`
           : near.length > 0
             ? `did you mean ${near.join(' or ')}?`
-            : 'it is in a repository or a module stream that the entry does not name, or excludepkgs leaves it out',
+            : 'it is in a repository or module stream that the entry does not list, or excludepkgs excludes it',
       next: 'correct the name, or add the repository (repositories:) or the stream (modules:) that has it',
     },
   )

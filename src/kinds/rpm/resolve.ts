@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import { defined } from '../../core/defined.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
@@ -17,10 +18,10 @@ import { loadRepository } from './repository.ts'
 import { nevraOf } from './request.ts'
 import { makeUniverse, type Universe } from './universe.ts'
 
-/** Headers that are fetched at a time. */
+/** Package headers fetched at the same time. */
 const concurrency = 8
 
-/** Asks the repositories: what is in them, which streams are active, what the requested packages need, and who signed it. */
+/** Reads the repositories, chooses module streams, computes the closure of the requested packages and checks their signatures. */
 export async function resolveRpms(request: RpmRequest, context: ResolveContext): Promise<LockedRpms> {
   for (const word of [request.name, ...request.repositories.map(one => one.id)])
     safeRelativePath(word, 'MANIFEST_INVALID')
@@ -94,7 +95,7 @@ async function resolveArchitecture(
       const universe = makeUniverse(candidates, { architecture, priorities, installed, filelists, hidden })
       const attempt = tryClosure(universe, packages, { request, groups })
       const unknown = [...universe.unknownFiles].filter(path => !tried.has(path))
-      // a file that only filelists know decides, also where it seems that nothing can be had
+      // filelists may change the outcome, even where it looks unsatisfiable without them
       if (unknown.length === 0) return attempt()
       await addOwners(new Set(unknown), { filelists, loaded })
       for (const path of unknown) tried.add(path)
@@ -107,7 +108,7 @@ async function resolveArchitecture(
   return { modules, closure: await resolveWith([...request.packages, ...modules.packages], installed) }
 }
 
-/** The outcome, or its error, to be had when it is known whether all files were known. */
+/** Defers the outcome, or its error, until all file dependencies are known. */
 function tryClosure(
   universe: Universe,
   packages: readonly string[],
@@ -182,8 +183,7 @@ async function lockPackages(selected: readonly SelectedRpm[], options: LockConte
             location,
             size,
             sha256: await sha256Of(candidate, { repository, context }),
-            ...(requested ? { requested: true as const } : {}),
-            ...(because === undefined ? {} : { because }),
+            ...defined({ requested: requested ? (true as const) : undefined, because }),
             signedBy,
             ...fragment,
           }
@@ -194,12 +194,12 @@ async function lockPackages(selected: readonly SelectedRpm[], options: LockConte
   return (await Promise.all(perRepository)).flat()
 }
 
-/** A path below the repository, in ours and upstream: it may leave neither. */
+/** Checks that a location stays below its repository, upstream and on the site. Throws UPSTREAM_INVALID. */
 function safeLocation(candidate: RpmCandidate): string {
   try {
     return safeRelativePath(candidate.location, 'UPSTREAM_INVALID')
   } catch (error) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the repository gives an unsafe path for a package', {
+    throw new AirgapError('UPSTREAM_INVALID', 'the repository has an unsafe path for a package', {
       item: `${nevraOf(candidate)}: ${JSON.stringify(candidate.location.slice(0, 300))}`,
       likely: 'a hostile or broken repository: the path would leave its folder',
       next: 'do not use this repository',
@@ -286,8 +286,8 @@ function lockedRepository(
 }
 
 function groupsAskedFor(packages: readonly string[], { groups }: LoadedRepository): string[] {
-  const asked = packages.filter(one => one.startsWith('@')).map(one => one.slice(1).replace(/^\^/, ''))
-  const direct = groups.filter(one => asked.includes(one.id) || asked.includes(one.name))
+  const requested = packages.filter(one => one.startsWith('@')).map(one => one.slice(1).replace(/^\^/, ''))
+  const direct = groups.filter(one => requested.includes(one.id) || requested.includes(one.name))
   const ids = new Set(direct.flatMap(one => [one.id, ...one.groups.mandatory, ...one.groups.optional]))
   return groups.filter(one => ids.has(one.id)).map(one => one.document)
 }

@@ -4,9 +4,9 @@ import { isRich, type RichDependency } from './rich.ts'
 import { compareEvr } from './rpm-version.ts'
 import { evrOf, type Id, matchesNevr, type Universe } from './universe.ts'
 
-/** What must hold of a machine: one literal of each is true. */
+/** A clause that must hold on the machine: at least one literal is true. */
 export interface Rule {
-  /** in ascending order: what must not be there first */
+  /** ascending, so negative ones (packages that must not be installed) come first */
   literals: number[]
   reason:
     | 'requires'
@@ -19,22 +19,22 @@ export interface Rule {
     | 'keep'
     | 'job'
     | 'learnt'
-  /** whose rule it is */
+  /** the package that the rule comes from */
   of?: Id
   relation?: RpmRelation
   /** of a job: as the manifest writes it */
-  asked?: string
+  requested?: string
 }
 
 export interface RuleOptions {
   weak: boolean
-  /** several versions may be there at once: kernels */
+  /** packages of which several versions may be installed at once: kernels */
   multiversion: ReadonlySet<Id>
-  /** dnf takes any architecture of what is asked for itself */
+  /** names requested directly: dnf accepts any architecture of them */
   anyArchitecture: ReadonlySet<string>
 }
 
-/** dnf's installonlypkgs, unless its configuration says more */
+/** dnf's default installonlypkgs */
 export const installOnly = [
   'kernel',
   'kernel-PAE',
@@ -45,8 +45,8 @@ export const installOnly = [
 ]
 
 /**
- * All rules that packages reachable from `start` bring, in libsolv's order (rules.c): the solver looks at them in that order,
- * and so which of several packages is chosen depends on it.
+ * Returns the rules of all packages reachable from `start`, in libsolv's order (solver_addpkgrulesforsolvable and following,
+ * rules.c). The solver visits rules in that order, so the choice between packages depends on it.
  */
 export function packageRules(universe: Universe, start: Iterable<Id>, options: RuleOptions): Rule[] {
   const rules: Rule[] = []
@@ -81,7 +81,7 @@ function dependencyRules(universe: Universe, id: Id, push: (ids: readonly Id[]) 
   for (const relation of one.requires) {
     if (isRich(relation)) {
       const form = clausesOf(universe.rich(relation), universe.providers)
-      // what is broken on the machine already does not stand in anyone's way
+      // a dependency that is already broken on the machine must not block anything
       if (form === false && installed) continue
       rules.push(...clauseRules(form, { of: id, relation, reason: 'requires' }))
       pushPositive(universe, universe.rich(relation), push)
@@ -111,7 +111,7 @@ function dependencyRules(universe: Universe, id: Id, push: (ids: readonly Id[]) 
   return rules
 }
 
-/** The same version for a better architecture: it decides which architecture of the name is the inferior one. */
+/** The same version for a better architecture: it decides which architectures of the name are inferior. */
 function lockStep(universe: Universe, id: Id): Id[] {
   const score = universe.architectureScore(id)
   if (score === 1) return []
@@ -140,13 +140,13 @@ function clauseRules(
   return (
     form
       .filter(block => !block.includes(id))
-      // a package does not refuse itself
+      // a package does not conflict with itself
       .filter(block => rule.reason === 'requires' || block.length > 1 || block[0] !== -id)
       .map(block => ({ ...rule, literals: [...new Set([-id, ...block])].sort((a, b) => a - b) }))
   )
 }
 
-/** Both sides of a condition: the solver may take either. */
+/** Pushes both sides of a condition: the solver may take either. */
 function pushPositive(
   universe: Universe,
   dependency: RichDependency,
@@ -207,24 +207,24 @@ function exclusionRules(
       (compareEvr(evrOf(one), evrOf(its)) !== 0 || one.architecture !== its.architecture)
     )
       continue
-    if (!coloursMatch(one, its)) continue
+    if (!colorsMatch(one, its)) continue
     rules.push({ literals: pair(id, other), reason: 'same-name', of: id })
   }
   return rules
 }
 
-/** pool_colormatch of libsolv: one name may be there in 32 and in 64 bits. */
-function coloursMatch(a: RpmCandidate, b: RpmCandidate): boolean {
-  return a.architecture === b.architecture || (colour(a.architecture) & colour(b.architecture)) !== 0
+/** pool_colormatch: one name may be installed in 32 and in 64 bits. */
+function colorsMatch(a: RpmCandidate, b: RpmCandidate): boolean {
+  return a.architecture === b.architecture || (color(a.architecture) & color(b.architecture)) !== 0
 }
 
-function colour(architecture: string): number {
+function color(architecture: string): number {
   if (architecture === 'noarch') return 3
   if (/^(?:i[3-6]86|athlon|geode|ppc|s390)$/.test(architecture)) return 1
   return architecture.endsWith('64') || architecture === 's390x' ? 2 : 3
 }
 
-/** Of one name only the best architecture, or another of the very same version beside it. */
+/** solver_addinfarchrules: of one name only the best architecture, or another one in exactly the same version. */
 function architectureRules(
   universe: Universe,
   reached: ReadonlySet<Id>,

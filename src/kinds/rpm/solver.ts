@@ -1,414 +1,252 @@
 import type { RpmRelation } from './candidate.ts'
+import { type Decisions, makeChooser } from './choose.ts'
 import { clausesOf } from './normal-form.ts'
-import { type Decisions, makePolicy } from './policy.ts'
+import { freeChoice, makePropagation, unsolvable } from './propagation.ts'
 import { isRich } from './rich.ts'
 import type { Rule } from './rules.ts'
 import type { Id, Universe } from './universe.ts'
 
 export interface SolveOptions {
-  /** of packages, then of the machine's own: jobs come after them */
+  /** of packages, then of the installed ones: jobs come after them */
   rules: readonly Rule[]
-  /** one package of each must be taken, in this order */
+  /** one package of each must be installed, in this order */
   jobs: readonly Rule[]
   weak: boolean
 }
 
-/** `proof`: the rules that together cannot hold. */
+/** `proof`: rules that together cannot hold. */
 export type Solution = { selected: Id[] } | { proof: Rule[] }
 
-const unsolvable = -1
+/** The alternatives of a choice; the one that was taken is negated. */
+interface Branch {
+  level: number
+  options: Id[]
+}
 
 /**
- * Conflict-driven search with learning, after libsolv's solver.c: the same rules in the same order, the same choices, so that
- * the same packages come out as dnf takes. Rules are watched by two literals; a conflict adds the rule that would have
- * prevented it (first unique implication point) and goes back as far as that rule reaches.
+ * Conflict-driven search with learning, after solver_run_sat of libsolv's solver.c: the same rules in the same order and the
+ * same choices, so that the packages are those that dnf takes.
  */
 export function solve(universe: Universe, options: SolveOptions): Solution {
   const rules: Rule[] = [...options.rules, ...options.jobs]
   const jobStart = options.rules.length
   const jobEnd = rules.length
-  const level: Int32Array = new Int32Array(universe.count + 1)
-  const order: number[] = []
-  /** index of the rule that made each decision; -1: a free choice */
-  const why: number[] = []
-  const branches: { level: number; options: Id[] }[] = []
-  /** indexes of learnt rules → the rules that they follow from */
-  const premises = new Map<number, number[]>()
-  const watches: number[][] = Array.from({ length: 2 * universe.count + 1 }, () => [])
-  const watched: [number, number][] = []
-  let propagated = 0
-  let proof: Rule[] = []
+  const branches: Branch[] = []
+  const propagation = makePropagation(rules, {
+    count: universe.count,
+    onRevert(level) {
+      while (branches.length > 0 && branches.at(-1)!.level >= level) branches.pop()
+      chooser.reset()
+    },
+  })
+  const { decisionMap, decisionQueue, setPropagateLearn } = propagation
+  const decisions: Decisions = { of: id => decisionMap[id]!, order: decisionQueue }
+  const chooser = makeChooser(universe, decisions)
 
-  const decisions: Decisions = { of: id => level[id]!, order }
-  const policy = makePolicy(universe, decisions)
-  const isTrue = (literal: number) => (literal > 0 ? level[literal]! > 0 : level[-literal]! < 0)
-  const isFalse = (literal: number) => (literal > 0 ? level[literal]! < 0 : level[-literal]! > 0)
-  const watchesOf = (literal: number) => watches[literal + universe.count]!
-
-  const decide = (literal: number, at: number, rule: number) => {
-    level[Math.abs(literal)] = literal > 0 ? at : -at
-    order.push(literal)
-    why.push(rule)
-  }
-  const revert = (to: number) => {
-    while (order.length > 0 && Math.abs(level[Math.abs(order.at(-1)!)]!) > to) {
-      level[Math.abs(order.pop()!)] = 0
-      why.pop()
-    }
-    while (branches.length > 0 && branches.at(-1)!.level >= to) branches.pop()
-    propagated = Math.min(propagated, order.length)
-    policy.reset()
+  const selectAndInstall = (level: number, ids: readonly Id[]): number => {
+    const best = ids.length > 1 ? chooser.filterUnwanted(ids) : ids
+    if (best.length > 1) branches.push({ level, options: [-best[0]!, ...best.slice(1)] })
+    return setPropagateLearn(level, best[0]!, freeChoice)
   }
 
-  const watch = (index: number) => {
-    const { literals } = rules[index]!
-    if (literals.length < 2) return
-    const pair: [number, number] = [literals[0]!, literals[1]!]
-    if (rules[index]!.reason === 'learnt') {
-      // the literal that was decided last, so that going back frees it first
-      const highest = literals
-        .slice(1)
-        .reduce((a, b) => (Math.abs(level[Math.abs(b)]!) > Math.abs(level[Math.abs(a)]!) ? b : a))
-      pair[1] = highest
-    }
-    watched[index] = pair
-    watchesOf(pair[0]).push(index)
-    watchesOf(pair[1]).push(index)
-  }
-
-  /** Follows what is decided; the index of a rule that cannot hold, or undefined. */
-  const propagate = (at: number): number | undefined => {
-    while (propagated < order.length) {
-      const literal = -order[propagated++]!
-      const list = watchesOf(literal)
-      // from the end: what was added last comes first
-      let keep = list.length
-      for (let i = list.length - 1; i >= 0; i--) {
-        const index = list[i]!
-        const pair = watched[index]!
-        const side = pair[0] === literal ? 0 : 1
-        const other = pair[1 - side]!
-        let moved = false
-        if (!isTrue(other)) {
-          for (const candidate of rules[index]!.literals) {
-            if (candidate === other || isFalse(candidate)) continue
-            pair[side] = candidate
-            watchesOf(candidate).push(index)
-            moved = true
-            break
-          }
-          if (!moved && isFalse(other)) {
-            list.copyWithin(i + 1, keep)
-            list.length -= keep - (i + 1)
-            return index
-          }
-          if (!moved) decide(other, at, index)
-        }
-        if (!moved) list[--keep] = index
-      }
-      list.copyWithin(0, keep)
-      list.length -= keep
-    }
-    return undefined
-  }
-
-  /** All rules that a contradiction at the first level follows from. */
-  const explainConflict = (index: number): number => {
-    const found = new Set<number>()
-    const expand = (start: number) => {
-      const todo = [start]
-      for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
-        if (found.has(next)) continue
-        found.add(next)
-        todo.push(...(premises.get(next) ?? []))
-      }
-    }
-    const involved = new Set<number>()
-    const involve = (rule: number) => {
-      expand(rule)
-      for (const literal of rules[rule]!.literals) if (!isTrue(literal)) involved.add(Math.abs(literal))
-    }
-    involve(index)
-    for (let i = order.length - 1; i >= 0; i--) {
-      if (!involved.has(Math.abs(order[i]!)) || why[i]! < 0) continue
-      const rule = why[i]!
-      expand(rule)
-      for (const literal of rules[rule]!.literals) if (literal !== order[i]) involved.add(Math.abs(literal))
-    }
-    proof = [...found].sort((a, b) => a - b).flatMap(i => (premises.has(i) ? [] : [rules[i]!]))
-    return unsolvable
-  }
-
-  /** The rule that keeps this from happening again, and the level to go back to. */
-  const analyze = (conflict: number, at: number): { level: number; rule: number } => {
-    const seen = new Set<number>()
-    const others: number[] = []
-    const from: number[] = []
-    let open = 0
-    let atFirst = 0
-    let back = 1
-    let index = order.length
-    let rule = conflict
-    let learnt = 0
-    for (;;) {
-      from.push(rule)
-      for (const literal of rules[rule]!.literals) {
-        const id = Math.abs(literal)
-        if (isTrue(literal) || seen.has(id)) continue
-        seen.add(id)
-        const l = Math.abs(level[id]!)
-        if (l === 1) atFirst++
-        else if (l === at) open++
-        else {
-          others.push(literal)
-          back = Math.max(back, l)
-        }
-      }
-      let next = -1
-      while (next < 0) {
-        if (open === 0 && atFirst === 0) break
-        index--
-        const id = Math.abs(order[index]!)
-        if (!seen.has(id)) continue
-        const l = Math.abs(level[id]!)
-        if (l !== at && l !== 1) continue
-        seen.delete(id)
-        if (l === at) {
-          open--
-          if (open === 0) {
-            learnt = -order[index]!
-            continue
-          }
-        } else atFirst--
-        next = why[index]!
-      }
-      if (next < 0) break
-      rule = next
-    }
-    revert(back)
-    const made = rules.push({ literals: [learnt, ...others], reason: 'learnt' }) - 1
-    premises.set(made, from)
-    watch(made)
-    return { level: back, rule: made }
-  }
-
-  /** Decides, follows, learns; gives the level it ends on. */
-  const take = (at: number, literal: number, rule: number): number => {
-    let now = at + 1
-    decide(literal, now, rule)
-    for (;;) {
-      const conflict = propagate(now)
-      if (conflict === undefined) return now
-      if (now === 1) return explainConflict(conflict)
-      const learnt = analyze(conflict, now)
-      now = learnt.level
-      decide(rules[learnt.rule]!.literals[0]!, now, learnt.rule)
-    }
-  }
-
-  const takeBest = (at: number, ids: readonly Id[]): number => {
-    const best = ids.length > 1 ? policy.choose(ids) : ids
-    if (best.length > 1) branches.push({ level: at, options: [-best[0]!, ...best.slice(1)] })
-    return take(at, best[0]!, -1)
-  }
-
-  /** The packages of which one has to be taken; undefined where the rule holds already or does not apply. */
-  const openOf = (rule: Rule): Id[] | undefined => {
-    const open: Id[] = []
+  /** The undecided packages of a rule; undefined where the rule already holds or does not apply. */
+  const undecidedOf = (rule: Rule): Id[] | undefined => {
+    const undecided: Id[] = []
     for (const literal of rule.literals) {
       if (literal < 0) {
-        if (level[-literal]! <= 0) return undefined
-      } else if (level[literal]! > 0) return undefined
-      else if (level[literal] === 0) open.push(literal)
+        if (decisionMap[-literal]! <= 0) return undefined
+      } else if (decisionMap[literal]! > 0) return undefined
+      else if (decisionMap[literal] === 0) undecided.push(literal)
     }
-    return open.length === 0 ? undefined : open
+    return undecided.length === 0 ? undefined : undecided
   }
 
-  const resolveJobs = (start: number): number => {
-    let at = start
+  const resolveJobRules = (start: number): number => {
+    let level = start
     for (let i = jobStart; i < jobEnd; i++) {
-      const open = openOf(rules[i]!)
-      if (!open) continue
-      const own = open.filter(id => id <= universe.installedEnd)
-      const before = at
-      at = takeBest(at, own.length > 0 ? own : open)
-      if (at > before) continue
-      if (at < start) return at
-      i = at === before ? i - 1 : jobStart - 1
+      const undecided = undecidedOf(rules[i]!)
+      if (!undecided) continue
+      const installed = undecided.filter(id => id <= universe.installedEnd)
+      const before = level
+      level = selectAndInstall(level, installed.length > 0 ? installed : undecided)
+      if (level > before) continue
+      if (level < start) return level
+      i = level === before ? i - 1 : jobStart - 1
     }
-    return at
+    return level
   }
 
-  const keepInstalled = (start: number): number => {
-    let at = start
+  const resolveInstalled = (start: number): number => {
+    let level = start
     for (let id = 1; id <= universe.installedEnd; id++) {
-      if (level[id] !== 0) continue
-      at = take(at, id, -1)
-      if (at < start) return at
+      if (decisionMap[id] !== 0) continue
+      level = setPropagateLearn(level, id, freeChoice)
+      if (level < start) return level
     }
-    return at
+    return level
   }
 
-  /** What has only one good answer first; one choice at a time of the others. */
-  const resolveRules = (start: number): number => {
-    let at = start
+  /** Rules with one good answer first (postponing the others), then one free choice at a time. */
+  const resolveDependencies = (start: number): number => {
+    let level = start
     let postponed = 0
-    let looking = true
+    let postponing = true
     for (let i = 0, n = 0; ; i++, n++) {
       if (n >= rules.length) {
-        if (!looking || postponed === 0) return at
+        if (!postponing || postponed === 0) return level
         i = postponed - 1
-        looking = false
+        postponing = false
         n = 0
       }
       if (i >= rules.length) i = 0
-      let open = openOf(rules[i]!)
-      if (!open) continue
-      if (open.length > 1 && looking) {
-        open = policy.prune(open)
-        if (open.length > 1) {
+      let undecided = undecidedOf(rules[i]!)
+      if (!undecided) continue
+      if (undecided.length > 1 && postponing) {
+        undecided = chooser.prune(undecided)
+        if (undecided.length > 1) {
           if (postponed === 0) postponed = i + 1
           continue
         }
       }
-      at = takeBest(at, open)
-      if (at < start) return at
+      level = selectAndInstall(level, undecided)
+      if (level < start) return level
       n = -1
     }
   }
 
-  /** What would meet a `Recommends` that nothing meets yet. */
-  const weakTargets = (relation: RpmRelation): Id[] => {
+  /** Packages that would satisfy a Recommends that is not satisfied yet. */
+  const recommendedBy = (relation: RpmRelation): Id[] => {
     const form = isRich(relation)
       ? clausesOf(universe.rich(relation), universe.providers)
       : [[...universe.providers(relation)]]
     if (typeof form === 'boolean') return []
     return form.flatMap(block => {
-      if (block.some(literal => (literal > 0 ? level[literal]! > 0 : level[-literal]! <= 0))) return []
-      return block.filter(literal => literal > 0 && level[literal] === 0)
+      if (block.some(literal => (literal > 0 ? decisionMap[literal]! > 0 : decisionMap[-literal]! <= 0)))
+        return []
+      return block.filter(literal => literal > 0 && decisionMap[literal] === 0)
     })
+  }
+
+  const isOtherArchitectureInstalled = (id: Id) => {
+    const { name, architecture } = universe.candidate(id)
+    return universe
+      .named(name)
+      .some(other => decisionMap[other]! > 0 && universe.candidate(other).architecture !== architecture)
   }
 
   const resolveWeak = (start: number): { level: number; again: boolean } => {
     const recommended: Id[] = []
     let supplements: Id[] = []
     for (let id = 1; id <= universe.count; id++) {
-      if (level[id]! > 0) {
+      const candidate = universe.candidate(id)
+      if (decisionMap[id]! > 0) {
         if (id <= universe.installedEnd) continue
-        for (const relation of universe.candidate(id).recommends) recommended.push(...weakTargets(relation))
+        for (const relation of candidate.recommends) recommended.push(...recommendedBy(relation))
       } else if (
-        level[id] === 0 &&
-        universe.candidate(id).supplements.length > 0 &&
-        policy.isSupplementing(id)
-      ) {
+        decisionMap[id] === 0 &&
+        candidate.supplements.length > 0 &&
+        chooser.isSupplementing(id) &&
+        !isOtherArchitectureInstalled(id)
+      )
         supplements.push(id)
-      }
     }
-    supplements = supplements.filter(
-      id =>
-        !universe
-          .named(universe.candidate(id).name)
-          .some(
-            other =>
-              level[other]! > 0 &&
-              universe.candidate(other).architecture !== universe.candidate(id).architecture,
-          ),
-    )
     const all = [...new Set([...recommended, ...supplements])]
     if (all.length === 0) return { level: start, again: false }
-    if (all.length === 1) return { level: take(start, all[0]!, -1), again: true }
-    const best = new Set(policy.pruneRecommended(all))
-    supplements = policy.orderSupplements(supplements.filter(id => best.has(id)))
-    let at = start
-    const count = order.length
+    if (all.length === 1) return { level: setPropagateLearn(start, all[0]!, freeChoice), again: true }
+    const best = new Set(chooser.pruneRecommended(all))
+    supplements = chooser.orderSupplements(supplements.filter(id => best.has(id)))
+    let level = start
+    const count = decisionQueue.length
     for (const id of supplements) {
-      if (level[id] !== 0) continue
-      const before = at
-      at = take(at, id, -1)
-      if (at <= before) return { level: at, again: true }
+      if (decisionMap[id] !== 0) continue
+      const before = level
+      level = setPropagateLearn(level, id, freeChoice)
+      if (level <= before) return { level, again: true }
     }
     for (let i = 0; i < count; i++) {
-      const id = order[i]!
+      const id = decisionQueue[i]!
       if (id <= universe.installedEnd) continue
       for (const relation of universe.candidate(id).recommends) {
-        const open = weakTargets(relation).filter(one => best.has(one))
-        if (open.length === 0) continue
-        const before = at
-        at = takeBest(at, open)
-        if (at <= before || order.length < count) return { level: at, again: true }
+        const undecided = recommendedBy(relation).filter(one => best.has(one))
+        if (undecided.length === 0) continue
+        const before = level
+        level = selectAndInstall(level, undecided)
+        if (level <= before || decisionQueue.length < count) return { level, again: true }
       }
     }
-    return { level: at, again: true }
+    return { level, again: true }
   }
 
-  /** A choice that a later one made needless: the later package could have been taken at once. */
+  /** A choice that a later decision made redundant: the package decided later could have been taken at once. */
   const minimize = (): { branch: number; option: number } | undefined => {
+    const isWeak = (id: Id) => chooser.isRecommended(id) || chooser.isSupplementing(id)
     let found: { branch: number; option: number } | undefined
     for (let b = branches.length - 1; b >= 0; b--) {
-      const { level: at, options: choices } = branches[b]!
-      const redundant = choices.findIndex(id => id > 0 && level[id]! > at)
+      const { level, options: choices } = branches[b]!
+      const redundant = choices.findIndex(id => id > 0 && decisionMap[id]! > level)
       if (redundant >= 0) {
         found = { branch: b, option: redundant }
         continue
       }
-      const wished = choices.findIndex(
-        id => id > 0 && (policy.isRecommended(id) || policy.isSupplementing(id)),
-      )
-      if (wished < 0) continue
-      const taken = choices.find(id => id < 0 && level[-id] === at + 1)
-      if (taken !== undefined && !policy.isRecommended(-taken) && !policy.isSupplementing(-taken)) {
-        found = { branch: b, option: wished }
-      }
+      const weak = choices.findIndex(id => id > 0 && isWeak(id))
+      if (weak < 0) continue
+      const taken = choices.find(id => id < 0 && decisionMap[-id] === level + 1)
+      if (taken !== undefined && !isWeak(-taken)) found = { branch: b, option: weak }
     }
     return found
   }
+
   const takeBranch = ({ branch, option }: { branch: number; option: number }): number => {
     const kept = branches[branch]!
     const id = kept.options[option]!
     kept.options[option] = -id
-    revert(kept.level)
+    propagation.revert(kept.level)
     branches.length = Math.min(branches.length, branch)
     branches.push(kept)
-    return take(kept.level, id, -1)
+    return setPropagateLearn(kept.level, id, freeChoice)
   }
 
-  for (let i = rules.length - 1; i >= 0; i--) watch(i)
-  for (let at = 0; ; ) {
-    if (at < 0) return { proof }
-    if (at === 0) {
-      for (const [i, { literals }] of rules.entries()) {
-        if (literals.length !== 1) continue
-        const literal = literals[0]!
-        if (isFalse(literal)) return finish(explainConflict(i))
-        if (!isTrue(literal)) decide(literal, 1, i)
+  /** makeruledecisions: rules of one literal, at level 1. Returns false where they cannot all hold. */
+  const decideUnitRules = (): boolean => {
+    for (const [i, { literals }] of rules.entries()) {
+      if (literals.length !== 1) continue
+      const literal = literals[0]!
+      if (propagation.isFalse(literal)) {
+        propagation.analyzeUnsolvable(i)
+        return false
       }
-      at = 1
-      const conflict = propagate(1)
-      if (conflict !== undefined) return finish(explainConflict(conflict))
+      if (!propagation.isTrue(literal)) propagation.decide(literal, 1, i)
     }
-    let before = at
-    at = resolveJobs(at)
-    if (at < before) continue
-    before = at
-    at = keepInstalled(at)
-    if (at < before) continue
-    before = at
-    at = resolveRules(at)
-    if (at < before) continue
+    const conflict = propagation.propagate(1)
+    if (conflict === undefined) return true
+    propagation.analyzeUnsolvable(conflict)
+    return false
+  }
+
+  const phases = [resolveJobRules, resolveInstalled, resolveDependencies]
+  /** Runs all phases once; a phase that reverts below its start begins the round again. */
+  const runPhases = (start: number): { level: number; again: boolean } => {
+    let level = start
+    for (const phase of phases) {
+      const before = level
+      level = phase(level)
+      if (level < before) return { level, again: true }
+    }
     if (options.weak) {
-      const weak = resolveWeak(at)
-      at = weak.level
-      if (weak.again) continue
+      const weak = resolveWeak(level)
+      if (weak.again) return weak
     }
     const better = minimize()
-    if (better) {
-      at = takeBranch(better)
-      continue
-    }
-    return { selected: order.filter(literal => literal > 0) }
+    return better ? { level: takeBranch(better), again: true } : { level, again: false }
   }
 
-  function finish(_: number): Solution {
-    return { proof }
+  for (let round = { level: 0, again: true }; ; ) {
+    if (round.level === unsolvable) return { proof: propagation.proof() }
+    if (round.level === 0) {
+      if (!decideUnitRules()) return { proof: propagation.proof() }
+      round.level = 1
+    }
+    round = runPhases(round.level)
+    if (!round.again) return { selected: decisionQueue.filter(literal => literal > 0) }
   }
 }

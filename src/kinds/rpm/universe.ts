@@ -35,7 +35,7 @@ export interface Universe {
   /** providers in ascending order; of a rich dependency the union of its operands */
   providers(relation: RpmRelation): readonly Id[]
   rich(relation: RpmRelation): RichDependency
-  /** paths that were asked for and that only filelists can tell */
+  /** requested paths that only filelists can resolve */
   readonly unknownFiles: ReadonlySet<string>
   priority(id: Id): number
   /** smaller is better; 0: does not run there; noarch is 1 */

@@ -30,9 +30,9 @@ export function filesFor(
   project: string,
   files: readonly IndexFile[],
   rules: CandidateRules,
-): { candidates: Candidate[]; lacks: Map<string, string> } {
+): { candidates: Candidate[]; unusable: Map<string, string> } {
   const best = new Map<string, { candidate: Candidate; rank: number; build: string }>()
-  const lacks = new Map<string, string>()
+  const unusable = new Map<string, string>()
   /** version → tags of wheels for other machines */
   const elsewhere = new Map<string, string[]>()
   const sources = rules.sdists.includes('*') || rules.sdists.some(name => normalizeProject(name) === project)
@@ -45,11 +45,11 @@ export function filesFor(
       wheel === undefined ? (sources ? Number.MAX_SAFE_INTEGER : undefined) : rankOf(wheel, rules.supported)
     if (rank === undefined) {
       if (wheel !== undefined) elsewhere.set(key, [...(elsewhere.get(key) ?? []), ...wheel.tags])
-      else if (!lacks.has(key)) lacks.set(key, 'only its source')
+      else if (!unusable.has(key)) unusable.set(key, 'only its source')
       continue
     }
     if (!takesPython(file.requiresPython, rules.target)) {
-      lacks.set(key, `needs Python ${file.requiresPython}`)
+      unusable.set(key, `needs Python ${file.requiresPython}`)
       continue
     }
     const other = best.get(key)
@@ -63,9 +63,9 @@ export function filesFor(
   const candidates = [...best.values()].map(one => one.candidate)
   candidates.sort((a, b) => compareVersions(b.version, a.version))
   for (const [key, tags] of elsewhere)
-    if (!lacks.get(key)?.startsWith('needs')) lacks.set(key, wheelsFor(tags))
-  for (const key of best.keys()) lacks.delete(key)
-  return { candidates, lacks }
+    if (!unusable.get(key)?.startsWith('needs')) unusable.set(key, wheelsFor(tags))
+  for (const key of best.keys()) unusable.delete(key)
+  return { candidates, unusable }
 }
 
 const maxTold = 4

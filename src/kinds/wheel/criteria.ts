@@ -2,23 +2,23 @@ import { type Candidate, type CandidateRules, choosable } from './candidates.ts'
 import type { Requirement } from './requirement.ts'
 import { satisfies } from './specifier.ts'
 
-/** Someone's wish for a project. */
-export interface Wish {
+/** A requirement, and where it comes from (resolvelib's RequirementInformation). */
+export interface RequirementInformation {
   requirement: Requirement
-  /** identifier of the pin that has it; undefined: the manifest */
+  /** identifier of the pin that has the requirement; undefined: the manifest */
   parent: string | undefined
-  /** who, for messages */
+  /** the parent with its version, or the place in the manifest, for messages */
   by: string
-  /** `project[extra]` wants the very version of `project` that it is itself */
+  /** `project[extra]` requires exactly the version of `project` that it is itself */
   exactly?: Candidate
 }
 
-/** All wishes for one identifier, and what fits them, best first. */
+/** Everything required of one identifier, and the candidates that satisfy it, best first (resolvelib's Criterion). */
 export interface Criterion {
   candidates: readonly Candidate[]
-  wishes: readonly Wish[]
-  /** tried, and known to lead nowhere */
-  incompatible: ReadonlySet<Candidate>
+  information: readonly RequirementInformation[]
+  /** candidates that were tried and led to a conflict */
+  incompatibilities: ReadonlySet<Candidate>
 }
 
 /** By identifier. */
@@ -27,11 +27,11 @@ export type Criteria = Map<string, Criterion>
 export interface Pin {
   name: string
   candidate: Candidate
-  /** identifiers that it wishes for */
-  wishes: ReadonlySet<string>
+  /** identifiers that it requires */
+  dependencies: ReadonlySet<string>
 }
 
-/** `project` or, as pip does, one name of its own for each set of extras: `project[a,b]`. */
+/** Returns `project` or, as in pip, a separate identifier for each set of extras: `project[a,b]`. */
 export function identifierOf({ project, extras }: Requirement): string {
   return extras.length === 0 ? project : `${project}[${[...new Set(extras)].sort().join(',')}]`
 }
@@ -42,34 +42,45 @@ export function projectOf(identifier: string): { project: string; extras: string
   return { project: identifier.slice(0, at), extras: identifier.slice(at + 1, -1).split(',') }
 }
 
-/** Those of a project's files that all wishes take; with extras, the wishes for the project itself, too. */
+/** Returns the candidates that satisfy every requirement; with extras, also the requirements of the project itself. */
 export function matchesOf(
   name: string,
   given: {
     candidates: readonly Candidate[]
-    wishes: readonly Wish[]
-    incompatible: ReadonlySet<Candidate>
+    information: readonly RequirementInformation[]
+    incompatibilities: ReadonlySet<Candidate>
     criteria: Criteria
     constraints: ReadonlyMap<string, readonly Requirement[]>
     rules: CandidateRules
   },
 ): Candidate[] {
-  const { candidates, incompatible, criteria, constraints, rules } = given
+  const { candidates, incompatibilities, criteria, constraints, rules } = given
   const { project, extras } = projectOf(name)
-  const wishes =
-    extras.length === 0 ? given.wishes : [...given.wishes, ...(criteria.get(project)?.wishes ?? [])]
-  const exact = wishes.flatMap(wish => wish.exactly ?? [])
-  const requirements = [...wishes.map(wish => wish.requirement), ...(constraints.get(project) ?? [])]
-  const left = candidates.filter(one => !incompatible.has(one) && exact.every(other => other === one))
-  // the version of `project[extra]` was already found good, pre-release or not
-  if (exact.length > 0) return left.filter(one => satisfiesAll(one, wishes))
+  const information =
+    extras.length === 0
+      ? given.information
+      : [...given.information, ...(criteria.get(project)?.information ?? [])]
+  const exact = information.flatMap(one => one.exactly ?? [])
+  const requirements = [...information.map(one => one.requirement), ...(constraints.get(project) ?? [])]
+  const left = candidates.filter(one => !incompatibilities.has(one) && exact.every(other => other === one))
+  // the version of `project[extra]` was already accepted, pre-release or not
+  if (exact.length > 0) return left.filter(one => satisfiesAll(one, information))
   return choosable(left, requirements, rules)
 }
 
-export function satisfiesAll(candidate: Candidate, wishes: readonly Wish[]): boolean {
-  return wishes.every(
+export function satisfiesAll(candidate: Candidate, information: readonly RequirementInformation[]): boolean {
+  return information.every(
     ({ requirement, exactly }) =>
       (exactly === undefined || exactly === candidate) &&
       requirement.specifiers.every(specifier => satisfies(candidate.version, specifier)),
   )
+}
+
+/** What is to be resolved for one target. */
+export interface ResolutionRequest {
+  requirements: readonly { requirement: Requirement; at: string }[]
+  constraints: readonly Requirement[]
+  rules: CandidateRules
+  /** where it was requested, for messages */
+  at: string
 }

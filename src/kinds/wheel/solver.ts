@@ -1,5 +1,6 @@
+import { defined } from '../../core/defined.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
-import { type Candidate, type CandidateRules, filesFor } from './candidates.ts'
+import { type Candidate, filesFor } from './candidates.ts'
 import {
   type Criteria,
   type Criterion,
@@ -7,16 +8,17 @@ import {
   matchesOf,
   type Pin,
   projectOf,
+  type RequirementInformation,
+  type ResolutionRequest,
   satisfiesAll,
-  type Wish,
 } from './criteria.ts'
 import { environmentsOf, isWanted } from './environment.ts'
+import { explainConflict } from './explain.ts'
+import { nextToPin } from './get-preference.ts'
 import type { PackageIndex } from './package-index.ts'
-import { nextToPin } from './preference.ts'
 import type { Requirement } from './requirement.ts'
-import { unsatisfied } from './unsatisfied.ts'
 
-/** A package of the closure and why it is there. */
+/** A distribution of the closure, and why it is in it. */
 export interface Chosen {
   candidate: Candidate
   requested: boolean
@@ -24,100 +26,91 @@ export interface Chosen {
   because?: string
 }
 
-export interface Question {
-  requirements: readonly { requirement: Requirement; at: string }[]
-  constraints: readonly Requirement[]
-  rules: CandidateRules
-  /** where it was asked for, for messages */
-  at: string
-}
-
-/** One step of the search. */
+/** One step of the search (resolvelib's State). */
 interface State {
-  /** in the order in which they were chosen */
+  /** in the order in which they were pinned */
   pins: Map<string, Pin>
   criteria: Criteria
 }
 
-/** Large closures have a few hundred projects; more rounds than this is a search without end. */
+/** Large closures have a few hundred projects; bounds a search that would not end. */
 const maxRounds = 50_000
 
-/** Nothing that is left fits all of these. */
+/** No remaining candidate satisfies all of these (resolvelib's RequirementsConflicted). */
 class Conflict {
   readonly identifier: string
-  readonly wishes: readonly Wish[]
+  readonly information: readonly RequirementInformation[]
   readonly criteria: Criteria
-  constructor(identifier: string, wishes: readonly Wish[], criteria: Criteria) {
+  constructor(identifier: string, information: readonly RequirementInformation[], criteria: Criteria) {
     this.identifier = identifier
-    this.wishes = wishes
+    this.information = information
     this.criteria = criteria
   }
 }
 
 /**
- * What pip would install. The search is that of resolvelib, which pip has: the newest version that fits is chosen, a choice that later
- * wishes do not take is made anew, and where nothing is left the search goes back to the last choice that wished for what failed.
- * Throws UNRESOLVABLE with the wishes that contradict each other.
+ * Returns what pip would install. The search is that of resolvelib, which pip uses: pin the newest candidate, pin again what
+ * later requirements exclude, and where no candidate is left jump back to the last pin that required what failed.
+ * Throws UNRESOLVABLE with the contradicting requirements.
  */
-export async function solve(index: PackageIndex, question: Question): Promise<Chosen[]> {
-  const { rules } = question
+export async function solve(index: PackageIndex, request: ResolutionRequest): Promise<Chosen[]> {
+  const { rules } = request
   const environments = environmentsOf(rules.target)
   const constraints = new Map<string, Requirement[]>()
-  for (const one of question.constraints) {
+  for (const one of request.constraints) {
     if (!isWanted(one.marker, { environments, extras: new Set() })) continue
     constraints.set(one.project, [...(constraints.get(one.project) ?? []), one])
   }
   const known = new Map<string, Promise<ReturnType<typeof filesFor>>>()
-  const wishesOf = new Map<string, Wish[]>()
-  /** a version whose metadata is no good is passed over; told where nothing else is left */
+  const informationOf = new Map<string, RequirementInformation[]>()
+  /** first error of a version whose metadata cannot be used; reported where no other version is left */
   let broken: AirgapError | undefined
   let failure: { conflict: Conflict; depth: number } | undefined
   const order = new Map<string, number>()
 
-  const roots: Wish[] = []
-  for (const { requirement, at } of question.requirements) {
+  const roots: RequirementInformation[] = []
+  for (const { requirement, at } of request.requirements) {
     if (!isWanted(requirement.marker, { environments, extras: new Set() })) continue
-    const wish = { requirement, parent: undefined, by: at }
-    roots.push(wish)
+    roots.push({ requirement, parent: undefined, by: at })
     const identifier = identifierOf(requirement)
     if (!order.has(identifier)) order.set(identifier, order.size)
   }
-  const first = await withWishes(new Map(), roots)
-  if (first instanceof Conflict) throw await told(first)
+  const first = await addToCriteria(new Map(), roots)
+  if (first instanceof Conflict) throw await conflictError(first)
   const states: State[] = [1, 2].map(() => ({ pins: new Map(), criteria: new Map(first) }))
   let causes: ReadonlySet<string> = new Set()
   const depths = new Map<string, number>()
   for (let round = 0; round < maxRounds; round++) {
     const state = states.at(-1)!
     const open = [...state.criteria].filter(([name, criterion]) => !isSatisfied(state, { name, criterion }))
-    if (open.length === 0) return result(state)
+    if (open.length === 0) return buildResult(state)
     const pinned = new Set([...state.criteria.keys()].filter(name => !open.some(([other]) => other === name)))
     const name = nextToPin(open, { order, causes, depths })
-    const conflicts = await pin(state, name)
+    const conflicts = await attemptToPin(state, name)
     if (conflicts.length === 0) {
       const stale = new Set(
         [...state.criteria]
           .filter(([key, criterion]) => pinned.has(key) && !isSatisfied(state, { name: key, criterion }))
           .map(([key]) => key),
       )
-      forget(state, stale)
+      removeInformationOf(state, stale)
       states.push({ pins: new Map(state.pins), criteria: new Map(state.criteria) })
       continue
     }
     if (failure === undefined || state.pins.size > failure.depth)
       failure = { conflict: conflicts[0]!, depth: state.pins.size }
     causes = new Set(
-      conflicts.flatMap(({ identifier, wishes }) => [
+      conflicts.flatMap(({ identifier, information }) => [
         identifier,
-        ...wishes.flatMap(wish => wish.parent ?? []),
+        ...information.flatMap(one => one.parent ?? []),
       ]),
     )
-    if (!(await backjump(causes))) throw broken ?? (await told(failure.conflict))
+    if (!(await backjump(causes))) throw broken ?? (await conflictError(failure.conflict))
   }
-  throw new AirgapError('UNRESOLVABLE', `no answer after ${maxRounds} choices`, {
-    item: question.at,
-    likely: 'requirements that leave too much open and contradict each other deep down',
-    next: 'pin the versions that matter, in the requirements or as constraints',
+  throw new AirgapError('UNRESOLVABLE', `no solution after ${maxRounds} choices`, {
+    item: request.at,
+    likely: 'loose requirements that contradict each other deep in the dependencies',
+    next: 'pin the important versions, in the requirements or as constraints',
   })
 
   function available(project: string): Promise<ReturnType<typeof filesFor>> {
@@ -129,69 +122,72 @@ export async function solve(index: PackageIndex, question: Question): Promise<Ch
     return made
   }
 
-  /** What a version wishes for, of itself and of the extras in its name. */
-  async function dependencies(name: string, candidate: Candidate): Promise<Wish[]> {
+  /** The requirements of a candidate, including those of the extras in its identifier. */
+  async function dependencies(name: string, candidate: Candidate): Promise<RequirementInformation[]> {
     const key = `${name} ${candidate.file.filename}`
-    const found = wishesOf.get(key)
+    const found = informationOf.get(key)
     if (found !== undefined) return found
     const { parsed } = await index.metadata(candidate.file)
     const { project, extras } = projectOf(name)
     const by = `${name} ${candidate.version.text}`
-    const wishes = parsed.requires
+    const information = parsed.requires
       .filter(one => isWanted(one.marker, { environments, extras: new Set(extras) }))
-      .map((requirement): Wish => ({ requirement, parent: name, by }))
+      .map((requirement): RequirementInformation => ({ requirement, parent: name, by }))
     if (extras.length > 0) {
       const itself = { project, extras: [], specifiers: [], hashes: [], text: project }
-      wishes.unshift({ requirement: itself, parent: name, by, exactly: candidate })
+      information.unshift({ requirement: itself, parent: name, by, exactly: candidate })
     }
-    wishesOf.set(key, wishes)
-    return wishes
+    informationOf.set(key, information)
+    return information
   }
 
-  async function withWishes(before: Criteria, wishes: readonly Wish[]): Promise<Criteria | Conflict> {
+  async function addToCriteria(
+    before: Criteria,
+    information: readonly RequirementInformation[],
+  ): Promise<Criteria | Conflict> {
     const criteria = new Map(before)
-    const pages = await Promise.all(wishes.map(wish => available(wish.requirement.project)))
-    for (const [i, wish] of wishes.entries()) {
-      const name = identifierOf(wish.requirement)
+    const pages = await Promise.all(information.map(one => available(one.requirement.project)))
+    for (const [i, one] of information.entries()) {
+      const name = identifierOf(one.requirement)
       const old = criteria.get(name)
-      const all = [...(old?.wishes ?? []), wish]
-      const incompatible = old?.incompatible ?? new Set()
+      const all = [...(old?.information ?? []), one]
+      const incompatibilities = old?.incompatibilities ?? new Set()
       const candidates = matchesOf(name, {
         ...pages[i]!,
-        wishes: all,
-        incompatible,
+        information: all,
+        incompatibilities,
         criteria,
         constraints,
         rules,
       })
       if (candidates.length === 0) return new Conflict(name, all, criteria)
-      criteria.set(name, { candidates, wishes: all, incompatible })
+      criteria.set(name, { candidates, information: all, incompatibilities })
       prefetch(name, candidates[0]!)
     }
     return criteria
   }
 
-  /** Metadata, and the pages of what it asks for, before the search comes to it. */
+  /** Fetches metadata and the index pages of its requirements ahead of the search. */
   function prefetch(name: string, candidate: Candidate): void {
     void dependencies(name, candidate)
-      .then(wishes => Promise.all(wishes.map(wish => available(wish.requirement.project))))
+      .then(information => Promise.all(information.map(one => available(one.requirement.project))))
       .catch(() => undefined)
   }
 
-  async function pin(state: State, name: string): Promise<Conflict[]> {
+  async function attemptToPin(state: State, name: string): Promise<Conflict[]> {
     const criterion = state.criteria.get(name)!
     const conflicts: Conflict[] = []
     for (const candidate of criterion.candidates) {
-      let wishes: Wish[]
+      let information: RequirementInformation[]
       try {
-        wishes = await dependencies(name, candidate)
+        information = await dependencies(name, candidate)
       } catch (error) {
         if (!isErrorCode(error, 'UPSTREAM_INVALID') && !isErrorCode(error, 'UNSUPPORTED')) throw error
         broken ??= error as AirgapError
-        conflicts.push(new Conflict(name, criterion.wishes, state.criteria))
+        conflicts.push(new Conflict(name, criterion.information, state.criteria))
         continue
       }
-      const criteria = await withWishes(state.criteria, wishes)
+      const criteria = await addToCriteria(state.criteria, information)
       if (criteria instanceof Conflict) {
         conflicts.push(criteria)
         continue
@@ -201,14 +197,14 @@ export async function solve(index: PackageIndex, question: Question): Promise<Ch
       state.pins.set(name, {
         name,
         candidate,
-        wishes: new Set(wishes.map(wish => identifierOf(wish.requirement))),
+        dependencies: new Set(information.map(one => identifierOf(one.requirement))),
       })
       return []
     }
     return conflicts
   }
 
-  /** Back to the last choice that wished for one of these; it is not made again. */
+  /** Reverts to the last pin that required one of these, and excludes its candidate. Returns false where none is left. */
   async function backjump(names: ReadonlySet<string>): Promise<boolean> {
     while (states.length >= 3) {
       states.pop()
@@ -218,41 +214,41 @@ export async function solve(index: PackageIndex, question: Question): Promise<Ch
         bad = states.pop()
         last = bad === undefined ? undefined : [...bad.pins.values()].at(-1)
         if (bad === undefined || last === undefined) return false
-        if ([...last.wishes].some(name => names.has(name))) break
+        if ([...last.dependencies].some(name => names.has(name))) break
       }
       const before = states.at(-1)
       if (before === undefined) return false
       const next = { pins: new Map(before.pins), criteria: new Map(before.criteria) }
       states.push(next)
       const excluded = new Map(
-        [...bad.criteria].map(([name, { incompatible }]) => [name, new Set(incompatible)]),
+        [...bad.criteria].map(([name, { incompatibilities }]) => [name, new Set(incompatibilities)]),
       )
       excluded.set(last.name, new Set([...(excluded.get(last.name) ?? []), last.candidate]))
-      if (await exclude(next, excluded)) return true
+      if (await patchCriteria(next, excluded)) return true
     }
     return false
   }
 
-  async function exclude(
+  async function patchCriteria(
     state: State,
     excluded: ReadonlyMap<string, ReadonlySet<Candidate>>,
   ): Promise<boolean> {
     for (const [name, candidates] of excluded) {
       const old = state.criteria.get(name)
       if (old === undefined || candidates.size === 0) continue
-      const incompatible = new Set([...candidates, ...old.incompatible])
+      const incompatibilities = new Set([...candidates, ...old.incompatibilities])
       const { project } = projectOf(name)
       const page = await available(project)
       const left = matchesOf(name, {
         ...page,
-        wishes: old.wishes,
-        incompatible,
+        information: old.information,
+        incompatibilities,
         criteria: state.criteria,
         constraints,
         rules,
       })
       if (left.length === 0) return false
-      state.criteria.set(name, { candidates: left, wishes: old.wishes, incompatible })
+      state.criteria.set(name, { candidates: left, information: old.information, incompatibilities })
       prefetch(name, left[0]!)
     }
     return true
@@ -263,37 +259,39 @@ export async function solve(index: PackageIndex, question: Question): Promise<Ch
     { name, criterion }: { name: string; criterion: Criterion },
   ): boolean {
     const pin = pins.get(name)
-    return pin !== undefined && satisfiesAll(pin.candidate, criterion.wishes)
+    return pin !== undefined && satisfiesAll(pin.candidate, criterion.information)
   }
 
-  async function told({ identifier, wishes, criteria }: Conflict): Promise<AirgapError> {
+  async function conflictError({ identifier, information, criteria }: Conflict): Promise<AirgapError> {
     const { project } = projectOf(identifier)
-    const { candidates, lacks } = await available(project)
-    const all = new Map<string, Wish[]>()
+    const { candidates, unusable } = await available(project)
+    const all = new Map<string, RequirementInformation[]>()
     for (const [name, criterion] of criteria) {
       const key = projectOf(name).project
-      all.set(key, [...(all.get(key) ?? []), ...criterion.wishes])
+      all.set(key, [...(all.get(key) ?? []), ...criterion.information])
     }
-    all.set(project, [...new Set([...(all.get(project) ?? []), ...wishes])])
-    return unsatisfied(project, { wishes: all, candidates, lacks, constraints, question })
+    all.set(project, [...new Set([...(all.get(project) ?? []), ...information])])
+    return explainConflict(project, { information: all, candidates, unusable, constraints, request })
   }
 }
 
-/** What was chosen and has to be chosen anew wishes for nothing any more. */
-function forget({ criteria }: State, stale: ReadonlySet<string>): void {
+/** Drops the requirements of pins that have to be pinned again. */
+function removeInformationOf({ criteria }: State, stale: ReadonlySet<string>): void {
   if (stale.size === 0) return
   for (const [name, criterion] of criteria) {
-    const wishes = criterion.wishes.filter(wish => wish.parent === undefined || !stale.has(wish.parent))
-    if (wishes.length < criterion.wishes.length) criteria.set(name, { ...criterion, wishes })
+    const information = criterion.information.filter(
+      one => one.parent === undefined || !stale.has(one.parent),
+    )
+    if (information.length < criterion.information.length) criteria.set(name, { ...criterion, information })
   }
 }
 
-/** What the requirements lead to; choices that nobody wishes for any more are left out. */
-function result({ pins, criteria }: State): Chosen[] {
+/** The pins that are reachable from the manifest's requirements (resolvelib's _build_result). */
+function buildResult({ pins, criteria }: State): Chosen[] {
   const reached = new Set<string>()
   const from = new Map<string | undefined, string[]>()
-  for (const [name, { wishes }] of criteria)
-    for (const { parent } of wishes) from.set(parent, [...(from.get(parent) ?? []), name])
+  for (const [name, { information }] of criteria)
+    for (const { parent } of information) from.set(parent, [...(from.get(parent) ?? []), name])
   const queue = [...(from.get(undefined) ?? [])]
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     if (reached.has(name)) continue
@@ -303,18 +301,17 @@ function result({ pins, criteria }: State): Chosen[] {
   const chosen = new Map<string, Chosen>()
   for (const [name, { candidate }] of pins) {
     if (!reached.has(name)) continue
-    const wishes = criteria.get(name)!.wishes
+    const information = criteria.get(name)!.information
     const { project } = projectOf(name)
     const before = chosen.get(project)
-    const requested = before?.requested === true || wishes.some(wish => wish.parent === undefined)
-    const parents = wishes.flatMap(({ parent }) =>
+    const requested = before?.requested === true || information.some(one => one.parent === undefined)
+    const parents = information.flatMap(({ parent }) =>
       parent !== undefined && reached.has(parent) ? [projectOf(parent).project] : [],
     )
     const because = before?.because ?? parents.find(parent => parent !== project)
-    chosen.set(project, { candidate, requested, ...(because === undefined ? {} : { because }) })
+    chosen.set(project, defined({ candidate, requested, because }))
   }
-  return [...chosen.values()].map(({ because, ...one }) => ({
-    ...one,
-    ...(one.requested || because === undefined ? {} : { because }),
-  }))
+  return [...chosen.values()].map(one =>
+    defined({ ...one, because: one.requested ? undefined : one.because }),
+  )
 }

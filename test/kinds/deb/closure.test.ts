@@ -101,7 +101,7 @@ describe('closure', () => {
     expect(select(from, 'a')).toEqual(['a', 'c'])
   })
 
-  it('takes what is asked for by name rather than the first alternative', () => {
+  it('takes a package requested by name rather than the first alternative', () => {
     const from = universe({ a: { depends: 'b | c' }, b: {}, c: {} })
     expect(select(from, 'a c')).toEqual(['a', 'c'])
     expect(select(from, 'c a')).toEqual(['a', 'c'])
@@ -159,12 +159,12 @@ describe('closure', () => {
     expect(failure(universe({ a: { depends: 'lib:i386' }, lib: {} }), 'a').code).toBe('UNRESOLVABLE')
   })
 
-  it('of several versions takes the newest, unless one is asked for', () => {
+  it('takes the newest of several versions, unless one is requested', () => {
     const packages = { 'b 1.9': {}, 'b 1.10': {}, 'b 1.10~rc1': {}, a: { depends: 'b' } }
     expect(select(universe(packages), 'a')).toEqual(['a', 'b 1.10'])
     expect(select(universe(packages), 'a b=1.9')).toEqual(['a', 'b 1.9'])
     const from = universe({ ...packages, a: { depends: 'b (>= 1.10)' } })
-    expect(failure(from, 'a b=1.9').message).toContain('b (>= 1.10): only 1.10, 1.10~rc1, 1.9 is there')
+    expect(failure(from, 'a b=1.9').message).toContain('b (>= 1.10): only 1.10, 1.10~rc1, 1.9 is available')
   })
 
   it('takes another choice where the first conflicts with what is needed', () => {
@@ -191,7 +191,7 @@ describe('closure', () => {
     expect(select(universe(needed), 'a', true)).toEqual(['a', 'nogui'])
   })
 
-  it('what is only recommended goes when a package that is there refuses it, as with apt', () => {
+  it('what is only recommended goes when a package that is available refuses it, as with apt', () => {
     const from = universe({
       a: { depends: 'luit', recommends: 'utils' },
       luit: { breaks: 'utils' },
@@ -209,7 +209,7 @@ describe('closure', () => {
 
   it('conflicts count in both directions, by version and through Provides', () => {
     expect(failure(universe({ a: { conflicts: 'b' }, b: {} }), 'a b').message).toContain(
-      'conflicts with a 1 (asked for)',
+      'conflicts with a 1 (requested)',
     )
     expect(failure(universe({ a: {}, b: { breaks: 'a (<< 2)' } }), 'a b').code).toBe('UNRESOLVABLE')
     expect(select(universe({ a: {}, b: { breaks: 'a (<< 1)' } }), 'a b')).toEqual(['a', 'b'])
@@ -219,7 +219,7 @@ describe('closure', () => {
     // a package that provides what it conflicts with: only one such at a time (policy 7.6.2)
     const mta = { provides: 'mta', conflicts: 'mta' }
     expect(select(universe({ a: mta, b: mta }), 'a')).toEqual(['a'])
-    expect(failure(universe({ a: mta, b: mta }), 'a b').likely).toContain('refuse each other')
+    expect(failure(universe({ a: mta, b: mta }), 'a b').likely).toContain('conflict with each other')
   })
 
   it('names unknown packages, all of them, with near names and providers', () => {
@@ -246,7 +246,7 @@ describe('closure', () => {
       '  a needs b',
       '    b needs c | d (>= 2) | e',
       '      c: no such package',
-      '      d (>= 2): only 1 is there',
+      '      d (>= 2): only 1 is available',
       '      e needs f',
       '        f needs gone (= 3)',
       '          gone (= 3): no such package',

@@ -202,7 +202,7 @@ describe.skipIf(lacking.length > 0)(
         expect(locked.packages.map(one => `${one.name} ${one.version}`)).toEqual(expected)
       })
 
-      it('what was asked for by name and updated since is carried, though the base has it', async () => {
+      it('carries a requested package that has been updated, although the base has it', async () => {
         const locked = await lock(['nano'], { base: { type: 'named', name: 'minimal' } })
         expect(locked.packages.map(one => `${one.name} ${one.version}`)).toEqual(['nano 1.1'])
       })
@@ -216,7 +216,7 @@ describe.skipIf(lacking.length > 0)(
 
       it('names the suites of the versions that will not do', async () => {
         const error = await errorOf(lock(['fresh=9']))
-        expect(error.message).toContain('there is 1.1 (stable-updates), 1 (stable)')
+        expect(error.message).toContain('available: 1.1 (stable-updates), 1 (stable)')
       })
     })
   },

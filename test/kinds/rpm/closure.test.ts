@@ -113,7 +113,7 @@ describe('closure of rpm packages', () => {
     expect(() => chosen(all, ['a'])).toThrow(
       [
         'a cannot be installed:',
-        '  asked for: a (a-1-1.x86_64)',
+        '  requested: a (a-1-1.x86_64)',
         '    a-1-1.x86_64 needs cap: b-1-1.x86_64, c-1-1.x86_64',
         '      b-1-1.x86_64 needs libz >= 2, which nothing provides (there is: libz-1-1.x86_64)',
         '      c-1-1.x86_64 conflicts with a: a-1-1.x86_64',
@@ -131,7 +131,7 @@ describe('closure of rpm packages', () => {
     const all = [candidate('bash-5.1-1.x86_64')]
     expect(() => chosen(all, ['basj'])).toThrow(expect.objectContaining({ likely: 'did you mean bash?' }))
     expect(() => chosen(all, ['bash-4.0-1'])).toThrow(
-      expect.objectContaining({ likely: 'there are: bash-5.1-1.x86_64' }),
+      expect.objectContaining({ likely: 'available: bash-5.1-1.x86_64' }),
     )
   })
 })

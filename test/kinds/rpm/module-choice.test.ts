@@ -59,7 +59,7 @@ describe('module streams', () => {
     expect(enabled).toEqual(['nvidia-driver:535-dkms'])
   })
 
-  it('take the default where none is asked for', () => {
+  it('takes the default stream where none is requested', () => {
     const { isHidden, enabled } = choose([], driver, [latest])
     expect(isHidden(candidate('nvidia-driver-3:550-1.x86_64'))).toBe(false)
     expect(isHidden(candidate('nvidia-driver-3:535-1.x86_64'))).toBe(true)

@@ -158,7 +158,7 @@ describe('wheels', () => {
     expect(error.message).toMatch(/hash/)
   })
 
-  it('take pre-releases by wish, or where there is nothing else', async () => {
+  it('takes pre-releases where they are allowed, or where there is nothing else', async () => {
     const upstream = await startIndex([release('a', '1'), release('a', '2rc1'), release('b', '1b1')])
     expect(await chosen(upstream, { packages: ['a', 'b'] })).toEqual(['a 1', 'b 1b1'])
     expect(await chosen(upstream, { packages: ['a'], prereleases: true })).toEqual(['a 2rc1'])
@@ -175,7 +175,7 @@ describe('wheels', () => {
     const request = wheelRequest(upstream.origin, { packages: ['top'] })
     const error = await refused(resolveWheels(request, await testContext()), 'UNRESOLVABLE')
     expect(error.exitCode).toBe(4)
-    expect(error.message).toContain('leaf>=2 (asked for by middle 1')
+    expect(error.message).toContain('leaf>=2 (required by middle 1')
     expect(error.message).toContain('middle 1 ← top 1 ← requirements.txt:1')
     expect(error.message).toContain('requirements.txt:1')
     expect(error.message).toMatch(/2: .*cp312/)

@@ -1,26 +1,28 @@
 import type { Criterion } from './criteria.ts'
 
-/** What is to be pinned next, as pip's provider prefers (pip 23 and 24.0, `get_preference`): what leaves least choice, then what is nearest. */
+/** Chooses the identifier to pin next as pip's provider does (`get_preference` of pip 23 and 24.0): the most constrained, then the nearest to the manifest. */
 export function nextToPin(
   open: readonly (readonly [string, Criterion])[],
   memory: {
-    /** what the manifest asks for, in its order */
+    /** identifiers of the manifest, in its order */
     order: ReadonlyMap<string, number>
     /** identifiers of the last conflict */
     causes: ReadonlySet<string>
-    /** how far from the manifest each was when it was last looked at; kept up to date */
+    /** distance from the manifest at the last look; kept up to date */
     depths: Map<string, number>
   },
 ): string {
   const { order, causes, depths } = memory
   let best: { name: string; key: number[] } | undefined
-  for (const [name, { wishes }] of open) {
-    const parents = wishes.map(({ parent }) => (parent === undefined ? 0 : (depths.get(parent) ?? Infinity)))
+  for (const [name, { information }] of open) {
+    const parents = information.map(({ parent }) =>
+      parent === undefined ? 0 : (depths.get(parent) ?? Infinity),
+    )
     const depth = order.has(name) ? 1 : Math.min(...parents) + 1
     depths.set(name, depth)
-    const specifiers = wishes.flatMap(wish => wish.requirement.specifiers)
+    const specifiers = information.flatMap(one => one.requirement.specifiers)
     const key = [
-      wishes.some(wish => wish.exactly !== undefined),
+      information.some(one => one.exactly !== undefined),
       specifiers.some(({ operator }) => operator === '==' || operator === '==='),
       causes.has(name),
     ].map((is): number => (is ? 0 : 1))

@@ -4,36 +4,37 @@ import { isRich } from './rich.ts'
 import { compareEvr } from './rpm-version.ts'
 import { evrOf, type Id, matchesNevr, type Universe } from './universe.ts'
 
-/** What the solver has decided so far. */
+/** The solver's decisions so far. */
 export interface Decisions {
-  /** level at which the package was taken (positive) or ruled out (negative); 0: undecided */
+  /** level at which the package was installed (positive) or left out (negative); 0: undecided */
   of(id: Id): number
-  /** literals in the order of deciding */
+  /** literals in the order in which they were decided */
   readonly order: readonly number[]
 }
 
-export interface Policy {
-  /** the best of several packages, best first; at least one */
-  choose(ids: readonly Id[]): Id[]
-  /** only those that are not worse than another for certain; no order */
+/** Chooses between packages that would all do (libsolv, policy.c). */
+export interface Chooser {
+  /** policy_filter_unwanted in POLICY_MODE_CHOOSE: the best packages, best first; at least one */
+  filterUnwanted(ids: readonly Id[]): Id[]
+  /** drops packages that are worse than another one in any case; no order */
   prune(ids: readonly Id[]): Id[]
-  /** as `choose`, without regard to what other packages recommend */
+  /** POLICY_MODE_RECOMMEND: as `prune`, regardless of what other packages recommend */
   pruneRecommended(ids: readonly Id[]): Id[]
   orderSupplements(ids: readonly Id[]): Id[]
   isRecommended(id: Id): boolean
   isSupplementing(id: Id): boolean
-  /** after decisions were taken back */
+  /** call after decisions were reverted */
   reset(): void
 }
 
-/** libsolv's policy.c: which of several packages that would do is taken. Its steps, in its order. */
-export function makePolicy(universe: Universe, decisions: Decisions): Policy {
+/** The steps of policy.c, in its order. */
+export function makeChooser(universe: Universe, decisions: Decisions): Chooser {
   const recommended = new Set<Id>()
   const suggested = new Set<Id>()
   let seen = 0
 
   const update = () => {
-    // a condition of a rich one may come true later
+    // the condition of a rich dependency may become true later
     for (; seen < decisions.order.length; seen++) {
       const id = decisions.order[seen]!
       if (id < 0) continue
@@ -52,7 +53,7 @@ export function makePolicy(universe: Universe, decisions: Decisions): Policy {
       .filter(block => block.every(literal => literal > 0 || decisions.of(-literal) > 0))
       .flatMap(block => block.filter(literal => literal > 0))
   }
-  const fulfilled = (relation: RpmRelation): boolean => {
+  const isSatisfied = (relation: RpmRelation): boolean => {
     if (!isRich(relation)) return universe.providers(relation).some(id => decisions.of(id) > 0)
     const form = clausesOf(universe.rich(relation), universe.providers)
     if (typeof form === 'boolean') return form
@@ -60,8 +61,8 @@ export function makePolicy(universe: Universe, decisions: Decisions): Policy {
       block.some(literal => (literal > 0 ? decisions.of(literal) > 0 : decisions.of(-literal) <= 0)),
     )
   }
-  const isSupplementing = (id: Id) => universe.candidate(id).supplements.some(fulfilled)
-  const isEnhancing = (id: Id) => universe.candidate(id).enhances.some(fulfilled)
+  const isSupplementing = (id: Id) => universe.candidate(id).supplements.some(isSatisfied)
+  const isEnhancing = (id: Id) => universe.candidate(id).enhances.some(isSatisfied)
   const isInstalled = (id: Id) => id <= universe.installedEnd
 
   const pruneToRecommended = (ids: Id[]): Id[] => {
@@ -77,7 +78,7 @@ export function makePolicy(universe: Universe, decisions: Decisions): Policy {
     return [...ids.filter(good), ...ids.filter(id => !good(id))]
   }
   const pruneRecommended = (ids: readonly Id[]): Id[] =>
-    bestVersions(universe, bestArchitectures(universe, bestPriority(universe, ids)))
+    pruneToBestVersion(universe, pruneToBestArch(universe, pruneToHighestPrio(universe, ids)))
   const prune = (ids: readonly Id[]) => {
     const rest = pruneRecommended(ids)
     return rest.length > 1 ? pruneToRecommended(rest) : rest
@@ -85,14 +86,13 @@ export function makePolicy(universe: Universe, decisions: Decisions): Policy {
   return {
     prune,
     pruneRecommended,
-    choose(ids) {
+    filterUnwanted(ids) {
       const rest = prune(ids)
       if (rest.length < 2) return rest
-      const ordered = sortByCommonProvides(universe, dislikeOldVersions(universe, rest))
-      return preferSuggested(installedNamesFirst(universe, ordered))
+      const ordered = sortByCommonDep(universe, dislikeOldVersions(universe, rest))
+      return preferSuggested(moveInstalledToFront(universe, ordered))
     },
-    orderSupplements: ids =>
-      preferSuggested(sortByCommonProvides(universe, dislikeOldVersions(universe, ids))),
+    orderSupplements: ids => preferSuggested(sortByCommonDep(universe, dislikeOldVersions(universe, ids))),
     isRecommended(id) {
       update()
       return recommended.has(id)
@@ -106,12 +106,14 @@ export function makePolicy(universe: Universe, decisions: Decisions): Policy {
   }
 }
 
-function bestPriority(universe: Universe, ids: readonly Id[]): Id[] {
+/** prune_to_highest_prio */
+function pruneToHighestPrio(universe: Universe, ids: readonly Id[]): Id[] {
   const best = Math.min(...ids.filter(id => id > universe.installedEnd).map(universe.priority))
   return ids.filter(id => id <= universe.installedEnd || universe.priority(id) === best)
 }
 
-function bestArchitectures(universe: Universe, ids: readonly Id[]): Id[] {
+/** prune_to_best_arch */
+function pruneToBestArch(universe: Universe, ids: readonly Id[]): Id[] {
   const best = Math.min(...ids.map(universe.architectureScore).filter(score => score > 1))
   if (!Number.isFinite(best)) return [...ids]
   return ids.filter(id => {
@@ -120,8 +122,8 @@ function bestArchitectures(universe: Universe, ids: readonly Id[]): Id[] {
   })
 }
 
-/** The newest of each name, names in order; then without those that another one of the list obsoletes. */
-function bestVersions(universe: Universe, ids: readonly Id[]): Id[] {
+/** prune_to_best_version: the newest of each name, ordered by name, without those that another one obsoletes. */
+function pruneToBestVersion(universe: Universe, ids: readonly Id[]): Id[] {
   if (ids.length < 2) return [...ids]
   const sorted = [...ids].sort((a, b) => {
     const one = universe.candidate(a)
@@ -138,10 +140,11 @@ function bestVersions(universe: Universe, ids: readonly Id[]): Id[] {
     else if (compareEvr(evrOf(universe.candidate(last)), evrOf(universe.candidate(id))) < 0)
       best[best.length - 1] = id
   }
-  return installedNamesFirst(universe, withoutObsoleted(universe, best))
+  return moveInstalledToFront(universe, pruneObsoleted(universe, best))
 }
 
-function withoutObsoleted(universe: Universe, ids: Id[]): Id[] {
+/** prune_obsoleted */
+function pruneObsoleted(universe: Universe, ids: Id[]): Id[] {
   if (ids.length < 2) return ids
   const obsoletes = (a: Id, b: Id) => {
     const one = universe.candidate(a)
@@ -162,18 +165,19 @@ function withoutObsoleted(universe: Universe, ids: Id[]): Id[] {
     return false
   }
   if (!ids.some(id => universe.candidate(id).obsoletes.length > 0)) return ids
-  // those that obsolete each other in a ring all stay
+  // packages that obsolete each other in a cycle all stay
   return ids.filter(id => !ids.some(other => other !== id && obsoletes(other, id) && !reaches(id, other)))
 }
 
-function installedNamesFirst(universe: Universe, ids: Id[]): Id[] {
+/** move_installed_to_front */
+function moveInstalledToFront(universe: Universe, ids: Id[]): Id[] {
   if (universe.installedEnd === 0) return ids
   const known = (id: Id) =>
     universe.named(universe.candidate(id).name).some(one => one <= universe.installedEnd)
   return [...ids.filter(known), ...ids.filter(id => !known(id))]
 }
 
-/** To the back: what is there in a newer version, or from a repository that comes first. */
+/** dislike_old_versions: packages that exist in a newer version, or in a preferred repository, go to the back. */
 function dislikeOldVersions(universe: Universe, ids: readonly Id[]): Id[] {
   const bad = (id: Id) => {
     if (id <= universe.installedEnd) return false
@@ -193,8 +197,8 @@ function dislikeOldVersions(universe: Universe, ids: readonly Id[]): Id[] {
   return [...ids.filter(id => !bad(id)), ...ids.filter(bad)]
 }
 
-/** Packages that provide the same thing in several versions: the newest first. */
-function sortByCommonProvides(universe: Universe, ids: readonly Id[]): Id[] {
+/** sort_by_common_dep: of packages that provide the same name in several versions, the newest first. */
+function sortByCommonDep(universe: Universe, ids: readonly Id[]): Id[] {
   const byName = new Map<string, { at: number; relation: RpmRelation }[]>()
   for (const [at, id] of ids.entries()) {
     for (const relation of universe.candidate(id).provides) {
@@ -226,7 +230,7 @@ function isHash({ epoch, version = '', release }: RpmRelation): boolean {
   return epoch === undefined && release === undefined && version.length >= 4 && /^[a-f0-9]*$/.test(version)
 }
 
-/** The newest first; ±2 between one with a release and one without. */
+/** Orders the newest first; ±2 between a version with a release and one without. */
 function compareProvided(a: RpmRelation, b: RpmRelation): number {
   if (textOf(a) !== textOf(b)) {
     if (a.release !== undefined && b.release === undefined) return -2
