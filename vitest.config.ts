@@ -6,6 +6,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
-    reporters: ['default', './scripts/lib/summary-reporter.ts'],
+    reporters: ['default', './scripts/lib/testing/summary-reporter.ts'],
   },
 })

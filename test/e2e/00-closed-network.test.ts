@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ClosedNetwork, networkPrograms, openClosedNetwork } from '../../scripts/lib/closed-network.ts'
-import { answering } from '../../scripts/lib/docker-registry.ts'
+import {
+  type ClosedNetwork,
+  networkPrograms,
+  openClosedNetwork,
+} from '../../scripts/lib/machines/closed-network.ts'
 import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
+import { answering } from '../../scripts/lib/upstreams/docker-registry.ts'
 
 const lacking = [...(isRoot ? [] : ['root']), ...missingPrograms(networkPrograms)]
 

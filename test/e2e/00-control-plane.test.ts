@@ -3,12 +3,16 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ControlPlane, controlPlanePrograms, openControlPlane } from '../../scripts/lib/control-plane.ts'
+import {
+  type ControlPlane,
+  controlPlanePrograms,
+  openControlPlane,
+} from '../../scripts/lib/machines/control-plane.ts'
 import { missingPrograms, run } from '../../scripts/lib/run.ts'
 
 const lacking = missingPrograms(['helm', ...controlPlanePrograms])
 const patience = 180_000
-const module = resolve(import.meta.dirname, '../../scripts/lib/control-plane.ts')
+const module = resolve(import.meta.dirname, '../../scripts/lib/machines/control-plane.ts')
 
 describe.skipIf(lacking.length > 0)(
   `a control plane whose kubelets are played (needs ${lacking.join(', ') || 'nothing more'})`,

@@ -1,13 +1,22 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ClosedNetwork, networkPrograms, openClosedNetwork } from '../../scripts/lib/closed-network.ts'
+import {
+  type ClosedNetwork,
+  networkPrograms,
+  openClosedNetwork,
+} from '../../scripts/lib/machines/closed-network.ts'
+import {
+  debianSshRoot,
+  openSshNode,
+  type SshNode,
+  sshNodePrograms,
+} from '../../scripts/lib/machines/ssh-node.ts'
+import { cacheFolder } from '../../scripts/lib/places.ts'
 import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
-import { debianSshRoot, openSshNode, type SshNode, sshNodePrograms } from '../../scripts/lib/ssh-node.ts'
 
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'airgap-demo')
 const reached = (url: string) =>
   spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
 const lacking = [
@@ -30,7 +39,7 @@ describe.skipIf(lacking.length > 0)(
     beforeAll(async () => {
       work = await mkdtemp(join(tmpdir(), 'airgap-ssh-nodes-'))
       resources.defer(() => rm(work, { recursive: true, force: true }))
-      const rootTar = await debianSshRoot(cache)
+      const rootTar = await debianSshRoot(cacheFolder)
       const keys = join(work, 'keys')
       await mkdir(keys)
       for (const name of ['key', 'wrong'])
@@ -197,7 +206,7 @@ describe.skipIf(lacking.length > 0)(
         const work = await mkdtemp(join(tmpdir(), 'airgap-ssh-nodes-'))
         await using resources = new AsyncDisposableStack()
         resources.defer(() => rm(work, { recursive: true, force: true }))
-        const rootTar = await debianSshRoot(cache)
+        const rootTar = await debianSshRoot(cacheFolder)
         const network = resources.use(await openClosedNetwork())
         const options = { folder: join(work, 'node'), rootTar, name: 'node-1', authorizedKey: '' }
         // the first process fails, then what runs in the node

@@ -4,10 +4,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { networkPrograms } from '../../scripts/lib/closed-network.ts'
-import { debianRootPrograms } from '../../scripts/lib/debian-images.ts'
-import { nodePrograms } from '../../scripts/lib/node.ts'
+import { networkPrograms } from '../../scripts/lib/machines/closed-network.ts'
+import { nodePrograms } from '../../scripts/lib/machines/containerd-node.ts'
 import { isRoot, missingPrograms, withSbin } from '../../scripts/lib/run.ts'
+import { debianRootPrograms } from '../../scripts/lib/upstreams/debian-images.ts'
 
 const demo = resolve(import.meta.dirname, '..', '..', 'scripts', 'lib', 'demo.ts')
 const archive = 'http://deb.debian.org/debian/dists/bookworm/InRelease'

@@ -7,8 +7,8 @@ import {
   type DockerRegistry,
   hasDockerRegistry,
   startDockerRegistry,
-} from '../../scripts/lib/docker-registry.ts'
-import { makeRandomImage } from '../../scripts/lib/random-image.ts'
+} from '../../scripts/lib/upstreams/docker-registry.ts'
+import { makeRandomImage } from '../../scripts/lib/upstreams/random-image.ts'
 import { airgap, sha256File, startAirgap } from './lib/airgap.ts'
 import { startCountingProxy } from './lib/counting-proxy.ts'
 

@@ -8,8 +8,8 @@ import {
   type DockerRegistry,
   hasDockerRegistry,
   startDockerRegistry,
-} from '../../scripts/lib/docker-registry.ts'
-import { makeRandomImage } from '../../scripts/lib/random-image.ts'
+} from '../../scripts/lib/upstreams/docker-registry.ts'
+import { makeRandomImage } from '../../scripts/lib/upstreams/random-image.ts'
 import { airgap, type Ran } from './lib/airgap.ts'
 
 const MiB = 1 << 20

@@ -3,9 +3,15 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type DockerRegistry, startDockerRegistry } from '../../scripts/lib/docker-registry.ts'
-import { createLayout, hashFile, putImage, putIndex, tagLayout } from '../../scripts/lib/oci-layout.ts'
 import { missingPrograms, run } from '../../scripts/lib/run.ts'
+import { type DockerRegistry, startDockerRegistry } from '../../scripts/lib/upstreams/docker-registry.ts'
+import {
+  createLayout,
+  hashFile,
+  putImage,
+  putIndex,
+  tagLayout,
+} from '../../scripts/lib/upstreams/oci-layout.ts'
 import { airgap } from './lib/airgap.ts'
 import { startOpenRegistry } from './lib/open-registry.ts'
 

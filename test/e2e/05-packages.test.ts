@@ -1,25 +1,28 @@
 import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ClosedNetwork, networkPrograms, openClosedNetwork } from '../../scripts/lib/closed-network.ts'
-import { type ClosedSite, serveInClosedNetwork } from '../../scripts/lib/closed-site.ts'
-import { debianRoot, debianRootPrograms } from '../../scripts/lib/debian-images.ts'
-import { el9 } from '../../scripts/lib/el-packages.ts'
-import { elPrograms, makeElRepositories } from '../../scripts/lib/el-repository.ts'
-import { type ElRoot, elRootPrograms, openElRoot } from '../../scripts/lib/el-root.ts'
-import { openNode, type SiteNode } from '../../scripts/lib/node.ts'
-import { packageNames } from '../../scripts/lib/package-list.ts'
+import {
+  type ClosedNetwork,
+  networkPrograms,
+  openClosedNetwork,
+} from '../../scripts/lib/machines/closed-network.ts'
+import { type ClosedSite, serveInClosedNetwork } from '../../scripts/lib/machines/closed-site.ts'
+import { openNode, type SiteNode } from '../../scripts/lib/machines/containerd-node.ts'
+import { type ElRoot, elRootPrograms, openElRoot } from '../../scripts/lib/machines/el-root.ts'
+import { cacheFolder, home } from '../../scripts/lib/places.ts'
 import { isRoot, missingPrograms } from '../../scripts/lib/run.ts'
+import { debianRoot, debianRootPrograms } from '../../scripts/lib/upstreams/debian-images.ts'
+import { el9 } from '../../scripts/lib/upstreams/el-packages.ts'
+import { elPrograms, makeElRepositories } from '../../scripts/lib/upstreams/el-repository.ts'
 import type { LockedRpms } from '../../src/kinds/rpm/locked.ts'
 import { readLock } from '../../src/lock/lock.ts'
 import { serveFolder } from '../kinds/deb/support/server.ts'
+import { packageNames } from '../package-lists/package-names.ts'
 import { airgap } from './lib/airgap.ts'
 
-const home = resolve(import.meta.dirname, '..', '..')
 const lists = join(home, 'package-lists')
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'airgap-demo')
 
 const reached = (url: string) =>
   spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
@@ -94,7 +97,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
 
       beforeAll(async () => {
         await mkdir(join(work, 'node'))
-        const rootTar = await debianRoot(cache)
+        const rootTar = await debianRoot(cacheFolder)
         node = resources.use(await openNode(network.node, { folder: join(work, 'node'), rootTar }))
       }, patience)
 

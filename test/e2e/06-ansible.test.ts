@@ -1,20 +1,23 @@
 import { spawnSync } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { homedir, hostname, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ClosedNetwork, networkPrograms, openClosedNetwork } from '../../scripts/lib/closed-network.ts'
-import { type ClosedSite, serveInClosedNetwork } from '../../scripts/lib/closed-site.ts'
-import { debianRoot, debianRootPrograms } from '../../scripts/lib/debian-images.ts'
-import { type Ansible, openAnsible } from '../../scripts/lib/kubespray-ansible.ts'
-import { openNode, type SiteNode } from '../../scripts/lib/node.ts'
+import { type Ansible, openAnsible } from '../../scripts/lib/kubespray/ansible.ts'
+import {
+  type ClosedNetwork,
+  networkPrograms,
+  openClosedNetwork,
+} from '../../scripts/lib/machines/closed-network.ts'
+import { type ClosedSite, serveInClosedNetwork } from '../../scripts/lib/machines/closed-site.ts'
+import { openNode, type SiteNode } from '../../scripts/lib/machines/containerd-node.ts'
+import { cacheFolder, home } from '../../scripts/lib/places.ts'
 import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
+import { debianRoot, debianRootPrograms } from '../../scripts/lib/upstreams/debian-images.ts'
 import { readInventory, variablesOf } from '../../src/inventory/read-inventory.ts'
 import { airgap } from './lib/airgap.ts'
 
-const home = resolve(import.meta.dirname, '..', '..')
 const tree = join(home, 'bundle', 'astrago')
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'airgap-demo')
 const reached = (url: string) =>
   spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
 const lacking = [
@@ -157,7 +160,7 @@ access_ip=10.0.0.9
           await serveInClosedNetwork(network, { folder: join(work, 'site'), bundles: [bundle] }),
         )
         await mkdir(join(work, 'node'))
-        const rootTar = await debianRoot(cache)
+        const rootTar = await debianRoot(cacheFolder)
         node = resources.use(await openNode(network.node, { folder: join(work, 'node'), rootTar }))
         // ansible needs a Python there, as every installed system has one
         const files = ['etc/apt/sources.list.d/airgap-debian-12.sources', 'etc/apt/keyrings/airgap-site.asc']

@@ -1,21 +1,25 @@
 import { spawnSync } from 'node:child_process'
 import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { networkPrograms } from '../../scripts/lib/closed-network.ts'
-import { type ControlPlane, controlPlanePrograms, openControlPlane } from '../../scripts/lib/control-plane.ts'
+import { networkPrograms } from '../../scripts/lib/machines/closed-network.ts'
+import {
+  type ControlPlane,
+  controlPlanePrograms,
+  openControlPlane,
+} from '../../scripts/lib/machines/control-plane.ts'
 import {
   type Deployed,
   type DeployOptions,
   type InstallSite,
   openInstallSite,
-} from '../../scripts/lib/install-site.ts'
+} from '../../scripts/lib/machines/install-site.ts'
+import { debianSshRoot, sshNodePrograms } from '../../scripts/lib/machines/ssh-node.ts'
+import { cacheFolder } from '../../scripts/lib/places.ts'
 import { isRoot, missingPrograms } from '../../scripts/lib/run.ts'
-import { debianSshRoot, sshNodePrograms } from '../../scripts/lib/ssh-node.ts'
 import { buildInstallBundle } from './lib/install-stack.ts'
 
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'airgap-demo')
 const reached = (url: string) =>
   spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
 const lacking = [
@@ -42,7 +46,7 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
     resources.defer(() => rm(work, { recursive: true, force: true }))
     const bundle = await buildInstallBundle({ work, resources, applications: withCluster })
     medium = `/media/usb/${basename(bundle)}`
-    const rootTar = await debianSshRoot(cache)
+    const rootTar = await debianSshRoot(cacheFolder)
     site = await openInstallSite({ ...{ bundle, work, rootTar, machines, resources }, sudoPassword: sudo })
     if (withCluster) {
       const [first] = site.network.nodes

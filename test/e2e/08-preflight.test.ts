@@ -1,17 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { networkPrograms } from '../../scripts/lib/closed-network.ts'
-import { type InstallSite, openInstallSite } from '../../scripts/lib/install-site.ts'
+import { networkPrograms } from '../../scripts/lib/machines/closed-network.ts'
+import { type InstallSite, openInstallSite } from '../../scripts/lib/machines/install-site.ts'
+import { debianSshRoot, type SshNode, sshNodePrograms } from '../../scripts/lib/machines/ssh-node.ts'
+import { cacheFolder, home } from '../../scripts/lib/places.ts'
 import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
-import { debianSshRoot, type SshNode, sshNodePrograms } from '../../scripts/lib/ssh-node.ts'
-import { serveFolder } from '../../scripts/lib/upstream.ts'
+import { serveFolder } from '../../scripts/lib/upstreams/serve-folder.ts'
 import { airgap } from './lib/airgap.ts'
 
-const home = resolve(import.meta.dirname, '..', '..')
-const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'airgap-demo')
 const reached = (url: string) =>
   spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
 const lacking = [
@@ -37,7 +36,7 @@ describe.skipIf(lacking.length > 0)(
       resources.defer(() => rm(work, { recursive: true, force: true }))
       const bundle = await build(work)
       medium = `/media/usb/${basename(bundle)}`
-      const rootTar = await debianSshRoot(cache)
+      const rootTar = await debianSshRoot(cacheFolder)
       site = await openInstallSite({ bundle, work, rootTar, machines, resources })
     }, patience)
     afterAll(() => resources.disposeAsync())

@@ -3,9 +3,9 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { packageNames } from '../../scripts/lib/package-list.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
 import { airgap } from '../e2e/lib/airgap.ts'
+import { packageNames } from './package-names.ts'
 
 const home = resolve(import.meta.dirname, '..', '..')
 const folder = join(home, 'package-lists')

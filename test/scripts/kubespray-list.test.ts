@@ -3,8 +3,8 @@ import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openAnsible } from '../../scripts/lib/kubespray-ansible.ts'
-import { conditionsOf, downloadsOfRoles, readEngineRoles } from '../../scripts/lib/kubespray-roles.ts'
+import { openAnsible } from '../../scripts/lib/kubespray/ansible.ts'
+import { conditionsOf, downloadsOfRoles, readEngineRoles } from '../../scripts/lib/kubespray/roles.ts'
 import { isErrorCode } from '../../src/core/errors.ts'
 
 /** The script on a small kubespray of our own making, with the real ansible. */

@@ -1,7 +1,7 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { run } from '../../../scripts/lib/run.ts'
-import { serveFolder } from '../../../scripts/lib/upstream.ts'
+import { serveFolder } from '../../../scripts/lib/upstreams/serve-folder.ts'
 import { airgap } from './airgap.ts'
 
 const home = resolve(import.meta.dirname, '..', '..', '..')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { randomOf } from '../../../scripts/lib/random.ts'
+import { randomOf } from '../../../scripts/lib/upstreams/seeded-random.ts'
 import { both, ourOutcome, universeOf } from './support/both.ts'
 import { missing } from './support/programs.ts'
 import { randomWorld, type World, type WorldShape } from './support/random-world.ts'

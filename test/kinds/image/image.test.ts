@@ -7,7 +7,7 @@ import {
   type DockerRegistry,
   hasDockerRegistry,
   startDockerRegistry,
-} from '../../../scripts/lib/docker-registry.ts'
+} from '../../../scripts/lib/upstreams/docker-registry.ts'
 import { LayoutStore } from '../../../src/content/layout-store.ts'
 import { parsePlatform } from '../../../src/core/platform.ts'
 import { silentProgress } from '../../../src/core/progress.ts'

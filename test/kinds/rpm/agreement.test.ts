@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import { compareRandom } from '../../../scripts/lib/agreement-dnf.ts'
+import { compareRandom } from '../../../scripts/lib/agreement/compare-with-dnf.ts'
 
 const there = spawnSync('/usr/bin/python3', ['-c', 'import dnf']).status === 0
 

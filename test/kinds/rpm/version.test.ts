@@ -4,8 +4,8 @@ import {
   differencesFromDpkg,
   differencesFromRpm,
   rpmPairs,
-} from '../../../scripts/lib/agreement-versions.ts'
-import { randomOf } from '../../../scripts/lib/random.ts'
+} from '../../../scripts/lib/agreement/compare-versions.ts'
+import { randomOf } from '../../../scripts/lib/upstreams/seeded-random.ts'
 import { compareSegments } from '../../../src/kinds/rpm/rpm-version.ts'
 import { missing } from '../deb/support/programs.ts'
 

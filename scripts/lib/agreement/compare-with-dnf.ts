@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AirgapError } from '../../../src/core/errors.ts'
+import type { RpmCandidate } from '../../../src/kinds/rpm/candidate.ts'
+import { closureOf } from '../../../src/kinds/rpm/closure.ts'
+import { chooseModules } from '../../../src/kinds/rpm/module-choice.ts'
+import { makeUniverse } from '../../../src/kinds/rpm/universe.ts'
+import { randomOf } from '../upstreams/seeded-random.ts'
+import { fullNevra } from './nevra.ts'
+import { randomModules } from './random-modules.ts'
+import { type RandomOptions, randomRpms } from './random-rpms.ts'
+import { writeMetadata } from './write-rpm-metadata.ts'
+
+export interface OracleSetup {
+  root: string
+  cache: string
+  arch: string
+  weak: boolean
+  platform: string
+  modules: string[]
+  repositories: { id: string; url: string; priority: number; exclude: string[]; hotfixes: boolean }[]
+  questions: string[][]
+}
+
+export type Answer = { packages: string[] } | { error: string }
+
+/** dnf's own answers: its Python library, which the command is a shell around. */
+export async function askDnf(setup: OracleSetup): Promise<Answer[]> {
+  const child = spawn('/usr/bin/python3', [join(import.meta.dirname, 'dnf-oracle.py')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  child.stdin.end(JSON.stringify(setup))
+  let text = ''
+  for await (const chunk of child.stdout) text += chunk
+  const lines = text.split('\n').filter(line => line.startsWith('{'))
+  return lines.map(line => JSON.parse(line) as Answer)
+}
+
+export interface Agreement {
+  asked: number
+  same: number
+  bothRefuse: number
+  differences: { question: string[]; ours: Answer; dnfs: Answer }[]
+}
+
+/** The same questions to dnf and to us about random repositories. */
+export async function compareRandom(
+  options: RandomOptions & { questions: number; weak: boolean; modules?: number },
+): Promise<Agreement> {
+  const folder = await mkdtemp(join(tmpdir(), 'agreement-dnf-'))
+  try {
+    const { repositories, hidden } = randomRpms(options)
+    const priorities = repositories.map((_, i) => (i === 1 && options.trouble > 0.5 ? 50 : 99))
+    const modules = randomModules(repositories, { seed: options.seed, modules: options.modules ?? 0 })
+    for (const [i, packages] of repositories.entries()) {
+      await writeMetadata(join(folder, `r${i}`), packages, {
+        files: one => hidden.get(one) ?? [],
+        ...(modules.documents[i] ? { modules: modules.documents[i] } : {}),
+      })
+    }
+    const random = randomOf(options.seed + 1)
+    const questions = Array.from({ length: options.questions }, () =>
+      Array.from(
+        { length: 1 + Math.floor(random() * 3) },
+        () => `pkg${Math.floor(random() * options.names)}`,
+      ),
+    )
+    await mkdir(join(folder, 'root'))
+    const dnfs = await askDnf({
+      root: join(folder, 'root'),
+      cache: join(folder, 'cache'),
+      arch: 'x86_64',
+      weak: options.weak,
+      platform: 'platform:el9',
+      modules: modules.enabled,
+      repositories: repositories.map((_, i) => ({
+        id: `r${i}`,
+        url: `file://${join(folder, `r${i}`)}`,
+        priority: priorities[i]!,
+        exclude: [],
+        hotfixes: false,
+      })),
+      questions,
+    })
+    const filelists = new Map<string, RpmCandidate[]>()
+    for (const [one, files] of hidden)
+      for (const file of files) filelists.set(file, [...(filelists.get(file) ?? []), one])
+    const answer = (question: string[]) => {
+      const { isHidden } = chooseModules({
+        ...modules,
+        modules: modules.enabled,
+        platform: 'platform:el9',
+        architecture: 'x86_64',
+        hotfixes: new Set(),
+        at: 'test',
+      })
+      const candidates = repositories.flat()
+      const hidden = (one: RpmCandidate) => (isHidden(one) ? 'a module hides it' : undefined)
+      const universe = makeUniverse(candidates, {
+        priorities,
+        architecture: 'x86_64',
+        installed: [],
+        filelists,
+        hidden,
+      })
+      const request = { packages: question, weak: options.weak, groups: [], at: 'test' }
+      return closureOf(universe, request).map(one => one.candidate)
+    }
+    return tally(
+      questions,
+      dnfs,
+      questions.map(question => ours(() => answer(question))),
+    )
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+export function ours(resolve: () => RpmCandidate[]): Answer {
+  try {
+    return { packages: resolve().map(fullNevra).sort() }
+  } catch (error) {
+    if (error instanceof AirgapError && error.code === 'UNRESOLVABLE') return { error: error.message }
+    throw error
+  }
+}
+
+export function tally(questions: string[][], dnfs: Answer[], own: Answer[]): Agreement {
+  const result: Agreement = { asked: questions.length, same: 0, bothRefuse: 0, differences: [] }
+  for (const [i, question] of questions.entries()) {
+    const a = own[i]!
+    const b = dnfs[i] ?? { error: 'dnf gave no answer' }
+    if ('error' in a && 'error' in b) {
+      result.same++
+      result.bothRefuse++
+    } else if ('packages' in a && 'packages' in b && a.packages.join() === b.packages.join()) result.same++
+    else result.differences.push({ question, ours: a, dnfs: b })
+  }
+  return result
+}

@@ -1,0 +1,70 @@
+import { parseArgs } from 'node:util'
+import { type Agreement, compareRandom } from './compare-with-dnf.ts'
+
+/**
+ * `scripts/agreement-dnf [--count N] [--rounds N] [--seed N] [--differences N]`: in each round of each kind of repositories
+ * `--count` requests of one to three packages, asked of dnf (its Python library) and of our closure.
+ */
+const { values: options } = parseArgs({
+  options: {
+    count: { type: 'string', default: '50' },
+    rounds: { type: 'string', default: '4' },
+    seed: { type: 'string', default: '20240613' },
+    differences: { type: 'string', default: '0' },
+  },
+})
+
+/** `trouble`: 0.3 is more of conflicts, obsoletes and conditions than any distribution has; 1 is a torture. */
+const kinds = [
+  { what: 'alternatives, versions, files', names: 300, trouble: 0 },
+  { what: 'and conditions, conflicts, obsoletes', names: 300, trouble: 0.3 },
+  { what: 'the same, 1,000 names', names: 1000, trouble: 0.3 },
+  { what: 'and weak dependencies', names: 300, trouble: 0.3, weak: true },
+  { what: 'and two architectures', names: 300, trouble: 0.3, multilib: true },
+  { what: 'and modules', names: 300, trouble: 0.3, modules: 10 },
+  { what: 'all of it', names: 500, trouble: 0.5, weak: true, multilib: true, modules: 10 },
+  {
+    what: 'torture: all of it, three times as much',
+    names: 300,
+    trouble: 1,
+    weak: true,
+    multilib: true,
+    modules: 10,
+  },
+] as const
+
+let asked = 0
+let same = 0
+for (const { what, ...kind } of kinds) {
+  const all: Agreement = { asked: 0, same: 0, bothRefuse: 0, differences: [] }
+  for (let round = 0; round < Number(options.rounds); round++) {
+    const seed = Number(options.seed) + round
+    const weak = 'weak' in kind
+    const one = await compareRandom({
+      seed,
+      repositories: 2,
+      questions: Number(options.count),
+      ...kind,
+      weak,
+    })
+    all.asked += one.asked
+    all.same += one.same
+    all.bothRefuse += one.bothRefuse
+    all.differences.push(...one.differences)
+  }
+  asked += all.asked
+  same += all.same
+  console.log(
+    `${what}: ${all.same} of ${all.asked} (${percent(all.same, all.asked)}), of them ${all.bothRefuse} refused by both`,
+  )
+  for (const { question, ours, dnfs } of all.differences.slice(0, Number(options.differences))) {
+    console.log(
+      `  ${question.join(' ')}\n    ours: ${JSON.stringify(ours)}\n    dnf:  ${JSON.stringify(dnfs)}`,
+    )
+  }
+}
+console.log(`together: ${same} of ${asked} (${percent(same, asked)})`)
+
+function percent(part: number, whole: number): string {
+  return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`
+}

@@ -1,0 +1,186 @@
+import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
+import { parse } from 'yaml'
+import { AirgapError, isErrorCode } from '../../../src/core/errors.ts'
+import { run } from '../run.ts'
+import type { Ansible } from './ansible.ts'
+import { type EngineRoles, readEngineRoles } from './roles.ts'
+
+/** A copy of a kubespray checkout, as its generator writes into it, with the inventory that is asked about. */
+export interface Workspace {
+  folder: string
+  ansible: Ansible
+  /** of the play that loads kubespray's variables: all but its tasks */
+  play: Record<string, unknown>
+  /** variables that hold publishers' addresses, as templates: the inventory's are those of a mirror */
+  addresses: Record<string, string>
+  roles: EngineRoles
+}
+
+const generator = 'contrib/offline/generate_list.sh'
+const playbook = 'contrib/offline/generate_list.yml'
+/** The folder's name changed with 2.28. */
+const variables = ['kubespray-defaults', 'kubespray_defaults'].map(
+  role => `roles/${role}/defaults/main/download.yml`,
+)
+/** Where hosts are named, beside group_vars. */
+const inventories = [
+  'inventory.ini',
+  'hosts.ini',
+  'hosts.yaml',
+  'hosts.yml',
+  'inventory.yaml',
+  'inventory.yml',
+]
+const ours = 'airgap'
+
+/** Throws FILE_NOT_FOUND for what is no kubespray checkout or has no generator, and for an inventory without hosts' file. */
+export async function checkCheckout(checkout: string, inventory: string): Promise<void> {
+  const absent = async (path: string) => (await stat(path).catch(() => undefined)) === undefined
+  for (const path of [generator, playbook, 'requirements.txt']) {
+    if (!(await absent(join(checkout, path)))) continue
+    throw new AirgapError('FILE_NOT_FOUND', `the checkout has no ${path}`, {
+      item: checkout,
+      likely: 'it is no checkout of kubespray, one before v2.19, or one without contrib/',
+      next: 'give the root of an unpacked release: github.com/kubernetes-sigs/kubespray/archive/refs/tags/v2.24.1.tar.gz',
+    })
+  }
+  if ((await hostsFile(inventory)) !== undefined) return
+  throw new AirgapError('FILE_NOT_FOUND', 'the inventory has no file of hosts', {
+    item: inventory,
+    likely: 'it is not the folder that holds group_vars',
+    next: `give the folder with one of ${inventories.join(', ')}`,
+  })
+}
+
+/** `folder` is made; neither the checkout nor the inventory is written to. */
+export async function openWorkspace(
+  checkout: string,
+  { inventory, folder, ansible }: { inventory: string; folder: string; ansible: Ansible },
+): Promise<Workspace> {
+  await cp(checkout, folder, {
+    ...without(checkout, ['.git', 'contrib/offline/temp']),
+    verbatimSymlinks: true,
+  })
+  // secrets are of no use here
+  const own = without(inventory, ['credentials', 'artifacts'])
+  await cp(inventory, join(folder, ours, 'inventory'), { ...own, dereference: true })
+  // groups' variables count for hosts in them only: so this host is a member of all that a cluster must have
+  await writeFile(
+    join(folder, ours, 'this-host.ini'),
+    ['kube_control_plane', 'kube_node', 'etcd'].map(group => `[${group}]\nlocalhost\n`).join('') +
+      '[k8s_cluster:children]\nkube_control_plane\nkube_node\n',
+  )
+  const [play] = parse(await readFile(join(folder, playbook), 'utf8')) as [Record<string, unknown>]
+  return { folder, ansible, play, addresses: await addressesOf(folder), roles: await readEngineRoles(folder) }
+}
+
+/** Runs the checkout's own generator: its two lists, line by line. */
+export async function generate(
+  workspace: Workspace,
+  extra: Record<string, unknown>,
+): Promise<{ files: string[]; images: string[] }> {
+  const options = await ansibleArguments(workspace, extra)
+  await ansibleRun(['bash', generator, ...options], workspace)
+  const lines = async (name: string) =>
+    (await readFile(join(workspace.folder, 'contrib/offline/temp', name), 'utf8')).split('\n').filter(Boolean)
+  return { files: await lines('files.list'), images: await lines('images.list') }
+}
+
+/** What ansible makes of templates, with kubespray's variables and the inventory's. */
+export async function evaluate<T>(
+  workspace: Workspace,
+  { extra, templates }: { extra: Record<string, unknown>; templates: Record<string, unknown> },
+): Promise<T> {
+  const { folder, play } = workspace
+  const answer = join(folder, ours, 'answer.json')
+  const content = '{{ airgap_templates | to_json }}'
+  const tasks = [{ name: 'Answer', copy: { dest: answer, content, mode: '0600' } }]
+  // JSON is YAML
+  await writeFile(join(folder, 'airgap.yml'), JSON.stringify([{ ...play, tasks }]))
+  const options = await ansibleArguments(workspace, { ...extra, airgap_templates: templates })
+  await ansibleRun([join(workspace.ansible.bin, 'ansible-playbook'), ...options, 'airgap.yml'], workspace)
+  return JSON.parse(await readFile(answer, 'utf8')) as T
+}
+
+/** ansible tells on stdout why a task failed: only then is stdout all there is. */
+async function ansibleRun(command: string[], workspace: Workspace): Promise<void> {
+  try {
+    await run(['bash', '-c', 'exec "$@" 2>&1', 'bash', ...command], environment(workspace))
+  } catch (cause) {
+    if (!isErrorCode(cause, 'STEP_FAILED')) throw cause
+    const told = /^fatal: .*$/m.exec(cause.message)?.[0] ?? cause.message
+    throw new AirgapError(
+      'RENDER_FAILED',
+      `ansible cannot evaluate kubespray's variables:\n${told.slice(0, 2000)}`,
+      {
+        item: command.slice(0, 2).join(' '),
+        likely:
+          'the inventory or --set asks for a version that this release of kubespray has no checksum for',
+        next: 'read what ansible said, above',
+        cause,
+      },
+    )
+  }
+}
+
+/** By a file, as the generator splits its arguments at spaces; relative to the checkout for the same reason. */
+async function ansibleArguments(
+  { folder, ansible, addresses }: Workspace,
+  extra: Record<string, unknown>,
+): Promise<string[]> {
+  const inventory = `${ours}/inventory/${await hostsFile(join(folder, ours, 'inventory'))}`
+  const local = {
+    ansible_connection: 'local',
+    ansible_become: false,
+    ansible_python_interpreter: join(ansible.bin, 'python'),
+  }
+  await writeFile(join(folder, ours, 'extra.json'), JSON.stringify({ ...local, ...addresses, ...extra }))
+  return ['-i', inventory, '-i', `${ours}/this-host.ini`, '-e', `@${ours}/extra.json`]
+}
+
+/** Nothing of the user's ansible: the checkout's ansible.cfg keeps facts in /tmp, which may be another host's. */
+function environment({ folder, ansible }: Workspace): { cwd: string; env: NodeJS.ProcessEnv } {
+  const own = Object.entries(process.env).filter(([name]) => !/^(ANSIBLE_|DOWNLOAD_YML$)/.test(name))
+  return {
+    cwd: folder,
+    env: {
+      ...Object.fromEntries(own),
+      PATH: `${ansible.bin}:${process.env['PATH'] ?? ''}`,
+      LC_ALL: 'C.UTF-8',
+      ANSIBLE_CACHE_PLUGIN: 'memory',
+      ANSIBLE_CALLBACKS_ENABLED: '',
+      ANSIBLE_HOME: join(folder, ours, 'home'),
+      ANSIBLE_NOCOLOR: '1',
+    },
+  }
+}
+
+function without(root: string, leftOut: readonly string[]) {
+  const filter = (path: string) => !leftOut.includes(relative(root, path).split(sep).join('/'))
+  return { recursive: true, filter }
+}
+
+async function addressesOf(folder: string): Promise<Record<string, string>> {
+  for (const path of variables) {
+    const text = await readFile(join(folder, path), 'utf8').catch(() => undefined)
+    if (text === undefined) continue
+    const defaults = Object.entries(parse(text) as Record<string, unknown>)
+    return Object.fromEntries(
+      defaults.filter(
+        (entry): entry is [string, string] =>
+          /_(download_url|image_repo|scraper_repo)$/.test(entry[0]) && typeof entry[1] === 'string',
+      ),
+    )
+  }
+  throw new AirgapError('FILE_NOT_FOUND', 'the checkout has no list of downloads', {
+    item: join(folder, variables[0]!),
+    likely: 'this release of kubespray keeps its variables elsewhere',
+    next: 'use v2.24 to v2.31, or teach scripts/lib/kubespray/checkout.ts the new place',
+  })
+}
+
+async function hostsFile(inventory: string): Promise<string | undefined> {
+  const names = new Set(await readdir(inventory).catch(() => []))
+  return inventories.find(name => names.has(name))
+}

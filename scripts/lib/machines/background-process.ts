@@ -1,0 +1,35 @@
+import type { ChildProcess } from 'node:child_process'
+import { AirgapError } from '../../../src/core/errors.ts'
+
+/** Tries again until it does not throw. */
+export async function until(
+  attempt: () => Promise<unknown>,
+  options: { what: string; withinMs: number },
+): Promise<void> {
+  const end = performance.now() + options.withinMs
+  for (;;) {
+    try {
+      await attempt()
+      return
+    } catch (cause) {
+      if (performance.now() > end) {
+        throw new AirgapError('STEP_FAILED', `${options.what} does not start`, {
+          item: options.what,
+          likely: 'this machine lacks something it needs (cgroups, overlayfs)',
+          next: `start ${options.what} by hand and read what it says`,
+          cause,
+        })
+      }
+    }
+    await new Promise(go => setTimeout(go, 100))
+  }
+}
+
+export async function ended(child: ChildProcess | undefined): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return
+  const gone = new Promise(done => child.once('close', done))
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await gone
+  clearTimeout(timer)
+}

@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { AirgapError } from '../../../src/core/errors.ts'
+import { run, withSbin } from '../run.ts'
+import type { ClosedNetwork } from './closed-network.ts'
+
+/** `offline-deploy serve`, unpacked from a bundle, on the site's host of a closed network. */
+export interface ClosedSite {
+  /** http://host:port */
+  http: string
+  /** a client file as the site serves it: path below /clients → text; asked for from the node */
+  clientFile(path: string): Promise<string>
+  /** Lays client files down in a root as an operator would; gives their texts. */
+  putClientFiles(root: string, paths: readonly string[]): Promise<string[]>
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** `folder` is made: the program, the site's state. The first bundle is the one whose program runs. */
+export async function serveInClosedNetwork(
+  network: ClosedNetwork,
+  { folder, bundles }: { folder: string; bundles: readonly [string, ...string[]] },
+): Promise<ClosedSite> {
+  await mkdir(folder, { recursive: true })
+  await run(['tar', 'xf', bundles[0], '-C', folder, 'offline-deploy'])
+  const http = `http://${network.site.address}:8080`
+  const [program, ...args] = network.site.inside([
+    // no PATH, no HOME, nothing
+    ...['env', '-i', join(folder, 'offline-deploy', 'offline-deploy'), 'serve'],
+    ...bundles.flatMap(bundle => ['--bundle', bundle]),
+    ...['--site', join(folder, 'site'), '--address', network.site.address, '--http-port', '8080'],
+  ])
+  const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'], env: withSbin() })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', text => {
+    said = (said + text).slice(-4000)
+  })
+  const ended = new Promise<void>(done => child.once('close', () => done()))
+  const close = async () => {
+    child.kill('SIGTERM')
+    await ended
+  }
+  const get = (path: string) =>
+    run(network.node.inside(['curl', '--fail', '--silent', '--show-error', `${http}${path}`]))
+  const clientFile = (path: string) => get(`/clients/${path}`)
+  try {
+    await answers(() => get('/clients/site.json'))
+  } catch (cause) {
+    await close()
+    throw new AirgapError('STEP_FAILED', `the site does not answer:\n${said}`, {
+      item: http,
+      next: 'read what it said, above',
+      cause,
+    })
+  }
+  return {
+    http,
+    clientFile,
+    async putClientFiles(root, paths) {
+      return await Promise.all(
+        paths.map(async path => {
+          const text = await clientFile(path)
+          await mkdir(join(root, dirname(path)), { recursive: true })
+          await writeFile(join(root, path), text)
+          return text
+        }),
+      )
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function answers(ask: () => Promise<unknown>): Promise<void> {
+  const end = Date.now() + 30_000
+  for (;;) {
+    try {
+      await ask()
+      return
+    } catch (error) {
+      if (Date.now() > end) throw error
+    }
+    await new Promise(go => setTimeout(go, 100))
+  }
+}

@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { run, withSbin } from '../run.ts'
+import { type ClosedNetwork, openClosedNetwork } from './closed-network.ts'
+import { nodeEnvironment } from './containerd-node.ts'
+import { openSshNode, type SshNode } from './ssh-node.ts'
+
+/** A site: a closed network, the host that installs with the medium in it, and the machines that it installs. */
+export interface InstallSite {
+  network: ClosedNetwork
+  /** where offline-deploy runs; the medium is /media/usb, the state folder /opt/site */
+  control: SshNode
+  nodes: SshNode[]
+  /** runs offline-deploy from the medium, with nothing of this machine's environment */
+  deploy(args: readonly string[], options?: DeployOptions): Promise<Deployed>
+  writeSiteFile(site: Record<string, unknown>): Promise<void>
+}
+
+export interface DeployOptions {
+  env?: Readonly<Record<string, string>>
+  /** is told each line as it comes; may kill the run */
+  onLine?: (line: string, kill: () => void) => void
+  /** kills the run after so long */
+  killAfterMs?: number
+}
+
+export interface Deployed {
+  /** exit code, or the signal that ended it */
+  code: number | string
+  stdout: string
+  stderr: string
+}
+
+export const siteFolder = '/opt/site'
+
+/** `bundle` is carried to /media/usb; `work` is a folder for the machines' roots. */
+export async function openInstallSite(options: {
+  bundle: string
+  work: string
+  rootTar: string
+  machines: readonly string[]
+  sudoPassword?: string
+  /** the machines run systemd, of this root */
+  systemdTar?: string
+  /** their network, IPv4: it is inside, too */
+  pods?: string
+  resources: AsyncDisposableStack
+}): Promise<InstallSite> {
+  const { bundle, work, rootTar, machines, resources, sudoPassword } = options
+  const network = resources.use(await openClosedNetwork({ nodes: machines.length, pods: options.pods }))
+  const key = join(work, 'key')
+  await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key])
+  const authorizedKey = (await readFile(`${key}.pub`, 'utf8')).trim()
+  const machine = { rootTar, authorizedKey, ...(sudoPassword === undefined ? {} : { sudoPassword }) }
+  const control = resources.use(
+    await openSshNode(network.site, {
+      ...{ ...machine, name: 'deploy', folder: join(work, 'deploy') },
+      mounts: { 'media/usb': dirname(bundle) },
+    }),
+  )
+  const nodes: SshNode[] = []
+  for (const [i, name] of machines.entries())
+    nodes.push(
+      resources.use(
+        await openSshNode(network.nodes[i]!, {
+          ...{ ...machine, name, folder: join(work, name) },
+          ...(options.systemdTar === undefined ? {} : { systemd: true, rootTar: options.systemdTar }),
+        }),
+      ),
+    )
+  await mkdir(join(control.root, 'root/.ssh'), { recursive: true, mode: 0o700 })
+  await writeFile(join(control.root, 'root/.ssh/id_ed25519'), await readFile(key), { mode: 0o600 })
+  await mkdir(join(control.root, siteFolder), { mode: 0o700 })
+  await control.chroot(['tar', 'xf', `/media/usb/${basename(bundle)}`, '-C', '/opt', 'offline-deploy'])
+  return {
+    network,
+    control,
+    nodes,
+    deploy: (args, more) => deploy(control, ['/opt/offline-deploy/offline-deploy', ...args], more),
+    async writeSiteFile(site) {
+      await writeFile(join(control.root, siteFolder, 'site.yaml'), JSON.stringify(site, undefined, 2))
+    },
+  }
+}
+
+async function deploy(
+  control: SshNode,
+  command: readonly string[],
+  { env = {}, onLine, killAfterMs }: DeployOptions = {},
+): Promise<Deployed> {
+  const [program, ...args] = control.inside(command)
+  // killing this child kills the program inside, and not what that has started
+  const child = spawn(program!, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: withSbin({ ...nodeEnvironment, ...env }),
+  })
+  const kill = () => child.kill('SIGKILL')
+  const timer = killAfterMs === undefined ? undefined : setTimeout(kill, killAfterMs)
+  const said = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    let rest = ''
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      said[stream] += text
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) onLine?.(line, kill)
+    })
+  }
+  const code = await new Promise<number | string>((resolve, reject) => {
+    child.once('error', reject)
+    // what it left running holds its output open
+    child.once('exit', (status, signal) => setTimeout(() => resolve(status ?? signal ?? ''), 100))
+  })
+  clearTimeout(timer)
+  return { code, ...said }
+}

@@ -1,0 +1,149 @@
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { AirgapError } from '../../../src/core/errors.ts'
+import { type InstallSite, openInstallSite, siteFolder } from '../machines/install-site.ts'
+import { debianSshRoot, type SshNode } from '../machines/ssh-node.ts'
+import { cacheFolder } from '../places.ts'
+import { programPath } from '../run.ts'
+import { buildRehearsalBundle } from './stack-bundle.ts'
+
+/** See scripts/cluster-rehearsal. */
+
+const machines = ['master-1', 'gpu-1', 'gpu-2']
+const podNetwork = '10.233.64.0/18'
+const started = performance.now()
+const say = (text: string) =>
+  console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`)
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      charts: { type: 'string' },
+      kubespray: { type: 'string' },
+      shell: { type: 'boolean', default: false },
+    },
+  })
+  if (values.charts === undefined || values.kubespray === undefined) {
+    throw new AirgapError('USAGE', 'where are the charts and kubespray?', {
+      next: 'scripts/cluster-rehearsal --charts FOLDER (NAME-VERSION.tgz) --kubespray FOLDER (an unpacked v2.24.1)',
+    })
+  }
+  await using resources = new AsyncDisposableStack()
+  const work = await mkdtemp(join(tmpdir(), 'airgap-cluster-'))
+  resources.defer(() => rm(work, { recursive: true, force: true }))
+  const bundle = await buildRehearsalBundle({
+    ...{ work, resources, cluster: true },
+    charts: resolve(values.charts),
+    kubespray: resolve(values.kubespray),
+  })
+  say('the bundle of the whole stack')
+  const site = await openInstallSite({
+    ...{ work, machines, resources, bundle: bundle.path, pods: podNetwork },
+    rootTar: await debianSshRoot(cacheFolder),
+    systemdTar: await debianSshRoot(cacheFolder, { systemd: true }),
+  })
+  for (const [i, node] of site.nodes.entries()) await prepare(node, i, site)
+  await site.writeSiteFile(siteFile(site, bundle.checksums))
+  say('a site: a host that installs, and three machines with systemd')
+  try {
+    await deploy(site, ['apply', '--yes', '--skip', 'app'])
+    await deploy(site, ['status'])
+    const kubectl = [
+      '/opt/site/tools/bin/kubectl',
+      '--kubeconfig',
+      '/opt/site/inventory/artifacts/admin.conf',
+    ]
+    say(await site.control.chroot([...kubectl, 'get', 'nodes,pods', '-A', '-o', 'wide']))
+    await deploy(site, ['apply', '--yes', '--skip', 'app'])
+    // to the same bundle: what is there is saved, etcd too, and nothing else is left to do
+    await deploy(site, ['upgrade', '--yes', '--skip', 'app'])
+    // a reset takes the rules away that count
+    const escapes = await site.network.escapeAttempts()
+    say(`packets that tried to leave: ${escapes}`)
+    // CoreDNS asks the nameserver that the machines name, which is outside
+    say(`and of pods, for names: ${await site.network.podEscapeAttempts()}`)
+    if (escapes > 0) process.exitCode = 1
+  } finally {
+    if (values.shell) {
+      say(
+        `look: ${site.control.inside(['bash']).join(' ')}\n${site.nodes.map(n => n.inside(['bash']).join(' ')).join('\n')}`,
+      )
+      await new Promise<void>(done => process.once('SIGINT', () => done()))
+    }
+  }
+  await deploy(site, ['reset', '--yes', '--confirm', 'prod'])
+}
+
+/** What a real machine has by itself, and the network that stands in for Calico. */
+async function prepare(node: SshNode, index: number, site: InstallSite): Promise<void> {
+  await copyFile(await programPath('runc'), join(node.root, 'usr/sbin/runc'))
+  const subnet = (i: number) => `10.233.${64 + i}.0/24`
+  const folder = join(node.root, 'etc/cni/net.d')
+  await mkdir(folder, { recursive: true })
+  const bridge = {
+    ...{ type: 'bridge', bridge: 'cni0', isGateway: true, hairpinMode: true },
+    ipam: {
+      type: 'host-local',
+      ranges: [[{ subnet: subnet(index) }]],
+      routes: [{ dst: '0.0.0.0/0' }],
+    },
+  }
+  const portmap = { type: 'portmap', capabilities: { portMappings: true } }
+  await writeFile(
+    join(folder, '10-rehearsal.conflist'),
+    JSON.stringify({ cniVersion: '0.4.0', name: 'rehearsal', plugins: [bridge, portmap] }),
+  )
+  for (const [i, other] of site.nodes.entries())
+    if (i !== index) await node.chroot(['ip', 'route', 'add', subnet(i), 'via', other.address])
+}
+
+function siteFile(site: InstallSite, checksums: Record<string, string>) {
+  const node = (name: string, ...roles: string[]) => ({
+    ...{ name, roles, address: site.nodes[machines.indexOf(name)]!.address },
+  })
+  return {
+    ...{ apiVersion: 'airgap-site/v1', externalIP: site.nodes[0]!.address },
+    // this machine’s kernel may export nothing
+    ...{ nfs: { server: 'master-1' }, switches: { nfs: false } },
+    ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519' },
+    nodes: [
+      node('master-1', 'control-plane', 'worker', 'nfs'),
+      node('gpu-1', 'worker', 'gpu'),
+      node('gpu-2', 'worker', 'gpu'),
+    ],
+    kubespray: {
+      ...checksums,
+      kube_pods_subnet: podNetwork,
+      // what this machine’s kernel, and its images, do not have
+      ...{ kube_network_plugin: 'cni', kube_proxy_mode: 'iptables' },
+      ...{ enable_nodelocaldns: false, enable_dns_autoscaler: false },
+      loadbalancer_apiserver_localhost: false,
+      // a node's disk is this machine's, and may be as full as people leave theirs
+      eviction_hard: { 'nodefs.available': '1%', 'imagefs.available': '1%' },
+      kubelet_config_extra_args: { imageGCHighThresholdPercent: 99, imageGCLowThresholdPercent: 98 },
+      // the table is this machine’s, and not for a node to size
+      ...{ kube_proxy_conntrack_max_per_core: 0, kube_proxy_conntrack_min: 0 },
+    },
+  }
+}
+
+async function deploy(site: InstallSite, args: readonly string[]): Promise<void> {
+  say(`$ offline-deploy ${args.join(' ')}`)
+  const address = args[0] === 'reset' ? [] : ['--address', site.network.site.address]
+  const common = ['--bundle', '/media/usb/astrago.tar', '--site', siteFolder, ...address]
+  const ran = await site.deploy([...args, ...common], { onLine: line => say(`  ${line.slice(0, 300)}`) })
+  if (ran.code !== 0)
+    throw new AirgapError('STEP_FAILED', `offline-deploy ended with ${ran.code}`, { item: args.join(' ') })
+}
+
+try {
+  await main()
+} catch (error) {
+  if (!(error instanceof AirgapError)) throw error
+  console.error(
+    `error ${error.code}: ${error.message}\n  item: ${error.item ?? ''}\n  next: ${error.next ?? ''}`,
+  )
+  process.exitCode = error.exitCode
+}
