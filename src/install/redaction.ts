@@ -1,17 +1,18 @@
 import { parseAllDocuments, stringify } from 'yaml'
 import { isDigest } from '../core/digest.ts'
 import { redactUrl } from '../core/redact.ts'
+import { maskedLines } from '../core/secret-lines.ts'
+import { isSecretName } from '../core/secret-names.ts'
 
-/** What stands where something secret stood. */
+/** Replaces a secret. */
 export const removed = '[removed]'
 
-/** Shorter ones cannot be told from other text. */
+/** Shorter secrets cannot be distinguished from other text. */
 const shortest = 3
-const secretKey = /passw|passphrase|secret|token|credential|key|authorization|cookie/i
 
 /**
- * Takes secrets out of texts: the known ones wherever they stand, in whatever form (JSON, URL, HTML, shell, hexadecimal, base64, base64 of a
- * longer text), private keys, and the user, password and query of each URL.
+ * Removes secrets from texts: the known ones anywhere and in any form (JSON, URL, HTML, shell, hexadecimal, base64, base64 of a
+ * longer text), values whose name says that they are secret, private keys, and the user, password and query of each URL.
  */
 export class Redactor {
   readonly #spelled: RegExp[]
@@ -31,12 +32,12 @@ export class Redactor {
     this.#encoded = new Map(this.#values.flatMap(encodings).map(core => [core, wrapped(core)]))
   }
 
-  /** A text of any form: a log, a program's output. */
+  /** Redacts a text of any form: a log, the output of a program. */
   text(text: string): string {
     return maskedAssignments(this.#known(withoutUrls(this.#known(withoutPrivateKeys(text)))))
   }
 
-  /** YAML or JSON: values whose key looks secret go, whatever they are. What cannot be read is treated as a text. */
+  /** Redacts YAML or JSON: every value whose key names a secret goes. A document that cannot be parsed is redacted as a text. */
   document(text: string, format: 'json' | 'yaml'): string {
     try {
       if (format === 'json') return `${JSON.stringify(this.value(JSON.parse(text)), null, 2)}\n`
@@ -56,18 +57,20 @@ export class Redactor {
     }
   }
 
-  /** The same for JSON values. */
+  /** Redacts a JSON value. `secret`: whether a key above it names a secret. */
   value(value: unknown, secret = false): unknown {
     if (Array.isArray(value)) return value.map(one => this.value(one, secret))
-    if (typeof value === 'object' && value !== null)
+    if (typeof value === 'object' && value !== null) {
+      const named = isNamedSecret(value)
       return Object.fromEntries(
         Object.entries(value).map(([key, inner]) => [
           this.text(key),
-          this.value(inner, secret || secretKey.test(key)),
+          this.value(inner, secret || isSecretName(key) || (named && key === 'value')),
         ]),
       )
+    }
     if (typeof value === 'boolean' || value === null || value === undefined) return value
-    // what decided about a step, and what content is called, is no secret
+    // digests of a step's inputs and names of content are not secret
     if (typeof value === 'string' && isDigest(value)) return value
     if (secret) return removed
     if (typeof value === 'string') return this.text(value)
@@ -203,36 +206,48 @@ function withoutUrls(text: string): string {
   })
 }
 
-/** `password=…`, `"token": "…"`, `--secret …`, `Authorization: Bearer …`, as logs have them. */
-function maskedAssignments(text: string): string {
-  const names = 'passw|passphrase|secret|token|credential|api_?key|private_?key|secret_?key|key-data'
-  // from the beginning of a word, and without going back in it: long ones take no time
-  const begin = '(?<![\\w.-])'
-  const word = `(?=[\\w.-]*(?:${names}))[\\w.-]+`
-  const plain = '"(?:[^"\\\\\\n]|\\\\.)*"'
-  // JSON in JSON
-  const escaped = '\\\\+"(?:[^"\\\\\\n]|\\\\+[^"\\\\\\n])*\\\\+"'
-  const value = `(?:\\[removed\\]|${plain}|${escaped}|'[^'\\n]*'|[^\\s,;}\\])"'&\\\\]+)`
-  return text
-    .replace(/\b(bearer|basic)(\s+)[\w.~+/=-]{6,}/gi, `$1$2${removed}`)
-    .replace(new RegExp(`(${begin}${word}\\\\*["']?\\s?[:=]\\s{0,4})${value}`, 'gi'), `$1${removed}`)
-    .replace(new RegExp(`(${begin}--${word}\\s+)${value}`, 'gi'), `$1${removed}`)
+/** An environment variable as Kubernetes writes it: `{name: DB_PASSWORD, value: x}`. */
+function isNamedSecret(value: object): boolean {
+  return 'name' in value && typeof value.name === 'string' && isSecretName(value.name)
 }
 
-/** YAML that cannot be read: lines whose key looks secret lose their value, and what stands deeper below them. */
+/** `password=…`, `"token": "…"`, `--secret …`, `Authorization: Bearer …`, `Cookie: …`, as logs have them. */
+function maskedAssignments(text: string): string {
+  const headers = text
+    .replace(/\b(bearer|basic)(\s+)[\w.~+/=-]{6,}/gi, `$1$2${removed}`)
+    .replace(
+      /\b((?:proxy-)?authorization\W{1,6}(?:digest|negotiate|ntlm|aws4-\S+))\s[^\n]*/gi,
+      `$1 ${removed}`,
+    )
+    .replace(/\b((?:set-)?cookie\s*:\s*)(?!\[removed\])[^\n"'\\]+/gi, `$1${removed}`)
+  let result = ''
+  let from = 0
+  for (const match of headers.matchAll(assignment)) {
+    const start = match.index + match[0].length
+    if (start < from || !isSecretName(match[1] ?? match[2] ?? '')) continue
+    assigned.lastIndex = start
+    const value = assigned.exec(headers)?.[0]
+    if (value === undefined || value === removed || isDigest(value.replaceAll('"', ''))) continue
+    result += headers.slice(from, start) + removed
+    from = start + value.length
+  }
+  return result + headers.slice(from)
+}
+
+/**
+ * A name and what separates it from its value: `=`, `:`, or the space after an option. It starts where a word does and never
+ * inside one, so that long words take no time.
+ */
+const assignment =
+  /(?<![\w.-])(?:([\p{L}\w.-]+)\\*["']?\s?[:=]\s{0,4}|(--[\p{L}\w./-]+)\s+)(?!(?:bearer|basic|digest|negotiate|ntlm|aws4-\S+)\s+\[removed\])/giu
+
+/** A value: quoted, quoted inside JSON inside JSON, or one word. */
+const assigned =
+  /\[removed\]|"(?:[^"\\\n]|\\.)*"|\\+"(?:[^"\\\n]|\\+[^"\\\n])*\\+"|'[^'\n]*'|[^\s,;}\])"'&\\]+/y
+
+/** YAML that cannot be parsed: lines whose key names a secret lose their value and everything indented below it. */
 function maskedBlocks(text: string): string {
-  let below = Number.POSITIVE_INFINITY
-  return text
-    .split('\n')
-    .flatMap(line => {
-      const indent = line.search(/\S/)
-      if (indent < 0) return [line]
-      if (indent > below) return []
-      below = Number.POSITIVE_INFINITY
-      const [, key] = /^(\s*(?:- +)*["']?[\w./-]+["']?\s*:)/.exec(line) ?? []
-      if (key === undefined || !secretKey.test(key)) return [line]
-      below = indent
-      return [`${key} ${removed}`]
-    })
+  return maskedLines(text.split('\n'), { mask: removed, keyless: 'keep' })
+    .filter(line => line !== undefined)
     .join('\n')
 }

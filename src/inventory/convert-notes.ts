@@ -1,7 +1,6 @@
+import { isSecretName } from '../core/secret-names.ts'
 import { controlPlaneGroups, knownGroups, takenNames } from './inventory-names.ts'
 import type { Inventory } from './read-inventory.ts'
-
-const secretName = /pass(?!wordless)|secret|token|vault|credential|private_key$/i
 
 /** The first of many names, for one line. */
 export function some(names: readonly string[]): string {
@@ -45,8 +44,8 @@ export function variableNotes({ hosts, sources }: Inventory): string[] {
   for (const { label, variables } of sources) tell(label, variables)
   return [...byNames].flatMap(([joined, places]) => {
     const names = joined.split(', ')
-    const secrets = names.filter(name => secretName.test(name))
-    const others = names.filter(name => !secretName.test(name))
+    const secrets = names.filter(name => isSecretVariable(name))
+    const others = names.filter(name => !isSecretVariable(name))
     return [
       ...(secrets.length === 0
         ? []
@@ -60,4 +59,9 @@ export function variableNotes({ hosts, sources }: Inventory): string[] {
           ]),
     ]
   })
+}
+
+/** Besides secret names: by Ansible's convention, `vault_*` variables are those that ansible-vault encrypts. */
+function isSecretVariable(name: string): boolean {
+  return name.startsWith('vault_') || isSecretName(name)
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { isSecretName } from '../core/secret-names.ts'
 import { type Blocked, type Changes, editValues } from './values-changes.ts'
 import { flowText } from './values-text.ts'
 import { type Plain, type PlainMap, readValuesTree, type ValuesTree } from './values-tree.ts'
@@ -117,7 +118,7 @@ class Merge {
   private note(path: readonly string[], { base, ours, theirs }: Versions<Plain | undefined>): void {
     if (isDeepStrictEqual(theirs, base)) this.kept.push(pathText(path))
     else {
-      const secret = path.some(isSecret)
+      const secret = path.some(isSecretName)
       this.conflicts.push({
         path: pathText(path),
         ours: shown(ours, secret),
@@ -131,18 +132,13 @@ function mapOf(value: Plain | undefined): PlainMap {
   return value instanceof Map ? value : new Map()
 }
 
-/** What nobody is to read in a message; keycloak is an application, no key. */
-function isSecret(key: string): boolean {
-  return /pass|secret|token|credential|auth|private|cert|kubeconfig|key(?!cloak)/i.test(key)
-}
-
 const maxShown = 80
 
 function shown(value: Plain | undefined, secret: boolean): string {
   if (value === undefined) return '(removed)'
   if (secret) return '***'
   // a password inside an address
-  const text = flowText(value, isSecret).replace(/:\/\/[^/@\s"]+@/g, '://***@')
+  const text = flowText(value, isSecretName).replace(/:\/\/[^/@\s"]+@/g, '://***@')
   return text.length <= maxShown ? text : `${text.slice(0, maxShown - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }
 

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../content/layout-store.ts'
+import { secretVariable } from '../core/environment.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { completeSecrets, parseDeclaration, type SecretOrigin, type SecretsDeclaration } from './secrets.ts'
 
@@ -47,8 +48,6 @@ export function secretsOf(tree: string, environment: string): Secrets {
     },
   }
 }
-
-export const secretVariable = 'OFFLINE_DEPLOY_SECRET_'
 
 /** `keycloak.adminPassword` → OFFLINE_DEPLOY_SECRET_KEYCLOAK_ADMINPASSWORD */
 export function secretsFromEnvironment({ secrets }: SecretsDeclaration): Map<string, string> {

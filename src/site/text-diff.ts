@@ -1,11 +1,11 @@
-/** Lines compared at most; larger differences are told as a number. */
+import { maskedLines } from '../core/secret-lines.ts'
+
+/** Lines compared at most; of larger differences only their number is reported. */
 const maxLines = 2_000
 
-const secretKey = /pass(word|wd|phrase)?|secret|token|credential|private|apikey|api_key|auth|cert|kubeconfig/i
-
 /**
- * The changed lines of two texts, `-` and `+` with line numbers, no context: values files hold secrets. What looks like one
- * is masked: a value whose key says so, and lines that are neither key, list item nor comment (a part of a longer text).
+ * Returns the changed lines of two YAML texts, marked `-` and `+` with their line numbers, without context. Values files hold
+ * secrets: those are masked, and so are lines without a key, which may be part of one.
  */
 export function diffText(before: string, after: string): string {
   const a = lines(before)
@@ -18,20 +18,27 @@ export function diffText(before: string, after: string): string {
   const removed = a.slice(start, a.length - end)
   const added = b.slice(start, b.length - end)
   if (removed.length > maxLines || added.length > maxLines) {
-    return `lines ${start + 1} to ${a.length - end} are others (${removed.length} before, ${added.length} now)`
+    return `lines ${start + 1} to ${a.length - end} differ (${removed.length} before, ${added.length} now)`
   }
+  const shown = { '-': masked(before), '+': masked(after) }
   return changes(removed, added)
-    .map(({ sign, line, at }) => `${sign} ${start + at + 1}: ${masked(line)}`)
+    .map(({ sign, at }) => `${sign} ${start + at + 1}: ${shown[sign][start + at]}`)
     .join('\n')
 }
 
 function lines(text: string): string[] {
-  return text.split('\n').map(line => line.replace(/\r$/, '␍'))
+  return text.split('\n')
+}
+
+/** Masked by the whole text: a secret may have started above the first changed line. */
+function masked(text: string): string[] {
+  return maskedLines(lines(text), { mask: '…', keyless: 'mask' }).map(
+    line => line?.replace(/\r$/, '␍') ?? '…',
+  )
 }
 
 interface Change {
   sign: '-' | '+'
-  line: string
   at: number
 }
 
@@ -52,20 +59,12 @@ function changes(a: string[], b: string[]): Change[] {
       i++
       j++
     } else if (i < a.length && (j === b.length || at(i + 1, j) >= at(i, j + 1))) {
-      found.push({ sign: '-', line: a[i] ?? '', at: i })
+      found.push({ sign: '-', at: i })
       i++
     } else {
-      found.push({ sign: '+', line: b[j] ?? '', at: j })
+      found.push({ sign: '+', at: j })
       j++
     }
   }
   return found
-}
-
-function masked(line: string): string {
-  if (line.trim() === '') return line
-  if (/^\s*#/.test(line)) return secretKey.test(line) ? '# …' : line
-  const key = /^(\s*(?:- )?["']?[\w./-]+["']?\s*:)(\s|$)/.exec(line)
-  if (key?.[1] === undefined) return '…'
-  return secretKey.test(line) ? `${key[1]} …` : line
 }

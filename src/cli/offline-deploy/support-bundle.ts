@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { isSecretVariable } from '../../core/environment.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { writeSupportBundle } from '../../install/support-bundle.ts'
 import { readSiteFile } from '../../inventory/site-file.ts'
 import { readSiteConfig } from '../../site/config.ts'
-import { secretVariable } from '../../site/secrets-file.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { toolVersion } from '../shell/version.ts'
@@ -58,11 +58,9 @@ function failure(error: unknown, shell: Shell): { error: unknown } {
   return { error: error instanceof AirgapError ? error.toJSON() : String(error) }
 }
 
-/** Secrets that this run has from its environment. */
+/** Secrets in the environment of this run. */
 function given(): string[] {
   return Object.entries(process.env).flatMap(([name, value]) =>
-    value !== undefined && (name.startsWith(secretVariable) || /^OFFLINE_DEPLOY_\w*PASSWORD$/.test(name))
-      ? [value]
-      : [],
+    value !== undefined && isSecretVariable(name) ? [value] : [],
   )
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lockHolder } from '../../../src/core/process-lock.ts'
+import { secretNames } from '../../core/support/secret-names.ts'
 import {
   sampleImage,
   sampleStack,
@@ -259,15 +260,16 @@ describe('offline-deploy apply', () => {
 
   it('fault 97: no password of the values file is ever printed or kept', async () => {
     const site = await testSite()
-    await writeBundle(site.bundle, sampleStack({ values: `dbPassword: hunter2\n${sampleValues}` }))
+    const planted = secretNames.map(name => `${JSON.stringify(name)}: hunter2\n`).join('')
+    await writeBundle(site.bundle, sampleStack({ values: `${planted}${sampleValues}` }))
     await run(['apply', ...site.options])
     const path = valuesPath(site)
     await writeFile(
       path,
-      (await readFile(path, 'utf8')).replace('hunter2', 'hunter3').replace(site.registry, 'elsewhere:1'),
+      (await readFile(path, 'utf8')).replaceAll('hunter2', 'hunter3').replace(site.registry, 'elsewhere:1'),
     )
     const plan = await run(['plan', ...site.options])
-    expect(plan.stdout).toContain(`+ 4:   registry: "${site.registry}"`)
+    expect(plan.stdout).toContain(`+ ${secretNames.length + 3}:   registry: "${site.registry}"`)
     const printed = [plan.stdout, plan.stderr, (await run(['rollback', ...site.options, '--yes'])).stderr]
     for (const name of ['journal.jsonl', 'config.json', 'serve.log', 'written.json'])
       printed.push(await readFile(join(site.site, name), 'utf8'))

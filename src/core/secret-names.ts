@@ -1,0 +1,116 @@
+/**
+ * Decides by its name alone whether a value is likely to be a secret. Every text that leaves the site or reaches a terminal
+ * (differences, conflicts, plans, the support bundle, notes) relies on this one function.
+ *
+ * It errs towards "secret": a value masked without need costs a reader one line, a value shown costs the site its password.
+ * Three kinds of names are exempt, because operators need their values and these cannot be secrets themselves:
+ * names of Kubernetes Secrets (`secretName`, `existingSecret`, `secretKeyRef`), public keys, and properties of a secret
+ * (`passwordLength`, `tokenTtl`, `authMode`). `kubeconfig`, `keyFile` and the like count as secret: in a chart's values they
+ * may hold the content of the file.
+ */
+export function isSecretName(name: string): boolean {
+  const words = wordsOf(name)
+  const joined = words.join('')
+  if (koreanSecret.test(joined)) return true
+  if (words.length === 0 || namesASecret(words) || isPublic(joined)) return false
+  const stems = joined.replace(harmlessStems, '')
+  return secretStems.test(stems) || words.some((word, at) => isSecretWord(word, { at, words }))
+}
+
+/**
+ * True where some name in a line of text (`--set auth.password=x`, `{token: x}`, `# the password of root`) is a secret's.
+ * For lines that are shown or masked as a whole.
+ */
+export function mentionsSecret(line: string): boolean {
+  return line.split(/[^\p{L}\p{N}._-]+/u).some(isSecretName)
+}
+
+/** Distinctive enough to count wherever they appear, also in names without word boundaries (`MYDBPASSWORD`). */
+const secretStems =
+  /passw|passphrase|passcode|pswd|secret|token|credential|kubeconfig|dockerconfig|dockercfg|cookie|authorization|connectionstring|sharedaccess|snmpcommunity|webhookurl|recoverycode|seedphrase|mnemonic|serviceaccountjson|sessionid|netrc|id(?:rsa|dsa|ecdsa|ed25519)$/
+
+/** Contain a stem, but mean something else. */
+const harmlessStems =
+  /passwordless|(?:de)?tokeni[sz](?:ers?|ations?|ed?|ing)|tokenomics|(?:max|min|num|total|input|output|prompt)(?:imum|ber|new)?(?:of)?tokens|secretar(?:y|ies|iat)|authorizationmode/g
+
+/** Words that make any name secret, whatever precedes or follows. */
+const secretWords = new Set(
+  'pass pwd pw psk otp totp hotp jwt bearer auth auths cred creds key keys hmac dsn keystore'.split(' '),
+)
+
+/** Words that make a name secret only where they are the last: `tlsCert`, `private`, but not `certManager`, `privateRegistry`. */
+const secretLastWords = new Set(
+  'authentication cert certs certificate certificates private pem pfx p12 jks salt pat'.split(' '),
+)
+
+/** English words and products that end like a secret. */
+const harmlessEndings =
+  /(?:monkey|donkey|turkey|whiskey|hockey|jockey|lackey|valkey|hotkey|bypass|compass|overpass|underpass|trespass|surpass)s?$/
+
+/** Last words that say that a value is about a secret, not the secret. */
+const aboutASecret = new Set(
+  (
+    'name names ref refs reference namespace selector enabled disabled required length size bits count limit ttl expiry expires ' +
+    'expiration lifetime duration timeout interval rotation age type kind mode method algorithm format policy rule ' +
+    'provider backend store stores manager operator controller driver engine class plugin issuer audience realm ' +
+    'url uri endpoint host port server service domain path paths dir directory folder mount sock socket usage usages ' +
+    'prefix suffix strength min max replicas image repository tag version labels annotations resources user username email'
+  ).split(' '),
+)
+
+/** Kubernetes and charts name a key of a map by these, and a key of a map is no secret. */
+const keyOfAMap = new Set(
+  'topology label labels annotation taint toleration partition sort foreign map configmap selector'.split(
+    ' ',
+  ),
+)
+
+/** What follows the verb `pass`: `passThrough`, `passHostHeader`, `passRate`. */
+const passedOn = new Set(
+  'through thru by host access rate fail failed on over all context along args env'.split(' '),
+)
+
+/** Says how a secret is written down or which one it is, and leaves the name secret: `keyData`, `tokenBase64`, `password_2`. */
+const forms = new Set(
+  'value data base64 b64 raw text string content contents encoded old new current'.split(' '),
+)
+
+const koreanSecret = /비밀번호|비밀키|비번|암호(?!화)|패스워드|토큰|인증키|개인키/
+
+/** `AWSSecretKey_2` → aws, secret, key. Digits at the end of a word only number it (but `p12`, `b64`, `base64`). */
+function wordsOf(name: string): string[] {
+  return name
+    .slice(0, maxName)
+    .normalize('NFKC')
+    .replace(/(\p{Ll}|\p{N})(?=\p{Lu})/gu, '$1 ')
+    .replace(/(\p{Lu})(?=\p{Lu}\p{Ll})/gu, '$1 ')
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .map(word => (/^(?:p12|b64|base64|ed25519)$/.test(word) ? word : word.replace(/(?<=\D)\d+$/, '')))
+    .filter(word => word !== '' && !/^\d+$/.test(word))
+}
+
+/** Longer ones are no names; what comes first of a path of keys matters least. */
+const maxName = 1_000
+
+function namesASecret(words: readonly string[]): boolean {
+  const last = words.findLast(word => !forms.has(word)) ?? ''
+  const joined = words.join('')
+  if (aboutASecret.has(last)) return !/webhookurl$|sessionid$/.test(joined)
+  return /existing\w*secret|imagepullsecrets?$|(?:secret|key|token)(?:names?|refs?)$/.test(joined)
+}
+
+function isPublic(joined: string): boolean {
+  return /(?:public|pub)keys?(?:data|value|base64|b64)?$|authorizedkeys$|pub$/.test(joined)
+}
+
+function isSecretWord(word: string, { at, words }: { at: number; words: readonly string[] }): boolean {
+  const before = words[at - 1] ?? ''
+  const after = words[at + 1] ?? ''
+  if (word === 'pass' && passedOn.has(after)) return false
+  if (/^keys?$/.test(word) && (keyOfAMap.has(before) || (after === 'id' && before === ''))) return false
+  if (secretWords.has(word)) return true
+  const isLast = words.slice(at + 1).every(other => forms.has(other))
+  if (isLast && secretLastWords.has(word)) return true
+  return !harmlessEndings.test(word) && /(?:keys?|pass|pwd|pw|creds|auths?)$/.test(word) && word.length > 4
+}
