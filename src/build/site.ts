@@ -1,7 +1,10 @@
 import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
+import type { DebRequest } from '../kinds/deb/entry.ts'
+import type { InstalledPackage } from '../kinds/package-entry.ts'
+import type { RpmRequest } from '../kinds/rpm/entry.ts'
 import type { SiteFacts } from '../lock/schema.ts'
-import type { DebRequest, InstalledPackage, RpmRequest, StackManifest } from '../manifest/stack.ts'
+import type { StackManifest } from '../manifest/stack.ts'
 import type { Probe } from '../probe/schema.ts'
 
 /** A probe and the file that it stands in. */

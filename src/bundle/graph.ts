@@ -33,7 +33,7 @@ export async function walkGraph(store: ReadableStore, roots: readonly Descriptor
       continue
     }
     findings.reached.set(node.digest, node)
-    const manifest = await readManifest(store, node, findings)
+    const manifest = await readDocument(store, node, findings)
     if (manifest === undefined) continue
     const children = successors(manifest)
     const present = await Promise.all(children.map(child => store.exists(child)))
@@ -46,7 +46,7 @@ export async function walkGraph(store: ReadableStore, roots: readonly Descriptor
   return findings
 }
 
-async function readManifest(
+async function readDocument(
   store: ReadableStore,
   node: Descriptor,
   findings: GraphFindings,

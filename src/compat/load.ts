@@ -1,12 +1,12 @@
 import { AirgapError } from '../core/errors.ts'
+import { readDocument } from '../document/read-text.ts'
 import { parseManifestDocument } from '../manifest/document.ts'
-import { readManifest } from '../manifest/source-text.ts'
 import type { Verdict } from './check.ts'
 import { type Compatibility, compatibilitySchema } from './schema.ts'
 
 /** Reads a file of rules; mistakes are told with their places. Throws MANIFEST_INVALID, FILE_NOT_FOUND. */
 export async function loadCompatibility(path: string): Promise<Compatibility> {
-  return parseManifestDocument(await readManifest(path), { file: path, schema: compatibilitySchema }).value
+  return parseManifestDocument(await readDocument(path), { file: path, schema: compatibilitySchema }).value
 }
 
 /** Throws INCOMPATIBLE with every rule that is broken. */

@@ -1,9 +1,10 @@
+import { z } from 'zod'
 import type { Artifact } from '../content/artifact.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { LockItem } from '../lock/schema.ts'
-import type { StackManifest } from '../manifest/stack.ts'
 import { chartKind } from './chart/index.ts'
 import { debKind } from './deb/index.ts'
+import type { LoadContext } from './entry.ts'
 import { fileKind } from './file/index.ts'
 import { imageKind } from './image/index.ts'
 import type { ItemSummary, Kind, ResolveContext } from './kind.ts'
@@ -11,49 +12,81 @@ import { rpmKind } from './rpm/index.ts'
 import { treeKind } from './tree/index.ts'
 import { wheelKind } from './wheel/index.ts'
 
-/** The one list of kinds, in the order in which they are resolved and shown. */
-export const kinds: AnyKind[] = [
-  erase(imageKind),
-  erase(chartKind),
-  erase(fileKind),
-  erase(debKind),
-  erase(rpmKind),
-  erase(wheelKind),
-  erase(treeKind),
-]
+/** The one list of kinds, in the order in which they are loaded, resolved and shown. */
+const list = [imageKind, chartKind, fileKind, debKind, rpmKind, wheelKind, treeKind] as const
+
+type AnyOf = (typeof list)[number]
+
+/** The lists of entries that a manifest and each of its variants have. */
+export type EntrySchemas = {
+  [K in AnyOf as K['entry']['key']]: z.ZodDefault<z.ZodArray<K['entry']['schema']>>
+}
+
+export const entrySchemas = Object.fromEntries(
+  list.map(({ entry }) => [entry.key, z.array(entry.schema).default([])]),
+) as unknown as EntrySchemas
+
+/** The requests of each kind, under the key of its entries. */
+export type Requests = {
+  [K in AnyOf as K['entry']['key']]: Awaited<ReturnType<K['entry']['load']>>
+}
 
 /** A kind with its own types closed over: what the use cases see. */
 export interface AnyKind {
   readonly name: string
-  jobs(manifest: StackManifest): { at: string; resolve(context: ResolveContext): Promise<LockItem> }[]
+  readonly entry: {
+    readonly key: keyof Requests
+    readonly starter: string
+    load(entries: readonly unknown[], context: LoadContext): Promise<{ at: string }[]>
+  }
+  /** What the digest of inputs covers of a manifest's requests; undefined where nothing is requested and that is not counted. */
+  inputs(requests: Requests): unknown[] | undefined
+  jobs(requests: Requests): { at: string; resolve(context: ResolveContext): Promise<LockItem> }[]
   assemble(items: unknown[]): Artifact[]
   describe(items: unknown[]): ItemSummary[]
 }
 
-function erase<Request extends { at: string }, Locked extends LockItem>(
-  kind: Kind<Request, Locked>,
-): AnyKind {
-  const parse = (items: unknown[]): Locked[] =>
-    items.map(item => {
-      const parsed = kind.schema.safeParse(item)
-      if (parsed.success) return parsed.data
-      const issue = parsed.error.issues[0]
-      throw new AirgapError(
-        'LOCK_INVALID',
-        `the lock has a malformed ${kind.name}: ${issue?.path.join('.')}: ${issue?.message}`,
-        {
-          item: typeof item === 'object' && item && 'name' in item ? String(item.name) : kind.name,
-          next: 'make the lock anew with `airgap lock`',
-        },
-      )
-    })
+export const kinds: readonly AnyKind[] = list.map(kind => erase(kind as unknown as SomeKind))
+
+/** Any one of the list: its members take what its own loader and its own schema return. */
+type SomeKind = Kind<keyof Requests, z.ZodType, { at: string }, LockItem>
+
+function erase(kind: SomeKind): AnyKind {
+  const { entry, inputs } = kind
+  const requestsOf = (requests: Requests): readonly { at: string }[] => requests[entry.key]
+  const parse = (items: unknown[]) => items.map(item => parseItem(kind, item))
   return {
     name: kind.name,
-    jobs: manifest =>
-      kind
-        .requests(manifest)
-        .map(request => ({ at: request.at, resolve: context => kind.resolve(request, context) })),
+    entry: {
+      key: entry.key,
+      starter: entry.starter,
+      load: async (entries, context) => await entry.load(entries, context),
+    },
+    inputs(requests) {
+      const own = requestsOf(requests)
+      if (own.length === 0 && inputs.empty === 'omitted') return undefined
+      return own.map(({ at, ...request }) => inputs.of(request))
+    },
+    jobs: requests =>
+      requestsOf(requests).map(request => ({
+        at: request.at,
+        resolve: context => kind.resolve(request, context),
+      })),
     assemble: items => kind.assemble(parse(items)),
-    describe: items => parse(items).flatMap(kind.describe),
+    describe: items => parse(items).flatMap(item => kind.describe(item)),
   }
+}
+
+function parseItem(kind: SomeKind, item: unknown): LockItem {
+  const parsed = kind.schema.safeParse(item)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new AirgapError(
+    'LOCK_INVALID',
+    `the lock has a malformed ${kind.name}: ${issue?.path.join('.')}: ${issue?.message}`,
+    {
+      item: typeof item === 'object' && item && 'name' in item ? String(item.name) : kind.name,
+      next: 'create the lock again with `airgap lock`',
+    },
+  )
 }

@@ -3,10 +3,10 @@ import type { Artifact } from '../content/artifact.ts'
 import type { LayoutStore } from '../content/layout-store.ts'
 import type { Progress } from '../core/progress.ts'
 import type { LockItem } from '../lock/schema.ts'
-import type { StackManifest } from '../manifest/stack.ts'
 import type { HttpClient, RegistryClient } from '../remote/contract.ts'
+import type { ManifestEntry } from './entry.ts'
 
-/** What a kind may use while resolving: the only place that asks upstream. */
+/** What a kind may use while resolving: the only place that queries upstream. */
 export interface ResolveContext {
   http: HttpClient
   registry: RegistryClient
@@ -21,19 +21,43 @@ export interface ResolveContext {
 }
 
 /**
- * One kind of content: image, chart, file, deb, tree. Adding one is a folder, a line in index.ts and a test folder.
- * `Locked` is what the lockfile says of one item: enough, alone, to know every byte's digest, size and sources.
+ * One kind of content: image, chart, file, deb, … Adding one is a folder, a line in index.ts and a test folder: every part of the
+ * product that depends on the kind is a member here, and none is optional.
+ * `Locked` is one item of the lockfile: enough, alone, to know the digest, size and sources of every byte.
  */
-export interface Kind<Request extends { at: string }, Locked extends LockItem> {
+export interface Kind<
+  Key extends string,
+  Schema extends z.ZodType,
+  Request extends { at: string },
+  Locked extends LockItem,
+> {
+  /** key of its items in the lockfile, and annotation of its artifacts: `deb` */
   readonly name: string
+  readonly entry: ManifestEntry<Key, Schema, Request>
+  /** what the lock's digest of inputs covers: a lock with another digest is out of date */
+  readonly inputs: {
+    /** the part of a request that decides what is locked */
+    of(request: Omit<Request, 'at'>): unknown
+    /** `omitted` for every kind that was added to the first lockfiles later: manifests without it keep their digest */
+    empty: 'counted' | 'omitted'
+  }
   /** schema of an item in the lockfile, strict */
   readonly schema: z.ZodType<Locked>
-  requests(manifest: StackManifest): Request[]
   resolve(request: Request, context: ResolveContext): Promise<Locked>
   /** Pure: all items of this kind in the lock → artifacts. No clock, no network, no file. */
   assemble(items: Locked[]): Artifact[]
   /** what people read in `inspect`, `plan` and `diff` */
   describe(item: Locked): ItemSummary[]
+}
+
+/** Infers the types of a kind from its parts. */
+export function defineKind<
+  const Key extends string,
+  Schema extends z.ZodType,
+  Request extends { at: string },
+  Locked extends LockItem,
+>(kind: Kind<Key, Schema, Request, Locked>): Kind<Key, Schema, Request, Locked> {
+  return kind
 }
 
 export interface ItemSummary {
@@ -44,6 +68,6 @@ export interface ItemSummary {
   size: number
   /** where it is fetched from */
   source: string
-  /** known to nobody but the first fetch (trust on first use) */
+  /** no publisher vouches for its digest (trust on first use) */
   firstUse?: boolean
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { type PositionedDocument, parsePositioned } from '../document/positioned.ts'
 
-/** A manifest, or what belongs to one; mistakes are told together. Throws MANIFEST_INVALID. */
+/** Parses a manifest, or a document that belongs to one; reports all mistakes together. Throws MANIFEST_INVALID. */
 export function parseManifestDocument<S extends z.ZodType>(
   text: string,
   options: { file: string; schema: S },
@@ -10,7 +10,7 @@ export function parseManifestDocument<S extends z.ZodType>(
     ...options,
     words: {
       code: 'MANIFEST_INVALID',
-      what: 'the manifest is not right',
+      what: 'the manifest is invalid',
       next: '`airgap init --dry-run` shows every key with an explanation',
     },
   })

@@ -1,24 +1,24 @@
 import { AirgapError } from '../core/errors.ts'
+import { readDocument } from '../document/read-text.ts'
 import { parseManifestDocument } from './document.ts'
 import { testLayerSchema } from './schema.ts'
-import { readManifest } from './source-text.ts'
 import type { StackManifest } from './stack.ts'
 
 /**
- * The manifest with a test's upstream in place of the publishers': its sources win, and files have the checksums of what it
- * gives out. Throws MANIFEST_INVALID for a checksum of a file that the manifest does not have.
+ * Returns the manifest with a test's upstream in place of the publishers': its sources win, and files get the checksums of the
+ * test upstream. Throws MANIFEST_INVALID for the checksum of a file that the manifest does not have.
  */
 export async function withTestLayer(manifest: StackManifest, path: string): Promise<StackManifest> {
-  const { value, at } = parseManifestDocument(await readManifest(path), {
+  const { value, at } = parseManifestDocument(await readDocument(path), {
     file: path,
     schema: testLayerSchema,
   })
   const checksums = new Map(Object.entries(value.checksums))
   for (const url of checksums.keys()) {
     if (manifest.files.some(file => file.url === url)) continue
-    throw new AirgapError('MANIFEST_INVALID', 'a checksum for a file that the manifest does not have', {
+    throw new AirgapError('MANIFEST_INVALID', 'the checksum belongs to no file of the manifest', {
       item: `${at(['checksums', url], 'key')}: ${url.slice(0, 300)}`,
-      next: 'take it out',
+      next: 'remove it',
     })
   }
   return {

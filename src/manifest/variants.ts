@@ -1,24 +1,13 @@
 import { AirgapError } from '../core/errors.ts'
 import type { Positioned } from '../document/positioned.ts'
+import { kinds } from '../kinds/index.ts'
 import type { ManifestDocument } from './schema.ts'
 
-/** What a variant may add to. */
-const lists = [
-  'platforms',
-  'images',
-  'charts',
-  'files',
-  'debs',
-  'rpms',
-  'wheels',
-  'trees',
-  'excuses',
-] as const
 type Path = readonly PropertyKey[]
 
 /**
- * The manifest with the entries of the chosen variants behind its own; `at` still leads to where each one was written.
- * Throws USAGE for a variant that there is not.
+ * Returns the manifest with the entries of the chosen variants after its own; `at` still leads to the place of each entry.
+ * Throws USAGE for an unknown variant.
  */
 export function withVariants(
   document: Positioned<ManifestDocument>,
@@ -29,7 +18,7 @@ export function withVariants(
   chosen = [...new Set(chosen)]
   const written = new Map<PropertyKey, Path[]>()
   const merged: Record<string, unknown> = { ...value }
-  for (const key of lists) {
+  for (const key of ['platforms', ...kinds.map(({ entry }) => entry.key), 'excuses'] as const) {
     const added = chosen.flatMap(name =>
       value.variants[name]![key].map((entry, i) => ({ entry, path: ['variants', name, key, i] as Path })),
     )
@@ -53,10 +42,10 @@ function unknownVariant(name: string, { value, at }: Positioned<ManifestDocument
   const known = Object.entries(value.variants).map(([key, { description }]) => `${key} (${description})`)
   return new AirgapError('USAGE', 'the manifest has no such variant', {
     item: name,
-    likely: 'a typing error, or the lock was made with a variant that the manifest has no longer',
+    likely: 'a typing error, or the lock was made with a variant that the manifest no longer has',
     next:
       known.length > 0
-        ? `choose of ${known.join(', ')}; \`--with none\` for none`
-        : `there are none in ${at([])}: leave --with out, or say \`--with none\` to forget those of the lock`,
+        ? `choose from ${known.join(', ')}; \`--with none\` selects none`
+        : `${at([])} defines no variants: remove --with, or pass \`--with none\` to drop those of the lock`,
   })
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { inputsDigest } from '../../src/build/inputs.ts'
 import { formatReference } from '../../src/core/reference.ts'
+import { kinds } from '../../src/kinds/index.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
 import { starterManifest } from '../../src/manifest/starter.ts'
 import { folderWith, head, load, refused } from './support.ts'
@@ -34,7 +35,7 @@ describe('a manifest', () => {
     })
   })
 
-  it('loads the starter manifest, as it is and with every comment taken in', async () => {
+  it('loads the starter manifest, as it is and with every comment removed', async () => {
     const folder = await folderWith({ 'stack.yaml': starterManifest })
     expect((await loadManifest(join(folder, 'stack.yaml'))).name).toBe('my-stack')
     // prose begins with a capital letter or stands behind a value; keys and items are what is left
@@ -47,17 +48,7 @@ describe('a manifest', () => {
       'constraints.txt': 'six<2\n',
     })
     const manifest = await loadManifest(join(whole, 'stack.yaml'))
-    const lists = [
-      'images',
-      'charts',
-      'files',
-      'debs',
-      'rpms',
-      'wheels',
-      'trees',
-      'sources',
-      'deployments',
-    ] as const
+    const lists = [...kinds.map(({ entry }) => entry.key), 'sources', 'deployments'] as const
     for (const list of lists) expect(manifest[list].length, list).toBeGreaterThan(0)
   })
 
@@ -118,7 +109,7 @@ describe('images', () => {
     expect(names(manifest)).toEqual(['docker.io/library/busybox:1'])
   })
 
-  it('listed twice with other wishes are a mistake that names both places', async () => {
+  it('listed twice with different settings are a mistake that names both places', async () => {
     const error = await refused(
       load('images:\n  - busybox:1\n  - ref: busybox:1\n    platforms: [linux/arm64]\n'),
       'NAME_COLLISION',
@@ -159,7 +150,7 @@ describe('images', () => {
     expect(error.message).toContain('neither tag nor digest')
   })
 
-  it('of a list that is not there name who asked', async () => {
+  it('of a list that does not exist: the error names the place of the list', async () => {
     const error = await refused(load('images:\n  - list: gone.txt\n'), 'FILE_NOT_FOUND')
     expect(error.item).toMatch(/gone\.txt$/)
     expect(error.likely).toMatch(/stack\.yaml:5:5/)
@@ -228,7 +219,7 @@ describe('files', () => {
     'https://dl.example/a%2F..%2F..%2Fetc',
     'https://dl.example/a%5Cb',
     'https://dl.example/%ff',
-  ])('%s has no name: one has to be given (fault 60)', async url => {
+  ])('%s contains no file name: `path` is required (fault 60)', async url => {
     const error = await refused(pathOf(url), 'MANIFEST_INVALID')
     expect(error.item).toMatch(/stack\.yaml:5:10/)
     expect(error.next).toContain('path:')
@@ -246,7 +237,7 @@ describe('files', () => {
     expect(error.message).toContain('both a file and a folder')
   })
 
-  it('whose URL carries a password are refused without telling it', async () => {
+  it('whose URL contains a password are refused, and the error does not show it', async () => {
     const error = await refused(pathOf('https://me:hunter2@x.example/a'), 'MANIFEST_INVALID')
     expect(JSON.stringify(error)).not.toContain('hunter2')
   })
@@ -272,7 +263,7 @@ describe('packages', () => {
     expect(manifest.debs[0]?.sources[0]?.keys).toEqual([join(manifest.folder, 'k.asc')])
   })
 
-  it('that are no names, and sets without any, are mistakes', async () => {
+  it('with invalid names, and entries without packages, are mistakes', async () => {
     const error = await refused(
       load(deb('    lists: [p.txt]\n'), { 'p.txt': 'jq\n  rm -rf /\n' }),
       'MANIFEST_INVALID',
@@ -305,8 +296,8 @@ describe('overlays', () => {
   })
 })
 
-describe('what is no manifest', () => {
-  it('a folder, a missing file, bytes that are no text', async () => {
+describe('what is not a manifest', () => {
+  it('a folder, a missing file, bytes that are not text', async () => {
     const folder = await folderWith({ 'bytes.yaml': Buffer.from([0x61, 0xff, 0xfe]) })
     await mkdir(join(folder, 'sub'))
     await refused(loadManifest(join(folder, 'sub')), 'MANIFEST_INVALID')

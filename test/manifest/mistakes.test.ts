@@ -146,10 +146,10 @@ describe('mistakes in a manifest', () => {
     expect(await told('images:\n  - list: l.txt\n  - ref: 192.168.56.11/x/y:1\n', { 'l.txt': list })).toEqual(
       [
         expect.stringMatching(
-          /^l\.txt:1:1: 10\.61\.3\.31.*the address of a private network \(copied from a site/,
+          /^l\.txt:1:1: 10\.61\.3\.31.*named by an address of a private network \(the name was copied from a site/,
         ),
-        expect.stringMatching(/^l\.txt:2:1: \[fd00::1\].*the address of a private network/),
-        expect.stringMatching(/^stack\.yaml:6:10: 192\.168\.56\.11.*the address of a private network/),
+        expect.stringMatching(/^l\.txt:2:1: \[fd00::1\].*an address of a private network/),
+        expect.stringMatching(/^stack\.yaml:6:10: 192\.168\.56\.11.*an address of a private network/),
       ],
     )
     const one = await refused(load('images: ["10.1.1.1/a/b:1"]\n'), 'MANIFEST_INVALID')

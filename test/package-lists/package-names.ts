@@ -1,4 +1,4 @@
-import { readList } from '../../src/manifest/source-text.ts'
+import { readList } from '../../src/document/read-text.ts'
 
 /** Names in one of package-lists/. */
 export async function packageNames(path: string): Promise<string[]> {

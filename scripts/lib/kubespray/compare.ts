@@ -1,5 +1,6 @@
 import { formatReference } from '../../../src/core/reference.ts'
-import type { FileRequest, StackManifest } from '../../../src/manifest/stack.ts'
+import type { FileRequest } from '../../../src/kinds/file/entry.ts'
+import type { StackManifest } from '../../../src/manifest/stack.ts'
 import type { NeededFile, NeededImage, Needs } from './needs.ts'
 
 /** What a manifest has against what kubespray needs. */

@@ -1,14 +1,15 @@
 import { redactUrl } from '../../core/redact.ts'
-import type { ChartRequest } from '../../manifest/stack.ts'
-import type { Kind } from '../kind.ts'
+import { defineKind } from '../kind.ts'
 import { assembleCharts } from './assemble.ts'
-import { type LockedChart, lockedChartSchema } from './locked.ts'
+import { chartEntry } from './entry.ts'
+import { lockedChartSchema } from './locked.ts'
 
 /** Helm charts, of classic repositories and of OCI registries. */
-export const chartKind: Kind<ChartRequest, LockedChart> = {
+export const chartKind = defineKind({
   name: 'chart',
+  entry: chartEntry,
+  inputs: { of: request => request, empty: 'counted' },
   schema: lockedChartSchema,
-  requests: manifest => manifest.charts,
   // reading archives is only needed here; a build from a lock does without it
   resolve: async (request, context) => (await import('./resolve.ts')).resolveChart(request, context),
   assemble: assembleCharts,
@@ -20,4 +21,4 @@ export const chartKind: Kind<ChartRequest, LockedChart> = {
       ...(chart.firstUse ? { firstUse: true } : {}),
     },
   ],
-}
+})

@@ -1,7 +1,7 @@
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
-import type { BaseSystem, InstalledPackage } from '../../manifest/stack.ts'
+import type { BaseSystem, InstalledPackage } from '../package-entry.ts'
 import type { Candidate } from './candidate.ts'
 import { closureOf } from './closure.ts'
 import { Universe } from './universe.ts'

@@ -1,13 +1,20 @@
-import type { DebRequest } from '../../manifest/stack.ts'
-import type { Kind } from '../kind.ts'
+import { defineKind } from '../kind.ts'
 import { assembleDebs } from './assemble.ts'
-import { type LockedDebs, lockedDebsSchema } from './locked.ts'
+import { debEntry } from './entry.ts'
+import { lockedDebsSchema } from './locked.ts'
 
-/** Debian packages: the suites of one OS release per item, with the closure of what is asked for. */
-export const debKind: Kind<DebRequest, LockedDebs> = {
+/** Debian packages: the suites of one OS release per item, with the closure of what is requested. */
+export const debKind = defineKind({
   name: 'deb',
+  entry: debEntry,
+  inputs: {
+    of: deb => ({
+      ...deb,
+      sources: deb.sources.map(({ keysAsWritten, ...source }) => ({ ...source, keys: keysAsWritten })),
+    }),
+    empty: 'counted',
+  },
   schema: lockedDebsSchema,
-  requests: manifest => manifest.debs,
   // OpenPGP and decompression are only needed here; a build from a lock does without them
   resolve: async (request, context) => (await import('./resolve.ts')).resolveDebs(request, context),
   assemble: assembleDebs,
@@ -18,4 +25,4 @@ export const debKind: Kind<DebRequest, LockedDebs> = {
       size: deb.size,
       source: item.sources[deb.source]?.archive ?? '',
     })),
-}
+})

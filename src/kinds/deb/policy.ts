@@ -1,5 +1,5 @@
-import type { DebPin } from '../../manifest/stack.ts'
 import type { Candidate } from './candidate.ts'
+import type { DebPin } from './entry.ts'
 
 /** What apt_preferences(5) looks at in a source. */
 export interface PolicySource {

@@ -5,9 +5,9 @@ import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
-import type { FileRequest } from '../../manifest/stack.ts'
 import { fetchOnce } from '../../remote/fetch-once.ts'
-import type { Kind, ResolveContext } from '../kind.ts'
+import { defineKind, type ResolveContext } from '../kind.ts'
+import { type FileRequest, fileEntry } from './entry.ts'
 
 export const lockedFileSchema = z.strictObject({
   /** path under /files */
@@ -21,10 +21,11 @@ export const lockedFileSchema = z.strictObject({
 type LockedFile = z.infer<typeof lockedFileSchema>
 
 /** Plain files by URL: one tree, served under /files. */
-export const fileKind: Kind<FileRequest, LockedFile> = {
+export const fileKind = defineKind({
   name: 'file',
+  entry: fileEntry,
+  inputs: { of: request => request, empty: 'counted' },
   schema: lockedFileSchema,
-  requests: manifest => manifest.files,
   resolve: resolveFile,
   assemble: files =>
     files.length === 0
@@ -47,7 +48,7 @@ export const fileKind: Kind<FileRequest, LockedFile> = {
       ...(file.firstUse ? { firstUse: true } : {}),
     },
   ],
-}
+})
 
 /** With a checksum only the size is asked for; without one the file is fetched now and trusted on first use. */
 async function resolveFile(request: FileRequest, context: ResolveContext): Promise<LockedFile> {

@@ -1,13 +1,24 @@
-import type { ImageRequest } from '../../manifest/stack.ts'
-import type { Kind } from '../kind.ts'
+import { formatPlatform } from '../../core/platform.ts'
+import { formatReference } from '../../core/reference.ts'
+import { defineKind } from '../kind.ts'
 import { assembleImages } from './assemble.ts'
-import { type LockedImage, lockedImageSchema } from './locked.ts'
+import { imageEntry } from './entry.ts'
+import { lockedImageSchema } from './locked.ts'
 import { resolveImage } from './resolve.ts'
 
-export const imageKind: Kind<ImageRequest, LockedImage> = {
+export const imageKind = defineKind({
   name: 'image',
+  entry: imageEntry,
+  inputs: {
+    of: image => ({
+      ...image,
+      reference: formatReference(image.reference),
+      from: formatReference(image.from),
+      platforms: image.platforms.map(formatPlatform),
+    }),
+    empty: 'counted',
+  },
   schema: lockedImageSchema,
-  requests: manifest => manifest.images,
   resolve: resolveImage,
   assemble: assembleImages,
   describe: image => {
@@ -20,4 +31,4 @@ export const imageKind: Kind<ImageRequest, LockedImage> = {
       },
     ]
   },
-}
+})

@@ -8,9 +8,9 @@ import { AirgapError } from '../../core/errors.ts'
 import { isForeignLayerType, isIndexType, isManifestType } from '../../core/media-types.ts'
 import { formatPlatform, matchesPlatform, type Platform } from '../../core/platform.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
-import type { ImageRequest } from '../../manifest/stack.ts'
 import type { ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
+import type { ImageRequest } from './entry.ts'
 import type { LockedImage } from './locked.ts'
 
 /** Indexes inside indexes deeper than this are refused; nobody publishes them, and a cycle ends here too. */

@@ -1,5 +1,5 @@
 import { AirgapError } from '../../core/errors.ts'
-import type { BaseSystem, InstalledPackage } from '../../manifest/stack.ts'
+import type { BaseSystem, InstalledPackage } from '../package-entry.ts'
 import type { PackageGroup, RpmCandidate } from './candidate.ts'
 import { parseEvr } from './rich.ts'
 

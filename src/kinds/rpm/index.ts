@@ -1,13 +1,24 @@
-import type { RpmRequest } from '../../manifest/stack.ts'
-import type { Kind } from '../kind.ts'
+import { defineKind } from '../kind.ts'
 import { assembleRpms } from './assemble.ts'
-import { type LockedRpms, lockedRpmsSchema } from './locked.ts'
+import { rpmEntry } from './entry.ts'
+import { lockedRpmsSchema } from './locked.ts'
 
 /** Packages of the RHEL family: the repositories of one OS release per item, with the closure of the requested packages. */
-export const rpmKind: Kind<RpmRequest, LockedRpms> = {
+export const rpmKind = defineKind({
   name: 'rpm',
+  entry: rpmEntry,
+  inputs: {
+    // the entitlement of the build host does not change what is requested
+    of: rpm => ({
+      ...rpm,
+      repositories: rpm.repositories.map(({ client, keysAsWritten, ...repository }) => ({
+        ...repository,
+        keys: keysAsWritten,
+      })),
+    }),
+    empty: 'counted',
+  },
   schema: lockedRpmsSchema,
-  requests: manifest => manifest.rpms,
   // OpenPGP, XML and decompression are only needed here; a build from a lock does without them
   resolve: async (request, context) => (await import('./resolve.ts')).resolveRpms(request, context),
   assemble: assembleRpms,
@@ -20,4 +31,4 @@ export const rpmKind: Kind<RpmRequest, LockedRpms> = {
       source: baseurls.get(rpm.repository) ?? '',
     }))
   },
-}
+})

@@ -1,10 +1,10 @@
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
-import type { RpmRepository } from '../../manifest/stack.ts'
 import { readPublicKeys, verifyPacket } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import { rpmUrl } from './assemble.ts'
 import type { RpmCandidate } from './candidate.ts'
+import type { RpmRepository } from './entry.ts'
 import { readHeader, readSignatureHeader, signatureTags, tags } from './header.ts'
 
 /** Headers of kernels have a few MB: their lists of files. */

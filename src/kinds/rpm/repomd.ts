@@ -9,9 +9,9 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
-import type { RpmRepository } from '../../manifest/stack.ts'
 import { readPublicKeys, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
+import type { RpmRepository } from './entry.ts'
 
 /** One list of a repository, as repomd.xml names it. */
 export interface RepomdEntry {

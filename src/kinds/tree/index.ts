@@ -3,8 +3,8 @@ import { type TreeFile, treeArtifacts } from '../../content/tree.ts'
 import { digestOf } from '../../core/digest.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
-import type { TreeRequest } from '../../manifest/stack.ts'
-import type { Kind } from '../kind.ts'
+import { defineKind } from '../kind.ts'
+import { treeEntry } from './entry.ts'
 import { walkFolder } from './walk.ts'
 
 const lockedTreeSchema = z.strictObject({
@@ -26,10 +26,11 @@ const lockedTreeSchema = z.strictObject({
 type LockedTree = z.infer<typeof lockedTreeSchema>
 
 /** A folder of the build host, laid down on the site as it is. */
-export const treeKind: Kind<TreeRequest, LockedTree> = {
+export const treeKind = defineKind({
   name: 'tree',
+  entry: treeEntry,
+  inputs: { of: ({ folder, ...tree }) => tree, empty: 'counted' },
   schema: lockedTreeSchema,
-  requests: manifest => manifest.trees,
   resolve: async request => ({ name: request.name, from: request.from, files: await walkFolder(request) }),
   assemble: trees =>
     trees.flatMap(tree =>
@@ -47,7 +48,7 @@ export const treeKind: Kind<TreeRequest, LockedTree> = {
       source: tree.from,
     },
   ],
-}
+})
 
 function treeFile(tree: LockedTree, file: LockedTree['files'][number]): TreeFile {
   if ('target' in file) {

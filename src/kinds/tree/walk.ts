@@ -5,7 +5,7 @@ import { compareText } from '../../core/canonical-json.ts'
 import { type Digest, Hasher } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
 import { isSafeLink, safeRelativePath } from '../../core/safe-path.ts'
-import type { TreeRequest } from '../../manifest/stack.ts'
+import type { TreeRequest } from './entry.ts'
 import { globMatches } from './glob.ts'
 
 export type WalkedFile =

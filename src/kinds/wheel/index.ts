@@ -1,14 +1,22 @@
 import { redactUrl } from '../../core/redact.ts'
-import type { WheelRequest } from '../../manifest/stack.ts'
-import type { Kind } from '../kind.ts'
+import { defineKind } from '../kind.ts'
 import { assembleWheels } from './assemble.ts'
-import { type LockedWheels, lockedWheelsSchema } from './locked.ts'
+import { wheelEntry } from './entry.ts'
+import { lockedWheelsSchema } from './locked.ts'
 
-/** Python wheels: what requirements need, for given Pythons and platforms. */
-export const wheelKind: Kind<WheelRequest, LockedWheels> = {
+/** Python wheels: the closure of requirements, for given Pythons and platforms. */
+export const wheelKind = defineKind({
   name: 'wheel',
+  entry: wheelEntry,
+  inputs: {
+    of: wheel => ({
+      ...wheel,
+      requirements: wheel.requirements.map(({ text }) => ({ text })),
+      constraints: wheel.constraints.map(({ text }) => ({ text })),
+    }),
+    empty: 'counted',
+  },
   schema: lockedWheelsSchema,
-  requests: manifest => manifest.wheels,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveWheels(request, context),
   assemble: assembleWheels,
   describe: item =>
@@ -19,4 +27,4 @@ export const wheelKind: Kind<WheelRequest, LockedWheels> = {
       source: redactUrl(new URL('/', one.url)),
       ...(one.firstUse ? { firstUse: true } : {}),
     })),
-}
+})

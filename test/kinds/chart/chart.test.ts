@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { ChartRequest } from '../../../src/kinds/chart/entry.ts'
 import { chartKind } from '../../../src/kinds/chart/index.ts'
-import type { ChartRequest } from '../../../src/manifest/stack.ts'
 import { startUpstream } from '../../remote/support/upstream.ts'
 import {
   cached,

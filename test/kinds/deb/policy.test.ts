@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { DebPin } from '../../../src/kinds/deb/entry.ts'
 import { priorities } from '../../../src/kinds/deb/policy.ts'
-import type { DebPin } from '../../../src/manifest/stack.ts'
 import { both, type Machine, universeOf } from './support/both.ts'
 import { missing } from './support/programs.ts'
 import { candidateOf, type WorldPackage } from './support/world.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { LayoutStore } from '../../../src/content/layout-store.ts'
 import { digestOf, hexOf } from '../../../src/core/digest.ts'
+import type { FileRequest } from '../../../src/kinds/file/entry.ts'
 import { fileKind } from '../../../src/kinds/file/index.ts'
-import type { FileRequest } from '../../../src/manifest/stack.ts'
 import { noise } from '../../remote/support/clients.ts'
 import { serveBytes } from '../../remote/support/upstream.ts'
 import {

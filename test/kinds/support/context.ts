@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
+import type { z } from 'zod'
 import type { Artifact } from '../../../src/content/artifact.ts'
 import { LayoutStore } from '../../../src/content/layout-store.ts'
 import { readAll } from '../../../src/content/read.ts'
@@ -82,8 +83,8 @@ export async function expectCleanCache(context: ResolveContext): Promise<void> {
 }
 
 /** What every kind promises of a locked item: it survives the lockfile, and assembling it is a pure function. */
-export async function expectKindContract<R extends { at: string }, L extends LockItem>(
-  kind: Kind<R, L>,
+export async function expectKindContract<L extends LockItem>(
+  kind: Pick<Kind<string, z.ZodType, { at: string }, L>, 'schema' | 'assemble' | 'describe'>,
   locked: L,
 ): Promise<Artifact[]> {
   const read = kind.schema.parse(JSON.parse(canonicalJson(locked)))

@@ -1,4 +1,4 @@
-import type { DebPin } from '../../../../src/manifest/stack.ts'
+import type { DebPin } from '../../../../src/kinds/deb/entry.ts'
 import type { WorldPackage, WorldSuite } from './world.ts'
 
 export interface WorldShape {

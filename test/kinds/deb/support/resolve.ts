@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { LayoutStore } from '../../../../src/content/layout-store.ts'
 import { AirgapError } from '../../../../src/core/errors.ts'
 import { silentProgress } from '../../../../src/core/progress.ts'
+import type { DebRequest, DebSource } from '../../../../src/kinds/deb/entry.ts'
 import { debKind } from '../../../../src/kinds/deb/index.ts'
 import type { LockedDebs } from '../../../../src/kinds/deb/locked.ts'
 import type { ResolveContext } from '../../../../src/kinds/kind.ts'
-import type { DebRequest, DebSource } from '../../../../src/manifest/stack.ts'
 import { createHttpClient } from '../../../../src/remote/http-client.ts'
 
 export interface ResolveOptions {

@@ -1,6 +1,6 @@
 import { digestOf, hexOf } from '../../../../src/core/digest.ts'
+import type { WheelRequest } from '../../../../src/kinds/wheel/entry.ts'
 import { resolveWheels } from '../../../../src/kinds/wheel/resolve.ts'
-import type { WheelRequest } from '../../../../src/manifest/stack.ts'
 import { startUpstream, type Upstream } from '../../../remote/support/upstream.ts'
 import { testContext } from '../../support/context.ts'
 import { metadataOf, type ServedFile } from './wheel-file.ts'

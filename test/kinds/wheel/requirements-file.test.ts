@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readRequirements } from '../../src/manifest/requirements.ts'
-import { refused, temporaryFolder } from '../kinds/support/context.ts'
+import { readRequirements } from '../../../src/kinds/wheel/requirements-file.ts'
+import { refused, temporaryFolder } from '../support/context.ts'
 
 async function read(files: Record<string, string>) {
   const folder = await temporaryFolder()
@@ -17,7 +17,7 @@ async function read(files: Record<string, string>) {
 }
 
 describe('requirements files', () => {
-  it('hold one requirement a line, with comments and continuations', async () => {
+  it('hold one requirement per line, with comments and continuations', async () => {
     const { requirements } = await read({
       'r.txt': [
         '\uFEFF# pinned',
@@ -38,7 +38,7 @@ describe('requirements files', () => {
     ])
   })
 
-  it('lead to others, by paths relative to themselves; what a constraint file has are constraints', async () => {
+  it('name other files by paths relative to themselves; everything in a constraint file is a constraint', async () => {
     const { requirements, constraints } = await read({
       'r.txt': '-r sub/more.txt\n--constraint=c.txt\na\n',
       'sub/more.txt': 'b\n-c../c2.txt\n--requirement deep.txt\n',
@@ -70,9 +70,9 @@ describe('requirements files', () => {
     ['--pre', 'prereleases:'],
     ['--no-binary :all:', 'sdists:'],
     ['--only-binary=:all:', 'sdists:'],
-    ['--unknown', 'take it out'],
-    ['name==$' + '{VERSION}', 'write the value out'],
-  ])('refuse %s, with what to do instead', async (line, next) => {
+    ['--unknown', 'remove it'],
+    ['name==$' + '{VERSION}', 'write the value itself'],
+  ])('with %s are refused, and the error says what to do instead', async (line, next) => {
     const error = await refused(read({ 'r.txt': `a==1\n${line}\n` }), 'MANIFEST_INVALID')
     expect(error.exitCode).toBe(2)
     expect(error.item).toMatch(/r\.txt:2/)
@@ -80,7 +80,7 @@ describe('requirements files', () => {
     expect(JSON.stringify([error.message, error.item])).not.toContain('secret')
   })
 
-  it('that name each other are refused, and those nested without end', async () => {
+  it('that name each other or nest endlessly are refused', async () => {
     const error = await refused(
       read({ 'r.txt': '-r sub/b.txt\n', 'sub/b.txt': '-r ../r.txt\n' }),
       'MANIFEST_INVALID',
@@ -92,13 +92,13 @@ describe('requirements files', () => {
     await refused(read({ ...many, '40.txt': 'a\n' }), 'MANIFEST_INVALID')
   })
 
-  it('that are not there are told with the line that named them', async () => {
+  it('that do not exist are reported with the line that names them', async () => {
     const error = await refused(read({ 'r.txt': 'a\n-r none.txt\n' }), 'FILE_NOT_FOUND')
     expect(error.item).toMatch(/none\.txt/)
     expect(error.likely).toMatch(/r\.txt:2/)
   })
 
-  it('that fork twice at each step end soon', async () => {
+  it('that name the next file twice at each level are refused quickly', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 18 }, (_, i) => [
         i === 0 ? 'r.txt' : `${i}.txt`,

@@ -1,51 +1,52 @@
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 
-/** Collects mistakes, so that a person sees all of them in one run. */
+/** Collects mistakes, so that one run reports all of them. */
 export interface Mistakes {
   add(mistake: AirgapError): void
-  /** Runs `work`; an AirgapError is noted, and undefined returned. */
+  /** Runs `work`; records an AirgapError and returns undefined. */
   attempt<T>(work: () => T): T | undefined
   attemptLater<T>(work: () => Promise<T>): Promise<T | undefined>
-  /** One mistake is thrown as it is, several as one MANIFEST_INVALID that lists them. */
+  /** Throws one mistake as it is, several as one MANIFEST_INVALID that lists them. */
   throwIfAny(): void
 }
 
-/** So many are told. */
-const maxTold = 50
+/** At most this many are listed. */
+const maxListed = 50
 
 export function createMistakes(): Mistakes {
   const found: AirgapError[] = []
-  const note = (error: unknown): undefined => {
+  const record = (error: unknown): undefined => {
     if (!(error instanceof AirgapError)) throw error
     found.push(error)
   }
   return {
-    add: note,
+    add: record,
     attempt(work) {
       try {
         return work()
       } catch (error) {
-        return note(error)
+        return record(error)
       }
     },
     async attemptLater(work) {
       try {
         return await work()
       } catch (error) {
-        return note(error)
+        return record(error)
       }
     },
     throwIfAny() {
       const [first] = found
       if (first === undefined) return
       if (found.length === 1) throw first
-      const told = found.slice(0, maxTold).map(tell)
-      const more = found.length > maxTold ? `\n  … and ${found.length - maxTold} more` : ''
+      const listed = found.slice(0, maxListed).map(lineOf)
+      const more = found.length > maxListed ? `\n  … and ${found.length - maxListed} more` : ''
       throw new AirgapError(
         'MANIFEST_INVALID',
-        `the manifest is not right (${found.length} mistakes):\n  ${told.join('\n  ')}${more}`,
+        `the manifest is invalid (${found.length} mistakes):\n  ${listed.join('\n  ')}${more}`,
         {
-          ...(first.item === undefined ? {} : { item: first.item }),
+          ...defined({ item: first.item }),
           next: first.next ?? 'correct them and run the same command again',
           cause: first,
         },
@@ -54,6 +55,6 @@ export function createMistakes(): Mistakes {
   }
 }
 
-function tell({ item, message, likely }: AirgapError): string {
+function lineOf({ item, message, likely }: AirgapError): string {
   return `${item ?? 'manifest'}: ${message}${likely === undefined ? '' : ` (${likely})`}`
 }

@@ -1,9 +1,10 @@
 import { BlockList } from 'node:net'
-import { AirgapError } from '../core/errors.ts'
-import { parseReference, type Reference, splitRepository } from '../core/reference.ts'
-import type { ListLine } from './source-text.ts'
+import { defined } from '../../core/defined.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { parseReference, type Reference, splitRepository } from '../../core/reference.ts'
+import type { ListLine } from '../../document/read-text.ts'
 
-/** RFC 1918, 6598, 3927, 4193 and 4291; this host itself is none, for tests and rehearsals. */
+/** RFC 1918, 6598, 3927, 4193 and 4291. Loopback is not private: tests and rehearsals use it. */
 const privateAddresses = new BlockList()
 for (const [network, bits] of [
   ['10.0.0.0', 8],
@@ -29,9 +30,9 @@ export function isPrivate({ host }: Reference): boolean {
 export function publicReferenceAt(line: ListLine): Reference {
   const reference = referenceAt(line)
   if (!isPrivate(reference)) return reference
-  throw new AirgapError('MANIFEST_INVALID', 'the address of a private network', {
+  throw new AirgapError('MANIFEST_INVALID', 'the image is named by an address of a private network', {
     item: `${line.at}: ${line.text.slice(0, 200)}`,
-    likely: 'copied from a site, where this registry stands',
+    likely: 'the name was copied from a site that has this registry',
     next: 'write the name under which the image is published; to fetch it from there: {ref: docker.io/…, from: ADDRESS/…}',
   })
 }
@@ -43,13 +44,13 @@ export function referenceAt(line: ListLine): Reference {
     if (!(error instanceof AirgapError)) throw error
     throw new AirgapError(error.code, error.message, {
       item: `${line.at}: ${line.text.slice(0, 200)}`,
-      ...(error.next === undefined ? {} : { next: error.next }),
+      ...defined({ next: error.next }),
       cause: error,
     })
   }
 }
 
-/** `from` may leave the tag out: then it is the one of the name. */
+/** Where an image is fetched from; `from` without a tag has the tag and digest of the name. */
 export function fetchedFrom(reference: Reference, from: ListLine): Reference {
   const last = from.text.slice(from.text.lastIndexOf('/') + 1)
   if (/[:@]/.test(last)) return referenceAt(from)

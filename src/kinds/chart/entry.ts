@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { defined } from '../../core/defined.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { distinctRequests } from '../../document/distinct.ts'
+import { nameField, sha256Field, versionField } from '../../document/fields.ts'
+import { parseUrl, refuseSecrets } from '../../document/urls.ts'
+import { manifestEntry } from '../entry.ts'
+
+export interface ChartRequest {
+  at: string
+  name: string
+  repo: string
+  version: string
+  /** hex */
+  sha256?: string
+}
+
+export const chartEntry = manifestEntry({
+  key: 'charts',
+  schema: z.strictObject({
+    name: nameField,
+    /** https://… with an index.yaml, or oci://host/path */
+    repo: z.string().regex(/^(https?|oci):\/\//, 'must begin with https://, http:// or oci://'),
+    version: versionField,
+    sha256: sha256Field.optional(),
+  }),
+  starter: `\
+# charts:
+#   - name: csi-driver-nfs
+#     repo: https://raw.githubusercontent.com/kubernetes-csi/csi-driver-nfs/master/charts
+#     version: v4.7.0
+#   - name: keycloak
+#     repo: oci://registry-1.docker.io/bitnamicharts
+#     version: 17.3.5
+`,
+  load(entries, { at, mistakes }) {
+    const requests: ChartRequest[] = []
+    for (const [i, chart] of entries.entries()) {
+      mistakes.attempt(() => {
+        checkRepository(chart.repo, at(i, 'repo'))
+        requests.push({ at: at(i), ...defined(chart) })
+      })
+    }
+    // the name of the archive: `a` 1-b and `a-1` b would be one file
+    return distinctRequests(requests, { nameOf: chart => `${chart.name}-${chart.version}`, mistakes })
+  },
+})
+
+function checkRepository(repo: string, at: string): void {
+  if (!repo.startsWith('oci://')) {
+    refuseSecrets(parseUrl(repo, at), at)
+    return
+  }
+  const [host = '', ...rest] = repo.slice('oci://'.length).replace(/\/+$/, '').split('/')
+  const named = /[.:]/.test(host) || host === 'localhost'
+  if (named && rest.every(part => part !== '') && !host.includes('@')) return
+  throw new AirgapError('MANIFEST_INVALID', 'the text is not the address of an OCI registry', {
+    item: `${at}: ${repo.slice(0, 200)}`,
+    likely: 'the host is missing; a host contains a dot or a port',
+    next: 'write it as oci://host/path, without the name of the chart',
+  })
+}

@@ -1,0 +1,159 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { compareText } from '../../core/canonical-json.ts'
+import { distinctRequests } from '../../document/distinct.ts'
+import { httpUrlField, nameField, textField } from '../../document/fields.ts'
+import { type LoadContext, manifestEntry } from '../entry.ts'
+import {
+  type BaseSystem,
+  baseField,
+  baseOf,
+  distinctTexts,
+  packageLines,
+  priorityField,
+} from '../package-entry.ts'
+
+/** A yum repository of the RHEL family. */
+export interface RpmRepository {
+  /** folder under /rpms/NAME */
+  id: string
+  baseurl: string
+  /** absolute paths of OpenPGP public keys that sign packages, and repomd.xml */
+  keys: string[]
+  keysAsWritten: string[]
+  /** whether the publisher signs repomd.xml; package headers are always checked */
+  metadata: 'signed' | 'unsigned'
+  /** dnf: the smaller number wins; default 99 */
+  priority: number
+  /** names or `name-evr.arch`, with `*` */
+  excludepkgs: string[]
+  /** dnf's module_hotfixes: its packages are never masked by a module */
+  moduleHotfixes: boolean
+  /** entitlement: absolute paths of PEM files of the build host; nothing of them is carried */
+  client?: { certificate: string; key: string }
+}
+
+export interface RpmRequest {
+  at: string
+  /** the OS release, and the folder under /rpms: `el9` */
+  name: string
+  /** what modules require: `platform:el9` */
+  platform: string
+  repositories: RpmRepository[]
+  architectures: string[]
+  /** `name:stream[/profile]`; with a profile its packages are requested, too */
+  modules: string[]
+  /** as dnf takes them: name, name-version-release, name.architecture, `@group`, a path */
+  packages: string[]
+  /** for each kernel of the probed machines; `{kernel}` is replaced by `uname -r` */
+  kernelPackages: string[]
+  /** weak dependencies, too (dnf's install_weak_deps) */
+  weak: boolean
+  base: BaseSystem
+}
+
+const schema = z.strictObject({
+  name: nameField,
+  /** default: from the name, `platform:el9` */
+  platform: z
+    .string()
+    .regex(/^platform:[a-z0-9.]+$/, 'must be platform:STREAM, for example platform:el9')
+    .optional(),
+  repositories: z
+    .array(
+      z.strictObject({
+        id: nameField,
+        baseurl: httpUrlField,
+        /** OpenPGP public keys that sign packages and repomd.xml */
+        keys: z.array(textField).min(1),
+        /** `unsigned` where the publisher does not sign repomd.xml (EPEL); the signature of each package is always checked */
+        metadata: z.enum(['signed', 'unsigned']).default('signed'),
+        priority: priorityField.default(99),
+        excludepkgs: z.array(textField).default([]),
+        moduleHotfixes: z.boolean().default(false),
+        /** entitlement certificate of the build host (PEM files) */
+        client: z.strictObject({ certificate: textField, key: textField }).optional(),
+      }),
+    )
+    .min(1),
+  architectures: z.array(nameField).min(1).default(['x86_64']),
+  /** `nvidia-driver:535-dkms`, with a profile `nodejs:18/development` */
+  modules: z.array(textField).default([]),
+  packages: z.array(textField).default([]),
+  lists: z.array(textField).default([]),
+  kernelPackages: z.array(textField).default([]),
+  weak: z.boolean().default(false),
+  base: baseField.default('none'),
+})
+type Entry = z.infer<typeof schema>
+
+export const rpmEntry = manifestEntry({
+  key: 'rpms',
+  schema,
+  load,
+  starter: `\
+# rpms:                                       # the RHEL family: one entry per OS release
+#   - name: el9
+#     platform: platform:el9                  # default: from the name
+#     repositories:
+#       - id: baseos
+#         baseurl: https://mirror.example/BaseOS/x86_64/os
+#         keys: [keys/RPM-GPG-KEY-example]    # who signs packages and their list
+#         metadata: signed                    # unsigned, where the publisher signs packages only
+#         priority: 99
+#         excludepkgs: [kernel-rt*]
+#         moduleHotfixes: false
+#         client: {certificate: entitlement.pem, key: entitlement-key.pem}
+#     architectures: [x86_64]
+#     modules: ["nvidia-driver:535-dkms"]
+#     packages: [nfs-utils, "@core"]          # name, name-version-release, name.arch, @group, /a/file
+#     kernelPackages: ["kernel-devel-{kernel}"]
+#     weak: false                             # weak dependencies, too
+#     base: none
+`,
+})
+
+async function load(entries: readonly Entry[], context: LoadContext): Promise<RpmRequest[]> {
+  const { at, mistakes } = context
+  const requests: RpmRequest[] = []
+  for (const [index, entry] of entries.entries()) {
+    const lines = await packageLines(context, index, entry)
+    const base = await baseOf(context, index, { written: entry.base, command: listCommand })
+    if (lines === undefined || base === undefined) continue
+    requests.push({
+      at: at(index),
+      name: entry.name,
+      platform: entry.platform ?? platformOf(entry.name),
+      repositories: entry.repositories.map(repository => repositoryOf(repository, context)),
+      architectures: entry.architectures,
+      modules: [...entry.modules].sort(compareText),
+      packages: distinctTexts(lines),
+      kernelPackages: entry.kernelPackages,
+      weak: entry.weak,
+      base,
+    })
+  }
+  return distinctRequests(requests, { nameOf: rpm => rpm.name, mistakes })
+}
+
+const listCommand = "rpm -qa --qf '%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE} %{ARCH}\\n'"
+
+function repositoryOf(
+  { keys, client, ...repository }: Entry['repositories'][number],
+  { folder }: LoadContext,
+): RpmRepository {
+  const loaded: RpmRepository = {
+    ...repository,
+    baseurl: repository.baseurl.replace(/\/+$/, ''),
+    keys: keys.map(key => resolve(folder, key)),
+    keysAsWritten: keys,
+  }
+  if (client !== undefined)
+    loaded.client = { certificate: resolve(folder, client.certificate), key: resolve(folder, client.key) }
+  return loaded
+}
+
+/** `el9`, `rocky-9`, `rhel-8.10` → `platform:el9`, `platform:el8` */
+function platformOf(name: string): string {
+  return `platform:el${/([0-9]+)(\.[0-9]+)?$/.exec(name)?.[1] ?? name}`
+}

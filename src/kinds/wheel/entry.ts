@@ -1,0 +1,90 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { distinctRequests } from '../../document/distinct.ts'
+import { httpUrlField, nameField, textField } from '../../document/fields.ts'
+import { type LoadContext, manifestEntry } from '../entry.ts'
+import { nothingRequested } from '../package-entry.ts'
+import { type RequirementLine, readRequirements } from './requirements-file.ts'
+
+export interface WheelRequest {
+  at: string
+  name: string
+  /** PEP 503 or 691; a project is taken from the first that has it */
+  indexes: string[]
+  requirements: RequirementLine[]
+  constraints: RequirementLine[]
+  pythons: string[]
+  platforms: string[]
+  sdists: string[]
+  prereleases: boolean
+}
+
+const schema = z.strictObject({
+  name: nameField,
+  indexes: z.array(httpUrlField).min(1).default(['https://pypi.org/simple/']),
+  /** requirement specifiers: `ansible==8.5.0` */
+  packages: z.array(textField).default([]),
+  /** requirements files */
+  requirements: z.array(textField).default([]),
+  constraints: z.array(textField).default([]),
+  pythons: z.array(z.string().regex(/^3\.[0-9]{1,2}$/, "must be a version such as '3.11', in quotes")).min(1),
+  platforms: z
+    .array(z.string().regex(/^[a-z0-9_]+$/, 'must be a platform tag such as manylinux_2_28_x86_64'))
+    .min(1)
+    .default(['manylinux_2_28_x86_64']),
+  /** projects whose source may be carried where there is no wheel; `*` for all */
+  sdists: z.array(textField).default([]),
+  prereleases: z.boolean().default(false),
+})
+
+export const wheelEntry = manifestEntry({
+  key: 'wheels',
+  schema,
+  load,
+  starter: `\
+# wheels:                                     # Python: one index for the site, for these Pythons and platforms
+#   - name: tools
+#     indexes: ["https://pypi.org/simple/"]
+#     packages: ["ansible==8.5.0"]
+#     requirements: [requirements.txt]
+#     constraints: [constraints.txt]
+#     pythons: ["3.11"]
+#     platforms: [manylinux_2_28_x86_64]      # the newest glibc that the machines have
+#     sdists: [pbr]                           # projects whose source may be carried where there is no wheel
+#     prereleases: false
+`,
+})
+
+async function load(
+  entries: readonly z.infer<typeof schema>[],
+  { at, folder, mistakes }: LoadContext,
+): Promise<WheelRequest[]> {
+  const requests: WheelRequest[] = []
+  for (const [index, entry] of entries.entries()) {
+    const place = at(index)
+    const requirements = entry.packages.map((text, i) => ({ text, at: at(index, 'packages', i) }))
+    const constraints = []
+    for (const file of entry.requirements) {
+      const read = await mistakes.attemptLater(() => readRequirements(resolve(folder, file), place))
+      requirements.push(...(read?.requirements ?? []))
+      constraints.push(...(read?.constraints ?? []))
+    }
+    for (const file of entry.constraints) {
+      const read = await mistakes.attemptLater(() => readRequirements(resolve(folder, file), place))
+      constraints.push(...(read?.requirements ?? []))
+    }
+    if (requirements.length === 0) mistakes.add(nothingRequested(place, 'packages:` or `requirements:'))
+    requests.push({
+      at: place,
+      name: entry.name,
+      indexes: entry.indexes,
+      requirements,
+      constraints,
+      pythons: entry.pythons,
+      platforms: entry.platforms,
+      sdists: entry.sdists,
+      prereleases: entry.prereleases,
+    })
+  }
+  return distinctRequests(requests, { nameOf: wheel => wheel.name, mistakes })
+}
