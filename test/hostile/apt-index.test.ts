@@ -128,9 +128,9 @@ describe.skipIf(lacking.length > 0)(
       await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /two different checksums/ })
     })
 
-    it('a field that stands twice in Release', async () => {
+    it('a field that occurs twice in Release', async () => {
       const edit = (text: string) => `${text}Suite: stable\n`
-      await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /stands twice/ })
+      await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /occurs twice/ })
     })
 
     it('fault 35: Packages.gz longer, shorter or changed', async () => {
@@ -215,7 +215,7 @@ describe.skipIf(lacking.length > 0)(
       const files = editPackages(text => text.replaceAll(/^Filename: .*$/gm, `Filename: ${filename}`))
       const error = await errorOf(lockFrom({ files }))
       expect(error.code).toBe('UPSTREAM_INVALID')
-      expect(error.message).toBe('the archive gives an unsafe path for a package')
+      expect(error.message).toBe('the archive has an unsafe path for a package')
       expect(error.item).toMatch(/^(?:app) 1\.0 all: "/)
     })
 
@@ -237,14 +237,14 @@ describe.skipIf(lacking.length > 0)(
       const files = editPackages(
         text => `${text}\n${text.replaceAll(/^SHA256: .*$/gm, `SHA256: ${'a'.repeat(64)}`)}`,
       )
-      await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /there twice, with different content/ })
+      await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /exists twice, with different content/ })
       const same = editPackages(text => `${text}\n${text}`)
       expect((await lockFrom({ files: same })).names).toEqual(['app'])
     })
 
     it.each([
-      ['no field', (text: string) => text.replace(/^Version/m, 'garbage\nVersion'), /no field/],
-      ['a field twice', (text: string) => text.replace(/^Version/m, 'Version: 9\nVersion'), /stands twice/],
+      ['no field', (text: string) => text.replace(/^Version/m, 'garbage\nVersion'), /not a field/],
+      ['a field twice', (text: string) => text.replace(/^Version/m, 'Version: 9\nVersion'), /occurs twice/],
       ['no version', (text: string) => text.replaceAll(/^Version:.*\n/gm, ''), /lacks Package, Version/],
       [
         'no relation',

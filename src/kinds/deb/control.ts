@@ -1,17 +1,17 @@
 import { AirgapError } from '../../core/errors.ts'
 
-/** Where a stanza stands in its file: bytes, without the blank line after it. */
+/** Position of a stanza in its file, in bytes, without the blank line after it. */
 export interface StanzaPlace {
   offset: number
   length: number
 }
 
-/** lower-case field → its value; the lines of a folded field are joined with a blank. Only the wanted fields. */
+/** Lower-case field → value, for the wanted fields; lines of a folded field are joined with a space. */
 export type Stanza = Record<string, string>
 
-/** No real stanza comes near; a bound on what a hostile index can make us hold. */
+/** Far above any real stanza; bounds the memory that a malicious index can claim. */
 const maxLine = 4 * 1024 * 1024 /* bytes */
-/** Text is made of many stanzas at once, and values are cut out of it: a string of its own for each costs twice the time. */
+/** Decoding many stanzas at once and slicing values out of the text takes half the time of one string for each. */
 const batch = 512 * 1024 /* bytes */
 
 const newline = 0x0a
@@ -35,7 +35,7 @@ export async function readStanzas(
     const end = bytes.lastIndexOf(newline) + 1
     if (bytes.length - end > maxLine) throw malformed(`a line of more than ${maxLine} bytes`, options.item)
     reader.read(bytes.toString('latin1', 0, end))
-    // a copy: what is left of it would hold all of it
+    // a copy, because a slice would keep the whole chunk alive
     held = [Buffer.from(bytes.subarray(end))]
     size = held[0]!.length
   }
@@ -44,7 +44,7 @@ export async function readStanzas(
 }
 
 function stanzaReader({ wanted, item, each }: Parameters<typeof readStanzas>[1]) {
-  // most lines are of no interest: told by the length of the name and its first letter, before any text is made
+  // most lines are not wanted: recognised by length and first letter of the name, before any text is decoded
   const byShape = new Map<number, string[]>()
   for (const name of wanted) {
     const shape = shapeOf(name.length, name.charCodeAt(0))
@@ -89,11 +89,11 @@ function stanzaReader({ wanted, item, each }: Parameters<typeof readStanzas>[1])
     }
     const mark = text.indexOf(':', start)
     if (mark < 0 || mark >= stop || mark === start) {
-      throw malformed(`no field: ${JSON.stringify(text.slice(start, Math.min(stop, start + 80)))}`, item)
+      throw malformed(`not a field: ${JSON.stringify(text.slice(start, Math.min(stop, start + 80)))}`, item)
     }
     field = fieldName(text, start, mark)
     if (field === undefined) return
-    if (stanza[field] !== undefined) throw malformed(`the field ${field} stands twice in a stanza`, item)
+    if (stanza[field] !== undefined) throw malformed(`the field ${field} occurs twice in a stanza`, item)
     stanza[field] = trimmed(text, mark + 1, stop)
   }
 
@@ -115,7 +115,7 @@ function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x09 || code === 0x0d
 }
 
-/** A line of blanks ends a stanza too (policy 5.1 forbids it inside one, apt reads it so). */
+/** A line of spaces also ends a stanza, as in apt (policy 5.1 forbids it inside one). */
 function isBlank(text: string, start: number, stop: number): boolean {
   for (let i = start; i < stop; i++) if (!isSpace(text.charCodeAt(i))) return false
   return true
@@ -131,6 +131,6 @@ function malformed(why: string, item: string): AirgapError {
   return new AirgapError('UPSTREAM_INVALID', `the package index is malformed: ${why}`, {
     item,
     likely: 'an archive made with broken tools',
-    next: 'report it to whoever runs the archive, or use another mirror',
+    next: 'report it to the maintainers of the archive, or use another mirror',
   })
 }

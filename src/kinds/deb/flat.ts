@@ -1,4 +1,4 @@
-/** Debian repository format, "Flat repository format": the suite is a folder, with a slash at its end. */
+/** Debian repository format, "Flat repository format": the suite is a folder and ends with a slash. */
 export function isFlat(suite: string): boolean {
   return suite.endsWith('/')
 }

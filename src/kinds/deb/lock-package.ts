@@ -6,17 +6,17 @@ import type { Selected } from './closure.ts'
 import type { LockedDeb } from './locked.ts'
 import { itemOf, type Universe } from './universe.ts'
 
-/** Stanzas are read from the cache one by one; more than this is no stanza. */
+/** Far above any real stanza. */
 const maxStanza = 1024 * 1024 /* bytes */
 
-/** Two files that call themselves the same package and version (fault 39): no one can say which is meant. */
+/** Refuses two different files of one package and version (fault 39): it is undecidable which is meant. */
 export function checkOneDigest(universe: Universe, selected: Selected[], at: string): void {
   for (const { candidate } of selected) {
     const other = universe
       .ownerOf(candidate)
       .versions.find(one => itemOf(one) === itemOf(candidate) && one.sha256 !== candidate.sha256)
     if (!other) continue
-    throw new AirgapError('UPSTREAM_INVALID', `${itemOf(candidate)} is there twice, with different content`, {
+    throw new AirgapError('UPSTREAM_INVALID', `${itemOf(candidate)} exists twice, with different content`, {
       item: at,
       likely: `the components ${candidate.component} and ${other.component} disagree (${candidate.filename}, ${other.filename})`,
       next: 'leave one of the components out, or split them into two entries',
@@ -24,7 +24,7 @@ export function checkOneDigest(universe: Universe, selected: Selected[], at: str
   }
 }
 
-/** As the lockfile has them, with their stanzas. */
+/** The packages as the lockfile records them, with their stanzas. */
 export async function lockPackages(
   selected: readonly Selected[],
   context: ResolveContext,
@@ -39,10 +39,10 @@ export async function lockPackages(
 function toLocked({ candidate, requested, because }: Selected, stanza: string[]): LockedDeb {
   const { name, version, architecture, source, component, size, sha256 } = candidate
   if (size < 0 || !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the archive gives no size or no SHA256 for a package', {
+    throw new AirgapError('UPSTREAM_INVALID', 'the archive has no size or no SHA256 for a package', {
       item: itemOf(candidate),
       likely: 'an archive made with very old tools',
-      next: 'report it to whoever runs the archive, or leave the package out',
+      next: 'report it to the maintainers of the archive, or leave the package out',
     })
   }
   return {
@@ -60,22 +60,22 @@ function toLocked({ candidate, requested, because }: Selected, stanza: string[])
   }
 }
 
-/** Fault 38: the path becomes one in the tree and a URL under the archive; it may leave neither. */
+/** Checks that the path stays below the archive and below the site's tree (fault 38). Throws UPSTREAM_INVALID. */
 function safeFilename(candidate: Candidate): string {
   try {
     // flat repositories write `./name.deb`
     return safeRelativePath(candidate.filename.replace(/^(?:\.\/)+/, ''), 'UPSTREAM_INVALID')
   } catch (error) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the archive gives an unsafe path for a package', {
+    throw new AirgapError('UPSTREAM_INVALID', 'the archive has an unsafe path for a package', {
       item: `${itemOf(candidate)}: ${JSON.stringify(candidate.filename.slice(0, 300))}`,
-      likely: 'a hostile or broken archive: the path would leave its folder',
+      likely: 'a malicious or broken archive: the path would leave its folder',
       next: 'do not use this archive',
       cause: error,
     })
   }
 }
 
-/** From the index, where each stands: one opening for all of an index. */
+/** Reads stanzas by their offsets; each index is opened once. */
 async function readStanzas(
   candidates: readonly Candidate[],
   { cache }: ResolveContext,
@@ -100,8 +100,8 @@ function linesOf(bytes: Buffer, candidate: Candidate): string[] {
   } catch (error) {
     throw new AirgapError('UPSTREAM_INVALID', 'the stanza of a package is not UTF-8', {
       item: itemOf(candidate),
-      likely: 'the archive breaks Debian policy 5.1',
-      next: 'report it to whoever runs the archive, or leave the package out',
+      likely: 'the archive violates Debian policy 5.1',
+      next: 'report it to the maintainers of the archive, or leave the package out',
       cause: error,
     })
   }

@@ -11,11 +11,11 @@ import { readStanzas, type Stanza, type StanzaPlace } from './control.ts'
 import { isFlat } from './flat.ts'
 import { type Release, type SuiteRequest, suiteUrl } from './release.ts'
 
-/** Ubuntu's universe is 20 MB packed and 80 MB unpacked; more than these is no package index. */
+/** Ubuntu's universe is 20 MB packed and 80 MB unpacked; nothing larger than these is a package index. */
 const maxPacked = 256 * 1024 * 1024 /* bytes */
 const maxUnpacked = 2 * 1024 * 1024 * 1024 /* bytes */
 
-/** All packages that a machine of `architecture` can install from the suite. */
+/** Returns all packages that a machine of `architecture` can install from the suite. */
 export async function readPackages(
   request: SuiteRequest,
   { release, architecture }: { release: Release; architecture: string },
@@ -56,7 +56,7 @@ export async function readPackages(
       item,
       each(stanza, place) {
         const candidate = toCandidate(stanza, { index, place, component, item })
-        // an index may also list packages of other architectures; they are not for this machine
+        // an index may also list packages of other architectures
         if (candidate.architecture === architecture || candidate.architecture === 'all')
           candidates.push(candidate)
       },
@@ -71,7 +71,7 @@ function indexFolder(request: SuiteRequest, folder: string): string {
 interface ChosenFile {
   packing: Packing
   packed: Descriptor
-  /** as the Release file gives it; some archives list the packed form only */
+  /** from the Release file; some archives list only the packed form */
   unpacked?: Descriptor
 }
 
@@ -86,7 +86,7 @@ function chooseFile(release: Release, folder: string): ChosenFile | undefined {
   return undefined
 }
 
-/** Brings the index into the cache, verified packed and unpacked, and returns the unpacked one. */
+/** Fetches the index into the cache, verifies it packed and unpacked, and returns the unpacked one. */
 async function fetchIndex(
   request: SuiteRequest,
   file: ChosenFile & { folder: string; release: Release },
@@ -106,13 +106,13 @@ async function fetchIndex(
         {
           item,
           likely: 'not a package index',
-          next: 'check archive: and suite: in the manifest',
+          next: 'check archive: and suites: in the manifest',
         },
       )
     }
   }
   const packed = await fetchPacked(request, file, context)
-  const stream = () => teachUnpack(unpack(Readable.from([packed]), packing), item)
+  const stream = () => explainUnpackErrors(unpack(Readable.from([packed]), packing), item)
   const descriptor = unpacked ?? (await measure(stream(), { packed: packed.length, item }))
   try {
     await context.cache.push(descriptor, Readable.from(stream()))
@@ -122,7 +122,7 @@ async function fetchIndex(
   return descriptor
 }
 
-/** The packed bytes, verified before anything unpacks them. By digest where the archive has that, as names are replaced. */
+/** The packed bytes, verified before anything unpacks them. Fetched by hash where the archive supports it, because files under plain names get replaced. */
 async function fetchPacked(
   request: SuiteRequest,
   { packing, packed, folder, release }: ChosenFile & { folder: string; release: Release },
@@ -136,7 +136,7 @@ async function fetchPacked(
   try {
     return verified((await http.get(byHash, options)).bytes, packed, byHash)
   } catch (error) {
-    // promised but not there (a partial mirror): the name is as good, the digest decides
+    // advertised but missing (a partial mirror): the plain name will do, the digest decides
     if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
     return verified((await http.get(byName, options)).bytes, packed, byName)
   }
@@ -149,16 +149,16 @@ function verified(bytes: Buffer, descriptor: Descriptor, item: string): Buffer {
   return bytes
 }
 
-/** Damage inside a packed file is the archive's (its digest was right): say so, in our words. */
-async function* teachUnpack(body: Readable, item: string): AsyncGenerator<Uint8Array> {
+/** Damage inside a packed file whose digest is right is the archive's: report it as such. */
+async function* explainUnpackErrors(body: Readable, item: string): AsyncGenerator<Uint8Array> {
   try {
     yield* body as AsyncIterable<Uint8Array>
   } catch (error) {
     if (error instanceof AirgapError) throw error
     throw new AirgapError('UPSTREAM_INVALID', 'the package index cannot be unpacked', {
       item,
-      likely: 'the archive published a damaged file, or one packed with a dictionary over 64 MiB',
-      next: 'report it to whoever runs the archive, or use another mirror',
+      likely: 'the archive published a damaged file, or one compressed with a dictionary over 64 MiB',
+      next: 'report it to the maintainers of the archive, or use another mirror',
       cause: error,
     })
   } finally {
@@ -169,22 +169,22 @@ async function* teachUnpack(body: Readable, item: string): AsyncGenerator<Uint8A
 function unpacksToOther(error: AirgapError, item: string): AirgapError {
   return new AirgapError(
     error.code,
-    `unpacked, the package index is not what the Release file says: ${error.message}`,
+    `the unpacked package index does not match the Release file: ${error.message}`,
     {
       item,
-      likely: 'a decompression bomb, or an archive that was caught in the middle of an update',
-      next: 'run the same command again in a few minutes; do not use this archive if it stays so',
+      likely: 'a decompression bomb, or an archive in the middle of an update',
+      next: 'run the same command again in a few minutes; if the error remains, do not use this archive',
       cause: error,
     },
   )
 }
 
-/** Size and digest of what unpacks from a file whose unpacked form the Release file does not list. */
+/** Computes size and digest of the unpacked form where the Release file does not list it. */
 async function measure(
   body: AsyncIterable<Uint8Array>,
   { packed, item }: { packed: number; item: string },
 ): Promise<Descriptor> {
-  // indexes pack to a fifth; a hundred times and more is a bomb
+  // indexes compress to a fifth; a hundredfold is a bomb
   const limit = Math.min(maxUnpacked, 100 * packed + 64 * 1024 * 1024)
   const hasher = new Hasher()
   let size = 0
@@ -229,7 +229,7 @@ const wanted = [
 
 const priorities = ['required', 'important', 'standard', 'optional', 'extra']
 
-/** As apt reads it: none given comes before all others, an unknown one is `extra`. */
+/** As in apt: a missing priority ranks before all others, an unknown one is `extra`. */
 function priorityOf(text: string | undefined): number {
   if (text === undefined) return 0
   return priorities.indexOf(text) + 1 || priorities.length
@@ -249,7 +249,7 @@ function toCandidate(
     throw new AirgapError('UPSTREAM_INVALID', 'a stanza lacks Package, Version or Architecture', {
       item: `${item} at byte ${place.offset}`,
       likely: 'an archive made with broken tools',
-      next: 'report it to whoever runs the archive',
+      next: 'report it to the maintainers of the archive',
     })
   }
   const multiArch = stanza['multi-arch']
@@ -290,7 +290,7 @@ function noIndex(request: SuiteRequest, release: Release, folder: string): Airga
     `the suite ${request.suite} has no ${folder === '' ? '' : `${folder}/`}Packages`,
     {
       item: request.at,
-      likely: `it has the components ${release.components.join(', ') || '(none)'} for ${release.architectures.join(', ') || '(none)'}`,
+      likely: `available components: ${release.components.join(', ') || '(none)'} for ${release.architectures.join(', ') || '(none)'}`,
       next: 'correct components: or architectures: in the manifest',
     },
   )

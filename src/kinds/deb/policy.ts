@@ -1,9 +1,9 @@
 import type { Candidate } from './candidate.ts'
 import type { DebPin } from './entry.ts'
 
-/** What apt_preferences(5) looks at in a source. */
+/** What pins can match in a source (apt_preferences(5)). */
 export interface PolicySource {
-  /** as the manifest names it */
+  /** as written in the manifest */
   suite: string
   /** `Suite`, `Codename`, `Origin`, `NotAutomatic`, … of its Release file */
   release: Record<string, string>
@@ -12,17 +12,16 @@ export interface PolicySource {
 
 export type PriorityOf = (candidate: Candidate) => number
 
-/** What a phased update counts for while it is held back: apt's own figure. */
+/** apt's priority of a phased update that is held back. */
 const heldBack = 1
 
 /**
- * Priorities as apt gives them (apt_preferences(5)): of pins with package names the first that fits the version; else
- * the best of the sources that have it, each by the first pin for all packages (`*`) that fits it, by its own `priority`,
- * or by what its Release file says.
+ * Priorities as in apt_preferences(5): the first pin with package names that matches the version; otherwise the highest of
+ * the sources that have it, where each source is rated by the first general pin (`*`) that matches it, by its own `priority`,
+ * or by its Release file.
  *
- * Updates that are only phased in (`Phased-Update-Percentage` below 100) are held back, as by apt's
- * `Never-Include-Phased-Updates`: whether a machine takes one depends on its machine-id, which is not known here; a
- * site that does not have the version gets the one before it everywhere.
+ * Phased updates (`Phased-Update-Percentage` below 100) are held back, as by apt's `Never-Include-Phased-Updates`: whether a
+ * machine installs one depends on its machine-id, which is unknown while locking.
  */
 export function priorities(sources: PolicySource[], pins: DebPin[]): PriorityOf {
   const general = pins.filter(pin => pin.packages.includes('*') && pin.version === undefined)
@@ -57,7 +56,7 @@ function isYes(text: string | undefined): boolean {
   return /^(?:yes|true|with|on|enable|1)$/i.test(text ?? '')
 }
 
-/** `Pin: release a=…, o=…`; without either it fits every source. */
+/** `Pin: release a=…, o=…`; without either it matches every source. */
 function fitsSource(pin: DebPin, { suite, release }: PolicySource): boolean {
   const { suite: wanted, origin } = pin
   if (wanted !== undefined) {

@@ -10,7 +10,7 @@ export interface Relation {
   version?: string
 }
 
-/** `!=` is never written: it is how one architecture of a `Multi-Arch: same` package refuses another */
+/** `!=` never occurs in a field: it expresses that architectures of a `Multi-Arch: same` package need equal versions */
 type Operator = '<<' | '<=' | '=' | '>=' | '>>' | '!='
 
 /** Alternatives of one dependency, in the order of preference. */
@@ -20,7 +20,7 @@ const relationPattern =
   /^([a-zA-Z0-9][a-zA-Z0-9+._-]*)(?::([a-zA-Z0-9][a-zA-Z0-9-]*))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([0-9A-Za-z][^\s()]*)\s*\))?$/
 
 /**
- * Parses Depends, Provides, Conflicts and the like. Throws UPSTREAM_INVALID that names `item`.
+ * Parses Depends, Provides, Conflicts and similar fields. Throws UPSTREAM_INVALID with `item`.
  * Architecture and profile restrictions (`[amd64]`, `<!nocheck>`) belong to source packages and are refused here.
  */
 export function parseRelations(field: string, item: string): Alternatives[] {
@@ -40,8 +40,8 @@ function parseRelation(text: string, item: string): Relation {
       `not a package relation: ${JSON.stringify(text.slice(0, 120))}`,
       {
         item,
-        likely: 'the archive breaks Debian policy 7.1',
-        next: 'report it to whoever runs the archive, or leave the package out',
+        likely: 'the archive violates Debian policy 7.1',
+        next: 'report it to the maintainers of the archive, or leave the package out',
       },
     )
   }
@@ -53,7 +53,7 @@ function parseRelation(text: string, item: string): Relation {
   }
 }
 
-/** Policy 7.1: `<` and `>` are old ways to write `<=` and `>=`. */
+/** Policy 7.1: `<` and `>` are obsolete forms of `<=` and `>=`. */
 function spelledOut(operator: string): Operator {
   if (operator === '<') return '<='
   if (operator === '>') return '>='
@@ -66,7 +66,7 @@ export function formatRelation(relation: Relation): string {
   return `${relation.name}${qualifier}${version}`
 }
 
-/** True where `version` is one that the relation asks for. */
+/** Returns whether `version` satisfies the relation. */
 export function satisfiesVersion(relation: Relation, version: string): boolean {
   if (relation.operator === undefined || relation.version === undefined) return true
   const order = compareVersions(version, relation.version)

@@ -9,18 +9,18 @@ import type { DebSource } from './entry.ts'
 import { flatFolder, isFlat } from './flat.ts'
 import { checkNotOlder } from './seen.ts'
 
-/** One suite to be read, and where it was asked for. */
+/** One suite to read, and the place in the manifest. */
 export type SuiteRequest = DebSource & { at: string }
 
 /** A verified Release file (Debian repository format, "Release files"). */
 export interface Release {
-  /** what apt's preferences look at; see `preferenceFields` */
+  /** fields that apt's preferences match; see `preferenceFields` */
   fields: Record<string, string>
   components: string[]
   architectures: string[]
   date: Date
   byHash: boolean
-  /** `Architecture: all` packages stand in `binary-all` only, and have to be fetched from there */
+  /** `Architecture: all` packages are listed only in `binary-all` */
   separateAll: boolean
   /** path under dists/SUITE → its digest and size */
   files: Map<string, Descriptor>
@@ -28,10 +28,10 @@ export interface Release {
 
 const maxReleaseSize = 32 * 1024 * 1024 /* bytes */
 
-/** apt allows 10 s (Acquire::Max-FutureTime); the clocks of build hosts are worse than that. */
+/** apt allows 10 s (Acquire::Max-FutureTime); clocks of build hosts are less exact. */
 const allowedSkewMs = 5 * 60 * 1000
 
-/** Fetches `InRelease`, or `Release` with `Release.gpg`, and checks who signed it, for which suite and when. */
+/** Fetches `InRelease`, or `Release` with `Release.gpg`, and checks its signature, suite and dates. */
 export async function fetchRelease(request: SuiteRequest, context: ResolveContext): Promise<Release> {
   const base = suiteUrl(request)
   const text = await fetchSigned(base, request, context)
@@ -78,7 +78,7 @@ async function fetchSigned(
         'the suite is not signed: it has neither InRelease nor Release.gpg',
         {
           item: base,
-          likely: 'someone stripped the signature, or the archive was made without one',
+          likely: 'the signature was stripped, or the archive never had one',
           next: 'use an archive that signs its suites: nothing unsigned goes into a bundle',
           cause: error,
         },
@@ -90,21 +90,21 @@ async function fetchSigned(
 
 type Fields = Map<string, string[]>
 
-/** deb822 with one stanza: field (lower case) → its lines, the first being what follows the colon. */
+/** deb822 with one stanza: field (lower case) → its lines, the first being the text after the colon. */
 function parseFields(text: string, item: string): Fields {
   const fields: Fields = new Map()
   let current: string[] | undefined
   for (const line of text.split('\n')) {
     if (line.trim() === '') continue
     if (line.startsWith(' ') || line.startsWith('\t')) {
-      if (!current) throw malformed('a continuation without a field', item)
+      if (!current) throw malformed('a continuation line without a field', item)
       current.push(line.trim())
       continue
     }
     const colon = line.indexOf(':')
     const name = line.slice(0, colon).toLowerCase()
-    if (colon <= 0) throw malformed(`no field: ${JSON.stringify(line.slice(0, 80))}`, item)
-    if (fields.has(name)) throw malformed(`the field ${name} stands twice`, item)
+    if (colon <= 0) throw malformed(`not a field: ${JSON.stringify(line.slice(0, 80))}`, item)
+    if (fields.has(name)) throw malformed(`the field ${name} occurs twice`, item)
     current = [line.slice(colon + 1).trim()]
     fields.set(name, current)
   }
@@ -112,7 +112,7 @@ function parseFields(text: string, item: string): Fields {
 }
 
 function checkSuite(fields: Fields, request: SuiteRequest, item: string): void {
-  // a flat repository need not name itself, and is asked for by its folder
+  // a flat repository need not have a suite name; it is addressed by its folder
   if (isFlat(request.suite)) return
   const names = ['suite', 'codename'].map(name => fields.get(name)?.[0] ?? '').filter(name => name !== '')
   if (names.includes(request.suite)) return
@@ -121,32 +121,32 @@ function checkSuite(fields: Fields, request: SuiteRequest, item: string): void {
     `the Release file is for ${names.join(', ') || 'no suite'}, not ${request.suite}`,
     {
       item,
-      likely: "a mirror that is misconfigured, or another suite's signed file put in this one's place",
-      next: 'check archive: and suite: in the manifest; use the name that the archive itself gives the suite',
+      likely: "a misconfigured mirror, or another suite's signed file served in place of this one",
+      next: 'check archive: and suites: in the manifest; use the name under which the archive signs the suite',
     },
   )
 }
 
 function checkDates(fields: Fields, now: Date, item: string): Date {
   const date = parseDate(fields.get('date')?.[0], 'Date', item)
-  if (date === undefined) throw malformed('it has no Date', item)
+  if (date === undefined) throw malformed('the field Date is missing', item)
   if (date.getTime() > now.getTime() + allowedSkewMs) {
     throw new AirgapError(
       'UPSTREAM_INVALID',
       `the Release file is dated ${date.toISOString()}, in the future`,
       {
         item,
-        likely: `the clock of this host is wrong (it says ${now.toISOString()})`,
+        likely: `the clock of this host is wrong (it shows ${now.toISOString()})`,
         next: 'set the clock (timedatectl) and run the command again',
       },
     )
   }
   const until = parseDate(fields.get('valid-until')?.[0], 'Valid-Until', item)
   if (until !== undefined && until.getTime() < now.getTime()) {
-    throw new AirgapError('UPSTREAM_INVALID', `the Release file was valid until ${until.toISOString()}`, {
+    throw new AirgapError('UPSTREAM_INVALID', `the Release file expired on ${until.toISOString()}`, {
       item,
       likely:
-        'a mirror that is no longer updated, someone holding updates back, or a wrong clock on this host',
+        'a mirror that is no longer updated, an attacker who withholds updates, or a wrong clock on this host',
       next: 'use another mirror (sources: in the manifest), or set the clock',
     })
   }
@@ -159,7 +159,7 @@ function parseDate(text: string | undefined, name: string, item: string): Date |
   const date = new Date(text)
   const isUtc = /(?:UTC|GMT|Z|[+-]0000)$/.test(text)
   if (!isUtc || Number.isNaN(date.getTime()))
-    throw malformed(`${name} is no date in UTC: ${text.slice(0, 60)}`, item)
+    throw malformed(`${name} is not a date in UTC: ${text.slice(0, 60)}`, item)
   return date
 }
 
@@ -178,7 +178,7 @@ function toRelease(fields: Fields, date: Date, item: string): Release {
   }
 }
 
-/** apt_preferences(5): what pins may name, and what lowers a suite's own priority. The site's Release repeats them. */
+/** apt_preferences(5): fields that pins match or that lower a suite's priority. The site's Release repeats them. */
 const preferenceFields = [
   'Origin',
   'Label',
@@ -198,7 +198,7 @@ function preferencesOf(fields: Fields): Record<string, string> {
   )
 }
 
-/** Only SHA-256 counts: MD5 and SHA-1 are broken (fault 34), and content here is named by SHA-256. */
+/** Only SHA-256 counts: MD5 and SHA-1 are broken (fault 34), and bundles address content by SHA-256. */
 function parseSums(fields: Fields, item: string): Map<string, Descriptor> {
   const lines = fields.get('sha256')
   if (!lines) {
@@ -209,7 +209,7 @@ function parseSums(fields: Fields, item: string): Map<string, Descriptor> {
       {
         item,
         likely: 'an archive made with very old tools, or a signed file from long ago',
-        next: 'use an archive that gives SHA256',
+        next: 'use an archive whose Release file has SHA256 sums',
       },
     )
   }
@@ -217,7 +217,7 @@ function parseSums(fields: Fields, item: string): Map<string, Descriptor> {
   for (const line of lines) {
     if (line === '') continue
     const match = /^([0-9a-fA-F]{64})\s+([0-9]{1,15})\s+(\S+)$/.exec(line)
-    if (!match) throw malformed(`no checksum line: ${JSON.stringify(line.slice(0, 120))}`, item)
+    if (!match) throw malformed(`not a checksum line: ${JSON.stringify(line.slice(0, 120))}`, item)
     const [, hex, size, path] = match
     const descriptor = { mediaType: mediaTypes.octets, digest: digestFromHex(hex!), size: Number(size) }
     const earlier = files.get(path!)
@@ -233,6 +233,6 @@ function malformed(why: string, item: string): AirgapError {
   return new AirgapError('UPSTREAM_INVALID', `the Release file is malformed: ${why}`, {
     item,
     likely: 'an archive made with broken tools',
-    next: 'report it to whoever runs the archive, or use another mirror',
+    next: 'report it to the maintainers of the archive, or use another mirror',
   })
 }

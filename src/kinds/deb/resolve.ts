@@ -15,7 +15,7 @@ import { fetchRelease, type Release, type SuiteRequest } from './release.ts'
 import { itemOf, Universe } from './universe.ts'
 import { compareVersions } from './version.ts'
 
-/** Asks the archives: who signed the suites, what is in them, and what the requested packages need. */
+/** Reads the archives, checks the signatures of their suites, and computes the closure of the requested packages. */
 export async function resolveDebs(request: DebRequest, context: ResolveContext): Promise<LockedDebs> {
   for (const source of request.sources) checkSource(source, request)
   const suites = request.sources.map(source => ({ ...source, at: request.at }))
@@ -71,7 +71,7 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
   }
 }
 
-/** Everything that one machine could install, source by source, as apt reads it. */
+/** Everything that a machine could install, source by source, in apt's order. */
 async function readCandidates(
   suites: SuiteRequest[],
   { releases, architecture, foreign }: { releases: Release[]; architecture: string; foreign: string[] },

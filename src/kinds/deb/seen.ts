@@ -6,8 +6,8 @@ import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
 import type { ResolveContext } from '../kind.ts'
 
 /**
- * Remembers the newest Release of each suite, beside the cache, so that a mirror (or whoever sits in front of it) cannot
- * give out an older signed one, with its known holes, later on. Throws UPSTREAM_INVALID.
+ * Remembers the newest Release of each suite beside the cache, so that a mirror, or an attacker in front of it, cannot later
+ * serve an older signed one with known vulnerabilities (fault 32). Throws UPSTREAM_INVALID.
  */
 export async function checkNotOlder(
   release: { base: string; date: Date },
@@ -19,11 +19,11 @@ export async function checkNotOlder(
   if (newest !== undefined && release.date.getTime() < newest.getTime()) {
     throw new AirgapError(
       'UPSTREAM_INVALID',
-      `the Release file of ${release.date.toISOString()} is older than the one of ${newest.toISOString()} seen before`,
+      `the Release file of ${release.date.toISOString()} is older than the last one seen, of ${newest.toISOString()}`,
       {
         item: release.base,
-        likely: 'a mirror that lags behind another, or someone giving out old, vulnerable packages',
-        next: `try again later or use another mirror; if you went back on purpose, delete ${path}`,
+        likely: 'a mirror that lags behind another, or an attacker who serves old, vulnerable packages',
+        next: `try again later or use another mirror; if the older state is intended, delete ${path}`,
       },
     )
   }

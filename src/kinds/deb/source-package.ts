@@ -1,6 +1,6 @@
 import type { Candidate } from './candidate.ts'
 
-/** Debian policy 5.6.1: `Source` stands only where its name or version is another than the package's own. */
+/** Debian policy 5.6.1: `Source` is present only where its name or version differs from the package's. */
 export function sourceOf({ name, version, builtFrom }: Candidate): { name: string; version: string } {
   if (builtFrom === undefined) return { name, version }
   const open = builtFrom.indexOf('(')

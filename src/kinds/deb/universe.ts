@@ -4,45 +4,45 @@ import type { PriorityOf } from './policy.ts'
 import { type Alternatives, parseRelations, type Relation, satisfiesVersion } from './relation.ts'
 import { compareVersions } from './version.ts'
 
-/** A name on one architecture, with all versions of it; also what only relations name, such as a virtual package. */
+/** A name on one architecture with all its versions; also a name that only relations mention, such as a virtual package. */
 export interface Package {
   name: string
-  /** `any` where a relation asks for `name:any` */
+  /** `any` where a relation names `name:any` */
   architecture: string
-  /** in the order in which names came up */
+  /** in the order of first occurrence */
   id: number
   /** newest first */
   versions: Candidate[]
-  /** what the base system has of it */
+  /** the version in the base system */
   current?: Candidate
   essential: boolean
   important: boolean
   offers?: Offer[]
 }
 
-/** A version that answers to the name of a package without being one of its own. */
+/** A version of another package that provides this name. */
 export interface Offer {
   candidate: Candidate
   owner: Package
-  /** undefined where the Provides is unversioned: it meets no versioned relation (policy 7.5) */
+  /** undefined where the Provides is unversioned: it satisfies no versioned relation (policy 7.5) */
   version: string | undefined
   /** `Provides: name:i386` */
   qualified: boolean
 }
 
-/** One alternative of a dependency, with what it means on this machine. */
+/** One alternative of a dependency, resolved to a package of this machine. */
 export interface Target {
   package: Package
   relation: Relation
-  /** `name:i386` means just that architecture, where `name` would also be met by a `Multi-Arch: foreign` package of another */
+  /** `name:i386`: only that architecture; plain `name` is also satisfied by a `Multi-Arch: foreign` package of another one */
   exact?: boolean
-  /** one architecture of a package refuses the others (MultiarchSpec), without saying so */
+  /** implicit: one architecture of a package conflicts with the others (MultiarchSpec) */
   implicit?: boolean
 }
 
 export type DependencyType = 'pre-depends' | 'depends' | 'conflicts' | 'breaks' | 'recommends' | 'suggests'
 
-/** One group of alternatives of a version; of what it refuses each stands alone. */
+/** One group of alternatives of a version; each negative relation is a group of its own. */
 export interface Dependency {
   type: DependencyType
   parent: Package
@@ -60,7 +60,7 @@ export interface SuiteNames {
 }
 
 export interface UniverseOptions {
-  /** of the machine */
+  /** native architecture of the machine */
   architecture: string
   /** by the candidates' `source` */
   suites?: SuiteNames[]
@@ -68,20 +68,20 @@ export interface UniverseOptions {
   foreign?: string[]
   /** 500 for all unless given */
   priorityOf?: PriorityOf
-  /** the base system; also versions that no source has */
+  /** the base system, including versions that no source has */
   installed?: Candidate[]
 }
 
 /**
- * All packages that a machine can install, and what their names and relations mean on it: apt's package cache.
- * `Architecture: all` belongs to the machine's own architecture, as in apt.
+ * All packages that a machine can install, with their names and relations resolved for it (apt's package cache).
+ * `Architecture: all` counts as the native architecture, as in apt.
  */
 export class Universe {
   readonly architecture: string
   readonly architectures: string[]
   readonly priorityOf: PriorityOf
   readonly #packages = new Map<string, Package>()
-  /** by Provides only: an offer of its own for each of 60,000 packages would cost memory for nothing */
+  /** from Provides only: an implicit offer for each of 60,000 packages would waste memory */
   readonly #provided = new Map<string, Offer[]>()
   readonly #dependencies = new Map<Candidate, Dependency[]>()
   readonly #installed: Package[] = []
@@ -104,7 +104,7 @@ export class Universe {
   #add(candidate: Candidate): Candidate {
     const architecture = this.#architectureOf(candidate)
     const known = this.#packages.get(this.#key(candidate.name, architecture))
-    // most have one version: a list of just that takes a tenth of the memory of one that grows
+    // most packages have one version: an exact list takes a tenth of the memory of one that grew
     const owner = known ?? this.#make(candidate.name, architecture, [candidate])
     const same = known?.versions.find(
       other => other.version === candidate.version && other.sha256 === candidate.sha256,
@@ -171,13 +171,13 @@ export class Universe {
     return made
   }
 
-  /** undefined where no version of it is there; of the machine's own architecture unless said. */
+  /** Returns undefined where there is no version. Without an architecture, the native one is meant. */
   find(name: string, architecture = this.architecture): Package | undefined {
     const found = this.#packages.get(this.#key(name, architecture))
     return found && found.versions.length > 0 ? found : undefined
   }
 
-  /** Also a name that nothing has. */
+  /** Also for a name that no package has. */
   named(name: string, architecture = this.architecture): Package {
     return this.#package(name, architecture)
   }
@@ -195,7 +195,7 @@ export class Universe {
     return this.#package(candidate.name, this.#architectureOf(candidate))
   }
 
-  /** Whether a suite (Suite or Codename of its Release file, or as the manifest names it) has the version. */
+  /** Whether a suite (by Suite or Codename of its Release file, or as written in the manifest) has the version. */
   isIn({ source, alsoIn = [] }: Candidate, suite: string): boolean {
     return [source, ...alsoIn].some(i => {
       const names = this.#suites[i]
@@ -203,13 +203,13 @@ export class Universe {
     })
   }
 
-  /** `1.0 (jammy)`; the suite only where there are several. */
+  /** `1.0 (jammy)`; the suite is shown only where there are several. */
   describe({ version, source }: Candidate): string {
-    if (source < 0) return `${version} (of the base system)`
+    if (source < 0) return `${version} (base system)`
     return this.#suites.length > 1 ? `${version} (${this.#suites[source]?.suite})` : version
   }
 
-  /** Names that the version answers to besides its own. */
+  /** The packages whose names the version provides, without its own. */
   answersTo(candidate: Candidate): Package[] {
     const owner = this.ownerOf(candidate)
     const keys = providesOf(candidate).flatMap(({ name, qualifier }) =>
@@ -221,12 +221,12 @@ export class Universe {
     return keys.flatMap(key => this.#packages.get(key) ?? [])
   }
 
-  /** What apt would install: the best priority, then the newest; never an older one than is there, below 1000. */
+  /** The candidate as apt chooses it: highest priority, then newest; below priority 1000 never a downgrade. */
   candidateOf({ versions, current }: Package): Candidate | undefined {
     let best: Candidate | undefined
     let bestPriority = -1
     for (const version of versions) {
-      // an installed version that no source has counts as apt's status file does: 100
+      // an installed version that no source has gets the priority of apt's status file, 100
       const priority = version.source < 0 ? 100 : this.priorityOf(version)
       if (priority === 0 || priority <= bestPriority) continue
       if (version.source < 0 && version !== current) continue
@@ -237,13 +237,13 @@ export class Universe {
     return best
   }
 
-  /** Who else answers to the name. */
+  /** Versions of other packages that provide the name. */
   offers(target: Package): Offer[] {
     target.offers ??= [...this.#implicitOffers(target), ...(this.#provided.get(this.#keyOf(target)) ?? [])]
     return target.offers
   }
 
-  /** Who else meets a target, whatever the version. */
+  /** Versions of other packages that provide the target's name, whatever the version. */
   offersTo({ package: target, exact = false }: Target): Offer[] {
     const offers = this.offers(target)
     if (!exact || this.architectures.length === 1) return offers
@@ -268,7 +268,7 @@ export class Universe {
     return offers
   }
 
-  /** Pre-Depends, Depends, Conflicts, Breaks, Recommends, Suggests, in the order in which apt goes through them. */
+  /** Pre-Depends, Depends, Conflicts, Breaks, Recommends, Suggests, in apt's order. */
   dependencies(candidate: Candidate): Dependency[] {
     const known = this.#dependencies.get(candidate)
     if (known) return known
@@ -308,7 +308,7 @@ export class Universe {
     return { package: this.#package(name, architecture), relation, exact }
   }
 
-  /** MultiarchSpec: `same` stands beside itself in the same version only, all else not at all. */
+  /** MultiarchSpec: architectures of a `same` package coexist in equal versions only, all others never. */
   *#siblings(parent: Package, { multiArch, version }: Candidate): Generator<Target> {
     for (const architecture of this.architectures) {
       if (architecture === parent.architecture) continue
@@ -320,13 +320,13 @@ export class Universe {
     }
   }
 
-  /** Negative where the name of the one came up before the other's: apt's last tie-break. */
+  /** Negative where the first name occurs before the second: apt's last tie-break. */
   compareOrder(a: Package, b: Package): number {
     return this.#order.compare(this.#keyOf(a), this.#keyOf(b))
   }
 }
 
-/** Whether the relation refuses or asks for nothing of this package: no one stands in his own way (policy 7.4). */
+/** IsIgnorable: a package never conflicts with itself (policy 7.4). */
 export function isIgnorable({ negative, parent, parentVersion }: Dependency, target: Target): boolean {
   if (!negative || parent.name !== target.package.name) return false
   if (parent === target.package) return true
@@ -342,7 +342,7 @@ export function meets({ relation }: Target, version: string | undefined): boolea
   return version === undefined ? relation.operator === undefined : satisfiesVersion(relation, version)
 }
 
-/** Names that the version answers to besides its own. As apt, what is neither unversioned nor `(= x)` is no Provides. */
+/** The names that a version provides. As in apt, a Provides with an operator other than `=` is ignored. */
 function providesOf(
   candidate: Candidate,
 ): { name: string; qualifier: string | undefined; version: string | undefined }[] {

@@ -1,6 +1,6 @@
 /**
  * Debian version comparison: deb-version(7) "Sorting algorithm".
- * Accepts any text; what is no version is compared all the same, so that one bad stanza cannot stop a whole archive.
+ * Accepts any text: an invalid version is compared, too, so that one bad stanza cannot block a whole archive.
  */
 export function compareVersions(a: string, b: string): number {
   if (a === b) return 0
@@ -13,7 +13,7 @@ export function compareVersions(a: string, b: string): number {
   )
 }
 
-/** `[epoch:]upstream[-revision]`; a missing epoch is 0, a missing revision is empty and so equal to `0`. */
+/** `[epoch:]upstream[-revision]`; a missing epoch is 0, a missing revision is empty, which equals `0`. */
 export function splitVersion(version: string): { epoch: string; upstream: string; revision: string } {
   const colon = version.indexOf(':')
   const epoch = colon > 0 ? version.slice(0, colon) : '0'
@@ -24,14 +24,14 @@ export function splitVersion(version: string): { epoch: string; upstream: string
     : { epoch, upstream: rest.slice(0, dash), revision: rest.slice(dash + 1) }
 }
 
-/** deb-version(7): the characters a version may have; what a request's `=version` is checked against. */
+/** Whether a requested `=version` has only the characters of deb-version(7). */
 export function isVersion(text: string): boolean {
   return /^(?:[0-9]+:)?[0-9A-Za-z][0-9A-Za-z.+~:-]*$/.test(text)
 }
 
 const isDigit = (code: number) => code >= 48 && code <= 57
 
-/** Weight of one character of a non-digit stretch: `~` < end of part (or a digit) < letters < all else. */
+/** Weight of one character of a non-digit stretch: `~` < end of part (or a digit) < letters < everything else. */
 function weight(text: string, index: number): number {
   if (index >= text.length) return 0
   const code = text.charCodeAt(index)

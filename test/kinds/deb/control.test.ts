@@ -48,9 +48,9 @@ describe('deb822', () => {
     expect(await read('\n\n\n')).toEqual([])
   })
 
-  it('refuses what is no field, and a wanted field twice', async () => {
-    await expect(read('Package a\n')).rejects.toThrow(/no field/)
-    await expect(read(': a\n')).rejects.toThrow(/no field/)
-    await expect(read('Package: a\npackage: b\n')).rejects.toThrow(/package stands twice/)
+  it('refuses a line that is not a field, and a wanted field twice', async () => {
+    await expect(read('Package a\n')).rejects.toThrow(/not a field/)
+    await expect(read(': a\n')).rejects.toThrow(/not a field/)
+    await expect(read('Package: a\npackage: b\n')).rejects.toThrow(/package occurs twice/)
   })
 })
