@@ -180,7 +180,7 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     for (const more of [{ components: ['contrib'] }, { architectures: ['s390x'] }]) {
       const error = await errorOf(lock(['app'], more))
       expect([error.code, error.item]).toEqual(['UNRESOLVABLE', 'stack.yaml:7:5'])
-      expect(error.likely).toBe('it has the components main for amd64')
+      expect(error.likely).toBe('available components: main for amd64')
     }
   })
 
