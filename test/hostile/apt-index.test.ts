@@ -35,7 +35,7 @@ describe.skipIf(lacking.length > 0)(
 
     it('fault 31: Valid-Until has passed', async () => {
       const edit = (text: string) => `Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\n${text}`
-      const error = await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /valid until 2026-01-02/ })
+      const error = await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /expired on 2026-01-02/ })
       expect(error.likely).toContain('clock')
       const later = (text: string) => `Valid-Until: ${new Date(Date.now() + 60_000).toUTCString()}\n${text}`
       expect((await lockFrom({ edit: later })).names).toEqual(['app'])
@@ -237,7 +237,10 @@ describe.skipIf(lacking.length > 0)(
       const files = editPackages(
         text => `${text}\n${text.replaceAll(/^SHA256: .*$/gm, `SHA256: ${'a'.repeat(64)}`)}`,
       )
-      await expectRefused({ files }, { code: 'UPSTREAM_INVALID', why: /exists twice, with different content/ })
+      await expectRefused(
+        { files },
+        { code: 'UPSTREAM_INVALID', why: /exists twice, with different content/ },
+      )
       const same = editPackages(text => `${text}\n${text}`)
       expect((await lockFrom({ files: same })).names).toEqual(['app'])
     })
