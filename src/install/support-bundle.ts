@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
@@ -9,7 +10,7 @@ import { promisify } from 'node:util'
 import { createGzip } from 'node:zlib'
 import { Header } from 'tar'
 import { parseAllDocuments } from 'yaml'
-import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
+import { syncFolder } from '../content/layout-store.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { SiteState } from '../site/state.ts'
 import { type Cluster, clusterEnvironment } from './kube.ts'
@@ -46,7 +47,7 @@ const maxSecrets = 1 << 20 /* bytes */
 export async function writeSupportBundle(path: string, options: SupportOptions): Promise<SupportFile[]> {
   const redactor = new Redactor([...(await siteSecrets(options.state)), ...options.secrets])
   const files: SupportFile[] = []
-  const temporary = temporaryPathOf(path)
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
   try {
     const target = createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true })
     const entries = archive(contentsOf(options, redactor), { files, redactor, signal: options.signal })

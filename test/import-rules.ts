@@ -1,0 +1,33 @@
+/** Which folder of src/ may import which. The rules are the design (data flows one way), executed; each README repeats its line. */
+export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = {
+  core: [],
+  content: ['core'],
+  remote: ['core', 'content'],
+  document: ['core'],
+  manifest: ['core', 'document', 'kinds'],
+  lock: ['core', 'content'],
+  kinds: ['core', 'content', 'remote', 'document', 'lock', 'openpgp'],
+  discover: ['core'],
+  compat: ['core', 'document', 'manifest'],
+  openpgp: ['core'],
+  probe: ['core'],
+  bundle: ['core', 'content'],
+  build: ['core', 'content', 'remote', 'manifest', 'lock', 'kinds', 'bundle', 'probe', 'compat'],
+  serve: ['core', 'content'],
+  site: ['core', 'content'],
+  inventory: ['core', 'document'],
+  install: ['core', 'content', 'document', 'site', 'inventory'],
+  cli: 'any',
+}
+
+/** Which room of scripts/lib may import which. All of them may import src/, the files of scripts/lib itself, and support files of test/. */
+export const roomRules: Readonly<Record<string, readonly string[]>> = {
+  upstreams: [],
+  machines: ['upstreams'],
+  agreement: ['upstreams'],
+  bench: ['upstreams'],
+  demo: ['upstreams', 'machines'],
+  rehearsal: ['upstreams', 'machines'],
+  kubespray: [],
+  testing: [],
+}
