@@ -3,7 +3,8 @@ import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
 import { formatPlatform } from '../core/platform.ts'
 import { kinds } from '../kinds/index.ts'
-import type { ItemSummary, ResolveContext } from '../kinds/kind.ts'
+import { describeLock } from '../kinds/items.ts'
+import type { ResolveContext } from '../kinds/kind.ts'
 import type { Lock, LockItem, RuntimeFile, SiteFacts } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 import { withCompatibility } from './compatibility.ts'
@@ -78,13 +79,6 @@ export async function resolveStack(
   }
   if (manifest.firstUse === 'refuse') refuseFirstUse(lock)
   return await withCompatibility(lock, manifest)
-}
-
-/** What `inspect`, `plan` and `diff` show of a lock. */
-export function describeLock(lock: Lock): ({ kind: string } & ItemSummary)[] {
-  return kinds.flatMap(kind =>
-    kind.describe(lock.items[kind.name] ?? []).map(item => ({ kind: kind.name, ...item })),
-  )
 }
 
 function refuseFirstUse(lock: Lock): void {

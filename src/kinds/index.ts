@@ -3,11 +3,13 @@ import type { Artifact } from '../content/artifact.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { LockItem } from '../lock/schema.ts'
 import { chartKind } from './chart/index.ts'
+import type { Component } from './component.ts'
 import { debKind } from './deb/index.ts'
 import type { LoadContext } from './entry.ts'
 import { fileKind } from './file/index.ts'
 import { imageKind } from './image/index.ts'
 import type { ItemSummary, Kind, ResolveContext } from './kind.ts'
+import type { PackageSet } from './package-set.ts'
 import { rpmKind } from './rpm/index.ts'
 import { treeKind } from './tree/index.ts'
 import { wheelKind } from './wheel/index.ts'
@@ -43,7 +45,10 @@ export interface AnyKind {
   inputs(requests: Requests): unknown[] | undefined
   jobs(requests: Requests): { at: string; resolve(context: ResolveContext): Promise<LockItem> }[]
   assemble(items: unknown[]): Artifact[]
+  readonly section: string
   describe(items: unknown[]): ItemSummary[]
+  packageSets(items: unknown[]): (PackageSet & { items: ItemSummary[] })[]
+  components(items: unknown[]): Component[]
 }
 
 export const kinds: readonly AnyKind[] = list.map(kind => erase(kind as unknown as SomeKind))
@@ -73,7 +78,14 @@ function erase(kind: SomeKind): AnyKind {
         resolve: context => kind.resolve(request, context),
       })),
     assemble: items => kind.assemble(parse(items)),
+    section: kind.section,
     describe: items => parse(items).flatMap(item => kind.describe(item)),
+    packageSets(items) {
+      const { packages } = kind
+      if (packages === 'requested') return []
+      return parse(items).map(item => ({ ...packages(item), items: kind.describe(item) }))
+    },
+    components: items => parse(items).flatMap(item => kind.components(item)),
   }
 }
 

@@ -4,7 +4,9 @@ import type { LayoutStore } from '../content/layout-store.ts'
 import type { Progress } from '../core/progress.ts'
 import type { LockItem } from '../lock/schema.ts'
 import type { HttpClient, RegistryClient } from '../remote/contract.ts'
+import type { Component } from './component.ts'
 import type { ManifestEntry } from './entry.ts'
+import type { PackageSet } from './package-set.ts'
 
 /** What a kind may use while resolving: the only place that queries upstream. */
 export interface ResolveContext {
@@ -46,8 +48,17 @@ export interface Kind<
   resolve(request: Request, context: ResolveContext): Promise<Locked>
   /** Pure: all items of this kind in the lock → artifacts. No clock, no network, no file. */
   assemble(items: Locked[]): Artifact[]
+  /** what `inspect BUNDLE …` lists its items under: `images`, `packages`; several kinds may share one */
+  readonly section: string
   /** what people read in `inspect`, `plan` and `diff` */
   describe(item: Locked): ItemSummary[]
+  /**
+   * The packages of an item, each with the reason for it (`inspect BUNDLE why`); `requested` where an item has no dependencies: the
+   * manifest requests what it describes.
+   */
+  packages: 'requested' | ((item: Locked) => PackageSet)
+  /** its part of the bill of materials; none for content of the build host itself */
+  components(item: Locked): Component[]
 }
 
 /** Infers the types of a kind from its parts. */

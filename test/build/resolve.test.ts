@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { describeLock } from '../../src/build/resolve.ts'
 import { digestOf } from '../../src/core/digest.ts'
+import { describeLock } from '../../src/kinds/items.ts'
 import { formatLock } from '../../src/lock/lock.ts'
 import { refused, serve } from '../kinds/support/context.ts'
 import type { Handler } from '../remote/support/upstream.ts'

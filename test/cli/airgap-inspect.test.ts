@@ -143,7 +143,7 @@ describe('airgap inspect', () => {
   it('says so where there is nothing to list', () => {
     expect(inspect('packages', '--match', 'vim')).toMatchObject({
       status: 0,
-      stdout: 'no packages of that name\n',
+      stdout: 'no packages with that name\n',
     })
   })
 
@@ -152,16 +152,16 @@ describe('airgap inspect', () => {
     const chain = (archive: string) =>
       `  jq 1:1.6-2+deb12u2 amd64  (${archive} stable)\n    libjq1 1:1.6-2+deb12u2 amd64  (${archive} stable)\n`
     expect(stdout).toBe(
-      `debs/debian-12: asked for by the manifest\n${chain('http://deb.debian.org/debian')}debs/jammy: asked for by the manifest\n${chain('http://archive.ubuntu.com/ubuntu')}`,
+      `debs/debian-12: requested by the manifest\n${chain('http://deb.debian.org/debian')}debs/jammy: requested by the manifest\n${chain('http://archive.ubuntu.com/ubuntu')}`,
     )
   })
 
   it('why knows packages of the RHEL family and of Python, too', () => {
     expect(inspect('why', 'kernel-devel').stdout).toBe(
-      'rpms/el9: asked for by the manifest\n  kernel-devel 5.14.0-427.el9 x86_64  (baseos)\n',
+      'rpms/el9: requested by the manifest\n  kernel-devel 5.14.0-427.el9 x86_64  (baseos)\n',
     )
     expect(inspect('why', 'jinja2').stdout).toBe(
-      'pypi (tools): asked for by the manifest\n  jinja2 3.1.2  (jinja2-3.1.2-py3-none-any.whl)\n',
+      'pypi (tools): requested by the manifest\n  jinja2 3.1.2  (jinja2-3.1.2-py3-none-any.whl)\n',
     )
   })
 

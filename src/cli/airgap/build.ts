@@ -2,9 +2,9 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { fetchSlots } from '../../build/fetch.ts'
 import { type BuildPlan, planBuild } from '../../build/plan.ts'
-import { describeLock } from '../../build/resolve.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import { BundleWriter } from '../../bundle/writer.ts'
+import { packageSets } from '../../kinds/items.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
@@ -56,7 +56,7 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
     const layout = layoutOf(lock)
     if (options.dryRun) {
       const plan = await planBuild(layout, [...reuse.map(bundle => bundle.store), stack.cache])
-      const sets = packageSets(lock)
+      const sets = setRows(lock)
       shell.print({ name: lock.name, version: lock.version, ...plan, sets }, () => renderPlan(plan, sets))
       return
     }
@@ -115,28 +115,26 @@ async function write(
   }
 }
 
-interface PackageSet {
+interface SetRow {
   /** `debs/ubuntu-22.04`, `rpms/el9`, `pypi` */
   name: string
   packages: number
   bytes: number
 }
 
-/** The packages of each OS release, and of Python. */
-function packageSets(lock: Lock): PackageSet[] {
-  const sets = new Map<string, PackageSet>()
-  for (const { kind, name, size } of describeLock(lock)) {
-    if (kind !== 'deb' && kind !== 'rpm' && kind !== 'wheel') continue
-    const set = kind === 'wheel' ? 'pypi' : `${kind}s/${name.split('/')[0]}`
-    const row = sets.get(set) ?? { name: set, packages: 0, bytes: 0 }
-    row.packages++
-    row.bytes += size
-    sets.set(set, row)
+/** The packages of each OS release, and those of Python. */
+function setRows(lock: Lock): SetRow[] {
+  const rows = new Map<string, SetRow>()
+  for (const { tree, items } of packageSets(lock)) {
+    const row = rows.get(tree) ?? { name: tree, packages: 0, bytes: 0 }
+    row.packages += items.length
+    row.bytes += items.reduce((sum, item) => sum + item.size, 0)
+    rows.set(tree, row)
   }
-  return [...sets.values()]
+  return [...rows.values()].filter(row => row.packages > 0)
 }
 
-function renderPlan(plan: BuildPlan, sets: readonly PackageSet[]): string {
+function renderPlan(plan: BuildPlan, sets: readonly SetRow[]): string {
   const row = (name: string, blobs: number, bytes: number) =>
     `  ${name.padEnd(32)} ${String(blobs).padStart(6)}  ${humanBytes(bytes).padStart(10)}`
   return [

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import { describeLock } from '../../build/resolve.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { kinds } from '../../kinds/index.ts'
+import { describeLock } from '../../kinds/items.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
@@ -10,14 +11,8 @@ import { lockInside } from '../shell/lock-inside.ts'
 import type { Shell } from '../shell/run.ts'
 import { why } from './why.ts'
 
-/** What a person asks for → kinds. */
-const views: Record<string, string[]> = {
-  images: ['image'],
-  charts: ['chart'],
-  packages: ['deb', 'rpm', 'wheel'],
-  files: ['file', 'tree'],
-}
-
+/** What a person may list: the sections of all kinds. */
+const sections = [...new Set(kinds.map(kind => kind.section))]
 const others = ['why', 'sbom', 'lock'] as const
 
 interface InspectOptions {
@@ -27,11 +22,11 @@ interface InspectOptions {
 export function inspectCommand(program: Command, shell: Shell): void {
   program
     .command('inspect')
-    .description('what is inside a bundle, or a lockfile')
+    .description('Show what is inside a bundle or a lockfile')
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
     .argument(
       '[what]',
-      `${Object.keys(views).join(', ')}; why (what asked for it), sbom (CycloneDX), lock; default: sums`,
+      `${sections.join(', ')}; why (what requires it), sbom (CycloneDX), lock; default: totals`,
     )
     .argument('[name]', 'with why: a package, image, chart or file')
     .option('--match <text>', 'only names that contain this')
@@ -45,35 +40,34 @@ async function inspect(
   asked: { what: string | undefined; name: string | undefined; options: InspectOptions; shell: Shell },
 ): Promise<void> {
   const { what, name, options, shell } = asked
-  const known = what === undefined || Object.hasOwn(views, what) || others.some(other => other === what)
-  if (!known) {
-    throw new AirgapError('USAGE', 'nothing to inspect by that name', {
+  const words: string[] = [...sections, ...others]
+  if (what !== undefined && !words.includes(what)) {
+    throw new AirgapError('USAGE', 'inspect does not know that word', {
       item: what,
-      next: `choose one of ${[...Object.keys(views), ...others].join(', ')}`,
+      next: `choose one of ${words.join(', ')}`,
     })
   }
   const lock = await lockOf(path)
   if (what === 'lock') return shell.print(lock, () => printableJson(JSON.stringify(lock, null, 2)))
-  const all = describeLock(lock)
   if (what === 'why') {
-    const lines = why(lock, { all, name })
+    const lines = why(lock, name)
     return shell.print(lines, () => lines.join('\n'))
   }
   if (what === 'sbom') {
     const bom = (await import('./sbom.ts')).sbomOf(lock)
     return shell.print(bom, () => printableJson(JSON.stringify(bom, null, 2)))
   }
-  const wanted = what === undefined ? undefined : views[what]
-  const items = all.filter(
-    item => (wanted?.includes(item.kind) ?? true) && (!options.match || item.name.includes(options.match)),
+  const listed = kinds.filter(kind => what === undefined || kind.section === what).map(kind => kind.name)
+  const items = describeLock(lock).filter(
+    item => listed.includes(item.kind) && (!options.match || item.name.includes(options.match)),
   )
   shell.print({ name: lock.name, version: lock.version, platforms: lock.platforms, items }, () => {
     if (what === undefined) return summary(lock, items)
-    return items.length > 0 ? table(items) : `no ${what}${options.match ? ' of that name' : ''}`
+    return items.length > 0 ? table(items) : `no ${what}${options.match ? ' with that name' : ''}`
   })
 }
 
-/** The lock of a bundle stands inside it. */
+/** Reads a lockfile, or the lock inside a bundle. */
 export async function lockOf(path: string): Promise<Lock> {
   if (path.endsWith('.json')) return await readLock(path)
   const bundle = await openBundle(path)
@@ -88,7 +82,7 @@ function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string 
   const lines = [`${lock.name} ${lock.version}  (${lock.platforms.join(', ')})`]
   if (lock.variants) lines.push(`  with ${lock.variants.join(', ')}`)
   if (lock.testUpstream)
-    lines.push('  A REHEARSAL: its content comes from an upstream of a test, not from the publishers')
+    lines.push('  A REHEARSAL: the content comes from a test upstream, not from the publishers')
   for (const kind of new Set(items.map(item => item.kind))) {
     const own = items.filter(item => item.kind === kind)
     const bytes = own.reduce((sum, item) => sum + item.size, 0)
@@ -115,7 +109,7 @@ function table(items: ItemSummary[]): string {
     .join('\n')
 }
 
-/** A package's unique name holds its version, which has a column of its own: `jq_1.6_amd64` is `jq:amd64`, as dpkg writes it. */
+/** The version has a column of its own: `jq_1.6_amd64` becomes `jq:amd64`, as dpkg writes it. */
 function shortName({ name, version }: ItemSummary): string {
   return version === undefined ? name : name.replace(`_${version}_`, ':')
 }

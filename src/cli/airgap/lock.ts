@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { describeLock } from '../../build/resolve.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { describeLock } from '../../kinds/items.ts'
 import { diffLocks, formatLock, type LockChange, readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'

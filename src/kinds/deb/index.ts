@@ -1,9 +1,11 @@
+import { packageUrl } from '../../core/package-url.ts'
+import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleDebs } from './assemble.ts'
 import { debEntry } from './entry.ts'
 import { lockedDebsSchema } from './locked.ts'
 
-/** Debian packages: the suites of one OS release per item, with the closure of what is requested. */
+/** Debian packages: the suites of one OS release per item, with the closure of the requested packages. */
 export const debKind = defineKind({
   name: 'deb',
   entry: debEntry,
@@ -15,9 +17,9 @@ export const debKind = defineKind({
     empty: 'counted',
   },
   schema: lockedDebsSchema,
-  // OpenPGP and decompression are only needed here; a build from a lock does without them
   resolve: async (request, context) => (await import('./resolve.ts')).resolveDebs(request, context),
   assemble: assembleDebs,
+  section: 'packages',
   describe: item =>
     item.packages.map(deb => ({
       name: `${item.name}/${deb.name}_${deb.version}_${deb.architecture}`,
@@ -25,4 +27,24 @@ export const debKind = defineKind({
       size: deb.size,
       source: item.sources[deb.source]?.archive ?? '',
     })),
+  packages: item => ({
+    title: `debs/${item.name}`,
+    tree: `debs/${item.name}`,
+    packages: item.packages.map(({ name, version, architecture, source, because }) => {
+      const { archive = '', suite = '' } = item.sources[source] ?? {}
+      return { name, title: `${name} ${version} ${architecture}`, source: `${archive} ${suite}`, because }
+    }),
+  }),
+  components(item) {
+    const archives = item.sources.map(source => source.archive).join(' ')
+    const vendor = /ubuntu/i.test(`${item.name} ${archives}`) ? 'ubuntu' : 'debian'
+    return item.packages.map(({ name, version, architecture: arch, sha256 }) => ({
+      type: 'library',
+      'bom-ref': `deb/${item.name}/${name}_${version}_${arch}`,
+      name,
+      version,
+      hashes: sha256Hash(sha256),
+      purl: packageUrl('deb', [vendor, name], { version, arch, distro: item.name }),
+    }))
+  },
 })

@@ -1,24 +1,13 @@
-import { z } from 'zod'
 import { treeArtifacts } from '../../content/tree.ts'
-import { digestFromHex } from '../../core/digest.ts'
-import { AirgapError } from '../../core/errors.ts'
+import { defined } from '../../core/defined.ts'
+import { hexOf } from '../../core/digest.ts'
 import { mediaTypes } from '../../core/media-types.ts'
+import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { digestSchema, sizeSchema } from '../../lock/schema.ts'
-import { fetchOnce } from '../../remote/fetch-once.ts'
-import { defineKind, type ResolveContext } from '../kind.ts'
-import { type FileRequest, fileEntry } from './entry.ts'
-
-export const lockedFileSchema = z.strictObject({
-  /** path under /files */
-  name: z.string(),
-  url: z.url({ protocol: /^https?$/ }),
-  digest: digestSchema,
-  size: sizeSchema,
-  executable: z.boolean(),
-  firstUse: z.literal(true).optional(),
-})
-type LockedFile = z.infer<typeof lockedFileSchema>
+import { sha256Hash } from '../component.ts'
+import { defineKind } from '../kind.ts'
+import { fileEntry } from './entry.ts'
+import { lockedFileSchema } from './locked.ts'
 
 /** Plain files by URL: one tree, served under /files. */
 export const fileKind = defineKind({
@@ -26,7 +15,7 @@ export const fileKind = defineKind({
   entry: fileEntry,
   inputs: { of: request => request, empty: 'counted' },
   schema: lockedFileSchema,
-  resolve: resolveFile,
+  resolve: async (request, context) => (await import('./resolve.ts')).resolveFile(request, context),
   assemble: files =>
     files.length === 0
       ? []
@@ -40,30 +29,16 @@ export const fileKind = defineKind({
             origin: { sources: [{ type: 'url', url: file.url }] },
           })),
         }),
-  describe: file => [
-    {
-      name: file.name,
-      size: file.size,
-      source: redactUrl(file.url),
-      ...(file.firstUse ? { firstUse: true } : {}),
-    },
+  section: 'files',
+  describe: ({ name, size, url, firstUse }) => [
+    { name, size, source: redactUrl(url), ...defined({ firstUse }) },
   ],
+  packages: 'requested',
+  components({ name, url, digest }) {
+    const purl = packageUrl('generic', name.split('/').slice(-1), {
+      download_url: redactUrl(url),
+      checksum: digest,
+    })
+    return [{ type: 'file', 'bom-ref': `file/${name}`, name, hashes: sha256Hash(hexOf(digest)), purl }]
+  },
 })
-
-/** With a checksum only the size is asked for; without one the file is fetched now and trusted on first use. */
-async function resolveFile(request: FileRequest, context: ResolveContext): Promise<LockedFile> {
-  const { url, path, executable, sha256 } = request
-  const common = { name: path, url, executable }
-  if (sha256 !== undefined) {
-    const size = await context.http.size(url)
-    if (size !== undefined) return { ...common, digest: digestFromHex(sha256), size }
-  }
-  const found = await fetchOnce(url, context)
-  if (sha256 === undefined) return { ...common, ...found, firstUse: true }
-  if (found.digest === digestFromHex(sha256)) return { ...common, ...found }
-  throw new AirgapError('DIGEST_MISMATCH', `the file has ${found.digest}, not sha256:${sha256}`, {
-    item: `${redactUrl(url)} (${request.at})`,
-    likely: 'the checksum is of another version, or the file was replaced',
-    next: 'compare with what the publisher says; do not take the new checksum over unseen',
-  })
-}

@@ -1,11 +1,14 @@
+import { hexOf } from '../../core/digest.ts'
+import { packageUrl } from '../../core/package-url.ts'
 import { formatPlatform } from '../../core/platform.ts'
-import { formatReference } from '../../core/reference.ts'
+import { formatReference, parseReference } from '../../core/reference.ts'
+import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleImages } from './assemble.ts'
 import { imageEntry } from './entry.ts'
 import { lockedImageSchema } from './locked.ts'
-import { resolveImage } from './resolve.ts'
 
+/** Images and their indexes, raw bytes of the publisher; with referrers where the manifest requests them. */
 export const imageKind = defineKind({
   name: 'image',
   entry: imageEntry,
@@ -19,15 +22,27 @@ export const imageKind = defineKind({
     empty: 'counted',
   },
   schema: lockedImageSchema,
-  resolve: resolveImage,
+  resolve: async (request, context) => (await import('./resolve.ts')).resolveImage(request, context),
   assemble: assembleImages,
-  describe: image => {
+  section: 'images',
+  describe(image) {
     const sizes = new Map([...image.manifests, ...image.blobs].map(blob => [blob.digest, blob.size]))
+    const size = [...sizes.values()].reduce((sum, one) => sum + one, 0)
+    return [{ name: image.name, size, source: image.from }]
+  },
+  packages: 'requested',
+  components(image) {
+    const { host, repository, tag } = parseReference(image.name)
+    const arch = image.platforms.length === 1 ? image.platforms[0]?.split('/')[1] : undefined
+    const qualifiers = { version: image.digest, arch, repository_url: `${host}/${repository}`, tag }
     return [
       {
-        name: image.name,
-        size: [...sizes.values()].reduce((sum, size) => sum + size, 0),
-        source: image.from,
+        type: 'container',
+        'bom-ref': `image/${image.name}`,
+        name: `${host}/${repository}`,
+        version: tag ?? image.digest,
+        hashes: sha256Hash(hexOf(image.digest)),
+        purl: packageUrl('oci', repository.split('/').slice(-1), qualifiers),
       },
     ]
   },

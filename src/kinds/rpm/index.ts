@@ -1,7 +1,9 @@
+import { packageUrl } from '../../core/package-url.ts'
+import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleRpms } from './assemble.ts'
 import { rpmEntry } from './entry.ts'
-import { lockedRpmsSchema } from './locked.ts'
+import { type LockedRpm, lockedRpmsSchema } from './locked.ts'
 
 /** Packages of the RHEL family: the repositories of one OS release per item, with the closure of the requested packages. */
 export const rpmKind = defineKind({
@@ -19,16 +21,45 @@ export const rpmKind = defineKind({
     empty: 'counted',
   },
   schema: lockedRpmsSchema,
-  // OpenPGP, XML and decompression are only needed here; a build from a lock does without them
   resolve: async (request, context) => (await import('./resolve.ts')).resolveRpms(request, context),
   assemble: assembleRpms,
-  describe: item => {
+  section: 'packages',
+  describe(item) {
     const baseurls = new Map(item.repositories.map(one => [one.id, one.baseurl]))
     return item.packages.map(rpm => ({
-      name: `${item.name}/${rpm.name}-${rpm.epoch === '0' ? '' : `${rpm.epoch}:`}${rpm.version}-${rpm.release}.${rpm.architecture}`,
+      name: `${item.name}/${rpm.name}-${evrOf(rpm)}.${rpm.architecture}`,
       version: `${rpm.version}-${rpm.release}`,
       size: rpm.size,
       source: baseurls.get(rpm.repository) ?? '',
     }))
   },
+  packages: item => ({
+    title: `rpms/${item.name}`,
+    tree: `rpms/${item.name}`,
+    packages: item.packages.map(rpm => ({
+      name: rpm.name,
+      title: `${rpm.name} ${evrOf(rpm)} ${rpm.architecture}`,
+      source: rpm.repository,
+      because: rpm.because,
+    })),
+  }),
+  components: item =>
+    item.packages.map(rpm => {
+      const { name, epoch, architecture: arch } = rpm
+      const version = `${rpm.version}-${rpm.release}`
+      const qualifiers = { version, arch, epoch: epoch === '0' ? undefined : epoch, distro: item.name }
+      return {
+        type: 'library',
+        'bom-ref': `rpm/${item.name}/${name}-${epoch}:${version}.${arch}`,
+        name,
+        version,
+        hashes: sha256Hash(rpm.sha256),
+        purl: packageUrl('rpm', [item.name.replace(/[-.0-9]+$/, ''), name], qualifiers),
+      }
+    }),
 })
+
+/** `[epoch:]version-release` */
+function evrOf({ epoch, version, release }: LockedRpm): string {
+  return `${epoch === '0' ? '' : `${epoch}:`}${version}-${release}`
+}

@@ -1,29 +1,9 @@
-import { z } from 'zod'
 import { type TreeFile, treeArtifacts } from '../../content/tree.ts'
 import { digestOf } from '../../core/digest.ts'
 import { mediaTypes } from '../../core/media-types.ts'
-import { digestSchema, sizeSchema } from '../../lock/schema.ts'
 import { defineKind } from '../kind.ts'
 import { treeEntry } from './entry.ts'
-import { walkFolder } from './walk.ts'
-
-const lockedTreeSchema = z.strictObject({
-  name: z.string(),
-  /** relative to the manifest's folder */
-  from: z.string(),
-  files: z.array(
-    z.union([
-      z.strictObject({
-        path: z.string(),
-        mode: z.enum(['100644', '100755']),
-        digest: digestSchema,
-        size: sizeSchema,
-      }),
-      z.strictObject({ path: z.string(), target: z.string() }),
-    ]),
-  ),
-})
-type LockedTree = z.infer<typeof lockedTreeSchema>
+import { type LockedTree, lockedTreeSchema } from './locked.ts'
 
 /** A folder of the build host, laid down on the site as it is. */
 export const treeKind = defineKind({
@@ -31,7 +11,11 @@ export const treeKind = defineKind({
   entry: treeEntry,
   inputs: { of: ({ folder, ...tree }) => tree, empty: 'counted' },
   schema: lockedTreeSchema,
-  resolve: async request => ({ name: request.name, from: request.from, files: await walkFolder(request) }),
+  resolve: async request => ({
+    name: request.name,
+    from: request.from,
+    files: await (await import('./walk.ts')).walkFolder(request),
+  }),
   assemble: trees =>
     trees.flatMap(tree =>
       treeArtifacts({
@@ -40,6 +24,7 @@ export const treeKind = defineKind({
         files: tree.files.map(file => treeFile(tree, file)),
       }),
     ),
+  section: 'files',
   describe: tree => [
     {
       name: tree.name,
@@ -48,6 +33,9 @@ export const treeKind = defineKind({
       source: tree.from,
     },
   ],
+  packages: 'requested',
+  // the build host's own files: no publisher, no version
+  components: () => [],
 })
 
 function treeFile(tree: LockedTree, file: LockedTree['files'][number]): TreeFile {

@@ -1,4 +1,7 @@
+import { defined } from '../../core/defined.ts'
+import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
+import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleWheels } from './assemble.ts'
 import { wheelEntry } from './entry.ts'
@@ -19,12 +22,32 @@ export const wheelKind = defineKind({
   schema: lockedWheelsSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveWheels(request, context),
   assemble: assembleWheels,
+  section: 'packages',
   describe: item =>
-    item.distributions.map(one => ({
-      name: `pypi/${one.filename}`,
-      version: one.version,
-      size: one.size,
-      source: redactUrl(new URL('/', one.url)),
-      ...(one.firstUse ? { firstUse: true } : {}),
+    item.distributions.map(({ filename, version, size, url, firstUse }) => ({
+      name: `pypi/${filename}`,
+      version,
+      size,
+      source: redactUrl(new URL('/', url)),
+      ...defined({ firstUse }),
+    })),
+  packages: item => ({
+    title: `pypi (${item.name})`,
+    tree: 'pypi',
+    packages: item.distributions.map(({ project, version, filename, because }) => ({
+      name: project,
+      title: `${project} ${version}`,
+      source: filename,
+      because,
+    })),
+  }),
+  components: item =>
+    item.distributions.map(({ project: name, version, filename, sha256 }) => ({
+      type: 'library',
+      'bom-ref': `wheel/${filename}`,
+      name,
+      version,
+      hashes: sha256Hash(sha256),
+      purl: packageUrl('pypi', [name], { version, file_name: filename }),
     })),
 })

@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { digestSchema, sizeSchema } from '../../lock/schema.ts'
+
+export const lockedFileSchema = z.strictObject({
+  /** path under /files */
+  name: z.string(),
+  url: z.url({ protocol: /^https?$/ }),
+  digest: digestSchema,
+  size: sizeSchema,
+  executable: z.boolean(),
+  /** the manifest gives no checksum: seen once, while locking */
+  firstUse: z.literal(true).optional(),
+})
+export type LockedFile = z.infer<typeof lockedFileSchema>

@@ -1,0 +1,24 @@
+import type { Lock } from '../lock/schema.ts'
+import type { Component } from './component.ts'
+import { kinds } from './index.ts'
+import type { ItemSummary } from './kind.ts'
+import type { PackageSet } from './package-set.ts'
+
+/** What people read of the items of a lock. Each function throws LOCK_INVALID for an item that its kind cannot read. */
+
+/** What `inspect`, `plan` and `diff` show, kind by kind. */
+export function describeLock(lock: Lock): ({ kind: string } & ItemSummary)[] {
+  return kinds.flatMap(kind =>
+    kind.describe(lock.items[kind.name] ?? []).map(item => ({ kind: kind.name, ...item })),
+  )
+}
+
+/** The closures of packages, each with the summaries of its packages. */
+export function packageSets(lock: Lock): (PackageSet & { items: ItemSummary[] })[] {
+  return kinds.flatMap(kind => kind.packageSets(lock.items[kind.name] ?? []))
+}
+
+/** Components of the bill of materials, kind by kind. */
+export function componentsOf(lock: Lock): Component[] {
+  return kinds.flatMap(kind => kind.components(lock.items[kind.name] ?? []))
+}
