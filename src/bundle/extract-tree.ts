@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import type { TreeEntries, TreeEntry } from '../content/tree.ts'
+import { temporaryPathOf } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { isSafeLink } from '../core/safe-path.ts'
 
@@ -80,7 +80,7 @@ async function makeFolders(root: string, relative: string, made: Set<string>): P
 }
 
 async function writeFile(path: string, content: { body: Readable; executable: boolean }): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const temporary = temporaryPathOf(path)
   try {
     await checkReplaceable(path)
     const file = await open(temporary, 'wx', content.executable ? 0o755 : 0o644)
@@ -101,7 +101,7 @@ async function writeLink(path: string, target: string): Promise<void> {
   try {
     if ((await readlink(path).catch(() => undefined)) === target) return
     await checkReplaceable(path)
-    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+    const temporary = temporaryPathOf(path)
     await symlink(target, temporary)
     await rename(temporary, path)
   } catch (error) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
-import { LayoutStore, writeAtomically } from '../content/layout-store.ts'
+import { LayoutStore } from '../content/layout-store.ts'
 import { readTree } from '../content/tree.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'

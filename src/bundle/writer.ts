@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncFolder } from '../content/layout-store.ts'
+import { syncFolder } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import { acquireProcessLock, bootId, type ProcessLock } from '../core/process-lock.ts'

@@ -1,41 +1,28 @@
-import { applyCommand, configureCommand, planCommand, upgradeCommand } from './offline-deploy/apply.ts'
-import { destroyCommand, resetCommand, rollBackApplicationCommand } from './offline-deploy/change.ts'
-import { compatCommand } from './offline-deploy/compat.ts'
-import { initCommand } from './offline-deploy/init.ts'
-import { nodesCommand } from './offline-deploy/nodes.ts'
-import { preflightCommand } from './offline-deploy/preflight.ts'
-import { probeCommand } from './offline-deploy/probe.ts'
-import { receiptCommand } from './offline-deploy/receipt.ts'
-import { secretsCommand } from './offline-deploy/secrets.ts'
-import { serveCommand } from './offline-deploy/serve.ts'
-import { rollbackCommand, statusCommand, stopCommand } from './offline-deploy/status.ts'
-import { supportBundleCommand } from './offline-deploy/support-bundle.ts'
-import { verifyCommand } from './offline-deploy/verify.ts'
-import { runCli } from './shell/run.ts'
+import { startProgram } from './shell/start.ts'
 
-await runCli({
+await startProgram({
   name: 'offline-deploy',
   description: 'Deploys a bundle inside a closed network: verify, serve, configure, install.',
-  commands: [
-    initCommand,
-    nodesCommand,
-    probeCommand,
-    verifyCommand,
-    compatCommand,
-    serveCommand,
-    preflightCommand,
-    planCommand,
-    applyCommand,
-    upgradeCommand,
-    configureCommand,
-    secretsCommand,
-    statusCommand,
-    receiptCommand,
-    supportBundleCommand,
-    stopCommand,
-    rollbackCommand,
-    rollBackApplicationCommand,
-    destroyCommand,
-    resetCommand,
-  ],
+  commands: {
+    init: async () => (await import('./offline-deploy/init.ts')).initCommand,
+    nodes: async () => (await import('./offline-deploy/nodes.ts')).nodesCommand,
+    probe: async () => (await import('./offline-deploy/probe.ts')).probeCommand,
+    verify: async () => (await import('./offline-deploy/verify.ts')).verifyCommand,
+    compat: async () => (await import('./offline-deploy/compat.ts')).compatCommand,
+    serve: async () => (await import('./offline-deploy/serve.ts')).serveCommand,
+    preflight: async () => (await import('./offline-deploy/preflight.ts')).preflightCommand,
+    plan: async () => (await import('./offline-deploy/apply.ts')).planCommand,
+    apply: async () => (await import('./offline-deploy/apply.ts')).applyCommand,
+    upgrade: async () => (await import('./offline-deploy/apply.ts')).upgradeCommand,
+    configure: async () => (await import('./offline-deploy/apply.ts')).configureCommand,
+    secrets: async () => (await import('./offline-deploy/secrets.ts')).secretsCommand,
+    status: async () => (await import('./offline-deploy/status.ts')).statusCommand,
+    receipt: async () => (await import('./offline-deploy/receipt.ts')).receiptCommand,
+    'support-bundle': async () => (await import('./offline-deploy/support-bundle.ts')).supportBundleCommand,
+    stop: async () => (await import('./offline-deploy/status.ts')).stopCommand,
+    rollback: async () => (await import('./offline-deploy/status.ts')).rollbackCommand,
+    'rollback-app': async () => (await import('./offline-deploy/change.ts')).rollBackApplicationCommand,
+    destroy: async () => (await import('./offline-deploy/change.ts')).destroyCommand,
+    reset: async () => (await import('./offline-deploy/change.ts')).resetCommand,
+  },
 })

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { temporaryPathOf, writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import { hexOf } from '../core/digest.ts'
@@ -82,7 +82,7 @@ export class LayoutStore implements ContentStore {
       return
     }
     const target = this.pathOf(descriptor)
-    const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`
+    const temporary = temporaryPathOf(target)
     try {
       const handle = await open(temporary, 'wx')
       try {
@@ -172,34 +172,5 @@ export class LayoutStore implements ContentStore {
         cause: error,
       })
     }
-  }
-}
-
-/** Writes a small file so that a reader sees the old or the new text, never a part, also after a power cut. */
-export async function writeAtomically(path: string, text: string | Uint8Array, mode = 0o644): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  try {
-    const handle = await open(temporary, 'wx', mode)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, path)
-    await syncFolder(join(path, '..'))
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw fromSystemError(error, path)
-  }
-}
-
-/** Makes a rename in this folder survive a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../content/layout-store.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
 import { AirgapError } from '../core/errors.ts'
 import { type ProgramEnd, runStepProgram, type StepProgram } from './program.ts'
 import { shellWord } from './shell-word.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { writeAtomically } from '../content/layout-store.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
 import { errnoOf } from '../core/errors.ts'
 
 /**

@@ -1,9 +1,9 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../content/layout-store.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
 import { type Digest, digestOf, hexOf } from '../core/digest.ts'
 import { errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
-import { backupPathOf, readGuarded, replaceGuarded } from '../site/guarded-file.ts'
+import { backupPathOf, readGuarded, replaceGuarded } from '../core/guarded-file.ts'
 import { hasMerged, type MergeConflict, mergeValues } from '../site/merge-values.ts'
 import { readValuesRecord, writeValuesRecord } from '../site/values-record.ts'
 

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
@@ -10,7 +9,7 @@ import { promisify } from 'node:util'
 import { createGzip } from 'node:zlib'
 import { Header } from 'tar'
 import { parseAllDocuments } from 'yaml'
-import { syncFolder } from '../content/layout-store.ts'
+import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { SiteState } from '../site/state.ts'
 import { type Cluster, clusterEnvironment } from './kube.ts'
@@ -47,7 +46,7 @@ const maxSecrets = 1 << 20 /* bytes */
 export async function writeSupportBundle(path: string, options: SupportOptions): Promise<SupportFile[]> {
   const redactor = new Redactor([...(await siteSecrets(options.state)), ...options.secrets])
   const files: SupportFile[] = []
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const temporary = temporaryPathOf(path)
   try {
     const target = createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true })
     const entries = archive(contentsOf(options, redactor), { files, redactor, signal: options.signal })

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { writeAtomically } from '../content/layout-store.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { type Lock, lockSchema } from './schema.ts'

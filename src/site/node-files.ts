@@ -1,11 +1,11 @@
 import { mkdir, realpath, rmdir } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { z } from 'zod'
-import { writeAtomically } from '../content/layout-store.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
-import { backupPathOf, keepBackup, readGuarded, removeGuarded, replaceGuarded } from './guarded-file.ts'
+import { backupPathOf, keepBackup, readGuarded, removeGuarded, replaceGuarded } from '../core/guarded-file.ts'
 import type { ClientFiles } from './mirror-files.ts'
 
 /**

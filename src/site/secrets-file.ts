@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../content/layout-store.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
 import { secretVariable } from '../core/environment.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { completeSecrets, parseDeclaration, type SecretOrigin, type SecretsDeclaration } from './secrets.ts'

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   createCleartextMessage,
@@ -9,7 +8,7 @@ import {
   readPrivateKey,
   sign,
 } from 'openpgp'
-import { syncFolder } from '../content/layout-store.ts'
+import { createAtomically } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
 /** The site's own OpenPGP key: what the site's machines trust for apt and dnf repositories. It never leaves the site. */
@@ -49,11 +48,20 @@ export async function openSiteKey({ folder, now }: SiteKeyOptions): Promise<Site
     date: now(),
     format: 'armored',
   })
-  await writeOnce(path, { folder, text: privateKey })
+  await makeFolder(folder)
+  await createAtomically(path, privateKey, 0o600)
   const made = await readKey(path)
   if (!made)
     throw new AirgapError('KEY_INVALID', 'the site key vanished after it was written', { item: path })
   return siteKey(made, now)
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw fromSystemError(error, folder)
+  }
 }
 
 async function readKey(path: string): Promise<PrivateKey | undefined> {
@@ -81,39 +89,6 @@ async function readKey(path: string): Promise<PrivateKey | undefined> {
       next: 'restore it from a backup; or delete it, start again and configure every machine anew with the new key',
       cause: error,
     })
-  }
-}
-
-/** Whole or not at all, and never over a key that is there already. */
-async function writeOnce(path: string, { folder, text }: { folder: string; text: string }): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    const handle = await open(temporary, 'wx', 0o600)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await linkOrRename(temporary, path)
-    await syncFolder(folder)
-  } catch (error) {
-    throw fromSystemError(error, path)
-  } finally {
-    await rm(temporary, { force: true })
-  }
-}
-
-async function linkOrRename(temporary: string, path: string): Promise<void> {
-  try {
-    await link(temporary, path)
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === 'EEXIST') return
-    // file systems without hard links
-    if (errno !== 'EPERM' && errno !== 'ENOTSUP' && errno !== 'ENOSYS') throw error
-    await rename(temporary, path)
   }
 }
 

@@ -1,8 +1,9 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { createAtomically } from '../core/atomic-file.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
@@ -53,7 +54,7 @@ export async function openState(folder: string): Promise<SiteState> {
   const path = join(folder, 'site.json')
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    await writeOnce(path, `${JSON.stringify({ site: randomUUID() })}\n`)
+    await createAtomically(path, `${JSON.stringify({ site: randomUUID() })}\n`)
   } catch (error) {
     throw unwritable(error, folder)
   }
@@ -126,19 +127,6 @@ function parseId(text: string, path: string): string {
 async function machine(): Promise<string> {
   const id = (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim()
   return id === '' ? 'unknown' : digestOf(`airgap site ${id}`).slice(7, 39)
-}
-
-/** Whole or not at all, and never over what is there. */
-async function writeOnce(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  try {
-    await writeFile(temporary, text, { flag: 'wx', flush: true })
-    await link(temporary, path)
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error
-  } finally {
-    await rm(temporary, { force: true })
-  }
 }
 
 function unwritable(error: unknown, folder: string): unknown {

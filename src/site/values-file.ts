@@ -9,7 +9,7 @@ import {
   readGuarded,
   removeGuarded,
   replaceGuarded,
-} from './guarded-file.ts'
+} from '../core/guarded-file.ts'
 import { diffText } from './text-diff.ts'
 import { maxValuesSize } from './values.ts'
 import type { ValuesEdit } from './values-edit.ts'

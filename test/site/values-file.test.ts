@@ -106,7 +106,7 @@ describe('planValues, applyValues, rollbackValues', () => {
     )
     expect(error).toMatchObject({
       message: expect.stringContaining('backup cannot be written'),
-      next: expect.stringContaining('not touched'),
+      next: expect.stringContaining('unchanged'),
     })
     expect(await readFile(file, 'utf8')).toBe(original)
     expect(await readdir(folder)).toEqual(['values.yaml'])

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { writeAtomically } from '../../content/layout-store.ts'
+import { writeAtomically } from '../../core/atomic-file.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { SiteFile } from '../../inventory/schema.ts'
 import { askHidden } from './secrets.ts'

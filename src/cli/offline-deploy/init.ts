@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
-import { writeAtomically } from '../../content/layout-store.ts'
+import { writeAtomically } from '../../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
 import { convertInventory } from '../../inventory/convert.ts'
 import { nodeRoles } from '../../inventory/schema.ts'

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { coerce, compare } from 'semver'
 import { z } from 'zod'
 import { openBundle } from '../../bundle/reader.ts'
-import { writeAtomically } from '../../content/layout-store.ts'
+import { writeAtomically } from '../../core/atomic-file.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
 

@@ -1,6 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { writeAtomically } from '../../content/layout-store.ts'
+import { writeAtomically } from '../../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
 import { withNode, withoutNode } from '../../inventory/edit.ts'
 import { nodeRoles } from '../../inventory/schema.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { writeAtomically } from '../../content/layout-store.ts'
+import { writeAtomically } from '../../core/atomic-file.ts'
 import { canonicalJson, compareText } from '../../core/canonical-json.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { Shell } from '../shell/run.ts'

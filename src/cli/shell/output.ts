@@ -11,7 +11,10 @@ export function parseOutputFormat(text: string): OutputFormat {
   return found
 }
 
-/** One result as text, fit for a terminal whatever names a bundle brings. `renderText` is only called where text is asked for. The value must be JSON. */
+/**
+ * Formats one result, without control characters whatever names a bundle contains. The value must be JSON; `renderText` is
+ * called for `text` only.
+ */
 export async function formatResult(
   value: unknown,
   format: OutputFormat,
@@ -20,20 +23,9 @@ export async function formatResult(
   if (format === 'text') return ended(printable(renderText()))
   const json = printableJson(canonicalJson(value, 2))
   if (format === 'json') return ended(json)
-  return ended(await formatYaml(JSON.parse(json)))
-}
-
-/** In double quotes YAML has the escapes of `printable`, so that DEL and C1, which it would let through, can be spelled. */
-async function formatYaml(value: unknown): Promise<string> {
-  const { Document, visit } = await import('yaml')
-  // no anchors, which not every reader follows
-  const document = new Document(value, { aliasDuplicateObjects: false })
-  visit(document, {
-    Scalar(_, node) {
-      if (typeof node.value === 'string' && /[\u007f-\u009f]/.test(node.value)) node.type = 'QUOTE_DOUBLE'
-    },
-  })
-  return printable(document.toString())
+  // loaded when needed: most commands print text, and parse no YAML
+  const { formatYaml } = await import('./format-yaml.ts')
+  return ended(formatYaml(JSON.parse(json)))
 }
 
 function ended(text: string): string {

@@ -1,8 +1,7 @@
 import { CommanderError } from 'commander'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
-import { printable, printableJson } from './format.ts'
 
-/** What is told to the operator about a failure: always an AirgapError. */
+/** Converts anything that was thrown into the AirgapError that is reported to the operator. `program` is what was run. */
 export function toReported(error: unknown, program: string): AirgapError {
   const known = fromSystemError(error, program)
   if (known instanceof AirgapError) return known
@@ -12,37 +11,9 @@ export function toReported(error: unknown, program: string): AirgapError {
     })
   }
   const message = error instanceof Error ? error.message : String(error)
-  return new AirgapError('INTERNAL', message || 'something threw without a message', {
+  return new AirgapError('INTERNAL', message || 'an error without a message', {
     likely: 'a bug in this tool',
-    next: 'run the command again with --verbose and report what it prints',
+    next: 'run the command again with --verbose and report its output',
     cause: error,
   })
-}
-
-/** Text for stderr: four lines for people, one JSON object for programs. */
-export function formatError(
-  error: AirgapError,
-  options: { json: boolean; color: boolean; verbose: boolean },
-): string {
-  if (options.json) return `${printableJson(JSON.stringify({ error: error.toJSON() }))}\n`
-  const red = (text: string) => (options.color ? `\u001b[31m${text}\u001b[0m` : text)
-  const lines = [`${red(`error ${error.code}`)}: ${printable(error.message)}`]
-  for (const field of ['item', 'likely', 'next'] as const) {
-    const text = error[field]
-    if (text !== undefined) lines.push(`${`  ${field}:`.padEnd(10)}${printable(text)}`)
-  }
-  if (options.verbose) lines.push(...causes(error))
-  return `${lines.join('\n')}\n`
-}
-
-function causes(error: AirgapError): string[] {
-  const lines = [printable(error.stack ?? '')]
-  let cause: unknown = error.cause
-  for (let depth = 0; cause !== undefined && depth < 10; depth++) {
-    lines.push(
-      `caused by ${printable(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))}`,
-    )
-    cause = cause instanceof Error ? cause.cause : undefined
-  }
-  return lines
 }

@@ -1,9 +1,11 @@
 import { constants } from 'node:os'
 import { Command, CommanderError, Option } from 'commander'
 import type { Progress } from '../../core/progress.ts'
+import { formatError } from './format-error.ts'
+import { loadCommands } from './load-commands.ts'
 import { formatResult, type OutputFormat, outputFormats, parseOutputFormat } from './output.ts'
 import { createProgress, type DrawnProgress, type LogFormat, logFormats } from './progress.ts'
-import { formatError, toReported } from './report-error.ts'
+import { toReported } from './report-error.ts'
 import { toolVersion } from './version.ts'
 
 /** What a command has of the terminal: nothing else prints or exits. */
@@ -26,17 +28,22 @@ export interface Cli {
   /** the program's name as the operator types it */
   name: string
   description: string
-  commands: DefineCommand[]
+  /** loads each command by its name: most need neither a network nor OpenPGP */
+  commands: Readonly<Record<string, () => Promise<DefineCommand>>>
 }
 
 /** For what an aborted command still has to put away, then the process ends anyway. */
 const graceMs = 10_000
 
-/** Parses, runs one command, prints its result or its error, and ends the process with the exit code of errors.ts. */
+/** Runs the command that `argv` names, prints its result or its error, and ends the process with the exit code of errors.ts. */
 export async function runCli(cli: Cli, argv: readonly string[] = process.argv): Promise<never> {
   const run = new CliRun()
-  const program = createProgram(cli, run)
+  const program = createProgram(cli)
   try {
+    addCommands(program, {
+      run,
+      defines: await loadCommands(cli.commands, { argv, options: program.options }),
+    })
     await program.parseAsync([...argv])
     await run.printed
   } catch (error) {
@@ -53,13 +60,10 @@ interface SharedOptions {
   verbose?: boolean
 }
 
-/** The program with the options that every command takes; made apart so that a test can run it without a process. */
-export function createProgram(
-  cli: Cli,
-  shell: Shell & { configure?: (options: SharedOptions) => void },
-): Command {
-  const program = new Command(cli.name)
-    .description(cli.description)
+/** The program with the options that every command takes, and no command. */
+function createProgram({ name, description }: Pick<Cli, 'name' | 'description'>): Command {
+  return new Command(name)
+    .description(description)
     .addOption(
       new Option('-o, --output <format>', `format of the result on stdout: ${outputFormats.join(', ')}`)
         .argParser(parseOutputFormat)
@@ -72,21 +76,29 @@ export function createProgram(
     )
     .option('-q, --quiet', 'no progress')
     .option('--verbose', 'on an error, also print where it came from')
-    .version(versionLine(cli.name), '--version', 'version of this program and of its runtime')
+    .version(versionLine(name), '-V, --version', versionDescription)
     .configureHelp({ showGlobalOptions: true, optionDescription, subcommandTerm })
     .showSuggestionAfterError()
-  for (const define of cli.commands) define(program, shell)
+}
+
+const versionDescription = 'Print the version of this program and of its Node.js'
+
+function addCommands(
+  program: Command,
+  { run, defines }: { run: CliRun; defines: readonly DefineCommand[] },
+): void {
+  for (const define of defines) define(program, run)
   program
     .command('version')
-    .description('version of this program and of its runtime')
+    .description(versionDescription)
     .action(() => {
+      const name = program.name()
       const versions = { version: toolVersion, node: process.versions.node }
-      shell.print({ name: cli.name, ...versions }, () => versionLine(cli.name))
+      run.print({ name, ...versions }, () => versionLine(name))
     })
-  program.hook('preAction', (_, command) => shell.configure?.(command.optsWithGlobals()))
+  program.hook('preAction', (_, command) => run.configure(command.optsWithGlobals()))
   // commands made by .command() copied their settings before: errors must be thrown, not exit
   for (const command of allOf(program)) command.exitOverride().configureOutput({ outputError: () => {} })
-  return program
 }
 
 function allOf(command: Command): Command[] {

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import { chmod, cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../../content/layout-store.ts'
+import { writeAtomically } from '../../core/atomic-file.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { type Ansible, runPlaybook } from '../ansible.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../../content/layout-store.ts'
+import { writeAtomically } from '../../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
 import type { ResolveContext } from '../kind.ts'
 

@@ -11,16 +11,16 @@ const errorsModule = new URL('../../../src/core/errors.ts', import.meta.url).hre
 const source = `
 import { runCli } from ${JSON.stringify(runModule)}
 import { AirgapError } from ${JSON.stringify(errorsModule)}
-await runCli({ name: 'sample', description: 'a sample', commands: [
-  (program, shell) => { program.command('large').action(() => shell.print('x'.repeat(3e6), () => 'x'.repeat(3e6))) },
-  (program, shell) => { program.command('fail').action(() => { throw new AirgapError('IO', 'y'.repeat(1e6), { next: 'z' }) }) },
-  (program, shell) => { program.command('bug').action(() => { throw new TypeError('oops') }) },
-  (program, shell) => { program.command('wait').action(async () => {
+await runCli({ name: 'sample', description: 'a sample', commands: {
+  large: async () => (program, shell) => { program.command('large').action(() => shell.print('x'.repeat(3e6), () => 'x'.repeat(3e6))) },
+  fail: async () => (program, shell) => { program.command('fail').action(() => { throw new AirgapError('IO', 'y'.repeat(1e6), { next: 'z' }) }) },
+  bug: async () => (program, shell) => { program.command('bug').action(() => { throw new TypeError('oops') }) },
+  wait: async () => (program, shell) => { program.command('wait').action(async () => {
     shell.progress().note('waiting')
     await new Promise((_, reject) => { const kept = setInterval(() => {}, 1000); shell.signal.addEventListener('abort', () => { clearInterval(kept); reject(shell.signal.reason) }) })
   }) },
-  (program, shell) => { program.command('stubborn').action(async () => { shell.progress().note('waiting'); await new Promise(() => setInterval(() => {}, 1000)) }) },
-] })
+  stubborn: async () => (program, shell) => { program.command('stubborn').action(async () => { shell.progress().note('waiting'); await new Promise(() => setInterval(() => {}, 1000)) }) },
+} })
 `
 
 let folder: string

