@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { assembleLock } from '../../src/build/assemble.ts'
-import { inputsDigest } from '../../src/build/inputs.ts'
+import { assembleLock } from '../../src/assemble/assemble-lock.ts'
 import { planLayout } from '../../src/bundle/layout.ts'
 import { digestOf, hexOf } from '../../src/core/digest.ts'
 import { mediaTypes } from '../../src/core/media-types.ts'
 import type { Lock } from '../../src/lock/schema.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
-import { stackOf } from '../build/support.ts'
+import { inputsDigest } from '../../src/resolve/inputs.ts'
+import { stackOf } from '../assemble/support.ts'
 
 const [digest, other] = [digestOf('content'), digestOf('other content')]
 const blob = (mediaType: string, of = digest) => ({ mediaType, digest: of, size: 7 })

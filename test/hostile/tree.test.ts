@@ -6,7 +6,7 @@ import { readTree } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { annotationKeys } from '../../src/core/media-types.ts'
 import { treeKind } from '../../src/kinds/tree/index.ts'
-import { buildFrom, layoutOf, lockOf, stackOf } from '../build/support.ts'
+import { buildFrom, layoutOf, lockOf, stackOf } from '../assemble/support.ts'
 import { refused, temporaryFolder, testContext } from '../kinds/support/context.ts'
 
 const lock = async (folder: string, exclude: string[] = []) =>

@@ -2,11 +2,11 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { inputsDigest } from '../../src/build/inputs.ts'
 import { formatReference } from '../../src/core/reference.ts'
 import { kinds } from '../../src/kinds/index.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
 import { starterManifest } from '../../src/manifest/starter.ts'
+import { inputsDigest } from '../../src/resolve/inputs.ts'
 import { folderWith, head, load, refused } from './support.ts'
 
 const names = (manifest: Awaited<ReturnType<typeof load>>) =>

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
-import type { RuntimePaths } from '../../build/runtime.ts'
+import type { RuntimePaths } from '../../resolve/runtime.ts'
 
 /** Folder of the installation: the nearest one above this file that has a package.json. */
 function installation(): string {

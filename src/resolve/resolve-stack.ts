@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
+import { together } from '../core/failures.ts'
 import { formatPlatform } from '../core/platform.ts'
 import { kinds } from '../kinds/index.ts'
 import { describeLock } from '../kinds/items.ts'
@@ -8,7 +9,6 @@ import type { ResolveContext } from '../kinds/kind.ts'
 import type { Lock, LockItem, RuntimeFile, SiteFacts } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 import { withCompatibility } from './compatibility.ts'
-import { together } from './failures.ts'
 import { inputsDigest } from './inputs.ts'
 
 /**

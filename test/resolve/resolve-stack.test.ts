@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { describeLock } from '../../src/kinds/items.ts'
 import { formatLock } from '../../src/lock/lock.ts'
+import { gate, lockOf, stackOf } from '../assemble/support.ts'
 import { refused, serve } from '../kinds/support/context.ts'
 import type { Handler } from '../remote/support/upstream.ts'
-import { gate, lockOf, stackOf } from './support.ts'
 
 const files = (origin: string, names: string[]) =>
   `files:\n${names.map(name => `  - {url: "${origin}/${name}", path: "${name}"}\n`).join('')}`

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import { assembleLock } from '../../src/build/assemble.ts'
+import { assembleLock } from '../../src/assemble/assemble-lock.ts'
 import { MemoryStore } from '../../src/content/memory-store.ts'
 import { readTree } from '../../src/content/tree.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'

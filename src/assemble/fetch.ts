@@ -7,12 +7,11 @@ import type { BundleWriter, Slot } from '../bundle/writer.ts'
 import type { Source } from '../content/artifact.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
+import { together } from '../core/failures.ts'
 import type { Progress } from '../core/progress.ts'
 import { redactUrl } from '../core/redact.ts'
 import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.ts'
 import { download } from '../remote/download.ts'
-import { together } from './failures.ts'
-import type { RuntimePaths } from './runtime.ts'
 
 export interface FetchOptions {
   http: HttpClient
@@ -23,7 +22,8 @@ export interface FetchOptions {
   cache: ReadableStore
   /** folder of the manifest, for the files of trees */
   folder: string
-  runtime: RuntimePaths
+  /** path in the bundle → absolute path in this tool's installation */
+  runtime: Readonly<Record<string, string>>
   concurrency: number
   /** finish what can be had and exit 9, instead of stopping at the first failure */
   keepGoing: boolean

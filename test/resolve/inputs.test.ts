@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { inputsDigest } from '../../src/build/inputs.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
-import { stackOf } from './support.ts'
+import { inputsDigest } from '../../src/resolve/inputs.ts'
+import { stackOf } from '../assemble/support.ts'
 
 const digestOf = async (text: string, files: Record<string, string> = {}) =>
   inputsDigest(await loadManifest((await stackOf(text, files)).manifest))

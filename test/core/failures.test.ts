@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { together } from '../../src/build/failures.ts'
 import { AirgapError, type ErrorCode } from '../../src/core/errors.ts'
+import { together } from '../../src/core/failures.ts'
 
 const error = (code: ErrorCode, item = code.toLowerCase()) =>
   new AirgapError(code, `what of ${code}`, { item, likely: 'likely', next: 'next' })

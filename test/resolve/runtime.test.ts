@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { lockRuntime } from '../../src/build/runtime.ts'
 import { digestOf } from '../../src/core/digest.ts'
+import { lockRuntime } from '../../src/resolve/runtime.ts'
 
 let folder: string
 beforeAll(async () => {

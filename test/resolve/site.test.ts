@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { inputsDigest } from '../../src/build/inputs.ts'
-import { factsOf, forSite, kernelsUnknown, type NamedProbe } from '../../src/build/site.ts'
 import { loadManifest } from '../../src/manifest/load.ts'
-import { stackOf } from './support.ts'
+import { inputsDigest } from '../../src/resolve/inputs.ts'
+import { factsOf, forSite, kernelsUnknown, type NamedProbe } from '../../src/resolve/site.ts'
+import { stackOf } from '../assemble/support.ts'
 
 const text = `
 debs:
