@@ -1,6 +1,9 @@
+import { PackageURL } from 'packageurl-js'
+import { defined } from './defined.ts'
+
 /**
- * Formats a package URL (purl specification): type, namespace and name, `@version`, qualifiers sorted by name; fields that are
- * undefined are left out.
+ * Formats a package URL (purl specification; normalized by type, as `pypi` lower-cases names): `path` is the namespace, if any,
+ * and the name; of `fields`, `version` follows `@` and the rest are qualifiers. Undefined fields are left out.
  */
 export function packageUrl(
   type: string,
@@ -8,11 +11,13 @@ export function packageUrl(
   fields: Record<string, string | undefined>,
 ): string {
   const { version, ...qualifiers } = fields
-  const encode = (text: string) => encodeURIComponent(text).replaceAll('%2F', '/')
-  const query = Object.entries(qualifiers)
-    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encode(value)}`]))
-    .sort()
-    .join('&')
-  const at = version === undefined ? '' : `@${encode(version)}`
-  return `pkg:${[type, ...path.map(encode)].join('/')}${at}${query && `?${query}`}`
+  const namespace = path.slice(0, -1).join('/')
+  return new PackageURL(
+    type,
+    namespace === '' ? undefined : namespace,
+    path.at(-1) ?? '',
+    version,
+    defined(qualifiers) as Record<string, string>,
+    undefined,
+  ).toString()
 }

@@ -11,6 +11,7 @@ import {
 } from 'yaml'
 import { z } from 'zod'
 import { AirgapError, type ErrorCode } from '../core/errors.ts'
+import { nearNames } from '../core/near-names.ts'
 import { type YamlFault, yamlFaults } from './yaml-faults.ts'
 
 type Path = readonly PropertyKey[]
@@ -195,7 +196,7 @@ function unknownKey(key: string, at: { context: Context; path: Path }): string {
   // of another member of a union
   if ([schema, ...others].some(one => keysAt(one, inside).includes(key)))
     return `"${key}" does not go together with the other keys here`
-  const guess = nearest(key, known)
+  const [guess] = nearNames(key, known)
   return `unknown key "${key}"${guess ? `; did you mean "${guess}"?` : `; known here: ${known.join(', ')}`}`
 }
 
@@ -218,7 +219,10 @@ function nearestMember(issue: UnionIssue, at: { context: Context; path: Path }):
   // a key that is nearly right says more about what was meant than one that is unknown everywhere
   const costOf = (error: Issue, member: z.core.$ZodType) =>
     error.code === 'unrecognized_keys'
-      ? error.keys.reduce((sum, key) => sum + (nearest(key, keysAt(member, error.path)) ? 1 : 2), 0)
+      ? error.keys.reduce(
+          (sum, key) => sum + (nearNames(key, keysAt(member, error.path)).length > 0 ? 1 : 2),
+          0,
+        )
       : 2
   const told = issue.errors
     .map((errors, i) => ({ errors, context: contexts[i] }))
@@ -248,28 +252,6 @@ function schemaAt(schema: z.core.$ZodType | undefined, path: Path): z.core.$ZodT
   if (schema instanceof z.ZodArray) return schemaAt(schema.element, rest)
   if (schema instanceof z.ZodObject) return schemaAt(schema.shape[String(first)], rest)
   return undefined
-}
-
-/** The known key at most two edits away. */
-function nearest(key: string, known: string[]): string | undefined {
-  return known
-    .filter(name => Math.abs(name.length - key.length) <= 2)
-    .map(name => ({ name, edits: distance(key, name) }))
-    .filter(({ edits }) => edits <= 2)
-    .sort((a, b) => a.edits - b.edits)[0]?.name
-}
-
-/** Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    }
-    row = next
-  }
-  return row[b.length]!
 }
 
 type PairTable = (map: YAMLMap, key: string) => Pair | undefined

@@ -91,7 +91,8 @@ async function answer(
   if (!path.endsWith('/')) return reply.redirect(`${encoded}/`, 301)
   const accept = exchange.request.headers.accept ?? ''
   if (found.type === 'page') return document(preferred(found.forms, accept), { ...inert, vary: 'accept' })
-  const json = accept.includes('application/json') && !accept.includes('text/html')
+  const { mediaType } = preferred([{ mediaType: 'text/html' }, { mediaType: 'application/json' }], accept)
+  const json = mediaType === 'application/json'
   const folder = { path, children: found.children }
   return reply
     .headers({ ...inert, vary: 'accept' })

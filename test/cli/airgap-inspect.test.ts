@@ -181,12 +181,12 @@ describe('airgap inspect', () => {
     })
     const rows: { purl?: string; 'bom-ref': string; hashes: unknown }[] = bom.components
     expect(rows.map(row => row.purl)).toEqual([
-      `pkg:oci/busybox@sha256%3A${hex}?arch=amd64&repository_url=docker.io/library/busybox&tag=1.36`,
-      'pkg:helm/hello@1.0.0?repository_url=https%3A//charts.example/a/',
-      'pkg:deb/debian/jq@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=debian-12',
-      'pkg:deb/debian/libjq1@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=debian-12',
-      'pkg:deb/ubuntu/jq@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=jammy',
-      'pkg:deb/ubuntu/libjq1@1%3A1.6-2%2Bdeb12u2?arch=amd64&distro=jammy',
+      `pkg:oci/busybox@sha256:${hex}?arch=amd64&repository_url=docker.io%2Flibrary%2Fbusybox&tag=1.36`,
+      'pkg:helm/hello@1.0.0?repository_url=https%3A%2F%2Fcharts.example%2Fa%2F',
+      'pkg:deb/debian/jq@1:1.6-2+deb12u2?arch=amd64&distro=debian-12',
+      'pkg:deb/debian/libjq1@1:1.6-2+deb12u2?arch=amd64&distro=debian-12',
+      'pkg:deb/ubuntu/jq@1:1.6-2+deb12u2?arch=amd64&distro=jammy',
+      'pkg:deb/ubuntu/libjq1@1:1.6-2+deb12u2?arch=amd64&distro=jammy',
       'pkg:rpm/el/kernel-devel@5.14.0-427.el9?arch=x86_64&distro=el9',
       'pkg:pypi/jinja2@3.1.2?file_name=jinja2-3.1.2-py3-none-any.whl',
       expect.stringMatching(/^pkg:generic\/tool\?checksum=sha256%3A[0-9a-f]{64}&download_url=https/),

@@ -49,31 +49,3 @@ function* chainLines(failure: Failure, depth: number): Generator<string> {
     else yield `${indent(inner)}${wants === undefined ? `${failure.package.name}: ` : ''}${lack}`
   }
 }
-
-/** Up to three names that someone may have meant. */
-export function nearNames(name: string, names: Iterable<string>): string[] {
-  const limit = name.length < 5 ? 1 : 2
-  const near: { name: string; distance: number }[] = []
-  for (const other of names) {
-    if (Math.abs(other.length - name.length) > limit) continue
-    const distance = editDistance(name, other, limit)
-    if (distance <= limit) near.push({ name: other, distance })
-  }
-  near.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
-  return near.slice(0, 3).map(({ name }) => name)
-}
-
-/** Levenshtein distance; gives up (limit + 1) once it is more than `limit`. */
-function editDistance(a: string, b: string, limit: number): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitute = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(substitute, previous[j]! + 1, row[j - 1]! + 1))
-    }
-    if (Math.min(...row) > limit) return limit + 1
-    previous = row
-  }
-  return previous[b.length]!
-}

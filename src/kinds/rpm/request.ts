@@ -1,4 +1,5 @@
 import { AirgapError } from '../../core/errors.ts'
+import { nearNames } from '../../core/near-names.ts'
 import type { PackageGroup, RpmCandidate } from './candidate.ts'
 import { globMatcher, isGlob } from './glob.ts'
 import { parseEvr } from './rich.ts'
@@ -174,7 +175,7 @@ function notFound(universe: Universe, spec: string, at: string): AirgapError {
     .sort((a, b) => compareEvr(b, a))
     .slice(0, 4)
     .map(nevraOf)
-  const near = nearNames(spec, universe.names())
+  const near = nearNames(spec, universe.names(), { sameStart: true })
   return new AirgapError(
     'UNRESOLVABLE',
     `no package ${spec} for ${universe.architecture} in the repositories`,
@@ -194,26 +195,4 @@ function notFound(universe: Universe, spec: string, at: string): AirgapError {
 /** `name-epoch:version-release.arch`, without an epoch of 0 */
 export function nevraOf({ name: own, epoch, version, release, architecture }: RpmCandidate): string {
   return `${own}-${epoch === '0' ? '' : `${epoch}:`}${version}-${release}.${architecture}`
-}
-
-/** Up to three names that begin alike, or differ in one letter. */
-function nearNames(wanted: string, names: Iterable<string>): string[] {
-  const near: string[] = []
-  for (const one of names) {
-    const same =
-      one.length > 3 && wanted.length > 3 && (one.startsWith(wanted) || wanted.startsWith(`${one}-`))
-    if (same || oneLetterApart(one, wanted)) near.push(one)
-  }
-  return near
-    .sort((a, b) => Math.abs(a.length - wanted.length) - Math.abs(b.length - wanted.length))
-    .slice(0, 3)
-}
-
-function oneLetterApart(a: string, b: string): boolean {
-  if (Math.abs(a.length - b.length) > 1 || a === b) return false
-  let start = 0
-  while (start < a.length && a[start] === b[start]) start++
-  let end = 0
-  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++
-  return Math.max(a.length, b.length) - start - end <= 1
 }
