@@ -4,12 +4,13 @@ import { writeAtomically } from '../core/atomic-file.ts'
 import { type Digest, digestOf, hexOf } from '../core/digest.ts'
 import { errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
 import { backupPathOf, readGuarded, replaceGuarded } from '../core/guarded-file.ts'
-import { hasMerged, type MergeConflict, mergeValues } from '../site/merge-values.ts'
 import { readValuesRecord, writeValuesRecord } from '../site/values-record.ts'
+import { hasMerged, type MergeConflict, mergeValues } from '../values/merge.ts'
+import { refuseDamaged, writtenTexts } from '../values/revise.ts'
 
 /**
- * Values files and variables of groups are changed on every site, and by every new version of the tree: their versions as they were laid
- * down are kept, so that both changes can be brought together.
+ * Values files and group variables change at every site and with every new version of the tree. Their versions as laid down are kept,
+ * so that both changes can be merged.
  */
 const mergeable = /^(?:environments\/.+|(?:.+\/)?group_vars\/.+)\.ya?ml$/
 const maxSize = 1 << 20 /* bytes */
@@ -20,48 +21,60 @@ export function isMergeable(path: string, size: number): boolean {
 
 /** Keeps a version for a later merge; `folder` holds them by digest. */
 export async function keepBase(folder: string, text: string): Promise<void> {
-  const path = join(folder, hexOf(digestOf(text)))
+  const path = baseIn(folder, digestOf(text))
   if ((await stat(path).catch(() => undefined)) !== undefined) return
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await writeAtomically(path, text, 0o600)
 }
 
+function baseIn(folder: string, digest: Digest): string {
+  return join(folder, hexOf(digest))
+}
+
 export interface MergedFile {
-  /** of what is in its place now */
+  /** of the merged file */
   digest: Digest
   kept: string[]
   conflicts: MergeConflict[]
 }
 
 export interface MergeOptions {
-  /** the version that the file comes from; undefined: nobody knows */
+  /** the version that the file was made from; undefined if unknown */
   base: Digest | undefined
   bases: string
   theirs: string
-  /** what was set in it (site/values-record.ts) */
+  /** path of the record of our settings in it (site/values-record.ts) */
   record: string
 }
 
 /**
- * Brings the new version of a file and what the site made of the old one together, in its place; our backup of the original and the
- * record of what was set follow, so that it can still be taken back. Undefined, and nothing changed, where that cannot be done: no old
- * version, or no YAML that can be edited.
+ * Merges the new version of a file with the site's changes of the old one, in place; our backup of the original and the record of our
+ * settings follow, so that the settings can still be rolled back. Returns undefined, and changes nothing, where no merge is
+ * possible: without the old version, or where one is not YAML that can be edited. Throws VALUES_INVALID where the site's file is damaged.
  */
 export async function mergeFile(target: string, options: MergeOptions): Promise<MergedFile | undefined> {
   const { base, bases, theirs, record } = options
   const old = base && (await readBase(bases, base))
-  const ours = await readGuarded(target, maxSize)
-  if (old === undefined || ours === undefined) return undefined
+  const found = await readGuarded(target, maxSize)
+  if (base === undefined || old === undefined || found === undefined) return undefined
+  const ours = found.bytes.toString('utf8')
+  const settings = await readValuesRecord(record)
+  const before = settings?.before ?? old
+  const written = await unlessInvalid(async () =>
+    settings === undefined ? [] : writtenTexts(settings, { before, name: target }),
+  )
+  const backup = settings === undefined ? baseIn(bases, base) : backupPathOf(target)
+  refuseDamaged(ours, { known: [old, before, ...(written ?? [])], name: target, backup })
   return await unlessInvalid(async () => {
     const versions = { base: old, theirs, name: target }
-    const merged = mergeValues({ ...versions, ours: ours.bytes.toString('utf8') })
+    const merged = mergeValues({ ...versions, ours })
     await follow(target, { ...versions, record })
-    await replaceGuarded(target, merged.text, ours)
+    await replaceGuarded(target, merged.text, found)
     return { digest: digestOf(merged.text), kept: merged.kept, conflicts: merged.conflicts }
   })
 }
 
-/** Whether somebody brought the new version and the file together by hand: nothing that is new is missing in it. The backup follows. */
+/** Whether people have merged the new version by hand: the file lacks nothing that is new. If so, the backup follows. */
 export async function wasMerged(target: string, options: MergeOptions): Promise<boolean> {
   const { base, bases, theirs, record } = options
   // without the old version, all of the new one is new
@@ -73,7 +86,7 @@ export async function wasMerged(target: string, options: MergeOptions): Promise<
   return (await unlessInvalid(() => follow(target, { ...versions, record }).then(() => true))) ?? false
 }
 
-/** The file has the new version already: the backup of what it was, and the record of what was set, follow if they can. */
+/** For a file that has the new version already: backup and record of our settings follow where they can. */
 export async function followFile(
   target: string,
   { base, bases, theirs, record }: MergeOptions,
@@ -83,7 +96,7 @@ export async function followFile(
   await unlessInvalid(() => follow(target, { base: old, theirs, name: target, record }))
 }
 
-/** Both or, throwing VALUES_INVALID, none. */
+/** Changes backup and record or, throwing VALUES_INVALID, neither. */
 async function follow(
   target: string,
   { record, ...versions }: { base: string; theirs: string; name: string; record: string },
@@ -106,9 +119,9 @@ async function unlessInvalid<T>(work: () => Promise<T>): Promise<T | undefined> 
   }
 }
 
-/** Undefined where it is not kept any more, or damaged. */
+/** A version that was kept; undefined if it is missing or damaged. */
 export async function readBase(folder: string, base: Digest): Promise<string | undefined> {
-  const text = await textOf(join(folder, hexOf(base)))
+  const text = await textOf(baseIn(folder, base))
   return text !== undefined && digestOf(text) === base ? text : undefined
 }
 

@@ -1,6 +1,11 @@
+import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
+import { diffText } from '../values/diff-text.ts'
+import { reviseValues, underWay, type ValuesRecord, writtenTexts } from '../values/revise.ts'
+import { currentSettings, type Settings } from '../values/set.ts'
+import { maxValuesSize } from '../values/tree.ts'
 import {
   backupPathOf,
   type GuardedFile,
@@ -10,57 +15,53 @@ import {
   removeGuarded,
   replaceGuarded,
 } from '../core/guarded-file.ts'
-import { diffText } from './text-diff.ts'
-import { maxValuesSize } from './values.ts'
-import type { ValuesEdit } from './values-edit.ts'
-import {
-  readValuesRecord,
-  removeValuesRecord,
-  reviseValues,
-  underWay,
-  type ValuesRecord,
-  writeValuesRecord,
-  writtenTexts,
-} from './values-record.ts'
+import { readValuesRecord, removeValuesRecord, writeValuesRecord } from './values-record.ts'
 
-/** What applying will do to a values file; made once, shown, then carried out or refused. */
+/** The change of a values file: planned once, shown, then applied as shown or refused. */
 export interface ValuesPlan {
   path: string
   backup: string
-  /** the file as the plan saw it */
+  /** the file when the plan was made */
   before: string
   beforeDigest: Digest
   after: string
-  /** changed lines, secrets masked; empty where nothing changes */
+  /** changed lines, secrets masked; empty if nothing changes */
   diff: string
-  /** what we set there, where it is remembered: as it is (undefined where nothing is yet), as it will be */
+  /** where our settings are recorded: the record now (undefined if there is none) and after the change */
   record: { path: string; known: ValuesRecord | undefined; next: ValuesRecord }
 }
 
 export interface ValuesOptions {
-  edit: ValuesEdit
-  /** where what is set is remembered */
+  settings: Settings
+  /** path of the record */
   record: string
 }
 
 /**
- * Reads the file and says what would change; `laidDown` are versions that the tree itself has. Throws VALUES_INVALID,
- * FILE_NOT_FOUND, PERMISSION, JOURNAL_INVALID. Writes nothing.
+ * Plans the change and writes nothing. `laidDown` are the versions that the tree itself has. Throws VALUES_INVALID, FILE_NOT_FOUND,
+ * PERMISSION, JOURNAL_INVALID.
  */
 export async function planValues(
   path: string,
   options: ValuesOptions & { laidDown?: readonly Digest[] },
 ): Promise<ValuesPlan> {
-  const { edit, laidDown = [] } = options
+  const { settings, laidDown = [] } = options
+  const backup = backupPathOf(path)
   const { text } = await readExisting(path)
   const known = await readValuesRecord(options.record)
   const untouched = laidDown.includes(digestOf(text))
-  const record = known ?? (untouched ? undefined : await recordOfBackup(path, { edit, text }))
-  const { after, record: next } = reviseValues(text, { edit, record, untouched, name: path })
+  const record = known ?? (untouched ? undefined : await recordOfBackup(path, { settings, text }))
+  const { after, record: next } = reviseValues(text, {
+    settings,
+    record,
+    untouched,
+    name: path,
+    backup,
+  })
   return {
     record: { path: options.record, known, next },
     path,
-    backup: backupPathOf(path),
+    backup,
     before: text,
     beforeDigest: digestOf(text),
     after,
@@ -68,24 +69,24 @@ export async function planValues(
   }
 }
 
-/** Whether the file is as it has to be, and remembered. */
+/** Whether the file has the settings, and they are recorded. */
 export function isApplied({ before, after, record }: ValuesPlan): boolean {
   return before === after && record.known !== undefined
 }
 
-/** An older offline-deploy kept the original and no record: what it set are the keys of today. */
+/** An older offline-deploy kept the original and no record; it set the same keys. */
 async function recordOfBackup(
   path: string,
-  { edit, text }: { edit: ValuesEdit; text: string },
+  { settings, text }: { settings: Settings; text: string },
 ): Promise<ValuesRecord | undefined> {
   const backup = await readText(backupPathOf(path))
-  return backup && { before: backup.text, sets: [edit.as(text, path).data] }
+  return backup && { before: backup.text, sets: [currentSettings(text, settings, path)] }
 }
 
 /**
- * Carries the plan out: first the backup (the first original is kept for ever), then the record, which knows the file as it was
- * and as it will be, then the file, atomically, with its mode and owner; the old state is forgotten last. Throws VALUES_CHANGED
- * with the difference where the file is not the one that was planned for.
+ * Applies the plan: first the backup (the first original is kept for good), then the record with the old and the new settings, then
+ * the file, atomically, with its mode and owner, and last the record with the new settings alone: whatever a killed run leaves,
+ * the record knows it. Throws VALUES_CHANGED with the difference if the file has changed since it was planned.
  */
 export async function applyValues(plan: ValuesPlan): Promise<'changed' | 'unchanged'> {
   const found = await readExisting(plan.path)
@@ -102,12 +103,12 @@ export async function applyValues(plan: ValuesPlan): Promise<'changed' | 'unchan
 }
 
 /**
- * Puts the backup back, byte for byte, and removes it and the record. Throws VALUES_CHANGED where somebody edited the file after
- * us: their work would be lost. No backup: nothing to do.
+ * Restores the backup, byte for byte, and removes it and the record; does nothing without a backup. Throws VALUES_CHANGED where
+ * people have edited the file since: their work would be lost.
  */
 export async function rollbackValues(
   path: string,
-  { edit, record }: ValuesOptions,
+  { settings, record }: ValuesOptions,
 ): Promise<'restored' | 'no backup'> {
   const backup = backupPathOf(path)
   const original = await readText(backup)
@@ -116,7 +117,9 @@ export async function rollbackValues(
     return 'no backup'
   }
   const current = await readExisting(path)
-  const { sets } = (await readValuesRecord(record)) ?? { sets: [edit.as(current.text, path).data] }
+  const { sets } = (await readValuesRecord(record)) ?? {
+    sets: [currentSettings(current.text, settings, path)],
+  }
   const written = writtenTexts({ sets }, { before: original.text, name: backup })
   if (![...written, original.text].includes(current.text)) {
     throw new AirgapError(
@@ -124,7 +127,7 @@ export async function rollbackValues(
       `edited since it was configured:\n${diffText(written.at(-1) ?? original.text, current.text)}`,
       {
         item: path,
-        next: `set back by hand what offline-deploy had set; the original is ${backup}`,
+        next: `undo the settings of offline-deploy by hand; the original is ${backup}`,
       },
     )
   }
@@ -148,8 +151,8 @@ async function readExisting(path: string): Promise<ValuesText> {
   if (file !== undefined) return file
   throw new AirgapError('FILE_NOT_FOUND', 'no such values file', {
     item: path,
-    likely: 'another environment name, or the deployment tree was not laid down yet',
-    next: 'check --env',
+    likely: 'another environment name, or the deployment tree has not been laid down yet',
+    next: `ls ${dirname(dirname(path))} shows the environments; choose one with --env`,
   })
 }
 
@@ -157,15 +160,14 @@ function decode(bytes: Uint8Array, path: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (error) {
-    throw notRegular(path, 'the file is not UTF-8 text', error)
+    throw notRegular(path, 'not UTF-8 text', error)
   }
 }
 
 function changedMeanwhile(plan: ValuesPlan, now: string): AirgapError {
-  const diff = diffText(plan.before, now) || '(only line ends or the end of the file)'
-  return new AirgapError('VALUES_CHANGED', `edited since the plan was made:\n${diff}`, {
+  return new AirgapError('VALUES_CHANGED', `edited since the plan was made:\n${diffText(plan.before, now)}`, {
     item: plan.path,
-    likely: 'somebody works on the same file',
-    next: 'agree with them, then run the same command again: it plans from the file as it is',
+    likely: 'somebody is editing the same file',
+    next: 'run the same command again: it plans from the present file',
   })
 }

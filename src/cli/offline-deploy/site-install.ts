@@ -26,7 +26,7 @@ import type { NodeRole, SiteFile } from '../../inventory/schema.ts'
 import type { ClientFiles } from '../../site/mirror-files.ts'
 import { declarationPath, secretsOf } from '../../site/secrets-file.ts'
 import type { SiteState } from '../../site/state.ts'
-import { nested, treeEdit, type ValuesEdit, type ValueTree } from '../../site/values-edit.ts'
+import { isTree, nested, type Settings, settingsOf, type ValueTree } from '../../values/set.ts'
 import type { Passwords } from './access.ts'
 import { clusterExpectations } from './cluster.ts'
 import type { OpenBundle } from './context.ts'
@@ -89,8 +89,6 @@ export function siteValues({ site, deployment }: SiteInstall): ValueTree {
 }
 
 function merged(base: ValueTree, over: ValueTree): ValueTree {
-  const isTree = (value: unknown): value is ValueTree =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
   const result: ValueTree = { ...base }
   for (const [key, value] of Object.entries(over)) {
     const there = result[key]
@@ -103,11 +101,11 @@ function merged(base: ValueTree, over: ValueTree): ValueTree {
 export function siteVariables(
   { deployment }: SiteInstall,
   { registry, httpServer }: { registry: string; httpServer: string },
-): Map<string, ValuesEdit> {
+): Map<string, Settings> {
   const { kubespray } = deployment
   if (kubespray === undefined) return new Map()
   const path = `${kubespray.inventory}/${kubespray.offlineVariables}`
-  return new Map([[path, treeEdit({ registry_host: registry, http_server: httpServer })]])
+  return new Map([[path, settingsOf({ registry_host: registry, http_server: httpServer })]])
 }
 
 export interface SiteStepsOptions {

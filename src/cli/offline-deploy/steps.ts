@@ -17,7 +17,7 @@ import { clientFilesFor } from '../../site/node-clients.ts'
 import type { SiteKey } from '../../site/site-key.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
 import type { SiteState } from '../../site/state.ts'
-import { environmentEdit, type ValueTree } from '../../site/values-edit.ts'
+import { isTree, settingsOf, type ValueTree } from '../../values/set.ts'
 import { openPasswords } from './access.ts'
 import { localUrl, type OpenBundle, type Setup } from './context.ts'
 import { openKey } from './key.ts'
@@ -82,7 +82,7 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
       trees,
       folder: state.paths.deploy,
       environment: config.environment,
-      values: environmentEdit({ registry, httpServer }, more),
+      values: settingsOf(more, { registry, httpServer }),
       sets: [
         `offline.registry = ${registry}`,
         `offline.httpServer = ${httpServer}`,
@@ -126,9 +126,7 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
 function leaves(tree: ValueTree, above: readonly string[] = []): [string, unknown][] {
   return Object.entries(tree).flatMap(([key, value]): [string, unknown][] => {
     const path = [...above, key]
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? leaves(value as ValueTree, path)
-      : [[path.join('.'), value]]
+    return isTree(value) ? leaves(value, path) : [[path.join('.'), value]]
   })
 }
 

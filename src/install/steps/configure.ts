@@ -4,7 +4,6 @@ import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import type { ClientFiles } from '../../site/mirror-files.ts'
 import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
-import type { ValuesEdit } from '../../site/values-edit.ts'
 import {
   applyValues,
   isApplied,
@@ -12,6 +11,7 @@ import {
   rollbackValues,
   type ValuesPlan,
 } from '../../site/values-file.ts'
+import type { Settings } from '../../values/set.ts'
 import { layDownRecordOf, valuesRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'
 import type { DeploymentTree } from './lay-down.ts'
@@ -22,11 +22,11 @@ export interface ConfigureOptions {
   folder: string
   /** which `environments/ENV/values.yaml` */
   environment: string
-  values: ValuesEdit
-  /** what `values` sets, in words: `offline.registry = 10.0.0.10:35000` */
+  values: Settings
+  /** what `values` sets, for people: `offline.registry = 10.0.0.10:35000` */
   sets: readonly string[]
-  /** other files of the trees that are set, by path there: kubespray's variables of a closed site */
-  variables: ReadonlyMap<string, ValuesEdit>
+  /** settings of other files, by path in their tree: kubespray's variables of a closed site */
+  variables: ReadonlyMap<string, Settings>
   /** root of the machine whose files are written; undefined: none are */
   nodeRoot: string | undefined
   /** what stands on the machines; `plan` has no key yet, so that its texts are not the final ones */
@@ -45,8 +45,8 @@ interface ValuesFileOfTree {
   brought: () => (Digest | undefined)[]
   /** the tree's own versions of it */
   laidDown: readonly Digest[]
-  edit: ValuesEdit
-  /** where what is set is remembered */
+  settings: Settings
+  /** path of the record of the settings */
   record: string
 }
 
@@ -69,14 +69,14 @@ export function configureStep(options: ConfigureOptions): Step {
           laidDown: [digest],
           record: valuesRecordOf(layDownRecordOf(folder, tree.name), path),
         }
-        const edit = variables.get(path)
-        if (edit !== undefined) found.push({ ...file, edit })
+        const settings = variables.get(path)
+        if (settings !== undefined) found.push({ ...file, settings })
         const name = /^environments\/([^/]+)\/values\.yaml$/.exec(path)?.[1]
-        if (name === environment) found.push({ ...file, edit: values })
+        if (name === environment) found.push({ ...file, settings: values })
         else if (name !== undefined) others.add(name)
       }
     }
-    if (!found.some(file => file.edit === values) && others.size > 0) {
+    if (!found.some(file => file.settings === values) && others.size > 0) {
       throw new AirgapError('FILE_NOT_FOUND', 'the deployment tree has no such environment', {
         item: `environments/${environment}/values.yaml`,
         likely: `it has ${[...others].sort().join(', ')}`,
@@ -87,19 +87,19 @@ export function configureStep(options: ConfigureOptions): Step {
   }
 
   async function describeValues(file: ValuesFileOfTree): Promise<string[]> {
-    const { path, edit } = file
+    const { path, settings } = file
     try {
       const plan = await planValues(path, file)
       planned.set(path, plan)
-      if (plan.after === plan.before) return [`${path}: as it has to be`]
+      if (plan.after === plan.before) return [`${path}: already configured`]
       return [
         `edit ${path} (the original is kept as ${plan.backup}):`,
-        ...(plan.diff || '(only the end of the file)').split('\n').map(line => `  ${line}`),
+        ...plan.diff.split('\n').map(line => `  ${line}`),
       ]
     } catch (error) {
       if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
       return [
-        edit === values ? `set ${sets.join(' and ')} in ${path}` : `set the site's addresses in ${path}`,
+        settings === values ? `set ${sets.join(' and ')} in ${path}` : `set the site's addresses in ${path}`,
       ]
     }
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { configureStep } from '../../../src/install/steps/configure.ts'
 import { layDownStep } from '../../../src/install/steps/lay-down.ts'
-import { environmentEdit, treeEdit, type ValueTree } from '../../../src/site/values-edit.ts'
+import { settingsOf, type ValueTree } from '../../../src/values/set.ts'
 import { contentOf, sampleTree } from '../../site/support/sample-site.ts'
 import { tempFolder, testContext } from '../support.ts'
 
@@ -21,8 +21,8 @@ async function site() {
     const trees = [{ name: 'a', store, roots: store.roots() }]
     const configure = configureStep({
       ...{ trees, folder: join(folder, 'deploy'), environment: 'prod', sets: [], nodeRoot: undefined },
-      values: environmentEdit({ registry: 'r:1', httpServer: 'http://r:2' }, more),
-      variables: new Map([[variables, treeEdit({ registry_host: 'r:1' })]]),
+      values: settingsOf(more, { registry: 'r:1', httpServer: 'http://r:2' }),
+      variables: new Map([[variables, settingsOf({ registry_host: 'r:1' })]]),
       clients: async () => new Map(),
       selectForNode: async all => all,
       clientsFolder: join(folder, 'clients'),

@@ -2,11 +2,11 @@ import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { environmentEdit } from '../../src/site/values-edit.ts'
 import { applyValues, planValues, rollbackValues } from '../../src/site/values-file.ts'
+import { settingsOf } from '../../src/values/set.ts'
 
 const offline = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
-const values = environmentEdit(offline)
+const values = settingsOf({}, offline)
 const original =
   '# ours\noffline:\n  registry: old:1 # keep me\n  httpServer: "http://old"\npassword: hunter2\n'
 
@@ -28,33 +28,33 @@ afterEach(async () => {
 describe('planValues, applyValues, rollbackValues', () => {
   it('plans without writing, applies with a backup, and rolls back byte for byte', async () => {
     await chmod(file, 0o640)
-    const plan = await planValues(file, { edit: values, record })
+    const plan = await planValues(file, { settings: values, record })
     expect(plan.diff).toContain('+ 3:   registry: 10.77.0.1:35000 # keep me')
     expect(await readFile(file, 'utf8')).toBe(original)
     expect(await applyValues(plan)).toBe('changed')
     expect(await readFile(`${file}.airgap-backup`, 'utf8')).toBe(original)
     expect((await stat(file)).mode & 0o777).toBe(0o640)
     expect((await stat(`${file}.airgap-backup`)).mode & 0o777).toBe(0o640)
-    expect(await applyValues(await planValues(file, { edit: values, record }))).toBe('unchanged')
-    expect(await rollbackValues(file, { edit: values, record })).toBe('restored')
+    expect(await applyValues(await planValues(file, { settings: values, record }))).toBe('unchanged')
+    expect(await rollbackValues(file, { settings: values, record })).toBe('restored')
     expect(await readFile(file, 'utf8')).toBe(original)
     expect(await readdir(folder)).toEqual(['values.yaml'])
-    expect(await rollbackValues(file, { edit: values, record })).toBe('no backup')
+    expect(await rollbackValues(file, { settings: values, record })).toBe('no backup')
   })
 
   it('keeps the first original through later changes', async () => {
-    await applyValues(await planValues(file, { edit: values, record }))
-    const elsewhere = environmentEdit({ ...offline, registry: '10.77.0.9:35000' })
-    await applyValues(await planValues(file, { edit: elsewhere, record }))
+    await applyValues(await planValues(file, { settings: values, record }))
+    const elsewhere = settingsOf({}, { ...offline, registry: '10.77.0.9:35000' })
+    await applyValues(await planValues(file, { settings: elsewhere, record }))
     expect(await readFile(`${file}.airgap-backup`, 'utf8')).toBe(original)
-    await rollbackValues(file, { edit: values, record })
+    await rollbackValues(file, { settings: values, record })
     expect(await readFile(file, 'utf8')).toBe(original)
   })
 
   it('does not roll back over what somebody wrote since', async () => {
-    await applyValues(await planValues(file, { edit: values, record }))
+    await applyValues(await planValues(file, { settings: values, record }))
     await writeFile(file, `${await readFile(file, 'utf8')}more: 1\n`)
-    await expect(rollbackValues(file, { edit: values, record })).rejects.toMatchObject({
+    await expect(rollbackValues(file, { settings: values, record })).rejects.toMatchObject({
       code: 'VALUES_CHANGED',
       message: expect.stringContaining('more: 1'),
     })
@@ -62,7 +62,7 @@ describe('planValues, applyValues, rollbackValues', () => {
   })
 
   it('fault 98: a file edited since the plan is refused with a diff, and no secret in it', async () => {
-    const plan = await planValues(file, { edit: values, record })
+    const plan = await planValues(file, { settings: values, record })
     await writeFile(file, original.replace('hunter2', 'hunter3').replace('old:1', 'other:2'))
     const error = await applyValues(plan).catch(caught => caught)
     expect(error).toMatchObject({ code: 'VALUES_CHANGED', exitCode: 2, item: file })
@@ -75,10 +75,10 @@ describe('planValues, applyValues, rollbackValues', () => {
   it('fault 99: a symbolic link in place of the file is not followed', async () => {
     const target = join(folder, 'elsewhere')
     await writeFile(target, original)
-    const plan = await planValues(file, { edit: values, record })
+    const plan = await planValues(file, { settings: values, record })
     await rm(file)
     await symlink(target, file)
-    await expect(planValues(file, { edit: values, record })).rejects.toMatchObject({
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({
       code: 'VALUES_INVALID',
       item: file,
     })
@@ -91,7 +91,7 @@ describe('planValues, applyValues, rollbackValues', () => {
     const target = join(folder, 'elsewhere')
     await writeFile(target, 'precious')
     await symlink(target, `${file}.airgap-backup`)
-    await expect(planValues(file, { edit: values, record }).then(applyValues)).rejects.toMatchObject({
+    await expect(planValues(file, { settings: values, record }).then(applyValues)).rejects.toMatchObject({
       code: 'VALUES_INVALID',
     })
     expect(await readFile(target, 'utf8')).toBe('precious')
@@ -99,7 +99,7 @@ describe('planValues, applyValues, rollbackValues', () => {
   })
 
   it('fault 100: without a backup nothing is changed', async () => {
-    const plan = await planValues(file, { edit: values, record })
+    const plan = await planValues(file, { settings: values, record })
     // a name that no file system takes stands for a folder that cannot be written, also for root
     const error = await applyValues({ ...plan, backup: join(folder, 'missing', 'backup') }).catch(
       caught => caught,
@@ -115,7 +115,7 @@ describe('planValues, applyValues, rollbackValues', () => {
   it.skipIf(process.getuid?.() === 0)(
     'fault 100: a read-only folder (not as root, who may write anywhere)',
     async () => {
-      const plan = await planValues(file, { edit: values, record })
+      const plan = await planValues(file, { settings: values, record })
       await chmod(folder, 0o555)
       await expect(applyValues(plan)).rejects.toMatchObject({ code: 'PERMISSION' })
       await chmod(folder, 0o755)
@@ -128,19 +128,19 @@ describe('planValues, applyValues, rollbackValues', () => {
     ['a folder', async () => rm(file).then(() => symlink('.', file)), 'VALUES_INVALID'],
   ])('refuses a file that is %s', async (_, make, code) => {
     await make()
-    await expect(planValues(file, { edit: values, record })).rejects.toMatchObject({ code })
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code })
   })
 
   it('fault 59: values of 20 MB and aliases that explode', async () => {
     await writeFile(file, `a: "${'x'.repeat(20 << 20)}"\n`)
-    await expect(planValues(file, { edit: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
     const levels = Array.from(
       { length: 30 },
       (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(', ')}]`,
     )
     await writeFile(file, ['a0: &a0 [lol]', ...levels, original].join('\n'))
-    await expect(planValues(file, { edit: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
     await writeFile(file, '['.repeat(100_000))
-    await expect(planValues(file, { edit: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
   })
 })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { AirgapError } from '../../src/core/errors.ts'
-import { mergeValues } from '../../src/site/merge-values.ts'
+import { mergeValues } from '../../src/values/merge.ts'
 
 const merge = (base: string, ours: string, theirs: string) =>
   mergeValues({ base, ours, theirs, name: 'values.yaml' })

@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { environmentEdit, treeEdit, type ValuesEdit, type ValueTree } from '../../src/site/values-edit.ts'
 import { applyValues, isApplied, planValues, rollbackValues } from '../../src/site/values-file.ts'
-import { readValuesRecord, underWay, writeValuesRecord } from '../../src/site/values-record.ts'
+import { readValuesRecord, writeValuesRecord } from '../../src/site/values-record.ts'
+import { underWay } from '../../src/values/revise.ts'
+import { type Settings, settingsOf, setValues, type ValueTree } from '../../src/values/set.ts'
 
 const offline = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
 const off = { harbor: { enabled: false } }
@@ -39,21 +40,25 @@ afterEach(async () => {
 })
 
 const text = () => readFile(file, 'utf8')
-const plan = (edit: ValuesEdit) => planValues(file, { edit, record })
+const plan = (settings: Settings) => planValues(file, { settings, record })
 const change = async (from: string, to: string) => {
   expect(await text()).toContain(from)
   await writeFile(file, (await text()).replace(from, to))
 }
 
-async function set(more: ValueTree | ValuesEdit) {
-  const edit = 'apply' in more ? (more as ValuesEdit) : environmentEdit(offline, more)
-  await applyValues(await plan(edit))
-  expect(isApplied(await plan(edit))).toBe(true)
+const configured = (before: string, more: ValueTree = {}) =>
+  setValues(before, settingsOf(more, offline), file)
+
+const set = (more: ValueTree) => apply(settingsOf(more, offline))
+
+async function apply(settings: Settings) {
+  await applyValues(await plan(settings))
+  expect(isApplied(await plan(settings))).toBe(true)
   return await text()
 }
 
 const rollback = (more: ValueTree = {}) =>
-  rollbackValues(file, { edit: environmentEdit(offline, more), record })
+  rollbackValues(file, { settings: settingsOf(more, offline), record })
 
 describe('a value that is no longer set', () => {
   const wishes: [string, ValueTree][] = [
@@ -82,10 +87,10 @@ describe('a value that is no longer set', () => {
 
   it.each(cases)('%s, in a file %s: what was there is back, byte for byte', async (_, __, values, before) => {
     await writeFile(file, before)
-    const without = environmentEdit(offline).apply(before, file)
+    const without = configured(before)
     const first = await set(values)
     expect(first).not.toBe(without)
-    expect((await plan(environmentEdit(offline))).before).toBe(first)
+    expect((await plan(settingsOf({}, offline))).before).toBe(first)
     expect(await set({})).toBe(without)
     // and once more
     expect(await set(values)).toBe(first)
@@ -107,20 +112,20 @@ describe('a value that is no longer set', () => {
 
   it('one of several', async () => {
     await set({ ...off, externalIP: '10.0.0.9' })
-    expect(await set(off)).toBe(environmentEdit(offline, off).apply(original, file))
+    expect(await set(off)).toBe(configured(original, off))
   })
 
   it('is said before it is done', async () => {
     await set(off)
-    const { diff } = await plan(environmentEdit(offline))
+    const { diff } = await plan(settingsOf({}, offline))
     expect(diff).toBe('- 8:   enabled: false # big\n+ 8:   enabled: true # big')
   })
 
   it('in a file that is told the addresses alone', async () => {
-    await set(treeEdit({ harbor: { enabled: false }, registry_host: 'r:1' }))
-    const less = treeEdit({ registry_host: 'r:1' })
-    expect(await set(less)).toBe(less.apply(original, file))
-    expect(await set(treeEdit({}))).toBe(original)
+    await apply(settingsOf({ harbor: { enabled: false }, registry_host: 'r:1' }))
+    const less = settingsOf({ registry_host: 'r:1' })
+    expect(await apply(less)).toBe(setValues(original, less, file))
+    expect(await apply(settingsOf({}))).toBe(original)
   })
 
   it('keeps the record from others, as values files hold passwords', async () => {
@@ -187,7 +192,7 @@ describe('people worked in the file meanwhile', () => {
     await change('# the end', 'again: *shared')
     const edited = await text()
     expect(await set(off)).toBe(edited)
-    await expect(plan(environmentEdit(offline))).rejects.toMatchObject({
+    await expect(plan(settingsOf({}, offline))).rejects.toMatchObject({
       code: 'VALUES_INVALID',
       message: expect.stringContaining('cannot be merged'),
     })
@@ -196,7 +201,7 @@ describe('people worked in the file meanwhile', () => {
 })
 
 describe('a run that was killed', () => {
-  const before = environmentEdit(offline, off)
+  const before = settingsOf(off, offline)
 
   it('before the file was written: the record knows both states already', async () => {
     await set(off)
@@ -208,7 +213,7 @@ describe('a run that was killed', () => {
     expect(await text()).toBe(old)
     expect((await readValuesRecord(record))?.sets).toHaveLength(2)
     // site.yaml is another by now
-    expect(await set({})).toBe(environmentEdit(offline).apply(original, file))
+    expect(await set({})).toBe(configured(original))
     expect(await rollback()).toBe('restored')
     expect(await text()).toBe(original)
   })
@@ -218,17 +223,17 @@ describe('a run that was killed', () => {
     ['the file is the new one', true],
   ])('between file and record, %s', async (_, written) => {
     for (const [next, wish] of [
-      [environmentEdit(offline), {}],
+      [settingsOf({}, offline), {}],
       [before, off],
-      [environmentEdit(offline, { more: 1 }), { more: 1 }],
+      [settingsOf({ more: 1 }, offline), { more: 1 }],
     ] as const) {
       await writeFile(file, original)
       await set(off)
-      const { record: remembered, after } = await plan(environmentEdit(offline, { externalIP: '10.0.0.9' }))
+      const { record: remembered, after } = await plan(settingsOf({ externalIP: '10.0.0.9' }, offline))
       await writeValuesRecord(record, underWay(remembered.known, remembered.next))
       if (written) await writeFile(file, after)
-      expect(await set(wish)).toBe(next.apply(original, file))
-      expect((await readValuesRecord(record))?.sets).toEqual([next.data])
+      expect(await set(wish)).toBe(setValues(original, next, file))
+      expect((await readValuesRecord(record))?.sets).toEqual([next])
       expect(await rollback(wish)).toBe('restored')
       expect(await text()).toBe(original)
     }
@@ -236,16 +241,16 @@ describe('a run that was killed', () => {
 
   it('between file and record, and then somebody edited the file', async () => {
     await set(off)
-    const { record: remembered } = await plan(environmentEdit(offline, { externalIP: '10.0.0.9' }))
+    const { record: remembered } = await plan(settingsOf({ externalIP: '10.0.0.9' }, offline))
     await writeValuesRecord(record, underWay(remembered.known, remembered.next))
     await change('- one', '- two')
-    expect(await set({})).toBe(environmentEdit(offline).apply(original.replace('- one', '- two'), file))
+    expect(await set({})).toBe(configured(original.replace('- one', '- two')))
   })
 
   it('while rolling back: it can be done again, or applied again', async () => {
     await set(off)
     await writeFile(file, original)
-    expect(await set({})).toBe(environmentEdit(offline).apply(original, file))
+    expect(await set({})).toBe(configured(original))
     await rm(record)
     expect(await rollback()).toBe('restored')
     expect(await text()).toBe(original)
@@ -255,10 +260,10 @@ describe('a run that was killed', () => {
 describe('a record that is missing or damaged', () => {
   it('a site of an older version: the keys of today are known by the backup', async () => {
     await writeFile(`${file}.airgap-backup`, original)
-    await writeFile(file, environmentEdit(offline, off).apply(original, file))
-    expect(isApplied(await plan(environmentEdit(offline, off)))).toBe(false)
+    await writeFile(file, configured(original, off))
+    expect(isApplied(await plan(settingsOf(off, offline)))).toBe(false)
     await set(off)
-    expect(await set({})).toBe(environmentEdit(offline).apply(original, file))
+    expect(await set({})).toBe(configured(original))
     expect(await rollback()).toBe('restored')
     expect(await text()).toBe(original)
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { diffText } from '../../src/site/text-diff.ts'
+import { diffText } from '../../src/values/diff-text.ts'
 
 describe('diffText', () => {
   it('shows changed lines with their numbers', () => {

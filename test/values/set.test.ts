@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { AirgapError } from '../../src/core/errors.ts'
-import { readOfflineValues, setOfflineValues } from '../../src/site/values.ts'
+import { currentSettings, setValues } from '../../src/values/set.ts'
 
 const values = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
-const set = (text: string) => setOfflineValues(text, values, 'values.yaml')
+const set = (text: string) => setValues(text, { offline: values, values: '' }, 'values.yaml')
 
 const realistic = `# production values
 global:   # shared
@@ -23,7 +23,7 @@ text: |
     registry: not this one
 `
 
-describe('setOfflineValues', () => {
+describe('setValues, addresses', () => {
   it('changes the two scalars and not one other byte', () => {
     expect(set(realistic)).toBe(
       realistic
@@ -35,7 +35,10 @@ describe('setOfflineValues', () => {
   it('is idempotent', () => {
     const once = set(realistic)
     expect(set(once)).toBe(once)
-    expect(readOfflineValues(once, 'values.yaml')).toEqual(values)
+    expect(currentSettings(once, { offline: values, values: '' }, 'values.yaml')).toEqual({
+      offline: values,
+      values: '',
+    })
   })
 
   it.each([
@@ -111,7 +114,7 @@ describe('setOfflineValues', () => {
 
   it('quotes an IPv6 address', () => {
     const ipv6 = { registry: '[fd00::1]:35000', httpServer: 'http://[fd00::1]:8080' }
-    const text = setOfflineValues('offline:\n  registry: a\n  httpServer: b\n', ipv6, 'v')
+    const text = setValues('offline:\n  registry: a\n  httpServer: b\n', { offline: ipv6, values: '' }, 'v')
     expect(text).toBe('offline:\n  registry: "[fd00::1]:35000"\n  httpServer: "http://[fd00::1]:8080"\n')
   })
 

@@ -1,0 +1,30 @@
+import { diffArrays } from 'diff'
+import { maskedLines } from '../core/secret-lines.ts'
+
+/** Lines removed and added at most; of larger differences only their number is reported. It also bounds the time. */
+const maxChanges = 1_000
+
+/**
+ * Returns the changed lines of two YAML texts, marked `-` and `+` with their line numbers, without context. Values files hold
+ * secrets: those are masked, and so are lines without a key, which may be part of one.
+ */
+export function diffText(before: string, after: string): string {
+  const [a, b] = [before.split('\n'), after.split('\n')]
+  const parts = diffArrays(a, b, { maxEditLength: maxChanges })
+  if (parts === undefined) return `more than ${maxChanges} lines differ (${a.length} before, ${b.length} now)`
+  // masked as a whole: a secret may start above the first changed line
+  const [old, now] = [shown(a), shown(b)]
+  const changes: string[] = []
+  let [i, j] = [0, 0]
+  for (const { added, removed, count } of parts) {
+    if (removed) for (let at = i; at < i + count; at++) changes.push(`- ${at + 1}: ${old[at]}`)
+    if (added) for (let at = j; at < j + count; at++) changes.push(`+ ${at + 1}: ${now[at]}`)
+    if (!added) i += count
+    if (!removed) j += count
+  }
+  return changes.join('\n')
+}
+
+function shown(lines: readonly string[]): string[] {
+  return maskedLines(lines, { mask: '…', keyless: 'mask' }).map(line => line?.replace(/\r$/, '␍') ?? '…')
+}

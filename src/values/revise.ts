@@ -1,0 +1,103 @@
+import { isDeepStrictEqual } from 'node:util'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { mergeValues } from './merge.ts'
+import { type Settings, setValues } from './set.ts'
+
+/** What we set in a values file, and the file without it. */
+export interface ValuesRecord {
+  /** the file without our settings: a key that is no longer set gets its text back from here */
+  before: string
+  /** what was set; while the file is being changed there are several, one of which it has */
+  sets: Settings[]
+}
+
+/** The record before the file is changed: whichever text a killed run leaves, it is known. */
+export function underWay(known: ValuesRecord | undefined, next: ValuesRecord): ValuesRecord {
+  const old = (known?.sets ?? []).filter(set => !next.sets.some(one => isDeepStrictEqual(one, set)))
+  return { before: next.before, sets: [...old, ...next.sets] }
+}
+
+/** The texts that `before` became with what was set. */
+export function writtenTexts(
+  { sets }: Pick<ValuesRecord, 'sets'>,
+  { before, name }: { before: string; name: string },
+): string[] {
+  return sets.map(set => setValues(before, set, name))
+}
+
+export interface ReviseOptions {
+  settings: Settings
+  record: ValuesRecord | undefined
+  /** the text has just been laid down: it has no settings of ours */
+  untouched: boolean
+  name: string
+  /** names the file to restore from, in case the text is damaged */
+  backup: string
+}
+
+/**
+ * Returns the text with the settings, and what to record. A key that is no longer set gets its previous value back; where people have
+ * changed the value since, theirs stays. Throws VALUES_INVALID, also where a key cannot be put back without changing another
+ * one, and where the text is what is left of a damaged file.
+ */
+export function reviseValues(
+  text: string,
+  options: ReviseOptions,
+): { after: string; record: ValuesRecord } {
+  const { settings, record, name } = options
+  const revised = (before: string, after = setValues(before, settings, name)) => ({
+    after,
+    record: { before, sets: [settings] },
+  })
+  if (record === undefined) return revised(text)
+  const written = writtenTexts(record, { before: record.before, name })
+  if (text === record.before || written.includes(text)) return revised(record.before)
+  if (options.untouched) return revised(text)
+  refuseDamaged(text, { known: [record.before, ...written], name, backup: options.backup })
+  const wanted = setValues(record.before, settings, name)
+  let after = text
+  for (const [i, base] of written.entries())
+    if (!isDeepStrictEqual(record.sets[i], settings))
+      after = putBack({ base, ours: wanted, theirs: after, name })
+  const before = withoutSettings(text, { before: record.before, written, name })
+  return revised(before, setValues(after, settings, name))
+}
+
+/** What people wrote, without our settings; `before` where that cannot be determined. */
+function withoutSettings(
+  text: string,
+  { before, written, name }: { before: string; written: readonly string[]; name: string },
+): string {
+  try {
+    return written.reduce((theirs, base) => putBack({ base, ours: before, theirs, name }), text)
+  } catch (error) {
+    if (isErrorCode(error, 'VALUES_INVALID')) return before
+    throw error
+  }
+}
+
+function putBack(versions: { base: string; ours: string; theirs: string; name: string }): string {
+  return mergeValues({ ...versions, prefer: 'theirs' }).text
+}
+
+/**
+ * Throws VALUES_INVALID where the text is empty although a version that is known had values, or ends in the middle of a line of one:
+ * an editor on a full disk and a power cut leave that. A merge would take everything that is missing for removed on purpose.
+ */
+export function refuseDamaged(
+  text: string,
+  { known, name, backup }: { known: readonly string[]; name: string; backup: string },
+): void {
+  if (known.includes(text)) return
+  const isBlank = (part: string) => /^[\s\uFEFF]*$/.test(part)
+  const empty = isBlank(text) && known.some(one => !isBlank(one))
+  const isCut = (one: string) => one.startsWith(text) && !isBlank(one.slice(text.length))
+  if (!empty && (text.endsWith('\n') || !known.some(isCut))) return
+  throw new AirgapError('VALUES_INVALID', `the values file is ${empty ? 'empty' : 'cut off at its end'}`, {
+    item: name,
+    likely: 'an editor on a full disk or a power cut damaged it',
+    next: empty
+      ? `restore it from a copy of your own or from ${backup}; if it is meant to be empty, write {} into it`
+      : `restore it from a copy of your own or from ${backup}; if it is meant to end there, add a line end`,
+  })
+}
