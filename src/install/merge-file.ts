@@ -6,7 +6,7 @@ import { errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
 import { backupPathOf, readGuarded, replaceGuarded } from '../core/guarded-file.ts'
 import { readValuesRecord, writeValuesRecord } from '../site/values-record.ts'
 import { hasMerged, type MergeConflict, mergeValues } from '../values/merge.ts'
-import { refuseDamaged, writtenTexts } from '../values/revise.ts'
+import { isBlank, refuseDamaged, writtenTexts } from '../values/revise.ts'
 
 /**
  * Values files and group variables change at every site and with every new version of the tree. Their versions as laid down are kept,
@@ -69,8 +69,10 @@ export async function mergeFile(target: string, options: MergeOptions): Promise<
     const versions = { base: old, theirs, name: target }
     const merged = mergeValues({ ...versions, ours })
     await follow(target, { ...versions, record })
-    await replaceGuarded(target, merged.text, found)
-    return { digest: digestOf(merged.text), kept: merged.kept, conflicts: merged.conflicts }
+    // an empty file would count as damaged next time
+    const text = isBlank(merged.text) ? '{}\n' : merged.text
+    await replaceGuarded(target, text, found)
+    return { digest: digestOf(text), kept: merged.kept, conflicts: merged.conflicts }
   })
 }
 

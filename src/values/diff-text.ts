@@ -11,7 +11,8 @@ const maxChanges = 1_000
 export function diffText(before: string, after: string): string {
   const [a, b] = [before.split('\n'), after.split('\n')]
   const parts = diffArrays(a, b, { maxEditLength: maxChanges })
-  if (parts === undefined) return `more than ${maxChanges} lines differ (${a.length} before, ${b.length} now)`
+  if (parts === undefined)
+    return `more than ${maxChanges} lines differ (${countLines(before)} before, ${countLines(after)} now)`
   // masked as a whole: a secret may start above the first changed line
   const [old, now] = [shown(a), shown(b)]
   const changes: string[] = []
@@ -27,4 +28,8 @@ export function diffText(before: string, after: string): string {
 
 function shown(lines: readonly string[]): string[] {
   return maskedLines(lines, { mask: '…', keyless: 'mask' }).map(line => line?.replace(/\r$/, '␍') ?? '…')
+}
+
+function countLines(text: string): number {
+  return text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
 }

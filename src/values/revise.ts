@@ -40,10 +40,7 @@ export interface ReviseOptions {
  * changed the value since, theirs stays. Throws VALUES_INVALID, also where a key cannot be put back without changing another
  * one, and where the text is what is left of a damaged file.
  */
-export function reviseValues(
-  text: string,
-  options: ReviseOptions,
-): { after: string; record: ValuesRecord } {
+export function reviseValues(text: string, options: ReviseOptions): { after: string; record: ValuesRecord } {
   const { settings, record, name } = options
   const revised = (before: string, after = setValues(before, settings, name)) => ({
     after,
@@ -89,15 +86,18 @@ export function refuseDamaged(
   { known, name, backup }: { known: readonly string[]; name: string; backup: string },
 ): void {
   if (known.includes(text)) return
-  const isBlank = (part: string) => /^[\s\uFEFF]*$/.test(part)
   const empty = isBlank(text) && known.some(one => !isBlank(one))
   const isCut = (one: string) => one.startsWith(text) && !isBlank(one.slice(text.length))
   if (!empty && (text.endsWith('\n') || !known.some(isCut))) return
   throw new AirgapError('VALUES_INVALID', `the values file is ${empty ? 'empty' : 'cut off at its end'}`, {
     item: name,
     likely: 'an editor on a full disk or a power cut damaged it',
-    next: empty
-      ? `restore it from a copy of your own or from ${backup}; if it is meant to be empty, write {} into it`
-      : `restore it from a copy of your own or from ${backup}; if it is meant to end there, add a line end`,
+    next: `restore it from a copy of your own or from ${backup}; if it is meant to be so, ${
+      empty ? 'write a comment into it' : 'end its last line'
+    }`,
   })
+}
+
+export function isBlank(text: string): boolean {
+  return /^[\s\uFEFF]*$/.test(text)
 }

@@ -1,13 +1,13 @@
 import { isMap, isScalar, parse, stringify } from 'yaml'
-import { AirgapError } from '../core/errors.ts'
 import { defined } from '../core/defined.ts'
+import { AirgapError } from '../core/errors.ts'
 import { mergeValues } from './merge.ts'
 import { planMerge } from './plan-merge.ts'
 import { isEmpty } from './positions.ts'
 import { quoted } from './print.ts'
 import {
-  pairsOf,
   type Plain,
+  pairsOf,
   readValuesTree,
   type ValuesMap,
   type ValuesNode,

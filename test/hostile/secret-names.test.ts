@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { Redactor } from '../../src/install/redaction.ts'
 import { convertInventory } from '../../src/inventory/convert.ts'
-import { mergeValues } from '../../src/site/merge-values.ts'
-import { diffText } from '../../src/site/text-diff.ts'
+import { diffText } from '../../src/values/diff-text.ts'
+import { mergeValues } from '../../src/values/merge.ts'
 import { secretNames } from '../core/support/secret-names.ts'
 
 /** No output shows a secret that only its name gives away, however that name is spelled. */

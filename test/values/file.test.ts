@@ -42,7 +42,7 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect(await rollbackValues(file, { settings: values, record })).toBe('no backup')
   })
 
-  it('keeps the first original through later changes', async () => {
+  it('keeps the first original when it changes the file again', async () => {
     await applyValues(await planValues(file, { settings: values, record }))
     const elsewhere = settingsOf({}, { ...offline, registry: '10.77.0.9:35000' })
     await applyValues(await planValues(file, { settings: elsewhere, record }))
@@ -51,7 +51,7 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect(await readFile(file, 'utf8')).toBe(original)
   })
 
-  it('does not roll back over what somebody wrote since', async () => {
+  it('refuses to roll back over later edits', async () => {
     await applyValues(await planValues(file, { settings: values, record }))
     await writeFile(file, `${await readFile(file, 'utf8')}more: 1\n`)
     await expect(rollbackValues(file, { settings: values, record })).rejects.toMatchObject({
@@ -61,7 +61,7 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect(await readFile(`${file}.airgap-backup`, 'utf8')).toBe(original)
   })
 
-  it('fault 98: a file edited since the plan is refused with a diff, and no secret in it', async () => {
+  it('refuses a file edited since it was planned, with a difference and without secrets (fault 98)', async () => {
     const plan = await planValues(file, { settings: values, record })
     await writeFile(file, original.replace('hunter2', 'hunter3').replace('old:1', 'other:2'))
     const error = await applyValues(plan).catch(caught => caught)
@@ -72,7 +72,7 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect(await readdir(folder)).toEqual(['values.yaml'])
   })
 
-  it('fault 99: a symbolic link in place of the file is not followed', async () => {
+  it('does not follow a symbolic link in place of the file (fault 99)', async () => {
     const target = join(folder, 'elsewhere')
     await writeFile(target, original)
     const plan = await planValues(file, { settings: values, record })
@@ -87,7 +87,7 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect((await lstat(file)).isSymbolicLink()).toBe(true)
   })
 
-  it('fault 99: a symbolic link in place of the backup is not written through', async () => {
+  it('does not write through a symbolic link in place of the backup (fault 99)', async () => {
     const target = join(folder, 'elsewhere')
     await writeFile(target, 'precious')
     await symlink(target, `${file}.airgap-backup`)
@@ -98,9 +98,9 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect(await readFile(file, 'utf8')).toBe(original)
   })
 
-  it('fault 100: without a backup nothing is changed', async () => {
+  it('changes nothing without a backup (fault 100)', async () => {
     const plan = await planValues(file, { settings: values, record })
-    // a name that no file system takes stands for a folder that cannot be written, also for root
+    // a missing folder: root can write to any other
     const error = await applyValues({ ...plan, backup: join(folder, 'missing', 'backup') }).catch(
       caught => caught,
     )
@@ -113,7 +113,7 @@ describe('planValues, applyValues, rollbackValues', () => {
   })
 
   it.skipIf(process.getuid?.() === 0)(
-    'fault 100: a read-only folder (not as root, who may write anywhere)',
+    'changes nothing in a read-only folder (fault 100; root can write to any folder)',
     async () => {
       const plan = await planValues(file, { settings: values, record })
       await chmod(folder, 0o555)
@@ -131,16 +131,22 @@ describe('planValues, applyValues, rollbackValues', () => {
     await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code })
   })
 
-  it('fault 59: values of 20 MB and aliases that explode', async () => {
+  it('refuses values of 20 MiB and aliases that multiply (fault 59)', async () => {
     await writeFile(file, `a: "${'x'.repeat(20 << 20)}"\n`)
-    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({
+      code: 'VALUES_INVALID',
+    })
     const levels = Array.from(
       { length: 30 },
       (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(', ')}]`,
     )
     await writeFile(file, ['a0: &a0 [lol]', ...levels, original].join('\n'))
-    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({
+      code: 'VALUES_INVALID',
+    })
     await writeFile(file, '['.repeat(100_000))
-    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+    await expect(planValues(file, { settings: values, record })).rejects.toMatchObject({
+      code: 'VALUES_INVALID',
+    })
   })
 })

@@ -8,7 +8,7 @@ import { mergeValues } from '../../src/values/merge.ts'
 const merge = (base: string, ours: string, theirs: string) =>
   mergeValues({ base, ours, theirs, name: 'values.yaml' })
 
-/** What the site did to the old file, and the new bundle to the same. */
+/** Applies the site's and the new bundle's changes to the same old file. */
 function changed(base: string, ours: (text: string) => string, theirs: (text: string) => string) {
   return merge(base, ours(base), theirs(base))
 }
@@ -51,7 +51,7 @@ describe('mergeValues', () => {
     })
   })
 
-  it('nothing changed on the site, nothing in the bundle, nothing but the writing', () => {
+  it('takes the other side where one has no changes, or only other formatting', () => {
     const site = old.replace("'http://files.example'", 'http://files.example # ours').replace('\n\n', '\n')
     expect(merge(old, old, fresh).text).toBe(fresh)
     expect(merge(old, site, fresh)).toEqual({ text: fresh, kept: [], conflicts: [] })
@@ -66,17 +66,17 @@ describe('mergeValues', () => {
 
   it.each<[string, { base: string; ours: string; theirs: string; text: string; kept?: string[] }]>([
     [
-      'a scalar, the comment behind it stays',
+      'a scalar; the comment after it stays',
       { base: 'a: 1\n', ours: 'a: 2 # ours\n', theirs: 'a: 1   # theirs\n', text: 'a: 2   # theirs\n' },
     ],
     ['a key without a value', { base: 'a:\n', ours: 'a: 2\n', theirs: 'a: # c\n', text: 'a: 2 # c\n' }],
-    ['a value taken away', { base: 'a: 1\n', ours: 'a:\n', theirs: 'a: 1 # c\n', text: 'a: # c\n' }],
+    ['a value removed', { base: 'a: 1\n', ours: 'a:\n', theirs: 'a: 1 # c\n', text: 'a: # c\n' }],
     [
       'a list is one value',
       { base: 'a: [1, 2]\n', ours: 'a: [1,2, 3]\n', theirs: 'a: [1, 2] # c\n', text: 'a: [1,2, 3] # c\n' },
     ],
     [
-      'a list of lines for an empty one',
+      'a block list for an empty one',
       {
         base: 'm:\n  a: []\n',
         ours: 'm:\n  a:\n  - b # why\n  - c\n',
@@ -85,7 +85,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'a list on one line for a list of lines',
+      'a flow list for a block list',
       {
         base: 'a:\n- b\n- c\n',
         ours: 'a: [b] # short\n',
@@ -103,7 +103,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'a text of several lines, with the comment gone that would have been a part of it',
+      'a text of several lines, without the comment that would become part of it',
       { base: 'a: x\n', ours: 'a: "b\n  c"\n', theirs: 'a: x # c\nb: 1\n', text: 'a: "b\n  c"\nb: 1\n' },
     ],
     [
@@ -130,7 +130,7 @@ describe('mergeValues', () => {
       { base: 'a:\n  b: 1\n', ours: 'a: off\n', theirs: 'a:\n  b: 1\nc: 3\n', text: 'a: off\nc: 3\n' },
     ],
     [
-      'a key added, with its comments, behind its neighbour',
+      'a key added with its comments, after its neighbour',
       {
         base: 'a:\n  b: 1\n  c: 2\nd: 4\n',
         ours: 'a:\n  b: 1\n\n  # ours\n  n: yes # really\n  c: 2\nd: 4\n',
@@ -140,16 +140,16 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'a key added first: it stands last',
-      { base: 'a: 1\n', ours: 'n: 2\na: 1\n', theirs: '# h\na: 1', text: '# h\na: 1\nn: 2', kept: ['n'] },
+      'a key added first, which is placed last',
+      { base: 'a: 1\n', ours: 'n: 2\na: 1\n', theirs: '# h\na: 1', text: '# h\na: 1\nn: 2\n', kept: ['n'] },
     ],
     [
-      'a map added where the new file has no line end',
+      'a map added to a new file without a line end',
       {
         base: 'a: {b: 1}\n',
         ours: 'a: {b: 1}\nn:\n  m: 1\n  o: 2\n',
         theirs: 'a: {b: 2}',
-        text: 'a: {b: 2}\nn:\n  m: 1\n  o: 2',
+        text: 'a: {b: 2}\nn:\n  m: 1\n  o: 2\n',
         kept: ['n'],
       },
     ],
@@ -159,7 +159,7 @@ describe('mergeValues', () => {
         base: '',
         ours: 'n: 1\nm: "2"\n',
         theirs: '# only comments',
-        text: '# only comments\nn: 1\nm: "2"',
+        text: '# only comments\nn: 1\nm: "2"\n',
         kept: ['n', 'm'],
       },
     ],
@@ -174,7 +174,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'behind a block of text, before the empty lines',
+      'after a block of text, before the empty lines',
       {
         base: 'a: |\n  t\n\nz: 1\n',
         ours: 'a: |\n  t\nn: 1\n\nz: 1\n',
@@ -184,7 +184,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'behind a block of text that keeps its empty lines',
+      'after a block of text that keeps its empty lines',
       {
         base: 'a: |+\n  t\n\n',
         ours: 'a: |+\n  t\n\n# c\nn: 1\n',
@@ -234,7 +234,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'all keys of a flow map for others',
+      'all keys of a flow map replaced',
       {
         base: '{a: 1, b: 2}\n',
         ours: '{n: 3}\n',
@@ -244,7 +244,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'a text that a flow map would take for two',
+      'a text that would be two values in a flow map',
       {
         base: 'a: {b: 1}\n',
         ours: 'a:\n  b: x, y\n',
@@ -253,7 +253,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'keys that are no words',
+      'keys that are not words',
       {
         base: '"a b": 1\n8080: x\n',
         ours: '"a b": 2\n8080: y\n',
@@ -263,7 +263,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'a key that JavaScript knows',
+      'keys that JavaScript has a meaning for',
       {
         base: 'a: 1\n',
         ours: 'a: 1\n__proto__: {x: 1}\nconstructor: 2\n',
@@ -273,7 +273,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'integers beyond what JavaScript counts',
+      'integers too large for a JavaScript number',
       {
         base: 'a: 12345678901234567890\n',
         ours: 'a: 12345678901234567891\n',
@@ -282,7 +282,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      "what Helm's reader takes for another number",
+      'a number that Helm reads differently',
       {
         base: 'mode: 644\n',
         ours: 'mode: 0644\n',
@@ -292,7 +292,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      "what Helm's reader takes for true",
+      'a text that Helm reads as true',
       { base: 'a: "yes"\n', ours: 'a: yes\n', theirs: 'a: "yes"\nz: 1\n', text: 'a: yes\nz: 1\n' },
     ],
     [
@@ -336,7 +336,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      "the site's own key over one that is merged in",
+      "the site's own key over one from a merge key",
       {
         base: 'd: &d {x: 1}\nb:\n  <<: *d\n',
         ours: 'd: &d {x: 1}\nb:\n  <<: *d\n  x: 2\n',
@@ -346,7 +346,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      "the site's aliases and anchors, by value",
+      "the site's aliases and anchors, written out",
       {
         base: 'a: 1\nb: 1\n',
         ours: 'a: &x\n  k: "1.10"\n  l: [yes, 2.0, .inf, 0x1F, ~]\nb: *x\n',
@@ -355,7 +355,7 @@ describe('mergeValues', () => {
       },
     ],
     [
-      'an alias for a value',
+      'a value for an alias',
       {
         base: 'a: &x 1\nb: *x\n',
         ours: 'a: &x 1\nb: 5\n',
@@ -392,7 +392,7 @@ describe('mergeValues', () => {
     ['\ttab \u0007 \u2028 \u{1F600}', '"\\ttab \\a \\u2028 \u{1F600}"'],
     ['one two', 'one\n      two'],
     ['2020-01-01', '"2020-01-01"'],
-  ])('the text %j comes out as the same text', (value, written) => {
+  ])('keeps the text %j a text', (value, written) => {
     for (const [before, now] of [
       ['m:\n  a: before\n', 'm:\n    a: before # c\n    z: 1\n'],
       ['m: {a: before}\n', 'm: {a: before, z: 1}\n'],
@@ -430,7 +430,7 @@ describe('mergeValues', () => {
       expect(text.endsWith(`${rest}# end\n`)).toBe(true)
     })
 
-    it('the site removed what the new bundle changed: it stays removed', () => {
+    it('keeps a key removed that the site removed and the new bundle changed', () => {
       expect(
         changed(
           base,
@@ -444,7 +444,7 @@ describe('mergeValues', () => {
       })
     })
 
-    it('the new bundle removed what the site changed: it stands', () => {
+    it('keeps a key that the site changed and the new bundle removed', () => {
       expect(
         changed(
           base,
@@ -483,10 +483,10 @@ describe('mergeValues', () => {
       ['keycloak: [{tlsKey: X}]', 'keycloak', '[{ tlsKey: *** }]'],
       [`long: ${'a'.repeat(200)}`, 'long', `"${'a'.repeat(78)}…`],
       [`long: ${'\u{1F600}'.repeat(100)}`, 'long', `"${'\u{1F600}'.repeat(39)}…`],
-    ])('%s is told so that no secret is', (line, path, told) => {
+    ])('shows %s without the secret', (line, path, shown) => {
       const key = line.slice(0, line.indexOf(':'))
       const { conflicts } = merge(`${key}: [0]\n`, `${line}\n`, `${key}: [2]\n`)
-      expect(conflicts).toMatchObject([{ path, ours: told }])
+      expect(conflicts).toMatchObject([{ path, ours: shown }])
       expect(JSON.stringify(conflicts)).not.toContain('X')
     })
   })
@@ -498,15 +498,15 @@ describe('mergeValues', () => {
 
   it.each<[string, string, RegExp]>([
     ['aliases that multiply', bomb, /multiply/],
-    ['an alias of what it stands in', 'a: &a [*a]\n', /anchor/],
+    ['an alias inside its own anchor', 'a: &a [*a]\n', /anchor/],
     ['aliases by the thousand', `a: &a 1\nb: [${'*a,'.repeat(2_000)}]\n`, /multiply/],
     [
       'depth by aliases',
       `a0: &a0 1\n${Array.from({ length: 200 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}]\n`).join('')}`,
       /deeply/,
     ],
-    ['a key twice', 'a: 1\nb: 2\na: 3\n', /"a" stands twice/],
-    ['a key twice in another writing', 'm: {1: a, "1": b}\n', /"1" stands twice/],
+    ['a duplicate key', 'a: 1\nb: 2\na: 3\n', /"a" appears twice/],
+    ['a duplicate key in other quotes', 'm: {1: a, "1": b}\n', /"1" appears twice/],
     ['ten thousand brackets', `a: ${'['.repeat(10_000)}`, /YAML|deeply/],
     ['ten thousand brackets, closed', `a: ${'['.repeat(10_000)}${']'.repeat(10_000)}\n`, /YAML|deeply|stack/],
     [
@@ -521,6 +521,8 @@ describe('mergeValues', () => {
     ['an unknown tag', 'a: !python/object x\n', /tag/],
     ['a merge key of a text', 'a:\n  <<: x\n', /merge/],
     ['tabs', 'a:\n\tb: 1\n', /./],
+    ['zeros at the end, as a power cut leaves them', 'a: 1\nb: two\0\0\0', /control characters/],
+    ['keys nested without end', `a:\n  ${'? '.repeat(350)}a\n`, /key must be text|deeply/],
     ['an open quote', 'a: "x\n', /./],
     ['more than 4 MiB', `a: ${'x'.repeat(5 << 20)}\n`, /bytes/],
   ])('refuses %s in any of the three', (_, text, what) => {
@@ -541,32 +543,57 @@ describe('mergeValues', () => {
     }
   })
 
-  it('twenty thousand keys in time', () => {
+  it('merges twenty thousand keys in reasonable time', () => {
     const text = (n: number) =>
       Array.from({ length: 20_000 }, (_, i) => `k${i}: ${i % 1000 === 0 ? n : 0}\n`).join('')
     expect(merge(text(0), text(1), `${text(0)}n: 1\n`).text).toBe(`${text(1)}n: 1\n`)
   })
 
+  it('adds a key after a last line without line end that has changed, too', () => {
+    expect(merge('a: {}', 'a:\n- b\nn: 1\nm: 2\n', 'a: {} # c').text).toBe('a: # c\n- b\nn: 1\nm: 2\n')
+    expect(merge('a: 1\nz: 1', 'a: 1\nn: 1\nm: 2\n', 'a: 1\nz: 1').text).toBe('a: 1\nn: 1\nm: 2\n')
+    expect(merge('m:\n  a: 1', 'm:\n  a: 1\n  b: 2\nn: 1\n', 'm:\n  a: 2').text).toBe(
+      'm:\n  a: 2\n  b: 2\nn: 1\n',
+    )
+  })
+
+  it('fills an empty key and keeps the comments after and below it', () => {
+    const filled = 'a:   # of a\n  b: 1\n  # below\n\nz: 1\n'
+    expect(merge('a:\nz: 1\n', 'a:\n  b: 1\nz: 1\n', 'a:   # of a\n  # below\n\nz: 1\n').text).toBe(filled)
+  })
+
   it.each([
     [
-      'a value that stands by an alias',
+      'a value that comes from an alias',
       'a: &x {k: 1}\nb: *x\n',
       'a: &x {k: 1}\nb: {k: 2}\n',
       'a: &x {k: 1}\nb: *x\nc: 1\n',
       'b.k',
     ],
     [
-      'one by a merge key',
+      'a value that comes from a merge key',
       'd: &d {x: 1}\nb: {<<: *d}\n',
       'd: &d {x: 1}\nb: {}\n',
       'd: &d {x: 1}\nb: {<<: *d, y: 1}\n',
       'b.x',
     ],
-    ['an anchor whose alias is to stay', 'a: &x 1\nb: *x\n', 'a: 2\nb: 1\n', 'a: &x 1\nb: *x\nc: 1\n', 'b'],
+    [
+      'an anchor whose alias keeps its value',
+      'a: &x 1\nb: *x\n',
+      'a: 2\nb: 1\n',
+      'a: &x 1\nb: *x\nc: 1\n',
+      'b',
+    ],
     ['an anchor removed', 'a: &x 1\nb: *x\n', 'b: 1\n', 'a: &x 1\nb: *x\nc: 1\n', 'a'],
-    ['an alias in theirs alone', 'a: 1\nb: {k: 1}\n', 'a: 1\nb: {k: 2}\n', 'a: &x {k: 1}\nb: *x\n', 'b.k'],
+    [
+      'an alias that only theirs has',
+      'a: 1\nb: {k: 1}\n',
+      'a: 1\nb: {k: 2}\n',
+      'a: &x {k: 1}\nb: *x\n',
+      'b.k',
+    ],
     ['an explicit key', '? a\n: 1\n', 'n: 1\n', '? a\n: 1\nc: 1\n', 'a'],
-  ])('%s: refused, by its path', (_, base, ours, theirs, path) => {
+  ])('refuses %s, naming the path', (_, base, ours, theirs, path) => {
     expect(() => merge(base, ours, theirs)).toThrowError(
       expect.objectContaining({
         code: 'VALUES_INVALID',
@@ -580,7 +607,7 @@ describe('mergeValues', () => {
 
 type Tree = { [key: string]: unknown }
 
-/** The same, by plain objects. */
+/** Merges plain objects in the same way. */
 function mergeObjects(base: unknown, ours: unknown, theirs: unknown): unknown {
   if (isDeepStrictEqual(ours, theirs)) return ours
   if (isTree(ours) && isTree(theirs)) {
@@ -599,7 +626,7 @@ function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-describe('mergeValues, whatever the values', () => {
+describe('mergeValues with random values', () => {
   const word = fc.constantFrom('a', 'b', 'c', 'd', 'some key', 'yes', '1.10')
   const scalar = fc.oneof(
     fc.constantFrom<unknown>(
@@ -635,7 +662,7 @@ describe('mergeValues, whatever the values', () => {
     indent: fc.constantFrom(1, 2, 4),
     indentSeq: fc.boolean(),
     lineWidth: fc.constantFrom(0, 20),
-    // so that an unquoted `yes` is no text for either version
+    // so that an unquoted `yes` is not a text in either version
     version: fc.constant('1.1' as const),
   })
   const noise = fc.record({
@@ -648,7 +675,7 @@ describe('mergeValues, whatever the values', () => {
     const text = `${comment}${body}`.replaceAll('\n', eol)
     return end ? text : text.replace(/\r?\n$/, '')
   })
-  // the printer does not always write what can be read
+  // the printer sometimes writes invalid YAML
   const file = printed.filter(text => {
     try {
       parse(text)
@@ -659,7 +686,7 @@ describe('mergeValues, whatever the values', () => {
   })
   const plain = (text: string) => parse(text, { version: '1.2' }) ?? {}
 
-  it('without changes on one side, the other stands to the byte', () => {
+  it('takes the other side to the byte where one has no changes', () => {
     fc.assert(
       fc.property(file, file, (base, other) => {
         expect(merge(base, base, other).text).toBe(other)
@@ -669,7 +696,7 @@ describe('mergeValues, whatever the values', () => {
     )
   })
 
-  it('the values are those of a merge of objects, and merging again changes nothing', () => {
+  it('has the values of a merge of objects, and merging again changes nothing', () => {
     fc.assert(
       fc.property(file, file, file, (base, ours, theirs) => {
         const { text } = merge(base, ours, theirs)
@@ -681,7 +708,7 @@ describe('mergeValues, whatever the values', () => {
     )
   })
 
-  it('replaces exactly the bytes of what the site changed', () => {
+  it("replaces only the bytes of the site's changes", () => {
     const piece = fc.record({
       above: fc.constantFrom('', '# above\n', '\n', '\n  # indented\n\n', '#\n# two\n'),
       key: fc.constantFrom('k%', '"k%"', "'k%'"),
@@ -733,7 +760,7 @@ describe('mergeValues, whatever the values', () => {
     )
   })
 
-  it('either merges or refuses, whatever the texts', () => {
+  it('either merges or refuses random lines', () => {
     const lines = fc
       .array(
         fc.constantFrom(

@@ -1,10 +1,12 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
 import { applyValues, isApplied, planValues, rollbackValues } from '../../src/site/values-file.ts'
 import { readValuesRecord, writeValuesRecord } from '../../src/site/values-record.ts'
-import { underWay } from '../../src/values/revise.ts'
+import { reviseValues, underWay, type ValuesRecord } from '../../src/values/revise.ts'
 import { type Settings, settingsOf, setValues, type ValueTree } from '../../src/values/set.ts'
 
 const offline = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
@@ -61,11 +63,11 @@ const rollback = (more: ValueTree = {}) =>
   rollbackValues(file, { settings: settingsOf(more, offline), record })
 
 describe('a value that is no longer set', () => {
-  const wishes: [string, ValueTree][] = [
-    ['a key that was there', off],
-    ['a key that was there without a value', { externalIP: '10.0.0.9' }],
-    ['a key of a map in braces', { versions: { kubernetes: '1.32' } }],
-    ['a key that was not there', { nfs: { server: '10.0.0.1', path: '/x' } }],
+  const settings: [string, ValueTree][] = [
+    ['a key that the file has', off],
+    ['a key that the file has without a value', { externalIP: '10.0.0.9' }],
+    ['a key of a flow map', { versions: { kubernetes: '1.32' } }],
+    ['a key that the file lacks', { nfs: { server: '10.0.0.1', path: '/x' } }],
     ['a key beside others', { harbor: { size: '10Gi' } }],
     ['a list', { list: ['two', { three: 3 }] }],
     ['a list in place of a map, a map in place of a list', { harbor: [1], list: { a: 1 } }],
@@ -81,28 +83,31 @@ describe('a value that is no longer set', () => {
     ['empty', ''],
     ['nothing but comments', '# nothing yet'],
   ]
-  const cases = wishes.flatMap(([name, values]) =>
+  const cases = settings.flatMap(([name, values]) =>
     texts.map(([how, before]) => [name, how, values, before] as const),
   )
 
-  it.each(cases)('%s, in a file %s: what was there is back, byte for byte', async (_, __, values, before) => {
-    await writeFile(file, before)
-    const without = configured(before)
-    const first = await set(values)
-    expect(first).not.toBe(without)
-    expect((await plan(settingsOf({}, offline))).before).toBe(first)
-    expect(await set({})).toBe(without)
-    // and once more
-    expect(await set(values)).toBe(first)
-    expect(await set({})).toBe(without)
-    expect(await rollback()).toBe('restored')
-    expect(await text()).toBe(before)
-    expect(await readdir(folder, { recursive: true })).toEqual(
-      expect.not.arrayContaining([expect.stringMatching(/backup|json|part|tmp/)]),
-    )
-  })
+  it.each(cases)(
+    '%s, in a file %s: the previous text is back, byte for byte',
+    async (_, __, values, before) => {
+      await writeFile(file, before)
+      const without = configured(before)
+      const first = await set(values)
+      expect(first).not.toBe(without)
+      expect((await plan(settingsOf({}, offline))).before).toBe(first)
+      expect(await set({})).toBe(without)
+      // again
+      expect(await set(values)).toBe(first)
+      expect(await set({})).toBe(without)
+      expect(await rollback()).toBe('restored')
+      expect(await text()).toBe(before)
+      expect(await readdir(folder, { recursive: true })).toEqual(
+        expect.not.arrayContaining([expect.stringMatching(/backup|json|part|tmp/)]),
+      )
+    },
+  )
 
-  it.each(wishes)('%s: rollback while it is still set, and after another value was', async (_, values) => {
+  it.each(settings)('%s: rollback while it is set, after other settings', async (_, values) => {
     await set(off)
     await set(values)
     await set({ ...values, another: 1 })
@@ -110,33 +115,33 @@ describe('a value that is no longer set', () => {
     expect(await text()).toBe(original)
   })
 
-  it('one of several', async () => {
+  it('one setting of several', async () => {
     await set({ ...off, externalIP: '10.0.0.9' })
     expect(await set(off)).toBe(configured(original, off))
   })
 
-  it('is said before it is done', async () => {
+  it('is shown before it changes', async () => {
     await set(off)
     const { diff } = await plan(settingsOf({}, offline))
     expect(diff).toBe('- 8:   enabled: false # big\n+ 8:   enabled: true # big')
   })
 
-  it('in a file that is told the addresses alone', async () => {
+  it('in a file that only gets the addresses', async () => {
     await apply(settingsOf({ harbor: { enabled: false }, registry_host: 'r:1' }))
     const less = settingsOf({ registry_host: 'r:1' })
     expect(await apply(less)).toBe(setValues(original, less, file))
     expect(await apply(settingsOf({}))).toBe(original)
   })
 
-  it('keeps the record from others, as values files hold passwords', async () => {
+  it('makes the record readable for its owner alone, as values files hold passwords', async () => {
     await set(off)
     expect((await stat(record)).mode & 0o777).toBe(0o600)
     expect((await stat(join(folder, 'set'))).mode & 0o777).toBe(0o700)
   })
 })
 
-describe('people worked in the file meanwhile', () => {
-  it('elsewhere: their work and their comments stay, what we set is taken back', async () => {
+describe('edits since the settings were made', () => {
+  it('elsewhere: they stay with their comments, our settings are removed', async () => {
     await set({ ...off, nfs: { server: 'x' } })
     await change('# stores images', '# stores the images of all teams')
     await change('- one', '- two\n- three # why not')
@@ -146,7 +151,7 @@ describe('people worked in the file meanwhile', () => {
     expect(await set({})).toBe(
       edited.replace('enabled: false', 'enabled: true').replace(/\nnfs:\s+server: "?x"?/, ''),
     )
-    // their work would be lost
+    // the edits would be lost
     await expect(rollback()).rejects.toMatchObject({ code: 'VALUES_CHANGED' })
     await change('# stores the images of all teams', '# stores images')
     await change('- two\n- three # why not', '- one')
@@ -155,7 +160,7 @@ describe('people worked in the file meanwhile', () => {
     expect(await text()).toBe(original)
   })
 
-  it('at the same key: theirs stays and is forgotten', async () => {
+  it('at the same key: the edit stays and becomes the original', async () => {
     await set(off)
     await change('enabled: false', 'enabled: maybe')
     const edited = await text()
@@ -169,7 +174,7 @@ describe('people worked in the file meanwhile', () => {
     expect(await text()).toBe(original)
   })
 
-  it('inside a map that is ours: what they added stays', async () => {
+  it('inside a map of ours: added keys stay', async () => {
     await set({ nfs: { server: 'x', path: '/x' } })
     await change('server: x', 'server: x\n  options: [ro]')
     const after = await set({})
@@ -177,15 +182,15 @@ describe('people worked in the file meanwhile', () => {
     expect(after).not.toMatch(/server|path/)
   })
 
-  it('before a key was set: what is back is theirs, not the first original', async () => {
+  it('before a key was set: the edit is back, not the first original', async () => {
     await set({})
-    await change('enabled: true', 'enabled: "their wish"')
+    await change('enabled: true', 'enabled: "their own"')
     const edited = await text()
     expect(await set(off)).toContain('enabled: false')
     expect(await set({})).toBe(edited)
   })
 
-  it('so that a key cannot be put back: nothing is changed, and it is said which', async () => {
+  it('so that a key cannot be restored: nothing is changed, and the key is named', async () => {
     await set(off)
     await change('enabled: false', 'enabled: &shared false')
     await change('- one', '- *shared')
@@ -203,16 +208,16 @@ describe('people worked in the file meanwhile', () => {
 describe('a run that was killed', () => {
   const before = settingsOf(off, offline)
 
-  it('before the file was written: the record knows both states already', async () => {
+  it('before the file was written: the record knows both states', async () => {
     await set(off)
     const old = await text()
-    // what cannot be taken away stands where the new file would be written
+    // a folder where the temporary file would be written
     await mkdir(`${file}.airgap-part/x`, { recursive: true })
     await expect(set({ externalIP: '10.0.0.9' })).rejects.toThrow()
     await rm(`${file}.airgap-part`, { recursive: true })
     expect(await text()).toBe(old)
     expect((await readValuesRecord(record))?.sets).toHaveLength(2)
-    // site.yaml is another by now
+    // site.yaml has changed by now
     expect(await set({})).toBe(configured(original))
     expect(await rollback()).toBe('restored')
     expect(await text()).toBe(original)
@@ -222,7 +227,7 @@ describe('a run that was killed', () => {
     ['the file is the old one', false],
     ['the file is the new one', true],
   ])('between file and record, %s', async (_, written) => {
-    for (const [next, wish] of [
+    for (const [next, values] of [
       [settingsOf({}, offline), {}],
       [before, off],
       [settingsOf({ more: 1 }, offline), { more: 1 }],
@@ -232,14 +237,14 @@ describe('a run that was killed', () => {
       const { record: remembered, after } = await plan(settingsOf({ externalIP: '10.0.0.9' }, offline))
       await writeValuesRecord(record, underWay(remembered.known, remembered.next))
       if (written) await writeFile(file, after)
-      expect(await set(wish)).toBe(setValues(original, next, file))
+      expect(await set(values)).toBe(setValues(original, next, file))
       expect((await readValuesRecord(record))?.sets).toEqual([next])
-      expect(await rollback(wish)).toBe('restored')
+      expect(await rollback(values)).toBe('restored')
       expect(await text()).toBe(original)
     }
   })
 
-  it('between file and record, and then somebody edited the file', async () => {
+  it('between file and record, followed by an edit of the file', async () => {
     await set(off)
     const { record: remembered } = await plan(settingsOf({ externalIP: '10.0.0.9' }, offline))
     await writeValuesRecord(record, underWay(remembered.known, remembered.next))
@@ -247,7 +252,7 @@ describe('a run that was killed', () => {
     expect(await set({})).toBe(configured(original.replace('- one', '- two')))
   })
 
-  it('while rolling back: it can be done again, or applied again', async () => {
+  it('while rolling back: it can be rolled back or applied again', async () => {
     await set(off)
     await writeFile(file, original)
     expect(await set({})).toBe(configured(original))
@@ -258,7 +263,7 @@ describe('a run that was killed', () => {
 })
 
 describe('a record that is missing or damaged', () => {
-  it('a site of an older version: the keys of today are known by the backup', async () => {
+  it('missing at a site of an older version: the backup tells what the same keys were before', async () => {
     await writeFile(`${file}.airgap-backup`, original)
     await writeFile(file, configured(original, off))
     expect(isApplied(await plan(settingsOf(off, offline)))).toBe(false)
@@ -268,10 +273,104 @@ describe('a record that is missing or damaged', () => {
     expect(await text()).toBe(original)
   })
 
-  it('damaged: it is named, and nothing is changed', async () => {
+  it('damaged: its path is reported, and nothing is changed', async () => {
     const old = await set(off)
     await writeFile(record, '{"before":')
     await expect(set({})).rejects.toMatchObject({ code: 'JOURNAL_INVALID', item: record })
     expect(await text()).toBe(old)
+  })
+})
+
+describe('a file that was damaged', () => {
+  const restore = { code: 'VALUES_INVALID', next: expect.stringContaining('.airgap-backup') }
+
+  it.each([
+    ['empty', ''],
+    ['blank', ' \n\n'],
+    ['a byte order mark', '\uFEFF'],
+    ['cut in the middle of a line', undefined],
+    ['zeros', '\0'.repeat(200)],
+  ])('%s: refused, nothing is changed, and the backup is named', async (_, left) => {
+    const full = await set(off)
+    const damaged = left ?? full.slice(0, full.indexOf('stores'))
+    await writeFile(file, damaged)
+    for (const more of [off, {}, { externalIP: 'x' }])
+      await expect(set(more)).rejects.toMatchObject({
+        ...(damaged.startsWith('\0') ? { code: 'VALUES_INVALID' } : restore),
+        item: expect.stringContaining(file),
+      })
+    expect(await text()).toBe(damaged)
+    // as the message advises
+    await writeFile(file, await readFile(`${file}.airgap-backup`))
+    expect(await set(off)).toBe(full)
+  })
+
+  it('that is empty at a site without a record: refused', async () => {
+    await set(off)
+    await rm(record)
+    await writeFile(file, '')
+    await expect(set(off)).rejects.toMatchObject(restore)
+  })
+
+  it('is not one that people emptied or cut on purpose', async () => {
+    await set(off)
+    for (const left of ['{}\n', '# empty', original.slice(0, original.indexOf('harbor')), 'list: []']) {
+      await writeFile(file, left)
+      expect(await set(off)).toBe(configured(left, off))
+    }
+  })
+
+  it('is not one that was empty before', async () => {
+    await writeFile(file, '')
+    await set(off)
+    await writeFile(file, '')
+    expect(await set(off)).toContain('enabled: false')
+  })
+})
+
+describe('reviseValues with random values', () => {
+  const word = fc.constantFrom('a', 'b', 'c', 'd')
+  const tree = fc.letrec<{ node: unknown; tree: ValueTree }>(tie => ({
+    node: fc.oneof(
+      { maxDepth: 2 },
+      fc.constantFrom(1, 'x', true, null, 'a: b'),
+      fc.array(fc.nat(3), { maxLength: 2 }),
+      tie('tree'),
+    ),
+    tree: fc.dictionary(word, tie('node'), { maxKeys: 3 }),
+  })).tree
+  const before = fc
+    .tuple(tree, fc.constantFrom('any', 'flow', 'block'), fc.constantFrom('', '# head\n'), fc.boolean())
+    .map(([values, collectionStyle, head, end]) => {
+      const body = stringify(values, { collectionStyle: collectionStyle as 'any', lineWidth: 0 })
+      return `${head}${end ? body : body.trimEnd()}`
+    })
+
+  it('the original is back, byte for byte, when nothing is set any more', () => {
+    fc.assert(
+      fc.property(before, fc.array(tree, { minLength: 1, maxLength: 4 }), (original, sets) => {
+        const revise = (now: string, known: ValuesRecord | undefined, values: ValueTree) =>
+          reviseValues(now, {
+            settings: settingsOf(values),
+            record: known,
+            untouched: false,
+            name: 'v',
+            backup: 'b',
+          })
+        let known: ValuesRecord | undefined
+        let now = original
+        for (const values of sets) {
+          const { after, record: next } = revise(now, known, values)
+          expect(after).toBe(setValues(original, settingsOf(values), 'v'))
+          now = after
+          known = next
+        }
+        expect(revise(now, known, {})).toEqual({
+          after: original,
+          record: { before: original, sets: [{ values: '' }] },
+        })
+      }),
+      { numRuns: 300 },
+    )
   })
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { AirgapError } from '../../src/core/errors.ts'
-import { currentSettings, setValues } from '../../src/values/set.ts'
+import { currentSettings, isTree, nested, settingsOf, setValues } from '../../src/values/set.ts'
 
 const values = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
 const set = (text: string) => setValues(text, { offline: values, values: '' }, 'values.yaml')
@@ -23,8 +23,19 @@ text: |
     registry: not this one
 `
 
+const word = fc.stringMatching(/^[a-z][a-z0-9]{0,6}$/)
+const scalar = fc.oneof(word, fc.integer(), fc.boolean(), fc.string({ maxLength: 12 }), fc.constant(null))
+const tree = fc.letrec<{ node: unknown }>(tie => ({
+  node: fc.oneof(
+    { maxDepth: 3 },
+    scalar,
+    fc.array(tie('node'), { maxLength: 3 }),
+    fc.dictionary(word, tie('node'), { maxKeys: 4 }),
+  ),
+})).node
+
 describe('setValues, addresses', () => {
-  it('changes the two scalars and not one other byte', () => {
+  it('changes the two scalars and no other byte', () => {
     expect(set(realistic)).toBe(
       realistic
         .replace('"old.example:5000"', '"10.77.0.1:35000"')
@@ -59,12 +70,12 @@ describe('setValues, addresses', () => {
       '# nothing\noffline:\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n',
     ],
     [
-      'no line end at the end',
+      'a last line without line end',
       'a: 1',
       'a: 1\noffline:\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n',
     ],
     [
-      'offline without a value',
+      'an empty key',
       'offline: # none yet\nb: 2\n',
       'offline: # none yet\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\nb: 2\n',
     ],
@@ -94,19 +105,29 @@ describe('setValues, addresses', () => {
       '{a: 1, offline: { registry: "10.77.0.1:35000", httpServer: "http://10.77.0.1:8080" }}\n',
     ],
     [
-      'deep indentation',
+      'a deep indentation',
       'offline:\n      httpServer: "a"\nz: 1\n',
       'offline:\n      httpServer: "http://10.77.0.1:8080"\n      registry: "10.77.0.1:35000"\nz: 1\n',
     ],
     [
-      'a block of text last',
+      'a block of text as the last value',
       'offline:\n  note: |\n    a\n    b\n\nz: 1\n',
       'offline:\n  note: |\n    a\n    b\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n\nz: 1\n',
     ],
     [
-      'an anchor on the value, whose aliases follow',
+      'an address with an anchor, whose aliases follow',
       'offline:\n  registry: &r "a"\n  httpServer: b\nuse: *r\n',
       'offline:\n  registry: &r "10.77.0.1:35000"\n  httpServer: http://10.77.0.1:8080\nuse: *r\n',
+    ],
+    [
+      'an empty key with comments after and below it',
+      'offline:   # none yet\n  # host:port\nb: 2\n',
+      'offline:   # none yet\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"\n  # host:port\nb: 2\n',
+    ],
+    [
+      'an address that is an alias',
+      'a: &a x\noffline:\n  registry: *a\n  httpServer: y\n',
+      'a: &a x\noffline:\n  registry: "10.77.0.1:35000"\n  httpServer: http://10.77.0.1:8080\n',
     ],
   ])('%s', (_, before, after) => {
     expect(set(before)).toBe(after)
@@ -118,8 +139,16 @@ describe('setValues, addresses', () => {
     expect(text).toBe('offline:\n  registry: "[fd00::1]:35000"\n  httpServer: "http://[fd00::1]:8080"\n')
   })
 
+  it('refuses keys nested without end, soon', () => {
+    const started = performance.now()
+    expect(() => set(`offline: {}\na: &a\n  ${'? '.repeat(700)}b: 1\nf:\n  <<: *a\n`)).toThrowError(
+      expect.objectContaining({ code: 'VALUES_INVALID' }),
+    )
+    expect(performance.now() - started).toBeLessThan(5_000)
+  })
+
   it.each([
-    ['duplicate keys', 'offline:\n  registry: a\n  registry: b\n', /values\.yaml:3:3/],
+    ['a duplicate key', 'offline:\n  registry: a\n  registry: b\n', /values\.yaml:3:3/],
     ['a duplicate map', 'offline: {}\noffline: {}\n', /values\.yaml:2:1/],
     ['two documents', 'a: 1\n---\nb: 1\n', /values\.yaml/],
     ['a list', '- 1\n', /values\.yaml/],
@@ -140,17 +169,7 @@ describe('setValues, addresses', () => {
     )
   })
 
-  it('everything but the two scalars is byte-identical, whatever stands around them', () => {
-    const word = fc.stringMatching(/^[a-z][a-z0-9]{0,6}$/)
-    const scalar = fc.oneof(word, fc.integer(), fc.boolean(), fc.string({ maxLength: 12 }), fc.constant(null))
-    const tree = fc.letrec<{ node: unknown }>(tie => ({
-      node: fc.oneof(
-        { maxDepth: 3 },
-        scalar,
-        fc.array(tie('node'), { maxLength: 3 }),
-        fc.dictionary(word, tie('node'), { maxKeys: 4 }),
-      ),
-    })).node
+  it('changes no value but the two, with random values around them', () => {
     const text = fc
       .record({
         before: fc.dictionary(word, tree, { maxKeys: 4 }),
@@ -200,7 +219,7 @@ describe('setValues, addresses', () => {
     )
   })
 
-  it('replaces exactly the bytes of the two scalars', () => {
+  it('replaces only the bytes of the two scalars, with random text around them', () => {
     const noise = fc.constantFrom(
       '# a comment',
       'a: 1',
@@ -247,5 +266,81 @@ describe('setValues, addresses', () => {
       }),
       { numRuns: 300 },
     )
+  })
+})
+
+describe('setValues, nested values', () => {
+  /** A root key with comments; the whole of it is one block of text. */
+  const block = fc.record({
+    value: tree,
+    above: fc.constantFrom('', '# above\n', '\n# above\n\n'),
+    flow: fc.boolean(),
+  })
+  const file = fc
+    .tuple(fc.uniqueArray(word, { maxLength: 6 }), fc.array(block, { minLength: 6, maxLength: 6 }))
+    .map(([keys, blocks]) =>
+      keys.map((key, i) => {
+        const { value, above, flow } = blocks[i]!
+        const body = flow
+          ? `${key}: ${JSON.stringify(value)}\n`
+          : stringify({ [key]: value }, { collectionStyle: 'block', lineWidth: 0, version: '1.1' })
+        return { key, text: above + body }
+      }),
+    )
+  const settings = fc.dictionary(word, tree, { maxKeys: 4 })
+
+  it('has the new values, and every other key as it was written', () => {
+    fc.assert(
+      fc.property(file, settings, fc.constantFrom('\n', '\r\n'), (blocks, values, eol) => {
+        const before = blocks.map(({ text }) => text.replaceAll('\n', eol)).join('')
+        // the printer sometimes writes invalid YAML
+        fc.pre(parses(before))
+        const after = setValues(before, settingsOf(values), 'values.yaml')
+        expect(parse(after) ?? {}).toEqual(merged(parse(before) ?? {}, values))
+        expect(setValues(after, settingsOf(values), 'values.yaml')).toBe(after)
+        for (const { key, text } of blocks)
+          if (!(key in values)) expect(after).toContain(text.replaceAll('\n', eol).trim())
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+function parses(text: string): boolean {
+  try {
+    parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Settings over values: maps by key. */
+function merged(base: unknown, over: unknown): unknown {
+  if (!isTree(base) || !isTree(over)) return over
+  return {
+    ...base,
+    ...Object.fromEntries(
+      Object.entries(over).map(([key, it]) => [key, key in base ? merged(base[key], it) : it]),
+    ),
+  }
+}
+
+describe('nested', () => {
+  it('takes dots in a key for levels', () => {
+    expect(nested({ 'nfs.server': 'x', 'nfs.path': '/x', a: [1] })).toEqual({
+      nfs: { server: 'x', path: '/x' },
+      a: [1],
+    })
+  })
+
+  it('does not reach the prototype of other objects by a hostile key', () => {
+    const text = setValues(
+      '',
+      settingsOf(nested({ '__proto__.polluted': 1, 'constructor.prototype.polluted': 2 })),
+      'v',
+    )
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+    expect(text).toBe('__proto__:\n  polluted: 1\nconstructor:\n  prototype:\n    polluted: 2\n')
   })
 })

@@ -1,0 +1,63 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import { keepBase, mergeFile } from '../../src/install/merge-file.ts'
+import { writeValuesRecord } from '../../src/site/values-record.ts'
+import { setValues } from '../../src/values/set.ts'
+import { tempFolder } from './support.ts'
+
+const old = 'a: 1\nmore:\n  b: two\n'
+const theirs = 'a: 2\nmore:\n  b: two\n'
+const settings = { values: 'more:\n  c: 3\n' }
+
+async function site(text: string) {
+  const folder = await tempFolder()
+  const target = join(folder, 'values.yaml')
+  const bases = join(folder, 'bases')
+  const record = join(folder, 'record.json')
+  await keepBase(bases, old)
+  await writeFile(target, text)
+  return { target, bases, record, base: digestOf(old), theirs }
+}
+
+describe('mergeFile on a damaged file', () => {
+  const configured = setValues(old.replace('two', 'site'), settings, 'values.yaml')
+
+  it.each([
+    ['empty', '', 'empty'],
+    ['blank', '\n \n', 'empty'],
+    ['cut in the middle of a line', configured.slice(0, -6), 'cut off'],
+  ])('%s, with settings of ours: refused, naming the backup', async (_, left, what) => {
+    const { target, ...options } = await site(left)
+    await writeValuesRecord(options.record, { before: old.replace('two', 'site'), sets: [settings] })
+    await expect(mergeFile(target, options)).rejects.toMatchObject({
+      code: 'VALUES_INVALID',
+      message: expect.stringContaining(what),
+      item: target,
+      next: expect.stringContaining(`${target}.airgap-backup`),
+    })
+    expect(await readFile(target, 'utf8')).toBe(left)
+  })
+
+  it.each([
+    ['empty', ''],
+    ['cut in the middle of a line', old.slice(0, -3)],
+  ])('%s, without settings of ours: refused, naming the version that it was made from', async (_, left) => {
+    const { target, ...options } = await site(left)
+    const error = await mergeFile(target, options).catch(caught => caught)
+    expect(error).toMatchObject({ code: 'VALUES_INVALID', item: target })
+    const [path] = /\/\S+bases\/[0-9a-f]{64}/.exec(error.next) ?? []
+    expect(await readFile(path!, 'utf8')).toBe(old)
+  })
+
+  it('merges a file that people emptied on purpose, again and again', async () => {
+    const { target, ...options } = await site('# nothing of it\n')
+    expect(await mergeFile(target, options)).toMatchObject({ kept: ['more'] })
+    expect(await readFile(target, 'utf8')).toBe('{}\n')
+    await keepBase(options.bases, theirs)
+    const next = { ...options, base: digestOf(theirs), theirs: old }
+    expect(await mergeFile(target, next)).toMatchObject({ kept: ['more'] })
+    expect(await readFile(target, 'utf8')).toBe('{}\n')
+  })
+})
