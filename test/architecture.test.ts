@@ -57,7 +57,6 @@ const knownLongFiles = [
   'src/install/preflight/rules.ts',
   'test/e2e/07-install.test.ts',
   'test/hostile/upstream-network.test.ts',
-  'test/site/merge-values.test.ts',
 ]
 
 describe('folders of src', () => {

@@ -4,6 +4,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   content: ['core'],
   remote: ['core', 'content'],
   document: ['core'],
+  values: ['core', 'document'],
   manifest: ['core', 'document', 'kinds'],
   lock: ['core', 'content'],
   kinds: ['core', 'content', 'remote', 'document', 'lock', 'openpgp'],
@@ -17,7 +18,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   serve: ['core', 'content'],
   site: ['core', 'content'],
   inventory: ['core', 'document'],
-  install: ['core', 'content', 'document', 'site', 'inventory'],
+  install: ['core', 'content', 'document', 'site', 'values', 'inventory'],
   cli: 'any',
 }
 

@@ -27,7 +27,7 @@ export function basesOf(record: string): string {
   return record.replace(/\.json$/, '.bases')
 }
 
-/** What the step configure set in a file of the tree (site/values-record.ts). */
+/** What the step configure set in a file of the tree (values/record.ts). */
 export function valuesRecordOf(record: string, path: string): string {
   return join(record.replace(/\.json$/, '.set'), `${path}.json`)
 }

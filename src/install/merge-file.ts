@@ -4,8 +4,8 @@ import { writeAtomically } from '../core/atomic-file.ts'
 import { type Digest, digestOf, hexOf } from '../core/digest.ts'
 import { errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
 import { backupPathOf, readGuarded, replaceGuarded } from '../core/guarded-file.ts'
-import { readValuesRecord, writeValuesRecord } from '../site/values-record.ts'
 import { hasMerged, type MergeConflict, mergeValues } from '../values/merge.ts'
+import { readValuesRecord, writeValuesRecord } from '../values/record.ts'
 import { isBlank, refuseDamaged, writtenTexts } from '../values/revise.ts'
 
 /**
@@ -43,7 +43,7 @@ export interface MergeOptions {
   base: Digest | undefined
   bases: string
   theirs: string
-  /** path of the record of our settings in it (site/values-record.ts) */
+  /** path of the record of our settings in it (values/record.ts) */
   record: string
 }
 

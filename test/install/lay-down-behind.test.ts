@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { readTree } from '../../src/content/tree.ts'
 import { isLaidDown, layDown } from '../../src/install/lay-down.ts'
 import { readLayDownRecord, valuesRecordOf } from '../../src/install/lay-down-record.ts'
-import { readValuesRecord, writeValuesRecord } from '../../src/site/values-record.ts'
+import { readValuesRecord, writeValuesRecord } from '../../src/values/record.ts'
 import { contentOf, sampleTree } from '../site/support/sample-site.ts'
 import { tempFolder, testContext } from './support.ts'
 

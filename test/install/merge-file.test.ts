@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { keepBase, mergeFile } from '../../src/install/merge-file.ts'
-import { writeValuesRecord } from '../../src/site/values-record.ts'
+import { writeValuesRecord } from '../../src/values/record.ts'
 import { setValues } from '../../src/values/set.ts'
 import { tempFolder } from './support.ts'
 

@@ -2,7 +2,7 @@ import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { applyValues, planValues, rollbackValues } from '../../src/site/values-file.ts'
+import { applyValues, planValues, rollbackValues } from '../../src/values/file.ts'
 import { settingsOf } from '../../src/values/set.ts'
 
 const offline = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }

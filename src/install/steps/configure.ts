@@ -4,13 +4,7 @@ import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import type { ClientFiles } from '../../site/mirror-files.ts'
 import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
-import {
-  applyValues,
-  isApplied,
-  planValues,
-  rollbackValues,
-  type ValuesPlan,
-} from '../../site/values-file.ts'
+import { applyValues, isApplied, planValues, rollbackValues, type ValuesPlan } from '../../values/file.ts'
 import type { Settings } from '../../values/set.ts'
 import { layDownRecordOf, valuesRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'

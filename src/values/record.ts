@@ -3,26 +3,10 @@ import { dirname } from 'node:path'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
-<<<<<<< HEAD
-import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
-import { readGuarded, removeGuarded } from '../core/guarded-file.ts'
-import { mergeValues } from './merge-values.ts'
-import { maxValuesSize } from './values.ts'
-import { type EditData, editOf, type ValuesEdit } from './values-edit.ts'
-
-/** What we set in a values file, and what was there before. */
-export interface ValuesRecord {
-  /** the file without anything of ours: where a key is no longer set, its text comes back from here */
-  before: string
-  /** what was set; several while the file is being changed, which then has one of them */
-  sets: EditData[]
-}
-=======
 import { AirgapError, fromSystemError } from '../core/errors.ts'
-import type { ValuesRecord } from '../values/revise.ts'
-import { maxValuesSize } from '../values/tree.ts'
-import { readGuarded, removeGuarded } from './guarded-file.ts'
->>>>>>> c43ca7b (Bring the editing of values files into src/values)
+import { readGuarded, removeGuarded } from '../core/guarded-file.ts'
+import type { ValuesRecord } from './revise.ts'
+import { maxValuesSize } from './tree.ts'
 
 const schema = z.strictObject({
   before: z.string(),

@@ -2,10 +2,6 @@ import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
-import { diffText } from '../values/diff-text.ts'
-import { reviseValues, underWay, type ValuesRecord, writtenTexts } from '../values/revise.ts'
-import { currentSettings, type Settings } from '../values/set.ts'
-import { maxValuesSize } from '../values/tree.ts'
 import {
   backupPathOf,
   type GuardedFile,
@@ -15,7 +11,11 @@ import {
   removeGuarded,
   replaceGuarded,
 } from '../core/guarded-file.ts'
-import { readValuesRecord, removeValuesRecord, writeValuesRecord } from './values-record.ts'
+import { diffText } from './diff-text.ts'
+import { readValuesRecord, removeValuesRecord, writeValuesRecord } from './record.ts'
+import { reviseValues, underWay, type ValuesRecord, writtenTexts } from './revise.ts'
+import { currentSettings, type Settings } from './set.ts'
+import { maxValuesSize } from './tree.ts'
 
 /** The change of a values file: planned once, shown, then applied as shown or refused. */
 export interface ValuesPlan {
