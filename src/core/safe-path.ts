@@ -11,16 +11,39 @@ export function safeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CORRUPT
     path.length === 0 ||
     Buffer.byteLength(path) > 1024 ||
     /[\u0000-\u001f\u007f\\]/.test(path) ||
-    /^[a-z][a-z0-9+.-]*:\/\//i.test(path) ||
+    schemePattern.test(path) ||
     parts.some(part => part === '' || part === '.' || part === '..')
-  if (bad) {
-    throw new AirgapError(code, 'unsafe path', {
-      item: JSON.stringify(path.slice(0, 300)),
-      likely: 'the source is damaged or hostile: the path would leave its folder',
-      next: 'do not use it; ask whoever made it',
-    })
-  }
+  if (bad) throw unsafePath(path, code)
   return path
+}
+
+/**
+ * The path that a client asks for after it has resolved `.` and doubled slashes (RFC 3986 section 5.2.4): `./pool//x.deb` is
+ * `pool/x.deb`. `..` is never resolved, but refused. Throws `code` as `safeRelativePath` does.
+ */
+export function normalizeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CORRUPT'): string {
+  // without its second slash, https://host/x would be the path https:/host/x
+  if (path.startsWith('/') || schemePattern.test(path)) throw unsafePath(path, code)
+  const parts = path.split('/').filter(part => part !== '' && part !== '.')
+  return safeRelativePath(parts.join('/'), code)
+}
+
+/**
+ * The path as a part of a URL, everything escaped but its slashes and unreserved characters: some servers and proxies read a bare
+ * `+` as a blank.
+ */
+export function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
+}
+
+const schemePattern = /^[a-z][a-z0-9+.-]*:\/\//i
+
+function unsafePath(path: string, code: ErrorCode): AirgapError {
+  return new AirgapError(code, 'the path is unsafe', {
+    item: JSON.stringify(path.slice(0, 300)),
+    likely: 'the source is damaged or malicious: the path would leave its folder',
+    next: 'do not use the source; report it to its publisher',
+  })
 }
 
 /**

@@ -23,6 +23,8 @@ export interface FolderEntry {
 export interface FileTable {
   /** `path` is decoded, begins with `/` and has no empty, `.` or `..` part; a folder's has no slash at its end. */
   find(path: string): Promise<Found | undefined>
+  /** Finds a path that holds escapes (`app_1%3a2.0.deb`) by the characters they encode; undefined where several paths match. */
+  findEscaped(path: string): Promise<Found | undefined>
 }
 
 const maxLinks = 8
@@ -65,7 +67,38 @@ export function fileTable(store: ReadableStore, mounts: readonly ServedMount[]):
     return { type: 'folder', children: [...children.values()].sort(byFolderAndName) }
   }
 
-  return { find: async path => (await file(path)) ?? folder(path) }
+  const find = async (path: string) => (await file(path)) ?? folder(path)
+  let escaped: ReadonlyMap<string, string | undefined> | undefined
+  return {
+    find,
+    async findEscaped(path) {
+      escaped ??= escapedPaths(ordered)
+      const spelled = escaped.get(unescaped(path))
+      return spelled === undefined ? undefined : await find(spelled)
+    },
+  }
+}
+
+/** Path with its escapes decoded → the path; undefined where several paths decode to it. */
+function escapedPaths(mounts: readonly ServedMount[]): Map<string, string | undefined> {
+  const paths = new Map<string, string | undefined>()
+  for (const { prefix, entries } of mounts) {
+    for (const path of entries?.keys() ?? []) {
+      const decoded = unescaped(path)
+      if (decoded === path) continue
+      const key = `${prefix}/${decoded}`
+      paths.set(key, paths.has(key) ? undefined : `${prefix}/${path}`)
+    }
+  }
+  return paths
+}
+
+/** Decodes escapes of printable ASCII but the slash: `%3a`, `%2B`, `%7e`. */
+function unescaped(path: string): string {
+  return path.replace(/%[0-9a-f]{2}/gi, written => {
+    const code = Number.parseInt(written.slice(1), 16)
+    return code >= 0x20 && code < 0x7f && code !== 0x2f ? String.fromCharCode(code) : written
+  })
 }
 
 /** Folder path → what is in it; made when the first folder is asked for, as serving files does not need it. */

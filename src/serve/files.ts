@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ReadableStore } from '../content/store.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
+import { encodePath } from '../core/safe-path.ts'
 import { answerWithBytes, answerWithContent, type Exchange } from './answer.ts'
 import { contentTypeOf } from './content-type.ts'
 import { type FileTable, type Found, fileTable } from './file-table.ts'
@@ -39,10 +40,9 @@ export function createHttpServer(
     method: ['GET', 'HEAD'],
     url: '*',
     async handler(request, reply) {
-      const { path: encoded } = parseTarget(request.raw.url ?? '/')
-      const path = decodePath(encoded)
+      const path = decodePath(parseTarget(request.raw.url ?? '/').path)
       const found = await lookUp(table, path)
-      return answer({ context, etags }, { exchange: { request, reply }, path, encoded, found })
+      return answer({ context, etags }, { exchange: { request, reply }, path, found })
     },
   })
   return server
@@ -52,20 +52,18 @@ export function createHttpServer(
 async function lookUp(table: FileTable, path: string): Promise<Found> {
   const folder = path.length > 1 && path.endsWith('/')
   const plain = folder ? path.slice(0, -1) : path
-  const found =
-    (await table.find(plain)) ??
-    (plain.includes(':') ? await table.find(plain.replaceAll(':', '%3a')) : undefined)
+  const found = (await table.find(plain)) ?? (await table.findEscaped(plain))
   if (found !== undefined && (!folder || found.type === 'folder' || found.type === 'page')) return found
   throw new AirgapError('NOT_FOUND', 'no such file', {
     item: path.slice(0, 300),
-    likely: 'it is not in the bundle, or its name is spelled in another way',
-    next: 'look at the listing of the folder above',
+    likely: 'it is not in the bundle, or its name is spelled differently',
+    next: 'check the listing of the folder above',
   })
 }
 
 async function answer(
   { context, etags }: { context: ServerContext; etags: WeakMap<GeneratedDocument, string> },
-  { exchange, path, encoded, found }: { exchange: Exchange; path: string; encoded: string; found: Found },
+  { exchange, path, found }: { exchange: Exchange; path: string; found: Found },
 ): Promise<FastifyReply> {
   const { reply } = exchange
   if (found.type === 'file') {
@@ -88,7 +86,7 @@ async function answer(
   }
   if (found.type === 'generated') return document(found.document)
   // links of a page are relative to the folder
-  if (!path.endsWith('/')) return reply.redirect(`${encoded}/`, 301)
+  if (!path.endsWith('/')) return reply.redirect(`${encodePath(path)}/`, 301)
   const accept = exchange.request.headers.accept ?? ''
   if (found.type === 'page') return document(preferred(found.forms, accept), { ...inert, vary: 'accept' })
   const { mediaType } = preferred([{ mediaType: 'text/html' }, { mediaType: 'application/json' }], accept)

@@ -10,8 +10,9 @@ export function parseTarget(url: string): { path: string; query: URLSearchParams
 }
 
 /**
- * Decodes a path once. Throws USAGE on whatever could be read as another path by someone: `.` and `..` parts, empty parts,
- * encoded slashes, backslashes, control characters, wrong escapes. Nothing here is ever a path of the machine; a proxy in
+ * Decodes a path once and resolves its `.` parts (RFC 3986 section 5.2.4): apt requests `/debs/x/./app.deb` where an index says
+ * so, curl does not. Throws USAGE on everything that another program could read as another path: `..` parts, empty parts,
+ * encoded slashes, backslashes, control characters, wrong escapes. A path here never becomes a path of the machine; a proxy in
  * front, or a client that saves what it gets, may be less strict.
  */
 export function decodePath(path: string): string {
@@ -22,18 +23,22 @@ export function decodePath(path: string): string {
     !decoded.startsWith('/') ||
     /%2f|%5c/i.test(path) ||
     /[\u0000-\u001f\u007f\\]/.test(decoded) ||
-    parts.some((part, i) => part === '.' || part === '..' || (part === '' && i < last))
-  if (!bad) return decoded
-  throw new AirgapError('USAGE', 'not a path that this server answers', {
-    item: path.slice(0, 300),
-    likely: 'a path with `..`, doubled or encoded slashes, or control characters',
-    next: 'ask for the path as it stands in the listing of its folder',
-  })
+    parts.some((part, i) => part === '..' || (part === '' && i < last))
+  if (bad) {
+    throw new AirgapError('USAGE', 'the server does not answer such a path', {
+      item: path.slice(0, 300),
+      likely: 'the path has `..`, doubled or encoded slashes, or control characters',
+      next: 'use the path that the listing of the folder shows',
+    })
+  }
+  // `/files/.` is the folder
+  const end = parts[last] === '.' ? [''] : []
+  return `/${[...parts.filter(part => part !== '.'), ...end].join('/')}`
 }
 
 function decodeEscapes(path: string): string {
   try {
-    return decodeURIComponent(path)
+    return decodeURIComponent(escapeBytes(path))
   } catch (error) {
     throw new AirgapError('USAGE', 'the path has a wrong percent encoding', {
       item: path.slice(0, 300),
@@ -41,4 +46,9 @@ function decodeEscapes(path: string): string {
       cause: error,
     })
   }
+}
+
+/** curl sends bytes beyond ASCII as they are typed; Node gives one character for each byte. */
+function escapeBytes(path: string): string {
+  return path.replace(/[\u0080-\u00ff]/g, byte => `%${byte.charCodeAt(0).toString(16)}`)
 }

@@ -2,6 +2,7 @@ import type { TreeEntries } from '../content/tree.ts'
 import { compareText } from '../core/canonical-json.ts'
 import { hexOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
+import { encodePath } from '../core/safe-path.ts'
 import type { SiteKey } from './site-key.ts'
 
 /** What apt needs beside the files of a `debs/NAME` tree. */
@@ -14,7 +15,7 @@ export interface AptRepository {
 export interface AptSuite {
   /** folder of the archive in the tree, '' or with a slash at its end */
   root: string
-  /** a flat repository's is its folder, with a slash at its end */
+  /** `/` where the repository is flat */
   suite: string
   /** none where the repository is flat */
   components: string[]
@@ -65,42 +66,64 @@ export async function aptRepository(
   return repository
 }
 
-function folderOf({ root, suite, component }: Index): string {
-  if (component !== undefined) return `${root}dists/${suite}/`
-  return suite === './' ? root : `${root}${suite}`
-}
+/** What a flat repository's client file names: sources.list(5) has no suite there. */
+const flatSuite = '/'
 
-const word = '[A-Za-z0-9][A-Za-z0-9.+~_-]*'
-const indexPattern = new RegExp(
-  `^((?:.*/)?)dists/(${word}(?:/${word})*)/(${word})/binary-(${word})/Packages$`,
-)
+function folderOf({ root, suite }: Index): string {
+  return suite === flatSuite ? root : `${root}dists/${suite}/`
+}
 
 function indexesOf(entries: TreeEntries): Index[] {
   const indexes: Index[] = []
   for (const [path, { descriptor }] of entries) {
-    const content = { sha256: hexOf(descriptor.digest), size: descriptor.size }
-    const inSuite = indexPattern.exec(path)
-    if (inSuite !== null) {
-      const [, root, suite, component, architecture] = inSuite
-      indexes.push({
-        root: root!,
-        suite: suite!,
-        component: component!,
-        architecture: architecture!,
-        path: `${component}/binary-${architecture}/Packages`,
-        ...content,
-      })
-    } else if (/(?:^|\/)dists\//.test(path) && !path.endsWith('/Release.upstream')) {
-      throw new AirgapError('BUNDLE_CORRUPT', 'a package repository holds a file that is no package index', {
-        item: JSON.stringify(path.slice(0, 300)),
-        likely: 'a bundle made by another tool or version',
-        next: 'run `airgap verify` on the bundle, and serve it with the version that made it',
-      })
-    } else if (path === 'Packages' || path.endsWith('/Packages')) {
-      indexes.push({ root: path.slice(0, -'Packages'.length), suite: './', path: 'Packages', ...content })
-    }
+    if (path !== 'Packages' && !path.endsWith('/Packages')) continue
+    const place = placeOf(path, entries)
+    if (place !== undefined)
+      indexes.push({ ...place, sha256: hexOf(descriptor.digest), size: descriptor.size })
   }
   return indexes
+}
+
+/**
+ * The suite that a Packages file belongs to; undefined for a package of that name. The builder writes `Release.upstream` into
+ * the folder of each suite. Only that distinguishes the suite `stable/updates` with the component `main` from the suite
+ * `stable` with the component `updates/main`.
+ */
+function placeOf(path: string, entries: TreeEntries): Omit<Index, 'sha256' | 'size'> | undefined {
+  const folder = path.slice(0, -'Packages'.length)
+  const marked = ancestorsOf(folder).find(above => entries.has(`${above}Release.upstream`))
+  if (marked === folder) return flatIndex(folder)
+  // a bundle without these files: the last part of the path is the component
+  const suiteFolder = marked ?? /^(?:.*\/)?dists\/.+\/(?=[^/]+\/binary-[^/]+\/$)/.exec(folder)?.[0]
+  if (suiteFolder === undefined) return flatIndex(folder)
+  const [, root, suite] = /^((?:.*\/)?)dists\/(.+)\/$/.exec(suiteFolder) ?? []
+  const [, component, architecture] = /^(.+)\/binary-([^/]+)\/$/.exec(folder.slice(suiteFolder.length)) ?? []
+  if (root === undefined || suite === undefined || component === undefined || architecture === undefined)
+    return undefined
+  // each is a word of a list in the Release file and in the client's file
+  if (/\s/.test(path.slice(root.length))) {
+    throw new AirgapError('BUNDLE_CORRUPT', 'a suite, component or architecture has a blank in its name', {
+      item: JSON.stringify(path.slice(0, 300)),
+      likely: 'the bundle was made by another tool or version',
+      next: 'run `airgap verify` on the bundle, and serve it with the version that made it',
+    })
+  }
+  return { root, suite, component, architecture, path: path.slice(suiteFolder.length) }
+}
+
+function flatIndex(folder: string): Omit<Index, 'sha256' | 'size'> {
+  return { root: folder, suite: flatSuite, path: 'Packages' }
+}
+
+/** `a/b/` → `a/b/`, `a/`, '' */
+function ancestorsOf(folder: string): string[] {
+  const parts = folder.split('/').slice(0, -1)
+  return [...parts.keys(), parts.length].reverse().map(length =>
+    parts
+      .slice(0, length)
+      .map(part => `${part}/`)
+      .join(''),
+  )
 }
 
 /** Fields that pins and apt's own preferences look at: what upstream said stays so. */
@@ -157,10 +180,12 @@ export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOption
     })
   }
   return suites
-    .map(({ root, suite, components, architectures }) =>
-      [
+    .map(({ root, suite, components, architectures }) => {
+      // a list of words: a blank in a path is escaped; what people know by sight stays (core:/stable:)
+      const path = encodePath(root).replaceAll('%3A', ':').replaceAll('%2B', '+')
+      return [
         'Types: deb',
-        `URIs: ${baseUrl.replace(/\/+$/, '')}/debs/${name}/${root}`.replace(/\/$/, ''),
+        `URIs: ${baseUrl.replace(/\/+$/, '')}/debs/${name}/${path}`.replace(/\/$/, ''),
         `Suites: ${suite}`,
         ...(components.length > 0 ? [`Components: ${components.join(' ')}`] : []),
         ...(architectures.length > 0 ? [`Architectures: ${architectures.join(' ')}`] : []),
@@ -168,8 +193,8 @@ export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOption
         // clocks of a closed site run apart, and a node behind would refuse the Release as not yet valid; the signature stays checked
         'Check-Date: no',
         '',
-      ].join('\n'),
-    )
+      ].join('\n')
+    })
     .join('\n')
 }
 

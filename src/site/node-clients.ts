@@ -62,10 +62,10 @@ function suitesOf(source: string): string[] {
   return [...source.matchAll(/^Suites: (.*)$/gm)].flatMap(match => match[1]?.split(' ') ?? [])
 }
 
-/** `bookworm`, `bookworm-updates`, `bookworm/updates`; a suite by another name (`stable`, `./`) cannot be told and is taken. */
+/** `bookworm`, `bookworm-updates`, `bookworm/updates`; a suite by another name (`stable`, `/`) fits any release. */
 function isOf(suite: string, codename: string): boolean {
   const word = suite.split(/[-/]/)[0] ?? ''
-  return word === codename || ['stable', 'testing', 'unstable', 'oldstable', '.'].includes(word)
+  return word === codename || ['stable', 'testing', 'unstable', 'oldstable', ''].includes(word)
 }
 
 /** `el9`, `rocky-9`, `rhel-9.4` are of 9; a name without a number cannot be told and is taken. */

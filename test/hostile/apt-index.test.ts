@@ -205,9 +205,7 @@ describe.skipIf(lacking.length > 0)(
       'pool/../../x.deb',
       '/etc/passwd',
       'https://evil.example/x.deb',
-      'pool//x.deb',
       './../x.deb',
-      'pool/./x.deb',
       'pool\\..\\x.deb',
       'pool/\u0001x.deb',
       '',
@@ -218,6 +216,17 @@ describe.skipIf(lacking.length > 0)(
       expect(error.message).toBe('the archive has an unsafe path for a package')
       expect(error.item).toMatch(/^(?:app) 1\.0 all: "/)
     })
+
+    it.each(['pool/get?file=app.deb', 'pool/app#1.deb', 'pool/Packages', 'dists/stable/InRelease'])(
+      'a path that apt cannot request from the site: %j',
+      async filename => {
+        const files = editPackages(text => text.replaceAll(/^Filename: .*$/gm, `Filename: ${filename}`))
+        const error = await errorOf(lockFrom({ files }))
+        expect(error.code).toBe('UPSTREAM_INVALID')
+        expect(error.message).toBe('the archive has a path that apt cannot request for a package')
+        expect(error.item).toBe(`app 1.0 all: ${JSON.stringify(filename)}`)
+      },
+    )
 
     it('fault 38: a name in Release with `..`', async () => {
       const edit = (text: string) => text.replace(/^SHA256:\n/m, `SHA256:\n ${'0'.repeat(64)} 1 ../../x\n`)

@@ -238,20 +238,44 @@ describe.skipIf(lacking.length > 0)(
 )
 
 describe('apt metadata of a damaged tree', () => {
-  it.each(['dists/a/Release', 'dists/a b/main/binary-amd64/Packages', 'dists/a/main/source/Sources'])(
-    'refuses %s',
+  const repositoryOf = async (...paths: string[]) => {
+    await using temp = await tempFolder()
+    const key = await openSiteKey({ folder: temp.path, now: () => new Date() })
+    const descriptor = { mediaType: 'application/octet-stream', digest: digestOf(''), size: 0 }
+    const entries: TreeEntries = new Map(paths.map(path => [path, { descriptor, mode: '100644' }]))
+    return await aptRepository(entries, { key, now: () => new Date(), textOf: () => Promise.resolve('') })
+  }
+
+  it.each(['dists/a b/main/binary-amd64/Packages', 'x/dists/a/b c/binary-amd64/Packages'])(
+    'refuses a blank in a name: %s',
     async path => {
-      await using temp = await tempFolder()
-      const key = await openSiteKey({ folder: temp.path, now: () => new Date() })
-      const descriptor = { mediaType: 'application/octet-stream', digest: digestOf(''), size: 0 }
-      const entries: TreeEntries = new Map([[path, { descriptor, mode: '100644' }]])
-      const error = await errorOf(
-        aptRepository(entries, { key, now: () => new Date(), textOf: () => Promise.resolve('') }),
-      )
+      const error = await errorOf(repositoryOf(path))
       expect(error.code).toBe('BUNDLE_CORRUPT')
       expect(error.item).toContain(path)
     },
   )
+
+  it('signs no index but those that the builder wrote', async () => {
+    const { suites, files } = await repositoryOf(
+      'x/dists/a/Release.upstream',
+      'x/dists/a/main/binary-amd64/Packages',
+      'x/dists/a/Release',
+      'x/dists/a/InRelease',
+      'x/dists/a/main/source/Sources',
+      'x/dists/a/pool/Packages',
+      'x/y/Release.upstream',
+      'x/y/Packages',
+      'x/y/pool/Packages',
+    )
+    expect(suites).toEqual([
+      { root: 'x/', suite: 'a', components: ['main'], architectures: ['amd64'] },
+      { root: 'x/y/', suite: '/', components: [], architectures: [] },
+    ])
+    expect(files.get('x/dists/a/Release')!.toString().match(/^ .*/gm)).toEqual([
+      ` ${'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'} 0 main/binary-amd64/Packages`,
+    ])
+    expect(files.get('x/dists/a/InRelease')!.length).toBeGreaterThan(0)
+  })
 
   it('lets no value break out of its line in the client file', () => {
     const suites = [{ root: '', suite: 'a', components: ['main'], architectures: ['amd64'] }]

@@ -79,6 +79,13 @@ describe('on a machine', () => {
     expect(await sources()).toEqual([])
   })
 
+  it('keeps a flat repository, which names no release', async () => {
+    await apt('VERSION_CODENAME=trixie\n')
+    const path = 'etc/apt/sources.list.d/airgap-vendor.sources'
+    const text = 'Types: deb\nURIs: http://site/debs/vendor/x\nSuites: /\n'
+    expect([...(await clientFilesFor(new Map([[path, text]]), { root })).keys()]).toEqual([path])
+  })
+
   it('gives a machine without apt none, and all where the release cannot be told', async () => {
     expect(await sources()).toEqual([])
     await apt()

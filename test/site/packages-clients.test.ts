@@ -1,57 +1,43 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../src/content/tree.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { digestOf, hexOf } from '../../src/core/digest.ts'
-import { createHttpServer } from '../../src/serve/files.ts'
-import { mergedStore } from '../../src/site/content.ts'
 import { openSiteKey, type SiteKey } from '../../src/site/site-key.ts'
-import { type HttpView, httpView } from '../../src/site/site-view.ts'
 import { Gpg } from '../kinds/deb/support/archive.ts'
 import { missing, must, run } from '../kinds/deb/support/programs.ts'
 import { dnfSandbox, lackingForRpm, makeRpms } from './support/rpm.ts'
 import { contentOf } from './support/sample-site.ts'
+import { type ServedSite, serveSite } from './support/served-site.ts'
 
 /** What stock dnf and pip make of the site's repositories, out of one bundle and out of two. */
 
 let folder: string
 let key: SiteKey
-const servers: FastifyInstance[] = []
+const sites: ServedSite[] = []
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'airgap-clients-'))
   key = await openSiteKey({ folder: join(folder, 'state'), now: () => new Date() })
 })
 afterAll(async () => {
-  await Promise.all(servers.map(server => server.close()))
+  await Promise.all(sites.map(site => site[Symbol.asyncDispose]()))
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Serves the trees of each bundle; the view's client files name the port that it got. */
-async function serve(
-  bundles: { name: string; kind: string; files: TreeFile[] }[][],
-): Promise<HttpView & { url: string }> {
+async function serve(bundles: { name: string; kind: string; files: TreeFile[] }[][]): Promise<ServedSite> {
   const contents = await Promise.all(
     bundles.map(trees => contentOf(trees.flatMap(tree => treeArtifacts(tree)))),
   )
-  const probe = createHttpServer(mergedStore(contents), [])
-  await probe.listen({ port: 0, host: '127.0.0.1' })
-  const bound = probe.server.address()
-  const port = typeof bound === 'object' && bound ? bound.port : 0
-  await probe.close()
-  const address = { host: '127.0.0.1', registryPort: 35000, httpPort: port }
-  const view = await httpView(contents, { address, key, site: 'test', hosts: [], now: () => new Date() })
-  const server = createHttpServer(mergedStore(contents), view.mounts)
-  await server.listen({ port, host: '127.0.0.1' })
-  servers.push(server)
-  return { ...view, url: `http://127.0.0.1:${port}` }
+  const site = await serveSite(contents, key)
+  sites.push(site)
+  return site
 }
 
 describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ') || 'nothing more'})`, () => {
   const resources = new AsyncDisposableStack()
-  let site: HttpView & { url: string }
+  let site: ServedSite
   let bundles: { name: string; kind: string; files: TreeFile[] }[][]
 
   beforeAll(async () => {
@@ -164,7 +150,7 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
 const lackingForPip = missing('python3', 'pip')
 
 describe.skipIf(lackingForPip.length > 0)(`pip (needs ${lackingForPip.join(', ') || 'nothing more'})`, () => {
-  let site: HttpView & { url: string }
+  let site: ServedSite
 
   /** A wheel, made by hand: PEP 427. */
   async function wheel(

@@ -4,21 +4,22 @@ import { compareText } from '../../core/canonical-json.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
-import { safeRelativePath } from '../../core/safe-path.ts'
+import { encodePath, normalizeRelativePath } from '../../core/safe-path.ts'
 import { flatFolder, isFlat } from './flat.ts'
 import type { LockedDeb, LockedDebs, LockedSource } from './locked.ts'
 
 /**
- * One tree `debs/NAME` per OS release. Each archive has a folder of its own in it, named by its host and path, with upstream's
- * paths below: stanzas stay word for word, and archives cannot collide. Beside the indexes stands what the site's Release
- * file is to repeat of upstream's.
+ * One tree `debs/NAME` per OS release. Each archive has its own folder in it, named by its host and path, with upstream's
+ * paths below, so archives cannot collide. Stanzas stay word for word, except for a `Filename` that has `.` or doubled slashes
+ * in it: it is written as the path in the tree. Each suite's folder also holds `Release.upstream`: the fields of upstream's
+ * Release file that the site's repeats.
  */
 export function assembleDebs(items: LockedDebs[]): Artifact[] {
   return items.flatMap(item =>
     treeArtifacts({
       name: `debs/${item.name}`,
       kind: 'deb',
-      files: [...poolFiles(item), ...indexFiles(item)],
+      files: distinctFiles([...poolFiles(item), ...indexFiles(item)], item.name),
     }),
   )
 }
@@ -27,8 +28,16 @@ export function assembleDebs(items: LockedDebs[]): Artifact[] {
 export function archiveFolder(archive: string): string {
   const { hostname, port, pathname } = new URL(archive)
   const host = `${hostname.replace(/[^a-z0-9.-]/g, '_')}${port === '' ? '' : `_${port}`}`
-  const path = decodeURIComponent(pathname).replace(/^\/+|\/+$/g, '')
-  return safeRelativePath(path === '' ? host : `${host}/${path}`, 'LOCK_INVALID')
+  return normalizeRelativePath(`${host}/${decoded(pathname)}`, 'LOCK_INVALID')
+}
+
+/** A percent sign that is no escape stands for itself, as apt sends it. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
 }
 
 function sourceOf(item: LockedDebs, deb: LockedDeb): LockedSource {
@@ -41,27 +50,54 @@ function sourceOf(item: LockedDebs, deb: LockedDeb): LockedSource {
 }
 
 function poolFiles(item: LockedDebs): TreeFile[] {
-  const files = new Map<string, TreeFile>()
-  for (const deb of item.packages) {
+  return item.packages.map(deb => {
     const source = sourceOf(item, deb)
-    const { archive } = source
-    const path = safeRelativePath(`${poolFolder(source)}/${deb.filename}`, 'LOCK_INVALID')
-    files.set(path, {
-      path,
+    const url = packageUrl(source.archive, deb.filename)
+    return {
+      path: `${poolFolder(source)}/${servedPath(deb)}`,
       mode: '100644',
       descriptor: { mediaType: mediaTypes.octets, digest: digestFromHex(deb.sha256), size: deb.size },
-      origin: {
-        sources: [{ type: 'url', url: packageUrl(archive, deb.filename), ...archivedAt(deb, source) }],
-      },
-    })
+      origin: { sources: [{ type: 'url', url, ...archivedAt(deb, source) }] },
+    }
+  })
+}
+
+/** Each path once: two sources may be one suite, each with components of its own. */
+function distinctFiles(files: TreeFile[], name: string): TreeFile[] {
+  const byPath = new Map<string, TreeFile>()
+  for (const file of files) {
+    const other = byPath.get(file.path)
+    if (other !== undefined && other.descriptor.digest !== file.descriptor.digest) {
+      throw new AirgapError('NAME_COLLISION', 'two files of a package repository have the same path', {
+        item: `debs/${name}/${file.path}`,
+        likely: 'two sources of the entry are the same archive and suite',
+        next: 'remove one of the two sources from the manifest, or split them into two entries',
+      })
+    }
+    byPath.set(file.path, file)
   }
-  return [...files.values()]
+  return [...byPath.values()]
+}
+
+/** The path of a package below the folder of its archive. */
+function servedPath({ filename }: LockedDeb): string {
+  return normalizeRelativePath(filename, 'LOCK_INVALID')
+}
+
+/** The stanza as the site's Packages has it: apt does not resolve `./` before it requests a file. */
+function servedStanza(deb: LockedDeb): string {
+  const path = servedPath(deb)
+  const lines = deb.stanza.map(line => {
+    const written = /^Filename:\s*(.*?)\s*$/i.exec(line)?.[1]
+    return written === undefined || written === path ? line : `Filename: ${path}`
+  })
+  return `${lines.join('\n')}\n`
 }
 
 /** What the `Filename` of a stanza is relative to: the site serves a flat repository as one that has no folder of its own. */
 function poolFolder({ archive, suite }: LockedSource): string {
   const folder = isFlat(suite) ? flatFolder(suite) : ''
-  return folder === '' ? archiveFolder(archive) : `${archiveFolder(archive)}/${folder}`
+  return normalizeRelativePath(`${archiveFolder(archive)}/${folder}`, 'LOCK_INVALID')
 }
 
 /** Distributions drop a version when the next one comes, and keep all of them elsewhere. */
@@ -72,9 +108,8 @@ function archivedAt({ name, version }: LockedDeb, { release }: LockedSource): { 
   return { archivedAt: `https://launchpad.net/ubuntu/${release.Codename}/+package/${binary} (${version})` }
 }
 
-/** Names have `+`, `~` and `%3a` in them, each of which some server or proxy reads in another way when left bare. */
 export function packageUrl(archive: string, filename: string): string {
-  return `${archive.replace(/\/+$/, '')}/${filename.split('/').map(encodeURIComponent).join('/')}`
+  return `${archive.replace(/\/+$/, '')}/${encodePath(filename)}`
 }
 
 /** Debian repository format, "Packages Indices": one per component and architecture, also where it is empty. */
@@ -87,7 +122,7 @@ function indexFiles(item: LockedDebs): TreeFile[] {
       [...item.architectures, ...(item.foreignArchitectures ?? [])].map(architecture => {
         const stanzas = own
           .filter(deb => deb.component === component && isFor(deb, architecture))
-          .map(deb => `${deb.stanza.join('\n')}\n`)
+          .map(servedStanza)
         return inlineFile(
           `${folder}/${component}/binary-${architecture}/Packages`,
           Buffer.from(stanzas.join('\n')),
@@ -99,8 +134,7 @@ function indexFiles(item: LockedDebs): TreeFile[] {
       .sort(([a], [b]) => compareText(a, b))
       .map(([name, value]) => `${name}: ${value}\n`)
     if (flat) {
-      const stanzas = own.map(deb => `${deb.stanza.join('\n')}\n`)
-      indexes.push(inlineFile(`${folder}/Packages`, Buffer.from(stanzas.join('\n'))))
+      indexes.push(inlineFile(`${folder}/Packages`, Buffer.from(own.map(servedStanza).join('\n'))))
     }
     return [...indexes, inlineFile(`${folder}/Release.upstream`, Buffer.from(fields.join('')))]
   })

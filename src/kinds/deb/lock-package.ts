@@ -1,5 +1,5 @@
-import { AirgapError } from '../../core/errors.ts'
-import { safeRelativePath } from '../../core/safe-path.ts'
+import { AirgapError, type ErrorDetails } from '../../core/errors.ts'
+import { normalizeRelativePath } from '../../core/safe-path.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { Candidate } from './candidate.ts'
 import type { Selected } from './closure.ts'
@@ -60,19 +60,38 @@ function toLocked({ candidate, requested, because }: Selected, stanza: string[])
   }
 }
 
-/** Checks that the path stays below the archive and below the site's tree (fault 38). Throws UPSTREAM_INVALID. */
+/** Names in the folder of an index that the site itself writes. */
+const indexName = /^(?:Packages|(?:In)?Release|Release\.(?:gpg|upstream))$/
+
+/**
+ * Checks that the path stays below the archive and below the site's tree (fault 38), and that apt can request it. Throws
+ * UPSTREAM_INVALID. apt sends `?` and `#` unescaped, so no server can tell such a name from a query.
+ */
 function safeFilename(candidate: Candidate): string {
+  // candidates hold their fields as latin1 (control.ts)
+  const written = Buffer.from(candidate.filename, 'latin1').toString('utf8')
+  const refuse = (what: string, details: ErrorDetails) =>
+    new AirgapError('UPSTREAM_INVALID', what, {
+      item: `${itemOf(candidate)}: ${JSON.stringify(written.slice(0, 300))}`,
+      ...details,
+    })
+  let path: string
   try {
-    // flat repositories write `./name.deb`
-    return safeRelativePath(candidate.filename.replace(/^(?:\.\/)+/, ''), 'UPSTREAM_INVALID')
+    path = normalizeRelativePath(written, 'UPSTREAM_INVALID')
   } catch (error) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the archive has an unsafe path for a package', {
-      item: `${itemOf(candidate)}: ${JSON.stringify(candidate.filename.slice(0, 300))}`,
+    throw refuse('the archive has an unsafe path for a package', {
       likely: 'a malicious or broken archive: the path would leave its folder',
       next: 'do not use this archive',
       cause: error,
     })
   }
+  if (/[?#]/.test(path) || indexName.test(path.split('/').at(-1)!)) {
+    throw refuse('the archive has a path that apt cannot request for a package', {
+      likely: 'a broken archive: the path holds `?` or `#`, or is the name of an index',
+      next: 'report it to the maintainer of the archive, or leave the package out',
+    })
+  }
+  return written.replace(/^(?:\.\/+)+/, '')
 }
 
 /** Reads stanzas by their offsets; each index is opened once. */

@@ -12,7 +12,7 @@ const lockedDebSchema = z.strictObject({
   source: z.number().int().nonnegative(),
   /** absent where the repository is flat */
   component: word.optional(),
-  /** path under the archive, as upstream's `Filename` */
+  /** path under the archive, as upstream's `Filename` without a leading `./` */
   filename: word,
   /** bytes */
   size: sizeSchema,

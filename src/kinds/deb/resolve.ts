@@ -1,4 +1,5 @@
 import { compareText } from '../../core/canonical-json.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { BaseSystem } from '../package-entry.ts'
@@ -105,5 +106,15 @@ function checkSource(source: DebSource, request: DebRequest): void {
     ...request.foreignArchitectures,
   ]) {
     safeRelativePath(word, 'MANIFEST_INVALID')
+    if (!/[\s%?#]/.test(word)) continue
+    throw new AirgapError(
+      'MANIFEST_INVALID',
+      `${JSON.stringify(word.slice(0, 200))} cannot be the name of a suite or component`,
+      {
+        item: request.at,
+        likely: 'several names in one text, or an address',
+        next: 'write each name as an element of its own: suites: [jammy, jammy-updates], components: [main, universe]',
+      },
+    )
   }
 }

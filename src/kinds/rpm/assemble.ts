@@ -4,7 +4,7 @@ import { canonicalJson, compareText } from '../../core/canonical-json.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
-import { safeRelativePath } from '../../core/safe-path.ts'
+import { encodePath, safeRelativePath } from '../../core/safe-path.ts'
 import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
 import { compareEvr } from './rpm-version.ts'
 
@@ -61,9 +61,8 @@ function packageFiles({ id, baseurl }: LockedRepository, packages: readonly Lock
   return [...files.values()]
 }
 
-/** Names have `+`, `~` and `^` in them, each of which some server or proxy reads in another way when left bare. */
 export function rpmUrl(baseurl: string, location: string): string {
-  return `${baseurl.replace(/\/+$/, '')}/${location.split('/').map(encodeURIComponent).join('/')}`
+  return `${baseurl.replace(/\/+$/, '')}/${encodePath(location)}`
 }
 
 const declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -66,10 +66,11 @@ describe.skipIf(lacking.length > 0)(
       const manifest = Buffer.from(artifact!.inline[0]!.bytes).toString()
       for (const file of ['Packages', 'Release.upstream', 'driver_1_amd64.deb'])
         expect(manifest).toContain(`/repos/x86_64/${file}"`)
+      // apt does not resolve the dot before it requests the file
       expect(artifact!.inline.map(blob => Buffer.from(blob.bytes).toString())).toContain(
         packages
           .slice(0, 2)
-          .map(one => stanzaOf(one))
+          .map(one => stanzaOf(one).replace('Filename: ./', 'Filename: '))
           .join('\n'),
       )
     })

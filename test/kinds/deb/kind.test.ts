@@ -190,6 +190,42 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     expect((await errorOf(lock(['app'], { components: ['../x'] }))).code).toBe('MANIFEST_INVALID')
   })
 
+  it.each([{ suite: 'jammy jammy-updates' }, { components: ['main universe'] }, { suite: 'stable?x=1' }])(
+    'refuses what apt cannot take as one name: %j',
+    async more => {
+      const error = await errorOf(lock(['app'], more))
+      expect([error.code, error.item]).toEqual(['MANIFEST_INVALID', 'stack.yaml:7:5'])
+      expect(error.next).toContain('suites: [jammy, jammy-updates]')
+    },
+  )
+
+  it('takes one suite from two sources, each with its own components', () => {
+    const [source] = locked.sources
+    const both = { ...locked, sources: [...locked.sources, { ...source!, components: ['contrib'] }] }
+    const [artifact] = debKind.assemble([both])
+    const manifest = Buffer.from(artifact!.inline[0]!.bytes).toString()
+    for (const component of ['main', 'contrib'])
+      expect(manifest).toContain(`/dists/stable/${component}/binary-amd64/Packages"`)
+  })
+
+  it('refuses two contents under one path', () => {
+    const [first] = locked.packages
+    const [source] = locked.sources
+    const sources = [...locked.sources, { ...source!, suite: 'other' }]
+    const changed = { ...first!, source: locked.sources.length, sha256: 'a'.repeat(64) }
+    const other = { ...source!, archive: source!.archive.replace('http:', 'https:') }
+    for (const both of [
+      { ...locked, sources, packages: [...locked.packages, changed] },
+      { ...locked, sources: [...locked.sources, other] },
+    ])
+      expect(() => debKind.assemble([both])).toThrow(
+        expect.objectContaining({
+          code: 'NAME_COLLISION',
+          message: 'two files of a package repository have the same path',
+        }),
+      )
+  })
+
   it('says that a suite is not there', async () => {
     const error = await errorOf(lock(['app'], { suite: 'gone' }))
     expect(error.code).toBe('NOT_FOUND_UPSTREAM')

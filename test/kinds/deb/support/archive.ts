@@ -4,15 +4,15 @@ import { gzipSync } from 'node:zlib'
 import { must } from './programs.ts'
 
 /** A package to make: control fields beside Package, Version, Architecture and Maintainer. */
-interface TestPackage {
+export interface TestPackage {
   name: string
   version?: string
   architecture?: string
   fields?: Record<string, string>
 }
 
-/** Makes a .deb in the folder, with dpkg-deb. */
-async function makeDeb(folder: string, deb: TestPackage): Promise<string> {
+/** Makes a .deb in the folder, with dpkg-deb. Returns its path. */
+export async function makeDeb(folder: string, deb: TestPackage): Promise<string> {
   const { name, version = '1.0', architecture = 'all', fields = {} } = deb
   const work = join(folder, `.work-${name}-${version.replace(':', '_')}-${architecture}`)
   await mkdir(join(work, 'DEBIAN'), { recursive: true })
