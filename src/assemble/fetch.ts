@@ -1,8 +1,9 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import pLimit from 'p-limit'
+import { BufferPool } from '../bundle/buffer-pool.ts'
 import type { BundleWriter, Slot } from '../bundle/writer.ts'
 import type { Source } from '../content/artifact.ts'
 import type { ReadableStore } from '../content/store.ts'
@@ -31,19 +32,26 @@ export interface FetchOptions {
   signal: AbortSignal
 }
 
+/** Options of one slot, and what all slots share. */
+interface FillOptions extends FetchOptions {
+  /** for local files */
+  buffers: BufferPool
+}
+
 /** Lock → slots: fills every slot of the bundle that is still empty, largest first. */
 export async function fetchSlots(writer: BundleWriter, options: FetchOptions): Promise<void> {
   const limit = pLimit(options.concurrency)
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
   const failures: unknown[] = []
+  const buffers = new BufferPool(1 << 20)
   const slots = writer.pending()
   await Promise.all(
     slots.map((slot, i) =>
       limit(async () => {
         if (signal.aborted) return
         try {
-          await fill(slot, { ...options, signal })
+          await fill(slot, { ...options, signal, buffers })
           options.progress.done(label(slot), slot.descriptor.size)
         } catch (error) {
           const wrong = error instanceof AirgapError && error.exitCode === 6
@@ -71,7 +79,7 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
   )
 }
 
-async function fill(slot: Slot, options: FetchOptions): Promise<void> {
+async function fill(slot: Slot, options: FillOptions): Promise<void> {
   for (const bundle of options.reuse) {
     if (!(await bundle.store.exists(slot.descriptor))) continue
     if (await copyNear(slot, bundle.store, options)) return
@@ -121,7 +129,7 @@ function damagedBundle(path: string, slot: Slot): AirgapError {
   })
 }
 
-async function fillFromSources(slot: Slot, options: FetchOptions): Promise<void> {
+async function fillFromSources(slot: Slot, options: FillOptions): Promise<void> {
   const openers: BlobOpener[] = []
   for (const source of slot.sources) {
     if (source.type === 'path' || source.type === 'tool') {
@@ -163,25 +171,19 @@ function remoteOpeners(
     : options.registry.openers(source.name, slot.descriptor.digest, source.as)
 }
 
-/** A file that is not what the lock says was changed since: the lock is out of date, nothing is wrong with the medium. */
+/** Throws LOCK_OUT_OF_DATE where the file is not the one that was locked: nothing is wrong with the medium then. */
 async function copyLocal(
   slot: Slot,
   source: Source & { type: 'path' | 'tool' },
-  options: FetchOptions,
+  options: FillOptions,
 ): Promise<void> {
   const path = localPath(source, options)
   try {
-    const found = await stat(path)
-    if (found.isFile() && found.size === slot.descriptor.size) {
-      // it is here: nothing is gained by trusting what an earlier run left
-      if (slot.received > 0) await slot.restart()
-      await copy(createReadStream(path, { highWaterMark: 1 << 20 }), slot, options.signal)
-      return
-    }
+    if (await copyFile(path, slot, options)) return
   } catch (error) {
-    const told = fromSystemError(error, path)
-    const gone = source.type === 'path' && isErrorCode(told, 'FILE_NOT_FOUND')
-    if (!gone && !isErrorCode(told, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw told
+    const reported = fromSystemError(error, path)
+    const gone = source.type === 'path' && isErrorCode(reported, 'FILE_NOT_FOUND')
+    if (!gone && !isErrorCode(reported, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw reported
   }
   throw new AirgapError('LOCK_OUT_OF_DATE', 'a file has changed since it was locked', {
     item: path,
@@ -191,6 +193,31 @@ async function copyLocal(
         : 'the file was edited, moved or removed',
     next: 'run `airgap lock` again and review the difference',
   })
+}
+
+/** Returns false where the path is not a file of the locked size. Buffers are shared: a tree may have very many small files. */
+async function copyFile(path: string, slot: Slot, { buffers, signal }: FillOptions): Promise<boolean> {
+  const { size } = slot.descriptor
+  const found = await stat(path)
+  if (!found.isFile() || found.size !== size) return false
+  // a pipe that takes the file's place now must not block the build
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const buffer = buffers.take()
+  try {
+    // the file is here: reading all of it costs less than trusting what an earlier run left
+    if (slot.received > 0) await slot.restart()
+    while (slot.received < size) {
+      signal.throwIfAborted()
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - slot.received), null)
+      if (bytesRead === 0) break
+      await slot.write(buffer.subarray(0, bytesRead))
+    }
+    await slot.finish()
+    return true
+  } finally {
+    buffers.give(buffer)
+    await file.close()
+  }
 }
 
 function localPath(source: Source & { type: 'path' | 'tool' }, options: FetchOptions): string {

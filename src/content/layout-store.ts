@@ -52,7 +52,7 @@ export class LayoutStore implements ContentStore {
     if (range) {
       return createReadStream(path, { start: range.start, end: range.end - 1, highWaterMark: 1 << 20 })
     }
-    const file = createReadStream(path, { highWaterMark: 1 << 20 })
+    const file = createReadStream(path, { highWaterMark: bufferFor(descriptor.size) })
     const verified = verifyingStream(descriptor)
     file.once('error', error => verified.destroy(fromSystemError(error, path) as Error))
     verified.once('close', () => file.destroy())
@@ -108,7 +108,9 @@ export class LayoutStore implements ContentStore {
     if (!(await this.exists(descriptor))) return false
     const verifier = new Verifier(descriptor)
     try {
-      const file = createReadStream(this.pathOf(descriptor), { highWaterMark: 1 << 20 })
+      const file = createReadStream(this.pathOf(descriptor), {
+        highWaterMark: bufferFor(descriptor.size),
+      })
       for await (const chunk of file as AsyncIterable<Uint8Array>) verifier.update(chunk)
       verifier.finish()
       return true
@@ -173,4 +175,9 @@ export class LayoutStore implements ContentStore {
       })
     }
   }
+}
+
+/** Size in bytes of a stream's buffer, which it allocates at once: 1 MiB for each small file keeps the garbage collector busy. */
+function bufferFor(size: number): number {
+  return Math.min(1 << 20, Math.max(1, size))
 }

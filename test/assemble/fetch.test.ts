@@ -1,4 +1,4 @@
-import { appendFile, open, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, open, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -11,12 +11,12 @@ import { BundleWriter } from '../../src/bundle/writer.ts'
 import { LayoutStore } from '../../src/content/layout-store.ts'
 import { MemoryStore } from '../../src/content/memory-store.ts'
 import type { ReadableStore } from '../../src/content/store.ts'
-import { treeArtifacts } from '../../src/content/tree.ts'
+import { type TreeFile, treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { mediaTypes } from '../../src/core/media-types.ts'
 import { createHttpClient } from '../../src/remote/http-client.ts'
 import { createRegistryClient } from '../../src/remote/registry-client.ts'
-import { layoutOf, noise, type Sample, tempFolder, writeBundle } from '../bundle/samples.ts'
+import { allocatedBytes, layoutOf, noise, type Sample, tempFolder, writeBundle } from '../bundle/samples.ts'
 
 const bytes = noise(300_000, 31)
 const descriptor = { mediaType: mediaTypes.octets, digest: digestOf(bytes), size: bytes.length }
@@ -129,4 +129,59 @@ describe('a blob that an earlier run began', () => {
     await expect(build(path, sample)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
     expect(sample.asked).toEqual(['bytes=100000-', 'all'])
   })
+})
+
+describe('local files', () => {
+  /** A bundle of files that lie beside it. */
+  async function localFiles(count: number, size: number): Promise<{ folder: string; sample: Sample }> {
+    const folder = await tempFolder()
+    const contents: Sample['contents'] = new Map()
+    const files: TreeFile[] = []
+    for (let i = 0; i < count; i++) {
+      const path = `file-${i}`
+      const body = noise(size, i + 1)
+      await writeFile(join(folder, path), body)
+      const described = { mediaType: mediaTypes.octets, digest: digestOf(body), size }
+      contents.set(described.digest, body)
+      files.push({
+        path,
+        mode: '100644',
+        descriptor: described,
+        origin: { sources: [{ type: 'path', path }] },
+      })
+    }
+    return { folder, sample: { artifacts: treeArtifacts({ name: 'files', kind: 'file', files }), contents } }
+  }
+
+  it('share few buffers: a tree of 50,000 small files took minutes when each file had its own of 1 MiB', async () => {
+    const { folder, sample } = await localFiles(200, 200)
+    const path = join(folder, 'a.tar')
+    expect(await allocatedBytes(() => build(path, sample))).toBeLessThan(10 << 20)
+    await verifyBundle(path)
+  })
+
+  it.each([0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])('of %i bytes are carried whole', async size => {
+    const { folder, sample } = await localFiles(1, size)
+    await build(join(folder, 'a.tar'), sample)
+    await verifyBundle(join(folder, 'a.tar'))
+  })
+
+  it.each(['longer', 'shorter', 'changed', 'removed', 'a folder', 'a link to nowhere'])(
+    'that are %s since the lock stop the build',
+    async what => {
+      const { folder, sample } = await localFiles(1, 5000)
+      const path = join(folder, 'file-0')
+      const before = await readFile(path)
+      await rm(path)
+      if (what === 'longer') await writeFile(path, Buffer.concat([before, before]))
+      if (what === 'shorter') await writeFile(path, before.subarray(1))
+      if (what === 'changed') await writeFile(path, before.fill('x', 0, 1))
+      if (what === 'a folder') await mkdir(path)
+      if (what === 'a link to nowhere') await symlink('nowhere', path)
+      await expect(build(join(folder, 'a.tar'), sample)).rejects.toMatchObject({
+        code: 'LOCK_OUT_OF_DATE',
+        item: path,
+      })
+    },
+  )
 })

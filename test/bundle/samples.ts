@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import type { ByteSource } from '../../src/bundle/byte-source.ts'
 import { type BundleInfo, type Layout, planLayout } from '../../src/bundle/layout.ts'
 import { BundleWriter } from '../../src/bundle/writer.ts'
@@ -25,6 +25,17 @@ export async function tempFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'airgap-bundle-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** Sum of the sizes of all buffers that are allocated while `work` runs, bytes. */
+export async function allocatedBytes(work: () => Promise<unknown>): Promise<number> {
+  const spies = (['alloc', 'allocUnsafe', 'allocUnsafeSlow'] as const).map(name => vi.spyOn(Buffer, name))
+  try {
+    await work()
+    return spies.flatMap(spy => spy.mock.calls).reduce((sum, [size]) => sum + size, 0)
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+  }
 }
 
 /** The same bytes for the same seed (xorshift32). */

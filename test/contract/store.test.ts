@@ -11,6 +11,7 @@ import type { ByteRange, Descriptor } from '../../src/core/descriptor.ts'
 import { mediaTypes } from '../../src/core/media-types.ts'
 import { parseReference, type Reference } from '../../src/core/reference.ts'
 import {
+  allocatedBytes,
   describeBytes,
   imageOf,
   imageSample,
@@ -78,6 +79,14 @@ describe.each(readable)('ReadableStore: %s', (_kind, make) => {
     const store = await make()
     expect((await bytesOf(store, layer)).equals(layers[0]!)).toBe(true)
     expect((await readAll(store, tiny)).equals(layers[1]!)).toBe(true)
+  })
+
+  it('allocates little memory for little content', async () => {
+    const store = await make()
+    const read = async () => {
+      for (let i = 0; i < 50; i++) await readAll(store, tiny)
+    }
+    expect(await allocatedBytes(read)).toBeLessThan(1 << 20)
   })
 
   it.each([
