@@ -7,7 +7,7 @@ import { closeBundles, findSite, type OpenBundle, openBundles } from './context.
 import { locateBundles } from './locate.ts'
 import { bundleOptions, type SiteOptions } from './options.ts'
 
-/** What a site holds, for `airgap build --since`: the next bundle leaves these blobs out. No clock, no names of machines. */
+/** What a site holds, so that the next bundle need not bring it again. It has no clock, no host names and no addresses. */
 interface Receipt {
   receiptVersion: 1
   bundles: { name: string; version: string; digest: Digest }[]
@@ -18,9 +18,9 @@ interface Receipt {
 export function receiptCommand(program: Command, shell: Shell): void {
   bundleOptions(program.command('receipt'))
     .description(
-      'what this site holds, for the next delta: airgap build --since RECEIPT; no names, no addresses',
+      'List what this site holds, for the people who prepare the next bundle; without host names and addresses',
     )
-    .option('--out <file>', 'write it there (default: -o json prints it)')
+    .option('--out <file>', 'Also write the receipt to a file')
     .action(async (options: SiteOptions & { out?: string }) => {
       const { saved } = await findSite(options)
       const given = options.bundle ?? []
@@ -34,7 +34,7 @@ export function receiptCommand(program: Command, shell: Shell): void {
             ...receipt.bundles.map(({ name, version, digest }) => `bundle  ${name} ${version}  ${digest}`),
             `holds   ${receipt.blobs.length} blobs`,
             options.out === undefined
-              ? 'as a file for the build host: offline-deploy receipt --out receipt.json'
+              ? 'to carry it to the build host as a file: offline-deploy receipt --out receipt.json'
               : `written ${options.out}`,
           ].join('\n'),
         )
