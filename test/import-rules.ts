@@ -19,20 +19,6 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   site: ['core', 'content'],
   inventory: ['core', 'document'],
   install: ['core', 'content', 'document', 'site', 'values', 'inventory'],
-  deploy: [
-    'core',
-    'content',
-    'document',
-    'lock',
-    'compat',
-    'probe',
-    'bundle',
-    'serve',
-    'site',
-    'values',
-    'inventory',
-    'install',
-  ],
   cli: 'any',
 }
 

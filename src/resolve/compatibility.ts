@@ -1,6 +1,5 @@
 import { checkVersions, type Versions } from '../compat/check.ts'
-import { loadCompatibility } from '../compat/load.ts'
-import { refuseBroken } from '../compat/refuse.ts'
+import { loadCompatibility, refuseBroken } from '../compat/load.ts'
 import type { Compatibility } from '../compat/schema.ts'
 import { versionsOf } from '../compat/versions.ts'
 import { formatReference } from '../core/reference.ts'

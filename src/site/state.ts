@@ -42,9 +42,7 @@ export interface SiteState {
     ansible: string
     /** passwords for the nodes, mode 0600 */
     access: string
-    /** names, versions and digests of the bundles that the site was set up with last */
-    bundles: string
-    /** the same of the bundles that were installed last */
+    /** names and versions of the bundles that were installed last */
     installed: string
   }
 }
@@ -109,7 +107,6 @@ export function pathsOf(folder: string): SiteState['paths'] {
     knownHosts: join(folder, 'known_hosts'),
     ansible: join(folder, 'ansible'),
     access: join(folder, 'access'),
-    bundles: join(folder, 'bundles.json'),
     installed: join(folder, 'installed.json'),
   }
 }

@@ -1,9 +1,7 @@
 import type { Command } from 'commander'
+import { type VerifyReport, verifyBundle } from '../../bundle/verify.ts'
+import { parseDigest } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { type OpenBundle, openBundles } from '../../deploy/open-bundles.ts'
-import { existingSite, type Setup, setUp } from '../../deploy/set-up.ts'
-import type { SiteOptions } from '../../deploy/site-options.ts'
-import { verifyBundles } from '../../deploy/verify.ts'
 import type { Expectations } from '../../install/cluster-findings.ts'
 import { clusterState, refuseFindings } from '../../install/steps/verification.ts'
 import { registryOf } from '../../site/address.ts'
@@ -12,9 +10,13 @@ import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { carriedImages } from './carried-images.ts'
 import { clusterExpectations, clusterOf, knownCluster } from './cluster.ts'
-import { bundleOptions } from './options.ts'
+import { closeBundles, type OpenBundle, openBundles, type Setup, setUp } from './context.ts'
+import { locateBundles } from './locate.ts'
+import { bundleOptions, type SiteOptions } from './options.ts'
+import { existingSite } from './status.ts'
 
 interface VerifyOptions extends SiteOptions {
+  expect?: string
   cluster?: boolean
 }
 
@@ -23,16 +25,29 @@ export function verifyCommand(program: Command, shell: Shell): void {
     .description('read the whole bundle and check every byte; exit 6 if anything is wrong')
     .argument('[bundle]', 'the bundle (default: --bundle, or the .tar beside the program)')
     .option(
+      '--expect <digest>',
+      'the digest that `airgap build` printed, brought by another way than the medium',
+    )
+    .option(
       '--cluster',
       'look at the cluster of the site instead: every image is of this site, nodes and pods are ready; exit 8 if not',
     )
     .action(async (named: string | undefined, options: VerifyOptions) => {
       if (options.cluster) return await verifyCluster(named, options, shell)
+      const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
+      const paths = await locateBundles(named === undefined ? (options.bundle ?? []) : [named])
       const started = performance.now()
-      const reports = await verifyBundles(named === undefined ? options : { ...options, bundle: [named] }, {
-        progress: shell.progress(),
-        signal: shell.signal,
-      })
+      const reports: VerifyReport[] = []
+      for (const path of paths) {
+        const progress = shell.progress()
+        reports.push(
+          await verifyBundle(path, {
+            progress,
+            signal: shell.signal,
+            ...(expect === undefined ? {} : { expect }),
+          }),
+        )
+      }
       const seconds = (performance.now() - started) / 1000
       shell.print({ bundles: reports, seconds }, () =>
         reports
@@ -48,10 +63,14 @@ export function verifyCommand(program: Command, shell: Shell): void {
     })
 }
 
-async function verifyCluster(named: string | undefined, options: VerifyOptions, shell: Shell): Promise<void> {
-  if (named !== undefined)
-    throw new AirgapError('USAGE', '--cluster checks the cluster, not a bundle file', {
-      item: named,
+async function verifyCluster(
+  named: string | undefined,
+  { expect, ...options }: VerifyOptions,
+  shell: Shell,
+): Promise<void> {
+  if (named !== undefined || expect !== undefined)
+    throw new AirgapError('USAGE', '--cluster looks at no bundle file', {
+      item: named ?? '--expect',
       next: 'run verify twice: with --cluster, and for the bundle',
     })
   const { siteFolder, state } = await existingSite(options)
@@ -63,9 +82,8 @@ async function verifyCluster(named: string | undefined, options: VerifyOptions, 
       likely: 'Kubernetes is not installed yet, or the path in site.yaml is wrong',
       next: 'run apply first, or correct kubeconfig in site.yaml',
     })
-  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
-  const { bundles } = opened
-  {
+  const bundles = await openBundles(setup.config.bundles)
+  try {
     const expected = await expectationsOf({ setup, state, bundles })
     const { findings } = await clusterState({ ...expected, cluster }, shell.signal)
     const errors = findings.filter(one => one.severity === 'error').length
@@ -82,6 +100,8 @@ async function verifyCluster(named: string | undefined, options: VerifyOptions, 
         ].join('\n'),
     )
     refuseFindings(findings)
+  } finally {
+    await closeBundles(bundles)
   }
 }
 

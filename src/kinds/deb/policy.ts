@@ -1,3 +1,4 @@
+import { globMatcher } from '../../core/glob.ts'
 import type { Candidate } from './candidate.ts'
 import type { DebPin } from './entry.ts'
 
@@ -28,7 +29,11 @@ export function priorities(sources: PolicySource[], pins: DebPin[]): PriorityOf 
   const named = pins
     .map(pin => ({ pin, names: pin.packages.filter(name => name !== '*') }))
     .filter(({ names }) => names.length > 0)
-    .map(({ pin, names }) => ({ pin, fitsName: anyOf(names) }))
+    .map(({ pin, names }) => ({
+      pin,
+      fitsName: anyOf(names),
+      fitsVersion: pin.version === undefined ? undefined : globMatcher(pin.version),
+    }))
   const ofSource = sources.map(source => {
     const pin = general.find(one => fitsSource(one, source))
     return pin?.priority ?? source.priority ?? defaultOf(source)
@@ -36,10 +41,9 @@ export function priorities(sources: PolicySource[], pins: DebPin[]): PriorityOf 
   return candidate => {
     const indexes = [candidate.source, ...(candidate.alsoIn ?? [])]
     const pin = named.find(
-      ({ pin, fitsName }) =>
+      ({ pin, fitsName, fitsVersion }) =>
         fitsName(candidate.name) &&
-        (pin.version === undefined || glob(pin.version)(candidate.version)) &&
-        (pin.version !== undefined || indexes.some(i => fitsSource(pin, sources[i]!))),
+        (fitsVersion?.(candidate.version) ?? indexes.some(i => fitsSource(pin, sources[i]!))),
     )?.pin
     const priority = pin?.priority ?? Math.max(...indexes.map(i => ofSource[i] ?? 500))
     return candidate.phased === undefined ? priority : Math.min(priority, heldBack)
@@ -60,31 +64,13 @@ function isYes(text: string | undefined): boolean {
 function fitsSource(pin: DebPin, { suite, release }: PolicySource): boolean {
   const { suite: wanted, origin } = pin
   if (wanted !== undefined) {
-    const fits = glob(wanted)
+    const fits = globMatcher(wanted)
     if (![suite, release.Suite, release.Codename].some(name => name !== undefined && fits(name))) return false
   }
-  return origin === undefined || glob(origin)(release.Origin ?? '')
+  return origin === undefined || globMatcher(origin)(release.Origin ?? '')
 }
 
 function anyOf(patterns: string[]): (text: string) => boolean {
-  const matchers = patterns.map(glob)
+  const matchers = patterns.map(pattern => globMatcher(pattern))
   return text => matchers.some(fits => fits(text))
-}
-
-/** fnmatch(3) as far as pins need it: `*`, without a regular expression that could run for ever. */
-function glob(pattern: string): (text: string) => boolean {
-  const [first = '', ...rest] = pattern.split('*')
-  const last = rest.pop()
-  if (last === undefined) return text => text === pattern
-  return text => {
-    if (!text.startsWith(first) || text.length < first.length + last.length || !text.endsWith(last))
-      return false
-    let at = first.length
-    for (const part of rest) {
-      const found = text.indexOf(part, at)
-      if (found < 0) return false
-      at = found + part.length
-    }
-    return at <= text.length - last.length
-  }
 }

@@ -25,7 +25,7 @@ export interface RpmRepository {
   metadata: 'signed' | 'unsigned'
   /** dnf: the smaller number wins; default 99 */
   priority: number
-  /** names or `name-evr.arch`, with `*` */
+  /** names or `name-evr.arch`, as patterns (fnmatch(3)) */
   excludepkgs: string[]
   /** dnf's module_hotfixes: its packages are never masked by a module */
   moduleHotfixes: boolean

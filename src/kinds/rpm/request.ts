@@ -1,7 +1,7 @@
 import { AirgapError } from '../../core/errors.ts'
+import { globMatcher, isGlob } from '../../core/glob.ts'
 import { nearNames } from '../../core/near-names.ts'
 import type { PackageGroup, RpmCandidate } from './candidate.ts'
-import { globMatcher, isGlob } from './glob.ts'
 import { parseEvr } from './rich.ts'
 import { compareEvr } from './rpm-version.ts'
 import { type Id, matchesNevr, type Universe } from './universe.ts'

@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import { defined } from '../../core/defined.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { globMatcher } from '../../core/glob.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import { fetchOnce } from '../../remote/fetch-once.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -10,7 +11,6 @@ import { installedPackages, namedBase } from './base.ts'
 import type { LoadedRepository, ModuleStream, RpmCandidate } from './candidate.ts'
 import { closureOf, type SelectedRpm } from './closure.ts'
 import type { RpmRepository, RpmRequest } from './entry.ts'
-import { globMatcher } from './glob.ts'
 import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
 import { chooseModules, type ModuleChoice } from './module-choice.ts'
 import { checkPackageSignature } from './package-signature.ts'
@@ -136,9 +136,9 @@ async function addOwners(
   for (const path of paths) if (!filelists.has(path)) filelists.set(path, [])
 }
 
-/** dnf.conf(5): names, or name-version-release.arch in its forms, with `*`. */
+/** dnf.conf(5): names, or name-version-release.arch in its forms, as patterns. */
 function excluder(patterns: readonly string[]): (candidate: RpmCandidate) => boolean {
-  const matchers = patterns.map(globMatcher)
+  const matchers = patterns.map(pattern => globMatcher(pattern))
   return candidate => {
     if (matchers.length === 0) return false
     const { name, epoch, version, release, architecture } = candidate

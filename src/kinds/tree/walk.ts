@@ -4,9 +4,9 @@ import { join, posix } from 'node:path'
 import { compareText } from '../../core/canonical-json.ts'
 import { type Digest, Hasher } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
+import { globMatcher } from '../../core/glob.ts'
 import { isSafeLink, safeRelativePath } from '../../core/safe-path.ts'
 import type { TreeRequest } from './entry.ts'
-import { globMatches } from './glob.ts'
 
 export type WalkedFile =
   | { path: string; mode: '100644' | '100755'; digest: Digest; size: number }
@@ -18,9 +18,8 @@ const alwaysLeftOut = new Set(['.git', '.DS_Store'])
 /** Every file of the folder, hashed, sorted by path. Links that leave it, devices and sockets are errors. */
 export async function walkFolder(request: TreeRequest): Promise<WalkedFile[]> {
   // a pattern matches a whole path or a whole name
-  const patterns = request.exclude.map(pattern => pattern.replace(/\/+$/, ''))
-  const excluded = (path: string, name: string) =>
-    patterns.some(pattern => globMatches(pattern, path) || globMatches(pattern, name))
+  const matchers = request.exclude.map(pattern => globMatcher(pattern.replace(/\/+$/, ''), { paths: true }))
+  const excluded = (path: string, name: string) => matchers.some(matches => matches(path) || matches(name))
   const files: WalkedFile[] = []
   const buffer = Buffer.allocUnsafe(1 << 20)
   const walk = async (relative: string): Promise<void> => {
