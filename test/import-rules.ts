@@ -16,9 +16,9 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   resolve: ['core', 'content', 'manifest', 'lock', 'kinds', 'probe', 'compat'],
   assemble: ['core', 'content', 'remote', 'lock', 'kinds', 'bundle'],
   serve: ['core', 'content'],
-  site: ['core', 'content'],
+  site: ['core', 'content', 'probe'],
   inventory: ['core', 'document'],
-  install: ['core', 'content', 'document', 'site', 'values', 'inventory'],
+  install: ['core', 'content', 'document', 'site', 'values', 'inventory', 'probe'],
   cli: 'any',
 }
 

@@ -4,6 +4,7 @@ import { arch, cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { AirgapError } from '../core/errors.ts'
+import { readOsRelease } from './os-release.ts'
 import type { Probe } from './schema.ts'
 
 const maxFile = 64 << 20 /* bytes; dpkg's status of 5,000 packages has 10 MB */
@@ -30,35 +31,14 @@ export async function probeMachine(root: string): Promise<Probe> {
   }
 }
 
-/** os-release(5) */
 async function osRelease(root: string): Promise<Probe['os']> {
-  const text =
-    (await textOf(join(root, 'etc/os-release'))) ?? (await textOf(join(root, 'usr/lib/os-release')))
-  const fields = new Map(
-    (text ?? '').split('\n').flatMap(line => {
-      const match = /^([A-Z_]+)=(?:"([^"]*)"|'([^']*)'|([^\s"']*))\s*$/.exec(line)
-      return match ? [[match[1]!, match[2] ?? match[3] ?? match[4] ?? ''] as const] : []
-    }),
-  )
-  const id = fields.get('ID')
-  if (!id) {
-    throw new AirgapError('UNSUPPORTED', 'the operating system does not say what it is', {
-      item: join(root, 'etc/os-release'),
-      likely: 'not a Linux system, or --root names another folder',
-      next: 'give the root of the system with --root',
-    })
-  }
-  const optional = (key: string, name: string) => {
-    const value = fields.get(name)
-    return value ? { [key]: value } : {}
-  }
-  return {
-    id,
-    ...optional('version', 'VERSION_ID'),
-    ...optional('codename', 'VERSION_CODENAME'),
-    ...optional('platform', 'PLATFORM_ID'),
-    ...optional('name', 'PRETTY_NAME'),
-  }
+  const release = await readOsRelease(root)
+  if (release !== undefined) return { ...release, like: release.like && [...release.like] }
+  throw new AirgapError('UNSUPPORTED', 'the operating system does not say what it is', {
+    item: join(root, 'etc/os-release'),
+    likely: 'not a Linux system, or --root names another folder',
+    next: 'pass the root of the system with --root',
+  })
 }
 
 function debArchitecture(): string {

@@ -23,6 +23,8 @@ export const probeSchema = z.object({
     /** `22.04`, `9.4`; absent where the release has none (testing) */
     version: word.regex(/^[A-Za-z0-9._-]+$/).optional(),
     codename: word.optional(),
+    /** ID_LIKE; absent in probes of version 0.1 */
+    like: z.array(word).max(32).optional(),
     /** `platform:el9`, where dnf says so */
     platform: word.optional(),
     name: word.optional(),

@@ -5,6 +5,7 @@ import type { InstalledPackage } from '../kinds/package-entry.ts'
 import type { RpmRequest } from '../kinds/rpm/entry.ts'
 import type { SiteFacts } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
+import { repositoryFor, repositoryNames } from '../probe/repository-name.ts'
 import type { Probe } from '../probe/schema.ts'
 
 /** A probe and the file that it stands in. */
@@ -61,21 +62,15 @@ export function kernelsUnknown(manifest: StackManifest, facts: readonly SiteFact
     .filter(name => !facts.some(one => one.entry === name))
 }
 
-/** `ubuntu-22.04`, `debian-12`; of the RHEL family `rocky-9.4`, `rocky-9`, `el9`. */
 function entryFor(manifest: StackManifest, { file, probe }: NamedProbe): string {
-  const { id, version = '', platform } = probe.os
-  const names = [
-    `${id}-${version}`,
-    `${id}-${version.split('.')[0]}`,
-    ...(platform === undefined ? [] : [platform.replace(/^platform:/, '')]),
-  ]
   const entries = [...manifest.debs, ...manifest.rpms].map(request => request.name)
-  const found = names.find(name => entries.includes(name))
+  const found = repositoryFor(probe.os, entries)
   if (found !== undefined) return found
-  throw new AirgapError('MANIFEST_INVALID', `no package entry is for ${names[0]}`, {
+  const names = repositoryNames(probe.os)
+  throw new AirgapError('MANIFEST_INVALID', `no package entry is for ${names[0] ?? probe.os.id}`, {
     item: file,
     likely: `the manifest has ${entries.length > 0 ? entries.join(', ') : 'no packages at all'}`,
-    next: `add an entry with the name ${names.at(-1)} under debs: or rpms:, or leave this machine out`,
+    next: `add an entry named ${names.at(-1) ?? probe.os.id} under debs: or rpms:, or leave out this probe`,
   })
 }
 

@@ -165,7 +165,7 @@ export interface AptSourcesOptions {
   name: string
   /** of the site's HTTP server: http://10.0.0.1:8080 */
   baseUrl: string
-  suites: AptSuite[]
+  suites: readonly AptSuite[]
   /** path of the site's public key on the machine: /etc/apt/keyrings/airgap-site.asc */
   signedBy: string
 }
@@ -174,9 +174,9 @@ export interface AptSourcesOptions {
 export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOptions): string {
   for (const value of [name, baseUrl, signedBy]) {
     if (!/[\s\u0000-\u001f\u007f]/.test(value) && value !== '') continue
-    throw new AirgapError('USAGE', 'this cannot stand in an apt source: it is empty or has blanks', {
+    throw new AirgapError('USAGE', 'an apt source cannot contain an empty value or one with blanks', {
       item: JSON.stringify(value.slice(0, 300)),
-      next: 'give the address as http://host:port and the key as a path without blanks',
+      next: 'pass the address as http://host:port and the key as a path without blanks',
     })
   }
   return suites

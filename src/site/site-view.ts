@@ -8,10 +8,11 @@ import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { httpServerOf, registryOf, type SiteAddress } from './address.ts'
 import { type AptSuite, aptRepository } from './apt-repository.ts'
 import { chartRepository } from './charts.ts'
+import { type ClientFile, clientFiles, clientFilesDigest, type RpmClient } from './client-files.ts'
 import { mergedStore, type SiteContent } from './content.ts'
 import { namedRoots, type SiteImages, siteImages } from './images.ts'
-import { type ClientFiles, clientFiles, type RpmClient } from './mirror-files.ts'
 import type { Collisions } from './names.ts'
+import { type RegistryMirrors, registryMirrors } from './registry-mirrors.ts'
 import type { SiteKey } from './site-key.ts'
 import { uniteTrees } from './united-trees.ts'
 import { wheelIndex } from './wheel-index.ts'
@@ -33,33 +34,54 @@ export interface SiteMount {
   pages?: ReadonlyMap<string, readonly SiteDocument[]>
 }
 
+export interface RegistryView {
+  store: ReadableStore
+  images: SiteImages
+  /** where machines look for the images of each upstream registry */
+  mirrors: RegistryMirrors[]
+}
+
 /** The registry's half of a site: cheap, so that it answers at once. Throws NAME_COLLISION, BUNDLE_CORRUPT. */
 export async function registryView(
   contents: readonly SiteContent[],
-  options: { address: SiteAddress },
-): Promise<{ store: ReadableStore; images: SiteImages }> {
+  { address }: { address: SiteAddress },
+): Promise<RegistryView> {
   const store = mergedStore(contents)
+  const images = await imagesOf(contents, { store, address })
+  return { store, images, mirrors: registryMirrors({ address, upstreams: images.hosts }) }
+}
+
+async function imagesOf(
+  contents: readonly SiteContent[],
+  { store, address }: { store: ReadableStore; address: SiteAddress },
+): Promise<SiteImages> {
   const named = contents.flatMap(content => namedRoots(content.roots()))
-  const selves = [registryOf(options.address)]
+  const selves = [registryOf(address)]
   try {
-    return { store, images: siteImages(store, { named, collisions: {}, selves }) }
+    return siteImages(store, { named, collisions: {}, selves })
   } catch (error) {
     if (!isErrorCode(error, 'NAME_COLLISION')) throw error
     // the lock can be large: it is only read where it has to settle something
-    return { store, images: siteImages(store, { named, collisions: await collisionsOf(contents), selves }) }
+    return siteImages(store, { named, collisions: await collisionsOf(contents), selves })
   }
 }
 
 /** What the HTTP server of a site serves, and what its machines are to be given. */
 export interface HttpView {
   mounts: SiteMount[]
-  clients: ClientFiles
+  clients: ClientFile[]
 }
 
 /** The HTTP server's half: reads the tables of all trees, makes and signs what only the site can make. */
 export async function httpView(
   contents: readonly SiteContent[],
-  options: { address: SiteAddress; key: SiteKey; site: string; hosts: readonly string[]; now: () => Date },
+  options: {
+    address: SiteAddress
+    key: SiteKey
+    site: string
+    mirrors: readonly RegistryMirrors[]
+    now: () => Date
+  },
 ): Promise<HttpView> {
   const { address, key, now } = options
   const store = mergedStore(contents)
@@ -121,14 +143,15 @@ export async function httpView(
   const hasWheels = mounts.some(mount => mount.prefix === '/pypi')
   const clients = clientFiles({
     address,
-    hosts: options.hosts,
+    mirrors: options.mirrors,
     debs,
     rpms,
     hasWheels,
     publicKey: key.publicKeyArmored,
   })
   const own = new Map([['site-key.asc', document(key.publicKeyArmored, 'application/pgp-keys')]])
-  for (const [path, text] of clients) own.set(`clients/${path}`, document(text, 'text/plain; charset=utf-8'))
+  for (const { path, text } of clients)
+    own.set(`clients/${path}`, document(text, 'text/plain; charset=utf-8'))
   own.set(
     siteDocumentPath.slice(1),
     document(
@@ -137,6 +160,7 @@ export async function httpView(
         bundles: contents.map(content => content.indexDigest),
         registry: registryOf(address),
         httpServer: httpServerOf(address),
+        clients: clientFilesDigest(clients),
       } satisfies SiteDescription),
       'application/json',
     ),
@@ -155,6 +179,8 @@ export interface SiteDescription {
   bundles: string[]
   registry: string
   httpServer: string
+  /** digest of the client files that it serves */
+  clients: string
 }
 
 /** Only what is meant for machines: files and package repositories. The deployment tree is for the operator. */

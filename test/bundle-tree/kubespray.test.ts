@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { loadManifest } from '../../src/manifest/load.ts'
+import { kubesprayMirrors, registryMirrors } from '../../src/site/registry-mirrors.ts'
+import { settingsOf, setValues } from '../../src/values/set.ts'
 
 const home = join(import.meta.dirname, '../..')
 const groupVars = join(home, 'bundle/astrago/kubespray/inventory/group_vars')
@@ -37,19 +39,33 @@ describe("kubespray's inventory", () => {
     expect(patterns.length).toBe(23)
   })
 
-  it('sends every image by way of the site, and has one place for its address', async () => {
+  it('gets every image from the site: by its name there, or by a mirror of its registry', async () => {
     const offline = await variables('all/offline.yml')
     for (const name of ['kube', 'gcr', 'github', 'docker', 'quay'])
       expect(offline[`${name}_image_repo`], name).toBe('{{ registry_host }}')
-    const mirrors = offline['public_mirrors'] as { prefix: string }[]
+    const lists = ['containerd_registries_mirrors', 'crio_registries', 'crio_insecure_registries'] as const
+    for (const name of lists) expect(offline[name], name).toEqual([])
     const { images } = await loadManifest(join(home, 'manifests/astrago.yaml'), {
       variants: ['kubespray-optional'],
     })
-    const hosts = new Set(images.map(({ reference }) => reference.host))
-    expect(mirrors.map(({ prefix }) => prefix)).toEqual([...hosts].sort())
-    expect((offline['crio_registries'] as { prefix: string }[]).map(({ prefix }) => prefix)).toEqual(
-      [...hosts].sort(),
+    const upstreams = [...new Set(images.map(({ reference }) => reference.host))].sort()
+    expect(upstreams.length).toBeGreaterThan(4)
+    const address = { host: '10.0.0.10', registryPort: 35000, httpPort: 8080 }
+    const set = kubesprayMirrors(registryMirrors({ address, upstreams }))
+    expect(Object.keys(set).sort()).toEqual([...lists].sort())
+    const text = await readFile(join(groupVars, 'all/offline.yml'), 'utf8')
+    const written = parse(setValues(text, settingsOf({ ...set }), 'offline.yml')) as typeof set
+    expect(written.containerd_registries_mirrors).toMatchObject(
+      [...upstreams, '10.0.0.10:35000'].map(prefix => ({
+        prefix,
+        server: 'http://10.0.0.10:35000',
+        mirrors: [{ host: 'http://10.0.0.10:35000', capabilities: ['pull', 'resolve'] }],
+      })),
     )
+    expect(written.crio_registries).toMatchObject(
+      upstreams.map(prefix => ({ prefix, location: prefix, mirrors: [{ location: '10.0.0.10:35000' }] })),
+    )
+    expect(written.crio_insecure_registries).toEqual(['10.0.0.10:35000'])
   })
 
   it('is the cluster of the component document, with no add-ons', async () => {

@@ -8,6 +8,7 @@ import { digestOf } from '../../src/core/digest.ts'
 import { acquireProcessLock, lockHolder } from '../../src/core/process-lock.ts'
 import { startBackground, stopHolder } from '../../src/install/background.ts'
 import { httpGet } from '../../src/install/http-get.ts'
+import { stepKey } from '../../src/install/step.ts'
 import { checkStep } from '../../src/install/steps/check.ts'
 import { serveStep } from '../../src/install/steps/serve.ts'
 import { tempFolder, testContext } from './support.ts'
@@ -22,6 +23,7 @@ async function listening(handler: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+const clients = 'sha256:of the client files'
 const expected = {
   site: 'ours',
   bundles: ['sha256:1'],
@@ -29,11 +31,12 @@ const expected = {
   httpServer: 'http://127.0.0.1:2',
 }
 
-async function stepFor(command: string[], localUrl = 'http://127.0.0.1:1') {
+async function stepFor(command: string[], localUrl = 'http://127.0.0.1:1', digest = clients) {
   const folder = await tempFolder()
   const options = {
     command,
     expected,
+    clients: async () => digest,
     localUrl,
     listens: [],
     lock: join(folder, 'serve.lock'),
@@ -51,10 +54,19 @@ async function script(text: string): Promise<string> {
 
 describe('the serve step', () => {
   it('is done where the right site answers, and starts nothing', async () => {
-    const url = await listening((_, answer) => answer.end(JSON.stringify(expected)))
+    const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, clients })))
     const { step } = await stepFor(['/nonexistent'], url)
     expect(await step.check(testContext())).toBe('done')
     await step.apply(testContext())
+  })
+
+  it('runs again where a client file has changed since the servers started', async () => {
+    const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, clients })))
+    const { step: before } = await stepFor(['/nonexistent'], url)
+    const { step } = await stepFor(['/nonexistent'], url, 'sha256:of other client files')
+    expect(await stepKey(step)).not.toBe(await stepKey(before))
+    expect(await step.check(testContext())).toBe('pending')
+    await expect(step.apply(testContext())).rejects.toMatchObject({ item: '/nonexistent' })
   })
 
   it('does not take another site’s servers for its own, nor stops them', async () => {

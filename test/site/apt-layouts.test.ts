@@ -135,7 +135,7 @@ describe.skipIf(lacking.length > 0)(
       await using site = await serveSite([await bundleOf(locked, upstream)], siteKey)
       const key = join(place, 'site.asc')
       await writeFile(key, siteKey.publicKeyArmored)
-      const sources = site.clients.get('etc/apt/sources.list.d/airgap-test.sources')!
+      const sources = site.clients.find(({ kind }) => kind === 'apt-sources')!.text
       const apt = await aptSandbox(join(place, 'apt'), {
         sources: sources.replaceAll('/etc/apt/keyrings/airgap-site.asc', key),
       })

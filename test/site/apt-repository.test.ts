@@ -281,6 +281,6 @@ describe('apt metadata of a damaged tree', () => {
     const suites = [{ root: '', suite: 'a', components: ['main'], architectures: ['amd64'] }]
     expect(() =>
       aptSources({ name: 'x', baseUrl: 'http://a\nTrusted: yes', suites, signedBy: '/k.asc' }),
-    ).toThrow(/cannot stand in an apt source/)
+    ).toThrow(/an apt source cannot contain/)
   })
 })

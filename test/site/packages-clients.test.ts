@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../src/content/tree.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
@@ -72,11 +72,11 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
     const place = join(folder, name)
     await mkdir(join(place, 'keys'), { recursive: true })
     let repos = ''
-    for (const [path, text] of site.clients) {
-      if (path.startsWith('etc/yum.repos.d/')) repos += text
-      const file = /^etc\/pki\/rpm-gpg\/(.*)$/.exec(path)?.[1]
-      if (file !== undefined)
-        await writeFile(join(place, 'keys', file), file.endsWith('-site') ? (options.siteKey ?? text) : text)
+    for (const { kind, path, text } of site.clients) {
+      if (kind === 'yum-repo') repos += text
+      const key =
+        kind === 'site-key' ? (options.siteKey ?? text) : kind === 'publisher-key' ? text : undefined
+      if (key !== undefined) await writeFile(join(place, 'keys', basename(path)), key)
     }
     return await dnfSandbox(place, repos.replaceAll('file:///etc/pki/rpm-gpg/', `file://${place}/keys/`))
   }
@@ -98,7 +98,7 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
   })
 
   it('says gpgcheck=1 and repo_gpgcheck=1, the priority of its publisher, and no more', () => {
-    const text = site.clients.get('etc/yum.repos.d/airgap-el9.repo')!
+    const text = site.clients.find(({ kind }) => kind === 'yum-repo')!.text
     expect(text).toContain('gpgcheck=1\nrepo_gpgcheck=1\n')
     expect(text).toContain('priority=50')
     expect(text).not.toMatch(/gpgcheck=0|sslverify/)
@@ -209,7 +209,7 @@ describe.skipIf(lackingForPip.length > 0)(`pip (needs ${lackingForPip.join(', ')
   it('installs out of two bundles with nothing but the pip.conf of the site', async () => {
     const place = join(folder, 'venv')
     await must('python3', ['-m', 'venv', place])
-    await writeFile(join(folder, 'pip.conf'), site.clients.get('etc/pip.conf')!)
+    await writeFile(join(folder, 'pip.conf'), site.clients.find(({ kind }) => kind === 'pip-conf')!.text)
     const env = {
       PIP_CONFIG_FILE: join(folder, 'pip.conf'),
       PIP_DISABLE_PIP_VERSION_CHECK: '1',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Artifact } from '../../src/content/artifact.ts'
+import { registryMirrors } from '../../src/site/registry-mirrors.ts'
 import { openSiteKey, type SiteKey } from '../../src/site/site-key.ts'
 import { httpView, registryView, siteDocumentPath } from '../../src/site/site-view.ts'
 import { contentOf, sampleChart, sampleImage, sampleStack, sampleTree } from './support/sample-site.ts'
@@ -22,7 +23,7 @@ const view = async (...stacks: Artifact[][]) =>
     address,
     key,
     site: 'an id',
-    hosts: ['docker.io'],
+    mirrors: registryMirrors({ address, upstreams: ['docker.io'] }),
     now,
   })
 const textOf = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('utf8')

@@ -37,7 +37,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     await Promise.all(servers.map(server => server.close({ graceMs: 5_000 })))
   }
   try {
-    const [{ createRegistryServer }, { listen: listenOn }, { store, images }] = await Promise.all([
+    const [{ createRegistryServer }, { listen: listenOn }, { store, images, mirrors }] = await Promise.all([
       import('../../serve/registry.ts'),
       import('../../serve/listen.ts'),
       registryView(contents, { address }),
@@ -48,7 +48,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
       import('../../serve/files.ts'),
       openKey(state, now),
     ])
-    const { mounts } = await httpView(contents, { address, key, site: state.id, hosts: images.hosts, now })
+    const { mounts } = await httpView(contents, { address, key, site: state.id, mirrors, now })
     const http = createHttpServer(store, mounts, { log })
     servers.push(await listenOn(http, { host: listen, port: address.httpPort }))
     return { address, close }

@@ -15,7 +15,7 @@ import type { Step } from '../../install/step.ts'
 import { applicationStep } from '../../install/steps/application.ts'
 import { backupStep } from '../../install/steps/backup.ts'
 import { controlHostStep } from '../../install/steps/control-host.ts'
-import { inventoryStep } from '../../install/steps/inventory.ts'
+import { inventoryFiles, inventoryStep } from '../../install/steps/inventory.ts'
 import { kubernetesStep } from '../../install/steps/kubernetes.ts'
 import type { DeploymentTree } from '../../install/steps/lay-down.ts'
 import { playbookStep } from '../../install/steps/playbook.ts'
@@ -23,7 +23,8 @@ import { secretsStep } from '../../install/steps/secrets.ts'
 import { verificationStep } from '../../install/steps/verification.ts'
 import { inventoryText, siteFacts } from '../../inventory/hosts.ts'
 import type { NodeRole, SiteFile } from '../../inventory/schema.ts'
-import type { ClientFiles } from '../../site/mirror-files.ts'
+import type { ClientFile } from '../../site/client-files.ts'
+import { kubesprayMirrors, type RegistryMirrors } from '../../site/registry-mirrors.ts'
 import { declarationPath, secretsOf } from '../../site/secrets-file.ts'
 import type { SiteState } from '../../site/state.ts'
 import { isTree, nested, type Settings, settingsOf, type ValueTree } from '../../values/set.ts'
@@ -97,15 +98,17 @@ function merged(base: ValueTree, over: ValueTree): ValueTree {
   return result
 }
 
-/** Files of the tree, besides values files, that are told where the site's servers are. */
+/** Files of the tree, besides values files, in which the site's servers are set. */
 export function siteVariables(
   { deployment }: SiteInstall,
-  { registry, httpServer }: { registry: string; httpServer: string },
+  options: { registry: string; httpServer: string; mirrors: readonly RegistryMirrors[] },
 ): Map<string, Settings> {
+  const { registry, httpServer, mirrors } = options
   const { kubespray } = deployment
   if (kubespray === undefined) return new Map()
   const path = `${kubespray.inventory}/${kubespray.offlineVariables}`
-  return new Map([[path, settingsOf({ registry_host: registry, http_server: httpServer })]])
+  const settings = { registry_host: registry, http_server: httpServer, ...kubesprayMirrors(mirrors) }
+  return new Map([[path, settingsOf(settings)]])
 }
 
 export interface SiteStepsOptions {
@@ -114,7 +117,7 @@ export interface SiteStepsOptions {
   store: ReadableStore
   state: SiteState
   passwords: Passwords
-  clients: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  clients: (purpose: 'plan' | 'write') => Promise<readonly ClientFile[]>
   registry: string
   httpServer: string
   /** the index of wheels, as this host reaches it */
@@ -186,7 +189,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
   if (entries.has(declarationPath)) steps.push(secretsStep(secretsOf(folder, site.environment)))
   steps.push(
     inventoryStep({
-      files: async purpose => machineFiles(await options.clients(purpose), hosts),
+      files: async purpose => inventoryFiles(await options.clients(purpose), hosts),
       folder: paths.inventory,
       groupVars: deployment.kubespray && join(folder, deployment.kubespray.inventory, 'group_vars'),
       record: join(state.folder, 'inventory.json'),
@@ -223,7 +226,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
         // what lies beside the inventory is laid on the machines
         inputs: async () => ({
           of: await playbook(playbooks.nodes!).inputs(),
-          beside: [...machineFiles(await options.clients('plan'), '')].map(([path, text]) => [
+          beside: inventoryFiles(await options.clients('plan'), '').map(({ path, text }) => [
             path,
             digestOf(text),
           ]),
@@ -340,20 +343,6 @@ async function chartsOf(
 async function changeOf(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined)
   return found === undefined ? 'none' : `${found.size} ${Math.trunc(found.mtimeMs)}`
-}
-
-/** What lies beside the inventory: keys and mirrors, which roles take from there and never over the network. */
-function machineFiles(clients: ClientFiles, hosts: string): ClientFiles {
-  const files: ClientFiles = new Map([['hosts.yaml', hosts]])
-  for (const [path, text] of clients) {
-    const certs = /^etc\/containerd\/(certs\.d\/.+)$/.exec(path)?.[1]
-    if (certs !== undefined) files.set(certs, text)
-    if (path === 'etc/apt/keyrings/airgap-site.asc' || path === 'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-site')
-      files.set('site-key.asc', text)
-    const key = /^etc\/pki\/rpm-gpg\/([^/]+)$/.exec(path)?.[1]
-    if (key !== undefined) files.set(`rpm-gpg/${key}`, text)
-  }
-  return files
 }
 
 async function entriesOf(bundles: readonly OpenBundle[], name: string): Promise<TreeEntries> {

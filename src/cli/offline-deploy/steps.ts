@@ -11,9 +11,10 @@ import { serveStep } from '../../install/steps/serve.ts'
 import { verifyStep } from '../../install/steps/verify.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
 import { chartRepository } from '../../site/charts.ts'
+import { type ClientFile, clientFilesDigest } from '../../site/client-files.ts'
 import { mergedStore } from '../../site/content.ts'
+import { filesForHost } from '../../site/host-files.ts'
 import { namedRoots } from '../../site/images.ts'
-import { clientFilesFor } from '../../site/node-clients.ts'
 import type { SiteKey } from '../../site/site-key.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
 import type { SiteState } from '../../site/state.ts'
@@ -46,7 +47,7 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
   const { bundles, setup, state, self, now, purpose, signal } = options
   const { config, address } = setup
   const contents = bundles.map(bundle => bundle.store)
-  const { images } = await registryView(contents, { address })
+  const { mirrors } = await registryView(contents, { address })
   const charts = (
     await chartRepository(mergedStore(contents), { roots: chartRoots(bundles), generated: new Date(0) })
   ).entries
@@ -55,9 +56,15 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
   const httpServer = httpServerOf(address)
   const install = setup.site && (await openSiteInstall(setup.site, { trees, state }))
   const more = install === undefined ? {} : siteValues(install)
-  const clients = async (purpose: 'plan' | 'write') => {
+  const made = new Map<'plan' | 'write', Promise<ClientFile[]>>()
+  const makeClients = async (purpose: 'plan' | 'write') => {
     const key = purpose === 'plan' ? plannedKey : await openKey(state, now)
-    return (await httpView(contents, { address, key, site: state.id, hosts: images.hosts, now })).clients
+    return (await httpView(contents, { address, key, site: state.id, mirrors, now })).clients
+  }
+  const clients = (purpose: 'plan' | 'write') => {
+    const files = made.get(purpose) ?? makeClients(purpose)
+    made.set(purpose, files)
+    return files
   }
   const steps = [
     verifyStep({
@@ -73,6 +80,7 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
         registry,
         httpServer,
       },
+      clients: async purpose => clientFilesDigest(await clients(purpose)),
       localUrl: localUrl(config),
       listens: [`${config.listen}:${config.registryPort}`, `${config.listen}:${config.httpPort}`],
       lock: state.paths.serveLock,
@@ -88,10 +96,11 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
         `offline.httpServer = ${httpServer}`,
         ...leaves(more).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
       ],
-      variables: install === undefined ? new Map() : siteVariables(install, { registry, httpServer }),
+      variables:
+        install === undefined ? new Map() : siteVariables(install, { registry, httpServer, mirrors }),
       nodeRoot: config.nodeRoot ?? undefined,
       clients,
-      selectForNode: clientFilesFor,
+      selectForNode: filesForHost,
       clientsFolder: state.paths.clients,
       record: state.paths.written,
     }),

@@ -1,3 +1,5 @@
+import type { OsRelease } from '../../probe/os-release.ts'
+
 /** What a machine says of itself. Its answer is data: each value has a narrow form, and what has another is left out. */
 
 /** Where room is needed, by the name that the probe has for it. */
@@ -27,10 +29,12 @@ export interface Disk {
 }
 
 export interface MachineFacts {
-  /** os-release(5): ID, ID_LIKE, VERSION_ID, PRETTY_NAME */
+  /** os-release(5): ID, ID_LIKE, VERSION_ID, VERSION_CODENAME, PLATFORM_ID, PRETTY_NAME */
   osId?: string
   osLike?: string[]
   osVersion?: string
+  osCodename?: string
+  osPlatform?: string
   osName?: string
   /** uname -r */
   kernel?: string
@@ -78,6 +82,13 @@ export interface Answer {
 
 export const begin = 'airgap-preflight 1'
 export const end = 'airgap-preflight end'
+/** The release of a machine; undefined if it did not say. */
+export function releaseOf(facts: MachineFacts): OsRelease | undefined {
+  const { osId, osLike, osVersion, osCodename, osPlatform } = facts
+  if (osId === undefined) return undefined
+  return { id: osId, like: osLike, version: osVersion, codename: osCodename, platform: osPlatform }
+}
+
 const maxLine = 1_000
 const maxLines = 200
 /** of the whole answer */
@@ -140,9 +151,12 @@ const architectures: Record<string, string> = { x86_64: 'amd64', aarch64: 'arm64
 
 const read: { [K in Exclude<keyof MachineFacts, 'disks'>]-?: (text: string) => MachineFacts[K] | undefined } =
   {
-    osId: matching(/^[a-z0-9._-]{1,40}$/),
-    osLike: words(/^[a-z0-9._-]{1,40}$/),
+    // openEuler writes its ID with capitals, against os-release(5)
+    osId: text => matching(/^[a-z0-9._-]{1,40}$/)(text.toLowerCase()),
+    osLike: text => words(/^[a-z0-9._-]{1,40}$/)(text.toLowerCase()),
     osVersion: matching(/^[A-Za-z0-9._-]{1,40}$/),
+    osCodename: matching(/^[A-Za-z0-9._-]{1,40}$/),
+    osPlatform: matching(/^[A-Za-z0-9:._-]{1,40}$/),
     osName: matching(/^.{1,100}$/),
     kernel: matching(/^[A-Za-z0-9._+~-]{1,100}$/),
     architecture: text => architectures[text] ?? matching(/^[a-z0-9_]{1,20}$/)(text),

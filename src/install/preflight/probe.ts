@@ -23,6 +23,8 @@ look() {
   say osId "$(release ID)"
   say osLike "$(release ID_LIKE)"
   say osVersion "$(release VERSION_ID)"
+  say osCodename "$(release VERSION_CODENAME)"
+  say osPlatform "$(release PLATFORM_ID)"
   say osName "$(release PRETTY_NAME)"
   say kernel "$(uname -r)"
   say architecture "$(uname -m)"

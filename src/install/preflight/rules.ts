@@ -1,5 +1,6 @@
 import type { SiteNode } from '../../inventory/schema.ts'
-import { type DiskName, diskPaths, kubernetesPorts, type MachineFacts } from './facts.ts'
+import { repositoryFor, repositoryNames } from '../../probe/repository-name.ts'
+import { type DiskName, diskPaths, kubernetesPorts, type MachineFacts, releaseOf } from './facts.ts'
 import { type Finding, thisHost } from './finding.ts'
 
 /** What the bundle brings, and what is to be done with it. */
@@ -65,23 +66,15 @@ const hasCluster = ({ facts }: Pick<Subject, 'facts'>) => facts.running.includes
 const hasPartOfCluster = ({ facts }: Pick<Subject, 'facts'>) =>
   ['kubelet', 'etcd', 'kube-apiserver'].some(name => facts.running.includes(name))
 
-/** The name of its repository, as the role offline_repositories makes it; undefined where it does not say what it is. */
-export function repositoryFor({ osId, osLike = [], osVersion }: MachineFacts): string | undefined {
-  if (osId === undefined || osVersion === undefined) return undefined
-  const major = osVersion.split('.')[0]
-  if ([osId, ...osLike].some(id => id === 'rhel' || id === 'fedora')) return `el${major}`
-  return `${osId}-${osId === 'ubuntu' ? osVersion : major}`
-}
-
 function system({ facts, node, expected }: Subject): Told[] {
   const { repositories, architectures } = expected
   const { architecture, osName, osId = 'unknown' } = facts
-  const repository = repositoryFor(facts)
+  const names = repositoryNames(releaseOf(facts) ?? { id: osId })
   const told: Told[] = []
-  if (repositories.length > 0 && (repository === undefined || !repositories.includes(repository)))
+  if (repositories.length > 0 && !names.some(name => repositories.includes(name)))
     told.push(
       error(
-        `runs ${osName ?? osId}, for which the bundle has no packages${repository === undefined ? '' : ` (${repository})`}`,
+        `runs ${osName ?? osId}, for which the bundle has no packages${names.length === 0 ? '' : ` (${names.join(', ')})`}`,
         `install one of ${repositories.join(', ')} there, or have a bundle built with its packages`,
       ),
     )
@@ -146,7 +139,9 @@ interface Need {
 function needsOf(subject: Subject): Need[] {
   const { expected, facts } = subject
   const { imageBytes, fileBytes, packageBytes, podMachines } = expected
-  const packages = packageBytes.get(repositoryFor(facts) ?? '') ?? 0
+  const release = releaseOf(facts)
+  const repository = release && repositoryFor(release, packageBytes.keys())
+  const packages = packageBytes.get(repository ?? '') ?? 0
   // what was installed has taken its room already
   if (hasCluster(subject))
     return [
@@ -281,7 +276,7 @@ function access({ facts, node }: Subject): Told[] {
     told.push(
       error(
         'has no python3, which ansible needs there',
-        `install the package python3 from ${repositoryFor(facts) ?? 'its system'}'s installation medium`,
+        `install the package python3 from the installation medium of ${facts.osName ?? 'its system'}`,
       ),
     )
   const said = facts.sudoSays === undefined ? '' : `: ${facts.sudoSays}`

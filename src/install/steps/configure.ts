@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { readTree } from '../../content/tree.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
-import type { ClientFiles } from '../../site/mirror-files.ts'
-import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
+import type { ClientFile } from '../../site/client-files.ts'
+import { planFiles, undoFiles, writeFiles } from '../../site/managed-files.ts'
 import { applyValues, isApplied, planValues, rollbackValues, type ValuesPlan } from '../../values/file.ts'
 import type { Settings } from '../../values/set.ts'
 import { layDownRecordOf, valuesRecordOf } from '../lay-down-record.ts'
@@ -24,9 +24,9 @@ export interface ConfigureOptions {
   /** root of the machine whose files are written; undefined: none are */
   nodeRoot: string | undefined
   /** what stands on the machines; `plan` has no key yet, so that its texts are not the final ones */
-  clients: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  clients: (purpose: 'plan' | 'write') => Promise<readonly ClientFile[]>
   /** which of them are for the machine with this root */
-  selectForNode: (files: ClientFiles, options: { root: string }) => Promise<ClientFiles>
+  selectForNode: (files: readonly ClientFile[], options: { root: string }) => Promise<readonly ClientFile[]>
   /** copies of the files for other machines */
   clientsFolder: string
   /** which files were written where */
@@ -98,7 +98,9 @@ export function configureStep(options: ConfigureOptions): Step {
     }
   }
 
-  async function nodeFiles(purpose: 'plan' | 'write'): Promise<{ files: ClientFiles; root: string }[]> {
+  async function nodeFiles(
+    purpose: 'plan' | 'write',
+  ): Promise<{ files: readonly ClientFile[]; root: string }[]> {
     const files = await clients(purpose)
     const places = [{ files, root: clientsFolder }]
     if (nodeRoot !== undefined)
@@ -121,10 +123,10 @@ export function configureStep(options: ConfigureOptions): Step {
       const lines = (await Promise.all((await valuesFiles()).map(describeValues))).flat()
       for (const { files, root } of await nodeFiles('plan')) {
         if (root === clientsFolder) {
-          lines.push(`write ${files.size} ready-made client files below ${clientsFolder}`)
+          lines.push(`write ${files.length} ready-made client files below ${clientsFolder}`)
           continue
         }
-        for (const { path, change } of await planNodeFiles(files, { root })) {
+        for (const { path, change } of await planFiles(files, { root })) {
           if (change === 'create') lines.push(`create ${path}`)
           if (change === 'replace') lines.push(`replace ${path}, keeping a backup of what is not ours`)
         }
@@ -137,7 +139,7 @@ export function configureStep(options: ConfigureOptions): Step {
         if (!isApplied(await planValues(file.path, file))) return 'pending'
       }
       for (const { files, root } of await nodeFiles('write')) {
-        const plan = await planNodeFiles(files, { root })
+        const plan = await planFiles(files, { root })
         if (plan.some(file => file.change !== 'none')) return 'pending'
       }
       return 'done'
@@ -152,7 +154,7 @@ export function configureStep(options: ConfigureOptions): Step {
         progress.note(`configure: ${path}: ${await applyValues(plan)}`)
       }
       for (const { files, root } of await nodeFiles('write')) {
-        for (const { path, change } of await writeNodeFiles(files, { root, record })) {
+        for (const { path, change } of await writeFiles(files, { root, record })) {
           if (change !== 'none' && root !== clientsFolder) progress.note(`configure: ${path}: ${change}d`)
         }
       }
@@ -165,8 +167,7 @@ export function configureStep(options: ConfigureOptions): Step {
           if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
         }
       }
-      for (const { path, result } of await takeBackNodeFiles(record))
-        progress.note(`configure: ${path}: ${result}`)
+      for (const { path, result } of await undoFiles(record)) progress.note(`configure: ${path}: ${result}`)
     },
   }
 }

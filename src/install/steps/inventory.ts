@@ -1,13 +1,13 @@
 import { lstat, mkdir, readlink, rm, symlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
-import type { ClientFiles } from '../../site/mirror-files.ts'
-import { planNodeFiles, takeBackNodeFiles, writeNodeFiles } from '../../site/node-files.ts'
+import type { ClientFile } from '../../site/client-files.ts'
+import { type ManagedFile, planFiles, undoFiles, writeFiles } from '../../site/managed-files.ts'
 import type { Step } from '../step.ts'
 
 export interface InventoryOptions {
   /** path in the inventory's folder → text: hosts.yaml, the keys and mirrors that roles lay on machines */
-  files: (purpose: 'plan' | 'write') => Promise<ClientFiles>
+  files: (purpose: 'plan' | 'write') => Promise<readonly ManagedFile[]>
   folder: string
   /** folder with group_vars in the deployment tree; undefined: none */
   groupVars: string | undefined
@@ -24,7 +24,7 @@ export function inventoryStep({ files, folder, groupVars, record, inputs }: Inve
     needs: ['lay-down', 'configure'],
     inputs,
     async describe() {
-      const plan = await planNodeFiles(await files('plan'), { root: folder })
+      const plan = await planFiles(await files('plan'), { root: folder })
       const hosts = plan.find(({ path }) => path.endsWith('/hosts.yaml'))
       return [
         `${hosts?.change === 'replace' ? 'replace' : 'write'} ${join(folder, 'hosts.yaml')}, and ${plan.length - 1} files for the machines beside it`,
@@ -32,7 +32,7 @@ export function inventoryStep({ files, folder, groupVars, record, inputs }: Inve
       ]
     },
     async check() {
-      const plan = await planNodeFiles(await files('write'), { root: folder })
+      const plan = await planFiles(await files('write'), { root: folder })
       if (plan.some(({ change }) => change !== 'none')) return 'pending'
       return groupVars === undefined || (await readlink(link).catch(() => '')) === groupVars
         ? 'done'
@@ -40,15 +40,40 @@ export function inventoryStep({ files, folder, groupVars, record, inputs }: Inve
     },
     async apply() {
       await mkdir(folder, { recursive: true, mode: 0o700 })
-      await writeNodeFiles(await files('write'), { root: folder, record })
+      await writeFiles(await files('write'), { root: folder, record })
       if (groupVars !== undefined) await replaceLink(link, groupVars)
     },
     async undo({ progress }) {
-      for (const { path, result } of await takeBackNodeFiles(record))
-        progress.note(`inventory: ${path}: ${result}`)
+      for (const { path, result } of await undoFiles(record)) progress.note(`inventory: ${path}: ${result}`)
       const found = await lstat(link).catch(() => undefined)
       if (found?.isSymbolicLink()) await rm(link)
     },
+  }
+}
+
+/** The files of the inventory's folder. Roles copy keys and mirrors from there, and never fetch them over the network. */
+export function inventoryFiles(clients: readonly ClientFile[], hosts: string): ManagedFile[] {
+  // the site's key is one of apt and one of dnf
+  const files = new Map(
+    [{ path: 'hosts.yaml', text: hosts }, ...clients.flatMap(besideInventory)].map(file => [file.path, file]),
+  )
+  return [...files.values()]
+}
+
+function besideInventory(file: ClientFile): ManagedFile[] {
+  const { text } = file
+  switch (file.kind) {
+    case 'containerd-host':
+      return [{ path: `certs.d/${file.registry}/hosts.toml`, text }]
+    case 'site-key':
+      return [{ path: 'site-key.asc', text }]
+    case 'publisher-key':
+      return [{ path: `rpm-gpg/${basename(file.path)}`, text }]
+    // the servers hand these out, and the role offline_repositories checks what it gets
+    case 'apt-sources':
+    case 'yum-repo':
+    case 'pip-conf':
+      return []
   }
 }
 

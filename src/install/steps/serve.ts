@@ -11,8 +11,10 @@ import type { Step, StepContext } from '../step.ts'
 export interface ServeOptions {
   /** program and arguments that serve in the foreground */
   command: readonly string[]
-  /** what the servers have to say of themselves */
-  expected: SiteDescription
+  /** what the servers have to report about themselves, besides their client files */
+  expected: Omit<SiteDescription, 'clients'>
+  /** digest of the client files; for `plan` that of files without a key, as there may be none yet */
+  clients: (purpose: 'plan' | 'write') => Promise<string>
   /** URL of the HTTP server as seen from this machine */
   localUrl: string
   /** where the servers listen, for people */
@@ -27,26 +29,33 @@ const startTimeoutMs = 60_000
 /** The site's servers run in the background, with this content, under this address. */
 export function serveStep(options: ServeOptions): Step {
   const { command, expected, localUrl, listens, lock, log } = options
+  const complete = async (): Promise<SiteDescription> => ({
+    ...expected,
+    clients: await options.clients('write'),
+  })
   return {
     id: 'serve',
     title: 'start the registry and the HTTP server',
     needs: ['verify'],
-    inputs: { expected, listens },
+    inputs: async () => ({ expected, listens, clients: await options.clients('plan') }),
     describe: async () => [
       `run ${command.map(shellWord).join(' ')}`,
       `  in the background, log in ${log}; it listens on ${listens.join(' and ')}`,
       `  registry ${expected.registry}, HTTP server ${expected.httpServer}`,
     ],
     async check({ signal }) {
-      return isExpected(await askSite(localUrl, signal), expected) ? 'done' : 'pending'
+      return isExpected(await askSite(localUrl, signal), await complete()) ? 'done' : 'pending'
     },
     async apply(context) {
       const running = await askSite(localUrl, context.signal)
-      if (isExpected(running, expected) && !(await listensElsewhere(lock, command))) return
+      const wanted = await complete()
+      if (isExpected(running, wanted) && !(await listensElsewhere(lock, command))) return
       if (running !== undefined && running.site !== expected.site) throw foreignSite(localUrl, running)
       if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
-        context.progress.note('serve: stopped the servers that ran with other content or another address')
-      await start(options, context)
+        context.progress.note(
+          'serve: stopped the servers, which ran with other content, another address or other client files',
+        )
+      await start(options, { wanted, context })
     },
     async undo({ signal }) {
       await stopHolder(lock, { signal })
@@ -65,14 +74,14 @@ async function listensElsewhere(lock: string, command: readonly string[]): Promi
 }
 
 async function start(
-  { command, expected, localUrl, lock, log }: ServeOptions,
-  context: StepContext,
+  { command, localUrl, lock, log }: ServeOptions,
+  { wanted, context }: { wanted: SiteDescription; context: StepContext },
 ): Promise<void> {
   const logStart = await logSize(log)
   const child = await startBackground(command, { log })
   try {
     const deadline = performance.now() + startTimeoutMs
-    while (!isExpected(await askSite(localUrl, context.signal), expected)) {
+    while (!isExpected(await askSite(localUrl, context.signal), wanted)) {
       const ended = child.ended()
       if (ended !== undefined) throw endedAtOnce(ended, { log, tail: await logTail(log, logStart) })
       if (performance.now() > deadline) throw neverAnswered(localUrl, log)
@@ -80,7 +89,7 @@ async function start(
     }
     const pid = (await lockHolder(lock)) ?? child.pid
     context.progress.note(
-      `serve: registry ${expected.registry}, HTTP server ${expected.httpServer} (process ${pid})`,
+      `serve: registry ${wanted.registry}, HTTP server ${wanted.httpServer} (process ${pid})`,
     )
   } catch (error) {
     // what was started here and does not serve must not stay behind
@@ -94,9 +103,15 @@ export async function askSite(localUrl: string, signal: AbortSignal): Promise<Si
   try {
     const answer = await httpGet(`${localUrl}${siteDocumentPath}`, { signal, timeoutMs: 3_000 })
     if (answer.status !== 200) return undefined
-    const { site, bundles, registry, httpServer } = JSON.parse(answer.head.toString('utf8'))
+    const { site, bundles, registry, httpServer, clients } = JSON.parse(answer.head.toString('utf8'))
     if (typeof site !== 'string' || !Array.isArray(bundles)) return undefined
-    return { site, bundles: bundles.map(String), registry: String(registry), httpServer: String(httpServer) }
+    return {
+      site,
+      bundles: bundles.map(String),
+      registry: String(registry),
+      httpServer: String(httpServer),
+      clients: String(clients),
+    }
   } catch (error) {
     if (signal.aborted) throw error
     return undefined
@@ -109,6 +124,7 @@ function isExpected(found: SiteDescription | undefined, expected: SiteDescriptio
     found.site === expected.site &&
     found.registry === expected.registry &&
     found.httpServer === expected.httpServer &&
+    found.clients === expected.clients &&
     found.bundles.join() === expected.bundles.join()
   )
 }

@@ -8,7 +8,6 @@ import {
   type HostFacts,
   hostFindings,
   machineFindings,
-  repositoryFor,
   siteFindings,
 } from '../../../src/install/preflight/rules.ts'
 import { refusal } from '../../../src/install/preflight/ssh.ts'
@@ -202,15 +201,18 @@ describe('rules for one machine', () => {
 })
 
 it.each([
-  ['ubuntu', ['debian'], '22.04', 'ubuntu-22.04'],
-  ['debian', undefined, '12', 'debian-12'],
-  ['debian', undefined, '12.5', 'debian-12'],
-  ['rocky', ['rhel', 'centos', 'fedora'], '9.4', 'el9'],
-  ['rhel', ['fedora'], '8.10', 'el8'],
-  ['debian', undefined, undefined, undefined],
-])('%s %s %s has its packages in %s', (osId, osLike, osVersion, name) => {
-  const facts = { ...good, osId, osVersion, osLike: osLike ?? [] } as MachineFacts
-  expect(repositoryFor(facts)).toBe(name)
+  [
+    'Rocky Linux',
+    { osId: 'rocky', osLike: ['rhel'], osVersion: '9.4', osPlatform: 'platform:el9' },
+    ['rocky-9'],
+  ],
+  ['Rocky Linux', { osId: 'rocky', osLike: ['rhel'], osVersion: '9.4' }, ['el9', 'debian-12']],
+  ['Debian', { osId: 'debian', osVersion: '12' }, ['debian-12']],
+])('find the packages of %s under each name that a bundle may give them', (_name, os, repositories) => {
+  const facts: MachineFacts = { ...good, osLike: [], ...os }
+  const expects = { ...expected, repositories, packageBytes: new Map() }
+  const found = machineFindings({ node: nodeOf(['worker']), facts, expected: expects, skew: 0 })
+  expect(found.filter(({ what }) => what.includes('no packages'))).toEqual([])
 })
 
 it.each([

@@ -23,7 +23,7 @@ async function site() {
       ...{ trees, folder: join(folder, 'deploy'), environment: 'prod', sets: [], nodeRoot: undefined },
       values: settingsOf(more, { registry: 'r:1', httpServer: 'http://r:2' }),
       variables: new Map([[variables, settingsOf({ registry_host: 'r:1' })]]),
-      clients: async () => new Map(),
+      clients: async () => [],
       selectForNode: async all => all,
       clientsFolder: join(folder, 'clients'),
       record: join(folder, 'written.json'),

@@ -6,25 +6,34 @@ import { canonicalJson } from '../core/canonical-json.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { backupPathOf, keepBackup, readGuarded, removeGuarded, replaceGuarded } from '../core/guarded-file.ts'
-import type { ClientFiles } from './mirror-files.ts'
 
 /**
- * Configuration files on a machine of the site (`root` is `/`, or the root folder of another system). What was there before is
- * kept beside it, what we wrote is remembered, so that all of it can be taken back.
+ * Configuration files that are written below a root: `/`, the root of another system, or a folder of ours. The file that was
+ * there before is backed up beside the new one, and a record says what was written, so that all of it can be undone.
  */
 
-export interface NodeFile {
+/** A text and its path below the root. */
+export interface ManagedFile {
+  path: string
+  text: string
+}
+
+export interface FileChange {
+  /** absolute */
   path: string
   change: 'create' | 'replace' | 'none'
 }
 
 const maxSize = 1 << 20 /* bytes */
 
-/** What writing the files would change. Changes nothing. */
-export async function planNodeFiles(files: ClientFiles, { root }: { root: string }): Promise<NodeFile[]> {
+/** Returns what writing the files would change. Changes nothing. */
+export async function planFiles(
+  files: readonly ManagedFile[],
+  { root }: { root: string },
+): Promise<FileChange[]> {
   return await Promise.all(
-    [...files].map(async ([name, text]): Promise<NodeFile> => {
-      const path = join(root, name)
+    files.map(async ({ path: relativePath, text }): Promise<FileChange> => {
+      const path = join(root, relativePath)
       const found = await readGuarded(path, maxSize)
       if (found === undefined) return { path, change: 'create' }
       return { path, change: found.bytes.equals(Buffer.from(text)) ? 'none' : 'replace' }
@@ -33,16 +42,16 @@ export async function planNodeFiles(files: ClientFiles, { root }: { root: string
 }
 
 /**
- * Writes the files, each atomically and readable by all; what another one wrote is backed up first. `record` is where it is
- * remembered. Throws PERMISSION, VALUES_INVALID (a link in place of a file), NO_SPACE.
+ * Writes the files, each atomically and readable by all. A file that somebody else wrote is backed up first. `record` is the
+ * path of the record. Throws PERMISSION, VALUES_INVALID (a link in place of a file), NO_SPACE.
  */
-export async function writeNodeFiles(
-  files: ClientFiles,
+export async function writeFiles(
+  files: readonly ManagedFile[],
   { root, record }: { root: string; record: string },
-): Promise<NodeFile[]> {
+): Promise<FileChange[]> {
   const written = await readRecord(record)
-  const plan = await planNodeFiles(files, { root })
-  for (const [i, text] of [...files.values()].entries()) {
+  const plan = await planFiles(files, { root })
+  for (const [i, { text }] of files.entries()) {
     const { path, change } = plan[i]!
     if (change === 'none') continue
     await makeFolder(dirname(path), root)
@@ -50,7 +59,7 @@ export async function writeNodeFiles(
     const ours = written.get(path)
     if (found !== undefined && ours?.digest !== digestOf(found.bytes))
       await keepBackup(backupPathOf(path), found)
-    // remembered before it is written: a run that is killed in between takes back a file that is not there
+    // recorded before it is written: after a run that was killed in between, undoing finds no file, and that is fine
     written.set(path, { digest: digestOf(text), root })
     await writeRecord(record, written)
     await replaceGuarded(path, text)
@@ -58,17 +67,17 @@ export async function writeNodeFiles(
   return plan
 }
 
-export interface TakenBack {
+export interface UndoneFile {
   path: string
   result: 'restored' | 'removed' | 'kept: changed since' | 'gone'
 }
 
-/** Restores what was there before, or removes what we made. What people changed since is left as it is, and said. */
-export async function takeBackNodeFiles(record: string): Promise<TakenBack[]> {
+/** Restores each file that was there before, and removes each that was not. A file that was changed since stays as it is. */
+export async function undoFiles(record: string): Promise<UndoneFile[]> {
   const written = await readRecord(record)
-  const results: TakenBack[] = []
+  const results: UndoneFile[] = []
   for (const [path, { digest, root }] of [...written]) {
-    const result = await takeBack(path, digest)
+    const result = await undoFile(path, digest)
     results.push({ path, result })
     if (result === 'removed') await removeEmptyFolders(dirname(path), root)
     written.delete(path)
@@ -77,11 +86,11 @@ export async function takeBackNodeFiles(record: string): Promise<TakenBack[]> {
   return results
 }
 
-async function takeBack(path: string, digest: string): Promise<TakenBack['result']> {
+async function undoFile(path: string, digest: string): Promise<UndoneFile['result']> {
   const backup = backupPathOf(path)
   const [found, original] = await Promise.all([readGuarded(path, maxSize), readGuarded(backup, maxSize)])
   if (found !== undefined && digestOf(found.bytes) !== digest) {
-    // killed between remembering and writing: the original is still in its place
+    // a run was killed after it recorded the file and before it wrote it: the original is still in its place
     if (original === undefined || !original.bytes.equals(found.bytes)) return 'kept: changed since'
     await removeGuarded(backup)
     return 'restored'
@@ -96,23 +105,23 @@ async function takeBack(path: string, digest: string): Promise<TakenBack['result
   return 'removed'
 }
 
-/** A folder of another system's root may be a link with an absolute target: it would lead into this system. */
+/** A folder below another system's root may be a link with an absolute target, which would lead into this system. */
 async function makeFolder(folder: string, root: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o755 })
     const [real, realRoot] = await Promise.all([realpath(folder), realpath(root)])
     if (real === realRoot || real.startsWith(realRoot.endsWith(sep) ? realRoot : `${realRoot}${sep}`)) return
-    throw new AirgapError('VALUES_INVALID', `the folder leads out of ${root}`, {
+    throw new AirgapError('VALUES_INVALID', `the folder is outside ${root}`, {
       item: folder,
       likely: `a symbolic link to ${real}`,
-      next: 'replace the link by a folder, or give the right --node-root',
+      next: 'replace the link with a folder, or correct --node-root',
     })
   } catch (error) {
     throw fromSystemError(error, folder)
   }
 }
 
-/** Only folders that hold nothing, and none near the root: `certs.d/HOST` was ours, `/etc` is not. */
+/** Removes an empty folder, unless it is near the root: `certs.d/HOST` was ours, `/etc` is not. */
 async function removeEmptyFolders(folder: string, root: string): Promise<void> {
   if (relative(root, folder).split(sep).length < 4) return
   try {
@@ -135,10 +144,10 @@ async function readRecord(path: string): Promise<Written> {
   try {
     return new Map(Object.entries(recordSchema.parse(JSON.parse(file.bytes.toString('utf8'))).files))
   } catch (error) {
-    throw new AirgapError('JOURNAL_INVALID', 'the record of written files cannot be read', {
+    throw new AirgapError('JOURNAL_INVALID', 'the record of written files is invalid', {
       item: path,
       likely: 'a damaged disk, or the file was edited',
-      next: 'move it away; the files that were written then stay as they are',
+      next: 'move it away; the files that it lists then stay as they are',
       cause: error,
     })
   }

@@ -1,0 +1,195 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type ClientFilesOptions, clientFiles, clientFilesDigest } from '../../src/site/client-files.ts'
+import { filesForHost } from '../../src/site/host-files.ts'
+import { planFiles, undoFiles, writeFiles } from '../../src/site/managed-files.ts'
+import { registryMirrors } from '../../src/site/registry-mirrors.ts'
+
+const address = { host: '10.77.0.1', registryPort: 35000, httpPort: 8080 }
+const suites = (suite: string, root = '') => [{ root, suite, components: ['main'], architectures: ['amd64'] }]
+const filesOf = (options: Partial<ClientFilesOptions>) =>
+  clientFiles({
+    address,
+    mirrors: registryMirrors({ address, upstreams: ['docker.io', 'registry.example:5000'] }),
+    debs: [],
+    rpms: [],
+    hasWheels: false,
+    publicKey: 'THE KEY',
+    ...options,
+  })
+const files = filesOf({
+  debs: [
+    { name: 'debian-12', suites: suites('bookworm') },
+    { name: 'ubuntu-22.04', suites: suites('jammy-updates') },
+  ],
+})
+const textAt = (all: ReturnType<typeof clientFiles>, path: string) =>
+  all.find(file => file.path === path)?.text
+
+describe('clientFiles', () => {
+  it('sends every upstream registry to the site, and a miss too', () => {
+    const toml =
+      'server = "http://10.77.0.1:35000"\n\n[host."http://10.77.0.1:35000"]\n  capabilities = ["pull", "resolve"]\n'
+    for (const host of ['docker.io', 'registry.example:5000', '10.77.0.1:35000', '_default'])
+      expect(textAt(files, `etc/containerd/certs.d/${host}/hosts.toml`)).toBe(toml)
+  })
+
+  it('lets apt trust nothing without a signature', () => {
+    const source = textAt(files, 'etc/apt/sources.list.d/airgap-debian-12.sources')
+    expect(source).toContain('Signed-By: /etc/apt/keyrings/airgap-site.asc')
+    expect(source).toContain('URIs: http://10.77.0.1:8080/debs/debian-12')
+    expect(files.map(({ text }) => text).join('\n')).not.toMatch(/trusted/i)
+    expect(textAt(files, 'etc/apt/keyrings/airgap-site.asc')).toBe('THE KEY')
+  })
+
+  it('writes an IPv6 address in brackets and leaves port 80 out', () => {
+    const six = { host: 'fd00::1', registryPort: 35000, httpPort: 80 }
+    const all = filesOf({
+      address: six,
+      mirrors: registryMirrors({ address: six, upstreams: [] }),
+      debs: [{ name: 'a', suites: suites('a') }],
+    })
+    expect(textAt(all, 'etc/containerd/certs.d/_default/hosts.toml')).toContain(
+      'server = "http://[fd00::1]:35000"',
+    )
+    expect(textAt(all, 'etc/apt/sources.list.d/airgap-a.sources')).toContain('URIs: http://[fd00::1]/debs/a')
+  })
+
+  it('has another digest for each change of a file', () => {
+    const digests = [{}, { publicKey: 'ANOTHER' }, { hasWheels: true }, { mirrors: [] }].map(change =>
+      clientFilesDigest(filesOf({ debs: [{ name: 'a', suites: suites('a') }], ...change })),
+    )
+    expect(new Set(digests).size).toBe(digests.length)
+  })
+
+  const unfit = [
+    'el9]\ngpgcheck=0\n[x',
+    'el9\u2028proxy=http://10.0.0.66',
+    'a b',
+    'a]',
+    '..',
+    '',
+    '../x',
+    '.repo',
+    'a%20b',
+  ]
+  it.each(unfit)('refuses the repository name %j, which could change the file', name => {
+    const refused = expect.objectContaining({ code: 'BUNDLE_CORRUPT', exitCode: 6 })
+    expect(() => filesOf({ rpms: [{ name, id: 'base', keys: [] }] })).toThrow(refused)
+    expect(() => filesOf({ rpms: [{ name: 'el9', id: name, keys: [] }] })).toThrow(refused)
+    expect(() => filesOf({ debs: [{ name, suites: suites('a') }] })).toThrow(refused)
+  })
+
+  it('keeps the folder of an archive one URI, whatever is in its name', () => {
+    const all = filesOf({
+      debs: [{ name: 'a', suites: suites('b', 'x http:evil.example\u2028\u0085Trusted: yes/') }],
+    })
+    const text = textAt(all, 'etc/apt/sources.list.d/airgap-a.sources') ?? ''
+    expect(/^URIs: (.*)$/m.exec(text)?.[1]).toMatch(/^http:\/\/10\.77\.0\.1:8080\/debs\/a\/[A-Za-z0-9%.:]+$/)
+    expect(() => filesOf({ debs: [{ name: 'a', suites: suites('b', 'x\ud800/') }] })).toThrow(
+      expect.objectContaining({ code: 'BUNDLE_CORRUPT' }),
+    )
+  })
+})
+
+describe('on a machine', () => {
+  let root: string
+  let record: string
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'airgap-node-'))
+    record = join(root, 'record.json')
+  })
+  afterEach(() => rm(root, { recursive: true, force: true }))
+  const system = async (packages: 'apt' | 'yum.repos.d', release?: string) => {
+    await mkdir(join(root, 'etc', packages), { recursive: true })
+    if (release === undefined) await rm(join(root, 'etc/os-release'), { force: true })
+    else await writeFile(join(root, 'etc/os-release'), release)
+  }
+  const pathsFor = async (all = files) =>
+    (await filesForHost(all, { root })).map(({ path }) => path).filter(path => !path.includes('containerd'))
+
+  it('chooses the package sources of its release', async () => {
+    await system('apt', 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
+    expect(await pathsFor()).toEqual([
+      'etc/apt/keyrings/airgap-site.asc',
+      'etc/apt/sources.list.d/airgap-debian-12.sources',
+    ])
+    await system('apt', 'ID=ubuntu\nVERSION_ID="22.04"\n')
+    expect(await pathsFor()).toContain('etc/apt/sources.list.d/airgap-ubuntu-22.04.sources')
+    await system('apt', 'ID=debian\nVERSION_ID="13"\n')
+    expect(await pathsFor()).toEqual([])
+  })
+
+  it('leaves alone a machine without apt, and one that does not say its release', async () => {
+    expect(await pathsFor()).toEqual([])
+    await system('apt')
+    expect(await pathsFor()).toEqual([])
+  })
+
+  it('chooses the repository of its release, with the keys that it names', async () => {
+    const rpm = (name: string) => ({ name, id: 'base', keys: [`key of ${name}`] })
+    const all = filesOf({ rpms: [rpm('el8'), rpm('el9'), rpm('rocky-9.4'), rpm('tools')] })
+    expect(await pathsFor(all)).toEqual([])
+    const rocky = (version: string) => `ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="${version}"\n`
+    const chosen = async () => (await pathsFor(all)).sort()
+    await system('yum.repos.d', rocky('9.4'))
+    expect(await chosen()).toEqual([
+      'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-rocky-9.4-base-1',
+      'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-site',
+      'etc/yum.repos.d/airgap-rocky-9.4.repo',
+    ])
+    await system('yum.repos.d', rocky('9.5'))
+    expect(await chosen()).toEqual([
+      'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-el9-base-1',
+      'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-site',
+      'etc/yum.repos.d/airgap-el9.repo',
+    ])
+  })
+
+  it('writes files, records them, and undoes them', async () => {
+    const docker = join(root, 'etc/containerd/certs.d/docker.io/hosts.toml')
+    await mkdir(join(root, 'etc/containerd/certs.d/docker.io'), { recursive: true })
+    await writeFile(docker, 'of the operator', { mode: 0o640 })
+    const written = await writeFiles(files, { root, record })
+    expect(written.filter(file => file.change === 'replace').map(file => file.path)).toEqual([docker])
+    expect((await planFiles(files, { root })).every(file => file.change === 'none')).toBe(true)
+    expect(await readFile(`${docker}.airgap-backup`, 'utf8')).toBe('of the operator')
+    expect((await stat(join(root, 'etc/apt/keyrings/airgap-site.asc'))).mode & 0o777).toBe(0o644)
+    await writeFiles(files, { root, record })
+    const back = await undoFiles(record)
+    expect(back.map(file => file.result).sort()).toEqual([...Array(6).fill('removed'), 'restored'])
+    expect(await readFile(docker, 'utf8')).toBe('of the operator')
+    expect((await stat(docker)).mode & 0o777).toBe(0o640)
+    expect(await readdir(join(root, 'etc/containerd/certs.d'))).toEqual(['docker.io'])
+    expect(await readdir(join(root, 'etc/apt/sources.list.d'))).toEqual([])
+  })
+
+  it('leaves alone a file that was changed after it was written', async () => {
+    await writeFiles(files, { root, record })
+    const path = join(root, 'etc/containerd/certs.d/_default/hosts.toml')
+    await writeFile(path, 'mine now')
+    expect(await undoFiles(record)).toContainEqual({ path, result: 'kept: changed since' })
+    expect(await readFile(path, 'utf8')).toBe('mine now')
+  })
+
+  it('fault 99: follows no symbolic link, neither of a file nor out of the root', async () => {
+    const outside = await mkdtemp(join(tmpdir(), 'airgap-outside-'))
+    try {
+      await writeFile(join(outside, 'victim'), 'precious')
+      await mkdir(join(root, 'etc/containerd/certs.d/docker.io'), { recursive: true })
+      await symlink(join(outside, 'victim'), join(root, 'etc/containerd/certs.d/docker.io/hosts.toml'))
+      await expect(writeFiles(files, { root, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+      expect(await readFile(join(outside, 'victim'), 'utf8')).toBe('precious')
+      await rm(join(root, 'etc'), { recursive: true })
+      await symlink(outside, join(root, 'etc'))
+      await expect(writeFiles(files, { root, record })).rejects.toMatchObject({ code: 'VALUES_INVALID' })
+      expect(await readdir(outside, { recursive: true })).not.toContain(
+        'containerd/certs.d/docker.io/hosts.toml',
+      )
+    } finally {
+      await rm(outside, { recursive: true, force: true })
+    }
+  })
+})
