@@ -132,10 +132,9 @@ describe('files of a program', () => {
     ...['images-report', 'installation', 'push-artifact', 'push-names', 'sbom', 'why'].map(
       name => `src/cli/airgap/${name}.ts`,
     ),
-    ...['access', 'carried-images', 'cluster', 'installed', 'key', 'locate', 'plan-text', 'serving'].map(
+    ...['carried-images', 'cluster', 'plan-text', 'site-install', 'site-tools', 'steps'].map(
       name => `src/cli/offline-deploy/${name}.ts`,
     ),
-    ...['site-install', 'site-tools', 'steps'].map(name => `src/cli/offline-deploy/${name}.ts`),
   ]
 
   it.each(sources.filter(file => /^src\/cli\/(airgap|offline-deploy)\/.*\.ts$/.test(file)))(
@@ -145,6 +144,20 @@ describe('files of a program', () => {
       expect(readFileSync(join(home, file), 'utf8')).toMatch(/^export (const|function) \w+Command\b/m)
     },
   )
+})
+
+describe('the closed side', () => {
+  const closed = sources.filter(file =>
+    /^src\/(?:deploy|install|site|serve|cli\/offline-deploy)\//.test(file),
+  )
+
+  it('opens bundles through one door, which checks them before anything is interpreted', () => {
+    const readers = closed.filter(file => imports.get(file)!.includes('src/bundle/reader.ts'))
+    expect(readers).toEqual(['src/deploy/open-bundles.ts'])
+    // verifyBundle opens a path as well: it is handed the open file
+    const verifiers = closed.filter(file => imports.get(file)!.includes('src/bundle/verify.ts'))
+    expect(verifiers).toEqual(['src/deploy/verify.ts'])
+  })
 })
 
 describe('the repository', () => {

@@ -1,8 +1,10 @@
 import { existsSync, globSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { roomRules, sourceRules } from './import-rules.ts'
+import { allFlags, codeOf, textsOf, wrongFlagsInMessages, wrongInvocations } from './named-commands.ts'
+import { allCommands, commandTree, programNames } from './programs.ts'
 
 const home = resolve(import.meta.dirname, '..')
 const pages = globSync('{*.md,{src,manifests,image-lists,package-lists,bundle,scripts,test}/**/*.md}', {
@@ -28,3 +30,80 @@ describe('documentation', () => {
     else expect([...list.matchAll(/`([^`]+)`/g)].map(([, name]) => name).sort()).toEqual(rule.toSorted())
   })
 })
+
+describe('commands and flags', async () => {
+  const programs = {
+    airgap: await commandTree('airgap'),
+    'offline-deploy': await commandTree('offline-deploy'),
+  }
+  // a message already names the option that follows
+  const flags = allFlags(programs).add('--allow-older')
+  const ofScripts = await flagsOfScripts()
+
+  it.each(pages)('%s names existing ones only', async page => {
+    const code = codeOf(await readFile(join(home, page), 'utf8'))
+    const bare = code.map(span => /^--[a-z][a-z-]*/.exec(span)?.[0]).filter(flag => flag !== undefined)
+    const known = page.startsWith('scripts/') ? new Set([...flags, ...ofScripts]) : flags
+    expect([
+      ...code.flatMap(span => wrongInvocations(span, { programs, code: true })),
+      ...bare.filter(flag => !known.has(flag)),
+    ]).toEqual([])
+  })
+
+  it.each(globSync('src/**/*.ts', { cwd: home }))('%s names existing ones only', async file => {
+    const { comments, strings } = textsOf(await readFile(join(home, file), 'utf8'))
+    const texts = [...comments, ...strings]
+    expect([
+      ...texts.flatMap(text => wrongInvocations(text, { programs, code: false })),
+      ...texts.flatMap(codeOf).flatMap(span => wrongInvocations(span, { programs, code: true })),
+      ...wrongFlagsInMessages(strings, flags),
+    ]).toEqual([])
+  })
+
+  it.each(programNames)('the help of %s names existing ones only', name => {
+    for (const command of allCommands(programs[name])) {
+      const help = command.helpInformation()
+      expect([
+        ...wrongInvocations(help, { programs, code: false }),
+        ...wrongFlagsInMessages([help], flags),
+      ]).toEqual([])
+    }
+  })
+
+  it.each([
+    ['offline-deploy forget', 'offline-deploy forget'],
+    ['airgap build --since receipt.json', 'airgap build --since'],
+    ['offline-deploy nodes add x --limit a', 'offline-deploy nodes --limit'],
+    ['./offline-deploy/offline-deploy verfy', 'offline-deploy verfy'],
+    ['airgap lock -x', 'airgap lock -x'],
+  ])('finds the fault in %s', (text, fault) => {
+    expect(wrongInvocations(text, { programs, code: true })).toEqual([fault])
+  })
+
+  it('finds a wrong flag in a message, but not in the command line of another program', () => {
+    const strings = [
+      'pass --allow-old to continue',
+      'run it with --yes',
+      'helm history --max 3 shows why',
+      '--plain',
+    ]
+    expect(wrongFlagsInMessages(strings, flags)).toEqual(['--allow-old'])
+  })
+})
+
+/** Options of scripts/*: in their own text, and in what parses them. */
+async function flagsOfScripts(): Promise<Set<string>> {
+  const found: string[] = []
+  for (const entry of await readdir(join(home, 'scripts'), { withFileTypes: true })) {
+    if (!entry.isFile() || entry.name.includes('.')) continue
+    const text = await readFile(join(home, 'scripts', entry.name), 'utf8')
+    found.push(...[...text.matchAll(/--[a-z][a-z-]*/g)].map(([flag]) => flag))
+  }
+  for (const file of globSync('scripts/lib/**/*.ts', { cwd: home })) {
+    const text = await readFile(join(home, file), 'utf8')
+    const options = text.matchAll(/^\s*'?([a-z-]+)'?: \{ type: '(?:string|boolean)'/gm)
+    const literal = text.matchAll(/'(--[a-z][a-z-]*)'/g)
+    found.push(...[...options].map(([, name]) => `--${name}`), ...[...literal].map(([, flag]) => flag!))
+  }
+  return new Set(found)
+}

@@ -19,6 +19,20 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   site: ['core', 'content', 'probe'],
   inventory: ['core', 'document'],
   install: ['core', 'content', 'document', 'site', 'values', 'inventory', 'probe'],
+  deploy: [
+    'core',
+    'content',
+    'document',
+    'lock',
+    'compat',
+    'probe',
+    'bundle',
+    'serve',
+    'site',
+    'values',
+    'inventory',
+    'install',
+  ],
   cli: 'any',
 }
 

@@ -1,5 +1,6 @@
 import { checkVersions, type Versions } from '../compat/check.ts'
-import { loadCompatibility, refuseBroken } from '../compat/load.ts'
+import { loadCompatibility } from '../compat/load.ts'
+import { refuseBroken } from '../compat/refuse.ts'
 import type { Compatibility } from '../compat/schema.ts'
 import { versionsOf } from '../compat/versions.ts'
 import { formatReference } from '../core/reference.ts'

@@ -42,7 +42,9 @@ export interface SiteState {
     ansible: string
     /** passwords for the nodes, mode 0600 */
     access: string
-    /** names and versions of the bundles that were installed last */
+    /** names, versions and digests of the bundles that the site was set up with last */
+    bundles: string
+    /** the same of the bundles that were installed last */
     installed: string
   }
 }
@@ -107,6 +109,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     knownHosts: join(folder, 'known_hosts'),
     ansible: join(folder, 'ansible'),
     access: join(folder, 'access'),
+    bundles: join(folder, 'bundles.json'),
     installed: join(folder, 'installed.json'),
   }
 }

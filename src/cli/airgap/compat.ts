@@ -1,13 +1,14 @@
 import type { Command } from 'commander'
 import { checkVersions, planUpgrade } from '../../compat/check.ts'
 import { loadCompatibility } from '../../compat/load.ts'
+import { refuseIncompatible } from '../../compat/refuse.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { readLock } from '../../lock/lock.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import { stackVersions } from '../../resolve/compatibility.ts'
 import { repeated } from '../shell/arguments.ts'
 import type { Shell } from '../shell/run.ts'
-import { planLines, refuseIncompatible, verdictLines } from '../shell/verdicts.ts'
+import { planLines, verdictLines } from '../shell/verdicts.ts'
 import { defaultLockPath } from './context.ts'
 
 interface CompatOptions {

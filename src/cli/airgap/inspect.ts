@@ -4,10 +4,10 @@ import { AirgapError } from '../../core/errors.ts'
 import { kinds } from '../../kinds/index.ts'
 import { describeLock } from '../../kinds/items.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
+import { carriedLock } from '../../lock/carried-lock.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { humanBytes, printableJson } from '../shell/format.ts'
-import { lockInside } from '../shell/lock-inside.ts'
 import type { Shell } from '../shell/run.ts'
 import { why } from './why.ts'
 
@@ -72,7 +72,7 @@ export async function lockOf(path: string): Promise<Lock> {
   if (path.endsWith('.json')) return await readLock(path)
   const bundle = await openBundle(path)
   try {
-    return await lockInside(bundle, path)
+    return await carriedLock(bundle, path)
   } finally {
     await bundle.close()
   }

@@ -5,9 +5,9 @@ import pLimit from 'p-limit'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { together } from '../../core/failures.ts'
+import { carriedLock } from '../../lock/carried-lock.ts'
 import { type Oras, orasVersion } from '../../remote/oras.ts'
 import { namedRoots } from '../../site/images.ts'
-import { lockInside } from '../shell/lock-inside.ts'
 import type { Shell } from '../shell/run.ts'
 import { findProgram } from './installation.ts'
 import { positiveInteger } from './options.ts'
@@ -60,7 +60,7 @@ async function push(
   for (const file of [options.registryConfig, options.caFile]) if (file !== undefined) await readable(file)
   const bundle = await openBundle(path)
   try {
-    const { collisions } = await lockInside(bundle, path)
+    const { collisions } = await carriedLock(bundle, path)
     const names = { registry: to, keepHost: options.keepHost ?? false, collisions }
     const artifacts: Carried[] = []
     for (const target of pushTargets(namedRoots(bundle.roots()), names))

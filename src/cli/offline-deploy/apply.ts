@@ -1,6 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import { acquireProcessLock } from '../../core/process-lock.ts'
+import { writeBundleRecord } from '../../deploy/bundle-record.ts'
+import { refuseIncompatibleBundles, upgradeOrderOf } from '../../deploy/compatibility.ts'
+import { type OpenBundle, openBundles } from '../../deploy/open-bundles.ts'
+import { refuseAnyPort, type Setup, setUp } from '../../deploy/set-up.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
+import { refuseOtherVersions } from '../../deploy/version-change.ts'
 import { openJournal, readJournal } from '../../install/journal.ts'
 import { endMarked } from '../../install/leftover.ts'
 import { planSteps } from '../../install/plan.ts'
@@ -15,12 +21,9 @@ import { humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { openTerminal } from '../shell/terminal.ts'
 import { knownCluster } from './cluster.ts'
-import { refuseIncompatibleBundles, upgradeOrderOf } from './compat.ts'
-import { closeBundles, openBundles, refuseAnyPort, type Setup, setUp } from './context.ts'
-import { refuseNewerBundles, refuseOlderBundles, rememberInstalled } from './installed.ts'
-import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
+import { deployContext } from './context.ts'
+import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 import { renderPlan } from './plan-text.ts'
-import { selfCommand } from './self.ts'
 
 interface ApplyOptions extends SiteOptions {
   yes?: boolean
@@ -32,7 +35,7 @@ interface ApplyOptions extends SiteOptions {
   silence?: number
   out?: string
   allowOlder?: boolean
-  upgrade?: { order: readonly string[] }
+  upgrade?: boolean
 }
 
 export function planCommand(program: Command, shell: Shell): void {
@@ -64,10 +67,9 @@ export function upgradeCommand(program: Command, shell: Shell): void {
     .action(async (options: ApplyOptions) => {
       if ((options.bundle ?? []).length === 0)
         throw new AirgapError('USAGE', 'to which bundle?', { next: 'name the new one: --bundle FILE' })
-      const upgrade = { order: await upgradeOrderOf(options.bundle) }
       return options.dryRun
-        ? plan({ ...options, upgrade }, shell)
-        : apply({ ...options, upgrade }, shell, { planned: undefined })
+        ? plan({ ...options, upgrade: true }, shell)
+        : apply({ ...options, upgrade: true }, shell, { planned: undefined })
     })
 }
 
@@ -87,6 +89,7 @@ function stepOptions(command: Command): Command {
       'only these machines, as ansible takes it: names with commas, a group',
       hostPattern,
     )
+    .option('--allow-older', 'accept a bundle that is older than the installed one')
     .option(
       '--silence <minutes>',
       'end a program that says nothing for so long (default: 60; 0: never)',
@@ -120,9 +123,11 @@ export function configureCommand(program: Command, shell: Shell): void {
 async function plan(options: ApplyOptions, shell: Shell): Promise<void> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
-  await refuseUnfitBundles(setup, { options, shell })
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
+  const { bundles } = opened
+  await refuseUnfitBundles(setup, { bundles, options, shell })
   const state = await previewState(setup.siteFolder)
-  await withSteps({ setup, state, shell, purpose: 'plan', options }, async (steps, context) => {
+  await withSteps({ setup, bundles, state, shell, purpose: 'plan', options }, async (steps, context) => {
     const entries = await readJournal(state.paths.journal, { site: state.identity })
     const planned = await planSteps(selectSteps(steps, selection(options)), { entries, context })
     if (options.out !== undefined)
@@ -147,7 +152,9 @@ async function apply(
   const options = { ...given, ...before?.asked }
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
-  await refuseUnfitBundles(setup, { options, shell })
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
+  const { bundles } = opened
+  await refuseUnfitBundles(setup, { bundles, options, shell })
   // before anything is made: a plan is for the state as it was
   const previewed = before && (await previewState(setup.siteFolder))
   const state = await openState(setup.siteFolder)
@@ -155,7 +162,7 @@ async function apply(
   try {
     const ended = await endMarked(state.paths.running)
     if (ended > 0) shell.progress().note(`${ended} processes of a run that was killed were ended`)
-    await withSteps({ setup, state, shell, purpose: 'apply', options }, async (all, context) => {
+    await withSteps({ setup, bundles, state, shell, purpose: 'apply', options }, async (all, context) => {
       const steps = selectSteps(all, selection(options))
       const journal = await openJournal(state.paths.journal, { site: state.identity })
       try {
@@ -166,6 +173,7 @@ async function apply(
           for (const line of renderPlan(planned, setup).split('\n')) context.progress.note(line)
         if (!options.yes && before === undefined) await confirm(shell.signal)
         const started = performance.now()
+        const identities = bundles.map(({ identity }) => identity)
         // what the site was set up with stays as it was until the new bundle fits and the old state is saved
         let configured = false
         const results = await runSteps(steps, {
@@ -175,10 +183,11 @@ async function apply(
             if (configured || looksOnly.includes(id)) return
             configured = true
             await writeSiteConfig(state.paths.config, setup.config)
+            await writeBundleRecord(state.paths.bundles, identities)
           },
         })
         const seconds = (performance.now() - started) / 1000
-        if (steps.length === all.length) await rememberInstalled(setup.config.bundles, state.paths.installed)
+        if (steps.length === all.length) await writeBundleRecord(state.paths.installed, identities)
         const registry = registryOf(setup.address)
         const httpServer = httpServerOf(setup.address)
         shell.print({ site: setup.siteFolder, registry, httpServer, steps: results, seconds }, () =>
@@ -217,45 +226,54 @@ function asked({ only, from, skip, limit }: ApplyOptions): PlanFile['asked'] {
 /** An upgrade saves first, whatever part of it is asked for. */
 function selection(options: ApplyOptions): StepSelection {
   const { limit: _, ...steps } = asked(options)
-  return { ...steps, ...(options.upgrade === undefined ? {} : { keep: 'backup' }) }
+  return { ...steps, ...(options.upgrade ? { keep: 'backup' } : {}) }
 }
 
 /** Before anything is changed: the bundle's rules, and that it is not older than what is installed, nor newer without an upgrade. */
 async function refuseUnfitBundles(
   { config, site, siteFolder }: Setup,
-  { options, shell }: { options: ApplyOptions; shell: Shell },
+  { bundles, options, shell }: { bundles: readonly OpenBundle[]; options: ApplyOptions; shell: Shell },
 ): Promise<void> {
   const paths = pathsOf(siteFolder)
-  const cluster = await knownCluster(site, paths)
-  await refuseIncompatibleBundles(config.bundles, {
-    ...{ root: config.nodeRoot ?? '/', signal: shell.signal },
-    ...(cluster === undefined ? {} : { cluster }),
+  await refuseIncompatibleBundles(bundles, {
+    root: config.nodeRoot ?? '/',
+    signal: shell.signal,
+    cluster: await knownCluster(site, paths),
   })
-  if (!options.allowOlder) await refuseOlderBundles(config.bundles, paths.installed)
-  if (site !== undefined && options.upgrade === undefined)
-    await refuseNewerBundles(config.bundles, paths.installed)
+  await refuseOtherVersions(bundles, {
+    record: paths.installed,
+    machines: site !== undefined,
+    upgrade: options.upgrade ?? false,
+    allowOlder: options.allowOlder ?? false,
+  })
 }
 
 async function withSteps(
-  work: { setup: Setup; state: SiteState; shell: Shell; purpose: 'plan' | 'apply'; options: ApplyOptions },
+  work: {
+    setup: Setup
+    bundles: readonly OpenBundle[]
+    state: SiteState
+    shell: Shell
+    purpose: 'plan' | 'apply'
+    options: ApplyOptions
+  },
   run: (steps: Step[], context: StepContext) => Promise<void>,
 ): Promise<void> {
-  const { setup, state, shell, purpose, options } = work
-  const now = () => new Date()
+  const { setup, bundles, state, shell, purpose, options } = work
   // what `serve` does not need must not slow its start
   const { installSteps } = await import('./steps.ts')
-  const bundles = await openBundles(setup.config.bundles)
-  try {
-    const steps = await installSteps({
-      ...{ bundles, setup, state, self: selfCommand(), now, purpose, signal: shell.signal },
-      limit: options.limit,
-      upgrade: options.upgrade,
-      ...(options.silence === undefined ? {} : { silenceMs: options.silence * 60_000 }),
-    })
-    await run(steps, { progress: shell.progress(), signal: shell.signal, now })
-  } finally {
-    await closeBundles(bundles)
-  }
+  const context = deployContext(shell)
+  const steps = await installSteps({
+    bundles,
+    setup,
+    state,
+    context,
+    purpose,
+    limit: options.limit,
+    upgrade: options.upgrade ? { order: await upgradeOrderOf(bundles) } : undefined,
+    ...(options.silence === undefined ? {} : { silenceMs: options.silence * 60_000 }),
+  })
+  await run(steps, context)
 }
 
 /** Asks on a terminal only: a script that runs `apply` means it. */

@@ -1,6 +1,6 @@
 import { parseReference } from '../../core/reference.ts'
+import type { OpenBundle } from '../../deploy/open-bundles.ts'
 import { namedRoots } from '../../site/images.ts'
-import type { OpenBundle } from './context.ts'
 
 /** Whether the bundles bring an image of this upstream name: containerd then has it from the site. */
 export function carriedImages(bundles: readonly OpenBundle[]): (reference: string) => boolean {

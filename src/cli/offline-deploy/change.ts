@@ -3,6 +3,10 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import { acquireProcessLock } from '../../core/process-lock.ts'
+import { openBundles } from '../../deploy/open-bundles.ts'
+import { openPasswords } from '../../deploy/passwords.ts'
+import { type Setup, setUp } from '../../deploy/set-up.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
 import { runPlaybook } from '../../install/ansible.ts'
 import { openJournal } from '../../install/journal.ts'
 import { endMarked } from '../../install/leftover.ts'
@@ -11,9 +15,8 @@ import { readInventory } from '../../inventory/read-inventory.ts'
 import { openState } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
 import { openTerminal } from '../shell/terminal.ts'
-import { openPasswords } from './access.ts'
-import { closeBundles, openBundles, type Setup, setUp } from './context.ts'
-import { bundleOptions, configureOptions, type SiteOptions } from './options.ts'
+import { deployContext } from './context.ts'
+import { bundleOptions, configureOptions } from './options.ts'
 import { openSiteInstall, type SiteInstall } from './site-install.ts'
 import { type SiteTools, siteTools } from './site-tools.ts'
 import { deploymentTrees } from './steps.ts'
@@ -142,16 +145,21 @@ async function change(
       likely: 'only the servers were set up here: nothing was installed on machines',
       next: 'name the state folder of the site with --site',
     })
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
+  const { bundles } = opened
   const state = await openState(setup.siteFolder)
   const lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
-  const bundles = await openBundles(setup.config.bundles)
   const journal = await openJournal(state.paths.journal, { site: state.identity })
   try {
     await endMarked(state.paths.running)
     const install = await openSiteInstall(site, { trees: deploymentTrees(bundles, new Map()), state })
     if (install === undefined) throw nothingInstalled(setup, setup.siteFolder)
     const purpose = options.dryRun ? 'plan' : 'apply'
-    const passwords = await openPasswords(site, { folder: state.paths.access, purpose, signal: shell.signal })
+    const passwords = await openPasswords(site, {
+      folder: state.paths.access,
+      purpose,
+      sources: deployContext(shell),
+    })
     const context: ChangeContext = {
       install,
       tools: siteTools(site, { state, passwords }),
@@ -176,7 +184,6 @@ async function change(
     shell.print({ site: setup.siteFolder, ...result }, () => `done: ${what}`)
   } finally {
     await journal.close()
-    await closeBundles(bundles)
     await lock.release()
   }
 }

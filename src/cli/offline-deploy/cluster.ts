@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { OpenBundle } from '../../deploy/open-bundles.ts'
 import {
   type Expectations,
   type NodeState,
@@ -12,7 +13,6 @@ import { toolPaths } from '../../install/steps/control-host.ts'
 import type { SiteFile } from '../../inventory/schema.ts'
 import type { SiteState } from '../../site/state.ts'
 import { carriedImages } from './carried-images.ts'
-import type { OpenBundle } from './context.ts'
 import type { SiteInstall } from './site-install.ts'
 
 /** Where the cluster of a site is asked: its own kubeconfig before the one that kubespray writes. */

@@ -1,15 +1,19 @@
 import type { Command } from 'commander'
-import { openBundle } from '../../bundle/reader.ts'
-import { checkVersions, planUpgrade, type UpgradePlan, type Verdict } from '../../compat/check.ts'
-import { type Compatibility, compatibilitySchema } from '../../compat/schema.ts'
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
-import type { Cluster } from '../../install/kube.ts'
-import { type RunningOptions, runningVersions } from '../../probe/running.ts'
-import { lockInside } from '../shell/lock-inside.ts'
+import {
+  type CarriedRules,
+  type Comparison,
+  carriedRules,
+  compareWithRunning,
+  refuseComparison,
+} from '../../deploy/compatibility.ts'
+import { openBundles } from '../../deploy/open-bundles.ts'
+import { findBundles } from '../../deploy/set-up.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
 import type { Shell } from '../shell/run.ts'
-import { planLines, refuseIncompatible, verdictLines } from '../shell/verdicts.ts'
-import { locateBundles } from './locate.ts'
-import { bundleOptions, type SiteOptions } from './options.ts'
+import { planLines, verdictLines } from '../shell/verdicts.ts'
+import { bundleOptions } from './options.ts'
 
 interface CompatOptions extends SiteOptions {
   kubeconfig?: string
@@ -21,25 +25,28 @@ interface CompatOptions extends SiteOptions {
 export function compatCommand(program: Command, shell: Shell): void {
   bundleOptions(program.command('compat'))
     .description(
-      'what runs here against what the bundle brings, by the rules that it carries; exit 4 where one is broken; changes nothing',
+      'Compare what runs here with what the bundle brings, by the rules it carries; exit 4 if one is broken',
     )
-    .option('--kubeconfig <file>', 'how to reach the cluster (default: as kubectl finds it)')
-    .option('--kubectl <program>', 'kubectl', 'kubectl')
-    .option('--helm <program>', 'helm', 'helm')
-    .option('--root <folder>', 'root of the machine whose driver is looked at', '/')
-    .action(async (options: CompatOptions) => {
-      const [path] = (await locateBundles(options.bundle ?? [])) as [string]
-      const carried = await rulesOf(path)
-      if (carried === undefined) {
+    .option('--kubeconfig <file>', 'kubeconfig of the cluster (default: as kubectl finds it)')
+    .option('--kubectl <program>', 'the kubectl to run', 'kubectl')
+    .option('--helm <program>', 'the helm to run', 'helm')
+    .option('--root <folder>', 'root of the machine whose GPU driver is checked', '/')
+    .action(async ({ kubeconfig, kubectl, helm, root, ...options }: CompatOptions) => {
+      const { paths, ...site } = await findBundles(options)
+      await using opened = await openBundles(paths.slice(0, 1), { ...site, unknown: 'opened' })
+      const [bundle] = opened.bundles
+      const carried = bundle && (await carriedRules(bundle))
+      if (carried === undefined)
         throw new AirgapError('USAGE', 'the bundle carries no rules', {
-          item: path,
-          next: 'name them in the manifest (`compatibility:`) and build it again',
+          item: paths[0] ?? '',
+          next: 'name them in the manifest (`compatibility:`) and build the bundle again',
         })
-      }
-      const { kubeconfig, kubectl, helm, root } = options
-      const found = await compare(carried, {
-        ...{ root, kubectl, helm, signal: shell.signal },
-        ...(kubeconfig === undefined ? {} : { kubeconfig }),
+      const found = await compareWithRunning(carried, {
+        root,
+        kubectl,
+        helm,
+        signal: shell.signal,
+        ...defined({ kubeconfig }),
       })
       shell.print(
         {
@@ -51,78 +58,11 @@ export function compatCommand(program: Command, shell: Shell): void {
         },
         () => render(carried, found),
       )
-      refuse(found)
+      refuseComparison(found)
     })
 }
 
-/** Before anything is changed: what the bundles bring has to go with what runs here. Nothing to say without rules. */
-export async function refuseIncompatibleBundles(
-  paths: readonly string[],
-  options: { root: string; signal: AbortSignal; cluster?: Cluster },
-): Promise<void> {
-  const { cluster, ...rest } = options
-  const programs =
-    cluster === undefined
-      ? { kubectl: 'kubectl', helm: 'helm' }
-      : { kubectl: `${cluster.bin}/kubectl`, helm: `${cluster.bin}/helm`, kubeconfig: cluster.kubeconfig }
-  for (const path of paths) {
-    const carried = await rulesOf(path).catch(error => {
-      // a bundle that is damaged is for the first step to tell, which reads all of it
-      if (error instanceof AirgapError && error.code !== 'UNSUPPORTED') return undefined
-      throw error
-    })
-    if (carried !== undefined) refuse(await compare(carried, { ...rest, ...programs }))
-  }
-}
-
-/** In which order components are upgraded, by the rules of the bundles. */
-export async function upgradeOrderOf(paths: readonly string[]): Promise<string[]> {
-  const orders = await Promise.all(paths.map(async path => (await rulesOf(path))?.rules.upgrade.order ?? []))
-  return [...new Set(orders.flat())]
-}
-
-interface Carried {
-  rules: Compatibility
-  /** component → version */
-  bundled: Map<string, string>
-}
-
-interface Comparison {
-  running: Map<string, string>
-  unknown: string[]
-  verdicts: Verdict[]
-  /** from what runs to what the bundle brings; absent where nothing is to be changed */
-  plan: UpgradePlan | undefined
-}
-
-async function compare(
-  { rules, bundled }: Carried,
-  options: Omit<RunningOptions, 'charts'>,
-): Promise<Comparison> {
-  const charts = Object.entries(rules.components).flatMap(([name, { chart }]) =>
-    chart === undefined ? [] : [[name, chart] as const],
-  )
-  const { versions: running, unknown } = await runningVersions({ ...options, charts: new Map(charts) })
-  const now = new Map([...bundled, ...running])
-  const wanted = new Map(
-    [...bundled].filter(([name, version]) => running.has(name) && running.get(name) !== version),
-  )
-  return {
-    running,
-    unknown,
-    verdicts: checkVersions(rules, now),
-    plan: wanted.size === 0 ? undefined : planUpgrade(rules, { now, wanted }),
-  }
-}
-
-function refuse({ verdicts, plan }: Comparison): void {
-  refuseIncompatible(plan ?? { broken: verdicts.filter(one => one.result === 'broken') }, {
-    message: 'the bundle does not go with what runs here',
-    next: '`offline-deploy compat` shows all of it; have a bundle made whose versions fit (`airgap compat --upgrade COMPONENT=VERSION` on the build host)',
-  })
-}
-
-function render({ rules, bundled }: Carried, { running, unknown, verdicts, plan }: Comparison): string {
+function render({ rules, bundled }: CarriedRules, { running, unknown, verdicts, plan }: Comparison): string {
   const table = Object.entries(rules.components).map(
     ([name, { title }]) =>
       `${title.padEnd(30)} ${(running.get(name) ?? '-').padEnd(24)} ${bundled.get(name) ?? '-'}`,
@@ -130,29 +70,9 @@ function render({ rules, bundled }: Carried, { running, unknown, verdicts, plan 
   return [
     `${''.padEnd(30)} ${'here'.padEnd(24)} bundle`,
     ...table,
-    ...unknown.map(text => `not asked: ${text}`),
+    ...unknown.map(text => `not known: ${text}`),
     '',
     ...verdicts.flatMap(verdictLines),
     ...(plan === undefined ? [] : ['', ...planLines(plan)]),
   ].join('\n')
-}
-
-/** Undefined where the bundle carries none, or no lock of ours. */
-async function rulesOf(path: string): Promise<Carried | undefined> {
-  const bundle = await openBundle(path)
-  try {
-    const { compatibility } = await lockInside(bundle, path)
-    if (compatibility === undefined) return undefined
-    const rules = compatibilitySchema.safeParse(compatibility.rules)
-    if (!rules.success) {
-      throw new AirgapError('UNSUPPORTED', 'the rules of the bundle cannot be read', {
-        item: path,
-        likely: 'it was built by another version of airgap',
-        next: 'use the offline-deploy that the bundle itself carries',
-      })
-    }
-    return { rules: rules.data, bundled: new Map(Object.entries(compatibility.versions)) }
-  } finally {
-    await bundle.close()
-  }
 }

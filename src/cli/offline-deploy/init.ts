@@ -3,6 +3,8 @@ import { basename, dirname } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { writeAtomically } from '../../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
+import { findSite } from '../../deploy/set-up.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
 import { convertInventory } from '../../inventory/convert.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
 import { parseSiteFile } from '../../inventory/site-file.ts'
@@ -10,8 +12,7 @@ import { type SiteAnswers, starterSite } from '../../inventory/starter.ts'
 import { pathsOf } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
 import { openTerminal } from '../shell/terminal.ts'
-import { findSite } from './context.ts'
-import { bundleOptions, type SiteOptions } from './options.ts'
+import { bundleOptions } from './options.ts'
 
 type AskedNode = SiteAnswers['nodes'][number]
 

@@ -1,54 +1,41 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Digest, isDigest } from '../../core/digest.ts'
+import { defaults } from '../../deploy/site-options.ts'
 import { repeated } from '../shell/arguments.ts'
 
-/** As given: undefined where the operator said nothing, so that what the site was set up with can take its place. */
-export interface SiteOptions {
-  bundle: string[]
-  site?: string
-  address?: string
-  registryPort?: number
-  httpPort?: number
-  listen?: string
-  env?: string
-  nodeRoot?: string
-}
-
-export const defaults = {
-  registryPort: 35_000,
-  httpPort: 8080,
-  listen: '0.0.0.0',
-  environment: 'prod',
-} as const
-
-function port(text: string): number {
-  const value = Number(text)
-  if (/^[0-9]{1,5}$/.test(text) && value <= 65_535) return value
-  throw new InvalidArgumentError('must be a port, 0 to 65535 (0: any free one)')
-}
-
-/** `--bundle` and `--site`: for every command. */
+/** Options of commands that open bundles. */
 export function bundleOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--bundle <file>', 'the bundle (default: the .tar beside this program; repeatable)')
+      new Option('--bundle <file>', 'the bundle (default: the .tar next to this program; repeatable)')
         .argParser((text: string, before: string[] | undefined) => repeated(text, before ?? []))
         .env('OFFLINE_DEPLOY_BUNDLE'),
     )
     .addOption(
       new Option(
-        '--site <folder>',
-        'where the state of this site is kept (default: site, beside the program)',
-      ).env('OFFLINE_DEPLOY_SITE'),
+        '--expect <digest>',
+        'digest that `airgap build` printed, from another source than the medium; refuse any other bundle (repeatable)',
+      )
+        .argParser(digests)
+        .env('OFFLINE_DEPLOY_EXPECT'),
     )
+    .addOption(siteOption())
 }
 
-/** Where the servers listen and what clients call them. */
+/** For commands that need the state of the site and no bundle. */
+export function siteOption(): Option {
+  return new Option('--site <folder>', 'state folder of this site (default: site, next to the program)').env(
+    'OFFLINE_DEPLOY_SITE',
+  )
+}
+
+/** Where the servers listen, and under which address clients reach them. */
 export function serverOptions(command: Command): Command {
   return command
     .addOption(
       new Option(
         '--address <host>',
-        'the address under which the site’s machines reach this one (default: its only IPv4)',
+        'address under which the machines of the site reach this one (default: its only IPv4 address)',
       ).env('OFFLINE_DEPLOY_ADDRESS'),
     )
     .addOption(
@@ -68,13 +55,13 @@ export function serverOptions(command: Command): Command {
     )
 }
 
-/** What is configured. */
+/** What is configured besides the servers. */
 export function configureOptions(command: Command): Command {
   return command
     .addOption(
       new Option(
         '--env <name>',
-        `which environments/NAME/values.yaml to set (default: ${defaults.environment})`,
+        `environment: edit environments/NAME/values.yaml (default: ${defaults.environment})`,
       ).env('OFFLINE_DEPLOY_ENV'),
     )
     .addOption(
@@ -83,4 +70,24 @@ export function configureOptions(command: Command): Command {
         'root of the machine whose containerd and apt are configured; `none`: no machine (default: / as root, else none)',
       ).env('OFFLINE_DEPLOY_NODE_ROOT'),
     )
+}
+
+function port(text: string): number {
+  const value = Number(text)
+  if (/^[0-9]{1,5}$/.test(text) && value <= 65_535) return value
+  throw new InvalidArgumentError('must be a port, 0 to 65535 (0: any free port)')
+}
+
+/** Several in one text: an environment variable is parsed once. */
+function digests(text: string, before: Digest[] = []): Digest[] {
+  return [
+    ...before,
+    ...text
+      .split(',')
+      .filter(Boolean)
+      .map(one => {
+        if (isDigest(one)) return one
+        throw new InvalidArgumentError('must be a digest: sha256: and 64 lower-case hex digits')
+      }),
+  ]
 }

@@ -1,6 +1,6 @@
+import type { Setup } from '../../deploy/set-up.ts'
 import type { PlannedStep } from '../../install/plan.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
-import type { Setup } from './context.ts'
 
 /** What apply would do, for somebody who stands before the machine: two screens for a whole platform. */
 export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string {

@@ -7,6 +7,10 @@ import { readTree, type TreeEntries } from '../../content/tree.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { parsePlatform } from '../../core/platform.ts'
 import { lockHolder } from '../../core/process-lock.ts'
+import { type OpenBundle, openBundles } from '../../deploy/open-bundles.ts'
+import { openPasswords, type Passwords } from '../../deploy/passwords.ts'
+import { setUp } from '../../deploy/set-up.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
 import { findingLines } from '../../install/preflight/finding.ts'
 import { type PreflightReport, preflight } from '../../install/preflight/index.ts'
 import { limitedNodes } from '../../install/preflight/limit.ts'
@@ -14,16 +18,15 @@ import type { Expected } from '../../install/preflight/rules.ts'
 import type { Step } from '../../install/step.ts'
 import { preflightStep } from '../../install/steps/preflight.ts'
 import type { SiteFile } from '../../inventory/schema.ts'
+import { findCarriedLock } from '../../lock/carried-lock.ts'
 import type { SiteConfig } from '../../site/config.ts'
 import { mergedStore } from '../../site/content.ts'
 import { namedRoots } from '../../site/images.ts'
 import { previewState, type SiteState } from '../../site/state.ts'
 import { humanBytes } from '../shell/format.ts'
-import { lockInside } from '../shell/lock-inside.ts'
 import type { Shell } from '../shell/run.ts'
-import { openPasswords, type Passwords } from './access.ts'
-import { closeBundles, type OpenBundle, openBundles, setUp } from './context.ts'
-import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
+import { deployContext } from './context.ts'
+import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 import { openSiteInstall, type SiteInstall } from './site-install.ts'
 
 export interface PreflightCommandOptions extends SiteOptions {
@@ -77,18 +80,21 @@ async function lookAtSite(options: PreflightCommandOptions, shell: Shell): Promi
       next: '`offline-deploy init` writes one',
     })
   const { signal } = shell
-  const bundles = await openBundles(setup.config.bundles)
-  try {
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
+  const { bundles } = opened
+  {
     const { deploymentTrees } = await import('./steps.ts')
     const install = await openSiteInstall(site, { trees: deploymentTrees(bundles, new Map()), state })
-    const passwords = await openPasswords(site, { folder: state.paths.access, purpose: 'apply', signal })
+    const passwords = await openPasswords(site, {
+      folder: state.paths.access,
+      purpose: 'apply',
+      sources: deployContext(shell),
+    })
     const { config } = setup
     return await look({
       ...{ site, config, state, bundles, install, passwords, signal },
       limit: options.limit,
     })
-  } finally {
-    await closeBundles(bundles)
   }
 }
 
@@ -174,7 +180,7 @@ async function carriedBy(bundles: readonly OpenBundle[]): Promise<Carried> {
 async function architecturesOf(bundles: readonly OpenBundle[]): Promise<string[] | undefined> {
   const found = new Set<string>()
   for (const { store, path } of bundles) {
-    const lock = await lockInside(store, path).catch(() => undefined)
+    const lock = await findCarriedLock(store, path)
     if (lock === undefined) return undefined
     for (const platform of lock.platforms) found.add(parsePlatform(platform).architecture)
   }

@@ -2,11 +2,11 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { secretVariable } from '../../core/environment.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { defaults } from '../../deploy/site-options.ts'
 import { type SecretsDeclaration, secretFault } from '../../site/secrets.ts'
 import { secretsFromEnvironment, secretsOf } from '../../site/secrets-file.ts'
 import type { Shell } from '../shell/run.ts'
-import { openTerminal } from '../shell/terminal.ts'
-import { defaults } from './options.ts'
+import { askHidden } from '../shell/terminal.ts'
 
 interface SecretsOptions {
   env: string
@@ -66,15 +66,5 @@ async function askFor(
       if (wrong === undefined) given.set(path, answer)
       else process.stderr.write(`${wrong}\n`)
     }
-  }
-}
-
-/** Nothing of what is typed is shown. */
-export async function askHidden(question: string, signal: AbortSignal): Promise<string> {
-  const terminal = openTerminal(signal, { hidden: true })
-  try {
-    return await terminal.ask(question)
-  } finally {
-    terminal.close()
   }
 }

@@ -6,6 +6,8 @@ import type { ReadableStore } from '../../content/store.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import { digestOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
+import type { OpenBundle } from '../../deploy/open-bundles.ts'
+import type { Passwords } from '../../deploy/passwords.ts'
 import { type Deployment, readDeployment } from '../../install/deployment.ts'
 import { folderDigest } from '../../install/folder-digest.ts'
 import type { Cluster } from '../../install/kube.ts'
@@ -28,9 +30,7 @@ import { kubesprayMirrors, type RegistryMirrors } from '../../site/registry-mirr
 import { declarationPath, secretsOf } from '../../site/secrets-file.ts'
 import type { SiteState } from '../../site/state.ts'
 import { isTree, nested, type Settings, settingsOf, type ValueTree } from '../../values/set.ts'
-import type { Passwords } from './access.ts'
 import { clusterExpectations } from './cluster.ts'
-import type { OpenBundle } from './context.ts'
 import { siteTools } from './site-tools.ts'
 
 /** What is installed on the machines of a site: site.yaml says where, install.yaml of the deployment tree says what. */

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
+import type { Passwords } from '../../deploy/passwords.ts'
 import type { Ansible } from '../../install/ansible.ts'
 import type { Cluster } from '../../install/kube.ts'
 import type { StepProgram } from '../../install/program.ts'
 import { toolPaths } from '../../install/steps/control-host.ts'
 import type { SiteFile } from '../../inventory/schema.ts'
 import type { SiteState } from '../../site/state.ts'
-import type { Passwords } from './access.ts'
 import { clusterOf } from './cluster.ts'
 
 /** kubespray pulls images of gigabytes without a word. */

@@ -3,18 +3,19 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import { acquireProcessLock, lockHolder } from '../../core/process-lock.ts'
+import { openBundles } from '../../deploy/open-bundles.ts'
+import { existingSite, localUrl, setUp } from '../../deploy/set-up.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
 import { stopHolder } from '../../install/background.ts'
 import { openJournal, readJournal } from '../../install/journal.ts'
 import { type PlannedStep, planSteps } from '../../install/plan.ts'
 import { undoSteps } from '../../install/run.ts'
 import type { Step } from '../../install/step.ts'
 import { askSite } from '../../install/steps/serve.ts'
-import { readState, type SiteState } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
 import { clusterLines, clusterStatus, knownCluster } from './cluster.ts'
-import { closeBundles, findSite, localUrl, openBundles, setUp } from './context.ts'
-import { bundleOptions, configureOptions, type SiteOptions, serverOptions } from './options.ts'
-import { selfCommand } from './self.ts'
+import { deployContext } from './context.ts'
+import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 
 function siteCommand(program: Command, name: string): Command {
   return configureOptions(serverOptions(bundleOptions(program.command(name))))
@@ -52,18 +53,15 @@ export function statusCommand(program: Command, shell: Shell): void {
 }
 
 /** What is done and what runs; changes nothing. */
-export async function siteStatus(options: SiteOptions, shell: Pick<Shell, 'progress' | 'signal'>) {
+export async function siteStatus(options: SiteOptions, shell: Shell) {
   const { state } = await existingSite(options)
   const setup = await setUp(options)
-  const bundles = await openBundles(setup.config.bundles)
-  try {
-    const now = () => new Date()
-    const context = { progress: shell.progress(), signal: shell.signal, now }
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
+  const { bundles } = opened
+  {
+    const context = deployContext(shell)
     const { installSteps } = await import('./steps.ts')
-    const all = await installSteps({
-      ...{ bundles, setup, state, self: selfCommand(), now },
-      ...{ purpose: 'plan', signal: shell.signal },
-    })
+    const all = await installSteps({ bundles, setup, state, context, purpose: 'plan' })
     const entries = await readJournal(state.paths.journal, { site: state.identity })
     const known = await knownCluster(setup.site, state.paths)
     const cluster = known === undefined ? null : await clusterStatus(known, shell.signal)
@@ -89,8 +87,6 @@ export async function siteStatus(options: SiteOptions, shell: Pick<Shell, 'progr
       steps,
       cluster,
     }
-  } finally {
-    await closeBundles(bundles)
   }
 }
 
@@ -151,17 +147,14 @@ export function rollbackCommand(program: Command, shell: Shell): void {
           next: 'look with --dry-run, then give --yes',
         })
       }
+      await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
+      const { bundles } = opened
       const lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
-      const bundles = await openBundles(setup.config.bundles)
       const journal = await openJournal(state.paths.journal, { site: state.identity })
       try {
-        const now = () => new Date()
-        const context = { progress: shell.progress(), signal: shell.signal, now }
+        const context = deployContext(shell)
         const { installSteps } = await import('./steps.ts')
-        const steps = await installSteps({
-          ...{ bundles, setup, state, self: selfCommand(), now },
-          ...{ purpose: 'plan', signal: shell.signal },
-        })
+        const steps = await installSteps({ bundles, setup, state, context, purpose: 'plan' })
         if (options.dryRun) {
           const would = steps.filter(
             step => step.undo && !['undone', undefined].includes(journal.last(step.id)?.event),
@@ -179,20 +172,7 @@ export function rollbackCommand(program: Command, shell: Shell): void {
         if (failed !== undefined) throw failed.error
       } finally {
         await journal.close()
-        await closeBundles(bundles)
         await lock.release()
       }
     })
-}
-
-/** Throws FILE_NOT_FOUND where nothing was deployed yet. */
-export async function existingSite(options: SiteOptions): Promise<{ siteFolder: string; state: SiteState }> {
-  const { siteFolder } = await findSite(options)
-  const state = await readState(siteFolder)
-  if (state !== undefined) return { siteFolder, state }
-  throw new AirgapError('FILE_NOT_FOUND', 'nothing was deployed here yet', {
-    item: siteFolder,
-    likely: 'another state folder was used: --site',
-    next: 'run apply first, or give the right --site',
-  })
 }

@@ -1,8 +1,13 @@
-import { verifyBundle } from '../../bundle/verify.ts'
 import { treesOf } from '../../content/shards.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { AirgapError } from '../../core/errors.ts'
+import type { DeployContext } from '../../deploy/context.ts'
+import type { OpenBundle } from '../../deploy/open-bundles.ts'
+import { openPasswords } from '../../deploy/passwords.ts'
+import { localUrl, type Setup } from '../../deploy/set-up.ts'
+import { openKey } from '../../deploy/site-key.ts'
+import { verifyOpenBundle } from '../../deploy/verify.ts'
 import type { Step } from '../../install/step.ts'
 import { checkStep, type Probe } from '../../install/steps/check.ts'
 import { configureStep } from '../../install/steps/configure.ts'
@@ -19,9 +24,6 @@ import type { SiteKey } from '../../site/site-key.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
 import type { SiteState } from '../../site/state.ts'
 import { isTree, settingsOf, type ValueTree } from '../../values/set.ts'
-import { openPasswords } from './access.ts'
-import { localUrl, type OpenBundle, type Setup } from './context.ts'
-import { openKey } from './key.ts'
 import { sitePreflight } from './preflight.ts'
 import { openSiteInstall, siteBackup, siteSteps, siteValues, siteVariables } from './site-install.ts'
 import { defaultSilenceMs } from './site-tools.ts'
@@ -30,11 +32,8 @@ export interface StepsOptions {
   bundles: readonly OpenBundle[]
   setup: Setup
   state: SiteState
-  /** program and arguments of this program, without a command */
-  self: readonly string[]
-  now: () => Date
+  context: DeployContext
   purpose: 'plan' | 'apply'
-  signal: AbortSignal
   /** of the machines, as ansible takes it */
   limit?: string | undefined
   /** how long a program may say nothing */
@@ -44,7 +43,8 @@ export interface StepsOptions {
 
 /** The steps of an install, in order. */
 export async function installSteps(options: StepsOptions): Promise<Step[]> {
-  const { bundles, setup, state, self, now, purpose, signal } = options
+  const { bundles, setup, state, context, purpose } = options
+  const { now, self } = context
   const { config, address } = setup
   const contents = bundles.map(bundle => bundle.store)
   const { mirrors } = await registryView(contents, { address })
@@ -68,12 +68,14 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
   }
   const steps = [
     verifyStep({
-      bundles: bundles.map(bundle => bundle.file),
-      verify: (path, { progress, signal }) => verifyBundle(path, { progress, signal }),
+      bundles: bundles.map(bundle => ({
+        ...bundle.file,
+        verify: run => verifyOpenBundle(bundle, run),
+      })),
     }),
     layDownStep({ trees, folder: state.paths.deploy }),
     serveStep({
-      command: [...self, 'serve', ...serveArguments(setup)],
+      command: [...self, 'serve', ...serveArguments(setup, bundles)],
       expected: {
         site: state.id,
         bundles: bundles.map(bundle => bundle.store.indexDigest),
@@ -114,7 +116,11 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
       next: 'use apply: it brings the servers and the files up to date',
     })
   }
-  const passwords = await openPasswords(install.site, { folder: state.paths.access, purpose, signal })
+  const passwords = await openPasswords(install.site, {
+    folder: state.paths.access,
+    purpose,
+    sources: context,
+  })
   const forSite = {
     ...{ install, bundles, state, passwords, clients, registry, httpServer, charts },
     store: mergedStore(contents),
@@ -154,12 +160,23 @@ const plannedKey: SiteKey = {
   detachSign: async () => '',
 }
 
-function serveArguments({ config, siteFolder }: Setup): string[] {
+/** The servers open the bundles again, by their paths: they are to serve what was verified here, and nothing else. */
+function serveArguments({ config, siteFolder }: Setup, bundles: readonly OpenBundle[]): string[] {
   return [
-    ...config.bundles.flatMap(path => ['--bundle', path]),
-    ...['--site', siteFolder, '--address', config.address, '--listen', config.listen],
-    ...['--registry-port', String(config.registryPort), '--http-port', String(config.httpPort)],
-    ...['--output', 'json', '--quiet'],
+    ...bundles.flatMap(({ path, identity }) => ['--bundle', path, '--expect', identity.digest]),
+    '--site',
+    siteFolder,
+    '--address',
+    config.address,
+    '--listen',
+    config.listen,
+    '--registry-port',
+    String(config.registryPort),
+    '--http-port',
+    String(config.httpPort),
+    '--output',
+    'json',
+    '--quiet',
   ]
 }
 

@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
-import { type VerifyReport, verifyBundle } from '../../bundle/verify.ts'
-import { parseDigest } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { type OpenBundle, openBundles } from '../../deploy/open-bundles.ts'
+import { existingSite, type Setup, setUp } from '../../deploy/set-up.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
+import { verifyBundles } from '../../deploy/verify.ts'
 import type { Expectations } from '../../install/cluster-findings.ts'
 import { clusterState, refuseFindings } from '../../install/steps/verification.ts'
 import { registryOf } from '../../site/address.ts'
@@ -10,13 +12,9 @@ import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { carriedImages } from './carried-images.ts'
 import { clusterExpectations, clusterOf, knownCluster } from './cluster.ts'
-import { closeBundles, type OpenBundle, openBundles, type Setup, setUp } from './context.ts'
-import { locateBundles } from './locate.ts'
-import { bundleOptions, type SiteOptions } from './options.ts'
-import { existingSite } from './status.ts'
+import { bundleOptions } from './options.ts'
 
 interface VerifyOptions extends SiteOptions {
-  expect?: string
   cluster?: boolean
 }
 
@@ -25,29 +23,16 @@ export function verifyCommand(program: Command, shell: Shell): void {
     .description('read the whole bundle and check every byte; exit 6 if anything is wrong')
     .argument('[bundle]', 'the bundle (default: --bundle, or the .tar beside the program)')
     .option(
-      '--expect <digest>',
-      'the digest that `airgap build` printed, brought by another way than the medium',
-    )
-    .option(
       '--cluster',
       'look at the cluster of the site instead: every image is of this site, nodes and pods are ready; exit 8 if not',
     )
     .action(async (named: string | undefined, options: VerifyOptions) => {
       if (options.cluster) return await verifyCluster(named, options, shell)
-      const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
-      const paths = await locateBundles(named === undefined ? (options.bundle ?? []) : [named])
       const started = performance.now()
-      const reports: VerifyReport[] = []
-      for (const path of paths) {
-        const progress = shell.progress()
-        reports.push(
-          await verifyBundle(path, {
-            progress,
-            signal: shell.signal,
-            ...(expect === undefined ? {} : { expect }),
-          }),
-        )
-      }
+      const reports = await verifyBundles(named === undefined ? options : { ...options, bundle: [named] }, {
+        progress: shell.progress(),
+        signal: shell.signal,
+      })
       const seconds = (performance.now() - started) / 1000
       shell.print({ bundles: reports, seconds }, () =>
         reports
@@ -63,14 +48,10 @@ export function verifyCommand(program: Command, shell: Shell): void {
     })
 }
 
-async function verifyCluster(
-  named: string | undefined,
-  { expect, ...options }: VerifyOptions,
-  shell: Shell,
-): Promise<void> {
-  if (named !== undefined || expect !== undefined)
-    throw new AirgapError('USAGE', '--cluster looks at no bundle file', {
-      item: named ?? '--expect',
+async function verifyCluster(named: string | undefined, options: VerifyOptions, shell: Shell): Promise<void> {
+  if (named !== undefined)
+    throw new AirgapError('USAGE', '--cluster checks the cluster, not a bundle file', {
+      item: named,
       next: 'run verify twice: with --cluster, and for the bundle',
     })
   const { siteFolder, state } = await existingSite(options)
@@ -82,8 +63,9 @@ async function verifyCluster(
       likely: 'Kubernetes is not installed yet, or the path in site.yaml is wrong',
       next: 'run apply first, or correct kubeconfig in site.yaml',
     })
-  const bundles = await openBundles(setup.config.bundles)
-  try {
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
+  const { bundles } = opened
+  {
     const expected = await expectationsOf({ setup, state, bundles })
     const { findings } = await clusterState({ ...expected, cluster }, shell.signal)
     const errors = findings.filter(one => one.severity === 'error').length
@@ -100,8 +82,6 @@ async function verifyCluster(
         ].join('\n'),
     )
     refuseFindings(findings)
-  } finally {
-    await closeBundles(bundles)
   }
 }
 

@@ -61,7 +61,7 @@ interface SharedOptions {
 }
 
 /** The program with the options that every command takes, and no command. */
-function createProgram({ name, description }: Pick<Cli, 'name' | 'description'>): Command {
+export function createProgram({ name, description }: Pick<Cli, 'name' | 'description'>): Command {
   return new Command(name)
     .description(description)
     .addOption(

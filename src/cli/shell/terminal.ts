@@ -66,6 +66,16 @@ export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Term
   }
 }
 
+/** Asks one question and shows nothing of what is typed. */
+export async function askHidden(question: string, signal: AbortSignal): Promise<string> {
+  const terminal = openTerminal(signal, { hidden: true })
+  try {
+    return await terminal.ask(question)
+  } finally {
+    terminal.close()
+  }
+}
+
 function unanswered(): AirgapError {
   return new AirgapError('USAGE', 'not answered: nothing was changed', {
     likely: 'Ctrl-D, or the terminal went away',

@@ -12,15 +12,16 @@ export interface BundleFile {
   mtimeMs: number
 }
 
+/** A bundle that is open: what is verified is the file that the steps read, not the one that its path leads to by now. */
+export interface VerifiableBundle extends BundleFile {
+  verify(context: StepContext): Promise<unknown>
+}
+
 /**
  * Reads every byte of the bundles. A good bundle is remembered by digest, size and time of change, so that a second `apply`
  * does not read it again; a flaw of the medium that comes later is met while serving, where each blob is verified as well.
  */
-export function verifyStep(options: {
-  bundles: readonly BundleFile[]
-  verify: (path: string, context: StepContext) => Promise<unknown>
-}): Step {
-  const { bundles, verify } = options
+export function verifyStep({ bundles }: { bundles: readonly VerifiableBundle[] }): Step {
   return {
     id: 'verify',
     title: 'check every byte of the bundle',
@@ -33,7 +34,7 @@ export function verifyStep(options: {
       ),
     check: async () => 'done',
     async apply(context) {
-      for (const { path } of bundles) await verify(path, context)
+      for (const { verify } of bundles) await verify(context)
     },
   }
 }

@@ -7,8 +7,8 @@ import { lockHolder } from '../../../src/core/process-lock.ts'
 import { secretNames } from '../../core/support/secret-names.ts'
 import {
   sampleImage,
+  sampleLock,
   sampleStack,
-  sampleTree,
   sampleValues,
   writeBundle,
 } from '../../site/support/sample-site.ts'
@@ -331,7 +331,7 @@ describe('offline-deploy plan', () => {
 
   it('works with a bundle that has no deployment tree, no images and no files', async () => {
     const site = await testSite()
-    await writeBundle(site.bundle, sampleTree('lock', { 'lock.json': '{}' }, 'bundle'))
+    await writeBundle(site.bundle, sampleLock())
     expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
   })
 })

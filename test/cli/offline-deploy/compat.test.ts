@@ -66,12 +66,12 @@ async function siteRunning(
 }
 
 describe('offline-deploy compat', () => {
-  it('a machine on which nothing runs yet: the rules hold for the bundle, and what was not asked is told', async () => {
+  it('a machine on which nothing runs yet: the rules hold for the bundle, and what could not be queried is listed', async () => {
     const compat = await siteRunning({})
     const ran = await compat()
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.stdout).toContain(
-      'not asked: the API server: The connection to the server 10.0.0.1:6443 was refused',
+      'not known: the API server: The connection to the server 10.0.0.1:6443 was refused',
     )
     expect(ran.stdout).toMatch(/^GPU Operator +- +v24\.9\.2$/m)
   })

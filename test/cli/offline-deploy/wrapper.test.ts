@@ -81,11 +81,11 @@ describe('the wrapper', () => {
     expect(ran.code).toBe(2)
   })
 
-  it('finds the only bundle beside it, and lists several', async () => {
+  it('finds the only bundle next to it, and lists several', async () => {
     const { folder, start } = await unpacked({ name: '설치 자료' })
     expect(run([start, 'verify'])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('no bundle beside'),
+      stderr: expect.stringContaining('no bundle next to this program'),
     })
     await writeBundle(join(folder, '..', 'stack-1.tar'), sampleStack())
     expect(run([start, 'verify'])).toMatchObject({

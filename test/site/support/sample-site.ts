@@ -8,6 +8,8 @@ import { canonicalJson } from '../../../src/core/canonical-json.ts'
 import { digestOf } from '../../../src/core/digest.ts'
 import { annotationKeys, mediaTypes } from '../../../src/core/media-types.ts'
 import { silentProgress } from '../../../src/core/progress.ts'
+import { formatLock } from '../../../src/lock/lock.ts'
+import type { Lock } from '../../../src/lock/schema.ts'
 import type { SiteContent } from '../../../src/site/content.ts'
 
 /** Small artifacts of every kind, all bytes inline: real manifests, real digests. */
@@ -121,6 +123,22 @@ offline: # filled in on site
   httpServer: ""
 `
 
+/** The lock of a bundle, as `airgap build` puts it in. */
+export function sampleLock(fields: Partial<Lock> = {}): Artifact[] {
+  const lock: Lock = {
+    lockVersion: 1,
+    name: 'sample',
+    version: '1.0.0',
+    platforms: ['linux/amd64'],
+    inputs: digestOf('x'),
+    collisions: {},
+    runtime: [],
+    items: {},
+    ...fields,
+  }
+  return sampleTree('lock', { 'lock.json': formatLock(lock) }, 'bundle')
+}
+
 /** One of everything. */
 export function sampleStack(
   options: { values?: string; collisions?: Record<string, string> } = {},
@@ -149,7 +167,7 @@ export function sampleStack(
       'install.sh': { text: '#!/bin/sh\n', mode: '100755' },
       current: { text: 'environments/prod', mode: '120000' },
     }),
-    ...sampleTree('lock', { 'lock.json': canonicalJson({ collisions: options.collisions ?? {} }) }, 'bundle'),
+    ...sampleLock({ collisions: options.collisions ?? {} }),
   ]
 }
 

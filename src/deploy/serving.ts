@@ -1,14 +1,16 @@
 import { createServer } from 'node:net'
-import type { Listening } from '../../serve/listen.ts'
-import type { AccessEntry } from '../../serve/served.ts'
-import type { SiteAddress } from '../../site/address.ts'
-import type { SiteContent } from '../../site/content.ts'
-import { httpView, registryView } from '../../site/site-view.ts'
-import type { SiteState } from '../../site/state.ts'
-import { openKey } from './key.ts'
+import type { Listening } from '../serve/listen.ts'
+import type { AccessEntry } from '../serve/served.ts'
+import type { SiteAddress } from '../site/address.ts'
+import type { SiteContent } from '../site/content.ts'
+import { httpView, registryView } from '../site/site-view.ts'
+import type { SiteState } from '../site/state.ts'
+import { openKey } from './site-key.ts'
 
 export interface Serving {
   address: SiteAddress
+  /** top folders of the HTTP server */
+  folders: string[]
   close(): Promise<void>
 }
 
@@ -38,24 +40,27 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   }
   try {
     const [{ createRegistryServer }, { listen: listenOn }, { store, images, mirrors }] = await Promise.all([
-      import('../../serve/registry.ts'),
-      import('../../serve/listen.ts'),
+      import('../serve/registry.ts'),
+      import('../serve/listen.ts'),
       registryView(contents, { address }),
     ])
     const registry = createRegistryServer(store, images, { log })
     servers.push(await listenOn(registry, { host: listen, port: address.registryPort }))
-    const [{ createHttpServer }, key] = await Promise.all([
-      import('../../serve/files.ts'),
-      openKey(state, now),
-    ])
+    const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), openKey(state, now)])
     const { mounts } = await httpView(contents, { address, key, site: state.id, mirrors, now })
     const http = createHttpServer(store, mounts, { log })
     servers.push(await listenOn(http, { host: listen, port: address.httpPort }))
-    return { address, close }
+    return { address, folders: topFolders(mounts.map(({ prefix }) => prefix)), close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** `/debs/debian-12` → `/debs`; clients' files are always there, in the mount of the root. */
+function topFolders(prefixes: readonly string[]): string[] {
+  const names = prefixes.flatMap(prefix => prefix.split('/')[1] || [])
+  return [...new Set([...names, 'clients'])].map(name => `/${name}`)
 }
 
 /** The documents that the servers hand out name their ports, so that these have to be known before. */

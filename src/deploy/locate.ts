@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { AirgapError } from '../../core/errors.ts'
+import { AirgapError } from '../core/errors.ts'
 
 /** The folder that `tar xf bundle.tar offline-deploy` made, where this program runs from it. */
 export function programFolder(): string | undefined {
@@ -8,47 +8,45 @@ export function programFolder(): string | undefined {
   return basename(folder) === 'offline-deploy' && import.meta.url.endsWith('.mjs') ? folder : undefined
 }
 
-/** The bundles asked for, or the only tar beside the program. Throws USAGE, naming what there is. */
+/** The bundles that were named, else the only tar next to the program. Throws USAGE and lists the candidates. */
 export async function locateBundles(
   given: readonly string[],
   options: { program?: string | undefined } = { program: programFolder() },
 ): Promise<string[]> {
   if (given.length > 0) return given.map(path => resolve(path))
   const { program } = options
-  if (program === undefined) {
-    throw new AirgapError('USAGE', 'which bundle?', {
-      next: 'give it with --bundle FILE, or set OFFLINE_DEPLOY_BUNDLE',
+  if (program === undefined)
+    throw new AirgapError('USAGE', 'which bundle? none was named', {
+      next: 'name it with --bundle FILE, or set OFFLINE_DEPLOY_BUNDLE',
     })
-  }
   const folder = dirname(program)
   const names = (await readdir(folder).catch(() => [])).filter(name => name.endsWith('.tar')).sort()
   const [only, second] = names
-  if (only !== undefined && second === undefined) return [join(folder, only)]
-  throw new AirgapError(
-    'USAGE',
-    only === undefined ? 'there is no bundle beside this program' : 'which bundle?',
-    {
-      item: only === undefined ? folder : names.join(', '),
-      likely:
-        only === undefined
-          ? 'the program was copied without its bundle'
-          : 'several bundles lie beside this program',
-      next: `give it with --bundle ${only === undefined ? 'FILE' : join(folder, only)}`,
-    },
-  )
+  if (only === undefined)
+    throw new AirgapError('USAGE', 'no bundle next to this program', {
+      item: folder,
+      likely: 'the program was copied without its bundle',
+      next: 'name the bundle with --bundle FILE',
+    })
+  if (second === undefined) return [join(folder, only)]
+  throw new AirgapError('USAGE', `which bundle? ${names.length} are next to this program`, {
+    item: names.join(', '),
+    next: `name it with --bundle ${join(folder, only)}`,
+  })
 }
 
-/** State folder: as asked for, else `site` beside the program, else beside the bundle. */
+/** The state folder: the one that was named, else `site` next to the program, else next to the bundle. Throws USAGE. */
 export function locateSite(
   given: string | undefined,
   options: { bundles: readonly string[]; program?: string | undefined },
 ): string {
   if (given !== undefined) return givenFolder(given, '--site')
   const { program = programFolder(), bundles } = options
-  const beside = program ?? bundles[0]
-  if (beside === undefined)
-    throw new AirgapError('USAGE', 'which site?', { next: 'give its state folder with --site FOLDER' })
-  return join(dirname(beside), 'site')
+  const neighbour = program ?? bundles[0]
+  if (neighbour !== undefined) return join(dirname(neighbour), 'site')
+  throw new AirgapError('USAGE', 'which site? none was named', {
+    next: 'name its state folder with --site FOLDER',
+  })
 }
 
 /** An empty name, as an unset variable of a script leaves it, would mean the current folder. Throws USAGE. */
@@ -56,7 +54,7 @@ export function givenFolder(text: string, option: string): string {
   if (text !== '') return resolve(text)
   throw new AirgapError('USAGE', `${option} is empty`, {
     item: option,
-    likely: 'a variable that is not set in the script that calls this',
+    likely: 'the script that calls this program uses a variable that is not set',
     next: 'name a folder; `.` is the current one',
   })
 }

@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { writeAtomically } from '../core/atomic-file.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { digestSchema } from '../lock/schema.ts'
+import { pathsOf } from '../site/state.ts'
+
+/** `digest` is the one of index.json: it covers everything in the bundle, name and version included. */
+const identitySchema = z.strictObject({ name: z.string(), version: z.string(), digest: digestSchema })
+export type BundleIdentity = z.infer<typeof identitySchema>
+
+const recordSchema = z.strictObject({ bundles: z.array(identitySchema) })
+
+/** The bundles that a site was set up with last, or has installed: `paths.bundles` and `paths.installed` of its state. */
+export async function readBundleRecord(path: string): Promise<BundleIdentity[]> {
+  try {
+    return recordSchema.parse(JSON.parse(await readFile(path, 'utf8'))).bundles
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    if (!(error instanceof SyntaxError) && !(error instanceof z.ZodError)) throw fromSystemError(error, path)
+    throw new AirgapError('JOURNAL_INVALID', 'the record of the site’s bundles cannot be read', {
+      item: path,
+      likely: 'it was edited, or written by a newer offline-deploy',
+      next: 'delete it, and pass --expect DIGEST with the next command: the site no longer knows its bundles then',
+      cause: error,
+    })
+  }
+}
+
+export async function writeBundleRecord(path: string, bundles: readonly BundleIdentity[]): Promise<void> {
+  await writeAtomically(path, `${canonicalJson({ bundles }, 2)}\n`, 0o600)
+}
+
+/** Every bundle that the site knows: during an upgrade it works with the old one and the new one. Throws JOURNAL_INVALID. */
+export async function knownBundles(siteFolder: string): Promise<BundleIdentity[]> {
+  const paths = pathsOf(siteFolder)
+  return [...(await readBundleRecord(paths.bundles)), ...(await readBundleRecord(paths.installed))]
+}

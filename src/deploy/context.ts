@@ -1,0 +1,8 @@
+import type { StepContext } from '../install/step.ts'
+import type { PasswordSources } from './passwords.ts'
+
+/** What a use case gets from the program that runs it: nothing in this folder prints, prompts or reads the clock by itself. */
+export interface DeployContext extends StepContext, PasswordSources {
+  /** program and arguments that run this program again, without a command */
+  self: readonly string[]
+}

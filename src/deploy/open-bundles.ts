@@ -1,0 +1,122 @@
+import { type ByteSource, openFileSource } from '../bundle/byte-source.ts'
+import { type BundleStore, openBundle } from '../bundle/reader.ts'
+import { treesOf } from '../content/shards.ts'
+import type { Digest } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { BundleFile } from '../install/steps/verify.ts'
+import { namedRoots } from '../site/images.ts'
+import { type BundleIdentity, knownBundles } from './bundle-record.ts'
+
+/** A bundle that is open and trusted, and the file it is in. */
+export interface OpenBundle {
+  path: string
+  identity: BundleIdentity
+  store: BundleStore
+  file: BundleFile
+  /** the open file: what is read by its path may be another file by now */
+  source: ByteSource
+}
+
+export interface OpenBundles extends AsyncDisposable {
+  readonly bundles: readonly OpenBundle[]
+}
+
+/** What a site expects of the bundles that it opens. */
+export interface BundleExpectation {
+  /** knows the bundles that the site was set up with and has installed */
+  siteFolder: string
+  /** index digests that the operator named: each bundle must have one of them, whatever the site knows */
+  expect: readonly Digest[]
+  /** whether a bundle that the site does not know is opened: not by commands that work on what is installed */
+  unknown: 'opened' | 'refused'
+}
+
+/**
+ * Opens bundles, all or none. The only place of the closed side that opens one: nothing of a bundle (lock, rules, names, files) is
+ * interpreted before this function has returned. Throws BUNDLE_UNREADABLE, BUNDLE_VERSION, BUNDLE_CORRUPT, DIGEST_MISMATCH.
+ */
+export async function openBundles(
+  paths: readonly string[],
+  expectation: BundleExpectation,
+): Promise<OpenBundles> {
+  const { siteFolder, expect, unknown } = expectation
+  const trust = { expect, unknown, known: await knownBundles(siteFolder) }
+  const bundles: OpenBundle[] = []
+  const close = async () => {
+    await Promise.all(bundles.map(({ store }) => store.close()))
+  }
+  try {
+    for (const path of paths) bundles.push(await openTrusted(path, trust))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { bundles, [Symbol.asyncDispose]: close }
+}
+
+interface Trust extends Omit<BundleExpectation, 'siteFolder'> {
+  known: readonly BundleIdentity[]
+}
+
+/** The checklist. Whatever a bundle holds is reached from index.json, by digests that are checked as it is read. */
+async function openTrusted(path: string, trust: Trust): Promise<OpenBundle> {
+  const source = await openFileSource(path)
+  // front table, format, and index.json under the digest that the table pins
+  const store = await openBundle(source)
+  try {
+    const identity = { name: store.info.name, version: store.info.version, digest: store.indexDigest }
+    checkExpected(path, identity, trust)
+    checkKnown(path, identity, trust)
+    checkNames(store)
+    const file = {
+      path,
+      indexDigest: identity.digest,
+      size: store.size,
+      mtimeMs: Math.trunc(source.mtimeMs ?? 0),
+    }
+    return { path, identity, store, file, source }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** A medium that was swapped carries matching digests of its own: only one that came by another way exposes it. */
+function checkExpected(path: string, { digest }: BundleIdentity, { expect }: Trust): void {
+  if (expect.length === 0 || expect.includes(digest)) return
+  throw new AirgapError('DIGEST_MISMATCH', `the bundle has digest ${digest}, not ${expect.join(' or ')}`, {
+    item: path,
+    likely: 'it is another bundle or another version, or it was changed after it was built',
+    next: 'compare the digest that `airgap build` printed; do not use this bundle until the two agree',
+  })
+}
+
+/** A bundle that was changed on the medium since the site was set up keeps its name and version, or brings new ones. */
+function checkKnown(path: string, found: BundleIdentity, { expect, known, unknown }: Trust): void {
+  if (expect.length > 0 || known.length === 0) return
+  if (known.some(({ digest }) => digest === found.digest)) return
+  const { name, version, digest } = found
+  const same = known.find(one => one.name === name && one.version === version)
+  if (same !== undefined)
+    throw new AirgapError(
+      'DIGEST_MISMATCH',
+      `${name} ${version} has digest ${digest} now; this site was set up with ${same.digest}`,
+      {
+        item: path,
+        likely: 'it was changed after it was built, or built again under the same version',
+        next: 'compare the digest that `airgap build` printed; if this is the right bundle, pass that digest with --expect',
+      },
+    )
+  if (unknown === 'opened') return
+  throw new AirgapError('DIGEST_MISMATCH', 'this site was not set up with this bundle', {
+    item: `${path}: ${name} ${version}, ${digest}`,
+    likely: `the file was replaced: the site was set up with ${known.map(one => `${one.name} ${one.version}`).join(', ')}`,
+    next: 'name the installed bundle with --bundle; to install this one, run `offline-deploy upgrade --bundle FILE`',
+  })
+}
+
+/** Folders, URLs and repositories are made of them: `tree/..` would be laid down over the state of the site. Throws BUNDLE_CORRUPT. */
+function checkNames(store: BundleStore): void {
+  treesOf(store.roots())
+  namedRoots(store.roots())
+}

@@ -1,0 +1,25 @@
+import type { Digest } from '../core/digest.ts'
+
+/**
+ * Where a site is and how it is set up, as far as the operator says so. What is undefined is taken from what the site was set up
+ * with before, else from `defaults`.
+ */
+export interface SiteOptions {
+  bundle?: string[]
+  /** index digests of the bundles, from another source than the medium: any other bundle is refused */
+  expect?: Digest[]
+  site?: string
+  address?: string
+  registryPort?: number
+  httpPort?: number
+  listen?: string
+  env?: string
+  nodeRoot?: string
+}
+
+export const defaults = {
+  registryPort: 35_000,
+  httpPort: 8080,
+  listen: '0.0.0.0',
+  environment: 'prod',
+} as const

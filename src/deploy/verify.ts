@@ -1,0 +1,27 @@
+import type { ByteSource } from '../bundle/byte-source.ts'
+import { type VerifyReport, verifyBundle } from '../bundle/verify.ts'
+import type { Progress } from '../core/progress.ts'
+import { type OpenBundle, openBundles } from './open-bundles.ts'
+import { findBundles } from './set-up.ts'
+import type { SiteOptions } from './site-options.ts'
+
+/** Reads every byte of the bundles. Throws DIGEST_MISMATCH, BUNDLE_CORRUPT. */
+export async function verifyBundles(
+  options: SiteOptions,
+  run: { progress: Progress; signal: AbortSignal },
+): Promise<VerifyReport[]> {
+  const { paths, ...site } = await findBundles(options)
+  await using opened = await openBundles(paths, { ...site, unknown: 'opened' })
+  const reports: VerifyReport[] = []
+  for (const bundle of opened.bundles) reports.push(await verifyOpenBundle(bundle, run))
+  return reports
+}
+
+/** Reads the file that is open, which stays open: its path may lead to another file by now. */
+export async function verifyOpenBundle(
+  { source }: OpenBundle,
+  run: { progress: Progress; signal: AbortSignal },
+): Promise<VerifyReport> {
+  const borrowed: ByteSource = { ...source, close: async () => {} }
+  return await verifyBundle(borrowed, { progress: run.progress, signal: run.signal })
+}

@@ -1,0 +1,69 @@
+import { coerce, compare } from 'semver'
+import { AirgapError } from '../core/errors.ts'
+import { type BundleIdentity, readBundleRecord } from './bundle-record.ts'
+
+export interface VersionChangeOptions {
+  /** record of the installed bundles */
+  record: string
+  /** whether machines are installed, not only the servers */
+  machines: boolean
+  upgrade: boolean
+  allowOlder: boolean
+}
+
+/**
+ * Throws INCOMPATIBLE for a bundle of another version than the one installed under the same name, unless the operator asked for
+ * that change. Where machines are installed they are backed up first, whichever way the version goes: only `upgrade` does that.
+ */
+export async function refuseOtherVersions(
+  bundles: readonly { path: string; identity: BundleIdentity }[],
+  options: VersionChangeOptions,
+): Promise<void> {
+  const { machines, upgrade, allowOlder } = options
+  const installed = await readBundleRecord(options.record)
+  const backedUp = upgrade || !machines
+  for (const { path, identity } of bundles) {
+    const before = installed.find(({ name }) => name === identity.name)?.version
+    if (before === undefined) continue
+    const change = { path, before, version: identity.version }
+    if (isOlder(change.version, before) && !(allowOlder && backedUp))
+      throw olderBundle(change, machines ? 'upgrade' : 'apply')
+    if (isOlder(before, change.version) && !backedUp) throw newerBundle(change)
+  }
+}
+
+interface VersionChange {
+  path: string
+  version: string
+  /** the installed version */
+  before: string
+}
+
+function isOlder(version: string, than: string): boolean {
+  const [a, b] = [coerce(version), coerce(than)]
+  return a !== null && b !== null && compare(a, b) < 0
+}
+
+function olderBundle({ path, version, before }: VersionChange, command: string): AirgapError {
+  return new AirgapError(
+    'INCOMPATIBLE',
+    `the bundle is older than the installed one: ${version}, not ${before}`,
+    {
+      item: path,
+      likely: 'it is the medium of an earlier delivery',
+      next: `use the newer bundle; to go back deliberately, run \`offline-deploy ${command} --bundle ${path} --allow-older\``,
+    },
+  )
+}
+
+function newerBundle({ path, version, before }: VersionChange): AirgapError {
+  return new AirgapError(
+    'INCOMPATIBLE',
+    `the bundle is newer than the installed one: ${version}, not ${before}`,
+    {
+      item: path,
+      likely: 'this is an upgrade, or an upgrade that was interrupted',
+      next: `run \`offline-deploy upgrade --bundle ${path}\`, which backs up the site before it changes anything`,
+    },
+  )
+}

@@ -1,0 +1,117 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { readAll } from '../../src/content/read.ts'
+import type { Digest } from '../../src/core/digest.ts'
+import { silentProgress } from '../../src/core/progress.ts'
+import { writeBundleRecord } from '../../src/deploy/bundle-record.ts'
+import { openBundles } from '../../src/deploy/open-bundles.ts'
+import { verifyOpenBundle } from '../../src/deploy/verify.ts'
+import { pathsOf } from '../../src/site/state.ts'
+import { sampleImage, sampleStack, sampleTree, writeBundle } from '../site/support/sample-site.ts'
+
+async function workFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'airgap-open-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const digest = (character: string): Digest => `sha256:${character.repeat(64)}`
+const run = { progress: silentProgress, signal: new AbortController().signal }
+
+describe('openBundles', () => {
+  it('opens any bundle of a site that knows none', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    const indexDigest = await writeBundle(path, sampleStack())
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'refused' })
+    expect(opened.bundles.map(({ identity }) => identity)).toEqual([
+      { name: 'sample', version: '1.0.0', digest: indexDigest },
+    ])
+  })
+
+  it.each(['bundles', 'installed'] as const)(
+    'refuses another digest for what %s.json knows',
+    async record => {
+      const siteFolder = await workFolder()
+      const path = join(siteFolder, 'a.tar')
+      const right = await writeBundle(path, sampleStack())
+      const known = { name: 'sample', version: '1.0.0', digest: digest('0') }
+      await writeBundleRecord(pathsOf(siteFolder)[record], [known])
+      const expectation = { siteFolder, expect: [], unknown: 'opened' } as const
+      await expect(openBundles([path], expectation)).rejects.toMatchObject({
+        code: 'DIGEST_MISMATCH',
+        message: expect.stringContaining(known.digest),
+      })
+      await using named = await openBundles([path], { ...expectation, expect: [right as Digest] })
+      expect(named.bundles).toHaveLength(1)
+    },
+  )
+
+  it('opens two bundles of one name and version where the site knows both', async () => {
+    const siteFolder = await workFolder()
+    const paths = [join(siteFolder, 'amd64.tar'), join(siteFolder, 'arm64.tar')]
+    const digests = [
+      await writeBundle(paths[0]!, sampleStack()),
+      await writeBundle(paths[1]!, [sampleImage('quay.io/a/b:1')]),
+    ]
+    await writeBundleRecord(
+      pathsOf(siteFolder).bundles,
+      digests.map(one => ({ name: 'sample', version: '1.0.0', digest: one as Digest })),
+    )
+    await using opened = await openBundles(paths, { siteFolder, expect: [], unknown: 'refused' })
+    expect(opened.bundles).toHaveLength(2)
+  })
+
+  it('opens a bundle that the site does not know for commands that install it alone', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    await writeBundle(path, sampleStack(), '2.0.0')
+    await writeBundleRecord(pathsOf(siteFolder).installed, [
+      { name: 'sample', version: '1.0.0', digest: digest('0') },
+    ])
+    const expectation = { siteFolder, expect: [] }
+    await using opened = await openBundles([path], { ...expectation, unknown: 'opened' })
+    expect(opened.bundles).toHaveLength(1)
+    await expect(openBundles([path], { ...expectation, unknown: 'refused' })).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+      message: 'this site was not set up with this bundle',
+      likely: expect.stringContaining('sample 1.0.0'),
+    })
+  })
+
+  it('refuses names of which folders and URLs would be made: tree/.., an image without a name', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    const expectation = { siteFolder, expect: [], unknown: 'opened' } as const
+    for (const evil of [sampleTree('tree/..', { known_hosts: 'x' }), [sampleImage('not a reference')]]) {
+      await rm(path, { force: true })
+      await writeBundle(path, [...sampleStack(), ...evil])
+      await expect(openBundles([path], expectation)).rejects.toMatchObject({ exitCode: 6 })
+    }
+  })
+
+  it('refuses a record of bundles that cannot be read: what the site knows must not be lost silently', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    await writeBundle(path, sampleStack())
+    await writeFile(pathsOf(siteFolder).bundles, '{"bundles": [{}]}')
+    await expect(openBundles([path], { siteFolder, expect: [], unknown: 'opened' })).rejects.toMatchObject({
+      code: 'JOURNAL_INVALID',
+    })
+  })
+
+  it('verifies the file that is open, not the one that has taken its path', async () => {
+    const siteFolder = await workFolder()
+    const [path, other] = [join(siteFolder, 'a.tar'), join(siteFolder, 'b.tar')]
+    const first = await writeBundle(path, sampleStack())
+    await writeBundle(other, sampleStack(), '2.0.0')
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    const [bundle] = opened.bundles
+    await rename(other, path)
+    expect(await verifyOpenBundle(bundle!, run)).toMatchObject({ version: '1.0.0', indexDigest: first })
+    // and it is still open
+    expect(await readAll(bundle!.store, bundle!.store.roots()[0]!)).toBeInstanceOf(Buffer)
+  })
+})

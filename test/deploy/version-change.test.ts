@@ -1,0 +1,63 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { writeBundleRecord } from '../../src/deploy/bundle-record.ts'
+import { refuseOtherVersions } from '../../src/deploy/version-change.ts'
+
+const bundle = (version: string, name = 'astrago') => ({
+  path: '/media/usb/astrago.tar',
+  identity: { name, version, digest: `sha256:${'0'.repeat(64)}` as const },
+})
+
+/** Whether a site with 2.0.0 takes a bundle; the advice of the error where it does not. */
+async function advice(
+  version: string,
+  options: { machines: boolean; upgrade?: boolean; allowOlder?: boolean; name?: string },
+): Promise<string | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'airgap-version-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const record = join(folder, 'installed.json')
+  await writeBundleRecord(record, [bundle('2.0.0').identity])
+  const { name, ...rest } = options
+  return await refuseOtherVersions([bundle(version, name)], {
+    record,
+    upgrade: false,
+    allowOlder: false,
+    ...rest,
+  }).then(
+    () => undefined,
+    error => {
+      expect(error).toMatchObject({ code: 'INCOMPATIBLE', item: '/media/usb/astrago.tar' })
+      return error.next
+    },
+  )
+}
+
+describe('refuseOtherVersions', () => {
+  it('takes the same version, another name and a site with nothing installed', async () => {
+    expect(await advice('2.0.0', { machines: true })).toBeUndefined()
+    expect(await advice('1.0.0', { machines: true, name: 'other' })).toBeUndefined()
+    await refuseOtherVersions([bundle('1.0.0')], {
+      record: '/nonexistent/installed.json',
+      machines: true,
+      upgrade: false,
+      allowOlder: false,
+    })
+  })
+
+  it('an older one: refused, and taken with --allow-older where a backup comes first or is not needed', async () => {
+    expect(await advice('1.9.0', { machines: false })).toContain('offline-deploy apply')
+    expect(await advice('1.9.0', { machines: true })).toContain('offline-deploy upgrade')
+    expect(await advice('1.9.0', { machines: true, upgrade: true })).toContain('--allow-older')
+    expect(await advice('1.9.0', { machines: true, allowOlder: true })).toContain('offline-deploy upgrade')
+    expect(await advice('1.9.0', { machines: true, upgrade: true, allowOlder: true })).toBeUndefined()
+    expect(await advice('1.9.0', { machines: false, allowOlder: true })).toBeUndefined()
+  })
+
+  it('a newer one: an upgrade where machines are installed, an apply where only the servers are', async () => {
+    expect(await advice('2.1.0', { machines: true })).toContain('offline-deploy upgrade --bundle')
+    expect(await advice('2.1.0', { machines: true, upgrade: true })).toBeUndefined()
+    expect(await advice('2.1.0', { machines: false })).toBeUndefined()
+  })
+})
