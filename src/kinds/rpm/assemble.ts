@@ -9,8 +9,8 @@ import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
 import { compareEvr } from './rpm-version.ts'
 
 /**
- * One tree `rpms/NAME` per OS release, a folder per repository in it. Upstream's own descriptions of the packages stay word for
- * word; repomd.xml is made and signed on the site, with the site's key.
+ * One tree `rpms/NAME` for each OS release, with a folder for each repository. Upstream's descriptions of the packages stay verbatim;
+ * repomd.xml is generated on the site and signed with the site's key.
  */
 export function assembleRpms(items: LockedRpms[]): Artifact[] {
   return items.flatMap(item => {
@@ -40,7 +40,7 @@ function checkRepositories(item: LockedRpms): void {
   const ids = new Set(item.repositories.map(one => one.id))
   const lost = item.packages.find(one => !ids.has(one.repository))
   if (!lost) return
-  throw new AirgapError('LOCK_INVALID', 'a package names a repository that the lock does not have', {
+  throw new AirgapError('LOCK_INVALID', 'a package refers to a repository that is not in the lock', {
     item: `${item.name}: ${lost.name} ${lost.version}`,
     likely: 'the lock was edited by hand',
     next: 'make the lock anew with `airgap lock`',

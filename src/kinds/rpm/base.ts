@@ -9,8 +9,8 @@ export interface BaseContext {
 }
 
 /**
- * The packages that a machine has, from a list. What they provide and need is known where a repository has the very same
- * version; of others only that they are there: `name = evr`.
+ * The installed packages of a machine, from a list. Provides and Requires are known where a repository has exactly the same
+ * version; otherwise only `name = evr`.
  */
 export function installedPackages(
   packages: readonly InstalledPackage[],
@@ -26,7 +26,7 @@ export function installedPackages(
       const { epoch = '0', version, release = '' } = parseEvr(evr)
       const self = { name, epoch, version, release, architecture: own }
       const same = known.get(keyOf(self))
-      // a copy: what is installed and what a repository has are two things to the solver
+      // a copy: to the solver, the installed package and the repository's are different
       if (same) return { ...same }
       return {
         ...self,
@@ -57,7 +57,7 @@ function keyOf(one: Pick<RpmCandidate, 'name' | 'epoch' | 'version' | 'release' 
   return `${one.name}-${one.epoch}:${one.version}-${one.release}.${one.architecture}`
 }
 
-/** What a fresh installation of the release brings, as its own comps.xml says: requests for its packages. */
+/** Requests for the packages of a fresh installation, according to the release's own comps.xml. */
 export function namedBase(
   base: Extract<BaseSystem, { type: 'named' }>,
   { groups, at }: { groups: readonly PackageGroup[]; at: string },
@@ -69,12 +69,12 @@ export function namedBase(
   }
   const found = environments[base.name].find(id => groups.some(group => group.id === id))
   if (found !== undefined) return [`@${found}`, ...(base.name === 'cloud' ? ['cloud-init'] : [])]
-  throw new AirgapError('UNRESOLVABLE', `what a ${base.name} installation brings is not known`, {
+  throw new AirgapError('UNRESOLVABLE', `cannot determine the packages of a ${base.name} installation`, {
     item: at,
     likely:
       groups.length === 0
         ? 'none of the repositories has groups (comps.xml)'
         : `no repository has the group ${environments[base.name].join(' or ')}`,
-    next: 'add the repository that has it (BaseOS), or give base: none, or a list of the packages that the machines have',
+    next: 'add the repository that has it (BaseOS), or set base: none or a list of the installed packages',
   })
 }

@@ -1,4 +1,4 @@
-/** What the resolver knows of the packages of a repository: metadata.ts makes it, resolving uses it. */
+/** Repository metadata as far as resolving needs it. */
 
 /** `name`, or `name OP evr`; also a file's path. */
 export interface RpmRelation {
@@ -22,7 +22,7 @@ export interface RpmCandidate {
   /** bytes */
   size: number
   checksum: { type: string; hex: string }
-  /** offsets of the header in the file, from `rpm:header-range`: what the signature is checked over */
+  /** offsets of the signed header in the file, from `rpm:header-range` */
   headerRange: { start: number; end: number }
   provides: RpmRelation[]
   /** `name` may be a rich dependency: `(a if b)`; those of rpmlib(…) are left out */
@@ -33,9 +33,9 @@ export interface RpmCandidate {
   supplements: RpmRelation[]
   suggests: RpmRelation[]
   enhances: RpmRelation[]
-  /** the files that primary lists (/etc, bin, …); the others stand in filelists */
+  /** files listed in primary (/etc, bin, …); all others are only in filelists */
   files: string[]
-  /** where its fragments stand: byte offsets in the unpacked primary.xml */
+  /** byte offsets of its element in the unpacked primary.xml */
   primary: { offset: number; length: number }
 }
 
@@ -48,13 +48,13 @@ export interface ModuleStream {
   context: string
   architecture: string
   repository: number
-  /** each alternative set: module → streams (`-x` excludes); all modules of one set must be met */
+  /** alternative sets of module → streams (`-x` excludes); all modules of a set must be satisfied */
   requires: Map<string, string[]>[]
   /** NEVRAs: `name-epoch:version-release.arch` */
   artifacts: string[]
   /** profile → package names */
   profiles: Map<string, string[]>
-  /** the document word for word, from `---` to before the next one */
+  /** the document verbatim, from `---` to before the next one */
   document: string
 }
 
@@ -76,11 +76,11 @@ export interface PackageGroup {
   packages: { name: string; type: 'mandatory' | 'default' | 'optional' | 'conditional'; requires?: string }[]
   /** ids of the groups of an environment */
   groups: { mandatory: string[]; optional: string[] }
-  /** the element word for word */
+  /** the element verbatim */
   document: string
 }
 
-/** A repository, from metadata whose signature was checked: `loadRepository(repository, {…}, context)`. */
+/** A repository whose metadata signature was checked; made by `loadRepository`. */
 export interface LoadedRepository {
   packages: RpmCandidate[]
   modules: ModuleStream[]
@@ -88,9 +88,9 @@ export interface LoadedRepository {
   groups: PackageGroup[]
   /** public keys of its publisher, armored */
   keys: string[]
-  /** which packages have these files, of all that filelists say */
+  /** which packages contain these files, according to filelists */
   ownersOf(paths: ReadonlySet<string>): Promise<Map<string, RpmCandidate[]>>
-  /** `<package …>…</package>` of primary.xml and of filelists.xml, word for word */
+  /** `<package …>…</package>` of primary.xml and of filelists.xml, verbatim */
   fragments(
     candidates: readonly RpmCandidate[],
   ): Promise<Map<RpmCandidate, { primary: string; filelists: string }>>

@@ -88,7 +88,7 @@ function sentence(
 function almost(universe: Universe, relation: RpmRelation | undefined, show: (id: Id) => string): string {
   if (!relation || relation.flags === undefined) return ''
   const there = universe.providers({ name: relation.name })
-  return there.length === 0 ? '' : ` (there is: ${some(there.map(show))})`
+  return there.length === 0 ? '' : ` (available: ${some(there.map(show))})`
 }
 
 function some(texts: readonly string[]): string {
@@ -97,7 +97,7 @@ function some(texts: readonly string[]): string {
 
 const signs = { EQ: '=', LT: '<', LE: '<=', GT: '>', GE: '>=' } as const
 
-/** As a spec file has it. */
+/** As in a spec file. */
 export function relationText(relation: RpmRelation | undefined): string {
   if (!relation) return ''
   const { name, flags, epoch, version = '', release } = relation

@@ -5,15 +5,15 @@ import type { RpmCandidate } from './candidate.ts'
 import { malformed } from './repomd.ts'
 import { XmlScanner } from './xml-scanner.ts'
 
-/** createrepo's filelists.xml: megabytes, of which a few paths and the fragments of the chosen packages are wanted. */
+/** createrepo's filelists.xml: megabytes, of which only a few paths and the fragments of the chosen packages are needed. */
 export interface Filelists {
-  /** who has each of these paths */
+  /** which packages contain each path */
   files: Map<string, RpmCandidate[]>
-  /** element word for word, by the package's checksum */
+  /** element verbatim, by the package's checksum */
   fragments: Map<string, string>
 }
 
-/** Reads the list once, for paths that dependencies ask for and for the fragments of packages. Throws UPSTREAM_INVALID. */
+/** Reads the list once, for paths that dependencies name and for fragments of packages. Throws UPSTREAM_INVALID. */
 export async function readFilelists(
   descriptor: Descriptor,
   options: {
@@ -52,7 +52,7 @@ export async function readFilelists(
   let held = ''
   for await (const chunk of (await context.cache.open(descriptor)) as AsyncIterable<Buffer>) {
     const text = decoder.write(chunk)
-    // without paths only fragments are wanted: what stands in them is the site's to parse
+    // without paths only fragments are needed, and the site parses those
     if (paths.size > 0) parser.write(text)
     held = takeFragments(held + text, { fragments, found: found.fragments, item })
   }
@@ -64,7 +64,7 @@ export async function readFilelists(
 
 const maxFragment = 256 << 20 /* characters */
 
-/** Cuts whole elements off the text and keeps those that are wanted; gives the rest. */
+/** Cuts complete elements off the text, keeps the wanted ones, and returns the rest. */
 function takeFragments(
   text: string,
   { fragments, found, item }: { fragments: ReadonlySet<string>; found: Map<string, string>; item: string },
@@ -75,7 +75,7 @@ function takeFragments(
     if (start < 0) return text.slice(Math.max(at, text.length - 9))
     const end = text.indexOf('</package>', start)
     if (end < 0) {
-      if (text.length - start > maxFragment) throw malformed('a package without an end', item)
+      if (text.length - start > maxFragment) throw malformed('an unterminated package element', item)
       return text.slice(start)
     }
     at = end + '</package>'.length

@@ -9,7 +9,7 @@ const lockedRpmSchema = z.strictObject({
   epoch: word,
   version: word,
   release: word,
-  /** as the package says it: `x86_64`, `noarch` */
+  /** as written in the package: `x86_64`, `noarch` */
   architecture: word,
   /** id of its repository */
   repository: word,
@@ -19,13 +19,13 @@ const lockedRpmSchema = z.strictObject({
   size: sizeSchema,
   /** hex */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  /** the manifest asks for it */
+  /** requested by the manifest */
   requested: z.literal(true).optional(),
   /** name of the package that pulled it in */
   because: word.optional(),
   /** fingerprint of the key that signed the package's header */
   signedBy: word,
-  /** `<package …>…</package>` of upstream's primary.xml and filelists.xml, word for word */
+  /** `<package …>…</package>` of upstream's primary.xml and filelists.xml, verbatim */
   primary: z.string(),
   filelists: z.string(),
 })
@@ -34,15 +34,15 @@ export type LockedRpm = z.infer<typeof lockedRpmSchema>
 const lockedRepositorySchema = z.strictObject({
   id: word,
   baseurl: word,
-  /** public keys of its publisher, armored: the site's machines check packages by them */
+  /** public keys of its publisher, armored: the site's machines verify packages with them */
   keys: z.array(z.string()).min(1),
   /** repomd.xml was not signed by its publisher */
   unsignedMetadata: z.literal(true).optional(),
   priority: z.number().int(),
   moduleHotfixes: z.literal(true).optional(),
-  /** documents of modules.yaml, word for word: the streams taken, and the defaults of their modules */
+  /** documents of modules.yaml, verbatim: the carried streams, and the defaults of their modules */
   modules: z.array(z.string()),
-  /** `<group>` and `<environment>` elements of comps.xml, word for word: the requested ones */
+  /** `<group>` and `<environment>` elements of comps.xml, verbatim: the requested ones */
   groups: z.array(z.string()),
 })
 export type LockedRepository = z.infer<typeof lockedRepositorySchema>

@@ -13,7 +13,7 @@ export interface ModuleRequest {
   /** `platform:el9` */
   platform: string
   architecture: string
-  /** indexes of repositories whose packages no module hides */
+  /** indexes of repositories whose packages are never hidden by a module (module_hotfixes) */
   hotfixes: ReadonlySet<number>
   /** `file:line:column` */
   at: string
@@ -22,11 +22,11 @@ export interface ModuleRequest {
 export interface ModuleChoice {
   /** requested, default, or required by such a stream */
   active: ModuleStream[]
-  /** `name:stream` of what machines have to enable: what is active and no default */
+  /** `name:stream` of the active streams that are no defaults: machines must enable them */
   enabled: string[]
   /** packages of the requested profiles */
   packages: string[]
-  /** dnf's filter: packages of other streams, and packages that an active stream has in its own version */
+  /** dnf's filter: packages of inactive streams, and packages that an active stream replaces */
   isHidden(candidate: RpmCandidate): boolean
 }
 
@@ -36,7 +36,7 @@ interface Wanted {
   profile?: string
 }
 
-/** Which streams are active, as libdnf finds it: streams are packages to the same solver. Throws UNRESOLVABLE. */
+/** Chooses the active streams as libdnf does, with streams as packages of the same solver. Throws UNRESOLVABLE. */
 export function chooseModules(request: ModuleRequest): ModuleChoice {
   const runsHere = compatibleArchitectures(request.architecture)
   const streams = request.streams.filter(one => runsHere.includes(one.architecture))
@@ -64,7 +64,7 @@ function isWanted(one: ModuleStream, wanted: readonly Wanted[]): boolean {
   return wanted.some(({ name, stream }) => name === one.name && stream === one.stream)
 }
 
-/** Repositories that disagree about a default leave the module without one: libmodulemd's rule of merging. */
+/** Where repositories disagree about a default, the module has none (libmodulemd's merge rule). */
 function defaultStreams(defaults: readonly ModuleDefaults[]): Map<string, string> {
   const found = new Map<string, string | undefined>()
   for (const { name, stream } of defaults) {
@@ -99,7 +99,7 @@ function wantedModule(text: string, { streams, defaultOf, at }: Known): Wanted {
     })
   }
   if (!there.includes(stream)) {
-    throw new AirgapError('UNRESOLVABLE', `there is no stream ${name}:${stream}`, {
+    throw new AirgapError('UNRESOLVABLE', `the stream ${name}:${stream} does not exist`, {
       item: at,
       likely: all,
       next: 'correct the stream (modules:), or add the repository that has it',
@@ -116,7 +116,7 @@ function checkOneStream(wanted: readonly Wanted[], at: string): void {
     throw new AirgapError('UNRESOLVABLE', `${nameOf(one)} and ${nameOf(other)} are streams of one module`, {
       item: at,
       likely: 'a machine can have one stream of a module enabled',
-      next: 'keep one of them, or split them into two entries with names of their own',
+      next: 'keep one of them, or split them into two entries with different names',
     })
   }
 }
@@ -165,7 +165,7 @@ function activeStreams(
   }
 }
 
-/** A stream as libdnf gives it to the solver (ModulePackage.cpp): contexts with the same requirements are versions of one package. */
+/** A stream as libdnf passes it to the solver (ModulePackage.cpp): contexts with the same requirements are versions of one package. */
 function streamCandidate(stream: ModuleStream): RpmCandidate {
   const requires: RpmRelation[] = []
   const conflicts: RpmRelation[] = [{ name: `module(${stream.name})` }]

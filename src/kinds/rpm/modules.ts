@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { ModuleDefaults, ModuleStream } from './candidate.ts'
 import { malformed } from './repomd.ts'
 
-/** modules.yaml: documents of modulemd (version 2), modulemd-defaults (version 1) and others, which do not matter here. */
+/** modules.yaml: documents of modulemd (version 2), modulemd-defaults (version 1) and others, which are ignored. */
 
 const texts = z.array(z.coerce.string()).catch([])
 const streamSchema = z.object({
@@ -68,7 +68,7 @@ export function parseModules(
   return { streams, defaults }
 }
 
-/** Scalars as they are written: the stream `1.10` is no number. */
+/** Scalars stay text: the stream `1.10` is not a number. */
 function yamlOf(document: string, item: string): unknown {
   const parsedDocument = parseDocument(document, { schema: 'failsafe', logLevel: 'error', uniqueKeys: false })
   const [error] = parsedDocument.errors

@@ -3,13 +3,13 @@ import type { RpmRelation } from './candidate.ts'
 import type { RichDependency } from './rich.ts'
 import { type Id, providersOfRich } from './universe.ts'
 
-/** A literal: a package is there (its id) or is not (its id, negative). Blocks are in ascending order. */
+/** A literal: a package is installed (its id) or not (its id, negative). Blocks are in ascending order. */
 export type Block = number[]
 
-/** true: always met; false: never; else clauses that must all hold, each by one of its literals */
+/** true: always satisfied; false: never; otherwise clauses that must all hold, each by one of its literals */
 export type NormalForm = boolean | Block[]
 
-/** Fault 50: nested conditions multiply; what people write stays far below. */
+/** Nested conditions multiply (fault 50); real packages stay far below. */
 const maxBlocks = 4096
 
 /** Conjunctive normal form of a boolean dependency, as libsolv makes it (cplxdeps.c). */
@@ -20,7 +20,7 @@ export function clausesOf(
   return normalize(dependency, { providers, dnf: false })
 }
 
-/** Clauses of its contrary: what `Conflicts: (a and b)` means. */
+/** Clauses of the negation: the meaning of `Conflicts: (a and b)`. */
 export function clausesOfContrary(
   dependency: RichDependency,
   providers: (relation: RpmRelation) => readonly Id[],
@@ -30,7 +30,7 @@ export function clausesOfContrary(
 
 interface Mode {
   providers: (relation: RpmRelation) => readonly Id[]
-  /** blocks are alternatives, their literals hold together */
+  /** blocks are alternatives; the literals of a block hold together */
   dnf: boolean
 }
 
@@ -76,12 +76,12 @@ function either(a: NormalForm, b: NormalForm, { dnf }: Mode): NormalForm {
   return distribute(a, b) ?? true
 }
 
-/** Every block of the one with every block of the other; those with a literal and its contrary say nothing. */
+/** Combines every block of one form with every block of the other; blocks with a literal and its negation are dropped. */
 function distribute(a: Block[], b: Block[]): Block[] | undefined {
   if (a.length * b.length > maxBlocks) {
     throw new AirgapError('UPSTREAM_INVALID', 'a boolean dependency has too many cases', {
       item: `${a.length * b.length} combinations`,
-      likely: 'a hostile or machine-made package: conditions in conditions multiply',
+      likely: 'a malicious or machine-made package: nested conditions multiply',
       next: 'leave the package out with excludepkgs',
     })
   }

@@ -7,12 +7,12 @@ import type { RpmCandidate } from './candidate.ts'
 import type { RpmRepository } from './entry.ts'
 import { readHeader, readSignatureHeader, signatureTags, tags } from './header.ts'
 
-/** Headers of kernels have a few MB: their lists of files. */
+/** Headers of kernels have a few MB because of their file lists. */
 const maxHeader = 64 << 20 /* bytes */
 
 /**
- * Checks who signed a package, and that it is the package that its repository says. Fetches its header alone. Gives the fingerprint
- * of the key. Throws SIGNATURE_INVALID.
+ * Checks the signature of a package, and that the package is the one that its repository lists. Fetches only the header. Returns the
+ * fingerprint of the key. Throws SIGNATURE_INVALID.
  */
 export async function checkPackageSignature(
   candidate: RpmCandidate,
@@ -29,8 +29,8 @@ export async function checkPackageSignature(
   if (signature === undefined) {
     throw new AirgapError('SIGNATURE_INVALID', 'a package is not signed', {
       item,
-      likely: 'someone put it there, or the publisher forgot it',
-      next: 'leave it out (excludepkgs:), and ask the publisher; nothing unsigned goes into a bundle',
+      likely: 'the publisher forgot to sign it, or the package was replaced',
+      next: 'exclude it (excludepkgs:) and contact the publisher; nothing unsigned goes into a bundle',
     })
   }
   const signed = start.subarray(mainStart, mainStart + main.length)
@@ -46,10 +46,10 @@ export async function checkPackageSignature(
     if (found[field] === candidate[field]) continue
     throw new AirgapError(
       'SIGNATURE_INVALID',
-      `a package is another one than the repository says: its ${field} is ${found[field]}`,
+      `a package is not the one that the repository lists: its ${field} is ${found[field]}`,
       {
         item: `${item} (listed as ${candidate.name}-${candidate.epoch}:${candidate.version}-${candidate.release}.${candidate.architecture})`,
-        likely: 'a signed package put in the place of another one: an old one with known holes, perhaps',
+        likely: 'a signed package was substituted, possibly by an old one with known vulnerabilities',
         next: 'do not use this mirror',
       },
     )
@@ -57,21 +57,17 @@ export async function checkPackageSignature(
   return fingerprint
 }
 
-/** The first bytes of the file, up to the end of its main header; all of it where the server gives no parts. */
+/** The first bytes of the file, up to the end of its main header; the whole file where the server does not support ranges. */
 async function headOf(
   url: string,
   { end, context }: { end: number; context: ResolveContext },
 ): Promise<Buffer> {
   if (end <= 0 || end > maxHeader) {
-    throw new AirgapError(
-      'UPSTREAM_INVALID',
-      'a repository does not say where the header of a package ends',
-      {
-        item: redactUrl(url),
-        likely: 'a repository made with broken tools',
-        next: 'have it made anew with createrepo_c',
-      },
-    )
+    throw new AirgapError('UPSTREAM_INVALID', 'a repository does not give the header range of a package', {
+      item: redactUrl(url),
+      likely: 'a repository made with broken tools',
+      next: 'ask its maintainers to recreate the metadata with createrepo_c',
+    })
   }
   const headers = { range: `bytes=0-${end - 1}` }
   const { bytes } = await context.http.get(url, { maxBytes: 2 ** 31, headers })

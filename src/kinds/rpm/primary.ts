@@ -31,7 +31,7 @@ type RelationList =
 const flags = new Set(['EQ', 'LT', 'LE', 'GT', 'GE'])
 const maxPackages = 1_000_000
 
-/** All packages of the list that `wanted` takes, each with the place of its element in the file. Throws UPSTREAM_INVALID. */
+/** Returns the packages of the list that `wanted` accepts, each with the position of its element in the file. Throws UPSTREAM_INVALID. */
 export async function readPrimary(
   descriptor: Descriptor,
   {
@@ -101,7 +101,7 @@ export async function readPrimary(
         case 'package': {
           const place = places[count++]
           if (place === undefined || count > maxPackages)
-            throw malformed('its packages cannot be told apart', item)
+            throw malformed('its package elements cannot be separated', item)
           if (architectures.has(one.architecture)) candidates.push(checked({ ...one, primary: place }, item))
           break
         }
@@ -118,7 +118,7 @@ export async function readPrimary(
   }
   parser.write(decoder.end())
   parser.close()
-  if (count !== places.length) throw malformed('its packages cannot be told apart', item)
+  if (count !== places.length) throw malformed('its package elements cannot be separated', item)
   return candidates
 }
 
@@ -147,7 +147,7 @@ function emptyCandidate(repository: number): RpmCandidate {
   }
 }
 
-/** What rpm itself provides is none of the repository's business: `rpmlib(PayloadIsZstd)`. */
+/** Drops what rpm itself provides, such as `rpmlib(PayloadIsZstd)`. */
 function addRelation(relations: RpmRelation[], attributes: Record<string, string>): void {
   const { name = '', flags: flag, epoch, ver, rel } = attributes
   if (name === '' || name.startsWith('rpmlib(')) return
@@ -161,7 +161,7 @@ function addRelation(relations: RpmRelation[], attributes: Record<string, string
   relations.push(relation)
 }
 
-/** Paths become URLs and paths in the bundle; names become texts of messages (fault 38). */
+/** Locations become URLs and paths in the bundle, names appear in messages (fault 38). */
 function checked(one: RpmCandidate, item: string): RpmCandidate {
   if (one.name === '' || one.version === '' || one.architecture === '')
     throw malformed('a package has no name, version or architecture', item)
@@ -174,8 +174,8 @@ function numberOf(text: string | undefined): number {
 }
 
 /**
- * Where each `<package …>…</package>` stands, in bytes. In XML a `<` is never content, so that the two texts stand for elements, but
- * in comments and CDATA: then the numbers differ from what the parser counts, which is an error.
+ * Finds the byte range of each `<package …>…</package>`. A `<` is never content in XML, so the two texts mark elements, except in
+ * comments and CDATA: then the number differs from what the parser counts, which is an error.
  */
 function placeScanner(places: { offset: number; length: number }[]): (chunk: Buffer) => void {
   const [open, close] = [Buffer.from('<package '), Buffer.from('</package>')]
@@ -198,7 +198,7 @@ function placeScanner(places: { offset: number; length: number }[]): (chunk: Buf
         start = -1
       }
     }
-    // a mark may lie across two chunks
+    // a tag may be split between two chunks
     const keep = Math.max(at, text.length - close.length)
     held = Buffer.from(text.subarray(keep))
     base += keep

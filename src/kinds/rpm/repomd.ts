@@ -13,13 +13,13 @@ import { readPublicKeys, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmRepository } from './entry.ts'
 
-/** One list of a repository, as repomd.xml names it. */
+/** One metadata file of a repository, as listed in repomd.xml. */
 export interface RepomdEntry {
   type: string
   location: string
   checksum: { type: string; hex: string }
   openChecksum?: { type: string; hex: string }
-  /** bytes, where it says */
+  /** bytes, where given */
   size?: number
   openSize?: number
 }
@@ -28,10 +28,10 @@ const maxRepomd = 4 << 20 /* bytes */
 const maxSignature = 1 << 20 /* bytes */
 const maxPacked = 512 << 20 /* bytes */
 const maxUnpacked = 4 * 2 ** 30 /* bytes */
-/** SHA-1 and MD5 are broken: what names content by them names nothing (fault 45). */
+/** SHA-1 and MD5 are broken and do not identify content (fault 45). */
 const strong = ['sha256', 'sha384', 'sha512']
 
-/** Fetches repomd.xml, checks who signed it, and gives its entries by type. */
+/** Fetches repomd.xml, checks its signature, and returns its entries by type. */
 export async function fetchRepomd(
   repository: RpmRepository,
   { at, context }: { at: string; context: ResolveContext },
@@ -54,11 +54,11 @@ async function checkSignature(
     if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
     throw new AirgapError(
       'SIGNATURE_INVALID',
-      'the list of packages is not signed: there is no repomd.xml.asc',
+      'the repository metadata is not signed: there is no repomd.xml.asc',
       {
         item: `${redactUrl(url)} (${at})`,
-        likely: 'someone stripped the signature, or the publisher signs packages only, as EPEL does',
-        next: 'if the publisher signs packages only, write `metadata: unsigned` at this repository: each package is checked all the same',
+        likely: 'the signature was stripped, or the publisher signs only packages, as EPEL does',
+        next: 'if the publisher signs only packages, set `metadata: unsigned` for this repository: each package is still checked',
         cause: error,
       },
     )
@@ -93,7 +93,7 @@ export function parseRepomd(text: string, url: string): Map<string, RepomdEntry>
     content = ''
   })
   parser.write(text).close()
-  if (!entries.has('primary')) throw malformed('it names no primary list', item)
+  if (!entries.has('primary')) throw malformed('it lists no primary metadata', item)
   return entries
 }
 
@@ -105,13 +105,13 @@ function complete(entry: Partial<RepomdEntry>, item: string): RepomdEntry {
 }
 
 /**
- * XML without surprises (fault 48): a document type is refused before anything in it is read, so that there are no entities but
- * XML's own five; what is not well-formed is an error.
+ * Strict XML (fault 48): a document type is refused before anything in it is read, so that there are no entities but XML's own
+ * five; text that is not well-formed is an error.
  */
 export function strictParser(item: string, options: { doctype?: 'ignored' } = {}): SaxesParser {
   const parser = new SaxesParser({})
   parser.on('doctype', text => {
-    // comps.xml has one, by tradition; a subset of its own, which could define entities, none has
+    // comps.xml traditionally has one, but never an internal subset, which could define entities
     if (options.doctype !== 'ignored' || text.includes('[')) throw malformed('it has a document type', item)
   })
   parser.on('error', error => {
@@ -120,7 +120,7 @@ export function strictParser(item: string, options: { doctype?: 'ignored' } = {}
   return parser
 }
 
-/** The unpacked list, in the cache under its own digest. Verified packed, before anything unpacks it, and unpacked. */
+/** Fetches a metadata file into the cache under its unpacked digest; verifies it packed, before unpacking, and unpacked. */
 export async function fetchList(
   repository: RpmRepository,
   { entry, context }: { entry: RepomdEntry; context: ResolveContext },
@@ -135,10 +135,10 @@ export async function fetchList(
   if (known !== undefined && (await context.cache.exists(known))) return known
   for (const { type } of openChecksum === undefined ? [entry.checksum] : [entry.checksum, openChecksum]) {
     if (strong.includes(type)) continue
-    throw new AirgapError('UPSTREAM_INVALID', `a list of packages is named by ${type || 'no'} checksum`, {
+    throw new AirgapError('UPSTREAM_INVALID', `repository metadata has ${type || 'no'} checksum`, {
       item,
       likely: 'a repository made with very old tools (createrepo with --checksum sha)',
-      next: 'use a repository with SHA-256 or stronger, or have this one made anew with createrepo_c',
+      next: 'use a repository with SHA-256 or stronger, or ask its maintainers to recreate it with createrepo_c',
     })
   }
   const maxBytes = Math.min(entry.size ?? maxPacked, maxPacked)
@@ -158,10 +158,10 @@ function checkBytes(bytes: Buffer, { entry, item }: { entry: RepomdEntry; item: 
   const { type, hex } = entry.checksum
   const actual = createHash(type).update(bytes).digest('hex')
   if (actual === hex && (entry.size === undefined || entry.size === bytes.length)) return
-  throw new AirgapError('DIGEST_MISMATCH', 'a list of packages is not what repomd.xml says', {
+  throw new AirgapError('DIGEST_MISMATCH', 'repository metadata does not match repomd.xml', {
     item,
-    likely: 'a mirror that was caught in the middle of an update, or someone who changed it',
-    next: 'run the same command again in some minutes, or use another mirror',
+    likely: 'a mirror in the middle of an update, or tampering',
+    next: 'run the same command again in a few minutes, or use another mirror',
   })
 }
 
@@ -169,13 +169,13 @@ function packingOf(location: string, item: string): Packing {
   const packings: Record<string, Packing> = { gz: '.gz', xz: '.xz', zst: '.zst', xml: '', yaml: '' }
   const suffix = location.slice(location.lastIndexOf('.') + 1)
   if (Object.hasOwn(packings, suffix)) return packings[suffix]!
-  throw new AirgapError('UNSUPPORTED', `a list of packages is packed as .${suffix}`, {
+  throw new AirgapError('UNSUPPORTED', `repository metadata is compressed as .${suffix}`, {
     item,
-    next: 'use a repository whose lists are packed as gz, xz or zst',
+    next: 'use a repository whose metadata is compressed as gz, xz or zst',
   })
 }
 
-/** Fault 36: no more than what it says, or than any list would have. */
+/** Limits unpacking to the stated size, or to more than any real metadata has (fault 36). */
 async function* bounded(
   body: Readable,
   { limit, item }: { limit: number; item: string },
@@ -185,7 +185,7 @@ async function* bounded(
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
       size += chunk.length
       if (size > limit) {
-        throw new AirgapError('SIZE_MISMATCH', `a list of packages unpacks to more than ${limit} bytes`, {
+        throw new AirgapError('SIZE_MISMATCH', `repository metadata unpacks to more than ${limit} bytes`, {
           item,
           likely: 'a decompression bomb',
           next: 'do not use this repository',
@@ -211,17 +211,17 @@ async function measured(body: AsyncIterable<Uint8Array>): Promise<Descriptor> {
   return { mediaType: mediaTypes.octets, digest: hasher.digest(), size }
 }
 
-/** A small list as text. */
+/** A small metadata file as text. */
 export async function listText(descriptor: Descriptor, context: ResolveContext): Promise<string> {
   const bytes = await collect(await context.cache.open(descriptor), 64 << 20)
   return bytes.toString('utf8')
 }
 
 export function malformed(why: string, item: string, cause?: unknown): AirgapError {
-  return new AirgapError('UPSTREAM_INVALID', `the metadata of a repository is malformed: ${why}`, {
+  return new AirgapError('UPSTREAM_INVALID', `repository metadata is malformed: ${why}`, {
     item,
-    likely: 'a repository made with broken tools, a page of a proxy, or someone who changed it',
-    next: 'look at the address in a browser, or use another mirror',
+    likely: 'a repository made with broken tools, a proxy’s error page, or tampering',
+    next: 'open the address in a browser, or use another mirror',
     cause,
   })
 }

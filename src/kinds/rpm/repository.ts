@@ -15,7 +15,7 @@ import { compatibleArchitectures } from './universe.ts'
 
 const maxFragment = 16 << 20 /* bytes */
 /**
- * Asks one repository what it has. `index` is its place among the request's repositories. Throws SIGNATURE_INVALID,
+ * Reads one repository. `index` is its position among the request's repositories. Throws SIGNATURE_INVALID,
  * DIGEST_MISMATCH, UPSTREAM_INVALID.
  */
 export async function loadRepository(
@@ -29,7 +29,7 @@ export async function loadRepository(
     const entry = entries.get(type)
     return entry === undefined ? undefined : await fetchList(repository, { entry, context })
   }
-  // some publishers give lists in several packings, the `_zck` and `_db` ones for dnf alone
+  // some publishers offer several compressions, the `_zck` and `_db` ones for dnf alone
   const [primary, modules, comps] = await Promise.all([list('primary'), list('modules'), list('group')])
   const takes = new Set(architectures.flatMap(compatibleArchitectures))
   const packages = await readPrimary(primary!, { repository: index, item, architectures: takes, context })
@@ -80,7 +80,7 @@ export async function loadRepository(
       return new Map(
         candidates.map((candidate, i) => {
           const files = found?.fragments.get(candidate.checksum.hex)
-          if (files === undefined) throw malformed(`the list of files of ${candidate.name} is missing`, item)
+          if (files === undefined) throw malformed(`the file list of ${candidate.name} is missing`, item)
           return [candidate, { primary: texts[i]!.toString('utf8'), filelists: files }] as const
         }),
       )

@@ -79,7 +79,7 @@ async function resolveArchitecture(
   const candidates = loaded.flatMap(one => one.packages)
   const hidden = (one: RpmCandidate) =>
     excluded[one.repository]!(one)
-      ? 'excludepkgs of its repository names it'
+      ? 'excludepkgs of its repository excludes it'
       : modules.isHidden(one)
         ? 'it belongs to a module stream that is not enabled, or an active stream has its own version'
         : undefined
@@ -172,7 +172,9 @@ async function lockPackages(selected: readonly SelectedRpm[], options: LockConte
           const signedBy = await checkPackageSignature(candidate, repository, context)
           const fragment = fragments.get(candidate)
           if (!fragment)
-            throw new AirgapError('INTERNAL', 'a package has no description', { item: nevraOf(candidate) })
+            throw new AirgapError('INTERNAL', 'a package has no metadata fragment', {
+              item: nevraOf(candidate),
+            })
           return {
             name,
             epoch,
@@ -201,14 +203,14 @@ function safeLocation(candidate: RpmCandidate): string {
   } catch (error) {
     throw new AirgapError('UPSTREAM_INVALID', 'the repository has an unsafe path for a package', {
       item: `${nevraOf(candidate)}: ${JSON.stringify(candidate.location.slice(0, 300))}`,
-      likely: 'a hostile or broken repository: the path would leave its folder',
+      likely: 'a malicious or broken repository: the path would leave its folder',
       next: 'do not use this repository',
       cause: error,
     })
   }
 }
 
-/** Repositories that name content by SHA-384 or SHA-512 are fetched once while locking: a bundle names content by SHA-256. */
+/** Packages with SHA-384 or SHA-512 checksums are fetched once while locking, because bundles address content by SHA-256. */
 async function sha256Of(
   candidate: RpmCandidate,
   { repository, context }: { repository: RpmRepository; context: ResolveContext },
@@ -220,10 +222,10 @@ async function sha256Of(
   if (size !== candidate.size) {
     throw new AirgapError(
       'SIZE_MISMATCH',
-      `a package has ${size} bytes, its repository says ${candidate.size}`,
+      `a package has ${size} bytes; its repository lists ${candidate.size}`,
       {
         item: nevraOf(candidate),
-        likely: 'the mirror is being updated, or the package was exchanged',
+        likely: 'the mirror is being updated, or the package was replaced',
         next: 'try again later, or use another mirror',
       },
     )
@@ -235,10 +237,10 @@ async function sha256Of(
   if (hash.digest('hex') !== hex) {
     throw new AirgapError(
       'DIGEST_MISMATCH',
-      `a package has another ${type} digest than its repository says`,
+      `the ${type} digest of a package differs from the repository’s`,
       {
         item: nevraOf(candidate),
-        likely: 'the mirror is being updated, or the package was exchanged',
+        likely: 'the mirror is being updated, or the package was replaced',
         next: 'try again later, or use another mirror',
       },
     )
@@ -246,7 +248,7 @@ async function sha256Of(
   return hexOf(digest)
 }
 
-/** Streams of which something is carried, or that machines are to enable. */
+/** Streams of which a package is carried, or that machines must enable. */
 function takenStreams(
   streams: readonly ModuleStream[],
   { enabled, selected }: { enabled: ReadonlySet<string>; selected: readonly RpmCandidate[] },

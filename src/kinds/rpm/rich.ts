@@ -27,7 +27,7 @@ const comparisons: Record<string, NonNullable<RpmRelation['flags']>> = {
   '=>': 'GE',
 }
 
-/** Fault 50: deeper or longer than any distribution writes them is an attack on the reader's stack. */
+/** Deeper or longer than in any distribution: an attack on the parser's stack (fault 50). */
 const maxDepth = 32
 const maxTokens = 4096
 
@@ -41,8 +41,8 @@ export function parseRich(text: string): RichDependency {
   const invalid = (why: string) =>
     new AirgapError('UPSTREAM_INVALID', `a boolean dependency cannot be read: ${why}`, {
       item: text.slice(0, 300),
-      likely: 'a broken package, or an operator newer than this program',
-      next: 'report it to whoever built the package, or leave it out with excludepkgs',
+      likely: 'a broken package, or an operator that is newer than this program',
+      next: 'report it to the maintainers of the package, or exclude it with excludepkgs',
     })
   let at = 0
   if (tokens.length > maxTokens) throw invalid('it is too long')
@@ -76,13 +76,13 @@ export function parseRich(text: string): RichDependency {
       at++
       return { type: first, left, condition, otherwise: operand(depth) }
     }
-    if (!operators.has(first) || first === 'else') throw invalid(`“${first.slice(0, 40)}” is no operator`)
+    if (!operators.has(first) || first === 'else') throw invalid(`“${first.slice(0, 40)}” is not an operator`)
     const rest: RichDependency[] = []
     while (tokens[at] === first) {
       at++
       rest.push(operand(depth))
     }
-    // as libsolv reads a chain: a or (b or (c …))
+    // libsolv reads a chain as a or (b or (c …))
     if (first === 'without' && rest.length > 1) throw invalid('“without” cannot be repeated')
     const all = [left, ...rest]
     left = all.pop() as RichDependency
@@ -91,11 +91,11 @@ export function parseRich(text: string): RichDependency {
   }
 
   const parsed = operand(0)
-  if (at !== tokens.length) throw invalid('something follows it')
+  if (at !== tokens.length) throw invalid('text follows its end')
   return parsed
 }
 
-/** Parentheses that belong to a name stay there: `libc.so.6()(64bit)`, `perl(Carp)`. */
+/** Parentheses that are part of a name stay in it: `libc.so.6()(64bit)`, `perl(Carp)`. */
 function tokenize(text: string): string[] {
   const tokens: string[] = []
   let i = 0

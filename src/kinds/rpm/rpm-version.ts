@@ -5,7 +5,7 @@ export interface Evr {
   release: string
 }
 
-/** rpm's order of versions (rpmvercmp of rpm's lib/rpmvercmp.c): epoch, then version, then release. */
+/** Compares epoch, then version, then release (rpmvercmp, rpm's lib/rpmvercmp.c). */
 export function compareEvr(a: Evr, b: Evr): number {
   return (
     compareSegments(a.epoch || '0', b.epoch || '0') ||

@@ -2,33 +2,33 @@ import type { RpmCandidate, RpmRelation } from './candidate.ts'
 import { isRich, parseRich, type RichDependency } from './rich.ts'
 import { compareEvr } from './rpm-version.ts'
 
-/** A package by its place: 1 for the first. libsolv's order of rules and choices follows these numbers. */
+/** A package by its position, from 1. libsolv's order of rules and choices follows these numbers. */
 export type Id = number
 
 export interface UniverseOptions {
   /** per repository, dnf's: smaller wins */
   priorities: number[]
-  /** the machine's: `x86_64` */
+  /** of the machine: `x86_64` */
   architecture: string
-  /** what the machine has already; they come first */
+  /** installed packages; they come first */
   installed: RpmCandidate[]
   /**
-   * Why a package may not be installed. It stays in sight, as with libsolv: what is the best architecture of a name is decided
-   * with it, and messages can say what stood in the way.
+   * Why a package must not be installed. It stays visible, as in libsolv: it counts when the best architecture of a name is
+   * decided, and messages can name it.
    */
   hidden?: (candidate: RpmCandidate) => string | undefined
-  /** files that filelists say: path → candidates */
+  /** from filelists: path → candidates */
   filelists?: ReadonlyMap<string, readonly RpmCandidate[]>
 }
 
-/** All packages that a machine could take, and who provides what. */
+/** All packages that a machine could install, and what they provide. */
 export interface Universe {
   readonly architecture: string
   readonly count: number
   /** ids up to this one are installed */
   readonly installedEnd: Id
   candidate(id: Id): RpmCandidate
-  /** why it may not be installed */
+  /** why it must not be installed */
   hidden(id: Id): string | undefined
   named(name: string): readonly Id[]
   names(): Iterable<string>
@@ -38,7 +38,7 @@ export interface Universe {
   /** requested paths that only filelists can resolve */
   readonly unknownFiles: ReadonlySet<string>
   priority(id: Id): number
-  /** smaller is better; 0: does not run there; noarch is 1 */
+  /** smaller is better; 0: incompatible; noarch is 1 */
   architectureScore(id: Id): number
 }
 
@@ -52,7 +52,7 @@ export function compatibleArchitectures(architecture: string): string[] {
   return ['noarch', ...(Object.hasOwn(runsOn, architecture) ? runsOn[architecture]! : [architecture])]
 }
 
-/** createrepo_c lists these in primary.xml; all others stand in filelists.xml alone. */
+/** createrepo_c lists these in primary.xml; all others are only in filelists.xml. */
 export function isPrimaryFile(path: string): boolean {
   return path.startsWith('/etc/') || path === '/usr/lib/sendmail' || path.includes('bin/')
 }
@@ -73,7 +73,7 @@ export function makeUniverse(candidates: readonly RpmCandidate[], options: Unive
   }
   for (const [i, one] of packages.entries()) {
     add(byName, one.name, i + 1)
-    // libsolv adds it where a package does not say so itself
+    // libsolv adds it where a package does not provide its own name
     add(byProvides, one.name, i + 1)
     for (const { name } of one.provides) add(byProvides, name, i + 1)
   }
@@ -134,7 +134,7 @@ function ascending(a: number, b: number): number {
   return a - b
 }
 
-/** What a dependency without a condition takes: `with` and `without` are about one package, `or` about several. */
+/** The packages that satisfy a dependency without a condition: `with` and `without` are about one package, `or` about several. */
 export function providersOfRich(
   dependency: RichDependency,
   simple: (relation: RpmRelation) => readonly Id[],
@@ -165,7 +165,7 @@ function provides(candidate: RpmCandidate, wanted: RpmRelation): boolean {
   )
 }
 
-/** Whether the package itself (not what it provides) is meant: Obsoletes match names alone. */
+/** Whether the package itself matches, not its Provides: Obsoletes match names only. */
 export function matchesNevr(candidate: RpmCandidate, wanted: RpmRelation): boolean {
   return (
     candidate.name === wanted.name &&
@@ -181,9 +181,9 @@ export function evrOf({ epoch, version, release }: RpmCandidate): {
   return { epoch, version, release }
 }
 
-/** rpmdsCompare of rpm, as libsolv has it: whether two ranges of versions have one in common. */
+/** pool_intersect_evrs: whether two version ranges overlap. */
 export function overlaps(provided: RpmRelation, wanted: RpmRelation): boolean {
-  // something provided without a version is there in every version
+  // an unversioned Provides matches every version
   if (provided.flags === undefined || wanted.flags === undefined) return true
   const p = bits[provided.flags]
   const w = bits[wanted.flags]
@@ -201,7 +201,7 @@ export function overlaps(provided: RpmRelation, wanted: RpmRelation): boolean {
         )
   if (byRelease < 0) return (w & less) !== 0 || (p & greater) !== 0
   if (byRelease > 0) return (w & greater) !== 0 || (p & less) !== 0
-  // `= 1` provided is met by `> 1-2` and the other way round: a release that is not told may be any
+  // a provided `= 1` matches `> 1-2` and the other way round: a missing release may be any
   if (provided.release === undefined && wanted.release !== undefined) return (p & equal) !== 0
   if (provided.release !== undefined && wanted.release === undefined) return (w & equal) !== 0
   return (p & w & equal) !== 0

@@ -1,6 +1,6 @@
 import { malformed } from './repomd.ts'
 
-/** What stands in a list of packages, in its order. Entities are resolved; the text of an element comes in parts. */
+/** Events in document order. Entities are resolved; the text of an element comes in parts. */
 export interface XmlHandlers {
   open(name: string, attributes: Record<string, string>): void
   text(part: string): void
@@ -19,9 +19,8 @@ const maxDepth = 64
 const maxPiece = 1 << 20 /* characters */
 
 /**
- * The XML that createrepo writes, and no more of it than that: elements, attributes, text, CDATA, comments, XML's own entities. A document
- * type, a processing instruction and what is not well-formed are errors (fault 48). A large list takes half of the time that a
- * parser for all of XML takes.
+ * Scans the XML that createrepo writes, and no more: elements, attributes, text, CDATA, comments, XML's own entities. A document
+ * type, a processing instruction and anything not well-formed are errors (fault 48). It takes half the time of a full XML parser.
  */
 export class XmlScanner {
   readonly #handlers: XmlHandlers
@@ -43,15 +42,15 @@ export class XmlScanner {
 
   close(): void {
     const rest = this.#scan(this.#held, true)
-    if (rest !== '' || this.#open.length > 0) throw this.#fail('it ends in the middle')
+    if (rest !== '' || this.#open.length > 0) throw this.#fail('it is truncated')
     if (!this.#rooted) throw this.#fail('it is empty')
   }
 
-  /** Gives what is not whole yet. */
+  /** Returns the incomplete rest. */
   #scan(text: string, last: boolean): string {
     let at = 0
     if (!this.#begun) {
-      // the declaration comes in one part with what follows it
+      // the declaration arrives in one part with what follows it
       if (!last && text.length < 256) return text
       at = declaration.exec(text)?.[0].length ?? (text.startsWith('\uFEFF') ? 1 : 0)
       this.#begun = true
@@ -71,17 +70,17 @@ export class XmlScanner {
   }
 
   #rest(text: string, at: number): string {
-    if (text.length - at > maxPiece) throw this.#fail('a text or a tag without an end')
+    if (text.length - at > maxPiece) throw this.#fail('an unterminated text or tag')
     return text.slice(at)
   }
 
-  /** Where the markup at `at` ends; negative where that has not come yet. */
+  /** Returns the end of the markup at `at`; negative where it has not arrived yet. */
   #markup(text: string, at: number): number {
     const second = text[at + 1]
     if (second === '!' || second === '?') return this.#special(text, at)
     const closing = second === '/'
     const innermost = this.#open.at(-1)
-    // as good as always; the pattern below is for the rest
+    // the common case; the pattern below is for the rest
     if (closing && innermost !== undefined && text.startsWith(`${innermost}>`, at + 2)) {
       this.#close(innermost)
       return at + 2 + innermost.length + 1
@@ -98,7 +97,7 @@ export class XmlScanner {
     return pattern.lastIndex
   }
 
-  /** Comments and CDATA, and what is neither. */
+  /** Comments and CDATA; refuses everything else that begins with `<!` or `<?`. */
   #special(text: string, at: number): number {
     if (text.startsWith('<!--', at)) {
       const end = text.indexOf('--', at + 4)
@@ -109,7 +108,7 @@ export class XmlScanner {
     if (text.startsWith('<![CDATA[', at)) {
       const end = text.indexOf(']]>', at)
       if (end < 0) return -1
-      if (this.#open.length === 0) throw this.#fail('text outside of its elements')
+      if (this.#open.length === 0) throw this.#fail('text outside of the root element')
       this.#handlers.text(text.slice(at + '<![CDATA['.length, end).replace(/\r\n?/g, '\n'))
       return end + ']]>'.length
     }
@@ -127,7 +126,7 @@ export class XmlScanner {
     if (empty) this.#close(name)
   }
 
-  /** The pattern of a tag has seen to the form: name, equals sign, value in quotes. */
+  /** The tag pattern guarantees the form: name, equals sign, quoted value. */
   #attributes(written: string): Record<string, string> {
     const found: Record<string, string> = {}
     for (let at = 0; ; ) {
@@ -137,7 +136,7 @@ export class XmlScanner {
       let start = equals + 1
       while (written[start] !== '"' && written[start] !== "'") start++
       const end = written.indexOf(written[start]!, start + 1)
-      if (Object.hasOwn(found, name)) throw this.#fail(`the attribute ${name} stands twice`)
+      if (Object.hasOwn(found, name)) throw this.#fail(`the attribute ${name} occurs twice`)
       const value = written.slice(start + 1, end)
       found[name] = /[&\t\n\r]/.test(value) ? this.#plain(value.replace(/\r\n|[\t\n\r]/g, ' ')) : value
       at = end + 1
@@ -145,13 +144,13 @@ export class XmlScanner {
   }
 
   #close(name: string): void {
-    if (this.#open.pop() !== name) throw this.#fail(`</${name}> has no beginning`)
+    if (this.#open.pop() !== name) throw this.#fail(`</${name}> has no start tag`)
     this.#handlers.close(name)
   }
 
   #text(text: string): void {
     if (this.#open.length === 0) {
-      if (/[^ \t\r\n]/.test(text)) throw this.#fail('text outside of its elements')
+      if (/[^ \t\r\n]/.test(text)) throw this.#fail('text outside of the root element')
       return
     }
     if (text.includes(']]>')) throw this.#fail('it has ]]> in a text')
@@ -183,7 +182,7 @@ export class XmlScanner {
   }
 }
 
-/** The first `>` outside of quotes; negative where it has not come yet. */
+/** The first `>` outside of quotes; negative where it has not arrived yet. */
 function endOfTag(text: string, at: number): number {
   let quote = ''
   for (let i = at; i < text.length; i++) {

@@ -115,7 +115,7 @@ describe('closure of rpm packages', () => {
         'a cannot be installed:',
         '  requested: a (a-1-1.x86_64)',
         '    a-1-1.x86_64 needs cap: b-1-1.x86_64, c-1-1.x86_64',
-        '      b-1-1.x86_64 needs libz >= 2, which nothing provides (there is: libz-1-1.x86_64)',
+        '      b-1-1.x86_64 needs libz >= 2, which nothing provides (available: libz-1-1.x86_64)',
         '      c-1-1.x86_64 conflicts with a: a-1-1.x86_64',
       ].join('\n'),
     )

@@ -86,7 +86,11 @@ describe('module streams', () => {
       'streams of one module',
     ],
     ['fault 49: no default stream', ['nvidia-driver'], 'has no default stream'],
-    ['fault 49: a stream that is not there', ['nvidia-driver:470'], 'there is no stream nvidia-driver:470'],
+    [
+      'fault 49: a stream that is not there',
+      ['nvidia-driver:470'],
+      'the stream nvidia-driver:470 does not exist',
+    ],
     ['fault 49: a profile that is not there', ['nvidia-driver:535-dkms/gpu'], 'has no profile gpu'],
   ])('%s', (_, modules, message) => {
     expect(() => choose(modules, driver)).toThrow(message)
