@@ -31,7 +31,7 @@ describe('documentation', () => {
   })
 })
 
-describe('commands and flags', async () => {
+describe('commands and flags (fault 128)', async () => {
   const programs = {
     airgap: await commandTree('airgap'),
     'offline-deploy': await commandTree('offline-deploy'),
@@ -89,6 +89,33 @@ describe('commands and flags', async () => {
     ]
     expect(wrongFlagsInMessages(strings, flags)).toEqual(['--allow-old'])
   })
+})
+
+describe('the catalogue of faults', async () => {
+  const text = await readFile(join(home, 'test/hostile/README.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| (\d+) \|.*\| ([^|]*) \|$/gm)].map(([, fault, tests]) => ({
+    fault: fault!,
+    files: [...tests!.matchAll(/`([^`]+)`/g)].map(([, file]) => file!),
+    isCovered: tests !== 'not covered yet',
+  }))
+
+  it('has every number once, in order', () => {
+    expect(rows.map(({ fault }) => Number(fault))).toEqual(Array.from({ length: 131 }, (_, i) => i + 1))
+  })
+
+  it.each(rows.filter(({ isCovered }) => isCovered))(
+    'names tests that name fault $fault',
+    async ({ fault, files }) => {
+      expect(files).not.toEqual([])
+      for (const file of files) {
+        const test = await readFile(join(home, 'test', file), 'utf8')
+        const numbers = [...test.matchAll(/\bfaults? ((?:\d+(?:, | and )?)+)/g)].flatMap(([, list]) =>
+          list!.match(/\d+/g),
+        )
+        expect(numbers, file).toContain(fault)
+      }
+    },
+  )
 })
 
 /** Options of scripts/*: in their own text, and in what parses them. */

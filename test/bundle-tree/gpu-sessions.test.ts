@@ -51,7 +51,7 @@ describe.each(shells)('the collector in %s', (...shell) => {
     expect(files).toEqual(['gpu_sessions.prom'])
   })
 
-  it('counts each of eight GPUs, idle ones too', async () => {
+  it('counts each of eight GPUs, idle ones too (fault 131)', async () => {
     const processes = Object.fromEntries([0, 1, 2, 3, 4, 5].map(i => [`${5000 + i}`, '0::/\n']))
     const { metrics } = await collect({ xml: 'eight.xml', pmon: 'eight.pmon', processes })
     expect(

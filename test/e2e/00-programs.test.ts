@@ -180,7 +180,7 @@ describe('scripts/build.mjs', () => {
   })
 
   it.skipIf(oldNode === undefined)(
-    'say which Node.js they require, in three lines (needs a Node.js older than 24 in /usr)',
+    'say which Node.js they require, in three lines (fault 127) (needs a Node.js older than 24 in /usr)',
     async () => {
       const alone = join(work, 'old')
       await cp(join(built, 'dist'), alone, { recursive: true })

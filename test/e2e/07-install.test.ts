@@ -274,7 +274,7 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
   )
 
   it(
-    'a machine that is lost, one that changed its key, and a wrong password are told by name',
+    'reports by name a node that was lost, one whose host key changed, and a wrong password (fault 101)',
     async () => {
       const again = async (options: DeployOptions = {}) => await apply(['--only', 'nodes'], options)
       // what is done is not asked for twice: the machine itself has to be another

@@ -35,7 +35,7 @@ describe('offline-deploy secrets', () => {
     }
   })
 
-  it('refuses a file that others may read, published defaults, and to ask where there is no terminal', async () => {
+  it('refuses a file that others may read, published defaults (fault 104), and to ask without a terminal', async () => {
     const { work } = await testSite()
     const copy = join(work, 'tree')
     await cp(tree, copy, { recursive: true })
