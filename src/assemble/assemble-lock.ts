@@ -16,18 +16,18 @@ export function assembleLock(lock: Lock): Artifact[] {
   ]
 }
 
-/** Items that nobody assembles would be missing on the site without a word. */
+/** Items that no kind assembles would be missing on the site without notice. */
 function checkKinds(lock: Lock): void {
   const unknown = Object.keys(lock.items).find(name => !kinds.some(kind => kind.name === name))
   if (unknown === undefined) return
-  throw new AirgapError('LOCK_INVALID', 'the lock has items of a kind that this version does not know', {
+  throw new AirgapError('LOCK_INVALID', 'the lock contains items of a kind that this version does not know', {
     item: unknown.slice(0, 100),
     likely: 'a newer airgap wrote it, or it was edited',
-    next: 'use the airgap that wrote it, or make it anew with `airgap lock`',
+    next: 'use the airgap that wrote it, or create it again with `airgap lock`',
   })
 }
 
-/** The lock itself, so that a site can say what it holds and why. */
+/** The lock itself, so that a site can show what it has and why. */
 function lockArtifacts(lock: Lock): Artifact[] {
   return treeArtifacts({
     name: 'lock',
@@ -36,7 +36,7 @@ function lockArtifacts(lock: Lock): Artifact[] {
   })
 }
 
-/** What a closed site needs to start stands in the tar under its own name. */
+/** What a closed site needs to start is in the tar under its own name. */
 function runtimeArtifacts(runtime: RuntimeFile[]): Artifact[] {
   const files = runtime.map<TreeFile>(file => ({
     path: file.path,

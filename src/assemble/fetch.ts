@@ -7,6 +7,7 @@ import { BufferPool } from '../bundle/buffer-pool.ts'
 import type { BundleWriter, Slot } from '../bundle/writer.ts'
 import type { Source } from '../content/artifact.ts'
 import type { ReadableStore } from '../content/store.ts'
+import { defined } from '../core/defined.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
 import { together } from '../core/failures.ts'
 import type { Progress } from '../core/progress.ts'
@@ -17,16 +18,16 @@ import { download } from '../remote/download.ts'
 export interface FetchOptions {
   http: HttpClient
   registry: RegistryClient
-  /** earlier bundles to take content from, before any network */
+  /** earlier bundles that content is taken from before the network is used */
   reuse: { path: string; store: ReadableStore }[]
-  /** what was fetched while locking */
+  /** content that was fetched while locking */
   cache: ReadableStore
   /** folder of the manifest, for the files of trees */
   folder: string
   /** path in the bundle → absolute path in this tool's installation */
   runtime: Readonly<Record<string, string>>
   concurrency: number
-  /** finish what can be had and exit 9, instead of stopping at the first failure */
+  /** fetch everything that is available and exit 9, instead of stopping at the first failure */
   keepGoing: boolean
   progress: Progress
   signal: AbortSignal
@@ -55,7 +56,7 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
           options.progress.done(label(slot), slot.descriptor.size)
         } catch (error) {
           const wrong = error instanceof AirgapError && error.exitCode === 6
-          // what was cut off has not failed by itself
+          // a transfer that was cut off did not fail by itself
           if (signal.aborted && !wrong) return
           failures[i] = withSource(error, slot)
           if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
@@ -64,15 +65,15 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
     ),
   )
   options.signal.throwIfAborted()
-  const told = failures.filter(failure => failure !== undefined)
-  if (told.length === 0) return
-  const error = together(told, slots.length)
+  const failed = failures.filter(failure => failure !== undefined)
+  if (failed.length === 0) return
+  const error = together(failed, slots.length)
   if (!options.keepGoing || !(error instanceof AirgapError) || error.exitCode === 6) throw error
   throw new AirgapError(
     'INCOMPLETE',
-    `${told.length} of ${slots.length} blobs could not be fetched: ${error.message}`,
+    `${failed.length} of ${slots.length} blobs could not be fetched: ${error.message}`,
     {
-      ...(error.item === undefined ? {} : { item: error.item }),
+      ...defined({ item: error.item }),
       next: 'run the same command again: it continues with what is missing',
       cause: error,
     },
@@ -87,21 +88,21 @@ async function fill(slot: Slot, options: FillOptions): Promise<void> {
   }
   if (await options.cache.exists(slot.descriptor)) {
     if (await copyNear(slot, options.cache, options)) return
-    // the cache only saves the way to the source, and decides nothing
-    options.progress.note(`${label(slot)}: the copy in the cache is damaged: fetching it from its source`)
+    // the cache only saves a transfer: a damaged copy is no error
+    options.progress.note(`${label(slot)}: the copy in the cache is damaged; fetching it from its source`)
   }
   const resumed = slot.received > 0
   try {
     await fillFromSources(slot, options)
   } catch (error) {
-    // the beginning is of an earlier run: only content that came whole tells of its source
+    // the beginning is from an earlier run: only content that was fetched whole says something about its source
     if (!resumed || !isErrorCode(error, 'DIGEST_MISMATCH')) throw error
-    options.progress.note(`${label(slot)}: what an earlier run left does not fit: starting over`)
+    options.progress.note(`${label(slot)}: the part from an earlier run does not match; starting over`)
     await fillFromSources(slot, options)
   }
 }
 
-/** False where the place holds other bytes under this name; the slot is empty then. */
+/** Returns false where the store has other bytes under this digest; the slot is empty then. */
 async function copyNear(slot: Slot, store: ReadableStore, options: FetchOptions): Promise<boolean> {
   for (const start of slot.received > 0 ? [slot.received, 0] : [0]) {
     try {
@@ -120,7 +121,7 @@ async function copyNear(slot: Slot, store: ReadableStore, options: FetchOptions)
   return false
 }
 
-/** A bundle that the operator names and that is wrong stops everything: it may be the one that a site was given. */
+/** A damaged bundle that the operator names stops everything: a site may have a copy of it. */
 function damagedBundle(path: string, slot: Slot): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', 'the earlier bundle is damaged', {
     item: `${path}: ${slot.descriptor.digest}`,
@@ -145,17 +146,17 @@ async function fillFromSources(slot: Slot, options: FillOptions): Promise<void> 
   }
 }
 
-/** The lock names exact bytes: that they are gone says something else than an address that never was. */
+/** The lock names exact bytes that existed once: the advice differs from that for an address that never existed. */
 function vanished(error: AirgapError, slot: Slot): AirgapError {
   const url = slot.sources.find(source => source.type === 'url')
   if (url === undefined) return error
   const kept =
     url.archivedAt === undefined
       ? ''
-      : `; or take this very version from ${url.archivedAt}, put it on a mirror of yours and use --remap`
-  return new AirgapError('NOT_FOUND_UPSTREAM', 'what was locked is no longer there', {
+      : `; or download this version from ${url.archivedAt}, put it on your own mirror and use --remap`
+  return new AirgapError('NOT_FOUND_UPSTREAM', 'the locked content is no longer there', {
     item: redactUrl(url.url),
-    likely: 'the publisher replaced it with a newer version, or the mirror does not hold it',
+    likely: 'the publisher replaced it with a newer version, or the mirror does not have it',
     next: `run \`airgap lock\` again and review the difference${kept}`,
     cause: error,
   })
@@ -242,20 +243,19 @@ async function copy(body: Readable, slot: Slot, signal: AbortSignal): Promise<vo
   await slot.finish()
 }
 
-/** A digest says nothing to people: an error about a blob also says where the blob comes from. */
+/** A digest means nothing to people: an error about a blob also names the source of the blob. */
 function withSource(error: unknown, slot: Slot): unknown {
   if (!(error instanceof AirgapError) || error.item !== slot.descriptor.digest) return error
   const { code, message, likely, next } = error
   const source = slot.sources[0] ? sourceText(slot.sources[0]) : 'the lock itself'
   return new AirgapError(code, message, {
     item: `${slot.descriptor.digest} of ${source}`,
-    ...(likely === undefined ? {} : { likely }),
-    ...(next === undefined ? {} : { next }),
+    ...defined({ likely, next }),
     cause: error,
   })
 }
 
-/** What progress says of a finished blob. */
+/** What progress shows for a finished blob. */
 function label(slot: Slot): string {
   const [source] = slot.sources
   const short = slot.descriptor.digest.slice(7, 19)

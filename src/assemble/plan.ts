@@ -20,7 +20,7 @@ export interface BuildPlan {
   sources: SourcePlan[]
 }
 
-/** What a build would fetch. Nothing is written. */
+/** Returns what a build would fetch. Writes nothing. */
 export async function planBuild(layout: Layout, near: ReadableStore[]): Promise<BuildPlan> {
   const plan: BuildPlan = {
     size: layout.size,
@@ -49,7 +49,7 @@ export async function planBuild(layout: Layout, near: ReadableStore[]): Promise<
   return plan
 }
 
-/** As `fetchSlots` takes them: what is here first, then the first place of the network. */
+/** In the order of `fetchSlots`: local content first, then the first place on the network. */
 function sourceName(sources: Source[]): string {
   const source = sources.find(({ type }) => type === 'path' || type === 'tool') ?? sources[0]
   switch (source?.type) {

@@ -1,13 +1,14 @@
 import { AirgapError } from '../core/errors.ts'
 
 /**
- * One error is itself; several are told in one, under the code of the worst: a wrong digest or signature before all else
- * (no flag continues past it), then a bug, then the machine, the manifest, what cannot be resolved, the network.
+ * Returns one error as it is, and combines several into one with the code of the worst: a wrong digest or signature before all else
+ * (no flag continues past it), then a bug, then the machine, the manifest, what cannot be resolved, the network. `of` is the number of
+ * items that were tried.
  */
 export function together(failures: unknown[], of: number): unknown {
   if (failures.length === 1) return failures[0]
   const known = failures.filter(failure => failure instanceof AirgapError)
-  // stable: in the order in which they were asked for
+  // stable: in the order in which they were requested
   const [worst] = [...known].sort((a, b) => rank(a) - rank(b))
   const bug = failures.find(failure => !(failure instanceof AirgapError))
   if (bug !== undefined && worst?.exitCode !== 6) return bug
@@ -22,7 +23,7 @@ export function together(failures: unknown[], of: number): unknown {
       .join('\n    '),
   )
   return new AirgapError(worst!.code, `${failures.length} of ${of} items failed:\n  ${lines.join('\n  ')}`, {
-    next: 'mend them and run the same command again; what is already there is not fetched again',
+    next: 'fix them and run the same command again; content that is already there is not fetched again',
     cause: worst,
   })
 }

@@ -44,7 +44,7 @@ export async function resolveStack(
         } catch (error) {
           signal.throwIfAborted()
           if (error instanceof AirgapError && error.exitCode === 6) {
-            // those that wait do not begin
+            // items that are still waiting must not start
             stop.abort(error)
             throw error
           }
@@ -55,8 +55,8 @@ export async function resolveStack(
     ),
   )
   // in the order of the manifest, whichever failed first
-  const told = failures.filter(failure => failure !== undefined)
-  if (told.length > 0) throw together(told, jobs.length)
+  const failed = failures.filter(failure => failure !== undefined)
+  if (failed.length > 0) throw together(failed, jobs.length)
   const items: Record<string, LockItem[]> = {}
   jobs.forEach((job, i) => {
     const item = found[i]
@@ -86,10 +86,10 @@ function refuseFirstUse(lock: Lock): void {
   if (unknown.length === 0) return
   throw new AirgapError(
     'UNRESOLVABLE',
-    `${unknown.length} items have no checksum by their publisher, and firstUse is refuse`,
+    `${unknown.length} items have no checksum from their publisher, and firstUse is refuse`,
     {
       item: unknown.map(item => item.name).join(', '),
-      next: 'write their sha256 into the manifest after checking them by another way',
+      next: 'check them by other means and write their sha256 into the manifest',
     },
   )
 }

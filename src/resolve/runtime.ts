@@ -10,7 +10,7 @@ import { digestSchema, type RuntimeFile } from '../lock/schema.ts'
 /** Path in the bundle → absolute path in this tool's installation. */
 export type RuntimePaths = Record<string, string>
 
-/** Path → what it was when it was read: size in bytes, time of the last change in ms. */
+/** Path → its state when it was hashed: size in bytes, time of the last change in ms. */
 const memorySchema = z.record(
   z.string(),
   z.strictObject({ size: z.number(), mtimeMs: z.number(), inode: z.number(), digest: digestSchema }),
@@ -18,8 +18,8 @@ const memorySchema = z.record(
 type Memory = z.infer<typeof memorySchema>
 
 /**
- * The tool's own files that every bundle carries; their digests go into the lock. `memory` is a file that remembers the digests of
- * files that have not changed since: a build reads each of them and refuses what is not as locked.
+ * Locks the tool's own files that every bundle carries. `memory` is a file that keeps the digests of files that have not changed
+ * since: trusting it is safe, as a build reads each file and refuses one with another digest. Throws TOOL_MISSING.
  */
 export async function lockRuntime(paths: RuntimePaths, memory?: string): Promise<RuntimeFile[]> {
   const known = memory === undefined ? {} : await readMemory(memory)
@@ -49,7 +49,7 @@ async function digestOfFile(path: string): Promise<Digest> {
   return hasher.digest()
 }
 
-/** Empty where there is none, or where it is not ours. */
+/** Empty where the file is missing or invalid. */
 async function readMemory(path: string): Promise<Memory> {
   try {
     return memorySchema.parse(JSON.parse(await readFile(path, 'utf8')))

@@ -175,7 +175,7 @@ describe('a build with failures', () => {
     const { stack, lock, upstream, mend } = await lockedThen({ b: gone })
     const error = await refused(buildFrom(stack, lock, { concurrency: 1 }), 'NOT_FOUND_UPSTREAM')
     expect(error.item).toContain('/b')
-    expect(error.message).toBe('what was locked is no longer there')
+    expect(error.message).toBe('the locked content is no longer there')
     expect(error.next).toBe('run `airgap lock` again and review the difference')
     expect(asked(upstream)).toEqual(['/a', '/b'])
     nothingFinal(stack)
