@@ -185,7 +185,7 @@ describe.skipIf(lacking.length > 0)(
       expect(requests).toContain(`/${index}/Packages.gz`)
     })
 
-    it('fault 37: by-hash not promised is not asked for', async () => {
+    it('fault 37: by-hash is not requested where it is not advertised', async () => {
       const { requests } = await lockFrom({ files: copy => addByHash(copy, 'stable') })
       expect(requests.filter(path => path.includes('by-hash'))).toEqual([])
     })

@@ -47,12 +47,12 @@ describe('charts from an upstream that misbehaves', () => {
     expect(error.item).toContain('stack.yaml:5:5')
   })
 
-  it('fault 54: the manifest asks for another digest than the repository has', async () => {
+  it('fault 54: the manifest requires another digest than the repository has', async () => {
     const error = await refused(
       resolveFrom(listing(sha256), {}, { sha256: 'cd'.repeat(32) }),
       'DIGEST_MISMATCH',
     )
-    expect(error.message).toContain('the manifest says')
+    expect(error.message).toContain('but the manifest has sha256:')
   })
 
   it('fault 54: a digest that is none', async () => {
@@ -132,7 +132,7 @@ describe('charts from an upstream that misbehaves', () => {
     await refused(resolveFrom(listing(sha256), empty), 'SIGNATURE_INVALID')
   })
 
-  it('fault 57: another chart, or another version, than was asked for', async () => {
+  it('fault 57: another chart, or another version, than requested', async () => {
     const named = chartTgz({ name: 'evil' })
     const error = await refused(
       resolveFrom(listing(sha256Of(named)), { '/web.tgz': named }),

@@ -118,7 +118,7 @@ describe('hostile upstream: registries', () => {
     expect(honest.upstream.seen).toEqual([])
   })
 
-  it('fault 15: other bytes than the digest asked for are exit 6', async () => {
+  it('fault 15: other bytes than the requested digest are exit 6', async () => {
     const registry = await startRegistry()
     const real = addImage(registry)
     const other = addImage(registry)

@@ -4,7 +4,7 @@ import { digestOf } from '../../core/digest.ts'
 import { annotationKeys, mediaTypes } from '../../core/media-types.ts'
 import type { LockedChart } from './locked.ts'
 
-/** Charts are the OCI artifacts that helm itself pushes (helm.sh/docs/topics/registries), whatever they came from. */
+/** Charts are carried as the OCI artifacts that helm itself pushes (helm.sh/docs/topics/registries), whatever their source. */
 export function assembleCharts(charts: LockedChart[]): Artifact[] {
   return charts.map(chart => {
     const { origin } = chart
@@ -12,12 +12,12 @@ export function assembleCharts(charts: LockedChart[]): Artifact[] {
   })
 }
 
-/** A tag may not hold `+`: helm writes `_` instead. */
+/** A tag must not contain `+`: helm writes `_` instead. */
 export function chartTag(version: string): string {
   return version.replaceAll('+', '_')
 }
 
-/** helm publishes provenance beside the archive, its name with `.prov` behind; a query stays where it is. */
+/** helm publishes provenance beside the archive, under its name with `.prov` appended; a query stays in place. */
 export function provenanceUrl(archive: string): string {
   const url = new URL(archive)
   url.pathname += '.prov'

@@ -19,11 +19,11 @@ export const lockedChartSchema = z.strictObject({
       config: descriptorSchema,
     }),
   ]),
-  /** Chart.yaml: what helm keeps as the config of a chart */
+  /** Chart.yaml as JSON: the config blob of a chart */
   metadata: z.record(z.string(), z.json()),
-  /** archive first, then provenance where there is one */
+  /** the archive, then provenance where there is one */
   layers: z.array(descriptorSchema).min(1),
-  /** its repository gives no digest */
+  /** its repository has no digest: trusted on first use */
   firstUse: z.literal(true).optional(),
 })
 export type LockedChart = z.infer<typeof lockedChartSchema>

@@ -2,9 +2,9 @@ import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { yamlFaults } from '../../document/yaml-faults.ts'
 
-/** Chart.yaml (helm.sh/docs/topics/charts), with the fields and types of helm's own struct; what helm does not know is left out. */
+/** Chart.yaml (helm.sh/docs/topics/charts), with the fields and types of helm's own struct; unknown fields are dropped. */
 
-/** All scalars come as text; an empty one is as good as none. */
+/** All scalars arrive as text; an empty one counts as absent. */
 const text = z.string()
 const optionalText = text.transform(value => value || undefined).optional()
 const flag = z
@@ -12,7 +12,7 @@ const flag = z
   .regex(/^(true|false|True|False|TRUE|FALSE|)$/, 'must be true or false')
   .transform(value => value.toLowerCase() === 'true' || undefined)
   .optional()
-/** `key:` without a value comes as empty text */
+/** `key:` without a value arrives as empty text */
 const list = <T extends z.ZodType>(item: T) =>
   z.union([z.literal('').transform(() => undefined), z.array(item)]).optional()
 
@@ -49,10 +49,10 @@ const metadataSchema = z.object({
 })
 export type ChartMetadata = z.infer<typeof metadataSchema>
 
-/** Of apiVersion v1 charts: the dependencies stand in a file of their own. */
+/** Charts of apiVersion v1 have their dependencies in a separate file. */
 const requirementsSchema = z.object({ dependencies })
 
-/** Throws what `yaml` and `zod` throw: the caller says whose file it is. */
+/** Throws what `yaml` and `zod` throw: the caller knows which file it is. */
 export function parseChartYaml(source: string): ChartMetadata {
   return metadataSchema.parse(parseTexts(source))
 }
@@ -62,13 +62,13 @@ export function parseRequirements(source: string): string[] {
   return (requirementsSchema.parse(parseTexts(source)).dependencies ?? []).map(({ name }) => name)
 }
 
-/** YAML with every scalar as it is written; no tags, bounded aliases, no key twice (fault 59). */
+/** YAML with every scalar as written; no tags, bounded aliases, no duplicate keys (fault 59). */
 export function parseTexts(source: string): unknown {
   const document = parseDocument(source, {
     schema: 'failsafe',
     resolveKnownTags: false,
     merge: true,
-    // found by yamlFaults, in less time
+    // yamlFaults finds these in less time
     uniqueKeys: false,
     logLevel: 'error',
   })

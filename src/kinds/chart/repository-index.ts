@@ -7,7 +7,7 @@ import { parseTexts } from './metadata.ts'
 const entrySchema = z.object({
   version: z.string(),
   urls: z.array(z.string()).min(1),
-  // `digest:` without a value is read as text by one parser and as nothing by the other
+  // one parser reads `digest:` without a value as text, the other as null
   digest: z
     .string()
     .nullish()
@@ -17,7 +17,7 @@ const entrySchema = z.object({
 export interface IndexEntry {
   /** absolute */
   url: string
-  /** hex, where the repository gives it */
+  /** hex, where the repository has it */
   sha256?: string
 }
 
@@ -27,15 +27,15 @@ interface WantedChart {
   version: string
 }
 
-/** Finds a chart's archive. NOT_FOUND_UPSTREAM names near versions; UPSTREAM_INVALID where the index cannot be read. */
+/** Finds a chart's archive. Throws NOT_FOUND_UPSTREAM with near versions, and UPSTREAM_INVALID where the index cannot be read. */
 export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
   const { repo, name, version } = wanted
   const entries = z.array(z.looseObject({ version: z.string() })).safeParse(entriesOf(text, wanted))
   if (!entries.success) {
     throw new AirgapError('NOT_FOUND_UPSTREAM', `the repository has no chart ${name}`, {
       item: redactUrl(repo),
-      likely: 'a typing error, or the chart stands in another repository',
-      next: 'check name and repository',
+      likely: 'a typing mistake, or the chart is in another repository',
+      next: 'correct name: or repo: in the manifest',
     })
   }
   const found = entries.data.filter(entry => entry.version === version)
@@ -44,7 +44,7 @@ export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
     const near = versions.filter(other => other.replace(/^v/, '') === version.replace(/^v/, ''))
     throw new AirgapError('NOT_FOUND_UPSTREAM', `chart ${name} has no version ${version}`, {
       item: redactUrl(repo),
-      likely: `there is ${(near.length > 0 ? near : versions.slice(0, 8)).join(', ').slice(0, 500)}`,
+      likely: `available: ${(near.length > 0 ? near : versions.slice(0, 8)).join(', ').slice(0, 500)}`,
       next: 'correct the version in the manifest',
     })
   }
@@ -53,13 +53,13 @@ export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
   if (!entry.success) throw invalid(repo, `the entry of ${name} ${version} has no usable urls`)
   const { digest, urls } = entry.data
   if (digest !== undefined && !/^[0-9a-f]{64}$/.test(digest))
-    throw invalid(repo, `the digest of ${name} ${version} is no SHA-256`)
+    throw invalid(repo, `the digest of ${name} ${version} is not SHA-256`)
   return { url: absolute(urls[0]!, repo), ...(digest === undefined ? {} : { sha256: digest }) }
 }
 
 /**
- * The list of one chart's versions. Indexes of public repositories reach tens of megabytes, and one chart is wanted: as
- * helm writes them, its entry is a block that can be cut out by indentation. Any other form is parsed whole.
+ * The list of one chart's versions. Indexes of public repositories reach tens of megabytes: in helm's own output, the entry of
+ * a chart is a block that can be cut out by indentation. Any other form is parsed completely.
  */
 function entriesOf(text: string, wanted: WantedChart): unknown {
   const { name, repo } = wanted
@@ -70,16 +70,16 @@ function entriesOf(text: string, wanted: WantedChart): unknown {
     return blocks[0] === undefined ? undefined : child(readYaml(blocks[0], repo), name)
   }
   if (text.length > maxWhole)
-    throw invalid(repo, `it is larger than ${maxWhole} bytes and not in the form that helm writes`)
+    throw invalid(repo, `it is larger than ${maxWhole} bytes and not formatted as helm formats it`)
   return child(child(readYaml(text, repo), 'entries'), name)
 }
 
-/** Parsing takes some 100 times the text in memory. */
+/** Parsing needs about 100 times the text's size in memory. */
 const maxWhole = 8 * 1024 * 1024
 
 /**
- * The blocks of `  NAME:` under `entries:`; undefined where the text is not in helm's form: a line of that depth is anything
- * but a name or a list item, or no line has that depth.
+ * The blocks of `  NAME:` under `entries:`; undefined where the text is not formatted as helm does: a line at that depth is
+ * neither a name nor a list item, or no line has that depth.
  */
 function cutBlocks(text: string, name: string): string[] | undefined {
   const entries = /^entries:[ \t\r]*$/m.exec(text)
@@ -135,27 +135,27 @@ function absolute(url: string, repo: string): string {
   try {
     made = new URL(url, base)
   } catch (error) {
-    throw invalid(repo, 'it names an archive that is no URL', error)
+    throw invalid(repo, 'the address of an archive is not a URL', error)
   }
   if (made.protocol === 'oci:') {
     const parent = url.replace(/\/[^/]*$/, '')
     throw new AirgapError('UNSUPPORTED', 'the repository refers to an OCI registry', {
       item: url.slice(0, 300),
       likely: 'its charts have moved there',
-      next: `write \`repo: ${parent}\` in the manifest`,
+      next: `set \`repo: ${parent}\` in the manifest`,
     })
   }
   if (made.protocol !== 'https:' && made.protocol !== 'http:')
-    throw invalid(repo, `it names an archive by ${made.protocol}`)
+    throw invalid(repo, `the address of an archive begins with ${made.protocol}`)
   if (made.username !== '' || made.password !== '')
-    throw invalid(repo, 'it names an archive by a URL with a user or a password')
+    throw invalid(repo, 'the address of an archive has a user or password')
   return made.href
 }
 
 function invalid(repo: string, what: string, cause?: unknown): AirgapError {
   return new AirgapError('UPSTREAM_INVALID', `the chart repository cannot be read: ${what}`, {
     item: redactUrl(repo),
-    likely: 'the address leads to something else, or the index is damaged or hostile',
+    likely: 'the address is not that of a chart repository, or the index is damaged or malicious',
     next: 'check the address of the repository, or report it to its publisher',
     cause,
   })

@@ -20,7 +20,7 @@ const maxIndex = 64 * 1024 * 1024 /* bytes */
 const maxArchive = 64 * 1024 * 1024 /* bytes */
 const maxProvenance = 1024 * 1024 /* bytes */
 
-/** Charts are small: the archive is fetched now, looked into, and kept in the cache for the build. */
+/** Charts are small: the archive is fetched now, inspected, and kept in the cache for the build. */
 export async function resolveChart(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
   return request.repo.startsWith('oci://')
     ? await fromRegistry(request, context)
@@ -117,19 +117,19 @@ function chartManifest(
       if (archive.size <= maxArchive) return { config: parsed.config, archive, layers: parsed.layers }
       throw new AirgapError('UNSUPPORTED', `the chart is larger than ${maxArchive} bytes`, {
         item,
-        likely: 'something else was packed into it',
+        likely: 'unrelated files were packed into it',
         next: 'report it to its publisher',
       })
     }
   }
-  throw new AirgapError('UNSUPPORTED', 'there is something under that name, but no Helm chart', {
+  throw new AirgapError('UNSUPPORTED', 'the artifact under that name is not a Helm chart', {
     item,
     likely: 'an image of the same name',
-    next: 'check repo, name and version',
+    next: 'correct repo:, name: or version: in the manifest',
   })
 }
 
-/** As the lock keeps it: plain JSON, without what is not set. */
+/** As recorded in the lock: plain JSON without unset fields. */
 function jsonOf(metadata: ChartMetadata): LockedChart['metadata'] {
   return lockedChartSchema.shape.metadata.parse(JSON.parse(canonicalJson(metadata)))
 }
@@ -146,38 +146,38 @@ function checkDigest(descriptor: Descriptor, expected: { sha256: string; who: st
   if (descriptor.digest === digestFromHex(expected.sha256)) return
   throw new AirgapError(
     'DIGEST_MISMATCH',
-    `the chart has ${descriptor.digest}, but ${expected.who} says sha256:${expected.sha256}`,
+    `the chart has ${descriptor.digest}, but ${expected.who} has sha256:${expected.sha256}`,
     {
       item: expected.item,
       likely: 'the archive was replaced under the same version',
-      next: 'compare with what the publisher says; do not take the new checksum over unseen',
+      next: 'compare with the checksum that the publisher announces; do not adopt the new one unchecked',
     },
   )
 }
 
-/** Undefined where the publisher does not sign. */
+/** Returns undefined where the publisher does not sign. */
 async function provenanceOf(archive: string, context: ResolveContext): Promise<Buffer | undefined> {
   try {
     const { bytes } = await context.http.get(provenanceUrl(archive), { maxBytes: maxProvenance })
-    // servers without a 404 answer a page
+    // some servers answer a page instead of 404
     return bytes.includes('-----BEGIN PGP SIGNED MESSAGE-----') ? bytes : undefined
   } catch (error) {
-    // object stores answer 403 for what is not there
+    // object stores answer 403 for missing objects
     if (isErrorCode(error, 'NOT_FOUND_UPSTREAM', 'UNAUTHORIZED', 'UPSTREAM_INVALID')) return undefined
     throw error
   }
 }
 
 /**
- * Fault 56: provenance of another archive (helm.sh/docs/topics/provenance: `files:` names the archive and its digest).
- * The signature itself is for whoever has the publisher's key.
+ * Refuses the provenance of another archive (fault 56; helm.sh/docs/topics/provenance: `files:` lists the archive and its digest).
+ * The signature itself is not checked here: that needs the publisher's key.
  */
 function checkProvenance(text: string, context: { archive: Descriptor; item: string }): void {
   const digests = [...text.matchAll(/^ +\S+\.tgz: *"?(sha256:[0-9a-f]{64})"?\s*$/gm)].map(match => match[1])
   if (digests.includes(context.archive.digest)) return
-  throw new AirgapError('SIGNATURE_INVALID', 'the provenance is not of this archive', {
+  throw new AirgapError('SIGNATURE_INVALID', 'the provenance belongs to another archive', {
     item: context.item,
-    likely: 'the archive was replaced after it was signed, or the provenance is an old one',
-    next: 'do not use it: ask the publisher which of the two is right',
+    likely: 'the archive was replaced after it was signed, or the provenance is outdated',
+    next: 'do not use it; ask the publisher which of the two is right',
   })
 }

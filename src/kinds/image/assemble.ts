@@ -4,7 +4,7 @@ import { annotationKeys } from '../../core/media-types.ts'
 import { formatReference, parseReference } from '../../core/reference.ts'
 import type { LockedImage } from './locked.ts'
 
-/** Native artifacts: everything passes through byte for byte. A referrer becomes a root of its own, named by its digest. */
+/** Native artifacts: everything passes through byte for byte. A referrer becomes a separate root, named by its digest. */
 export function assembleImages(images: LockedImage[]): Artifact[] {
   refuseTwoDigests(images)
   return images.flatMap(image => {
@@ -41,7 +41,7 @@ export function assembleImages(images: LockedImage[]): Artifact[] {
   })
 }
 
-/** The site answers a tag with one digest: `x:1` and `x:1@sha256:…` may both be asked for where they are the same image. */
+/** The site serves a tag with one digest: `x:1` and `x:1@sha256:…` may both be requested where they are the same image. */
 function refuseTwoDigests(images: LockedImage[]): void {
   const tags = new Map<string, LockedImage>()
   for (const image of images) {

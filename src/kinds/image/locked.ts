@@ -6,19 +6,19 @@ const blobSchema = z.strictObject({
   mediaType: z.string(),
   digest: digestSchema,
   size: sizeSchema,
-  /** a foreign layer is fetched from here */
+  /** where a foreign layer is fetched from */
   urls: z.array(z.url({ protocol: /^https?$/ })).optional(),
 })
 
 const lockedImage = z.strictObject({
   /** the reference it is deployed under, with tag or digest */
-  name: z.string().refine(isReference, 'no image reference'),
+  name: z.string().refine(isReference, 'not an image reference'),
   /** host/repository it is fetched from */
   from: z.string().refine(from => isReference(`${from}:x`), 'no host/repository'),
   digest: digestSchema,
-  /** os/architecture of what is carried; empty where the publisher names none */
+  /** os/architecture of the carried images; empty where the publisher declares none */
   platforms: z.array(z.string()),
-  /** the root first, then the children carried and referrers; raw bytes, never printed again */
+  /** the root first, then the carried children and referrers; raw bytes, never re-encoded */
   manifests: z.array(blobSchema.omit({ urls: true })).min(1),
   /** configs and layers */
   blobs: z.array(blobSchema),

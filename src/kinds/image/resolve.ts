@@ -13,11 +13,11 @@ import type { ResolveContext } from '../kind.ts'
 import type { ImageRequest } from './entry.ts'
 import type { LockedImage } from './locked.ts'
 
-/** Indexes inside indexes deeper than this are refused; nobody publishes them, and a cycle ends here too. */
+/** Nesting of indexes beyond this is refused; nobody publishes it, and it ends a cycle. */
 const maxDepth = 3
 const maxReferrers = 100
 
-/** Walks one image from its name down, so that the lock holds the digest and size of all it needs. */
+/** Walks an image from its name down, so that the lock has the digest and size of everything it needs. */
 export async function resolveImage(request: ImageRequest, context: ResolveContext): Promise<LockedImage> {
   const walk = new ImageWalk(request, context)
   const root = await context.registry.manifest(request.from)
@@ -62,7 +62,7 @@ class ImageWalk {
 
   async #addIndex(index: ParsedManifest & { type: 'index' }, depth: number): Promise<void> {
     if (depth >= maxDepth)
-      throw this.#error('UNSUPPORTED', 'indexes are nested too deep', 'ask the publisher for a plain index')
+      throw this.#error('UNSUPPORTED', 'indexes are nested too deeply', 'ask the publisher for a plain index')
     for (const child of index.manifests) {
       if (child.platform) this.#offered.add(formatPlatform(child.platform))
       if (!this.#wanted(child.platform)) continue
@@ -137,7 +137,7 @@ class ImageWalk {
     return this.#request.platforms.some(wanted => matchesPlatform(wanted, platform))
   }
 
-  /** Every platform asked for must be there: a node that finds none fails on site. */
+  /** Every requested platform must exist: a node of a missing one would fail on site. */
   checkPlatforms(): void {
     if (this.#offered.size === 0) return
     const carried = [...this.platforms]
@@ -147,7 +147,7 @@ class ImageWalk {
     if (missing.length === 0) return
     throw new AirgapError('PLATFORM_MISSING', `not published for ${missing.map(formatPlatform).join(', ')}`, {
       item: `${formatReference(this.#request.reference)} (${this.#request.at})`,
-      likely: `it is published for ${[...this.#offered].sort(compareText).join(', ')}`,
+      likely: `available: ${[...this.#offered].sort(compareText).join(', ')}`,
       next: 'narrow `platforms:` for this image, or choose another tag',
     })
   }
@@ -185,7 +185,7 @@ class ImageWalk {
   }
 }
 
-/** image-spec config.md#properties; undefined where the config names no platform. */
+/** image-spec config.md#properties; undefined where the config declares no platform. */
 function platformOfConfig(bytes: Buffer): Platform | undefined {
   let config: unknown
   try {

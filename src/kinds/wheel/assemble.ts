@@ -7,8 +7,8 @@ import { mediaTypes } from '../../core/media-types.ts'
 import type { LockedDistribution, LockedWheels } from './locked.ts'
 
 /**
- * One tree `pypi` for all entries: files by project, their metadata beside them (PEP 658), and index.json, of which the site
- * makes the pages of its index.
+ * One tree `pypi` for all entries: files by project, their metadata beside them (PEP 658), and index.json, from which the site
+ * generates the pages of its index.
  */
 export function assembleWheels(items: LockedWheels[]): Artifact[] {
   const distributions = distinct(items.flatMap(item => item.distributions))
@@ -28,7 +28,7 @@ function distinct(all: readonly LockedDistribution[]): LockedDistribution[] {
       throw new AirgapError('NAME_COLLISION', 'two different files have the same name', {
         item: `${one.filename}: ${other.url} and ${one.url}`,
         likely: 'two indexes have a project of the same name',
-        next: 'take it from one of them in all entries',
+        next: 'use the same index for this project in all entries',
       })
     }
     files.set(one.filename, one)

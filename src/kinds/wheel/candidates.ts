@@ -5,7 +5,7 @@ import { satisfies, wantsPreRelease } from './specifier.ts'
 import { parseWheelName, rankOf, type Target } from './tags.ts'
 import { compareVersions, isPreRelease, type PythonVersion, parseVersion } from './version.ts'
 
-/** One version of a project with the file that a target takes of it. */
+/** One version of a project with the file that a target would install. */
 export interface Candidate {
   project: string
   version: PythonVersion
@@ -16,15 +16,14 @@ export interface CandidateRules {
   target: Target
   supported: ReadonlyMap<string, number>
   prereleases: boolean
-  /** projects whose source may be taken; `*` for all */
+  /** projects whose source distribution may be used; `*` for all */
   sdists: readonly string[]
-  /** only files with a hash that a requirement names */
+  /** only files with a hash that a requirement lists */
   requireHashes: boolean
 }
 
 /**
- * What the index has of a project, for a target: the best file of each version, newest version first, and why each other version
- * has none.
+ * Returns the best file of each version for a target, newest version first, and for every other version why it has none.
  */
 export function filesFor(
   project: string,
@@ -45,7 +44,7 @@ export function filesFor(
       wheel === undefined ? (sources ? Number.MAX_SAFE_INTEGER : undefined) : rankOf(wheel, rules.supported)
     if (rank === undefined) {
       if (wheel !== undefined) elsewhere.set(key, [...(elsewhere.get(key) ?? []), ...wheel.tags])
-      else if (!unusable.has(key)) unusable.set(key, 'only its source')
+      else if (!unusable.has(key)) unusable.set(key, 'only a source distribution')
       continue
     }
     if (!takesPython(file.requiresPython, rules.target)) {
@@ -83,7 +82,7 @@ function nameOf(filename: string, project: string) {
       ? { version, build: wheel.build, wheel }
       : undefined
   }
-  // a name may hold dashes: what stands before the version has to be the project
+  // a project name may contain dashes: the part before the version must be the project
   const stem = /^(.+)\.tar\.gz$/.exec(filename)?.[1]
   const dash = stem?.lastIndexOf('-') ?? -1
   if (stem === undefined || dash <= 0 || normalizeProject(stem.slice(0, dash)) !== project) return undefined
@@ -103,7 +102,7 @@ function isLaterBuild(a: string, b: string): boolean {
   return Number(x) - Number(y) > 0 || (Number(x) === Number(y) && restA > restB)
 }
 
-/** Those that all requirements take. Yanked versions only where one is pinned (PEP 592); pre-releases as pip has them. */
+/** Returns the candidates that satisfy all requirements. Yanked versions only where pinned (PEP 592); pre-releases as in pip. */
 export function choosable(
   candidates: readonly Candidate[],
   requirements: readonly Requirement[],

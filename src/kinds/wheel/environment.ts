@@ -4,8 +4,8 @@ import { machineOf, type Target } from './tags.ts'
 import { parseVersion } from './version.ts'
 
 /**
- * A machine's Python is known as `3.11`, not as `3.11.7`: what is wanted by the oldest or by the newest patch release is
- * carried, so that nothing is missing with either.
+ * A machine's Python is known as `3.11`, not as `3.11.7`: what the oldest or the newest patch release needs is carried, so that
+ * nothing is missing with either.
  */
 const patches = ['0', '99']
 
@@ -25,7 +25,7 @@ export function environmentsOf(target: Target): Environment[] {
   }))
 }
 
-/** `extras`: those that were asked for of the package that has the requirement. */
+/** `extras`: the requested extras of the package that has the requirement. */
 export function isWanted(
   marker: Marker | undefined,
   { environments, extras }: { environments: readonly Environment[]; extras: ReadonlySet<string> },
@@ -37,8 +37,8 @@ export function isWanted(
 }
 
 /**
- * `Requires-Python`: a lower bound has to hold for the oldest patch release (`>=3.11.5` is not for Debian's 3.11.2), all else for
- * the newest (`!=3.9.0` is no reason against 3.9). What cannot be read excludes nothing, as with pip.
+ * `Requires-Python`: a lower bound must hold for the oldest patch release (`>=3.11.5` excludes Debian's 3.11.2), everything else for
+ * the newest (`!=3.9.0` does not exclude 3.9). An unreadable specifier excludes nothing, as in pip.
  */
 export function takesPython(requires: string | undefined, target: Target): boolean {
   const specifiers = requires === undefined ? [] : parseSpecifiers(requires)

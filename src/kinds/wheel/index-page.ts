@@ -3,7 +3,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { reachOfHostname } from '../../remote/addresses.ts'
 
-/** A file that an index has of a project. */
+/** A file of a project in an index. */
 export interface IndexFile {
   filename: string
   url: string
@@ -13,9 +13,9 @@ export interface IndexFile {
   requiresPython?: string
   /** its reason, perhaps empty (PEP 592) */
   yanked?: string
-  /** the index gives its metadata apart; with its digest, or without */
+  /** the index serves its metadata separately (PEP 658); with or without a digest */
   metadata?: { sha256?: string }
-  /** bytes, where the index says */
+  /** bytes, where the index gives it */
   size?: number
 }
 
@@ -76,7 +76,7 @@ function fromJson(text: string, url: string): IndexFile[] {
   })
 }
 
-/** Anchors and their attributes; nothing else of the page counts. Every part ends where the next begins: linear. */
+/** Reads anchors and their attributes, and ignores the rest. Every part ends where the next begins, so it takes linear time. */
 const anchor = /<a\s([^<>]{0,8192})>([^<]{0,1024})<\/a\s*>/gi
 const attribute = /([a-z][a-z0-9-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')|([a-z][a-z0-9-]*)/gi
 
@@ -122,9 +122,8 @@ interface Written {
 }
 
 /**
- * Files may lie on another host, as those of PyPI do; their digests stand on the page. A link with another scheme, or from https
- * down to http, is left out (fault 53), so is one from a public index to this machine or a private network, and a name that could be
- * a path.
+ * Files may be on another host, as PyPI's are; their digests are on the page. A link with another scheme, or from https down to
+ * http, is ignored (fault 53), and so is one from a public index to this host or a private network, and a name that could be a path.
  */
 function described({ href, filename, ...rest }: Written, page: string): IndexFile[] {
   if (!URL.canParse(href, page)) return []
@@ -148,7 +147,7 @@ function described({ href, filename, ...rest }: Written, page: string): IndexFil
   ]
 }
 
-/** How near a host is: a page may link to what is as far away as itself, or farther. */
+/** How near a host is: a page may link only to hosts that are as far away as itself, or farther. */
 function reach({ hostname }: URL): number {
   return ['public', 'private', 'local'].indexOf(reachOfHostname(hostname) ?? 'public')
 }
@@ -166,7 +165,7 @@ function invalid(url: string, why: string, cause?: unknown): AirgapError {
   return new AirgapError('UPSTREAM_INVALID', `the page of a package index cannot be read: ${why}`, {
     item: redactUrl(url),
     likely: 'the address is not that of a package index (PEP 503)',
-    next: 'correct `indexes:` in the manifest; that of PyPI is https://pypi.org/simple/',
+    next: 'correct `indexes:` in the manifest; PyPI’s is https://pypi.org/simple/',
     cause,
   })
 }

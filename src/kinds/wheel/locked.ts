@@ -14,17 +14,17 @@ const lockedDistributionSchema = z.strictObject({
   /** hex */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   requiresPython: z.string().optional(),
-  /** reason, perhaps empty; only where a requirement pins this very version (PEP 592) */
+  /** reason, possibly empty; only where a requirement pins this version (PEP 592) */
   yanked: z.string().optional(),
-  /** the manifest asks for it */
+  /** requested by the manifest */
   requested: z.literal(true).optional(),
   /** project that pulled it in */
   because: word.optional(),
-  /** `cp311-manylinux_2_28_x86_64`: for which Python and platform it was chosen */
+  /** `cp311-manylinux_2_28_x86_64`: the Pythons and platforms for which it was chosen */
   targets: z.array(word).min(1),
-  /** core metadata (METADATA) word for word; absent for a source distribution */
+  /** core metadata (METADATA) verbatim; absent for a source distribution */
   metadata: z.string().optional(),
-  /** no index gave its digest: seen once, while locking */
+  /** no index has its digest: trusted on first use, while locking */
   firstUse: z.literal(true).optional(),
 })
 export type LockedDistribution = z.infer<typeof lockedDistributionSchema>

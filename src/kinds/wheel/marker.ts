@@ -13,7 +13,7 @@ interface Operand {
   text: string
 }
 
-/** Variable → value: `python_version`, `sys_platform`, …; `extra` is the one asked for, '' where none is. */
+/** Variable → value: `python_version`, `sys_platform`, …; `extra` is the requested one, '' without. */
 export type Environment = Readonly<Record<string, string>>
 
 const variables = new Set([
@@ -30,7 +30,7 @@ const variables = new Set([
   'implementation_version',
   'extra',
 ])
-/** names of old metadata */
+/** names used by old metadata */
 const aliases = new Map([
   ['os.name', 'os_name'],
   ['sys.platform', 'sys_platform'],
@@ -40,14 +40,14 @@ const aliases = new Map([
   ['python_implementation', 'platform_python_implementation'],
 ])
 
-/** `(`, `)`, quoted text, operator or name; one at a time from a place in the text. */
+/** `(`, `)`, quoted text, operator or name; one at a time from a position in the text. */
 const token = /\s*(?:([()])|"([^"]*)"|'([^']*)'|(===|==|!=|<=|>=|~=|<|>)|([A-Za-z][A-Za-z0-9_.]*))/y
 
 const maxDepth = 50
 
 export function parseMarker(text: string, item: string): Marker {
   const fail = () =>
-    new AirgapError('UPSTREAM_INVALID', 'a requirement has a marker that cannot be read', {
+    new AirgapError('UPSTREAM_INVALID', 'a requirement has an unreadable marker', {
       item: `${item}: ${text.slice(0, 200)}`,
       likely: 'a package made with old or broken tools',
       next: 'choose another version of the package, with a constraint',
@@ -125,7 +125,7 @@ export function evaluate(marker: Marker, environment: Environment): boolean {
   }
 }
 
-/** Versions are compared as versions where both are such (PEP 508), else as texts. */
+/** Compares as versions where both sides are versions (PEP 508), otherwise as text. */
 function compare({ left, operator, right }: Marker & { type: 'compare' }, environment: Environment): boolean {
   const read = ({ kind, text }: Operand) => (kind === 'literal' ? text : (environment[text] ?? ''))
   let [a, b] = [read(left), read(right)]

@@ -9,11 +9,11 @@ import { readSourceMetadata } from './source-distribution.ts'
 import { parseWheelName } from './tags.ts'
 import { readFromZip } from './zip.ts'
 
-/** The indexes of one entry: pages and metadata are fetched once, whoever asks. */
+/** The indexes of one entry. Pages and metadata are fetched once. */
 export interface PackageIndex {
   /** Files of a project in the first index that has it; empty where none has. */
   files(project: string): Promise<IndexFile[]>
-  /** Core metadata word for word, with what resolving needs of it. Throws UPSTREAM_INVALID, DIGEST_MISMATCH. */
+  /** Core metadata, verbatim and parsed. Throws UPSTREAM_INVALID, DIGEST_MISMATCH. */
   metadata(file: IndexFile): Promise<{ text: string; parsed: CoreMetadata }>
 }
 
@@ -40,7 +40,7 @@ function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promis
   const found = known.get(key)
   if (found !== undefined) return found
   const made = make()
-  // who waits for it hears of it; prefetched and never asked for, it is nobody's
+  // the caller that awaits it gets the error; without one, a failed prefetch does not matter
   made.catch(() => undefined)
   known.set(key, made)
   return made
@@ -76,23 +76,23 @@ async function fileMetadata(
   return { text, parsed: parseMetadata(text, item) }
 }
 
-/** What the index gives apart, with its digest; else out of the wheel itself. */
+/** Separate metadata with its digest where the index has it (PEP 658), otherwise from the wheel itself. */
 async function wheelMetadata(file: IndexFile, context: ResolveContext): Promise<string> {
   const { sha256 } = file.metadata ?? {}
   if (sha256 === undefined) return await metadataInWheel(file, context)
   const { bytes } = await context.http.get(`${file.url}.metadata`, { maxBytes: maxMetadata })
   if (hexOf(digestOf(bytes)) === sha256) return bytes.toString('utf8')
-  throw new AirgapError('DIGEST_MISMATCH', 'the metadata of a wheel is not what the index says', {
+  throw new AirgapError('DIGEST_MISMATCH', 'the metadata of a wheel does not match the index', {
     item: `${redactUrl(file.url)}.metadata`,
-    likely: 'damaged on its way, or someone changed it',
-    next: 'try again, from another network if need be; do not use this index if it stays so',
+    likely: 'damage in transit, or tampering',
+    next: 'try again, if necessary from another network; if the error remains, do not use this index',
   })
 }
 
-/** METADATA of a wheel, by parts of it; whole where the server gives no parts. */
+/** METADATA of a wheel, read by ranges; the whole wheel where the server does not support them. */
 export async function metadataInWheel(file: IndexFile, { http }: ResolveContext): Promise<string> {
   const item = redactUrl(file.url)
-  /** the archive, where the server gives no parts */
+  /** the archive, where the server does not support ranges */
   const kept: { whole: Buffer | undefined } = { whole: undefined }
   const part = async (range: string): Promise<{ bytes: Buffer; size?: number }> => {
     const { bytes, headers } = await http.get(file.url, {
@@ -117,7 +117,7 @@ export async function metadataInWheel(file: IndexFile, { http }: ResolveContext)
         if (whole !== undefined) return whole.subarray(start, end)
         if (start >= tailStart) return tail.bytes.subarray(start - tailStart, end - tailStart)
         const found = await part(`${start}-${end - 1}`)
-        // a server that gives parts once may give all the next time
+        // a server that answered one range may send everything the next time
         return found.bytes.length === found.size ? found.bytes.subarray(start, end) : found.bytes
       },
     },
@@ -134,8 +134,8 @@ export async function metadataInWheel(file: IndexFile, { http }: ResolveContext)
 const maxWheel = 1 << 30 /* bytes, where a server gives no parts */
 
 /**
- * A wheel that was chosen: what its own METADATA says has to be what was resolved with (fault 52). An index that gives other
- * metadata than the wheel has would make the closure a lie.
+ * Checks that a chosen wheel's own METADATA is the one that was resolved with (fault 52): an index with other metadata would
+ * make the closure wrong.
  */
 export async function checkOwnMetadata(
   file: IndexFile,
@@ -155,9 +155,9 @@ export async function checkOwnMetadata(
     requires(own) === requires(used) &&
     own.project === normalizeProject(name?.project ?? '')
   if (same) return
-  throw new AirgapError('UPSTREAM_INVALID', 'the metadata of a wheel is not that of the wheel itself', {
+  throw new AirgapError('UPSTREAM_INVALID', 'the index has other metadata than the wheel itself', {
     item,
     likely: 'an index that was tampered with, or made with broken tools',
-    next: 'choose another version of the package with a constraint, and report it to whoever runs the index',
+    next: 'choose another version of the package with a constraint, and report it to the maintainers of the index',
   })
 }

@@ -12,7 +12,7 @@ import { type Chosen, solve } from './solver.ts'
 import { parseWheelName, supportedTags, type Target, targetName } from './tags.ts'
 import { compareVersions, parseVersion } from './version.ts'
 
-/** Asks the index: what each Python on each platform needs, and that the wheels chosen say so themselves. */
+/** Resolves the requirements for each Python on each platform, and checks the chosen wheels against their metadata. */
 export async function resolveWheels(request: WheelRequest, context: ResolveContext): Promise<LockedWheels> {
   const index = openIndex(request.indexes, context)
   const requirements = request.requirements.map(({ at, text }) => ({
@@ -23,7 +23,7 @@ export async function resolveWheels(request: WheelRequest, context: ResolveConte
     parseRequirement(text, { item: at, code: 'MANIFEST_INVALID' }),
   )
   const requireHashes = requirements.some(({ requirement }) => requirement.hashes.length > 0)
-  // all pages at once: one after the other they would be most of the time
+  // all pages at once: one after another they would take most of the time
   for (const { requirement } of requirements) void index.files(requirement.project).catch(() => undefined)
   const targets = request.pythons.flatMap(python => request.platforms.map(platform => ({ python, platform })))
   const answers = await Promise.all(
@@ -46,7 +46,7 @@ export async function resolveWheels(request: WheelRequest, context: ResolveConte
   return { name: request.name, distributions: await lockedOf(answers, { index, context }) }
 }
 
-/** One entry for each file, with all the targets that take it. */
+/** One entry for each file, with all targets that use it. */
 async function lockedOf(
   answers: readonly { target: Target; chosen: readonly Chosen[] }[],
   { index, context }: { index: PackageIndex; context: ResolveContext },
@@ -81,11 +81,11 @@ async function toLocked(
   const { project, version, file } = candidate
   const isWheel = parseWheelName(file.filename) !== undefined
   const { text, parsed } = await index.metadata(file)
-  // what was read out of the wheel itself needs no second look
+  // metadata read from the wheel itself needs no second check
   if (isWheel && file.metadata?.sha256 !== undefined) await checkOwnMetadata(file, { used: parsed, context })
   const said = parseVersion(parsed.version)
   if (parsed.project !== project || said === undefined || compareVersions(said, version) !== 0) {
-    const what = `a file of ${project} ${version.text} says that it is ${parsed.project} ${parsed.version.slice(0, 100)}`
+    const what = `a file of ${project} ${version.text} claims to be ${parsed.project} ${parsed.version.slice(0, 100)}`
     throw new AirgapError('UPSTREAM_INVALID', what, {
       item: file.url,
       likely: 'an index that was tampered with, or made with broken tools',
@@ -110,7 +110,7 @@ async function toLocked(
   }
 }
 
-/** An index without hashes, or a server that does not say sizes: fetched once, now, and kept for the build. */
+/** For an index without hashes or a server without sizes: fetches the file now and keeps it for the build. */
 async function contentOf(
   { file }: Chosen['candidate'],
   context: ResolveContext,
@@ -122,9 +122,9 @@ async function contentOf(
   const { digest, size } = await fetchOnce(file.url, context)
   if (file.sha256 === undefined || file.sha256 === hexOf(digest))
     return { sha256: hexOf(digest), size, firstUse: file.sha256 === undefined }
-  throw new AirgapError('DIGEST_MISMATCH', 'a file is not what the index says', {
+  throw new AirgapError('DIGEST_MISMATCH', 'a file does not match the index', {
     item: file.url,
-    likely: 'damaged on its way, or someone changed it',
-    next: 'try again, from another network if need be; do not use this index if it stays so',
+    likely: 'damage in transit, or tampering',
+    next: 'try again, if necessary from another network; if the error remains, do not use this index',
   })
 }

@@ -12,25 +12,26 @@ const maxUnpacked = 1 << 30 /* bytes */
 const maxMetadata = 16 << 20 /* bytes */
 
 /**
- * PKG-INFO of a source distribution. Only one that says that its requirements do not change when it is built (core metadata 2.2,
- * PEP 643) can be resolved without running its code. Throws UNSUPPORTED for the others.
+ * Reads PKG-INFO of a source distribution. Only one that declares its requirements static (core metadata 2.2, PEP 643) can be
+ * resolved without running its code. Throws UNSUPPORTED for the others.
  */
 export async function readSourceMetadata(file: IndexFile, { http }: ResolveContext): Promise<string> {
   const item = redactUrl(file.url)
   const unsupported = (what: string) =>
     new AirgapError('UNSUPPORTED', `a source distribution ${what}`, {
       item,
-      likely: 'what it needs is only known once its own code has run',
+      likely: 'its requirements are only known after running its own code',
       next: 'choose a version that has a wheel, or build one and carry it from an index of your own',
     })
-  if (!/\.tar\.gz$/.test(file.filename)) throw unsupported('is no .tar.gz')
+  if (!/\.tar\.gz$/.test(file.filename)) throw unsupported('is not a .tar.gz')
   const { bytes } = await http.get(file.url, { maxBytes: maxArchive })
   const text = await pkgInfo(bytes, item)
   if (text === undefined) throw unsupported('has no PKG-INFO')
   const { metadataVersion, dynamic } = parseMetadata(text, item)
   const [major = 0, minor = 0] = metadataVersion.split('.').map(Number)
   if (major < 2 || (major === 2 && minor < 2)) throw unsupported('has metadata older than 2.2')
-  if (dynamic.includes('requires-dist')) throw unsupported('has requirements that are made while it is built')
+  if (dynamic.includes('requires-dist'))
+    throw unsupported('has requirements that are computed when it is built')
   return text
 }
 

@@ -18,7 +18,7 @@ export interface Specifier {
 
 const clause = /^\s*(===|==|!=|<=|>=|<|>|~=)\s*(\S+)\s*$/
 
-/** `>=1.0,<2` → clauses; undefined for what is none. An empty text is no clause: every version. */
+/** `>=1.0,<2` → clauses; undefined where the text is invalid. Empty text has no clauses: every version. */
 export function parseSpecifiers(text: string): Specifier[] | undefined {
   const specifiers: Specifier[] = []
   for (const part of text.split(',')) {
@@ -49,12 +49,12 @@ export function formatSpecifiers(specifiers: readonly Specifier[]): string {
   return specifiers.map(({ operator, text }) => `${operator}${text}`).join(',')
 }
 
-/** Whether a clause names a pre-release: then pre-releases are wanted. `!=` names none. */
+/** Whether a clause names a pre-release, which allows pre-releases. `!=` does not count. */
 export function wantsPreRelease({ operator, version }: Specifier): boolean {
   return operator !== '!=' && operator !== '===' && version !== undefined && isPreRelease(version)
 }
 
-/** PEP 440, "Version specifiers". Pre-releases are not looked at here. */
+/** PEP 440, "Version specifiers". Pre-releases are filtered elsewhere. */
 export function satisfies(candidate: PythonVersion, specifier: Specifier): boolean {
   const { operator, version, wildcard, text } = specifier
   if (version === undefined) return candidate.text.toLowerCase() === text.toLowerCase()
@@ -81,19 +81,19 @@ export function satisfies(candidate: PythonVersion, specifier: Specifier): boole
   }
 }
 
-/** A clause without a local part takes any. */
+/** A clause without a local part matches any. */
 function isEqual(candidate: PythonVersion, version: PythonVersion): boolean {
   return compareVersions(version.local === undefined ? withoutLocal(candidate) : candidate, version) === 0
 }
 
-/** `<1.0` takes no pre-release of 1.0 itself, unless it is one. */
+/** `<1.0` excludes pre-releases of 1.0 itself, unless the clause names one. */
 function isBefore(candidate: PythonVersion, version: PythonVersion): boolean {
   if (compareVersions(candidate, version) >= 0) return false
   if (isPreRelease(version) || !isPreRelease(candidate) || !sameRelease(candidate, version)) return true
   return version.post !== undefined && candidate.post !== version.post
 }
 
-/** `>1.0` takes no post-release of 1.0, unless it is one; and no local version of it. */
+/** `>1.0` excludes post-releases of 1.0, unless the clause names one, and local versions of it. */
 function isAfter(candidate: PythonVersion, version: PythonVersion): boolean {
   if (compareVersions(candidate, version) <= 0) return false
   const isPostOfIt =
@@ -109,7 +109,7 @@ function samePre(a: PythonVersion, b: PythonVersion): boolean {
   return a.pre?.[0] === b.pre?.[0] && a.pre?.[1] === b.pre?.[1]
 }
 
-/** Only epoch and release: 1.0.post1 is of the release 1.0. */
+/** Compares epoch and release only: 1.0.post1 belongs to the release 1.0. */
 function sameRelease(a: PythonVersion, b: PythonVersion): boolean {
   return a.epoch === b.epoch && compareReleases(a.release, b.release) === 0
 }

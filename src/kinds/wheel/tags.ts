@@ -1,10 +1,10 @@
-/** What a file name says (PEP 427, PEP 425), and which files a Python takes. */
+/** File names of wheels (PEP 427, PEP 425), and which of them a Python accepts. */
 
 export interface WheelName {
   /** as written; compare it normalised */
   project: string
   version: string
-  /** `1`, `2abc`: of two builds the later is better; '' where there is none */
+  /** `1`, `2abc`: the later build wins; '' without */
   build: string
   /** every tag that it is for: `py3-none-any` */
   tags: string[]
@@ -12,7 +12,7 @@ export interface WheelName {
 
 const maxTags = 1000
 
-/** undefined for what is no wheel. */
+/** Returns undefined where the name is not that of a wheel. */
 export function parseWheelName(filename: string): WheelName | undefined {
   if (!filename.endsWith('.whl')) return undefined
   const parts = filename.slice(0, -4).split('-')
@@ -38,7 +38,7 @@ export function targetName({ python, platform }: Target): string {
   return `cp${python.replace('.', '')}-${platform}`
 }
 
-/** Tag → its place in CPython's order of preference, 0 being the best (packaging.tags, "cpython_tags", "compatible_tags"). */
+/** Tag → its rank in CPython's order of preference, 0 being the best (packaging.tags, "cpython_tags", "compatible_tags"). */
 export function supportedTags({ python, platform }: Target): Map<string, number> {
   const minor = Number(python.split('.')[1])
   const platforms = platformTags(platform)
@@ -56,7 +56,7 @@ export function supportedTags({ python, platform }: Target): Map<string, number>
   return order
 }
 
-/** PEP 600: a machine with a newer glibc takes what was built for an older one; the old names of PEP 513, 571 and 599. */
+/** PEP 600: a newer glibc accepts what was built for an older one; with the legacy names of PEP 513, 571 and 599. */
 function platformTags(platform: string): string[] {
   const many = /^manylinux_(\d+)_(\d+)_(.+)$/.exec(platform)
   if (many !== null) {
@@ -66,7 +66,7 @@ function platformTags(platform: string): string[] {
       [12, 'manylinux2010'],
       [5, 'manylinux1'],
     ])
-    // other machines than Intel's were not known before 2014
+    // manylinux for other machines than Intel's begins with glibc 2.17
     const oldest = machine === 'x86_64' || machine === 'i686' ? 5 : 17
     const tags: string[] = []
     for (let one = Number(minor); one >= oldest; one--) {

@@ -61,7 +61,7 @@ describe('an entry of index.yaml', () => {
     expect(find(text, 'web', 'v2.0.0').url).toMatch(/v\.tgz/)
     expect(refusal(() => find(text, 'web', '2.0.0'))).toMatchObject({
       code: 'NOT_FOUND_UPSTREAM',
-      likely: 'there is v2.0.0',
+      likely: 'available: v2.0.0',
     })
   })
 
@@ -86,7 +86,7 @@ describe('an entry of index.yaml', () => {
   it('that is not there names the repository or the near versions', () => {
     const text = indexYaml({ web: [{ version: '1.2.4', url: 'a.tgz' }] })
     expect(refusal(() => find(text, 'wbe'))).toMatchObject({ code: 'NOT_FOUND_UPSTREAM' })
-    expect(refusal(() => find(text))).toMatchObject({ likely: 'there is 1.2.4' })
+    expect(refusal(() => find(text))).toMatchObject({ likely: 'available: 1.2.4' })
     expect(refusal(() => find('entries: {}\n')).code).toBe('NOT_FOUND_UPSTREAM')
     expect(refusal(() => find(text, 'constructor')).code).toBe('NOT_FOUND_UPSTREAM')
   })

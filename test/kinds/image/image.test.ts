@@ -353,7 +353,7 @@ describe('images that no registry should hold', () => {
     })
   })
 
-  it('fault 16: an index of 10,000 entries and indexes nested too deep are refused', async () => {
+  it('fault 16: an index of 10,000 entries and indexes nested too deeply are refused', async () => {
     const child = blob(oci.manifest, 'x')
     const wide = {
       schemaVersion: 2,

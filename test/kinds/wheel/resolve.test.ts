@@ -20,7 +20,7 @@ const release = (
 ): ServedFile => wheelFile({ name, version, requires, ...more })
 
 describe.each(['html', 'json'] as const)('wheels of an index in %s', format => {
-  it('are what was asked for and all that it needs, the newest that fits', async () => {
+  it('are the newest compatible versions of the requirements and their dependencies', async () => {
     const upstream = await startIndex(
       [
         release('Flask', '2.0', ['Jinja2>=3', 'old; python_version < "3"', 'win; sys_platform == "win32"']),
