@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { ReadableStore } from '../content/store.ts'
-import { Verifier } from '../content/verify.ts'
+import { verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
@@ -121,15 +121,7 @@ export class BundleStore implements ReadableStore {
 
   async *#verified(entry: BundleEntry, descriptor: Descriptor): AsyncGenerator<Uint8Array> {
     await this.#checkHeader(entry)
-    const verifier = new Verifier(descriptor)
-    let held: Uint8Array | undefined
-    for await (const chunk of this.#read(entry.dataOffset, entry.size)) {
-      if (held !== undefined) yield held
-      verifier.update(chunk)
-      held = chunk
-    }
-    verifier.finish()
-    if (held !== undefined) yield held
+    yield* verified(descriptor, this.#read(entry.dataOffset, entry.size))
   }
 
   /** Reads ahead by one chunk, so that hashing or sending one overlaps with reading the next. */

@@ -5,13 +5,13 @@ import { Verifier } from '../content/verify.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { Journal, SlotState } from './journal.ts'
+import type { SlotJournal, SlotState } from './slot-journal.ts'
 
 /** What all slots of one writer share. */
 export interface SlotFile {
   path: string
   handle: FileHandle
-  journal: Journal
+  journal: SlotJournal
   buffers: BufferPool
 }
 

@@ -7,10 +7,10 @@ import { mediaTypes } from '../core/media-types.ts'
 import { acquireProcessLock, bootId, type ProcessLock } from '../core/process-lock.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
 import { BufferPool } from './buffer-pool.ts'
-import { Journal, type JournalState, readJournal } from './journal.ts'
 import { fixedBytes, type Layout } from './layout.ts'
 import { checkSpace, preallocate } from './preallocate.ts'
 import { Slot } from './slot.ts'
+import { readSlotJournal, SlotJournal, type SlotJournalState } from './slot-journal.ts'
 
 export { Slot } from './slot.ts'
 
@@ -26,14 +26,14 @@ export class BundleWriter {
   readonly layout: Layout
   readonly #lock: ProcessLock
   readonly #file: FileHandle
-  readonly #journal: Journal
+  readonly #journal: SlotJournal
   readonly #slots: Slot[]
   #open = true
 
   private constructor(
     path: string,
     layout: Layout,
-    parts: { lock: ProcessLock; file: FileHandle; journal: Journal },
+    parts: { lock: ProcessLock; file: FileHandle; journal: SlotJournal },
   ) {
     this.path = path
     this.layout = layout
@@ -58,14 +58,14 @@ export class BundleWriter {
       const { file, earlier } = await openPartial(partial, layout, progress)
       opened.push(file)
       await writeFixed(file, layout, partial)
-      const state: JournalState = {
+      const state: SlotJournalState = {
         layoutDigest: layout.layoutDigest,
         boot,
         slots: earlier?.slots ?? new Map(),
       }
       const sameBoot = boot !== '' && earlier?.boot === boot
       // what the journal of another boot says stands only after it has been checked
-      const journal = await Journal.create(
+      const journal = await SlotJournal.create(
         `${partial}.journal`,
         sameBoot ? state : { ...state, slots: new Map() },
       )
@@ -117,7 +117,10 @@ export class BundleWriter {
     await this.#lock.release()
   }
 
-  async #makeSlots(state: JournalState, options: { sameBoot: boolean; progress: Progress }): Promise<void> {
+  async #makeSlots(
+    state: SlotJournalState,
+    options: { sameBoot: boolean; progress: Progress },
+  ): Promise<void> {
     const buffers = new BufferPool(bufferSize)
     const shared = { path: `${this.path}.partial`, handle: this.#file, journal: this.#journal, buffers }
     const complete = [...state.slots.values()].filter(slot => slot.complete).length
@@ -157,8 +160,8 @@ async function openPartial(
   partial: string,
   layout: Layout,
   progress: Progress,
-): Promise<{ file: FileHandle; earlier?: JournalState }> {
-  const earlier = await readJournal(`${partial}.journal`)
+): Promise<{ file: FileHandle; earlier?: SlotJournalState }> {
+  const earlier = await readSlotJournal(`${partial}.journal`)
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
   const file = await openAt(partial, O_RDWR | O_CREAT | O_NOFOLLOW)
   const { size } = await file.stat()

@@ -10,7 +10,7 @@ import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { formatReference, parseReference, type Reference } from '../core/reference.ts'
 import type { ContentStore } from './store.ts'
-import { Verifier, verifyingStream } from './verify.ts'
+import { Verifier, verified } from './verify.ts'
 
 /** An OCI image layout in a folder (image-spec image-layout.md). Also the cache of what was fetched while locking. */
 export class LayoutStore implements ContentStore {
@@ -52,11 +52,9 @@ export class LayoutStore implements ContentStore {
     if (range) {
       return createReadStream(path, { start: range.start, end: range.end - 1, highWaterMark: 1 << 20 })
     }
-    const file = createReadStream(path, { highWaterMark: bufferFor(descriptor.size) })
-    const verified = verifyingStream(descriptor)
-    file.once('error', error => verified.destroy(fromSystemError(error, path) as Error))
-    verified.once('close', () => file.destroy())
-    return file.pipe(verified)
+    const highWaterMark = bufferFor(descriptor.size)
+    const chunks = verified(descriptor, chunksOf(path, highWaterMark))
+    return Readable.from(chunks, { objectMode: false, highWaterMark })
   }
 
   /** Many small parts of one blob, in the order asked for. Not verified: who needs that has read the whole before. */
@@ -180,4 +178,12 @@ export class LayoutStore implements ContentStore {
 /** Size in bytes of a stream's buffer, which it allocates at once: 1 MiB for each small file keeps the garbage collector busy. */
 function bufferFor(size: number): number {
   return Math.min(1 << 20, Math.max(1, size))
+}
+
+async function* chunksOf(path: string, highWaterMark: number /* bytes */): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path, { highWaterMark })
+  } catch (error) {
+    throw fromSystemError(error, path)
+  }
 }

@@ -1,4 +1,3 @@
-import { Transform, type TransformCallback } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { Hasher } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
@@ -55,34 +54,20 @@ export class Verifier {
 }
 
 /**
- * Passes bytes on while hashing them, but holds back the last chunk until the digest is right, so that wrong content
- * never comes to a good end downstream.
+ * Passes chunks on while hashing them, but holds back the last one until size and digest are right, so that a reader never
+ * reaches the end of wrong content. Throws SIZE_MISMATCH, DIGEST_MISMATCH.
  */
-export function verifyingStream(descriptor: Descriptor, item?: string): Transform {
-  const verifier = new Verifier(descriptor, item)
-  let held: Uint8Array | undefined
-  return new Transform({
-    readableHighWaterMark: 1 << 20,
-    writableHighWaterMark: 1 << 20,
-    transform(chunk: Uint8Array, _encoding: BufferEncoding, done: TransformCallback) {
-      try {
-        verifier.update(chunk)
-      } catch (error) {
-        done(error as Error)
-        return
-      }
-      const previous = held
-      held = chunk
-      done(null, previous)
-    },
-    flush(done: TransformCallback) {
-      try {
-        verifier.finish()
-      } catch (error) {
-        done(error as Error)
-        return
-      }
-      done(null, held)
-    },
-  })
+export async function* verified(
+  descriptor: Descriptor,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const verifier = new Verifier(descriptor)
+  let last: Uint8Array | undefined
+  for await (const chunk of chunks) {
+    if (last !== undefined) yield last
+    verifier.update(chunk)
+    last = chunk
+  }
+  verifier.finish()
+  if (last !== undefined) yield last
 }

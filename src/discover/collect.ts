@@ -68,7 +68,7 @@ function reasonToSleep(
   return gate === undefined ? undefined : `${gate} is not on`
 }
 
-interface Finding {
+interface Match {
   how: How
   images?: string[]
   urls?: string[]
@@ -78,7 +78,7 @@ interface Finding {
 }
 
 /** What counts as a reference; each rule looks at one map. */
-const rules: readonly ((node: Node) => Finding[])[] = [
+const rules: readonly ((node: Node) => Match[])[] = [
   imageField,
   joinedParts,
   commandLine,
@@ -87,7 +87,7 @@ const rules: readonly ((node: Node) => Finding[])[] = [
 ]
 
 /** Of a container `busybox` is an image; elsewhere a word may be anything. */
-function imageField({ path, value }: Node): Finding[] {
+function imageField({ path, value }: Node): Match[] {
   const { image } = value
   if (typeof image !== 'string' || joined(value) !== undefined || !isImageText(image)) return []
   const isContainer = /(?:^|\.)(?:containers|initContainers|ephemeralContainers)\[[0-9]+\]$/.test(path)
@@ -96,7 +96,7 @@ function imageField({ path, value }: Node): Finding[] {
   return [{ how, images: [withTag(image)], path: `${path}.image` }]
 }
 
-function joinedParts({ object, path, value }: Node): Finding[] {
+function joinedParts({ object, path, value }: Node): Match[] {
   const text = joined(value)
   if (text === undefined) return []
   const ends = isPerNode(object, path) ? { perNode: true as const } : {}
@@ -115,11 +115,11 @@ function joined(value: Record<string, unknown>): string | undefined {
   })
 }
 
-function commandLine({ path, value }: Node): Finding[] {
+function commandLine({ path, value }: Node): Match[] {
   return ['command', 'args'].flatMap(key => {
     const words = value[key]
     if (!Array.isArray(words)) return []
-    return words.flatMap((word, i): Finding[] => {
+    return words.flatMap((word, i): Match[] => {
       if (typeof word !== 'string') return []
       const place = `${path}.${key}[${i}]`
       return [{ how: 'argument', images: qualifiedImages(word), urls: publicUrls(word), path: place }]
@@ -127,10 +127,10 @@ function commandLine({ path, value }: Node): Finding[] {
   })
 }
 
-function environment({ path, value }: Node): Finding[] {
+function environment({ path, value }: Node): Match[] {
   const { env } = value
   if (!Array.isArray(env)) return []
-  return env.flatMap((entry, i): Finding[] => {
+  return env.flatMap((entry, i): Match[] => {
     if (!isRecord(entry) || typeof entry['value'] !== 'string') return []
     const { name, value: text } = entry
     // short forms count where the variable says that it holds an image
@@ -142,12 +142,12 @@ function environment({ path, value }: Node): Finding[] {
   })
 }
 
-function textData({ object, path, value }: Node): Finding[] {
+function textData({ object, path, value }: Node): Match[] {
   if (path !== '') return []
   const data =
     object.kind === 'ConfigMap' ? value['data'] : object.kind === 'Secret' ? value['stringData'] : undefined
   if (!isRecord(data)) return []
-  return Object.entries(data).flatMap(([file, text]): Finding[] => {
+  return Object.entries(data).flatMap(([file, text]): Match[] => {
     if (typeof text !== 'string') return []
     // dashboards and rules are full of links that people follow; scripts fetch
     const urls = file.endsWith('.sh') ? publicUrls(text) : []

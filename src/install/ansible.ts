@@ -4,6 +4,7 @@ import { writeAtomically } from '../core/atomic-file.ts'
 import { AirgapError } from '../core/errors.ts'
 import { type ProgramEnd, runStepProgram, type StepProgram } from './program.ts'
 import { shellWord } from './shell-word.ts'
+import { sshEnvironment, sshOptions } from './ssh-options.ts'
 import type { StepContext } from './step.ts'
 import { failedProgram } from './steps/failed-program.ts'
 
@@ -113,23 +114,19 @@ async function ansibleEnvironment(
   cwd: string,
 ): Promise<Record<string, string>> {
   const config = await configIn(cwd, work)
-  const agent = process.env['SSH_AUTH_SOCK']
+  const options = [...sshOptions({ knownHosts }), 'ControlMaster=auto', 'ControlPersist=60s']
   return {
+    ...sshEnvironment(),
     PATH: `${bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
-    HOME: process.env['HOME'] ?? '/root',
     LC_ALL: 'C.UTF-8',
-    ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
     ANSIBLE_HOME: join(work, 'home'),
     ANSIBLE_LOCAL_TEMP: join(work, 'tmp'),
     ANSIBLE_NOCOLOR: '1',
     ANSIBLE_CONFIG: config,
     ANSIBLE_STDOUT_CALLBACK: 'default',
     ANSIBLE_HOST_KEY_CHECKING: 'True',
-    ANSIBLE_SSH_ARGS: [
-      ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=60s'],
-      ...['-o', 'StrictHostKeyChecking=accept-new', '-o', knownHostsOption(knownHosts)],
-      ...['-o', 'ConnectTimeout=10', '-o', 'HashKnownHosts=no'],
-    ].join(' '),
+    // ansible splits it into words as a shell does
+    ANSIBLE_SSH_ARGS: options.map(option => `-o ${shellWord(option)}`).join(' '),
     ANSIBLE_CACHE_PLUGIN: 'jsonfile',
     ANSIBLE_CACHE_PLUGIN_CONNECTION: join(work, 'facts'),
     ANSIBLE_CACHE_PLUGIN_TIMEOUT: '3600',
@@ -148,11 +145,6 @@ async function configIn(cwd: string, work: string): Promise<string> {
   await mkdir(work, { recursive: true, mode: 0o700 })
   await writeAtomically(empty, '', 0o600)
   return empty
-}
-
-/** ansible takes the words apart as a shell does, and ssh takes words and % apart again. */
-function knownHostsOption(path: string): string {
-  return shellWord(`UserKnownHostsFile="${path.replaceAll('%', '%%')}"`)
 }
 
 /** The machines' own words in ansible's output: `fatal: [NAME]: FAILED! => {…}`. */

@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { parseClusterNodes } from '../probe/cluster-nodes.ts'
 
 /** What a cluster's answers say about it. Nothing is asked here: answers in, findings out. */
-export interface Finding {
+export interface ClusterFinding {
   severity: 'error' | 'warning'
   /** printable, one line */
   what: string
@@ -33,19 +34,6 @@ export interface Expectations {
 const conditionsSchema = z
   .array(z.object({ type: z.string(), status: z.string(), message: z.string().default('') }))
   .default([])
-
-const nodesSchema = z.object({
-  items: z.array(
-    z.object({
-      metadata: z.object({ name: z.string() }),
-      status: z.object({
-        conditions: conditionsSchema,
-        allocatable: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
-        nodeInfo: z.object({ kubeletVersion: z.string() }),
-      }),
-    }),
-  ),
-})
 
 const containersSchema = z
   .array(z.object({ name: z.string(), image: z.string().default('') }))
@@ -140,12 +128,10 @@ export interface ReleaseState {
 
 /** Undefined where this is no answer to `kubectl get nodes -o json`. */
 export function nodeStates(answer: unknown): NodeState[] | undefined {
-  const parsed = nodesSchema.safeParse(answer)
-  if (!parsed.success) return undefined
-  return parsed.data.items.map(({ metadata, status }) => ({
-    name: plain(metadata.name),
-    ready: isTrue(status.conditions, 'Ready'),
-    version: plain(status.nodeInfo.kubeletVersion),
+  return parseClusterNodes(answer)?.map(({ name, ready, kubeletVersion }) => ({
+    name: plain(name),
+    ready,
+    version: plain(kubeletVersion),
   }))
 }
 
@@ -165,34 +151,32 @@ export function releaseStates(answer: unknown): ReleaseState[] | undefined {
 export function clusterFindings(
   { nodes, pods, releases }: ClusterAnswers,
   expected: Expectations,
-): Finding[] {
+): ClusterFinding[] {
   const namespaces = releaseStates(releases)?.map(({ namespace }) => namespace)
   return [...nodeFindings(nodes, expected), ...podFindings(pods, { expected, namespaces })]
 }
 
-function nodeFindings(answer: unknown, { gpuNodes }: Expectations): Finding[] {
-  const parsed = nodesSchema.safeParse(answer)
-  if (!parsed.success) return [noAnswer('kubectl get nodes', answer)]
-  const { items } = parsed.data
-  const findings: Finding[] = []
-  if (items.length === 0)
+function nodeFindings(answer: unknown, { gpuNodes }: Expectations): ClusterFinding[] {
+  const nodes = parseClusterNodes(answer)
+  if (nodes === undefined) return [noAnswer('kubectl get nodes', answer)]
+  const findings: ClusterFinding[] = []
+  if (nodes.length === 0)
     findings.push({
       severity: 'error',
       what: 'the cluster has no nodes',
       next: 'is this the right cluster? look at the kubeconfig',
     })
-  const notReady = items.filter(({ status }) => !isTrue(status.conditions, 'Ready'))
-  for (const { metadata } of notReady)
+  for (const { name } of nodes.filter(({ ready }) => !ready))
     findings.push({
       severity: 'error',
-      what: `node ${plain(metadata.name)} is not ready`,
+      what: `node ${plain(name)} is not ready`,
       next: 'kubectl describe node says why; look at kubelet and containerd there',
       passing: true,
     })
-  const byName = new Map(items.map(node => [node.metadata.name, node]))
+  const byName = new Map(nodes.map(node => [node.name, node]))
   for (const name of gpuNodes) {
     const node = byName.get(name)
-    if (node !== undefined && Object.entries(node.status.allocatable).some(isGpu)) continue
+    if (node !== undefined && Object.entries(node.allocatable).some(isGpu)) continue
     findings.push({
       severity: 'warning',
       what:
@@ -213,7 +197,7 @@ function isGpu([resource, amount]: [string, string | number]): boolean {
 function podFindings(
   answer: unknown,
   { expected, namespaces }: { expected: Expectations; namespaces: string[] | undefined },
-): Finding[] {
+): ClusterFinding[] {
   const parsed = podsSchema.safeParse(answer)
   if (!parsed.success) return [noAnswer('kubectl get pods', answer)]
   const look = (pods: Pod[]) => [...foreignImages(pods, expected), ...pods.flatMap(stateOf)]
@@ -224,13 +208,13 @@ function podFindings(
     ...look(items.filter(ours)),
     // users bring their own images, and their pods may fail: that is theirs
     ...look(items.filter(pod => !ours(pod))).map(
-      ({ what, next }): Finding => ({ severity: 'warning', what, next }),
+      ({ what, next }): ClusterFinding => ({ severity: 'warning', what, next }),
     ),
   ]
 }
 
 /** One finding per image: a thousand pods may share it. */
-function foreignImages(pods: readonly Pod[], { registry, carried }: Expectations): Finding[] {
+function foreignImages(pods: readonly Pod[], { registry, carried }: Expectations): ClusterFinding[] {
   const foreign = new Map<string, string[]>()
   for (const { metadata, spec } of pods) {
     for (const { name, image } of [...spec.initContainers, ...spec.containers, ...spec.ephemeralContainers]) {
@@ -250,7 +234,7 @@ function foreignImages(pods: readonly Pod[], { registry, carried }: Expectations
 /** Waiting that a running task does not come out of by itself. */
 const stuck = /^(?:ErrImage|ImagePull|InvalidImage|ErrImageNeverPull|CreateContainer|RunContainer|CrashLoop)/
 
-function stateOf({ metadata, status }: Pod): Finding[] {
+function stateOf({ metadata, status }: Pod): ClusterFinding[] {
   // it is on its way out
   if (metadata.deletionTimestamp !== undefined || status.phase === 'Succeeded') return []
   if (status.phase === 'Running' && isTrue(status.conditions, 'Ready')) return []
@@ -317,14 +301,14 @@ const oldestSeconds = 15 * 60
 export function sessionFindings(
   answers: { success: unknown; age: unknown },
   { gpuNodes }: { gpuNodes: readonly string[] },
-): Finding[] {
-  const warn = (what: string, next: string): Finding[] => [{ severity: 'warning', what, next }]
+): ClusterFinding[] {
+  const warn = (what: string, next: string): ClusterFinding[] => [{ severity: 'warning', what, next }]
   const look = 'look at the pods of gpu-session-monitoring, and run verify --cluster again in some minutes'
   const success = valuesOf(answers.success)
   if (success === undefined)
     return warn('Prometheus does not answer, so that nothing is known of the session metrics', look)
   if (success.length === 0) return warn('the metrics of GPU sessions have not arrived in Prometheus', look)
-  const findings: Finding[] = []
+  const findings: ClusterFinding[] = []
   const failed = success.filter(value => value !== 1).length
   if (failed > 0)
     findings.push(
@@ -352,7 +336,7 @@ function isTrue(conditions: readonly { type: string; status: string }[], type: s
   return conditions.some(one => one.type === type && one.status === 'True')
 }
 
-function noAnswer(command: string, answer: unknown): Finding {
+function noAnswer(command: string, answer: unknown): ClusterFinding {
   return {
     severity: 'error',
     what:

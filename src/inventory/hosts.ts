@@ -1,5 +1,6 @@
 import { stringify } from 'yaml'
-import type { SiteFile, SiteNode } from './schema.ts'
+import { groupRoles } from './inventory-names.ts'
+import type { NodeRole, SiteFile, SiteNode } from './schema.ts'
 
 const header = `# Written by offline-deploy from site.yaml: change that one, and run apply again. By hand:
 #   ansible-playbook -i THIS_FILE …
@@ -11,10 +12,11 @@ const header = `# Written by offline-deploy from site.yaml: change that one, and
  */
 export function inventoryText(site: SiteFile, servers?: { registry: string; httpServer: string }): string {
   const hosts = Object.fromEntries(site.nodes.map(node => [node.name, hostVariables(node, site)]))
-  const named = (wanted: (node: SiteNode) => boolean) => ({
-    hosts: Object.fromEntries(site.nodes.filter(wanted).map(({ name }) => [name, {}])),
-  })
-  const role = (name: SiteNode['roles'][number]) => named(({ roles }) => roles.includes(name))
+  const group = (name: keyof typeof groupRoles) => {
+    const roles: readonly NodeRole[] = groupRoles[name]
+    const members = site.nodes.filter(node => node.roles.some(role => roles.includes(role)))
+    return { hosts: Object.fromEntries(members.map(node => [node.name, {}])) }
+  }
   const inventory = {
     all: {
       ...(servers === undefined
@@ -22,13 +24,13 @@ export function inventoryText(site: SiteFile, servers?: { registry: string; http
         : { vars: { registry_host: servers.registry, http_server: servers.httpServer } }),
       hosts,
       children: {
-        kube_control_plane: role('control-plane'),
-        etcd: role('control-plane'),
-        kube_node: role('worker'),
+        kube_control_plane: group('kube_control_plane'),
+        etcd: group('etcd'),
+        kube_node: group('kube_node'),
         k8s_cluster: { children: { kube_control_plane: {}, kube_node: {} } },
-        gpu_node: role('gpu'),
-        nfs_server: role('nfs'),
-        calico_rr: { hosts: {} },
+        gpu_node: group('gpu_node'),
+        nfs_server: group('nfs_server'),
+        calico_rr: group('calico_rr'),
       },
     },
   }

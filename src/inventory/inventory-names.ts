@@ -1,16 +1,38 @@
-/** Names that kubespray and ansible gave to groups and variables over the years, and what they mean here. */
-export const roleGroups = [
+import type { NodeRole } from './schema.ts'
+
+/**
+ * Groups of the inventory that we write, and the roles of the machines in each: kubespray's names, and `gpu_node` and `nfs_server` of
+ * the deployment tree's playbooks.
+ */
+export const groupRoles = {
+  all: ['control-plane', 'worker', 'gpu', 'nfs'],
+  kube_control_plane: ['control-plane'],
+  etcd: ['control-plane'],
+  kube_node: ['worker'],
+  k8s_cluster: ['control-plane', 'worker'],
+  gpu_node: ['gpu'],
+  nfs_server: ['nfs'],
+  calico_rr: [],
+} as const satisfies Record<string, readonly NodeRole[]>
+
+/** Names that kubespray and ansible have given over the years to the group of each role. */
+export const roleGroups: readonly (readonly [NodeRole, readonly string[]])[] = [
   ['control-plane', ['kube_control_plane', 'kube-master', 'kube_master']],
   ['worker', ['kube_node', 'kube-node']],
   ['gpu', ['gpu_node', 'gpu-node', 'gpu']],
   ['nfs', ['nfs_server', 'nfs-server', 'nfs']],
-] as const
-export const controlPlaneGroups: readonly string[] = roleGroups[0][1]
+]
+export const controlPlaneGroups: readonly string[] = roleGroups.flatMap(([role, groups]) =>
+  role === 'control-plane' ? groups : [],
+)
 
-/** Groups that have a meaning here, and those that say nothing which the roles do not. */
+/** Groups that have a meaning here, and groups that add nothing to the roles. */
 export const knownGroups: ReadonlySet<string> = new Set([
   ...roleGroups.flatMap(([, groups]) => groups),
-  ...['all', 'ungrouped', 'etcd', 'k8s_cluster', 'k8s-cluster', 'calico_rr', 'calico-rr'],
+  ...Object.keys(groupRoles),
+  'ungrouped',
+  'k8s-cluster',
+  'calico-rr',
 ])
 
 /** What is taken from a variable; the first name that is set counts. */

@@ -26,7 +26,7 @@ export async function variableFiles(folder: string, notes: string[]): Promise<Va
     found.push({ path, name, variables: new Map(Object.entries(mapOf(value))) })
   }
   const walk = async (at: string, name: string | undefined, depth: number): Promise<void> => {
-    for (const entry of await entriesOf(at)) {
+    for (const entry of await namesIn(at)) {
       const path = join(at, entry)
       if (entry.startsWith('.') || entry.endsWith('~') || !/^[^.]+$|\.(?:ya?ml|json)$/.test(entry)) continue
       const kind = await stat(path).catch(error => {
@@ -41,7 +41,7 @@ export async function variableFiles(folder: string, notes: string[]): Promise<Va
   return found
 }
 
-async function entriesOf(folder: string): Promise<string[]> {
+async function namesIn(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).sort()
   } catch (error) {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { withoutSecrets } from '../core/environment.ts'
+import { parseClusterNodes } from './cluster-nodes.ts'
 
 export interface RunningOptions {
   /** of the machine to look at */
@@ -48,8 +49,8 @@ export async function runningVersions(options: RunningOptions): Promise<Running>
     running,
     { what: 'its nodes', program: options.kubectl, args: ['get', 'nodes'], options },
     answer => {
-      const runtimes = listAt(answer, 'items').flatMap(node => {
-        const runtime = textAt(node, 'status', 'nodeInfo', 'containerRuntimeVersion')
+      const runtimes = (parseClusterNodes(answer) ?? []).flatMap(node => {
+        const runtime = textAt(node, 'containerRuntimeVersion')
         return runtime?.startsWith('containerd://') ? [runtime.slice('containerd://'.length)] : []
       })
       const [oldest] = runtimes.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
@@ -114,9 +115,4 @@ function at(value: unknown, keys: string[]): unknown {
 function textAt(value: unknown, ...keys: string[]): string | undefined {
   const found = at(value, keys)
   return typeof found === 'string' && /^[\w.+~:/-]{1,200}$/.test(found) ? found : undefined
-}
-
-function listAt(value: unknown, ...keys: string[]): unknown[] {
-  const found = at(value, keys)
-  return Array.isArray(found) ? found : []
 }

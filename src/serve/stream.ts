@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ReadableStore } from '../content/store.ts'
-import { Verifier } from '../content/verify.ts'
+import { verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
@@ -39,7 +39,7 @@ interface Account {
 
 export function blobSender(store: ReadableStore): BlobSender {
   const sentBytes = new WeakMap<ServerResponse, number>()
-  const verified = new Map<Digest, Promise<void>>()
+  const verdicts = new Map<Digest, Promise<void>>()
   const accounts = new Set<Account>()
   let held = 0
 
@@ -97,17 +97,8 @@ export function blobSender(store: ReadableStore): BlobSender {
     }
   }
 
-  /** Holds the last piece back until the digest is right. */
-  async function* wholeVerified(descriptor: Descriptor, account: Account): AsyncGenerator<Uint8Array> {
-    const verifier = new Verifier(descriptor)
-    let last: Uint8Array | undefined
-    for await (const bytes of pieces(descriptor, { range: { start: 0, end: descriptor.size }, account })) {
-      if (last !== undefined) yield last
-      verifier.update(bytes)
-      last = bytes
-    }
-    verifier.finish()
-    if (last !== undefined) yield last
+  function wholeVerified(descriptor: Descriptor, account: Account): AsyncGenerator<Uint8Array> {
+    return verified(descriptor, pieces(descriptor, { range: { start: 0, end: descriptor.size }, account }))
   }
 
   /** Whatever way the work ends, what it held is free again. */
@@ -134,17 +125,17 @@ export function blobSender(store: ReadableStore): BlobSender {
   /** A part cannot be checked by itself, so the whole is read once before the first part goes out. */
   async function verifyOnce(descriptor: Descriptor): Promise<void> {
     const { digest } = descriptor
-    let verdict = verified.get(digest)
+    let verdict = verdicts.get(digest)
     if (verdict === undefined) {
       verdict = readThrough(descriptor)
-      verified.set(digest, verdict)
-      const [oldest] = verified.keys()
-      if (verified.size > maxRemembered && oldest !== undefined) verified.delete(oldest)
+      verdicts.set(digest, verdict)
+      const [oldest] = verdicts.keys()
+      if (verdicts.size > maxRemembered && oldest !== undefined) verdicts.delete(oldest)
     }
     try {
       await verdict
     } catch (error) {
-      verified.delete(digest)
+      verdicts.delete(digest)
       throw error
     }
   }

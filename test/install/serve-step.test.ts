@@ -191,19 +191,19 @@ describe('the check step', () => {
 
   it('is good where the right bytes come', async () => {
     const url = await listening((_, answer) => answer.end(body))
-    await checkStep({ probes: [{ url, expected: descriptor }, { url }] }).apply(testContext())
+    await checkStep({ requests: [{ url, expected: descriptor }, { url }] }).apply(testContext())
   })
 
   it('wrong bytes under the site’s address are exit 6', async () => {
     const url = await listening((_, answer) => answer.end('c0ntent'))
     await expect(
-      checkStep({ probes: [{ url, expected: descriptor }] }).apply(testContext()),
+      checkStep({ requests: [{ url, expected: descriptor }] }).apply(testContext()),
     ).rejects.toMatchObject({ code: 'DIGEST_MISMATCH', exitCode: 6 })
   })
 
   it('an error page, a truncated answer and nobody there', async () => {
     const page = await listening((_, answer) => answer.writeHead(502).end('proxy'))
-    await expect(checkStep({ probes: [{ url: page }] }).apply(testContext())).rejects.toMatchObject({
+    await expect(checkStep({ requests: [{ url: page }] }).apply(testContext())).rejects.toMatchObject({
       code: 'STEP_FAILED',
       exitCode: 8,
     })

@@ -6,7 +6,7 @@ import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { findProgram, runtimePaths } from './installation.ts'
 
-interface Finding {
+interface Requirement {
   what: string
   found: string
   /** `optional`: not there, and a build does without it */
@@ -20,9 +20,9 @@ export function doctorCommand(program: Command, shell: Shell): void {
     .command('doctor')
     .description('what this host has of what a build can use; exit 7 if a build cannot work')
     .action(async () => {
-      const findings = [nodeVersion(), ...(await runtimeFiles()), await space(), ...(await tools())]
-      shell.print(findings, () => render(findings))
-      const missing = findings.filter(({ state }) => state === 'missing')
+      const requirements = [nodeVersion(), ...(await runtimeFiles()), await space(), ...(await tools())]
+      shell.print(requirements, () => render(requirements))
+      const missing = requirements.filter(({ state }) => state === 'missing')
       if (missing.length === 0) return
       throw new AirgapError('TOOL_MISSING', 'a build cannot work on this host yet', {
         item: missing.map(({ what }) => what).join(', '),
@@ -31,9 +31,9 @@ export function doctorCommand(program: Command, shell: Shell): void {
     })
 }
 
-function render(findings: readonly Finding[]): string {
-  const width = Math.max(...findings.map(({ what }) => what.length))
-  return findings
+function render(requirements: readonly Requirement[]): string {
+  const width = Math.max(...requirements.map(({ what }) => what.length))
+  return requirements
     .map(({ state, what, found, next }) => {
       const line = `${state.padEnd(8)}  ${what.padEnd(width)}  ${found}`
       return state === 'ok' ? line : `${line}\n${' '.repeat(10)}next: ${next}`
@@ -41,15 +41,15 @@ function render(findings: readonly Finding[]): string {
     .join('\n')
 }
 
-function nodeVersion(): Finding {
+function nodeVersion(): Requirement {
   const { node } = process.versions
   const state = Number(node.split('.')[0]) >= 24 ? 'ok' : 'missing'
   return { what: 'Node 24 or newer', found: node, state, next: 'run ./scripts/setup, then npx airgap' }
 }
 
-async function runtimeFiles(): Promise<Finding[]> {
+async function runtimeFiles(): Promise<Requirement[]> {
   return await Promise.all(
-    Object.entries(runtimePaths()).map(async ([what, path]): Promise<Finding> => {
+    Object.entries(runtimePaths()).map(async ([what, path]): Promise<Requirement> => {
       const there = await access(path, constants.R_OK).then(
         () => true,
         () => false,
@@ -60,7 +60,7 @@ async function runtimeFiles(): Promise<Finding[]> {
   )
 }
 
-async function space(): Promise<Finding> {
+async function space(): Promise<Requirement> {
   const { bavail, bsize } = await statfs('.')
   const free = bavail * bsize
   return {
@@ -72,13 +72,13 @@ async function space(): Promise<Finding> {
 }
 
 /** Programs that single commands use; a build needs none of them. */
-async function tools(): Promise<Finding[]> {
+async function tools(): Promise<Requirement[]> {
   const wanted: [string, string[], string][] = [
     ['oras', ['version'], 'only for `airgap push`: ./scripts/setup --with-oras, or https://oras.land'],
     ['fallocate', ['--version'], 'only to reserve room at the start of a build: install util-linux'],
   ]
   return await Promise.all(
-    wanted.map(async ([what, args, next]): Promise<Finding> => {
+    wanted.map(async ([what, args, next]): Promise<Requirement> => {
       const path = await findProgram(what)
       if (path === undefined) return { what, found: 'not there', state: 'optional', next }
       const { stdout } = spawnSync(path, args, { encoding: 'utf8', timeout: 10_000 })

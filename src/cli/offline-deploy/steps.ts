@@ -9,7 +9,7 @@ import { localUrl, type Setup } from '../../deploy/set-up.ts'
 import { openKey } from '../../deploy/site-key.ts'
 import { verifyOpenBundle } from '../../deploy/verify.ts'
 import type { Step } from '../../install/step.ts'
-import { checkStep, type Probe } from '../../install/steps/check.ts'
+import { checkStep, type SampleRequest } from '../../install/steps/check.ts'
 import { configureStep } from '../../install/steps/configure.ts'
 import { type DeploymentTree, layDownStep } from '../../install/steps/lay-down.ts'
 import { serveStep } from '../../install/steps/serve.ts'
@@ -106,7 +106,7 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
       clientsFolder: state.paths.clients,
       record: state.paths.written,
     }),
-    checkStep({ probes: await probesOf(bundles, { registry, httpServer }) }),
+    checkStep({ requests: await probesOf(bundles, { registry, httpServer }) }),
   ]
   if (install === undefined) {
     if (options.upgrade === undefined) return steps
@@ -195,8 +195,8 @@ export function deploymentTrees(bundles: readonly OpenBundle[], charts: TreeEntr
 async function probesOf(
   bundles: readonly OpenBundle[],
   { registry, httpServer }: { registry: string; httpServer: string },
-): Promise<Probe[]> {
-  const probes: Probe[] = []
+): Promise<SampleRequest[]> {
+  const probes: SampleRequest[] = []
   const roots = bundles.flatMap(bundle => bundle.store.roots())
   const image = namedRoots(roots).find(named => named.reference?.tag !== undefined && named.kind === 'image')
   if (image?.reference !== undefined) {

@@ -1,5 +1,5 @@
 /** Something that will go wrong, or may. */
-export interface Finding {
+export interface MachineFinding {
   /** of site.yaml, or `this host` */
   machine: string
   /** an error will stop the install; a warning may be as the site wants it */
@@ -12,8 +12,10 @@ export interface Finding {
 export const thisHost = 'this host'
 
 /** Findings that are the same on many machines, each once; errors first. */
-export function grouped(findings: readonly Finding[]): (Omit<Finding, 'machine'> & { machines: string[] })[] {
-  const groups = new Map<string, Omit<Finding, 'machine'> & { machines: string[] }>()
+export function grouped(
+  findings: readonly MachineFinding[],
+): (Omit<MachineFinding, 'machine'> & { machines: string[] })[] {
+  const groups = new Map<string, Omit<MachineFinding, 'machine'> & { machines: string[] }>()
   for (const { machine, level, what, next } of findings) {
     const key = JSON.stringify([level, what, next])
     const group = groups.get(key) ?? { level, what, next, machines: [] }
@@ -24,7 +26,7 @@ export function grouped(findings: readonly Finding[]): (Omit<Finding, 'machine'>
 }
 
 /** `machine: what → next`; of many machines the first are named. */
-export function findingLines(findings: readonly Finding[]): string[] {
+export function findingLines(findings: readonly MachineFinding[]): string[] {
   return grouped(findings).map(({ machines, what, next }) => {
     const more = machines.length > 8 ? ` and ${machines.length - 8} more` : ''
     return `${machines.slice(0, 8).join(', ')}${more}: ${what} → ${next}`

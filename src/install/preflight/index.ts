@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import type { SiteNode } from '../../inventory/schema.ts'
 import type { MachineFacts } from './facts.ts'
-import type { Finding } from './finding.ts'
+import type { MachineFinding } from './finding.ts'
 import { type HostQuestions, hostFacts } from './host.ts'
 import {
   clockSkew,
@@ -34,7 +34,7 @@ export interface MachineReport {
 export interface PreflightReport {
   host: HostFacts
   machines: MachineReport[]
-  findings: Finding[]
+  findings: MachineFinding[]
 }
 
 const atOnce = 16
@@ -71,7 +71,7 @@ export async function preflight(options: PreflightOptions): Promise<PreflightRep
   }
 }
 
-function flawed(node: SiteNode, flaws: readonly string[]): Finding[] {
+function flawed(node: SiteNode, flaws: readonly string[]): MachineFinding[] {
   if (flaws.length === 0) return []
   const next = 'what it did not tell was not checked; look at what its login shell prints'
   return [

@@ -1,17 +1,8 @@
 import { AirgapError } from '../../core/errors.ts'
+import { groupRoles } from '../../inventory/inventory-names.ts'
 import type { NodeRole, SiteNode } from '../../inventory/schema.ts'
 
-/** Groups of the inventory → which machines are in them. */
-const groups: Record<string, readonly NodeRole[]> = {
-  all: ['control-plane', 'worker', 'gpu', 'nfs'],
-  kube_control_plane: ['control-plane'],
-  etcd: ['control-plane'],
-  kube_node: ['worker'],
-  k8s_cluster: ['control-plane', 'worker'],
-  gpu_node: ['gpu'],
-  nfs_server: ['nfs'],
-  calico_rr: [],
-}
+const groups: Record<string, readonly NodeRole[]> = groupRoles
 
 /** The machines that a pattern of ansible means: names and groups with commas, `!` before what is left out. Throws USAGE. */
 export function limitedNodes(nodes: readonly SiteNode[], limit: string | undefined): SiteNode[] {

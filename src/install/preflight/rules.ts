@@ -1,7 +1,7 @@
 import type { SiteNode } from '../../inventory/schema.ts'
 import { repositoryFor, repositoryNames } from '../../probe/repository-name.ts'
 import { type DiskName, diskPaths, kubernetesPorts, type MachineFacts, releaseOf } from './facts.ts'
-import { type Finding, thisHost } from './finding.ts'
+import { type MachineFinding, thisHost } from './finding.ts'
 
 /** What the bundle brings, and what is to be done with it. */
 export interface Expected {
@@ -26,7 +26,7 @@ const MiB = 1 << 20
 const GiB = 1 << 30
 const driverBranch = '535'
 
-type Told = Omit<Finding, 'machine'>
+type Told = Omit<MachineFinding, 'machine'>
 const error = (what: string, next: string): Told => ({ level: 'error', what, next })
 const warning = (what: string, next: string): Told => ({ level: 'warning', what, next })
 
@@ -39,7 +39,7 @@ interface Subject {
 }
 
 /** Everything that can be told from what one machine said. */
-export function machineFindings(subject: Subject): Finding[] {
+export function machineFindings(subject: Subject): MachineFinding[] {
   return rules.flatMap(rule => rule(subject)).map(told => ({ machine: subject.node.name, ...told }))
 }
 
@@ -356,12 +356,15 @@ export function clockSkew(time: number | undefined, { from, to }: { from: number
 }
 
 /** What cannot be told from one machine alone. */
-export function siteFindings(machines: readonly { name: string; facts: MachineFacts }[]): Finding[] {
-  const told = (key: 'machineId' | 'hostname', words: (value: string) => Pick<Finding, 'what' | 'next'>) =>
+export function siteFindings(machines: readonly { name: string; facts: MachineFacts }[]): MachineFinding[] {
+  const told = (
+    key: 'machineId' | 'hostname',
+    words: (value: string) => Pick<MachineFinding, 'what' | 'next'>,
+  ) =>
     [...Map.groupBy(machines, ({ facts }) => facts[key] ?? '')].flatMap(([value, same]) =>
       value === '' || same.length < 2
         ? []
-        : same.map(({ name }): Finding => {
+        : same.map(({ name }): MachineFinding => {
             const others = same.filter(one => one.name !== name).map(one => one.name)
             const { what, next } = words(value)
             return { machine: name, level: 'error', what: `${what} ${others.slice(0, 5).join(', ')}`, next }
@@ -396,7 +399,7 @@ export interface HostFacts {
   privateKey: { path: string; state: 'good' | 'missing' | 'open to others' } | undefined
 }
 
-export function hostFindings(host: HostFacts): Finding[] {
+export function hostFindings(host: HostFacts): MachineFinding[] {
   const told: Told[] = []
   if (host.free !== undefined && host.free < host.needed)
     told.push(
@@ -424,7 +427,7 @@ export function hostFindings(host: HostFacts): Finding[] {
 }
 
 /** What keeps this host from asking any machine. */
-export function reachFindings(host: Pick<HostFacts, 'ssh' | 'sshpass' | 'privateKey'>): Finding[] {
+export function reachFindings(host: Pick<HostFacts, 'ssh' | 'sshpass' | 'privateKey'>): MachineFinding[] {
   const told: Told[] = []
   if (!host.ssh)
     told.push(

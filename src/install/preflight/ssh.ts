@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import type { SiteFile, SiteNode } from '../../inventory/schema.ts'
 import { printable } from '../program.ts'
+import { sshEnvironment, sshOptions } from '../ssh-options.ts'
 import { type Answer, maxAnswer, parseAnswer } from './facts.ts'
-import type { Finding } from './finding.ts'
+import type { MachineFinding } from './finding.ts'
 import { probeScript } from './probe.ts'
 
 /** How the machines are reached: as ansible will, with the same keys and the same file of host keys. */
@@ -24,7 +25,7 @@ export type Asked =
       from: number
       to: number
     }
-  | { finding: Finding }
+  | { finding: MachineFinding }
 
 const defaultTimeoutMs = 60_000
 
@@ -38,12 +39,7 @@ export function sshCommand(
   return [
     ...((passwords.ssh === undefined ? ['ssh'] : ['sshpass', '-f', passwords.ssh, 'ssh']) as [string]),
     ...['-T', '-p', String(node.port ?? ssh.port), '-l', node.user ?? ssh.user],
-    // ssh puts its own values in where a % stands
-    ...option(`UserKnownHostsFile="${knownHosts.replaceAll('%', '%%')}"`),
-    ...option('StrictHostKeyChecking=accept-new'),
-    // by name, so that `nodes forget` finds it
-    ...option('HashKnownHosts=no'),
-    ...option('ConnectTimeout=10'),
+    ...sshOptions({ knownHosts }).flatMap(option),
     ...option('ServerAliveInterval=10'),
     ...option('LogLevel=ERROR'),
     ...option('ClearAllForwardings=yes'),
@@ -83,15 +79,9 @@ async function runSsh(
   [program, ...args]: [string, ...string[]],
   { input, timeoutMs, signal }: { input: string; timeoutMs: number; signal: AbortSignal },
 ): Promise<Ran> {
-  const agent = process.env['SSH_AUTH_SOCK']
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: {
-      PATH: '/usr/local/bin:/usr/bin:/bin',
-      HOME: process.env['HOME'] ?? '/root',
-      LC_ALL: 'C',
-      ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
-    },
+    env: { ...sshEnvironment(), PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
   })
   let timedOut = false
   const kill = () => child.kill('SIGKILL')
@@ -130,7 +120,7 @@ async function runSsh(
 export function refusal(
   ran: Ran,
   { node, access }: { node: SiteNode; access: Pick<SshAccess, 'ssh' | 'passwords'> },
-): Pick<Finding, 'what' | 'next'> {
+): Pick<MachineFinding, 'what' | 'next'> {
   const { name, address } = node
   const port = node.port ?? access.ssh.port
   const user = node.user ?? access.ssh.user

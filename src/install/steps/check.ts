@@ -3,8 +3,8 @@ import { AirgapError } from '../../core/errors.ts'
 import { httpGet } from '../http-get.ts'
 import type { Step } from '../step.ts'
 
-/** Something that a client of the site will ask for, and what has to come. */
-export interface Probe {
+/** A request that clients of the site will send, and what the answer has to be. */
+export interface SampleRequest {
   url: string
   headers?: Record<string, string>
   /** left out: any answer with status 200 */
@@ -12,19 +12,19 @@ export interface Probe {
 }
 
 /** Asks the servers as the site's machines will, under the address they will use, and compares digests. */
-export function checkStep({ probes }: { probes: readonly Probe[] }): Step {
+export function checkStep({ requests }: { requests: readonly SampleRequest[] }): Step {
   return {
     id: 'check',
     title: 'pull as a client of the site would',
     needs: ['serve', 'configure'],
-    inputs: probes.map(({ url, expected }) => ({ url, digest: expected?.digest ?? null })),
+    inputs: requests.map(({ url, expected }) => ({ url, digest: expected?.digest ?? null })),
     describe: async () =>
-      probes.map(({ url, expected }) => `GET ${url}${expected ? `, expect ${expected.digest}` : ''}`),
+      requests.map(({ url, expected }) => `GET ${url}${expected ? `, expect ${expected.digest}` : ''}`),
     // it is quick, and only worth something now
     always: true,
     check: async () => 'pending',
     async apply({ signal, progress }) {
-      for (const { url, headers, expected } of probes) {
+      for (const { url, headers, expected } of requests) {
         const answer = await httpGet(url, { signal, ...(headers === undefined ? {} : { headers }) })
         if (answer.status !== 200) throw wrong(url, `status ${answer.status} instead of 200`)
         if (expected !== undefined && (answer.digest !== expected.digest || answer.size !== expected.size)) {

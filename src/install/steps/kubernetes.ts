@@ -1,24 +1,11 @@
 import { join } from 'node:path'
-import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
+import { type ClusterNode, parseClusterNodes } from '../../probe/cluster-nodes.ts'
 import { type Ansible, playbookCommand, runPlaybook } from '../ansible.ts'
 import { askCluster, type Cluster } from '../kube.ts'
 import { shellWord } from '../shell-word.ts'
 import type { Step } from '../step.ts'
 import { namesOf } from './playbook.ts'
-
-/** What `kubectl get nodes -o json` says that counts here. */
-const nodesSchema = z.object({
-  items: z.array(
-    z.object({
-      metadata: z.object({ name: z.string() }),
-      status: z.object({
-        conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
-        nodeInfo: z.object({ kubeletVersion: z.string() }),
-      }),
-    }),
-  ),
-})
 
 export interface KubernetesOptions {
   needs: readonly string[]
@@ -44,9 +31,10 @@ export function kubernetesStep(options: KubernetesOptions): Step {
   const limit = options.limit?.pattern
   /** what runs already is brought from one version to the next machine by machine, with its pods moved away */
   const plan = async (signal: AbortSignal) => {
-    const found = await versionsOf(cluster, signal)
+    const found = await nodesOf(cluster, signal)
     if (found.size === 0 && options.upgrade) throw silent(cluster)
-    const old = (name: string) => version !== undefined && (found.get(name)?.version ?? version) !== version
+    const old = (name: string) =>
+      version !== undefined && (found.get(name)?.kubeletVersion ?? version) !== version
     const upgrade = [...found.keys()].some(old)
     const left =
       options.limit && options.controlPlane.find(name => old(name) && !options.limit?.machines.includes(name))
@@ -70,10 +58,10 @@ export function kubernetesStep(options: KubernetesOptions): Step {
       ]
     },
     async check({ signal }) {
-      const found = await versionsOf(cluster, signal)
+      const found = await nodesOf(cluster, signal)
       const good = (name: string) => {
         const node = found.get(name)
-        return node?.ready && (version === undefined || node.version === version)
+        return node?.ready && (version === undefined || node.kubeletVersion === version)
       }
       return (options.limit?.machines ?? machines).every(good) ? 'done' : 'pending'
     },
@@ -101,25 +89,12 @@ function controlPlaneFirst(name: string, version: string | undefined): AirgapErr
   })
 }
 
-/** Nodes of the cluster by name; none where it does not answer. */
-async function versionsOf(
-  cluster: Cluster,
-  signal: AbortSignal,
-): Promise<Map<string, { ready: boolean; version: string }>> {
+/** Returns the nodes of the cluster by name; none where it does not answer. */
+async function nodesOf(cluster: Cluster, signal: AbortSignal): Promise<Map<string, ClusterNode>> {
   const answer = await askCluster(cluster, {
     program: 'kubectl',
     args: ['get', 'nodes', '-o', 'json'],
     signal,
   })
-  const parsed = nodesSchema.safeParse(answer)
-  if (!parsed.success) return new Map()
-  return new Map(
-    parsed.data.items.map(({ metadata, status }) => [
-      metadata.name,
-      {
-        ready: status.conditions.some(one => one.type === 'Ready' && one.status === 'True'),
-        version: status.nodeInfo.kubeletVersion,
-      },
-    ]),
-  )
+  return new Map((parseClusterNodes(answer) ?? []).map(node => [node.name, node]))
 }

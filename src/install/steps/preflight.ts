@@ -1,10 +1,10 @@
 import { AirgapError } from '../../core/errors.ts'
-import { type Finding, findingLines } from '../preflight/finding.ts'
+import { findingLines, type MachineFinding } from '../preflight/finding.ts'
 import type { Step } from '../step.ts'
 
 export interface PreflightStepOptions {
   machines: readonly string[]
-  look: (signal: AbortSignal) => Promise<readonly Finding[]>
+  look: (signal: AbortSignal) => Promise<readonly MachineFinding[]>
 }
 
 /** Looks at this host and the machines before anything is changed, and tells all that it finds at once. */

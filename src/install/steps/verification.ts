@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AirgapError } from '../../core/errors.ts'
 import {
+  type ClusterFinding,
   clusterFindings,
   type Expectations,
-  type Finding,
   prometheusPath,
   sessionFindings,
   sessionQueries,
@@ -63,7 +63,7 @@ export function verificationStep(options: VerificationOptions): Step {
 export async function clusterState(
   options: Omit<VerificationOptions, 'needs' | 'patienceMs'>,
   signal: AbortSignal,
-): Promise<{ findings: Finding[]; waits: boolean }> {
+): Promise<{ findings: ClusterFinding[]; waits: boolean }> {
   const { cluster, gpuNodes, sessionMetrics } = options
   const ask = (args: readonly string[]) =>
     askCluster(cluster, { program: 'kubectl', args: [...args, '--request-timeout=30s'], signal })
@@ -85,7 +85,7 @@ export async function clusterState(
 }
 
 /** Throws STEP_FAILED with all errors at once. */
-export function refuseFindings(findings: readonly Finding[]): void {
+export function refuseFindings(findings: readonly ClusterFinding[]): void {
   const errors = findings.filter(one => one.severity === 'error')
   if (errors.length === 0) return
   const more = errors.length - shownFindings

@@ -30,7 +30,7 @@ interface WantedChart {
 /** Finds a chart's archive. Throws NOT_FOUND_UPSTREAM with near versions, and UPSTREAM_INVALID where the index cannot be read. */
 export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
   const { repo, name, version } = wanted
-  const entries = z.array(z.looseObject({ version: z.string() })).safeParse(entriesOf(text, wanted))
+  const entries = z.array(z.looseObject({ version: z.string() })).safeParse(versionsOf(text, wanted))
   if (!entries.success) {
     throw new AirgapError('NOT_FOUND_UPSTREAM', `the repository has no chart ${name}`, {
       item: redactUrl(repo),
@@ -61,7 +61,7 @@ export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
  * The list of one chart's versions. Indexes of public repositories reach tens of megabytes: in helm's own output, the entry of
  * a chart is a block that can be cut out by indentation. Any other form is parsed completely.
  */
-function entriesOf(text: string, wanted: WantedChart): unknown {
+function versionsOf(text: string, wanted: WantedChart): unknown {
   const { name, repo } = wanted
   if (text.trimStart().startsWith('{')) return child(child(readJson(text, repo), 'entries'), name)
   const blocks = cutBlocks(text, name)

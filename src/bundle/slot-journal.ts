@@ -11,7 +11,7 @@ export interface SlotState {
   validator?: string | undefined
 }
 
-export interface JournalState {
+export interface SlotJournalState {
   layoutDigest: Digest
   /** of the boot that wrote it: what was not synced then may be lost since */
   boot: string
@@ -33,7 +33,7 @@ const lineSchema = z.union([
  * Reads what a killed build left. Undefined where there is none, or its first line cannot be read. Lines are whole or the
  * last: what follows the first unreadable one was never written, and is not believed.
  */
-export async function readJournal(path: string): Promise<JournalState | undefined> {
+export async function readSlotJournal(path: string): Promise<SlotJournalState | undefined> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -44,7 +44,7 @@ export async function readJournal(path: string): Promise<JournalState | undefine
   const [first, ...lines] = text.split('\n')
   const head = headSchema.safeParse(parse(first ?? ''))
   if (!head.success) return undefined
-  const state: JournalState = {
+  const state: SlotJournalState = {
     layoutDigest: head.data.layout as Digest,
     boot: head.data.boot,
     slots: new Map(),
@@ -74,7 +74,7 @@ function parse(line: string): unknown {
  * The journal of a build: append-only lines beside the unfinished bundle. It is never synced and never believed: what it calls
  * complete is hashed again by the next run, and unfinished slots of another boot start over.
  */
-export class Journal {
+export class SlotJournal {
   readonly #path: string
   readonly #file: FileHandle
   #waiting: string[] = []
@@ -86,7 +86,7 @@ export class Journal {
   }
 
   /** Starts a journal that says what `state` says; it replaces an older one only when it is complete. */
-  static async create(path: string, state: JournalState): Promise<Journal> {
+  static async create(path: string, state: SlotJournalState): Promise<SlotJournal> {
     const temporary = `${path}.tmp`
     try {
       const file = await open(temporary, 'w', 0o644)
@@ -96,7 +96,7 @@ export class Journal {
       ]
       await file.writeFile(lines.map(line => `${JSON.stringify(line)}\n`).join(''))
       await rename(temporary, path)
-      return new Journal(path, file)
+      return new SlotJournal(path, file)
     } catch (error) {
       await rm(temporary, { force: true })
       throw fromSystemError(error, path)
