@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { defined } from '../../src/core/defined.ts'
 import { AirgapError } from '../../src/core/errors.ts'
 
 export interface RunOptions {
@@ -17,7 +18,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   options.signal?.throwIfAborted()
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, {
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...defined({ cwd: options.cwd }),
       env: withSbin(options.env),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })

@@ -55,8 +55,17 @@ describe.skipIf(lacking('helm', 'kubectl-validate').length > 0)(
     it.each(Object.entries(own))('as they are: %s', async (application, release) => {
       const out = await mkdtemp(join(folder, 'chart-'))
       run('helm', [
-        ...['template', release, join(applications, application, 'chart'), '--namespace', application],
-        ...['--include-crds', '--kube-version', kubernetes, '--output-dir', out, ...standIns(application)],
+        'template',
+        release,
+        join(applications, application, 'chart'),
+        '--namespace',
+        application,
+        '--include-crds',
+        '--kube-version',
+        kubernetes,
+        '--output-dir',
+        out,
+        ...standIns(application),
       ])
       const { good, skipped, wrong } = await validate(out, { version })
       expect(wrong).toEqual([])

@@ -75,11 +75,7 @@ export async function validate(
 ): Promise<Verdict> {
   const answer = spawnSync(
     'kubectl-validate',
-    [
-      ...['--version', version, '-o', 'json'],
-      ...(crds === undefined ? [] : ['--local-crds', crds]),
-      ...[folder],
-    ],
+    ['--version', version, '-o', 'json', ...(crds === undefined ? [] : ['--local-crds', crds]), folder],
     { encoding: 'utf8', maxBuffer: 2 ** 28 },
   )
   if (answer.error) throw answer.error

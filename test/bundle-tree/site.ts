@@ -34,14 +34,29 @@ interface Site {
 export async function renderSite({ into, names, addresses, charts }: Site): Promise<string> {
   const out = await mkdtemp(join(into, 'site-'))
   run('helmfile', [
-    ...['--file', resolve('bundle/astrago/helmfile.yaml.gotmpl'), '--environment', 'prod'],
-    ...['--no-color', '--quiet', '--state-values-file', resolve('manifests/astrago.values.yaml')],
+    '--file',
+    resolve('bundle/astrago/helmfile.yaml.gotmpl'),
+    '--environment',
+    'prod',
+    '--no-color',
+    '--quiet',
+    '--state-values-file',
+    resolve('manifests/astrago.values.yaml'),
     ...(charts === undefined ? [] : ['--state-values-set-string', `charts=${charts}`]),
-    ...['--state-values-set-string', `offline.registry=${addresses[0]}`],
-    ...['--state-values-set-string', `offline.httpServer=${addresses[1]}`],
+    '--state-values-set-string',
+    `offline.registry=${addresses[0]}`,
+    '--state-values-set-string',
+    `offline.httpServer=${addresses[1]}`,
     ...names.flatMap(name => ['--selector', `name=${name}`]),
-    ...['template', '--skip-deps', '--include-crds', '--kube-version', kubernetes, '--output-dir', out],
-    ...['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}'],
+    'template',
+    '--skip-deps',
+    '--include-crds',
+    '--kube-version',
+    kubernetes,
+    '--output-dir',
+    out,
+    '--output-dir-template',
+    '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}',
   ])
   return out
 }

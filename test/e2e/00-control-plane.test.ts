@@ -96,7 +96,9 @@ describe.skipIf(lacking.length > 0)(
           'upgrade',
           'shop',
           join(work, 'chart'),
-          ...['--set=replicas=3', '--wait', '--timeout=8s'],
+          '--set=replicas=3',
+          '--wait',
+          '--timeout=8s',
         )
         await expect(upgrade).rejects.toThrow(/deadline exceeded|timed out/)
         await expect.poll(pods, { timeout: 30_000 }).toContain('worker Pending undefined')
@@ -119,7 +121,8 @@ describe.skipIf(lacking.length > 0)(
       async () => {
         const folder = join(work, 'broken')
         const broken = openControlPlane({
-          ...{ folder, nodes: [] },
+          folder,
+          nodes: [],
           inside: ([program, ...args]) =>
             program === 'kube-apiserver' ? ['sh', '-c', 'echo no such flag; exit 1'] : [program!, ...args],
         })
@@ -167,7 +170,9 @@ interface Played {
 /** A job before and one after all else, workers that need GPUs, an agent on every node, a volume. */
 async function writeChart(folder: string): Promise<void> {
   const object = (apiVersion: string, kind: string, name: string, more: object) => ({
-    ...{ apiVersion, kind, metadata: { name } },
+    apiVersion,
+    kind,
+    metadata: { name },
     ...more,
   })
   const template = (app: string, spec: object = {}, container: object = {}) => ({
@@ -177,7 +182,9 @@ async function writeChart(folder: string): Promise<void> {
   const selector = (app: string) => ({ matchLabels: { app } })
   const gpus = { resources: { limits: { 'nvidia.com/gpu': 4 } } }
   const job = (name: string, more: object) => ({
-    ...{ apiVersion: 'batch/v1', kind: 'Job', metadata: { name, ...more } },
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name, ...more },
     spec: {
       template: template(name, {
         restartPolicy: 'Never',

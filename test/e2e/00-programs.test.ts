@@ -54,7 +54,11 @@ describe('scripts/build.mjs', () => {
     work = await mkdtemp(join(tmpdir(), 'airgap-e2e-programs-'))
     built = join(work, 'checkout')
     for (const path of [
-      ...['src', 'scripts/build.mjs', 'package.json', 'tsconfig.json', 'bundle/offline-deploy'],
+      'src',
+      'scripts/build.mjs',
+      'package.json',
+      'tsconfig.json',
+      'bundle/offline-deploy',
       ...(await packagesToCopy()),
     ]) {
       const target = join(built, path)

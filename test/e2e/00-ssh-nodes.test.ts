@@ -71,9 +71,19 @@ describe.skipIf(lacking.length > 0)(
     afterAll(() => resources.disposeAsync())
 
     const sshTo = (node: SshNode, command: string, key = 'key') => [
-      ...['ssh', '-i', `/keys/${key}`, '-o', 'UserKnownHostsFile=/keys/known_hosts'],
-      ...['-o', 'StrictHostKeyChecking=yes', '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5'],
-      ...[`${node.user}@${node.address}`, command],
+      'ssh',
+      '-i',
+      `/keys/${key}`,
+      '-o',
+      'UserKnownHostsFile=/keys/known_hosts',
+      '-o',
+      'StrictHostKeyChecking=yes',
+      '-o',
+      'BatchMode=yes',
+      '-o',
+      'ConnectTimeout=5',
+      `${node.user}@${node.address}`,
+      command,
     ]
     /** What a command on a node says, asked for by ssh from the site. */
     const onNode = (node: SshNode, command: string, key?: string) => site.chroot(sshTo(node, command, key))

@@ -201,7 +201,9 @@ access_ip=10.0.0.9
         await writeFile(
           manifest,
           JSON.stringify({
-            ...{ apiVersion: 'airgap/v1', name: 'roles', version: '1.0.0' },
+            apiVersion: 'airgap/v1',
+            name: 'roles',
+            version: '1.0.0',
             debs: [{ name: 'debian-12', suite: 'bookworm', ...debian, packages }],
             wheels: [{ name: 'tools', pythons: ['3.11'], packages: ['jmespath==1.0.1'] }],
           }),

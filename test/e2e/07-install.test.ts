@@ -47,14 +47,15 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
     const bundle = await buildInstallBundle({ work, resources, applications: withCluster })
     medium = `/media/usb/${basename(bundle)}`
     const rootTar = await debianSshRoot(cacheFolder)
-    site = await openInstallSite({ ...{ bundle, work, rootTar, machines, resources }, sudoPassword: sudo })
+    site = await openInstallSite({ bundle, work, rootTar, machines, resources, sudoPassword: sudo })
     if (withCluster) {
       const [first] = site.network.nodes
       cluster = resources.use(
         await openControlPlane({
           folder: join(work, 'cluster'),
           nodes: machines.map(name => (name === 'master-1' ? { name } : { name, gpus: 8 })),
-          ...{ address: first!.address, inside: command => first!.inside(command) },
+          address: first!.address,
+          inside: command => first!.inside(command),
         }),
       )
       await copyFile(cluster.kubeconfig, join(site.control.root, 'opt/site/cluster.conf'))
@@ -68,13 +69,17 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
 
   function siteFile() {
     const node = (name: string, ...roles: string[]) => ({
-      ...{ name, roles, address: site.nodes[machines.indexOf(name)]!.address },
+      name,
+      roles,
+      address: site.nodes[machines.indexOf(name)]!.address,
     })
     return {
-      ...{ apiVersion: 'airgap-site/v1', externalIP: site.nodes[0]!.address },
+      apiVersion: 'airgap-site/v1',
+      externalIP: site.nodes[0]!.address,
       nfs: { server: 'master-1', path: '/srv/astrago' },
       ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519', sudo: 'password' },
-      ...{ kubeconfig: '/opt/site/cluster.conf', switches: { kubernetes: false } },
+      kubeconfig: '/opt/site/cluster.conf',
+      switches: { kubernetes: false },
       nodes: [
         node('master-1', 'control-plane', 'worker', 'nfs'),
         node('gpu-1', 'worker', 'gpu'),
@@ -173,7 +178,13 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
     `the applications run on the cluster (${needs(lackingForApplications)})`,
     async () => {
       const releases = await site.control.chroot([
-        ...['/opt/site/tools/bin/helm', '--kubeconfig', '/opt/site/cluster.conf', 'list', '-A', '-o', 'json'],
+        '/opt/site/tools/bin/helm',
+        '--kubeconfig',
+        '/opt/site/cluster.conf',
+        'list',
+        '-A',
+        '-o',
+        'json',
       ])
       expect(
         JSON.parse(releases).map((one: { name: string; status: string }) => `${one.name} ${one.status}`),
@@ -337,7 +348,10 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       // somebody's own wish, and their comment
       await writeFile(values, `${await readFile(values, 'utf8')}harbor: # ours\n  servicePort: 30999\n`)
       const next = await buildInstallBundle({
-        ...{ work, resources, applications: true, version: '1.1.0' },
+        work,
+        resources,
+        applications: true,
+        version: '1.1.0',
         async edit(tree) {
           const chart = join(tree, 'applications/mpi-operator/chart/Chart.yaml')
           await writeFile(chart, (await readFile(chart, 'utf8')).replace(/^version: .*$/m, 'version: 0.2.0'))
@@ -446,11 +460,9 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       const values = [...secrets.matchAll(/: (\S{16,})$/gm)].map(([, value]) => value!)
       expect(values.length).toBeGreaterThan(5)
       const text = await site.control.chroot([
-        ...[
-          'sh',
-          '-c',
-          'cat /opt/site/journal.jsonl /opt/site/logs/* /opt/site/serve.log /opt/site/config.json /opt/site/inventory/hosts.yaml',
-        ],
+        'sh',
+        '-c',
+        'cat /opt/site/journal.jsonl /opt/site/logs/* /opt/site/serve.log /opt/site/config.json /opt/site/inventory/hosts.yaml',
       ])
       for (const secret of [sudo, ...values]) expect(text.includes(secret)).toBe(false)
     },

@@ -9,6 +9,7 @@ import { debianSshRoot, type SshNode, sshNodePrograms } from '../../scripts/lib/
 import { cacheFolder, home } from '../../scripts/lib/places.ts'
 import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
 import { serveFolder } from '../../scripts/lib/upstreams/serve-folder.ts'
+import { defined } from '../../src/core/defined.ts'
 import { airgap } from './lib/airgap.ts'
 
 const reached = (url: string) =>
@@ -59,7 +60,9 @@ describe.skipIf(lacking.length > 0)(
       await writeFile(
         manifest,
         JSON.stringify({
-          ...{ apiVersion: 'airgap/v1', name: 'platform', version: '1.0.0' },
+          apiVersion: 'airgap/v1',
+          name: 'platform',
+          version: '1.0.0',
           debs: [{ name: 'debian-12', suite: 'bookworm', ...debian, packages: ['hostname'] }],
           wheels: [{ name: 'ansible', pythons: ['3.11'], packages: ['pip==24.3.1'] }],
           files: [{ url: `${publisher}/kubespray.tar.gz` }],
@@ -96,12 +99,13 @@ describe.skipIf(lacking.length > 0)(
         ssh: {
           user: 'astrago',
           privateKey: '/root/.ssh/id_ed25519',
-          ...(sudo === undefined ? {} : { sudo }),
+          ...defined({ sudo }),
         },
         switches: { kubernetes },
         ...(kubernetes ? {} : { kubeconfig: '/opt/site/cluster.conf' }),
         nodes: site.nodes.map(({ name, address }) => ({
-          ...{ name, address },
+          name,
+          address,
           roles:
             name === 'master-1'
               ? ['control-plane', 'worker']
@@ -180,11 +184,9 @@ describe.skipIf(lacking.length > 0)(
         const id = await readFile(join(node('master-1').root, 'etc/machine-id'))
         await writeFile(join(node('gpu-1').root, 'etc/machine-id'), id)
         const [program, ...args] = node('master-1').inside([
-          ...[
-            'python3',
-            '-c',
-            'import socket,time; s=socket.create_server(("", 6443)); print("there", flush=True); time.sleep(600)',
-          ],
+          'python3',
+          '-c',
+          'import socket,time; s=socket.create_server(("", 6443)); print("there", flush=True); time.sleep(600)',
         ])
         const listener = spawn(program!, args, { stdio: ['ignore', 'pipe', 'ignore'] })
         try {

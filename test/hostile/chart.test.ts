@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { defined } from '../../src/core/defined.ts'
 import { readChartArchive } from '../../src/kinds/chart/archive.ts'
 import { chartKind } from '../../src/kinds/chart/index.ts'
 import {
@@ -34,7 +35,7 @@ const resolveFrom = async (index: string, others: Record<string, Buffer | string
   }
 }
 const listing = (digest?: string) =>
-  indexYaml({ web: [{ version: '1.2.3', url: 'web.tgz', ...(digest === undefined ? {} : { digest }) }] })
+  indexYaml({ web: [{ version: '1.2.3', url: 'web.tgz', ...defined({ digest }) }] })
 
 const read = (bytes: Buffer, version = '1.2.3') =>
   readChartArchive(Readable.from([bytes]), { name: 'web', version, item: 'https://x.example/web.tgz' })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { defined } from '../../src/core/defined.ts'
 import { digestOf, hexOf } from '../../src/core/digest.ts'
 import { fileKind } from '../../src/kinds/file/index.ts'
 import { fetchOnce } from '../../src/remote/fetch-once.ts'
@@ -11,7 +12,7 @@ const request = (url: string, sha256?: string) => ({
   url,
   path: 'tool',
   executable: true,
-  ...(sha256 === undefined ? {} : { sha256 }),
+  ...defined({ sha256 }),
 })
 
 describe('files from an upstream that misbehaves', () => {

@@ -9,13 +9,23 @@ import type { Lock } from '../../src/lock/schema.ts'
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}` as const
 const lock: Lock = {
-  ...{ lockVersion: 1, name: 'demo', version: '1.0', platforms: ['linux/amd64'], inputs: digest('a') },
-  ...{ collisions: {}, runtime: [], items: {} },
+  lockVersion: 1,
+  name: 'demo',
+  version: '1.0',
+  platforms: ['linux/amd64'],
+  inputs: digest('a'),
+  collisions: {},
+  runtime: [],
+  items: {},
 }
 const manifest = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: digest('c'), size: 3 }
 const image = {
-  ...{ name: 'docker.io/library/x:1', from: 'docker.io/library/x', digest: digest('c'), platforms: [] },
-  ...{ manifests: [manifest], blobs: [] as object[] },
+  name: 'docker.io/library/x:1',
+  from: 'docker.io/library/x',
+  digest: digest('c'),
+  platforms: [],
+  manifests: [manifest],
+  blobs: [] as object[],
 }
 const layer = { mediaType: 'application/octet-stream', digest: digest('d'), size: 5 }
 const file = { name: 'a', url: 'https://a.example/x', digest: digest('e'), size: 3, executable: false }

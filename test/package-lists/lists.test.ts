@@ -30,8 +30,14 @@ async function manifest(name: string, entries: object): Promise<string> {
 describe('package-lists', () => {
   it('every supported release has kubespray’s list, NFS, the driver’s build tools, a Python for ansible', () => {
     const releases = [
-      ...['ubuntu/20.04', 'ubuntu/22.04', 'ubuntu/24.04', 'rhel/8', 'rhel/9'],
-      ...['debian/11', 'debian/12', 'debian/13'],
+      'ubuntu/20.04',
+      'ubuntu/22.04',
+      'ubuntu/24.04',
+      'rhel/8',
+      'rhel/9',
+      'debian/11',
+      'debian/12',
+      'debian/13',
     ]
     const wanted = releases.flatMap(release =>
       ['ansible-host', 'gpu-build', 'kubespray', 'nfs'].map(topic => `${release}/${topic}.txt`),
@@ -76,7 +82,11 @@ describe('the packages of manifests/astrago.yaml', () => {
 })
 
 const reached = spawnSync('curl', [
-  ...['--fail', '--silent', '--head', '--max-time', '10'],
+  '--fail',
+  '--silent',
+  '--head',
+  '--max-time',
+  '10',
   'http://deb.debian.org/debian/dists/trixie/InRelease',
 ])
 

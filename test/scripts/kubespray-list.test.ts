@@ -92,10 +92,21 @@ describe.skipIf(ansible === undefined)('kubespray-list (ansible of PyPI)', { tim
     const { files, images } = report(stdout)
     const of = (needed: boolean) => files.filter(file => file.needed === needed).map(file => file.name)
     expect(of(true).sort()).toEqual([
-      ...['calico_crds', 'containerd', 'containerd', 'kubelet', 'kubelet', 'runc', 'runc'],
+      'calico_crds',
+      'containerd',
+      'containerd',
+      'kubelet',
+      'kubelet',
+      'runc',
+      'runc',
     ])
     expect(of(false).sort()).toEqual([
-      ...['crio', 'crio', 'kata_containers', 'kata_containers', 'skopeo', 'skopeo'],
+      'crio',
+      'crio',
+      'kata_containers',
+      'kata_containers',
+      'skopeo',
+      'skopeo',
     ])
     expect(files.filter(file => file.name === 'kubelet')).toEqual([
       { name: 'kubelet', url: kubelet, architectures: ['amd64'], sha256: sha256.kubelet, needed: true },
@@ -184,7 +195,11 @@ describe.skipIf(ansible === undefined)('kubespray-list (ansible of PyPI)', { tim
     const { containerManager, files, difference } = report(stdout)
     expect(containerManager).toBe('crio')
     expect(files.filter(file => file.needed).map(file => file.name)).toEqual([
-      ...['kubelet', 'skopeo', 'runc', 'calico_crds', 'crio'],
+      'kubelet',
+      'skopeo',
+      'runc',
+      'calico_crds',
+      'crio',
     ])
     expect(difference.missing.images.map(image => image.reference)).not.toContain('registry.k8s.io/pause:3.9')
     expect(difference.additional.files).toMatchObject([{ why: 'optional, and off in this inventory' }])
@@ -199,8 +214,15 @@ describe.skipIf(ansible === undefined)('kubespray-list (ansible of PyPI)', { tim
       variants: { nodes: { description: 'x', files: [{ url: kubelet, sha256: sha256.kubelet }] } },
     })
     const { status, stdout, stderr } = list(
-      ...[checkout, '--manifest', stack, '--with', 'nodes', '--allow-optional'],
-      ...['--set', 'container_manager=crio', 'registry_enabled=true'],
+      checkout,
+      '--manifest',
+      stack,
+      '--with',
+      'nodes',
+      '--allow-optional',
+      '--set',
+      'container_manager=crio',
+      'registry_enabled=true',
     )
     expect(status).toBe(3)
     expect(stderr).toContain('error DIFFERENT: ')
@@ -252,7 +274,9 @@ describe('kubespray-list without ansible', () => {
     const crio = "container_manager == 'crio'"
     expect(Object.keys(conditionsOf(roles)).sort()).toEqual(["container_manager == 'containerd'", crio])
     expect([...downloadsOfRoles(roles, condition => condition === crio)].sort()).toEqual([
-      ...['crio', 'runc', 'skopeo'],
+      'crio',
+      'runc',
+      'skopeo',
     ])
   })
 })

@@ -44,8 +44,15 @@ export async function benchApt(work: string, { runs }: { runs: number }): Promis
   await writeFile(manifest, JSON.stringify(manifestOf(server.url, names)))
   const lock = join(work, 'bench-apt.lock.json')
   const ours = [
-    ...['node', join(home, 'dist', 'airgap.mjs'), 'lock', '-f', manifest, '--lock', lock],
-    ...['--cache', join(work, 'bench-apt-cache')],
+    'node',
+    join(home, 'dist', 'airgap.mjs'),
+    'lock',
+    '-f',
+    manifest,
+    '--lock',
+    lock,
+    '--cache',
+    join(work, 'bench-apt-cache'),
   ]
   const peer = ['apt-get', 'install', '-y', '--no-install-recommends', '--print-uris', ...names]
   await measure(ours)
@@ -107,7 +114,12 @@ async function bundled(work: string): Promise<string> {
   const outfile = join(work, 'parse-and-resolve.mjs')
   await build({
     entryPoints: [join(import.meta.dirname, 'parse-and-resolve.ts')],
-    ...{ outfile, bundle: true, platform: 'node', format: 'esm', target: 'node24', logLevel: 'warning' },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    logLevel: 'warning',
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },

@@ -50,8 +50,18 @@ export async function benchDnf(work: string, { runs }: { runs: number }): Promis
     cache,
   ]
   const peer = [
-    ...['dnf', '-c', config, `--installroot=${join(work, 'dnf', 'root')}`, '--releasever=9', '-y', '-q'],
-    ...['--forcearch=x86_64', 'download', '--resolve', '--url', ...asked],
+    'dnf',
+    '-c',
+    config,
+    `--installroot=${join(work, 'dnf', 'root')}`,
+    '--releasever=9',
+    '-y',
+    '-q',
+    '--forcearch=x86_64',
+    'download',
+    '--resolve',
+    '--url',
+    ...asked,
   ]
   const pairs: { ours: number; peer: number; ratio: number; memory: number }[] = []
   let theirs: string[] = []

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { defined } from '../../../src/core/defined.ts'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { withSbin } from '../run.ts'
 
@@ -17,7 +18,7 @@ export async function measure(
 ): Promise<Measured> {
   const started = performance.now()
   const child = spawn(command[0]!, command.slice(1), {
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...defined({ cwd: options.cwd }),
     env: { ...withSbin(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

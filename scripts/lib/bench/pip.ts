@@ -33,9 +33,24 @@ export async function benchPip(work: string, { runs }: { runs: number }): Promis
   const folder = join(work, 'pip')
   const peer = [
     // no settings of this machine: no index, no folder of wheels of its own
-    ...['python3', '-m', 'pip', '--isolated', '--no-cache-dir', '--disable-pip-version-check', 'download'],
-    ...['--quiet', '--only-binary=:all:', '--python-version', '3.11', '--implementation', 'cp', ...target],
-    ...['--dest', folder, '-r', requirements],
+    'python3',
+    '-m',
+    'pip',
+    '--isolated',
+    '--no-cache-dir',
+    '--disable-pip-version-check',
+    'download',
+    '--quiet',
+    '--only-binary=:all:',
+    '--python-version',
+    '3.11',
+    '--implementation',
+    'cp',
+    ...target,
+    '--dest',
+    folder,
+    '-r',
+    requirements,
   ]
   const pairs: { ours: number; peer: number; ratio: number; memory: number }[] = []
   for (let i = 0; i < runs; i++) {

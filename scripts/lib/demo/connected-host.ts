@@ -13,7 +13,12 @@ export async function buildOnConnectedHost(context: DemoContext): Promise<string
   const { report, work, signal } = context
   const stack = await stackOf(context)
   const options = [
-    ...['-f', stack.manifest, '--lock', join(work, 'demo.lock.json'), '--cache', join(work, 'cache')],
+    '-f',
+    stack.manifest,
+    '--lock',
+    join(work, 'demo.lock.json'),
+    '--cache',
+    join(work, 'cache'),
     ...stack.remap.flatMap(remap => ['--remap', remap]),
   ]
   const airgap = (args: string[]) =>

@@ -107,9 +107,16 @@ async function refusedWithOtherKey({ node }: NodeUnderTest): Promise<string> {
   await writeFile(join(folder, 'other.sources'), other)
   try {
     await node.chroot([
-      ...['apt-get', '-o', 'Dir::Etc::SourceList=/root/other-key/other.sources'],
-      ...['-o', 'Dir::Etc::SourceParts=/dev/null', '-o', 'Dir::State::lists=/root/other-key/lists'],
-      ...['-o', 'APT::Sandbox::User=root', 'update'],
+      'apt-get',
+      '-o',
+      'Dir::Etc::SourceList=/root/other-key/other.sources',
+      '-o',
+      'Dir::Etc::SourceParts=/dev/null',
+      '-o',
+      'Dir::State::lists=/root/other-key/lists',
+      '-o',
+      'APT::Sandbox::User=root',
+      'update',
     ])
   } catch (error) {
     const said = isErrorCode(error, 'STEP_FAILED') ? error.message.split('\n') : []

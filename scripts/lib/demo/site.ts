@@ -100,9 +100,18 @@ interface Site {
 async function apply(context: DemoContext, site: Site): Promise<void> {
   const { report, resources, work, signal } = context
   const options = [
-    ...['--site', join(work, 'site'), '--env', 'prod', '--address', site.address],
-    ...['--registry-port', String(site.ports.registry), '--http-port', String(site.ports.http)],
-    ...['--node-root', site.nodeRoot],
+    '--site',
+    join(work, 'site'),
+    '--env',
+    'prod',
+    '--address',
+    site.address,
+    '--registry-port',
+    String(site.ports.registry),
+    '--http-port',
+    String(site.ports.http),
+    '--node-root',
+    site.nodeRoot,
     ...(site.network ? [] : ['--listen', site.address]),
   ]
   const deploy = (args: [string, ...string[]], stop?: AbortSignal) => {

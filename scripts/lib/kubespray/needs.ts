@@ -88,7 +88,9 @@ export async function needsOf(
   }
   const { kubernetes = '', containerManager = '', networkPlugin = '' } = facts ?? {}
   return {
-    ...{ kubernetes, containerManager, networkPlugin },
+    kubernetes,
+    containerManager,
+    networkPlugin,
     files: [...files.values()].sort((a, b) => compareText(a.url, b.url)),
     images: [...images.values()].sort((a, b) => compareText(a.reference, b.reference)),
   }

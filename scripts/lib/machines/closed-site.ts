@@ -27,9 +27,17 @@ export async function serveInClosedNetwork(
   const http = `http://${network.site.address}:8080`
   const [program, ...args] = network.site.inside([
     // no PATH, no HOME, nothing
-    ...['env', '-i', join(folder, 'offline-deploy', 'offline-deploy'), 'serve'],
+    'env',
+    '-i',
+    join(folder, 'offline-deploy', 'offline-deploy'),
+    'serve',
     ...bundles.flatMap(bundle => ['--bundle', bundle]),
-    ...['--site', join(folder, 'site'), '--address', network.site.address, '--http-port', '8080'],
+    '--site',
+    join(folder, 'site'),
+    '--address',
+    network.site.address,
+    '--http-port',
+    '8080',
   ])
   const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'], env: withSbin() })
   let said = ''

@@ -100,8 +100,16 @@ function containerdConfig(state: string, socket: string): string {
 function insideWithCgroups(network: NetworkHost, command: readonly string[]): string[] {
   const script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
   return [
-    ...['nsenter', `--net=/run/netns/${network.namespace}`, 'unshare', '--mount'],
-    ...['sh', '-c', script, 'sh', network.resolvConf, ...command],
+    'nsenter',
+    `--net=/run/netns/${network.namespace}`,
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    network.resolvConf,
+    ...command,
   ]
 }
 

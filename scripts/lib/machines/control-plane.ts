@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defined } from '../../../src/core/defined.ts'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { run, withSbin } from '../run.ts'
 import { ended } from './background-process.ts'
@@ -25,8 +26,14 @@ export interface ControlPlane {
 
 /** What `openControlPlane` needs; ./scripts/setup --with-cluster builds all of it that Debian does not have. */
 export const controlPlanePrograms = [
-  ...['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok', 'kubectl'],
-  ...['openssl', 'setpriv'],
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kwok',
+  'kubectl',
+  'openssl',
+  'setpriv',
 ] as const
 
 export interface ControlPlaneOptions {
@@ -101,27 +108,36 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     const at = (name: string) => join(folder, name)
     const etcd = `http://127.0.0.1:${ports.etcd}`
     start('etcd', {
-      ...{ 'data-dir': at('etcd'), 'unsafe-no-fsync': 'true' },
-      ...{ 'listen-client-urls': etcd, 'advertise-client-urls': etcd },
+      'data-dir': at('etcd'),
+      'unsafe-no-fsync': 'true',
+      'listen-client-urls': etcd,
+      'advertise-client-urls': etcd,
       'listen-peer-urls': `http://127.0.0.1:${ports.peer}`,
       'initial-advertise-peer-urls': `http://127.0.0.1:${ports.peer}`,
       'initial-cluster': `default=http://127.0.0.1:${ports.peer}`,
     })
     start('kube-apiserver', {
-      ...{ 'etcd-servers': etcd, 'secure-port': `${ports.api}` },
+      'etcd-servers': etcd,
+      'secure-port': `${ports.api}`,
       'bind-address': address === '127.0.0.1' ? address : '0.0.0.0',
-      ...{ 'advertise-address': address, 'service-cluster-ip-range': serviceRange },
-      ...{ 'client-ca-file': at('ca.crt'), 'tls-cert-file': at('server.crt') },
+      'advertise-address': address,
+      'service-cluster-ip-range': serviceRange,
+      'client-ca-file': at('ca.crt'),
+      'tls-cert-file': at('server.crt'),
       'tls-private-key-file': at('server.key'),
-      ...{ 'service-account-issuer': 'https://kubernetes.default.svc', 'authorization-mode': 'Node,RBAC' },
+      'service-account-issuer': 'https://kubernetes.default.svc',
+      'authorization-mode': 'Node,RBAC',
       'allow-privileged': 'true',
       'service-account-key-file': at('accounts.pub'),
       'service-account-signing-key-file': at('accounts.key'),
     })
     await answered('API server', ['get', '--raw', '/readyz'])
     start('kube-controller-manager', {
-      ...{ kubeconfig, 'secure-port': '0', 'use-service-account-credentials': 'true' },
-      ...{ 'service-account-private-key-file': at('accounts.key'), 'root-ca-file': at('ca.crt') },
+      kubeconfig,
+      'secure-port': '0',
+      'use-service-account-credentials': 'true',
+      'service-account-private-key-file': at('accounts.key'),
+      'root-ca-file': at('ca.crt'),
       'leader-elect': 'false',
     })
     start('kube-scheduler', { kubeconfig, 'secure-port': '0', 'leader-elect': 'false' })
@@ -150,14 +166,14 @@ async function playVolumes(
     const claims = await kubectl(['get', 'pvc', '--all-namespaces', '-o', 'json']).catch(() => '{"items":[]}')
     const pending = (JSON.parse(claims).items as Claim[]).filter(({ status }) => status?.phase === 'Pending')
     const items = pending.map(({ metadata, spec }) => ({
-      ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: `played-${metadata.uid}` } },
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name: `played-${metadata.uid}` },
       spec: {
-        ...{
-          capacity: spec.resources.requests,
-          accessModes: spec.accessModes,
-          hostPath: { path: '/played' },
-        },
-        ...(spec.storageClassName === undefined ? {} : { storageClassName: spec.storageClassName }),
+        capacity: spec.resources.requests,
+        accessModes: spec.accessModes,
+        hostPath: { path: '/played' },
+        ...defined({ storageClassName: spec.storageClassName }),
         claimRef: { namespace: metadata.namespace, name: metadata.name },
       },
     }))
@@ -204,15 +220,21 @@ async function notRunning(folder: string, program: string): Promise<AirgapError>
 
 function nodeObject({ name, labels, gpus }: PlayedNode) {
   const capacity = {
-    ...{ cpu: '32', memory: '256Gi', pods: '110', 'ephemeral-storage': '1Ti' },
+    cpu: '32',
+    memory: '256Gi',
+    pods: '110',
+    'ephemeral-storage': '1Ti',
     ...(gpus === undefined ? {} : { 'nvidia.com/gpu': `${gpus}` }),
   }
   return {
-    ...{ apiVersion: 'v1', kind: 'Node' },
+    apiVersion: 'v1',
+    kind: 'Node',
     metadata: {
       name,
       labels: {
-        ...{ 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+        'kubernetes.io/hostname': name,
+        'kubernetes.io/os': 'linux',
+        'kubernetes.io/arch': 'amd64',
         ...labels,
       },
     },
@@ -220,9 +242,16 @@ function nodeObject({ name, labels, gpus }: PlayedNode) {
       capacity,
       allocatable: capacity,
       nodeInfo: {
-        ...{ kubeletVersion: 'v1.28.6', kubeProxyVersion: 'v1.28.6', operatingSystem: 'linux' },
-        ...{ architecture: 'amd64', containerRuntimeVersion: 'containerd://1.7.13', osImage: 'played' },
-        ...{ machineID: name, systemUUID: name, bootID: name, kernelVersion: 'played' },
+        kubeletVersion: 'v1.28.6',
+        kubeProxyVersion: 'v1.28.6',
+        operatingSystem: 'linux',
+        architecture: 'amd64',
+        containerRuntimeVersion: 'containerd://1.7.13',
+        osImage: 'played',
+        machineID: name,
+        systemUUID: name,
+        bootID: name,
+        kernelVersion: 'played',
       },
     },
   }
@@ -232,11 +261,21 @@ function nodeObject({ name, labels, gpus }: PlayedNode) {
 async function makeCertificates(folder: string, address: string): Promise<void> {
   const openssl = (...args: string[]) => run(['openssl', ...args], { cwd: folder })
   const key = (name: string) =>
-    openssl(...['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', `${name}.key`])
+    openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', `${name}.key`)
   for (const name of ['ca', 'server', 'admin', 'accounts']) await key(name)
   await openssl('pkey', '-in', 'accounts.key', '-pubout', '-out', 'accounts.pub')
   await openssl(
-    ...['req', '-x509', '-new', '-key', 'ca.key', '-subj', '/CN=test-ca', '-days', '2', '-out', 'ca.crt'],
+    'req',
+    '-x509',
+    '-new',
+    '-key',
+    'ca.key',
+    '-subj',
+    '/CN=test-ca',
+    '-days',
+    '2',
+    '-out',
+    'ca.crt',
   )
   const names = `subjectAltName=IP:${address},IP:127.0.0.1,IP:10.96.0.1,DNS:localhost,DNS:kubernetes.default.svc\n`
   await writeFile(join(folder, 'server.ext'), names)
@@ -247,8 +286,21 @@ async function makeCertificates(folder: string, address: string): Promise<void> 
   ] as const) {
     await openssl('req', '-new', '-key', `${name}.key`, '-subj', subject, '-out', `${name}.csr`)
     await openssl(
-      ...['x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'],
-      ...['-days', '2', '-extfile', `${name}.ext`, '-out', `${name}.crt`],
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      'ca.crt',
+      '-CAkey',
+      'ca.key',
+      '-CAcreateserial',
+      '-days',
+      '2',
+      '-extfile',
+      `${name}.ext`,
+      '-out',
+      `${name}.crt`,
     )
   }
 }
@@ -256,7 +308,9 @@ async function makeCertificates(folder: string, address: string): Promise<void> 
 async function kubeconfigText(folder: string, server: string): Promise<string> {
   const data = async (name: string) => (await run(['base64', '-w0', join(folder, name)])).trim()
   return JSON.stringify({
-    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'test',
     clusters: [{ name: 'test', cluster: { server, 'certificate-authority-data': await data('ca.crt') } }],
     users: [
       {

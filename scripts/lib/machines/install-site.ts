@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { defined } from '../../../src/core/defined.ts'
 import { run, withSbin } from '../run.ts'
 import { type ClosedNetwork, openClosedNetwork } from './closed-network.ts'
 import { nodeEnvironment } from './containerd-node.ts'
@@ -52,10 +53,12 @@ export async function openInstallSite(options: {
   const key = join(work, 'key')
   await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key])
   const authorizedKey = (await readFile(`${key}.pub`, 'utf8')).trim()
-  const machine = { rootTar, authorizedKey, ...(sudoPassword === undefined ? {} : { sudoPassword }) }
+  const machine = { rootTar, authorizedKey, ...defined({ sudoPassword }) }
   const control = resources.use(
     await openSshNode(network.site, {
-      ...{ ...machine, name: 'deploy', folder: join(work, 'deploy') },
+      ...machine,
+      name: 'deploy',
+      folder: join(work, 'deploy'),
       mounts: { 'media/usb': dirname(bundle) },
     }),
   )
@@ -64,7 +67,9 @@ export async function openInstallSite(options: {
     nodes.push(
       resources.use(
         await openSshNode(network.nodes[i]!, {
-          ...{ ...machine, name, folder: join(work, name) },
+          ...machine,
+          name,
+          folder: join(work, name),
           ...(options.systemdTar === undefined ? {} : { systemd: true, rootTar: options.systemdTar }),
         }),
       ),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
+import { defined } from '../../../src/core/defined.ts'
 import { run, withSbin } from '../run.ts'
 import { debianRoot, debianRootPrograms } from '../upstreams/debian-images.ts'
 import { until } from './background-process.ts'
@@ -69,8 +70,15 @@ export const sshNodePrograms = [
 
 /** Beyond what apt itself needs: what an installed machine has, and ansible expects. */
 const included = [
-  ...['openssh-server', 'openssh-client', 'python3', 'python3-apt', 'sudo'],
-  ...['iproute2', 'procps', 'kmod', 'ca-certificates'],
+  'openssh-server',
+  'openssh-client',
+  'python3',
+  'python3-apt',
+  'sudo',
+  'iproute2',
+  'procps',
+  'kmod',
+  'ca-certificates',
 ]
 
 /** A Debian 12 root file system with sshd, as a tar: made once, a minute, then kept in the cache. Root only. */
@@ -89,11 +97,22 @@ export async function openSshNode(network: NetworkHost, options: SshNodeOptions)
   const close = () => machine.end()
   try {
     const inside = (command: readonly string[]) => [
-      ...['nsenter', `--target=${machine.pid}`, '--mount', '--uts', '--ipc', '--net', '--pid', '--'],
-      ...['setpriv', '--pdeathsig', 'KILL', '--', ...command],
+      'nsenter',
+      `--target=${machine.pid}`,
+      '--mount',
+      '--uts',
+      '--ipc',
+      '--net',
+      '--pid',
+      '--',
+      'setpriv',
+      '--pdeathsig',
+      'KILL',
+      '--',
+      ...command,
     ]
     const chroot = (command: readonly string[], input?: string) =>
-      run(inside(command), { env: nodeEnvironment, ...(input === undefined ? {} : { input }) })
+      run(inside(command), { env: nodeEnvironment, ...defined({ input }) })
     const stopSshd = async () => {
       if (options.systemd) return void (await chroot(['systemctl', 'stop', 'ssh']))
       // pkill sees the node's processes only; 1: there were none

@@ -19,9 +19,23 @@ export interface RealImage {
 
 /** What `packClusterPrograms` needs; ./scripts/setup --with-nodes builds what Debian does not have. */
 export const clusterPrograms = [
-  ...['etcd', 'etcdctl', 'etcdutl', 'kubelet', 'kubeadm', 'kube-proxy', 'crictl', 'nerdctl', 'coredns'],
-  ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'],
-  ...['containerd', 'containerd-shim-runc-v2', 'ctr', 'runc', '/usr/lib/cni/bridge'],
+  'etcd',
+  'etcdctl',
+  'etcdutl',
+  'kubelet',
+  'kubeadm',
+  'kube-proxy',
+  'crictl',
+  'nerdctl',
+  'coredns',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'containerd',
+  'containerd-shim-runc-v2',
+  'ctr',
+  'runc',
+  '/usr/lib/cni/bridge',
 ] as const
 
 const kubernetes = 'v1.28.6'

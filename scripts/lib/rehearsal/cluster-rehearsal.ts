@@ -34,13 +34,19 @@ async function main(): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'airgap-cluster-'))
   resources.defer(() => rm(work, { recursive: true, force: true }))
   const bundle = await buildRehearsalBundle({
-    ...{ work, resources, cluster: true },
+    work,
+    resources,
+    cluster: true,
     charts: resolve(values.charts),
     kubespray: resolve(values.kubespray),
   })
   say('the bundle of the whole stack')
   const site = await openInstallSite({
-    ...{ work, machines, resources, bundle: bundle.path, pods: podNetwork },
+    work,
+    machines,
+    resources,
+    bundle: bundle.path,
+    pods: podNetwork,
     rootTar: await debianSshRoot(cacheFolder),
     systemdTar: await debianSshRoot(cacheFolder, { systemd: true }),
   })
@@ -83,7 +89,10 @@ async function prepare(node: SshNode, index: number, site: InstallSite): Promise
   const folder = join(node.root, 'etc/cni/net.d')
   await mkdir(folder, { recursive: true })
   const bridge = {
-    ...{ type: 'bridge', bridge: 'cni0', isGateway: true, hairpinMode: true },
+    type: 'bridge',
+    bridge: 'cni0',
+    isGateway: true,
+    hairpinMode: true,
     ipam: {
       type: 'host-local',
       ranges: [[{ subnet: subnet(index) }]],
@@ -101,12 +110,16 @@ async function prepare(node: SshNode, index: number, site: InstallSite): Promise
 
 function siteFile(site: InstallSite, checksums: Record<string, string>) {
   const node = (name: string, ...roles: string[]) => ({
-    ...{ name, roles, address: site.nodes[machines.indexOf(name)]!.address },
+    name,
+    roles,
+    address: site.nodes[machines.indexOf(name)]!.address,
   })
   return {
-    ...{ apiVersion: 'airgap-site/v1', externalIP: site.nodes[0]!.address },
+    apiVersion: 'airgap-site/v1',
+    externalIP: site.nodes[0]!.address,
     // this machine’s kernel may export nothing
-    ...{ nfs: { server: 'master-1' }, switches: { nfs: false } },
+    nfs: { server: 'master-1' },
+    switches: { nfs: false },
     ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519' },
     nodes: [
       node('master-1', 'control-plane', 'worker', 'nfs'),
@@ -117,14 +130,17 @@ function siteFile(site: InstallSite, checksums: Record<string, string>) {
       ...checksums,
       kube_pods_subnet: podNetwork,
       // what this machine’s kernel, and its images, do not have
-      ...{ kube_network_plugin: 'cni', kube_proxy_mode: 'iptables' },
-      ...{ enable_nodelocaldns: false, enable_dns_autoscaler: false },
+      kube_network_plugin: 'cni',
+      kube_proxy_mode: 'iptables',
+      enable_nodelocaldns: false,
+      enable_dns_autoscaler: false,
       loadbalancer_apiserver_localhost: false,
       // a node's disk is this machine's, and may be as full as people leave theirs
       eviction_hard: { 'nodefs.available': '1%', 'imagefs.available': '1%' },
       kubelet_config_extra_args: { imageGCHighThresholdPercent: 99, imageGCLowThresholdPercent: 98 },
       // the table is this machine’s, and not for a node to size
-      ...{ kube_proxy_conntrack_max_per_core: 0, kube_proxy_conntrack_min: 0 },
+      kube_proxy_conntrack_max_per_core: 0,
+      kube_proxy_conntrack_min: 0,
     },
   }
 }

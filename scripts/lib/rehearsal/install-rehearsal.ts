@@ -50,7 +50,8 @@ async function main(): Promise<void> {
     await openControlPlane({
       folder: join(work, 'cluster'),
       nodes: machines.map(name => (name.startsWith('gpu') ? { name, gpus: 8 } : { name })),
-      ...{ address: first!.address, inside: command => first!.inside(command) },
+      address: first!.address,
+      inside: command => first!.inside(command),
     }),
   )
   await copyFile(cluster.kubeconfig, join(site.control.root, siteFolder, 'cluster.conf'))
@@ -68,14 +69,18 @@ async function main(): Promise<void> {
 
 function siteFile(site: InstallSite) {
   const node = (name: string, ...roles: string[]) => ({
-    ...{ name, roles, address: site.nodes[machines.indexOf(name)]!.address },
+    name,
+    roles,
+    address: site.nodes[machines.indexOf(name)]!.address,
   })
   return {
-    ...{ apiVersion: 'airgap-site/v1', externalIP: site.nodes[0]!.address },
+    apiVersion: 'airgap-site/v1',
+    externalIP: site.nodes[0]!.address,
     nfs: { server: 'master-1' },
     ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519' },
     // kubespray's own playbook wants systemd, which these machines have not
-    ...{ kubeconfig: `${siteFolder}/cluster.conf`, switches: { kubernetes: false } },
+    kubeconfig: `${siteFolder}/cluster.conf`,
+    switches: { kubernetes: false },
     nodes: [
       node('master-1', 'control-plane', 'worker', 'nfs'),
       node('gpu-1', 'worker', 'gpu'),
@@ -85,7 +90,12 @@ function siteFile(site: InstallSite) {
 }
 
 const common = (site: InstallSite) => [
-  ...['--bundle', '/media/usb/astrago.tar', '--site', siteFolder, '--address', site.network.site.address],
+  '--bundle',
+  '/media/usb/astrago.tar',
+  '--site',
+  siteFolder,
+  '--address',
+  site.network.site.address,
 ]
 
 async function deploy(site: InstallSite, args: readonly string[]): Promise<void> {

@@ -35,14 +35,22 @@ async function main(): Promise<void> {
     console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`)
   const manifest = resolve(values.manifest)
   const upstream = await startStackUpstream({
-    ...{ manifest, variants: values.with, charts: resolve(values.charts) },
-    ...{ work, resources },
+    manifest,
+    variants: values.with,
+    charts: resolve(values.charts),
+    work,
+    resources,
   })
   const { images, charts, files, wheels } = upstream
   say(`upstream: ${images} images, ${charts} charts, ${files} files, ${wheels} wheels`)
   const stack = [
     ...values.with.flatMap(name => ['--with', name]),
-    ...['-f', manifest, '--lock', join(work, 'lock.json'), '--cache', join(work, 'cache')],
+    '-f',
+    manifest,
+    '--lock',
+    join(work, 'lock.json'),
+    '--cache',
+    join(work, 'cache'),
   ]
   const airgap = (...args: string[]) =>
     run([process.execPath, join(home, 'src', 'cli', 'airgap.ts'), ...args, '--test-upstream', upstream.layer])
@@ -74,15 +82,18 @@ async function serve(
   const child = spawn(
     process.execPath,
     [
-      ...[
-        join(home, 'src', 'cli', 'airgap.ts'),
-        'serve',
-        '--bundle',
-        bundle,
-        '--site',
-        join(options.work, 'site'),
-      ],
-      ...['--address', '127.0.0.1', '--registry-port', `${port}`, '--http-port', `${http}`],
+      join(home, 'src', 'cli', 'airgap.ts'),
+      'serve',
+      '--bundle',
+      bundle,
+      '--site',
+      join(options.work, 'site'),
+      '--address',
+      '127.0.0.1',
+      '--registry-port',
+      `${port}`,
+      '--http-port',
+      `${http}`,
     ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   )

@@ -70,8 +70,14 @@ export async function buildRehearsalBundle(options: {
   })
   const stack = [
     ...variants.flatMap(name => ['--with', name]),
-    ...['-f', manifest, '--lock', join(work, 'lock.json')],
-    ...['--cache', join(cacheFolder, 'install-rehearsal'), '--test-upstream', upstream.layer],
+    '-f',
+    manifest,
+    '--lock',
+    join(work, 'lock.json'),
+    '--cache',
+    join(cacheFolder, 'install-rehearsal'),
+    '--test-upstream',
+    upstream.layer,
   ]
   const airgap = (...args: string[]) =>
     run([process.execPath, join(home, 'src', 'cli', 'airgap.ts'), ...args])

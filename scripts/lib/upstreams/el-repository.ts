@@ -80,7 +80,11 @@ async function buildBatch(place: string, packages: readonly ElPackage[]): Promis
   await writeFile(spec, specOf(packages))
   const rpms = join(build, 'RPMS')
   await run([
-    ...['rpmbuild', '-bb', '--quiet', '--target', 'x86_64-redhat-linux'],
+    'rpmbuild',
+    '-bb',
+    '--quiet',
+    '--target',
+    'x86_64-redhat-linux',
     ...defines({
       _topdir: build,
       _rpmdir: rpms,

@@ -40,10 +40,14 @@ export async function buildInstallBundle(options: {
   await writeFile(
     manifest,
     JSON.stringify({
-      ...{ apiVersion: 'airgap/v1', name: 'platform', version },
+      apiVersion: 'airgap/v1',
+      name: 'platform',
+      version,
       debs: [
         {
-          ...{ name: 'debian-12', suite: 'bookworm', archive: 'http://deb.debian.org/debian' },
+          name: 'debian-12',
+          suite: 'bookworm',
+          archive: 'http://deb.debian.org/debian',
           keys: [join(home, 'manifests/keys/debian-archive.asc')],
           packages: ['nfs-common', 'nfs-kernel-server'],
         },
