@@ -129,7 +129,7 @@ describe('all files', () => {
 describe('files of a program', () => {
   /** Still to be moved to where they belong; nothing may be added. */
   const withoutCommand = [
-    ...['images-report', 'installation', 'push-artifact', 'push-names', 'sbom', 'why'].map(
+    ...['images-report', 'installation', 'push-artifact', 'sbom', 'why'].map(
       name => `src/cli/airgap/${name}.ts`,
     ),
     ...['carried-images', 'cluster', 'plan-text', 'site-install', 'site-tools', 'steps'].map(

@@ -1,11 +1,15 @@
 import type { ByteSource } from '../bundle/byte-source.ts'
 import { type VerifyReport, verifyBundle } from '../bundle/verify.ts'
 import type { Progress } from '../core/progress.ts'
+import { checkBundleNames } from '../site/check-names.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
 import { findBundles } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 
-/** Reads every byte of the bundles. Throws DIGEST_MISMATCH, BUNDLE_CORRUPT. */
+/**
+ * Reads every byte of the bundles, and checks that a site can serve the names of each. Throws DIGEST_MISMATCH, BUNDLE_CORRUPT,
+ * NAME_COLLISION.
+ */
 export async function verifyBundles(
   options: SiteOptions,
   run: { progress: Progress; signal: AbortSignal },
@@ -13,7 +17,10 @@ export async function verifyBundles(
   const { paths, ...site } = await findBundles(options)
   await using opened = await openBundles(paths, { ...site, unknown: 'opened' })
   const reports: VerifyReport[] = []
-  for (const bundle of opened.bundles) reports.push(await verifyOpenBundle(bundle, run))
+  for (const bundle of opened.bundles) {
+    reports.push(await verifyOpenBundle(bundle, run))
+    await checkBundleNames(bundle.store)
+  }
   return reports
 }
 

@@ -26,7 +26,7 @@ export interface NamedRoot {
   chart?: { name: string; tag: string }
 }
 
-/** Images and charts among the roots. Throws BUNDLE_CORRUPT on a name that is no reference. */
+/** Images and charts among the roots. Throws BUNDLE_CORRUPT for a name that is not a reference. */
 export function namedRoots(roots: readonly Descriptor[]): NamedRoot[] {
   return roots.flatMap((root): NamedRoot[] => {
     const kind = root.annotations?.[annotationKeys.kind]
@@ -45,9 +45,9 @@ function parse(text: string, item: string): Reference {
   try {
     return parseReference(text)
   } catch (error) {
-    throw new AirgapError('BUNDLE_CORRUPT', 'an artifact has a name that is no reference', {
+    throw new AirgapError('BUNDLE_CORRUPT', 'the name of an artifact is not a valid reference', {
       item: item.slice(0, 300),
-      likely: 'a bundle made by another tool or version',
+      likely: 'the bundle was made by another tool or version',
       next: 'serve it with the version that made it',
       cause: error,
     })

@@ -43,10 +43,10 @@ export class SiteRepository {
     if (tag === undefined) return
     const other = this.#tags.get(tag)
     if (other !== undefined && other.digest !== descriptor.digest) {
-      throw new AirgapError('NAME_COLLISION', 'one name has two contents', {
+      throw new AirgapError('NAME_COLLISION', 'one name has two different contents', {
         item: name,
-        likely: `${other.digest} and ${descriptor.digest}: two bundles, or two charts of the same name and version`,
-        next: 'serve one of the bundles only, or give one of the charts another version',
+        likely: `${other.digest} and ${descriptor.digest} come from two bundles, or are two charts with the same name and version`,
+        next: 'serve only one of the bundles; within one bundle, remove one of the charts from the manifest',
       })
     }
     this.#tags.set(tag, descriptor)

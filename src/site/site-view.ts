@@ -1,17 +1,16 @@
 import { z } from 'zod'
 import { readAll } from '../content/read.ts'
-import { findTree } from '../content/shards.ts'
 import type { ReadableStore } from '../content/store.ts'
-import { readTree, type TreeEntries } from '../content/tree.ts'
+import type { TreeEntries } from '../content/tree.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { httpServerOf, registryOf, type SiteAddress } from './address.ts'
 import { type AptSuite, aptRepository } from './apt-repository.ts'
 import { chartRepository } from './charts.ts'
 import { type ClientFile, clientFiles, clientFilesDigest, type RpmClient } from './client-files.ts'
+import { collisionsOf } from './collisions.ts'
 import { mergedStore, type SiteContent } from './content.ts'
 import { namedRoots, type SiteImages, siteImages } from './images.ts'
-import type { Collisions } from './names.ts'
 import { type RegistryMirrors, registryMirrors } from './registry-mirrors.ts'
 import type { SiteKey } from './site-key.ts'
 import { uniteTrees } from './united-trees.ts'
@@ -217,27 +216,3 @@ function repositorySettings(bytes: Buffer): { priority?: number; moduleHotfixes?
 
 /** Lists of packages, and what is made of them. */
 const maxDocument = 512 << 20 /* bytes */
-const maxLockSize = 512 << 20 /* bytes */
-const collisionsSchema = z.looseObject({ collisions: z.record(z.string(), z.string()).default({}) })
-
-/** Which upstream wins a name, as the stack manifest said: it stands in the lock that every bundle carries. */
-async function collisionsOf(contents: readonly SiteContent[]): Promise<Collisions> {
-  const collisions: Record<string, string> = Object.create(null)
-  for (const content of contents) {
-    const roots = findTree(content.roots(), 'lock')?.roots ?? []
-    const lock = (await readTree(content, roots)).get('lock.json')
-    if (lock === undefined) continue
-    const text = (await readAll(content, lock.descriptor, maxLockSize)).toString('utf8')
-    try {
-      Object.assign(collisions, collisionsSchema.parse(JSON.parse(text)).collisions)
-    } catch (error) {
-      throw new AirgapError('BUNDLE_CORRUPT', 'the lock in the bundle cannot be read', {
-        item: lock.descriptor.digest,
-        likely: 'a bundle made by another tool or version',
-        next: 'serve it with the version that made it',
-        cause: error,
-      })
-    }
-  }
-  return collisions
-}

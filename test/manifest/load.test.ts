@@ -174,6 +174,15 @@ describe('images', () => {
 })
 
 describe('charts', () => {
+  it.each([
+    ['my..chart', '1.0.0'],
+    ['web-', '1.0.0'],
+    ['web', '1.0.0~rc1'],
+  ])('refuses %s %s, which no registry can serve', async (name, version) => {
+    await expect(
+      load(`charts:\n  - {name: ${name}, repo: "https://a.example", version: ${version}}\n`),
+    ).rejects.toMatchObject({ code: 'MANIFEST_INVALID', item: expect.stringMatching(/:\d+:\d+: /) })
+  })
   it('of one name and version are asked for once', async () => {
     const chart = (repo: string) => `  - {name: a, repo: "${repo}", version: 1.0.0}\n`
     const same = await load(`charts:\n${chart('https://a.example')}${chart('https://a.example')}`)

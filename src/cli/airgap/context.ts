@@ -7,7 +7,6 @@ import { LayoutStore } from '../../content/layout-store.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { parsePlatform } from '../../core/platform.ts'
 import type { Progress } from '../../core/progress.ts'
-import { parseReference } from '../../core/reference.ts'
 import { isPrivate } from '../../kinds/image/names.ts'
 import { readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock, SiteFacts } from '../../lock/schema.ts'
@@ -22,6 +21,7 @@ import { inputsDigest } from '../../resolve/inputs.ts'
 import { resolveStack } from '../../resolve/resolve-stack.ts'
 import { lockRuntime, type RuntimePaths } from '../../resolve/runtime.ts'
 import { factsOf, forSite, kernelsUnknown } from '../../resolve/site.ts'
+import { checkNames } from '../../site/check-names.ts'
 import { checkCollisions } from '../../site/names.ts'
 import { toolVersion } from '../shell/version.ts'
 import { runtimePaths } from './installation.ts'
@@ -194,7 +194,10 @@ export async function resolveNow(
   const runtime = lockRuntime(stack.runtime, join(cache.folder, 'runtime.json'))
   // where an item fails first, that is what is told
   runtime.catch(() => {})
-  return await resolveStack(manifest, { context, runtime, concurrency: options.jobs, site: stack.site })
+  const lock = await resolveStack(manifest, { context, runtime, concurrency: options.jobs, site: stack.site })
+  // what cannot be built or served is not locked
+  layoutOf(lock)
+  return lock
 }
 
 /** The lock to build from: the one there is, or a new one where there is none or it is out of date and not frozen. */
@@ -224,9 +227,12 @@ export async function currentLock(
   return lock
 }
 
-/** Lock → the layout of its tar. */
+/** Lock → the layout of its tar. Throws also what `serve` and `push` would refuse. */
 export function layoutOf(lock: Lock): Layout {
-  const images = (lock.items['image'] ?? []).map(image => parseReference(image.name))
-  checkCollisions(images, lock.collisions)
-  return planLayout(assembleLock(lock), { name: lock.name, version: lock.version, minimumTool: toolVersion })
+  const artifacts = assembleLock(lock)
+  checkNames(
+    artifacts.map(({ root }) => root),
+    lock.collisions,
+  )
+  return planLayout(artifacts, { name: lock.name, version: lock.version, minimumTool: toolVersion })
 }

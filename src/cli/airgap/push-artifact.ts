@@ -11,7 +11,7 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { isIndexType, isManifestType } from '../../core/media-types.ts'
 import { formatPlatform } from '../../core/platform.ts'
 import { type Oras, orasCopy, orasPushBlob, orasPushManifest } from '../../remote/oras.ts'
-import type { PushTarget } from './push-names.ts'
+import type { PushTarget } from '../../site/push-names.ts'
 
 /** One artifact of the bundle, and what of it is carried. */
 export interface Carried {

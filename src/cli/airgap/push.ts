@@ -8,11 +8,11 @@ import { together } from '../../core/failures.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { type Oras, orasVersion } from '../../remote/oras.ts'
 import { namedRoots } from '../../site/images.ts'
+import { parseRegistry, pushTargets } from '../../site/push-names.ts'
 import type { Shell } from '../shell/run.ts'
 import { findProgram } from './installation.ts'
 import { positiveInteger } from './options.ts'
 import { type Carried, describeCarried, type Pushed, pushArtifact } from './push-artifact.ts'
-import { parseRegistry, pushTargets } from './push-names.ts'
 
 interface PushOptions {
   oras?: string

@@ -1,13 +1,17 @@
 import type { Command } from 'commander'
+import { openBundle } from '../../bundle/reader.ts'
 import { verifyBundle } from '../../bundle/verify.ts'
 import { parseDigest } from '../../core/digest.ts'
+import { checkBundleNames } from '../../site/check-names.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 
 export function verifyCommand(program: Command, shell: Shell): void {
   program
     .command('verify')
-    .description('read the whole bundle and check every byte; exit 6 if anything is wrong')
+    .description(
+      'read the whole bundle, check every byte and that its names can be served; exit 6 if a byte is wrong',
+    )
     .argument('<bundle>', 'the .tar that `airgap build` wrote')
     .option('--expect <digest>', 'the digest that `airgap build` printed')
     .action(async (path: string, options: { expect?: string }) => {
@@ -18,6 +22,7 @@ export function verifyCommand(program: Command, shell: Shell): void {
         signal: shell.signal,
         ...(expect === undefined ? {} : { expect }),
       })
+      await checkNames(path)
       const seconds = (performance.now() - started) / 1000
       shell.print({ ...report, seconds }, () =>
         [
@@ -30,4 +35,13 @@ export function verifyCommand(program: Command, shell: Shell): void {
         ].join('\n'),
       )
     })
+}
+
+async function checkNames(path: string): Promise<void> {
+  const bundle = await openBundle(path)
+  try {
+    await checkBundleNames(bundle)
+  } finally {
+    await bundle.close()
+  }
 }

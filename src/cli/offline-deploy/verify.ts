@@ -20,7 +20,9 @@ interface VerifyOptions extends SiteOptions {
 
 export function verifyCommand(program: Command, shell: Shell): void {
   bundleOptions(program.command('verify'))
-    .description('read the whole bundle and check every byte; exit 6 if anything is wrong')
+    .description(
+      'read the whole bundle, check every byte and that its names can be served; exit 6 if a byte is wrong',
+    )
     .argument('[bundle]', 'the bundle (default: --bundle, or the .tar beside the program)')
     .option(
       '--cluster',

@@ -1,15 +1,34 @@
 import type { Artifact, PlannedBlob } from '../../content/artifact.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import { digestOf } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys, mediaTypes } from '../../core/media-types.ts'
 import type { LockedChart } from './locked.ts'
 
 /** Charts are carried as the OCI artifacts that helm itself pushes (helm.sh/docs/topics/registries), whatever their source. */
 export function assembleCharts(charts: LockedChart[]): Artifact[] {
+  refuseTwoArchives(charts)
   return charts.map(chart => {
     const { origin } = chart
     return origin.type === 'oci' ? native(chart, origin) : made(chart, origin)
   })
+}
+
+/** The site's index.yaml names an archive by its Chart.yaml, which may spell a version in another way than the manifest. */
+function refuseTwoArchives(charts: LockedChart[]): void {
+  const archives = new Map<string, LockedChart>()
+  for (const chart of charts) {
+    const file = `${chart.metadata['name']}-${chart.metadata['version']}.tgz`
+    const other = archives.get(file)
+    if (other !== undefined && other.layers[0]?.digest !== chart.layers[0]?.digest) {
+      throw new AirgapError('NAME_COLLISION', `two different charts are ${file}`, {
+        item: `${other.name} and ${chart.name}`,
+        likely: 'both entries name the same chart and version, in two repositories or in two spellings',
+        next: 'keep one of them in the manifest',
+      })
+    }
+    archives.set(file, chart)
+  }
 }
 
 /** A tag must not contain `+`: helm writes `_` instead. */

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { isRepository, isTag } from '../../core/reference.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { nameField, sha256Field, versionField } from '../../document/fields.ts'
 import { parseUrl, refuseSecrets } from '../../document/urls.ts'
 import { manifestEntry } from '../entry.ts'
+import { chartTag } from './assemble.ts'
 
 export interface ChartRequest {
   at: string
@@ -38,6 +40,7 @@ export const chartEntry = manifestEntry({
     for (const [i, chart] of entries.entries()) {
       mistakes.attempt(() => {
         checkRepository(chart.repo, at(i, 'repo'))
+        checkServedName(chart, at(i))
         requests.push({ at: at(i), ...defined(chart) })
       })
     }
@@ -45,6 +48,16 @@ export const chartEntry = manifestEntry({
     return distinctRequests(requests, { nameOf: chart => `${chart.name}-${chart.version}`, mistakes })
   },
 })
+
+/** The site's registry serves every chart as charts/NAME:VERSION; distribution-spec is stricter than helm. */
+function checkServedName({ name, version }: { name: string; version: string }, at: string): void {
+  if (isRepository(name) && isTag(chartTag(version))) return
+  throw new AirgapError('MANIFEST_INVALID', 'a registry cannot serve a chart of this name and version', {
+    item: `${at}: ${name} ${version}`,
+    likely: 'a name has single dots, dashes or underscores between letters and digits; a version has no ~',
+    next: 'check the name and the version that the publisher gives; leave the chart out if they are right',
+  })
+}
 
 function checkRepository(repo: string, at: string): void {
   if (!repo.startsWith('oci://')) {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { z } from 'zod'
 import { parseManifest } from '../../content/successors.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
@@ -85,6 +86,7 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
   for (const blob of [config, ...layers]) {
     if (blob.size > maxProvenance || blob.digest === archive.digest) continue
     const bytes = await context.registry.blob(reference, blob)
+    if (blob.digest === config.digest) checkConfig(bytes.toString('utf8'), { metadata, item })
     if (blob.mediaType === mediaTypes.helmProvenance)
       checkProvenance(bytes.toString('utf8'), { archive, item })
     await context.cache.push(blob, Readable.from([bytes]))
@@ -127,6 +129,27 @@ function chartManifest(
     likely: 'an image of the same name',
     next: 'correct repo:, name: or version: in the manifest',
   })
+}
+
+/** The site makes its index.yaml of the configs: helm writes Chart.yaml into them, other tools may write anything. */
+function checkConfig(text: string, { metadata, item }: { metadata: ChartMetadata; item: string }): void {
+  const parsed = configSchema.safeParse(jsonOrNothing(text))
+  if (parsed.success && parsed.data.name === metadata.name && parsed.data.version === metadata.version) return
+  throw new AirgapError('UNSUPPORTED', 'the config of the chart does not give its name and version', {
+    item,
+    likely: 'the chart was pushed by another tool than helm',
+    next: 'use a classic repository that has the chart, or push the archive with `helm push`',
+  })
+}
+
+const configSchema = z.looseObject({ name: z.string(), version: z.string() })
+
+function jsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** As recorded in the lock: plain JSON without unset fields. */

@@ -1,4 +1,5 @@
 import type { Artifact, PlannedBlob } from '../../content/artifact.ts'
+import type { Digest } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys } from '../../core/media-types.ts'
 import { formatReference, parseReference } from '../../core/reference.ts'
@@ -22,18 +23,19 @@ export function assembleImages(images: LockedImage[]): Artifact[] {
         ],
       })),
     ]
-    const root = (digest: string, name: string) => {
+    const root = (digest: Digest, name: string) => {
       const descriptor = image.manifests.find(manifest => manifest.digest === digest)!
       return {
         ...descriptor,
         annotations: { [annotationKeys.refName]: name, [annotationKeys.kind]: 'image' },
       }
     }
-    const repository = image.name.replace(/(@.*|:[^/:]*)$/, '')
+    const { host, repository } = parseReference(image.name)
     return [
       { root: root(image.digest, image.name), inline: [], blobs },
       ...(image.referrers ?? []).map(digest => ({
-        root: root(digest, `${repository}@${digest}`),
+        // without the tag, which is the name of the image itself
+        root: root(digest, formatReference({ host, repository, digest })),
         inline: [],
         blobs: [],
       })),

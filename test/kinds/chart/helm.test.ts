@@ -254,6 +254,29 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)(
       await expect(at({ version: '0.0.1' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     })
 
+    it('whose config is not helm’s are refused: the site makes its index of the configs', async () => {
+      const [home, host] = [await temporaryFolder(), await registry()]
+      const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
+      helm(home, ['push', await packed(home), `oci://${host}/up`, '--plain-http'])
+      const mediaType = 'application/vnd.oci.image.manifest.v1+json'
+      const address = `http://${host}/v2/up/web/manifests/1.2.3_build.7`
+      const published = await fetch(address, { headers: { accept: mediaType } })
+      const manifest = (await published.json()) as { config: object }
+      for (const text of ['{}', 'no JSON', '{"name":"web","version":"9.9.9"}']) {
+        const config = { ...manifest.config, ...(await putBlob(host, text)) }
+        const done = await fetch(address, {
+          method: 'PUT',
+          body: JSON.stringify({ ...manifest, config }),
+          headers: { 'content-type': mediaType },
+        })
+        expect(done.status).toBe(201)
+        await expect(chartKind.resolve(request(`oci://${host}/up`), context)).rejects.toMatchObject({
+          code: 'UNSUPPORTED',
+          message: 'the config of the chart does not give its name and version',
+        })
+      }
+    })
+
     it.skipIf(!hasGpg)(
       'with provenance are verified by helm with the publisher’s key (needs gpg)',
       async () => {

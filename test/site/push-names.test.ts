@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { parseRegistry, pushTargets } from '../../src/cli/airgap/push-names.ts'
 import type { Descriptor } from '../../src/core/descriptor.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { AirgapError } from '../../src/core/errors.ts'
 import { mediaTypes } from '../../src/core/media-types.ts'
 import { namedRoots } from '../../src/site/images.ts'
+import { parseRegistry, pushTargets } from '../../src/site/push-names.ts'
 
 function root(name: string, kind: 'image' | 'chart' = 'image', content = name): Descriptor {
   const annotations = { 'org.opencontainers.image.ref.name': name, 'io.astrago.airgap.kind': kind }
