@@ -1,6 +1,7 @@
 import type { Artifact, PlannedBlob } from '../content/artifact.ts'
+import { checkArtifactName } from '../content/artifact-names.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../content/tree.ts'
-import { AirgapError } from '../core/errors.ts'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import { kinds } from '../kinds/index.ts'
 import { formatLock } from '../lock/lock.ts'
@@ -9,11 +10,13 @@ import type { Lock, RuntimeFile } from '../lock/schema.ts'
 /** Lock → every artifact of the bundle. Pure: this function and the bundle's layout decide every byte. */
 export function assembleLock(lock: Lock): Artifact[] {
   checkKinds(lock)
-  return [
+  const artifacts = [
     ...kinds.flatMap(kind => kind.assemble(lock.items[kind.name] ?? [])),
     ...lockArtifacts(lock),
     ...runtimeArtifacts(lock.runtime),
   ]
+  checkNames(artifacts)
+  return artifacts
 }
 
 /** Items that no kind assembles would be missing on the site without notice. */
@@ -25,6 +28,21 @@ function checkKinds(lock: Lock): void {
     likely: 'a newer airgap wrote it, or it was edited',
     next: 'use the airgap that wrote it, or create it again with `airgap lock`',
   })
+}
+
+/** A bundle with such a name would be built, and then refused by every reader. */
+function checkNames(artifacts: readonly Artifact[]): void {
+  try {
+    for (const { root } of artifacts) checkArtifactName(root)
+  } catch (error) {
+    if (!isErrorCode(error, 'BUNDLE_CORRUPT')) throw error
+    throw new AirgapError('LOCK_INVALID', 'the lock has an item with an invalid name', {
+      item: error.item ?? '',
+      likely: 'it was edited by hand',
+      next: 'run `airgap lock` again',
+      cause: error,
+    })
+  }
 }
 
 /** The lock itself, so that a site can show what it has and why. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { checkArtifactNames } from '../content/artifact-names.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, isDigest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
@@ -36,6 +37,7 @@ export async function readFront(source: ByteSource): Promise<Front> {
   const index = await reader.next('index.json', maxIndexSize)
   const parsed = parseIndex(index.bytes, source)
   checkFormat(parsed.annotations, source)
+  checkArtifactNames(parsed.manifests)
   const table = await reader.next('airgap.json', maxTableSize)
   const { index: indexDigest, entries: rest } = decodeFrontTable(table.bytes, source.name)
   if (digestOf(index.bytes) !== indexDigest)
@@ -46,7 +48,7 @@ export async function readFront(source: ByteSource): Promise<Front> {
     entries,
     roots: parsed.manifests,
     indexDigest,
-    info: infoOf(parsed.annotations),
+    info: infoOf(parsed.annotations, source),
   }
 }
 
@@ -161,7 +163,8 @@ function checkFormat(annotations: Record<string, string>, source: ByteSource): v
   if (written === String(bundleFormat)) return
   if (written === undefined) throw unreadable('an OCI archive, but not one that airgap made', source)
   if (!/^[1-9][0-9]{0,5}$/.test(written)) throw corrupt('index.json gives no bundle format', source)
-  const minimum = annotations[bundleKeys.minimumTool]?.slice(0, 40)
+  // it is printed, and anybody may have written it
+  const [minimum] = /^[0-9][0-9A-Za-z.+-]{0,39}$/.exec(annotations[bundleKeys.minimumTool] ?? '') ?? []
   throw new AirgapError(
     'BUNDLE_VERSION',
     `the bundle has format ${written}, this tool reads format ${bundleFormat}`,
@@ -173,9 +176,14 @@ function checkFormat(annotations: Record<string, string>, source: ByteSource): v
   )
 }
 
-function infoOf(annotations: Record<string, string>): Front['info'] {
+/** Name and version of a bundle, as a lock may have them (lock/schema.ts). They become part of lines of output and of file names. */
+const infoPattern = /^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,62}$/
+
+function infoOf(annotations: Record<string, string>, source: ByteSource): Front['info'] {
   const { [bundleKeys.format]: format, [bundleKeys.minimumTool]: minimumTool, ...others } = annotations
   const { [annotationKeys.title]: name = '', [annotationKeys.version]: version = '', ...rest } = others
+  if (![name, version].every(text => infoPattern.test(text)))
+    throw corrupt('index.json has an invalid name or version of the bundle', source)
   return {
     format: Number(format),
     name,

@@ -2,7 +2,7 @@ import { compareText } from '../core/canonical-json.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
-import { safeRelativePath } from '../core/safe-path.ts'
+import { checkTreeName } from './artifact-names.ts'
 
 /** A tree of files as index.json lists it. */
 export interface Tree {
@@ -17,7 +17,7 @@ export interface Tree {
  * Returns the trees among the roots of one bundle, sorted by name, each with all its shards. A shard is known by its
  * annotations, never by its name: `rpms/rocky-9.2` is a tree of its own, whatever other trees there are.
  *
- * Throws BUNDLE_CORRUPT for a name that is no safe relative path, for two trees of one name, and for shards that do not
+ * Throws BUNDLE_CORRUPT for a name that no builder gives (artifact-names.ts), for two trees of one name, and for shards that do not
  * make up exactly one tree: a site that joined what it finds could be made to serve half a repository, or files of another.
  */
 export function treesOf(roots: readonly Descriptor[]): Tree[] {
@@ -66,6 +66,8 @@ function shardOf(root: Descriptor): Shard | undefined {
   const name = treeName(tree)
   const [, position, count] = /^([1-9][0-9]{0,5})\/([1-9][0-9]{0,5})$/.exec(shard ?? '') ?? []
   const found = { root, tree: name, position: Number(position), count: Number(count) }
+  if (root.annotations?.[annotationKeys.refName] !== `${name}+${position}`)
+    throw invalid('a shard is not named after its tree', name)
   // the builder gives a tree of one manifest no annotation, so that it has one form only
   if (position === undefined || found.count < 2 || found.position > found.count)
     throw invalid(`a shard has the invalid position ${JSON.stringify(shard?.slice(0, 40) ?? '')}`, name)
@@ -92,10 +94,9 @@ function kindOf(root: Descriptor): string {
   return root.annotations?.[annotationKeys.kind] ?? ''
 }
 
-/** Folders and URLs are made of it. */
 function treeName(name: string | undefined): string {
   if (name === undefined) throw invalid('a tree has no name', 'index.json')
-  return safeRelativePath(name)
+  return checkTreeName(name)
 }
 
 function invalid(what: string, item: string): AirgapError {

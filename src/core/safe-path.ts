@@ -2,7 +2,8 @@ import { AirgapError, type ErrorCode } from './errors.ts'
 
 /**
  * Checks a relative path that came from elsewhere (a tar, a manifest's title, `Filename:` of a Packages file):
- * no absolute path, no `..`, no empty part, no NUL, newline or other control character, no backslash, at most 1,024 bytes.
+ * no absolute path, no `..`, no empty part, no NUL, newline or other control character, no backslash, no lone surrogate (which
+ * UTF-8 does not have: two such paths would be one file), at most 1,024 bytes and 255 bytes a part (NAME_MAX of Linux).
  * Returns the path unchanged. Throws `code` otherwise.
  */
 export function safeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CORRUPT'): string {
@@ -10,9 +11,10 @@ export function safeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CORRUPT
   const bad =
     path.length === 0 ||
     Buffer.byteLength(path) > 1024 ||
+    !path.isWellFormed() ||
     /[\u0000-\u001f\u007f\\]/.test(path) ||
     schemePattern.test(path) ||
-    parts.some(part => part === '' || part === '.' || part === '..')
+    parts.some(part => part === '' || part === '.' || part === '..' || Buffer.byteLength(part) > 255)
   if (bad) throw unsafePath(path, code)
   return path
 }
@@ -53,6 +55,7 @@ function unsafePath(path: string, code: ErrorCode): AirgapError {
  */
 export function isSafeLink({ path, target }: { path: string; target: string }): boolean {
   if (target === '' || target.startsWith('/') || Buffer.byteLength(target) > 1024) return false
+  if (!target.isWellFormed()) return false
   if (/[\u0000-\u001f\u007f]/.test(target)) return false
   const parts = target.split('/').filter(part => part !== '' && part !== '.')
   const firstName = parts.findIndex(part => part !== '..')

@@ -72,7 +72,7 @@ describe('treesOf', () => {
 
   it('keeps manifests below the limit of registries, with the longest paths', () => {
     const long = Array.from({ length: 5000 }, (_, i) =>
-      inlineFile(`${'x'.repeat(1000)}/${String(i).padStart(4, '0')}`, Buffer.from('')),
+      inlineFile(`${`${'x'.repeat(249)}/`.repeat(4)}${String(i).padStart(4, '0')}`, Buffer.from('')),
     )
     const roots = treeArtifacts({ name: 'files', kind: 'file', files: long }).map(({ root }) => root)
     expect(summary(roots)).toEqual([['files', 2]])
@@ -97,6 +97,8 @@ describe('treesOf', () => {
     ['a shard that only names its tree', [first, second, without(third, shard)]],
     ['a tree without a name', [without(whole, refName)]],
     ['a tree that leads out of its folder', [change(whole, { [refName]: 'tree/..' })]],
+    ['a shard with the name of another one', [first, change(second, { [refName]: 'rpms/rocky-9+3' }), third]],
+    ['a shard with the name of another tree', [first, change(second, { [refName]: 'files+2' }), third]],
     ['a tree with an absolute name', [change(whole, { [refName]: '/etc' })]],
     [
       'shards that lead out of their folder',

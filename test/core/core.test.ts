@@ -36,6 +36,10 @@ describe('safeRelativePath', () => {
     'https://a/b',
     '',
     'x'.repeat(1025),
+    `a/${'x'.repeat(256)}`,
+    '한'.repeat(86),
+    'a/\ud800',
+    '\udc00b',
   ])('refuses %j (faults 38, 70)', path => {
     expect(() => safeRelativePath(path)).toThrowError(expect.objectContaining({ code: 'BUNDLE_CORRUPT' }))
   })
@@ -46,6 +50,8 @@ describe('safeRelativePath', () => {
     '설치/안내.md',
     '..a/b..',
     'a b',
+    `a/${'x'.repeat(255)}`,
+    '🚀',
   ])('lets %j pass', path => {
     expect(safeRelativePath(path)).toBe(path)
   })
