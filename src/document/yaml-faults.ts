@@ -1,18 +1,18 @@
 import { type Document, isAlias, isCollection, isMap, isScalar, visit } from 'yaml'
 
-/** What is wrong at an offset of the text. */
+/** A mistake at an offset of the text. */
 export interface YamlFault {
   offset: number
   what: string
 }
 
-/** People write a handful; resolving them takes time that grows with the square of their number. */
+/** People write a handful; the time to resolve them grows with the square of their number. */
 const maxAliases = 1_000
 
 /**
- * What a parsed document must not have (fault 59), found in one pass, also in one made to take long: a key twice, a key that
- * is no text, an alias without an anchor before it (YAML 1.2.2 section 7.1), aliases without end. The parser's own check
- * of keys compares each with each: parse with `uniqueKeys: false`.
+ * Finds in one pass what a parsed document must not contain (fault 59): duplicate keys, keys that are not text, aliases without an
+ * anchor before them (YAML 1.2.2 section 7.1), more aliases than people write. Parse with `uniqueKeys: false`: the parser's own check
+ * compares each key with every other, which a hostile document turns into minutes.
  */
 export function yamlFaults(document: Document.Parsed): YamlFault[] {
   const anchors = new Set<string>()
@@ -22,7 +22,7 @@ export function yamlFaults(document: Document.Parsed): YamlFault[] {
     if (isAlias(node)) {
       const { source } = node
       if (!anchors.has(source))
-        faults.push({ offset: startOf(node), what: `*${source}: there is no &${source} before it` })
+        faults.push({ offset: startOf(node), what: `*${source}: no anchor &${source} before it` })
       if (++aliases <= maxAliases) return
       faults.push({ offset: startOf(node), what: `more than ${maxAliases} aliases` })
       return visit.BREAK
@@ -42,7 +42,7 @@ export function yamlFaults(document: Document.Parsed): YamlFault[] {
       if (keys.has(text))
         faults.push({
           offset: startOf(key),
-          what: `the key "${text.slice(0, 100)}" stands twice: keys must be unique`,
+          what: `the key "${text.slice(0, 100)}" appears twice: keys must be unique`,
         })
       keys.add(text)
     }

@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
+import { isTemplate, mapOf, plain, textOf, yamlOf } from './read-source.ts'
 import { siteFileSchema } from './schema.ts'
-import { isTemplate, mapOf, plain, textOf, yamlOf } from './source-text.ts'
 import type { SiteAnswers } from './starter.ts'
 
 /** What a values file says of the site. */

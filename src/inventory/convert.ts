@@ -5,8 +5,8 @@ import { mistakesOf, readValues } from './convert-values.ts'
 import { loginPasswords, roleGroups, sudoPasswords, taken } from './inventory-names.ts'
 import type { Host } from './raw-inventory.ts'
 import { type Inventory, readInventory, variablesOf } from './read-inventory.ts'
+import { isTemplate, plain, shown } from './read-source.ts'
 import { siteFileSchema } from './schema.ts'
-import { isTemplate, plain, shown } from './source-text.ts'
 import type { AskedNode, SiteAnswers } from './starter.ts'
 
 /** What an inventory of before becomes, and what site.yaml has no place for. */

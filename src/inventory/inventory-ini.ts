@@ -1,5 +1,5 @@
 import { expanded, groupOf, hostOf, type RawInventory } from './raw-inventory.ts'
-import { invalid, shown } from './source-text.ts'
+import { invalid, shown } from './read-source.ts'
 
 /** https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html: sections, ranges, KEY=VALUE */
 export function fromIni(text: string, file: string): RawInventory {

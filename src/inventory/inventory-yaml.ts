@@ -1,5 +1,5 @@
 import { expanded, groupOf, hostOf, maxGroups, type RawInventory } from './raw-inventory.ts'
-import { invalid, mapOf, yamlOf } from './source-text.ts'
+import { invalid, mapOf, yamlOf } from './read-source.ts'
 
 export function fromYaml(text: string, file: string): RawInventory {
   const { value, line } = yamlOf(text, { file, code: 'SITE_INVALID' })

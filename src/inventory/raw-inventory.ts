@@ -1,4 +1,4 @@
-import { invalid, shown } from './source-text.ts'
+import { invalid, shown } from './read-source.ts'
 
 export interface Host {
   name: string

@@ -5,7 +5,7 @@ import { fromIni } from './inventory-ini.ts'
 import { loginPasswords, sudoPasswords, takenNames } from './inventory-names.ts'
 import { fromYaml } from './inventory-yaml.ts'
 import type { Host, RawInventory } from './raw-inventory.ts'
-import { invalid, textOf } from './source-text.ts'
+import { invalid, textOf } from './read-source.ts'
 import { variableFiles } from './variable-files.ts'
 
 export interface Inventory {

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, fromSystemError } from '../core/errors.ts'
-import { invalid, mapOf, textOf, yamlOf } from './source-text.ts'
+import { invalid, mapOf, textOf, yamlOf } from './read-source.ts'
 
 const maxFiles = 1_000
 

@@ -78,24 +78,30 @@ function putBack(versions: { base: string; ours: string; theirs: string; name: s
 }
 
 /**
- * Throws VALUES_INVALID where the text is empty although a version that is known had values, or ends in the middle of a line of one:
- * an editor on a full disk and a power cut leave that. A merge would take everything that is missing for removed on purpose.
+ * Throws VALUES_INVALID where an editor on a full disk or a power cut damaged the file: it is empty although a known version had
+ * values, it ends in the middle of a line of one, or it has zero bytes. A merge would take everything missing for removed on purpose.
  */
 export function refuseDamaged(
   text: string,
   { known, name, backup }: { known: readonly string[]; name: string; backup: string },
 ): void {
-  if (known.includes(text)) return
-  const empty = isBlank(text) && known.some(one => !isBlank(one))
-  const isCut = (one: string) => one.startsWith(text) && !isBlank(one.slice(text.length))
-  if (!empty && (text.endsWith('\n') || !known.some(isCut))) return
-  throw new AirgapError('VALUES_INVALID', `the values file is ${empty ? 'empty' : 'cut off at its end'}`, {
+  const damage = known.includes(text) ? undefined : damageOf(text, known)
+  if (damage === undefined) return
+  const { what, unless } = damage
+  throw new AirgapError('VALUES_INVALID', `the values file ${what}`, {
     item: name,
     likely: 'an editor on a full disk or a power cut damaged it',
-    next: `restore it from a copy of your own or from ${backup}; if it is meant to be so, ${
-      empty ? 'write a comment into it' : 'end its last line'
-    }`,
+    next: `restore it from a copy of your own or from ${backup}${unless}`,
   })
+}
+
+function damageOf(text: string, known: readonly string[]): { what: string; unless: string } | undefined {
+  if (text.includes('\0')) return { what: 'has zero bytes', unless: '' }
+  if (isBlank(text) && known.some(one => !isBlank(one)))
+    return { what: 'is empty', unless: '; if it is meant to be, write a comment into it' }
+  if (!text.endsWith('\n') && known.some(one => one.startsWith(text) && !isBlank(one.slice(text.length))))
+    return { what: 'is cut off at its end', unless: '; if it is meant to be, end its last line' }
+  return undefined
 }
 
 export function isBlank(text: string): boolean {

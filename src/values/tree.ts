@@ -1,16 +1,6 @@
-import {
-  type Alias,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Pair,
-  type ParsedNode,
-  parseDocument,
-  type YAMLMap,
-} from 'yaml'
+import { type Alias, isAlias, isMap, isScalar, isSeq, type Pair, type ParsedNode, type YAMLMap } from 'yaml'
 import { AirgapError } from '../core/errors.ts'
+import { parseYaml } from '../document/parse-yaml.ts'
 
 /** People write no more than this; a larger file is an attack on memory. */
 export const maxValuesSize = 4 << 20 /* bytes */
@@ -62,21 +52,28 @@ export interface ValuesTree {
  * duplicate keys, keys that are not text, unknown tags, and aliases or nesting without end. `whose` names the file in messages.
  */
 export function readValuesTree(text: string, { name, whose }: { name: string; whose: string }): ValuesTree {
-  const lines = new LineCounter()
-  const fail = (what: string, offset?: number, cause?: unknown) => {
-    const { line, col } = offset === undefined ? { line: 0, col: 0 } : lines.linePos(offset)
-    return new AirgapError('VALUES_INVALID', `${whose}: ${what}`, {
-      item: line > 0 ? `${name}:${line}:${col}` : name,
+  const invalid = (what: string, item: string) =>
+    new AirgapError('VALUES_INVALID', `${whose}: ${what}`, {
+      item,
       next: 'correct that file and run the same command again; nothing was changed',
-      cause,
     })
+  if (text.length > maxValuesSize) throw invalid(`larger than ${maxValuesSize} bytes`, name)
+  const { document, faults, position } = parseYaml(text, {
+    merge: true,
+    intAsBigInt: true,
+    keepSourceTokens: true,
+  })
+  const fail = (what: string, offset: number) => {
+    const { line, column } = position(offset)
+    return invalid(what, `${name}:${line}:${column}`)
   }
-  if (text.length > maxValuesSize) throw fail(`larger than ${maxValuesSize} bytes`)
-  const root = parsed(text, { lines, fail })
+  const [fault] = faults
+  if (fault !== undefined) throw fail(fault.what, fault.offset)
+  const root = document.contents
   const aliases = new Map<string, number>()
   if (root === null || (isScalar(root) && root.value === null && root.range[0] === root.range[1]))
     return { text, root: undefined, value: new Map(), aliases }
-  if (!isMap(root)) throw fail('it is not a map of values', root.range[0])
+  if (!isMap(root)) throw fail('not a map of values', root.range[0])
   const resolver = new Resolver({ fail, aliases, replaced: new Map() })
   return { text, root: root as ValuesMap, value: resolver.map(root as ValuesMap, 0), aliases }
 }
@@ -88,39 +85,7 @@ export function valueWith(tree: ValuesTree, replaced: ReadonlyMap<ValuesNode, Pl
   return tree.root === undefined ? new Map() : resolver.map(tree.root, 0)
 }
 
-type Fail = (what: string, offset?: number, cause?: unknown) => AirgapError
-
-function parsed(text: string, { lines, fail }: { lines: LineCounter; fail: Fail }): ParsedNode | null {
-  const document = (() => {
-    try {
-      return parseDocument<ParsedNode>(text, {
-        schema: 'core',
-        merge: true,
-        intAsBigInt: true,
-        resolveKnownTags: false,
-        keepSourceTokens: true,
-        // the parser's own check takes quadratic time; the resolver finds the same
-        uniqueKeys: false,
-        lineCounter: lines,
-        logLevel: 'error',
-      })
-    } catch (error) {
-      // the parser is recursive: ten thousand brackets exhaust its stack
-      throw fail('it is nested too deeply', undefined, error)
-    }
-  })()
-  // YAML 1.2 section 5.1; the parser accepts the zeros that a power cut leaves at the end of a file
-  const control = text.search(/[\0-\x08\x0b\x0c\x0e-\x1f]/)
-  if (control >= 0) throw fail('it has control characters (the file may be damaged)', control)
-  const problem = document.errors[0] ?? document.warnings[0]
-  if (problem === undefined) return document.contents
-  const words: Record<string, string> = {
-    MULTIPLE_DOCS: 'it has several YAML documents',
-    RESOURCE_EXHAUSTION: 'it is nested too deeply',
-  }
-  const message = (problem.message.split('\n')[0] ?? 'not valid YAML').replace(/ at line.*/, '')
-  throw fail(words[problem.code] ?? message, problem.pos[0], problem)
-}
+type Fail = (what: string, offset: number) => AirgapError
 
 /** The key as every reader of values sees it; undefined for the merge key `<<`. */
 export function keyOf(pair: ValuesPair): string | undefined {
@@ -201,7 +166,7 @@ class Resolver {
   }
 
   #own(node: Exclude<ParsedNode, Alias.Parsed> | null, depth: number): Plain {
-    this.#reach(depth, node?.range[0])
+    this.#reach(depth, node?.range[0] ?? 0)
     this.#count++
     if (node === null) return null
     const replaced = this.#replaced.get(node)
@@ -226,8 +191,8 @@ class Resolver {
     return target.value
   }
 
-  #reach(depth: number, offset: number | undefined): void {
-    if (depth > maxDepth) throw this.#fail('it is nested too deeply', offset)
+  #reach(depth: number, offset: number): void {
+    if (depth > maxDepth) throw this.#fail('nested too deeply', offset)
     this.#deepest = Math.max(this.#deepest, depth)
   }
 }

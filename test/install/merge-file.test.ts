@@ -28,6 +28,7 @@ describe('mergeFile on a damaged file', () => {
     ['empty', '', 'empty'],
     ['blank', '\n \n', 'empty'],
     ['cut in the middle of a line', configured.slice(0, -6), 'cut off'],
+    ['zeros at the end', `${configured.slice(0, -5)}\0\0\0\0\0`, 'zero bytes'],
   ])('%s, with settings of ours: refused, naming the backup', async (_, left, what) => {
     const { target, ...options } = await site(left)
     await writeValuesRecord(options.record, { before: old.replace('two', 'site'), sets: [settings] })

@@ -97,7 +97,7 @@ describe('site.yaml', () => {
     ],
     ['an empty file', '', /must be a map/],
     ['a list', '- a\n', /must be a map/],
-    ['a key twice', `${good}externalIP: 1.2.3.4\n`, /stands twice/],
+    ['a duplicate key', `${good}externalIP: 1.2.3.4\n`, /appears twice/],
     ['a parent folder', good.replace('/srv/astrago', '/srv/../etc'), /must not have \.\./],
     ['a template for ansible', good.replace('1450', "\"{{ lookup('pipe', 'id') }}\""), /templates/],
     ['a template in a key', `${good}values: {"{{ x }}": 1}\n`, /templates/],

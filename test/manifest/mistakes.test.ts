@@ -48,10 +48,10 @@ describe('mistakes in a manifest', () => {
       'stack.yaml:5:6: unknown key "refs"; did you mean "ref"?',
     ])
     expect(await told('images:\n  - {list: l.txt, ref: a}\n')).toEqual([
-      'stack.yaml:5:19: "ref" does not go together with the other keys here',
+      'stack.yaml:5:19: "ref" is incompatible with the other keys here',
     ])
     expect(await told('images:\n  - {list: l.txt, from: a}\n')).toEqual([
-      'stack.yaml:5:19: "from" does not go together with the other keys here',
+      'stack.yaml:5:19: "from" is incompatible with the other keys here',
     ])
   })
 

@@ -290,15 +290,13 @@ describe('a file that was damaged', () => {
     ['a byte order mark', '\uFEFF'],
     ['cut in the middle of a line', undefined],
     ['zeros', '\0'.repeat(200)],
+    ['zeros at the end', `${original.slice(0, -9)}${'\0'.repeat(9)}`],
   ])('%s: refused, nothing is changed, and the backup is named', async (_, left) => {
     const full = await set(off)
     const damaged = left ?? full.slice(0, full.indexOf('stores'))
     await writeFile(file, damaged)
     for (const more of [off, {}, { externalIP: 'x' }])
-      await expect(set(more)).rejects.toMatchObject({
-        ...(damaged.startsWith('\0') ? { code: 'VALUES_INVALID' } : restore),
-        item: expect.stringContaining(file),
-      })
+      await expect(set(more)).rejects.toMatchObject({ ...restore, item: file })
     expect(await text()).toBe(damaged)
     // as the message advises
     await writeFile(file, await readFile(`${file}.airgap-backup`))
