@@ -152,6 +152,8 @@ access_ip=10.0.0.9
       let site: ClosedSite
       let node: SiteNode
       let inventory: string
+      /** which repository serves each machine */
+      let names: string
 
       beforeAll(async () => {
         const bundle = await build()
@@ -172,6 +174,7 @@ access_ip=10.0.0.9
         await writeFile(join(node.root, 'etc/hosts'), ownNames)
         for (const [path, text] of Object.entries(others)) await writeFile(join(node.root, path), text)
         inventory = join(work, 'inventory', 'hosts.yaml')
+        names = join(work, 'inventory', 'repositories.json')
         await mkdir(join(work, 'inventory'))
         const group = { hosts: { [node.root]: {} } }
         await writeFile(
@@ -188,6 +191,7 @@ access_ip=10.0.0.9
           network.node.inside(['curl', '--fail', '--silent', `${site.http}/site-key.asc`]),
         )
         await writeFile(join(work, 'inventory', 'site-key.asc'), key)
+        await writeFile(names, JSON.stringify({ [node.root]: 'debian-12' }))
       }, patience)
 
       /** The connected host: manifest → lock → bundle. */
@@ -258,6 +262,27 @@ access_ip=10.0.0.9
           expect((await play('site-repositories.yml')).changed).toBe(1)
           await node.chroot(['apt-get', 'install', '--dry-run', 'nfs-kernel-server'])
           expect((await play('site-repositories.yml')).changed).toBe(0)
+        },
+        patience,
+      )
+
+      it(
+        'site-repositories.yml: uses the repository that was chosen for the machine, and needs to know it',
+        async () => {
+          const old = join(node.root, 'etc/apt/sources.list.d/airgap-debian.sources')
+          await writeFile(old, 'Types: deb\nURIs: http://other.example/\nSuites: bookworm\n')
+          expect((await play('site-repositories.yml')).changed).toBe(1)
+          await expect(readFile(old)).rejects.toMatchObject({ code: 'ENOENT' })
+          await writeFile(names, '{}')
+          await expect(play('site-repositories.yml')).rejects.toThrow(/names no repository for/)
+          await rm(names)
+          await expect(play('site-repositories.yml')).rejects.toThrow(/names no repository for/)
+          const byHand = ['-e', 'offline_repositories_name=debian-12']
+          expect((await play('site-repositories.yml', ...byHand)).changed).toBe(0)
+          // a bundle without packages
+          await writeFile(names, JSON.stringify({ [node.root]: '' }))
+          expect((await play('site-repositories.yml')).changed).toBe(0)
+          await writeFile(names, JSON.stringify({ [node.root]: 'debian-12' }))
         },
         patience,
       )

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { readAll } from '../../content/read.ts'
 import { treesOf } from '../../content/shards.ts'
 import type { ReadableStore } from '../../content/store.ts'
@@ -11,6 +11,7 @@ import type { Passwords } from '../../deploy/passwords.ts'
 import { type Deployment, readDeployment } from '../../install/deployment.ts'
 import { folderDigest } from '../../install/folder-digest.ts'
 import type { Cluster } from '../../install/kube.ts'
+import { writeMachineRepositories } from '../../install/machine-repositories.ts'
 import { limitedNodes } from '../../install/preflight/limit.ts'
 import type { StepProgram } from '../../install/program.ts'
 import type { Step } from '../../install/step.ts'
@@ -168,7 +169,8 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
   const trees = bundles.flatMap(bundle => treesOf(bundle.store.roots()))
   const repositories = trees
     .filter(({ name }) => /^(?:debs|rpms)\//.test(name))
-    .map(({ name, roots }) => [name, roots.map(root => root.digest)])
+    .map(({ name, roots }) => [name, roots.map(root => root.digest)] as const)
+  const inventoryRecord = join(state.folder, 'inventory.json')
   const named = (...roles: NodeRole[]) =>
     site.nodes.filter(node => roles.some(role => node.roles.includes(role))).map(({ name }) => name)
   const limitTo = (machines: readonly string[]) => {
@@ -192,7 +194,7 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
       files: async purpose => inventoryFiles(await options.clients(purpose), hosts),
       folder: paths.inventory,
       groupVars: deployment.kubespray && join(folder, deployment.kubespray.inventory, 'group_vars'),
-      record: join(state.folder, 'inventory.json'),
+      record: inventoryRecord,
       inputs: async () => ({ hosts: digestOf(hosts), httpServer: options.httpServer }),
     }),
     controlHostStep({
@@ -231,6 +233,17 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
             digestOf(text),
           ]),
         }),
+        prepare: (pattern, context) =>
+          writeMachineRepositories(
+            {
+              ansible,
+              pattern,
+              repositories: repositories.map(([name]) => basename(name)),
+              folder: paths.inventory,
+              record: inventoryRecord,
+            },
+            context,
+          ),
         does: ['package sources and keys of the site', 'base packages', 'mirrors of containerd'],
       }),
     )

@@ -1,7 +1,7 @@
 import { isErrorCode } from '../../core/errors.ts'
 import { type Ansible, askMachines, playbookCommand, runPlaybook } from '../ansible.ts'
 import { shellWord } from '../shell-word.ts'
-import { type Step, stepKey } from '../step.ts'
+import { type Step, type StepContext, stepKey } from '../step.ts'
 
 export interface PlaybookStepOptions {
   id: string
@@ -19,6 +19,8 @@ export interface PlaybookStepOptions {
   inputs: () => Promise<object>
   /** what it does there, one line each */
   does: readonly string[]
+  /** runs before the playbook, for the machines of this ansible pattern: what its roles read beside the inventory */
+  prepare?: (pattern: string, context: StepContext) => Promise<void>
 }
 
 /**
@@ -58,6 +60,7 @@ export function playbookStep(options: PlaybookStepOptions): Step {
       return wanted.every(there) ? 'done' : 'pending'
     },
     async apply(context) {
+      await options.prepare?.(pattern, context)
       await runPlaybook(ansible, run, context)
       await askMachines(ansible, {
         ...{ name: id, pattern, module: 'ansible.builtin.copy', signal: context.signal },
