@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { ReadableStore } from '../content/store.ts'
+import type { NamedStore, ReadableStore } from '../content/store.ts'
 import { verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
@@ -25,7 +25,7 @@ export async function openBundle(from: string | ByteSource): Promise<BundleStore
 }
 
 /** A bundle as a store: content straight out of the tar. Nothing is unpacked, nothing is written. */
-export class BundleStore implements ReadableStore {
+export class BundleStore implements ReadableStore, NamedStore {
   readonly info: Front['info']
   /** digest of index.json, which vouches for all content */
   readonly indexDigest: Digest

@@ -83,16 +83,10 @@ async function textOf(
   return await readAll(store, entries.get(path)!.descriptor, maxDocument)
 }
 
-function eitherOf(
-  first: ReadableStore,
-  second: ReadableStore,
-): Pick<ReadableStore, 'exists' | 'open'> & ReadableStore {
+function eitherOf(first: ReadableStore, second: ReadableStore): ReadableStore {
   return {
-    ...first,
     exists: async descriptor => (await first.exists(descriptor)) || (await second.exists(descriptor)),
     open: async (descriptor, range) =>
       (await first.exists(descriptor)) ? first.open(descriptor, range) : second.open(descriptor, range),
-    resolve: reference => first.resolve(reference),
-    references: () => first.references(),
   }
 }

@@ -6,10 +6,11 @@ import { openBundle } from '../../src/bundle/reader.ts'
 import { LayoutStore } from '../../src/content/layout-store.ts'
 import { MemoryStore } from '../../src/content/memory-store.ts'
 import { collect, readAll } from '../../src/content/read.ts'
-import type { ContentStore, ReadableStore } from '../../src/content/store.ts'
+import type { ContentStore, NamedStore, ReadableStore } from '../../src/content/store.ts'
 import type { ByteRange, Descriptor } from '../../src/core/descriptor.ts'
 import { mediaTypes } from '../../src/core/media-types.ts'
 import { parseReference, type Reference } from '../../src/core/reference.ts'
+import { mergedStore } from '../../src/site/content.ts'
 import {
   allocatedBytes,
   describeBytes,
@@ -38,7 +39,7 @@ async function fillStore(store: ContentStore): Promise<ContentStore> {
   return store
 }
 
-async function bundleOf(contents: Sample): Promise<ReadableStore> {
+async function bundleOf(contents: Sample): Promise<ReadableStore & NamedStore> {
   const path = join(await tempFolder(), 'sample.tar')
   await writeBundle(path, contents)
   const store = await openBundle(path)
@@ -50,32 +51,43 @@ const writable: [string, () => Promise<ContentStore>][] = [
   ['MemoryStore', async () => new MemoryStore()],
   ['LayoutStore', async () => LayoutStore.open(await tempFolder())],
 ]
-const readable: [string, () => Promise<ReadableStore>][] = [
-  ...writable.map(([kind, make]): [string, () => Promise<ReadableStore>] => [
+const named: [string, () => Promise<ReadableStore & NamedStore>][] = [
+  ...writable.map(([kind, make]): [string, () => Promise<ContentStore>] => [
     kind,
     async () => fillStore(await make()),
   ]),
   ['BundleStore', () => bundleOf(sample)],
+]
+const readable: [string, () => Promise<ReadableStore>][] = [
+  ...named,
+  [
+    'a merged store',
+    async () =>
+      mergedStore([
+        await bundleOf(imageSample(imageOf('other/app:1', [noise(9, 1)]))),
+        await bundleOf(sample),
+      ]),
+  ],
 ]
 
 async function bytesOf(store: ReadableStore, descriptor: Descriptor, range?: ByteRange): Promise<Buffer> {
   return collect(await store.open(descriptor, range), 10_000_000)
 }
 
-async function namesOf(store: ReadableStore): Promise<[Reference, Descriptor][]> {
+async function namesOf(store: NamedStore): Promise<[Reference, Descriptor][]> {
   const names: [Reference, Descriptor][] = []
   for await (const entry of store.references()) names.push(entry)
   return names
 }
 
 describe.each(readable)('ReadableStore: %s', (_kind, make) => {
-  it('says what it has', async () => {
+  it('reports what it has', async () => {
     const store = await make()
     expect(await store.exists(layer)).toBe(true)
     expect(await store.exists(absent)).toBe(false)
   })
 
-  it('gives content back whole', async () => {
+  it('returns content whole', async () => {
     const store = await make()
     expect((await bytesOf(store, layer)).equals(layers[0]!)).toBe(true)
     expect((await readAll(store, tiny)).equals(layers[1]!)).toBe(true)
@@ -112,9 +124,21 @@ describe.each(readable)('ReadableStore: %s', (_kind, make) => {
     },
   )
 
-  it('says NOT_FOUND for content and names that it has not', async () => {
+  it('says NOT_FOUND for content that it does not have', async () => {
     const store = await make()
     await expect(store.open(absent)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  it('never ends well where the size is not the requested one', async () => {
+    const store = await make()
+    const wrong = { ...layer, size: layer.size - 1 }
+    await expect(bytesOf(store, wrong)).rejects.toThrow()
+  })
+})
+
+describe.each(named)('NamedStore: %s', (_kind, make) => {
+  it('says NOT_FOUND for a name that it does not have', async () => {
+    const store = await make()
     await expect(store.resolve(parseReference('registry.example/app:2'))).rejects.toMatchObject({
       code: 'NOT_FOUND',
     })
@@ -129,12 +153,6 @@ describe.each(readable)('ReadableStore: %s', (_kind, make) => {
       mediaType: mediaTypes.ociManifest,
     })
     expect(await namesOf(store)).toMatchObject([[parseReference(name), { digest, size }]])
-  })
-
-  it('never ends well where the size is not the one asked for', async () => {
-    const store = await make()
-    const wrong = { ...layer, size: layer.size - 1 }
-    await expect(bytesOf(store, wrong)).rejects.toThrow()
   })
 })
 

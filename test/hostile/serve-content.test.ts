@@ -191,8 +191,6 @@ describe('fault 95: damage under what is served', () => {
     const whole = await readFile(store.pathOf(layer))
     const cutting: ReadableStore = {
       exists: async () => true,
-      resolve: r => store.resolve(r),
-      references: () => store.references(),
       // it is cut when the answer has long begun
       open: async (d, range) => {
         if (range !== undefined && range.start > 3_000_000) await truncate(store.pathOf(d), 2_000_000)

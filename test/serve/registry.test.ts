@@ -230,8 +230,6 @@ describe('the registry', () => {
     const opened: string[] = []
     const watched: ReadableStore = {
       exists: d => store.exists(d),
-      resolve: r => store.resolve(r),
-      references: () => store.references(),
       open: (d, range) => {
         opened.push(d.digest)
         return store.open(d, range)

@@ -117,8 +117,6 @@ describe('smallCache', () => {
     let reads = 0
     const store: ReadableStore = {
       exists: d => memory.exists(d),
-      resolve: r => memory.resolve(r),
-      references: () => memory.references(),
       open: (d, range) => {
         reads++
         return memory.open(d, range)
