@@ -27,7 +27,7 @@ import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
-import { openSiteInstall, type SiteInstall } from './site-install.ts'
+import { openSiteInstall, type SiteInstall, variableOf } from './site-install.ts'
 
 export interface PreflightCommandOptions extends SiteOptions {
   limit?: string
@@ -131,6 +131,12 @@ async function look(
       ...(await carriedBy(bundles)),
       kubernetes: site.switches.kubernetes && deployment?.kubespray !== undefined,
       gpuDriver: site.switches.gpuDriver && deployment?.playbooks.gpuDriver !== undefined,
+      driverBranch:
+        install &&
+        (await variableOf(install, 'nvidia_driver_branch', {
+          groups: ['gpu_node', 'all'],
+          playbook: install.deployment.playbooks.gpuDriver,
+        })),
       fileBytes: sizeOf(files),
       podMachines: site.nodes.filter(
         ({ roles }) => roles.includes('worker') || roles.includes('control-plane'),

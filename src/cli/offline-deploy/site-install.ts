@@ -8,6 +8,7 @@ import { digestOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { OpenBundle } from '../../deploy/open-bundles.ts'
 import type { Passwords } from '../../deploy/passwords.ts'
+import { ansibleVariable } from '../../install/ansible-variables.ts'
 import { type Deployment, readDeployment } from '../../install/deployment.ts'
 import { folderDigest } from '../../install/folder-digest.ts'
 import type { Cluster } from '../../install/kube.ts'
@@ -259,7 +260,9 @@ export async function siteSteps(options: SiteStepsOptions): Promise<Step[]> {
           limit: limitTo(clusterMachines),
         },
         upgrade: options.upgrade !== undefined,
-        version: site.versions.kubernetes ?? (await versionIn(install)),
+        version:
+          site.versions.kubernetes ??
+          (await variableOf(install, 'kube_version', { groups: ['k8s_cluster', 'all'] })),
         inputs: async () => ({
           of: await inputsOf(kubespray.inventory)(),
           // kubespray itself, and what it lays on the machines
@@ -368,14 +371,19 @@ async function entriesOf(bundles: readonly OpenBundle[], name: string): Promise<
   return all
 }
 
-/** kube_version of the tree's inventory; undefined where it does not say. */
-async function versionIn({ deployment, entries, tree }: SiteInstall): Promise<string | undefined> {
-  const { inventory = '' } = deployment.kubespray ?? {}
-  for (const [path, { descriptor }] of entries) {
-    if (!path.startsWith(`${inventory}/group_vars/`) || !path.endsWith('.yml')) continue
-    const text = (await readAll(tree.store, descriptor)).toString('utf8')
-    const version = /^kube_version: *["']?(v[0-9.]+)["']? *(?:#.*)?$/m.exec(text)?.[1]
-    if (version !== undefined) return version
-  }
-  return undefined
+/** Returns the value of a variable of the playbooks, on the machines of some groups; undefined where it is not plain. */
+export async function variableOf(
+  { site, deployment, entries, tree, folder }: SiteInstall,
+  name: string,
+  options: { groups: readonly string[]; playbook?: string | undefined },
+): Promise<string | undefined> {
+  return await ansibleVariable(name, {
+    site: site.kubespray,
+    store: tree.store,
+    entries,
+    folder,
+    inventory: deployment.kubespray?.inventory,
+    groups: options.groups,
+    playbook: options.playbook,
+  })
 }

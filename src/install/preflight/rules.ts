@@ -8,6 +8,8 @@ export interface Expected {
   /** whether Kubernetes is to be installed, not found */
   kubernetes: boolean
   gpuDriver: boolean
+  /** branch of the driver that the playbook installs: `535`; undefined: not known */
+  driverBranch: string | undefined
   /** package repositories: debian-12, el9; empty: packages are not brought */
   repositories: readonly string[]
   /** amd64, arm64; undefined: not known */
@@ -24,7 +26,6 @@ export interface Expected {
 
 const MiB = 1 << 20
 const GiB = 1 << 30
-const driverBranch = '535'
 
 type Told = Omit<MachineFinding, 'machine'>
 const error = (what: string, next: string): Told => ({ level: 'error', what, next })
@@ -316,6 +317,7 @@ function access({ facts, node }: Subject): Told[] {
 function gpu({ node, facts, expected }: Subject): Told[] {
   if (!node.roles.includes('gpu')) return []
   const { driver } = facts
+  const { driverBranch } = expected
   const told: Told[] = []
   if (facts.nvidia === 0)
     told.push(
@@ -338,11 +340,16 @@ function gpu({ node, facts, expected }: Subject): Told[] {
         'reboot after the driver step, which keeps it from loading',
       ),
     )
-  if (driver !== undefined && !driver.startsWith(`${driverBranch}.`))
+  if (
+    expected.gpuDriver &&
+    driver !== undefined &&
+    driverBranch !== undefined &&
+    !driver.startsWith(`${driverBranch}.`)
+  )
     told.push(
       warning(
-        `has NVIDIA's driver ${driver}, not of branch ${driverBranch}`,
-        'remove it so that the one of the bundle is installed, or set switches.gpuDriver to false and see that it fits',
+        `NVIDIA driver ${driver} is loaded, and the bundle installs branch ${driverBranch}`,
+        'remove that driver, or set switches.gpuDriver to false in site.yaml to keep it',
       ),
     )
   return told

@@ -26,7 +26,8 @@ const good: MachineFacts = {
   ...{ nvidia: 0, nouveau: false, secureBoot: false },
 }
 const expected: Expected = {
-  ...{ kubernetes: true, gpuDriver: true, repositories: ['ubuntu-22.04'], architectures: ['amd64'] },
+  ...{ kubernetes: true, gpuDriver: true, driverBranch: '535', repositories: ['ubuntu-22.04'] },
+  architectures: ['amd64'],
   ...{ imageBytes: 10 * GiB, fileBytes: GiB, packageBytes: new Map([['ubuntu-22.04', GiB]]), podMachines: 3 },
 }
 const nodeOf = (roles: NodeRole[]): SiteNode => ({ name: 'm', address: '10.0.0.1', roles })
@@ -180,6 +181,18 @@ describe('rules for one machine', () => {
     [
       'Secure Boot with a driver that is loaded',
       { roles: gpu, facts: { nvidia: 1, secureBoot: true, driver: '535.1' } },
+    ],
+    [
+      'a driver of the branch that the tree says',
+      { roles: gpu, facts: { nvidia: 1, driver: '550.54.14' }, expected: { driverBranch: '550' } },
+    ],
+    [
+      'a driver of any branch where none is installed',
+      { roles: gpu, facts: { nvidia: 1, driver: '470.1' }, expected: { gpuDriver: false } },
+    ],
+    [
+      'a driver where the tree names no branch',
+      { roles: gpu, facts: { nvidia: 1, driver: '470.1' }, expected: { driverBranch: undefined } },
     ],
     [
       'Secure Boot where no driver is installed',
