@@ -4,7 +4,7 @@ import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
 
-/** Name of an entry of a manifest (document/fields.ts); `files`, `debs/debian-12`, `tree/deployment` are made of it. */
+/** The name of an entry of a manifest (document/fields.ts), of which `files`, `debs/debian-12`, `tree/deployment` are made. */
 const part = '[a-z0-9][a-z0-9._-]{0,62}'
 const treePattern = new RegExp(`^${part}(?:/${part})?$`)
 const shardSuffix = /\+[1-9][0-9]{0,5}$/
@@ -12,9 +12,9 @@ const kindPattern = /^[a-z][a-z0-9-]{0,30}$/
 const maxLength = 1024
 
 /**
- * Checks what index.json calls its artifacts: only names that the builder itself can produce, each once. Folders, URLs and lines
- * of output are made of them, and the digest of a bundle says nothing about who made it: `tree/..` would be laid down over the
- * state folder of the site. Throws BUNDLE_CORRUPT.
+ * Checks the names of artifacts in index.json: only names that the builder produces, each once. Folders, URLs and lines of output are
+ * made of them, and anyone can make a bundle with a right digest: `tree/..` would be extracted over the state folder of the site.
+ * Throws BUNDLE_CORRUPT.
  */
 export function checkArtifactNames(roots: readonly Descriptor[]): void {
   const seen = new Set<string>()
@@ -46,7 +46,7 @@ export function checkTreeName(name: string): string {
   throw invalid('name of a tree', name)
 }
 
-/** Nothing may be left to be filled in (`busybox:1` is no name): two spellings of one name would be two artifacts here, and one on the site. */
+/** Only complete references are names (not `busybox:1`): two spellings of one name would be two artifacts here and one on the site. */
 function checkReference(name: string): void {
   try {
     if (formatReference(parseReference(name)) === name) return
@@ -59,7 +59,7 @@ function checkReference(name: string): void {
 function invalid(what: string, text: string): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', `index.json has an invalid ${what}`, {
     item: JSON.stringify(text.slice(0, 300)),
-    likely: 'another program made or changed the bundle: airgap gives no artifact such a name',
+    likely: 'another program made or changed the bundle: airgap never gives an artifact such a name',
     next: 'do not use it; copy it again from where it was built, or rebuild it',
   })
 }

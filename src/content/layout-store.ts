@@ -12,7 +12,7 @@ import { formatReference, parseReference, type Reference } from '../core/referen
 import type { ContentStore } from './store.ts'
 import { Verifier, verified } from './verify.ts'
 
-/** An OCI image layout in a folder (image-spec image-layout.md). Also the cache of what was fetched while locking. */
+/** An OCI image layout in a folder (image-spec, image-layout.md). Also the cache of a lock's downloads. */
 export class LayoutStore implements ContentStore {
   readonly folder: string
 
@@ -46,7 +46,7 @@ export class LayoutStore implements ContentStore {
   async open(descriptor: Descriptor, range?: ByteRange): Promise<Readable> {
     const path = this.pathOf(descriptor)
     if (!(await this.exists(descriptor))) {
-      throw new AirgapError('NOT_FOUND', 'no such content', { item: descriptor.digest })
+      throw new AirgapError('NOT_FOUND', 'the store does not have this content', { item: descriptor.digest })
     }
     if (range && range.end <= range.start) return Readable.from([])
     if (range) {
@@ -57,7 +57,7 @@ export class LayoutStore implements ContentStore {
     return Readable.from(chunks, { objectMode: false, highWaterMark })
   }
 
-  /** Many small parts of one blob, in the order asked for. Not verified: who needs that has read the whole before. */
+  /** Returns many small parts of one blob, in the order of `ranges`. Not verified: the caller has read the whole blob before. */
   async parts(descriptor: Descriptor, ranges: readonly ByteRange[]): Promise<Buffer[]> {
     const path = this.pathOf(descriptor)
     try {
@@ -101,7 +101,7 @@ export class LayoutStore implements ContentStore {
     }
   }
 
-  /** Whether the right bytes are there: a file of the right size may have been damaged or edited since. */
+  /** Checks the bytes, not only the size: a file in the cache may have been damaged or edited. */
   async #holds(descriptor: Descriptor): Promise<boolean> {
     if (!(await this.exists(descriptor))) return false
     const verifier = new Verifier(descriptor)
@@ -118,7 +118,7 @@ export class LayoutStore implements ContentStore {
   }
 
   /**
-   * Takes a file of this store's own folder over, by a rename: for content whose digest was not known before it was there.
+   * Takes over a file in this store's own folder by renaming it: for content whose digest was unknown before it was complete.
    * The caller has hashed what it wrote.
    */
   async adopt(temporary: string, descriptor: Descriptor): Promise<void> {
@@ -140,7 +140,7 @@ export class LayoutStore implements ContentStore {
     for await (const [name, descriptor] of this.references()) {
       if (formatReference(name) === wanted) return descriptor
     }
-    throw new AirgapError('NOT_FOUND', 'no such reference', { item: wanted })
+    throw new AirgapError('NOT_FOUND', 'the store does not have this reference', { item: wanted })
   }
 
   async *references(): AsyncIterable<[Reference, Descriptor]> {
@@ -168,14 +168,16 @@ export class LayoutStore implements ContentStore {
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return []
       throw new AirgapError('BUNDLE_CORRUPT', 'index.json cannot be read', {
-        item: this.folder,
+        item: join(this.folder, 'index.json'),
+        likely: 'the file was damaged or edited',
+        next: 'delete the folder and run the command again, or restore it from its source',
         cause: error,
       })
     }
   }
 }
 
-/** Size in bytes of a stream's buffer, which it allocates at once: 1 MiB for each small file keeps the garbage collector busy. */
+/** Returns the size in bytes of a stream's buffer. A stream allocates it at once: 1 MiB per small file would busy the garbage collector. */
 function bufferFor(size: number): number {
   return Math.min(1 << 20, Math.max(1, size))
 }

@@ -6,7 +6,7 @@ import { formatReference, type Reference } from '../core/reference.ts'
 import type { ContentStore } from './store.ts'
 import { Verifier } from './verify.ts'
 
-/** A store for small content and for tests. */
+/** A store in memory, for small content and for tests. */
 export class MemoryStore implements ContentStore {
   readonly #blobs = new Map<Digest, Uint8Array>()
   readonly #names = new Map<string, [Reference, Descriptor]>()
@@ -18,8 +18,8 @@ export class MemoryStore implements ContentStore {
   async open(descriptor: Descriptor, range?: ByteRange): Promise<Readable> {
     const bytes = this.#blobs.get(descriptor.digest)
     if (bytes === undefined)
-      throw new AirgapError('NOT_FOUND', 'no such content', { item: descriptor.digest })
-    // copies: what is read belongs to the reader
+      throw new AirgapError('NOT_FOUND', 'the store does not have this content', { item: descriptor.digest })
+    // a copy: the reader may overwrite what it reads
     if (range) return Readable.from([Buffer.from(bytes.subarray(range.start, range.end))])
     const verifier = new Verifier(descriptor)
     verifier.update(bytes)
@@ -30,7 +30,9 @@ export class MemoryStore implements ContentStore {
   async resolve(reference: Reference): Promise<Descriptor> {
     const found = this.#names.get(formatReference(reference))
     if (found === undefined)
-      throw new AirgapError('NOT_FOUND', 'no such reference', { item: formatReference(reference) })
+      throw new AirgapError('NOT_FOUND', 'the store does not have this reference', {
+        item: formatReference(reference),
+      })
     return found[1]
   }
 

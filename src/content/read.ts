@@ -1,25 +1,23 @@
 import type { Readable } from 'node:stream'
+import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { ReadableStore } from './store.ts'
 
-/** Manifests and indexes larger than this are refused (distribution-spec recommends 4 MiB). */
+/** Larger manifests and indexes are refused (distribution-spec, "Pushing manifests": at least 4 MiB are accepted). */
 export const maxManifestSize = 4 * 1024 * 1024 /* bytes */
 
-/** Reads small content whole, verified. Throws SIZE_MISMATCH over `limit` bytes. */
+/** Reads small content whole and verified. Throws SIZE_MISMATCH above `limit` bytes, and what the store throws. */
 export async function readAll(
   store: ReadableStore,
   descriptor: Descriptor,
   limit = maxManifestSize,
 ): Promise<Buffer> {
-  if (descriptor.size > limit) {
-    throw new AirgapError('SIZE_MISMATCH', `larger than the ${limit} bytes allowed here`, {
-      item: descriptor.digest,
-    })
-  }
+  if (descriptor.size > limit) throw tooLarge(limit, descriptor.digest)
   return collect(await store.open(descriptor), limit)
 }
 
+/** Reads a stream into memory. Throws SIZE_MISMATCH above `limit` bytes, before it holds more than that. */
 export async function collect(body: Readable, limit: number /* bytes */): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
@@ -27,9 +25,21 @@ export async function collect(body: Readable, limit: number /* bytes */): Promis
     size += chunk.length
     if (size > limit) {
       body.destroy()
-      throw new AirgapError('SIZE_MISMATCH', `larger than the ${limit} bytes allowed here`)
+      throw tooLarge(limit)
     }
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size)
+}
+
+function tooLarge(limit: number, item?: string): AirgapError {
+  return new AirgapError(
+    'SIZE_MISMATCH',
+    `the content is larger than the ${limit} bytes allowed here`,
+    defined({
+      item,
+      likely: 'the content is damaged, or made to exhaust memory',
+      next: 'get it again from a source that you trust',
+    }),
+  )
 }

@@ -4,7 +4,7 @@ import { AirgapError } from '../core/errors.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { checkTreeName } from './artifact-names.ts'
 
-/** A tree of files as index.json lists it. */
+/** A tree of files, as index.json lists it. */
 export interface Tree {
   /** `files`, `debs/debian-12`, `tree/deployment` */
   name: string
@@ -40,7 +40,7 @@ export function treesOf(roots: readonly Descriptor[]): Tree[] {
     trees.set(name, { name, kind: kindOf(root), roots: [root] })
   }
   for (const [name, parts] of shards) {
-    if (trees.has(name)) throw invalid('a tree is there both whole and in shards', name)
+    if (trees.has(name)) throw invalid('a tree is listed both whole and in shards', name)
     trees.set(name, joinShards(name, parts))
   }
   return [...trees.values()].sort((a, b) => compareText(a.name, b.name))
@@ -68,7 +68,7 @@ function shardOf(root: Descriptor): Shard | undefined {
   const found = { root, tree: name, position: Number(position), count: Number(count) }
   if (root.annotations?.[annotationKeys.refName] !== `${name}+${position}`)
     throw invalid('a shard is not named after its tree', name)
-  // the builder gives a tree of one manifest no annotation, so that it has one form only
+  // a tree of one manifest has no annotation: it must have one form only
   if (position === undefined || found.count < 2 || found.position > found.count)
     throw invalid(`a shard has the invalid position ${JSON.stringify(shard?.slice(0, 40) ?? '')}`, name)
   return found

@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { isDigest } from '../core/digest.ts'
 import { AirgapError, type ErrorCode } from '../core/errors.ts'
 import { isIndexType } from '../core/media-types.ts'
 
-/** What a manifest points at (image-spec manifest.md, image-index.md); only what we follow, the raw bytes stay the truth. */
+/** What a manifest refers to (image-spec, manifest.md and image-index.md); only fields that we follow. The raw bytes are what is carried. */
 export type ParsedManifest =
   | { type: 'index'; manifests: Descriptor[]; subject?: Descriptor; artifactType?: string }
   | {
@@ -15,7 +16,7 @@ export type ParsedManifest =
       artifactType?: string
     }
 
-/** An index with more entries than this is refused: no publisher has as many platforms. */
+/** An index with more entries is refused: no publisher has as many platforms. */
 const maxIndexEntries = 5_000
 
 const descriptorSchema = z
@@ -30,7 +31,7 @@ const descriptorSchema = z
       .optional(),
     urls: z.array(z.string()).optional(),
   })
-  .transform(value => withoutUndefined(value) as Descriptor)
+  .transform(value => defined(value) as Descriptor)
 
 const manifestSchema = z.object({
   mediaType: z.string().optional(),
@@ -41,13 +42,9 @@ const manifestSchema = z.object({
   subject: descriptorSchema.optional(),
 })
 
-function withoutUndefined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T
-}
-
 /**
- * Parses raw manifest bytes. `code` is thrown on anything that is not clearly one of the two shapes: bytes that can be read
- * as both (CVE-2021-41190) are refused.
+ * Parses the raw bytes of a manifest. Throws `code` unless it is clearly an index or clearly an image: of bytes that are both, two
+ * clients would pull different content under one digest (CVE-2021-41190).
  */
 export function parseManifest(
   bytes: Uint8Array,
@@ -57,8 +54,8 @@ export function parseManifest(
   const fail = (what: string, cause?: unknown) =>
     new AirgapError(code, what, {
       item,
-      likely: 'a registry or publisher that breaks the OCI format',
-      next: 'report it to the publisher',
+      likely: 'the registry or the publisher violates the OCI image format',
+      next: 'report it to the publisher of the image',
       cause,
     })
   let value: unknown
@@ -79,7 +76,7 @@ export function parseManifest(
   if (manifest.manifests && (manifest.config || manifest.layers)) {
     throw fail('the manifest is both an index and an image (CVE-2021-41190)')
   }
-  const shared = withoutUndefined({ subject: manifest.subject, artifactType: manifest.artifactType })
+  const shared = defined({ subject: manifest.subject, artifactType: manifest.artifactType })
   if (isIndexType(mediaType)) {
     if (!manifest.manifests) throw fail('the index has no list of manifests')
     return { type: 'index', manifests: manifest.manifests, ...shared } as ParsedManifest
@@ -88,7 +85,7 @@ export function parseManifest(
   return { type: 'manifest', config: manifest.config, layers: manifest.layers, ...shared } as ParsedManifest
 }
 
-/** Everything the manifest needs to be whole; its subject is not among them. */
+/** Returns everything that a complete copy of the manifest needs; its subject is not part of that. */
 export function successors(manifest: ParsedManifest): Descriptor[] {
   return manifest.type === 'index' ? manifest.manifests : [manifest.config, ...manifest.layers]
 }

@@ -2,13 +2,13 @@ import { pipeline, Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import xz from 'xz-decompress'
 
-/** How an index is packed: the suffix of its name in the Release file. In the order in which we ask for them. */
+/** How an index is compressed: the suffix of its name in the Release file, in our order of preference. */
 export const packings = ['.xz', '.zst', '.gz', ''] as const
 export type Packing = (typeof packings)[number]
 
 /**
- * Unpacks as a stream: 64 KiB at a time, whatever the content claims. It does not bound the whole; the reader does, by
- * stopping at the size that the Release file gives.
+ * Decompresses a stream, 64 KiB at a time whatever the content claims. The total is not limited here: the reader stops at the size
+ * that the signed Release file gives (decompression bombs, CWE-409).
  */
 export function unpack(body: Readable, packing: Packing): Readable {
   switch (packing) {
@@ -23,17 +23,17 @@ export function unpack(body: Readable, packing: Packing): Readable {
   }
 }
 
-/** An error of either stream is seen by whoever reads the result, also where it comes before the first read. */
+/** The reader of the result gets the error of either stream, also one that occurs before the first read. */
 function piped(
   body: Readable,
   unpacker: ReturnType<typeof createGunzip | typeof createZstdDecompress>,
 ): Readable {
-  // pipeline stops listening when the input has ended, and an error after that would end the process
+  // pipeline stops listening when the input ends; an error after that would end the process
   unpacker.on('error', () => undefined)
   return pipeline(body, unpacker, () => undefined)
 }
 
-/** The decoder limits its dictionary (64 MiB) by itself, and locks: a stream that is not read to its end must be cancelled. */
+/** The decoder limits its own dictionary (64 MiB). One stream at a time uses it: a stream that is not read to its end must be cancelled. */
 async function* xzChunks(body: Readable): AsyncGenerator<Uint8Array> {
   const reader = new xz.XzReadableStream(webStream(body)).getReader()
   let finished = false

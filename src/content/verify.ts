@@ -2,7 +2,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { Hasher } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 
-/** Checks bytes against a descriptor as they pass. `finish` throws; nothing is good before it returned. */
+/** Checks bytes against a descriptor as they pass. No byte may be trusted before `finish` has returned. */
 export class Verifier {
   readonly #hasher = new Hasher()
   readonly #descriptor: Descriptor
@@ -18,13 +18,14 @@ export class Verifier {
     return this.#received
   }
 
-  /** Throws SIZE_MISMATCH as soon as there is one byte too many. */
+  /** Throws SIZE_MISMATCH at the first byte too many. */
   update(chunk: Uint8Array): void {
     this.#received += chunk.length
     if (this.#received > this.#descriptor.size) throw this.#wrongSize('more')
     this.#hasher.update(chunk)
   }
 
+  /** Throws SIZE_MISMATCH, DIGEST_MISMATCH. */
   finish(): void {
     if (this.#received !== this.#descriptor.size) throw this.#wrongSize('fewer')
     const actual = this.#hasher.digest()
@@ -34,8 +35,8 @@ export class Verifier {
       `the content has digest ${actual}, not ${this.#descriptor.digest}`,
       {
         item: this.#item,
-        likely: 'the source is damaged, was changed, or something on the way altered it',
-        next: 'do not use it: fetch it again from a source you trust',
+        likely: 'the source is damaged or was changed, or something on the connection altered it',
+        next: 'do not use it; fetch it again from a source that you trust',
       },
     )
   }
@@ -43,11 +44,11 @@ export class Verifier {
   #wrongSize(how: 'more' | 'fewer'): AirgapError {
     return new AirgapError(
       'SIZE_MISMATCH',
-      `${how} bytes than the ${this.#descriptor.size} expected${how === 'fewer' ? ` (${this.#received})` : ''}`,
+      `the content has ${how} bytes than the ${this.#descriptor.size} expected${how === 'fewer' ? ` (${this.#received})` : ''}`,
       {
         item: this.#item,
         likely: 'a truncated or replaced file',
-        next: 'fetch it again from a source you trust',
+        next: 'fetch it again from a source that you trust',
       },
     )
   }

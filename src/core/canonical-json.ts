@@ -1,6 +1,6 @@
 /**
- * One JSON text per value: keys sorted by code unit, no `undefined`, integers only (RFC 8785 as far as we need it).
- * `indent` 0 for what is hashed and stored, 2 for what people review.
+ * Returns the one JSON text of a value: keys sorted by code unit, no `undefined`, integers only (a subset of RFC 8785).
+ * `indent`: 0 for text that is hashed or stored, 2 for text that people review.
  */
 export function canonicalJson(value: unknown, indent: 0 | 2 = 0): string {
   return JSON.stringify(sorted(value), null, indent)
@@ -16,7 +16,7 @@ function sorted(value: unknown): unknown {
   return result
 }
 
-/** Order by UTF-16 code units: the same on every machine and in every locale. */
+/** Compares by UTF-16 code units: the order is the same on every machine and in every locale. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,7 +1,7 @@
 import type { Digest } from './digest.ts'
 import type { Platform } from './platform.ts'
 
-/** OCI image-spec descriptor.md. `size` in bytes. */
+/** A descriptor (OCI image-spec, descriptor.md). `size` is in bytes. */
 export interface Descriptor {
   mediaType: string
   digest: Digest
@@ -12,7 +12,7 @@ export interface Descriptor {
   urls?: string[]
 }
 
-/** Half-open range of bytes: `start` ≤ offset < `end`. */
+/** A half-open range of bytes: `start` ≤ offset < `end`. */
 export interface ByteRange {
   start: number
   end: number

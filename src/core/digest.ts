@@ -12,7 +12,7 @@ export function isDigest(text: string): text is Digest {
 
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text
-  throw new AirgapError('REFERENCE_INVALID', 'not a sha256 digest', {
+  throw new AirgapError('REFERENCE_INVALID', 'the digest is invalid', {
     item: text.slice(0, 200),
     next: 'write it as sha256: and 64 lower-case hex digits',
   })
@@ -30,7 +30,7 @@ export function hexOf(digest: Digest): string {
   return digest.slice('sha256:'.length)
 }
 
-/** Incremental SHA-256. */
+/** An incremental SHA-256. */
 export class Hasher {
   readonly #hash: Hash = createHash('sha256')
 
@@ -38,7 +38,7 @@ export class Hasher {
     this.#hash.update(bytes)
   }
 
-  /** Ends the hash; call once. */
+  /** Returns the digest and ends the hash; may be called once. */
   digest(): Digest {
     return `sha256:${this.#hash.digest('hex')}`
   }

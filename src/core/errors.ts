@@ -1,6 +1,6 @@
 /**
- * The one error table: code → exit code of the process and status of the HTTP servers.
- * Every error the product raises is an AirgapError; a plain Error that reaches the CLI is a bug (exit 1).
+ * The one table of errors: code → exit code of the process and status of the HTTP servers. Every error that the product raises
+ * is an AirgapError; a plain Error that reaches the CLI is a bug (exit 1).
  */
 
 const table = {
@@ -19,7 +19,7 @@ const table = {
   JOURNAL_INVALID: { exit: 2, http: 409 },
   SITE_INVALID: { exit: 2, http: 400 },
   PLAN_CHANGED: { exit: 2, http: 409 },
-  // 3: differences (only where asked)
+  // 3: differences (only where requested)
   DIFFERENT: { exit: 3, http: 409 },
   // 4: cannot resolve, or the lock is out of date
   NOT_FOUND_UPSTREAM: { exit: 4, http: 404 },
@@ -75,11 +75,11 @@ export interface ErrorDetails {
   likely?: string
   /** what the operator does next, one sentence */
   next?: string
-  /** the error beneath */
+  /** the underlying error */
   cause?: unknown
 }
 
-/** An error that tells an operator what, which item, why (likely) and what to do. */
+/** An error that tells an operator what failed, which item, the likely cause and what to do next. */
 export class AirgapError extends Error {
   readonly code: ErrorCode
   readonly item?: string
@@ -115,7 +115,7 @@ export class AirgapError extends Error {
   }
 }
 
-/** Whether a text from elsewhere (another process) is one of our codes. */
+/** Returns whether a text from another process is one of our codes. */
 export function isKnownCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(table, text)
 }
@@ -124,13 +124,13 @@ export function isErrorCode(error: unknown, ...codes: ErrorCode[]): error is Air
   return error instanceof AirgapError && codes.includes(error.code)
 }
 
-/** errno of a system error (`ENOENT`, `ENOSPC`, …), or undefined. */
+/** Returns the errno of a system error (`ENOENT`, `ENOSPC`, …), or undefined. */
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return undefined
 }
 
-/** Turns a file-system error into one that teaches; everything else passes through unchanged. */
+/** Turns a file-system error into an AirgapError with advice; returns any other error unchanged. */
 export function fromSystemError(error: unknown, item: string): unknown {
   if (error instanceof AirgapError) return error
   switch (errnoOf(error)) {
@@ -142,16 +142,16 @@ export function fromSystemError(error: unknown, item: string): unknown {
         cause: error,
       })
     case 'EISDIR':
-      return new AirgapError('USAGE', 'this is a folder, where a file is wanted', {
+      return new AirgapError('USAGE', 'this is a folder; a file is required', {
         item,
-        next: 'name a file',
+        next: 'pass the path of a file',
         cause: error,
       })
     case 'EACCES':
     case 'EPERM':
       return new AirgapError('PERMISSION', 'permission denied', {
         item,
-        next: 'run as a user who may read and write there',
+        next: 'run the command as a user with read and write access to it',
         cause: error,
       })
     case 'EROFS':
@@ -170,7 +170,7 @@ export function fromSystemError(error: unknown, item: string): unknown {
     case 'EFBIG':
       return new AirgapError('NO_SPACE', 'the file is larger than this file system allows', {
         item,
-        likely: 'FAT32 ends at 4 GiB a file',
+        likely: 'FAT32 limits files to 4 GiB',
         next: 'use a disk formatted as ext4, XFS or exFAT',
         cause: error,
       })
@@ -178,14 +178,14 @@ export function fromSystemError(error: unknown, item: string): unknown {
       return new AirgapError('IO', 'the disk reports a read or write error', {
         item,
         likely: 'the medium was pulled out or is failing',
-        next: 'check the cable and the medium (dmesg), copy the bundle again if need be',
+        next: 'check the cable and the medium (`dmesg`), then copy the bundle again if necessary',
         cause: error,
       })
     case 'EMFILE':
     case 'ENFILE':
       return new AirgapError('IO', 'too many open files', {
         item,
-        next: 'raise the limit (ulimit -n 1024) or lower -j',
+        next: 'raise the limit (`ulimit -n 4096`), or lower -j',
         cause: error,
       })
     default:

@@ -25,7 +25,7 @@ export function isManifestType(mediaType: string): boolean {
   return mediaType === mediaTypes.ociManifest || mediaType === mediaTypes.dockerManifest
 }
 
-/** Layers whose bytes registries do not hold themselves (OCI "nondistributable", Docker "foreign"). */
+/** Returns whether registries may lack the bytes of such a layer (OCI "nondistributable", Docker "foreign"). */
 export function isForeignLayerType(mediaType: string): boolean {
   return mediaType.includes('.nondistributable.') || mediaType.includes('.foreign.')
 }
@@ -41,6 +41,6 @@ export const annotationKeys = {
   tree: 'io.astrago.airgap.tree',
   /** `2/3`: the second of three shards */
   shard: 'io.astrago.airgap.shard',
-  /** octal file mode of a tree's layer, as git writes it: 100644, 100755, 120000 (content = link target) */
+  /** octal mode of a file in a tree, as git writes it: 100644, 100755, 120000 (the content is the target of a link) */
   mode: 'io.astrago.airgap.mode',
 } as const

@@ -1,13 +1,13 @@
 import { AirgapError } from './errors.ts'
 
-/** OCI image-spec image-index.md#platform; `variant` only where it narrows the architecture. */
+/** A platform (OCI image-spec, image-index.md); `variant` only where it narrows the architecture. */
 export interface Platform {
   os: string
   architecture: string
   variant?: string
 }
 
-/** Parses `linux/amd64` or `linux/arm64/v8`. */
+/** Parses `linux/amd64` or `linux/arm64/v8`. Throws USAGE. */
 export function parsePlatform(text: string): Platform {
   const [os, architecture, variant, ...rest] = text.split('/')
   const word = /^[a-z0-9_.-]+$/i
@@ -17,7 +17,7 @@ export function parsePlatform(text: string): Platform {
     rest.length > 0 ||
     ![os, architecture, variant ?? 'x'].every(part => word.test(part))
   ) {
-    throw new AirgapError('USAGE', 'not a platform', {
+    throw new AirgapError('USAGE', 'the platform is invalid', {
       item: text,
       next: 'write it as os/architecture[/variant], for example linux/amd64',
     })
@@ -29,7 +29,7 @@ export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/')
 }
 
-/** The variant a runtime assumes when none is written (containerd platforms.Normalize). */
+/** Adds the variant that a runtime assumes where none is given (containerd, platforms.Normalize). */
 function normalized(platform: Platform): Platform {
   if (platform.architecture === 'arm64' && platform.variant === undefined)
     return { ...platform, variant: 'v8' }
@@ -39,7 +39,7 @@ function normalized(platform: Platform): Platform {
   return platform
 }
 
-/** True where an image made for `candidate` is what a node asking for `wanted` gets. */
+/** Returns whether a node of platform `wanted` selects an image for `candidate`. */
 export function matchesPlatform(wanted: Platform, candidate: Platform): boolean {
   const a = normalized(wanted)
   const b = normalized(candidate)

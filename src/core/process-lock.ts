@@ -2,23 +2,23 @@ import { createHash, randomBytes } from 'node:crypto'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { AirgapError, errnoOf, fromSystemError } from './errors.ts'
 
-/** A lock held by this process. It goes with the process: what a dead one left behind is taken over. */
+/** A lock held by this process. It ends with the process: the lock file of a process that died is taken over. */
 export interface ProcessLock {
   release(): Promise<void>
 }
 
 interface Holder {
   pid: number
-  /** start time of the process in clock ticks since boot (proc(5), field 22 of stat): tells a reused pid apart */
+  /** start time of the process in clock ticks since boot (proc(5), field 22 of stat): distinguishes a reused pid */
   started: string
   boot: string
-  /** makes every lock file one of a kind */
+  /** makes every lock file unique */
   nonce: string
 }
 
 /**
- * Takes the lock file at `path`, or throws BUSY (exit 10) where a living process holds it. `what` is what it protects.
- * The file appears complete by link(2), which fails where it exists; a stale one is replaced by rename(2).
+ * Takes the lock at `path`; throws BUSY (exit 10) where a living process holds it. `what` names what it protects, for the message.
+ * link(2) makes the file appear complete and fails where one exists; rename(2) replaces a stale one.
  */
 export async function acquireProcessLock(path: string, what: string): Promise<ProcessLock> {
   const own = await describeSelf()
@@ -40,7 +40,7 @@ export async function acquireProcessLock(path: string, what: string): Promise<Pr
   return { release: () => releaseOwn(path, own) }
 }
 
-/** Process id of the living holder of the lock at `path`; undefined where nobody holds it. Takes nothing. */
+/** Returns the process id of the living holder of the lock at `path`, or undefined; does not take the lock. */
 export async function lockHolder(path: string): Promise<number | undefined> {
   let text: string | undefined
   try {
@@ -52,7 +52,7 @@ export async function lockHolder(path: string): Promise<number | undefined> {
   return holder !== undefined && (await isAlive(holder)) ? holder.pid : undefined
 }
 
-/** Changes with every boot of this machine; empty where it cannot be known. */
+/** Returns an id that changes with every boot of this machine; empty where the machine has none. */
 export async function bootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim()
 }
@@ -68,8 +68,8 @@ async function tryLink(temporary: string, path: string): Promise<boolean> {
 }
 
 /**
- * Replaces the stale lock. Two processes may find it at the same time, so the right to replace exactly this one is itself
- * a lock, named after it; its owner looks again before replacing.
+ * Replaces a stale lock. Two processes may find it at the same time, so the right to replace exactly this one is itself a lock,
+ * named after it; its owner checks again before replacing.
  */
 async function takeOver(
   path: string,
@@ -101,7 +101,7 @@ async function isAlive(holder: Holder): Promise<boolean> {
   if (holder.boot !== boot) return false
   const stat = await processStat(holder.pid)
   if (boot !== '') return stat !== undefined && stat.started === holder.started
-  // no /proc here: the pid is all there is
+  // without /proc only the pid can be checked
   try {
     process.kill(holder.pid, 0)
     return true
@@ -110,10 +110,10 @@ async function isAlive(holder: Holder): Promise<boolean> {
   }
 }
 
-/** Undefined for a process that is gone or only waits to be reaped (state Z or X). */
+/** Returns undefined for a process that has exited, also before its parent has reaped it (state Z or X). */
 async function processStat(pid: number): Promise<{ started: string } | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
-  // the name in parentheses may hold spaces and parentheses itself; the state is the first field after it
+  // the name in parentheses may contain spaces and parentheses; the state is the first field after it
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ')
   const state = fields?.[0]
   const started = fields?.[19]
@@ -132,10 +132,10 @@ function parseHolder(text: string): Holder | undefined {
 }
 
 function busy(what: string, holder: Holder): AirgapError {
-  return new AirgapError('BUSY', `another run (process ${holder.pid}) is working on it`, {
+  return new AirgapError('BUSY', `another run (process ${holder.pid}) holds the lock`, {
     item: what,
     likely: 'the same command was started twice',
-    next: `wait for process ${holder.pid}, or choose another output`,
+    next: `wait until process ${holder.pid} has finished, then run the command again`,
   })
 }
 

@@ -1,12 +1,12 @@
-/** Progress of long work; the CLI draws it, everything else only reports. All sizes in bytes. */
+/** Reports the progress of long work; only the CLI displays it. All sizes are in bytes. */
 export interface Progress {
-  /** the whole work, as far as known */
+  /** the total, as far as it is known */
   total(items: number, bytes: number): void
-  /** bytes done */
+  /** more bytes are done */
   advance(bytes: number): void
   /** one item is finished */
   done(item: string, bytes: number): void
-  /** something worth a line: a retry, a wait, a source that was skipped */
+  /** an event worth one line: a retry, a wait, a source that was skipped */
   note(message: string): void
 }
 

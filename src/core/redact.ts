@@ -1,4 +1,4 @@
-/** A URL fit for messages and logs: no user, password or query values. Text that is no URL is returned as it is, cut. */
+/** Returns a URL for messages and logs, without user, password and query values. Text that is not a URL is only cut to 300 characters. */
 export function redactUrl(url: string | URL): string {
   let parsed: URL
   try {

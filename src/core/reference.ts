@@ -1,10 +1,8 @@
+import { defined } from './defined.ts'
 import { type Digest, isDigest } from './digest.ts'
 import { AirgapError } from './errors.ts'
 
-/**
- * A fully spelled image reference (distribution/reference grammar): host and `library/` are never implied.
- * At least one of tag and digest is there.
- */
+/** A complete image reference (grammar of distribution/reference): host and `library/` are explicit; it has a tag, a digest or both. */
 export interface Reference {
   /** registry host with port, `docker.io` for Docker Hub */
   host: string
@@ -28,15 +26,15 @@ export function isTag(text: string): boolean {
 }
 
 function invalid(text: string, why: string): AirgapError {
-  return new AirgapError('REFERENCE_INVALID', `not an image reference: ${why}`, {
+  return new AirgapError('REFERENCE_INVALID', `the image reference is invalid: ${why}`, {
     item: text.slice(0, 300),
     next: 'write it as registry/repository:tag or registry/repository@sha256:…, for example docker.io/library/busybox:1.36',
   })
 }
 
 /**
- * Parses what people write (`busybox:1.36`, `quay.io/a/b@sha256:…`). Docker Hub's short forms are spelled out.
- * A missing tag is an error, not `latest`: a bundle is built from exact names.
+ * Parses a reference as people write it (`busybox:1.36`, `quay.io/a/b@sha256:…`) and completes the short forms of Docker Hub. A
+ * missing tag is an error, not `latest`: a bundle is built from exact names. Throws REFERENCE_INVALID.
  */
 export function parseReference(text: string): Reference {
   let rest = text
@@ -44,7 +42,7 @@ export function parseReference(text: string): Reference {
   const at = rest.indexOf('@')
   if (at >= 0) {
     const written = rest.slice(at + 1)
-    if (!isDigest(written)) throw invalid(text, 'the part after @ is no sha256 digest')
+    if (!isDigest(written)) throw invalid(text, 'the part after @ is not a sha256 digest')
     digest = written
     rest = rest.slice(0, at)
   }
@@ -52,22 +50,17 @@ export function parseReference(text: string): Reference {
   const colon = rest.lastIndexOf(':')
   if (colon > rest.lastIndexOf('/')) {
     tag = rest.slice(colon + 1)
-    if (!isTag(tag)) throw invalid(text, `"${tag.slice(0, 140)}" is no tag`)
+    if (!isTag(tag)) throw invalid(text, `"${tag.slice(0, 140)}" is not a tag`)
     rest = rest.slice(0, colon)
   }
   if (tag === undefined && digest === undefined) throw invalid(text, 'it has neither tag nor digest')
   const { host, repository } = splitRepository(rest)
-  if (!hostPattern.test(host)) throw invalid(text, `"${host}" is no registry host`)
-  if (!isRepository(repository)) throw invalid(text, `"${repository}" is no repository name`)
-  return {
-    host,
-    repository,
-    ...(tag === undefined ? {} : { tag }),
-    ...(digest === undefined ? {} : { digest }),
-  }
+  if (!hostPattern.test(host)) throw invalid(text, `"${host}" is not a registry host`)
+  if (!isRepository(repository)) throw invalid(text, `"${repository}" is not a repository name`)
+  return defined({ host, repository, tag, digest })
 }
 
-/** Splits `host/repository`; a first part without dot, colon or `localhost` belongs to Docker Hub. */
+/** Splits `host/repository`. A first part that has no dot or colon and is not `localhost` belongs to a repository of Docker Hub. */
 export function splitRepository(name: string): { host: string; repository: string } {
   const slash = name.indexOf('/')
   const first = slash < 0 ? '' : name.slice(0, slash)

@@ -1,10 +1,9 @@
 import { AirgapError, type ErrorCode } from './errors.ts'
 
 /**
- * Checks a relative path that came from elsewhere (a tar, a manifest's title, `Filename:` of a Packages file):
- * no absolute path, no `..`, no empty part, no NUL, newline or other control character, no backslash, no lone surrogate (which
- * UTF-8 does not have: two such paths would be one file), at most 1,024 bytes and 255 bytes a part (NAME_MAX of Linux).
- * Returns the path unchanged. Throws `code` otherwise.
+ * Checks a relative path from an untrusted source (a tar, a manifest's title, `Filename:` of a Packages file) and returns it
+ * unchanged. Throws `code` for an absolute path, `..` (path traversal, CWE-22), an empty part, control characters, a backslash,
+ * a lone surrogate (not encodable in UTF-8: two such paths would be one file), and above 1,024 bytes or 255 bytes per part (NAME_MAX).
  */
 export function safeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CORRUPT'): string {
   const parts = path.split('/')
@@ -20,8 +19,8 @@ export function safeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CORRUPT
 }
 
 /**
- * The path that a client asks for after it has resolved `.` and doubled slashes (RFC 3986 section 5.2.4): `./pool//x.deb` is
- * `pool/x.deb`. `..` is never resolved, but refused. Throws `code` as `safeRelativePath` does.
+ * Returns the path that a client requests once it has resolved `.` and doubled slashes (RFC 3986 section 5.2.4): `./pool//x.deb` is
+ * `pool/x.deb`. `..` is refused, never resolved. Throws `code` as `safeRelativePath` does.
  */
 export function normalizeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CORRUPT'): string {
   // without its second slash, https://host/x would be the path https:/host/x
@@ -31,8 +30,8 @@ export function normalizeRelativePath(path: string, code: ErrorCode = 'BUNDLE_CO
 }
 
 /**
- * The path as a part of a URL, everything escaped but its slashes and unreserved characters: some servers and proxies read a bare
- * `+` as a blank.
+ * Encodes the path for a URL: everything but slashes and unreserved characters is escaped, as some servers and proxies decode a
+ * bare `+` to a space.
  */
 export function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
@@ -49,9 +48,10 @@ function unsafePath(path: string, code: ErrorCode): AirgapError {
 }
 
 /**
- * True where a symbolic link at `path` of a tree stays inside that tree, whatever other links the tree has: relative, and up
- * only before the first name (a `..` after a name may follow another link upwards). `.` and doubled or trailing slashes mean
- * nothing. No control characters, at most 1,024 bytes. Builder and site ask the same question: what one locks, the other lays down.
+ * Returns whether a symbolic link at `path` of a tree stays inside that tree, whatever other links the tree has: it is relative, and
+ * `..` comes only before the first name (after a name it may follow another link upwards). `.` and doubled or trailing slashes have
+ * no effect. Control characters and more than 1,024 bytes are refused. Lock and site use this one function, so that whatever is
+ * locked can be extracted.
  */
 export function isSafeLink({ path, target }: { path: string; target: string }): boolean {
   if (target === '' || target.startsWith('/') || Buffer.byteLength(target) > 1024) return false

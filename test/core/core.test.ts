@@ -7,7 +7,7 @@ import { redactUrl } from '../../src/core/redact.ts'
 import { isSafeLink, safeRelativePath } from '../../src/core/safe-path.ts'
 
 describe('canonicalJson', () => {
-  it('gives one text whatever the order of keys', () => {
+  it('returns one text whatever the order of keys', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), value => {
         const turned = Object.fromEntries(Object.entries(value).reverse())
@@ -52,7 +52,7 @@ describe('safeRelativePath', () => {
     'a b',
     `a/${'x'.repeat(255)}`,
     '🚀',
-  ])('lets %j pass', path => {
+  ])('accepts %j', path => {
     expect(safeRelativePath(path)).toBe(path)
   })
 })
@@ -64,18 +64,18 @@ describe('platforms', () => {
     ['linux/arm/v7', 'linux/arm/v6', false],
     ['linux/amd64', 'linux/arm64', false],
     ['linux/amd64', 'linux/amd64/v3', false],
-  ])('%s is answered by %s: %s', (wanted, candidate, answer) => {
-    expect(matchesPlatform(parsePlatform(wanted), parsePlatform(candidate))).toBe(answer)
+  ])('%s selects %s: %s', (wanted, candidate, matches) => {
+    expect(matchesPlatform(parsePlatform(wanted), parsePlatform(candidate))).toBe(matches)
   })
 
-  it('refuses what is no platform', () => {
+  it('refuses a text that is not a platform', () => {
     for (const text of ['linux', 'linux/', 'a/b/c/d', 'linux/am d64'])
       expect(() => parsePlatform(text)).toThrow(AirgapError)
   })
 })
 
 describe('redactUrl', () => {
-  it('leaves no secret', () => {
+  it('removes every secret', () => {
     const text = redactUrl('https://user:hunter2@example.org/a?X-Amz-Signature=abc&b=2')
     expect(text).toBe('https://example.org/a?X-Amz-Signature=…&b=…')
   })
@@ -89,7 +89,7 @@ describe('system errors', () => {
     ['EIO', 'IO', 7],
     ['ENOENT', 'FILE_NOT_FOUND', 2],
     ['EFBIG', 'NO_SPACE', 7],
-  ])('%s is told as %s with exit %i', (errno, code, exit) => {
+  ])('%s becomes %s with exit code %i', (errno, code, exit) => {
     const error = fromSystemError(Object.assign(new Error(errno), { code: errno }), '/a/file')
     expect(error).toMatchObject({ code, exitCode: exit, item: '/a/file', next: expect.any(String) })
   })
@@ -101,7 +101,7 @@ describe('isSafeLink', () => {
   )
 
   it.each(['', '/x', '//x', '../../x', './../../x', 'a/../x', 'a/./../x', 'x\ny', 'x'.repeat(1025)])(
-    'does not: %j',
+    'is refused: %j',
     target => expect(isSafeLink({ path: 'd/link', target })).toBe(false),
   )
 })

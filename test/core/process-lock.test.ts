@@ -13,7 +13,7 @@ async function lockPath(): Promise<string> {
   return join(folder, 'x.lock')
 }
 
-/** A process that tries to take the lock, says so, and holds it until it is killed. */
+/** A process that tries to take the lock, prints the result, and holds it until it is killed. */
 function contender(path: string): ChildProcess {
   const module = resolve(import.meta.dirname, '../../src/core/process-lock.ts')
   const code = `
@@ -33,7 +33,7 @@ async function said(child: ChildProcess): Promise<string> {
 }
 
 describe('acquireProcessLock', () => {
-  it('is held once, and leaves nothing when released', async () => {
+  it('is held once, and leaves no file when released', async () => {
     const path = await lockPath()
     const lock = await acquireProcessLock(path, 'the bundle')
     await expect(acquireProcessLock(path, 'the bundle')).rejects.toMatchObject({
@@ -47,7 +47,7 @@ describe('acquireProcessLock', () => {
   })
 
   it.skipIf(!existsSync('/proc/self/stat'))(
-    'takes over from a process that was killed, also while it waits to be reaped',
+    'takes over from a process that was killed, also before it is reaped',
     async () => {
       const path = await lockPath()
       const child = contender(path)
@@ -63,7 +63,7 @@ describe('acquireProcessLock', () => {
 
   it.each([
     ['of another boot', { boot: 'another' }],
-    ['whose pid another process has now', { started: '1' }],
+    ['whose pid another process has', { started: '1' }],
   ])('takes over a lock %s', async (_what, change) => {
     const path = await lockPath()
     await acquireProcessLock(path, 'x')
@@ -71,7 +71,7 @@ describe('acquireProcessLock', () => {
     await (await acquireProcessLock(path, 'x')).release()
   })
 
-  it.each(['', 'garbage', '{"pid":-1}'])('takes over a lock file that says %j', async text => {
+  it.each(['', 'garbage', '{"pid":-1}'])('takes over a lock file with the content %j', async text => {
     const path = await lockPath()
     await writeFile(path, text)
     await (await acquireProcessLock(path, 'x')).release()

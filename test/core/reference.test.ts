@@ -15,7 +15,7 @@ describe('parseReference', () => {
     ['[::1]:5000/a:1', '[::1]:5000/a:1'],
     [`nvcr.io/nvidia/cuda@${digest}`, `nvcr.io/nvidia/cuda@${digest}`],
     [`a.io/b:tag@${digest}`, `a.io/b:tag@${digest}`],
-  ])('spells %s out as %s', (written, full) => {
+  ])('completes %s to %s', (written, full) => {
     expect(formatReference(parseReference(written))).toBe(full)
   })
 
@@ -37,7 +37,7 @@ describe('parseReference', () => {
     expect(() => parseReference(written)).toThrowError(expect.objectContaining({ code: 'REFERENCE_INVALID' }))
   })
 
-  it('never throws anything but its own error, and what it accepts is stable', () => {
+  it('throws only AirgapError, and formats what it accepts to the same text again', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 80 }), text => {
         try {
