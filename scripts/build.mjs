@@ -1,5 +1,5 @@
-// Bundles the two programs into dist/. airgap.mjs has its parts beside it, loaded when a command wants them; offline-deploy.mjs is
-// one file, as every bundle carries it. The same sources give the same bytes on any path: locks pin offline-deploy.mjs.
+// Bundles the two programs into dist/. airgap.mjs loads its other parts when a command needs them; offline-deploy.mjs is a single
+// file, because every bundle carries it. The same sources give the same bytes on any path: locks pin offline-deploy.mjs.
 import { chmod, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,7 +31,7 @@ await build({
   entryPoints: { airgap: 'src/cli/airgap.ts' },
   splitting: true,
   chunkNames: 'airgap/[name]-[hash]',
-  // small young generations: a build would otherwise hold tens of megabytes of dead buffers
+  // a small young generation: a build would otherwise keep tens of megabytes of dead buffers
   banner: { js: `#!/usr/bin/env -S node --max-semi-space-size=2\n${require}` },
 })
 await build({ ...options, entryPoints: { 'offline-deploy': 'src/cli/offline-deploy.ts' } })

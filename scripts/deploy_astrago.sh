@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The name of old, for habits: a thin front of helmfile where there is an internet.
-#   deploy_astrago.sh env                      makes the environment's secrets and says what to edit
-#   deploy_astrago.sh sync [app]               installs all applications, or one
-#   deploy_astrago.sh destroy [app]            removes all applications, or one
+# Legacy script name: a thin wrapper of helmfile for sites with internet access.
+#   deploy_astrago.sh env                      create the environment's secrets and print what to edit
+#   deploy_astrago.sh sync [app]               install all applications, or one
+#   deploy_astrago.sh destroy [app]            remove all applications, or one
 # ASTRAGO_TREE is the deployment tree (default: bundle/astrago beside this folder), ASTRAGO_ENV the environment (default: prod). The
-# published charts lie in its charts/ (airgap extract). Options after the command are passed on to helmfile.
+# published charts belong in its charts/ (airgap extract). Options after the command go to helmfile.
 set -euo pipefail
 usage() { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ $# -ge 1 ] || usage
@@ -16,12 +16,12 @@ shift
 app=
 case ${1:-} in '' | -*) ;; *) app=$1; shift ;; esac
 if [ ! -d "$tree/environments/$environment" ]; then
-  printf 'error: there is no environment %s in %s. Name it in ASTRAGO_ENV.\n' "$environment" "$tree" >&2
+  printf 'error: %s is not an environment of %s. Set ASTRAGO_ENV.\n' "$environment" "$tree" >&2
   exit 2
 fi
 run_helmfile() {
   if ! command -v helmfile >/dev/null; then
-    printf 'error: helmfile is missing. ./scripts/setup --with-stack builds it, or get it from https://helmfile.readthedocs.io\n' >&2
+    printf 'error: helmfile is missing. Build it with ./scripts/setup --with-stack, or install it from https://helmfile.readthedocs.io\n' >&2
     exit 7
   fi
   cd "$tree"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# The name of old, for habits: a thin front of offline-deploy on a closed site.
-#   offline_deploy_astrago.sh env              asks about the site and writes site.yaml
-#   offline_deploy_astrago.sh sync [app]       the whole install, or one application
-#   offline_deploy_astrago.sh destroy [app]    removes all applications, or one
-# offline-deploy is taken from OFFLINE_DEPLOY, or from PATH; the bundle and the state folder are those of OFFLINE_DEPLOY_BUNDLE and
-# OFFLINE_DEPLOY_SITE. Options after the command are passed on, --dry-run among them.
+# Legacy script name: a thin wrapper of offline-deploy for closed sites.
+#   offline_deploy_astrago.sh env              ask about the site and write site.yaml
+#   offline_deploy_astrago.sh sync [app]       install everything, or one application
+#   offline_deploy_astrago.sh destroy [app]    remove all applications, or one
+# Runs the offline-deploy of OFFLINE_DEPLOY, or of PATH, with the bundle and the state folder of OFFLINE_DEPLOY_BUNDLE and
+# OFFLINE_DEPLOY_SITE. Options after the command go to it, for example --dry-run.
 set -euo pipefail
 usage() { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 program=${OFFLINE_DEPLOY:-offline-deploy}
 if ! command -v "$program" >/dev/null; then
-  printf 'error: %s is not here. Unpack it (tar xf bundle.tar offline-deploy) and name it in OFFLINE_DEPLOY.\n' "$program" >&2
+  printf 'error: %s is missing. Unpack it (tar xf bundle.tar offline-deploy) and set OFFLINE_DEPLOY to its path.\n' "$program" >&2
   exit 7
 fi
 [ $# -ge 1 ] || usage

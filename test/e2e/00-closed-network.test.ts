@@ -27,7 +27,7 @@ describe.skipIf(lacking.length > 0)(
     /** Runs JavaScript on a host of the network. */
     const onNode = (script: string) => run(network.node.inside([process.execPath, '-e', script]))
 
-    it('joins its two hosts, and counts nothing of what they say to each other', async () => {
+    it('connects its two hosts, and does not count their traffic', async () => {
       const script =
         "require('http').createServer((q, r) => r.end('from the site')).listen(8080, '10.77.0.1')"
       const [program, ...args] = network.site.inside([process.execPath, '-e', script])
@@ -49,24 +49,21 @@ describe.skipIf(lacking.length > 0)(
     it.each([
       ['a datagram', "require('dgram').createSocket('udp4').send('x', 9, '192.0.2.1', () => process.exit())"],
       [
-        'a datagram of IPv6',
+        'an IPv6 datagram',
         "require('dgram').createSocket('udp6').send('x', 9, '2001:db8::1', () => process.exit())",
       ],
       [
         'a connection',
         "require('net').connect(443, '198.51.100.1').on('error', () => {}); setTimeout(process.exit, 200)",
       ],
-      [
-        'a look-up of a name',
-        "require('dns').resolve4('example.com', () => {}); setTimeout(process.exit, 300)",
-      ],
+      ['a DNS lookup', "require('dns').resolve4('example.com', () => {}); setTimeout(process.exit, 300)"],
     ])('counts %s that tries to leave', async (_what, script) => {
       const before = await network.escapeAttempts()
       await onNode(script)
       expect(await network.escapeAttempts()).toBeGreaterThan(before)
     })
 
-    it('cannot reach the loopback of this machine', async () => {
+    it('cannot reach the loopback of the host', async () => {
       const server = spawn(process.execPath, [
         '-e',
         "require('http').createServer((q, r) => r.end()).listen(0, '127.0.0.1', function () { console.log(this.address().port) })",
@@ -83,7 +80,7 @@ describe.skipIf(lacking.length > 0)(
       }
     })
 
-    it('ends its processes and leaves nothing when it is closed, and may be closed again', async () => {
+    it('ends its processes and leaves nothing behind when it is closed, and can be closed twice', async () => {
       const other = await openClosedNetwork()
       const [program, ...args] = other.site.inside(['sleep', '600'])
       const child = spawn(program!, args, { stdio: 'ignore' })
@@ -94,7 +91,7 @@ describe.skipIf(lacking.length > 0)(
       expect(await ended).toBe('SIGKILL')
       expect(await run(['ip', 'netns', 'list'])).not.toContain(other.site.namespace)
       expect(existsSync(`/etc/netns/${other.site.namespace}`)).toBe(false)
-      // the first network is another one, still there
+      // the first network still exists
       expect(await network.escapeAttempts()).toBeGreaterThan(0)
     })
   },

@@ -15,7 +15,7 @@ const patience = 180_000
 const module = resolve(import.meta.dirname, '../../scripts/lib/machines/control-plane.ts')
 
 describe.skipIf(lacking.length > 0)(
-  `a control plane whose kubelets are played (needs ${lacking.join(', ') || 'nothing more'})`,
+  `a control plane with simulated kubelets (needs ${lacking.join(', ') || 'nothing more'})`,
   () => {
     const resources = new AsyncDisposableStack()
     let work: string
@@ -44,15 +44,15 @@ describe.skipIf(lacking.length > 0)(
       })
     const objects = async (kind: string, ...args: string[]) => {
       const { items } = JSON.parse(await cluster.kubectl(['get', kind, '-o', 'json', ...args]))
-      return items as Played[]
+      return items as KubernetesObject[]
     }
-    /** NAME PHASE NODE of the pods of the chart, without what makes a name unique */
+    /** APP PHASE NODE of the chart's pods: their names are random */
     const pods = async () =>
       (await objects('pods'))
         .map(({ metadata, status, spec }) => `${metadata.labels['app']} ${status.phase} ${spec.nodeName}`)
         .sort()
 
-    it('is Kubernetes 1.28.6 with ready nodes, for those who are allowed to', async () => {
+    it('is Kubernetes 1.28.6 with ready nodes, and authorizes requests', async () => {
       const version = JSON.parse(await cluster.kubectl(['version', '-o', 'json']))
       expect(version.serverVersion).toMatchObject({ gitVersion: 'v1.28.6', major: '1', minor: '28' })
       const nodes = await objects('nodes')
@@ -68,7 +68,7 @@ describe.skipIf(lacking.length > 0)(
     })
 
     it(
-      'runs what helm installs and waits for',
+      'runs what helm installs, hooks included',
       async () => {
         await helm('install', 'shop', join(work, 'chart'), '--wait', '--wait-for-jobs', '--timeout=90s')
         expect(await pods()).toEqual([
@@ -81,7 +81,7 @@ describe.skipIf(lacking.length > 0)(
         ])
         const [claim] = await objects('pvc')
         expect(claim!.status.phase).toBe('Bound')
-        // the hook was done before, and was deleted as it asked for
+        // the hook completed before, and was deleted as its policy says
         const before = await objects('events', '--field-selector=involvedObject.name=before')
         expect(before.map(({ reason }) => reason)).toContain('Completed')
         expect((await objects('jobs')).map(({ metadata }) => metadata.name)).toEqual(['after'])
@@ -90,7 +90,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'places pods where there is room only, and helm says who waits',
+      'schedules pods only where there is room, and helm reports a timeout',
       async () => {
         const upgrade = helm(
           'upgrade',
@@ -107,7 +107,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'forgets what helm takes away',
+      'removes what helm uninstalls',
       async () => {
         await helm('uninstall', 'shop', '--wait', '--timeout=90s')
         await expect.poll(pods, { timeout: 60_000, interval: 500 }).toEqual([])
@@ -117,7 +117,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'says what a program said that does not run, and leaves none',
+      'reports the log of a program that does not run, and leaves no program behind',
       async () => {
         const folder = join(work, 'broken')
         const broken = openControlPlane({
@@ -150,7 +150,7 @@ describe.skipIf(lacking.length > 0)(
       patience,
     )
 
-    it('leaves no program when it is closed', async () => {
+    it('leaves no program behind when it is closed', async () => {
       expect(await programsWith(`${work}/cluster`)).toContain('kube-apiserver')
       await cluster.close()
       await cluster.close()
@@ -159,7 +159,7 @@ describe.skipIf(lacking.length > 0)(
   },
 )
 
-interface Played {
+interface KubernetesObject {
   metadata: { name: string; labels: Record<string, string> }
   spec: { nodeName?: string }
   status: { phase?: string; allocatable?: Record<string, string> }
@@ -167,7 +167,7 @@ interface Played {
   reason?: string
 }
 
-/** A job before and one after all else, workers that need GPUs, an agent on every node, a volume. */
+/** A hook job before and one after everything else, workers that need GPUs, an agent on every node, a volume. */
 async function writeChart(folder: string): Promise<void> {
   const object = (apiVersion: string, kind: string, name: string, more: object) => ({
     apiVersion,
@@ -220,7 +220,7 @@ async function writeChart(folder: string): Promise<void> {
   }
 }
 
-/** Names of the programs of this machine that were started with a text in their arguments. */
+/** Names of the host's programs that were started with a text in their arguments. */
 async function programsWith(text: string): Promise<string[]> {
   const found: string[] = []
   for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {

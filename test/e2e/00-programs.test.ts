@@ -18,13 +18,13 @@ async function filesOf(folder: string): Promise<string[]> {
     .sort()
 }
 
-/** A Node.js of this machine that is older than the programs require. */
+/** A Node.js on this machine that is older than the programs require. */
 const oldNode = ['/usr/bin/node', '/usr/local/bin/node'].find(path => {
   const { stdout } = spawnSync(path, ['--version'], { encoding: 'utf8' })
   return Number.parseInt(stdout?.slice(1) ?? '', 10) < 24
 })
 
-/** The packages that scripts/build.mjs reads: what the product depends on, and esbuild. */
+/** Packages that scripts/build.mjs reads: the product's dependencies, and esbuild. */
 async function packagesToCopy(): Promise<string[]> {
   const lock = JSON.parse(await readFile(join(home, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean }>
@@ -40,7 +40,7 @@ describe('scripts/build.mjs', () => {
   let built: string
   const first: Record<string, string> = {}
 
-  /** Builds a checkout and gives the digests of all that it made. */
+  /** Builds a checkout and returns the digests of the results. */
   async function buildIn(checkout: string): Promise<Record<string, string>> {
     const ran = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: checkout, encoding: 'utf8' })
     expect(ran).toMatchObject({ status: 0, stderr: '' })
@@ -109,7 +109,7 @@ describe('scripts/build.mjs', () => {
         join(stack, 'stack.yaml'),
         'apiVersion: airgap/v1\nname: tiny\nversion: 1.0.0\ntrees: [{name: site, from: tree}]\n',
       )
-      // the real one has 120 MB, and is not what is tested here
+      // the real one has 120 MB, and is not tested here
       const runtime = join(work, 'node')
       await writeFile(runtime, `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, { mode: 0o755 })
       bundle = join(work, 'usb', 'tiny.tar')

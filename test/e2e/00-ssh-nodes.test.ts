@@ -85,10 +85,10 @@ describe.skipIf(lacking.length > 0)(
       `${node.user}@${node.address}`,
       command,
     ]
-    /** What a command on a node says, asked for by ssh from the site. */
+    /** Output of a command on a node, run over SSH from the site. */
     const onNode = (node: SshNode, command: string, key?: string) => site.chroot(sshTo(node, command, key))
 
-    it('has four hosts that are each other’s neighbours', () => {
+    it('has four hosts in one network', () => {
       expect([site, ...nodes].map(({ name, address }) => [name, address])).toEqual([
         ['site', '10.77.0.1'],
         ['node-1', '10.77.0.2'],
@@ -98,12 +98,12 @@ describe.skipIf(lacking.length > 0)(
       expect(network.nodes[0]).toBe(network.node)
     })
 
-    it('lets the site’s key in, and its user become root', async () => {
+    it('accepts the site’s key, and lets its user become root', async () => {
       for (const node of nodes.slice(0, 2)) expect(await onNode(node, 'sudo -n id -u')).toBe('0\n')
       expect(await onNode(nodes[2]!, 'id -un')).toBe('astrago\n')
     })
 
-    it('asks for a password of sudo where there is one', async () => {
+    it('requires a password for sudo where one is set', async () => {
       await expect(onNode(nodes[2]!, 'sudo -n id -u')).rejects.toThrow('password is required')
       await expect(onNode(nodes[2]!, "echo wrong | sudo -S -p '' id -u")).rejects.toThrow(
         'incorrect password',
@@ -111,7 +111,7 @@ describe.skipIf(lacking.length > 0)(
       expect(await onNode(nodes[2]!, `echo '${password}' | sudo -S -p '' id -u`)).toBe('0\n')
     })
 
-    it('refuses another key, and a node that has not the key that is known', async () => {
+    it('refuses another key, and a node with an unknown host key', async () => {
       await expect(onNode(nodes[0]!, 'true', 'wrong')).rejects.toThrow('Permission denied')
       expect(new Set([site, ...nodes].map(node => node.hostKey)).size).toBe(4)
       const mixedUp = { ...nodes[0]!, address: nodes[1]!.address }
@@ -120,7 +120,7 @@ describe.skipIf(lacking.length > 0)(
       await expect(site.chroot(command)).rejects.toThrow('Host key verification failed')
     })
 
-    it('makes machines that differ in name and identity, and have one terminal each', async () => {
+    it('makes machines with distinct names and identities, each with its own terminals', async () => {
       const ids: string[] = []
       for (const node of nodes) {
         expect(await onNode(node, 'hostname; cat /etc/hostname; getent ahostsv4 "$(hostname)"')).toMatch(
@@ -133,7 +133,7 @@ describe.skipIf(lacking.length > 0)(
       expect(await site.chroot(withTerminal)).toContain('/dev/pts/')
     })
 
-    it('lets every node reach every other, and shows none the processes of this machine', async () => {
+    it('lets every node reach every other, and hides the processes of the host', async () => {
       for (const from of nodes)
         for (const to of nodes) {
           const greeting = `exec 3<>/dev/tcp/${to.address}/22; head -c 7 <&3`
@@ -144,17 +144,17 @@ describe.skipIf(lacking.length > 0)(
       expect(seen).not.toContain('node')
     })
 
-    it('has no source of packages', async () => {
+    it('has no package sources', async () => {
       expect(await onNode(nodes[0]!, 'apt-get indextargets')).toBe('')
     })
 
-    it('carries folders of this machine, read-only where it was asked', async () => {
+    it('mounts folders of the host, read-only where requested', async () => {
       await site.chroot(['sh', '-c', 'echo from inside >/var/out/text'])
       expect(await readFile(join(work, 'out', 'text'), 'utf8')).toBe('from inside\n')
       await expect(site.chroot(['touch', '/keys/new'])).rejects.toThrow('Read-only file system')
     })
 
-    it('kills a program with the process that runs it', async () => {
+    it('kills a program together with the process that runs it', async () => {
       const [program, ...args] = site.inside(['sleep', '4243'])
       const child = spawn(program!, args, { stdio: 'ignore' })
       const there = () => site.chroot(['sh', '-c', 'pgrep -fx "sleep 4243" || true'])
@@ -163,7 +163,7 @@ describe.skipIf(lacking.length > 0)(
       await expect.poll(there).toBe('')
     })
 
-    it('ends sshd with its connections, and starts it again', async () => {
+    it('stops sshd with its connections, and starts it again', async () => {
       const node = nodes[1]!
       const [program, ...args] = site.inside(sshTo(node, 'echo there; sleep 600'))
       const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -177,14 +177,14 @@ describe.skipIf(lacking.length > 0)(
       expect(await onNode(node, 'hostname')).toBe('node-2\n')
     })
 
-    it('has counted nothing of all that, and counts a look-up of a name', async () => {
+    it('has counted none of that traffic, and counts a DNS lookup', async () => {
       expect(await network.escapeAttempts()).toBe(0)
       await onNode(nodes[2]!, 'getent hosts example.com || true')
       expect(await network.escapeAttempts()).toBeGreaterThan(0)
     })
 
-    it('leaves nothing when it is closed, whatever runs in it', async () => {
-      // a process that has left its session, as a daemon does
+    it('leaves nothing behind when it is closed, whatever runs in it', async () => {
+      // a process in a session of its own, like a daemon
       await onNode(nodes[0]!, 'sudo -n setsid sh -c "mount -t tmpfs x /mnt; sleep 4242 >/dev/null 2>&1 &"')
       const all = [site, ...nodes]
       const inode = (node: SshNode) => node.chroot(['readlink', '/proc/self/ns/net'])
@@ -201,7 +201,7 @@ describe.skipIf(lacking.length > 0)(
       for (const namespace of namespaces) expect(left).not.toContain(namespace)
       expect(left).not.toContain(namespaces[0]!.replace('-site', ''))
       expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(work)
-      // what was mounted is still where it came from
+      // mounted folders of the host are untouched
       expect(await readdir(join(work, 'out'))).toContain('text')
     })
   },
@@ -211,7 +211,7 @@ describe.skipIf(lacking.length > 0)(
   `a node that cannot be opened (needs ${lacking.join(', ') || 'nothing more'})`,
   () => {
     it(
-      'leaves no process and no mount',
+      'leaves no process and no mount behind',
       async () => {
         const work = await mkdtemp(join(tmpdir(), 'airgap-ssh-nodes-'))
         await using resources = new AsyncDisposableStack()
@@ -219,7 +219,7 @@ describe.skipIf(lacking.length > 0)(
         const rootTar = await debianSshRoot(cacheFolder)
         const network = resources.use(await openClosedNetwork())
         const options = { folder: join(work, 'node'), rootTar, name: 'node-1', authorizedKey: '' }
-        // the first process fails, then what runs in the node
+        // the first process fails, then a program in the node
         for (const wrong of [{ mounts: [{ from: work, to: '/etc/passwd' }] }, { user: 'root' }])
           await expect(openSshNode(network.node, { ...options, ...wrong })).rejects.toMatchObject({
             code: 'STEP_FAILED',
@@ -232,7 +232,7 @@ describe.skipIf(lacking.length > 0)(
   },
 )
 
-/** Names of the processes of this machine that are in any of these network namespaces. */
+/** Names of the host's processes that are in any of these network namespaces. */
 async function processesOf(networks: string[]): Promise<string[]> {
   const found: string[] = []
   for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {

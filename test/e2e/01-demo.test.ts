@@ -24,10 +24,10 @@ const forNetwork = [
   ...missingPrograms([...networkPrograms, ...nodePrograms, ...debianRootPrograms]),
 ]
 
-/** The first run on a machine makes a Debian root, which takes half a minute more. */
+/** The first run on a machine makes a Debian root, which takes another half minute. */
 const patience = 300_000
 
-/** The main job, as scripts/demo does it: its pieces fail the demo where they do not do what they say. */
+/** The main job, as scripts/demo runs it: each step fails the demo where its claim does not hold. */
 describe('the demo', () => {
   let folder: string
 
@@ -75,7 +75,7 @@ describe('the demo', () => {
         /helm pulls the chart from the registry/,
         /containerd pulls docker\.io\/library\/debian:12-slim through the mirror/,
         /containerd runs a container/,
-        /apt-get refuses the same repository where another key/,
+        /apt-get refuses the same repository if another key/,
         /apt-get installs jq and socat/,
         /pip installs netaddr/,
         /packets that tried to leave +0$/,
@@ -89,18 +89,18 @@ describe('the demo', () => {
   )
 
   it.skipIf(always.length > 0)(
-    `says what it leaves out without a network of its own, and does the rest on loopback (${needs(always)})`,
+    `reports what it leaves out without a network namespace, and runs the rest on loopback (${needs(always)})`,
     async () => {
       const { ended, output } = startDemo(['--no-network-namespace'])
       expect([await ended, output()]).toEqual([0, expect.stringMatching(/left out {2}the closed network/)])
-      expect(table(output())).toContainEqual(expect.stringMatching(/this machine’s apt takes a package/))
+      expect(table(output())).toContainEqual(expect.stringMatching(/this machine’s apt downloads a package/))
       await expectNothingLeft()
     },
     patience,
   )
 
   it.skipIf(forNetwork.length > 0)(
-    `interrupted while it deploys, leaves nothing behind (${needs(forNetwork)})`,
+    `leaves nothing behind where it is interrupted while it deploys (${needs(forNetwork)})`,
     async () => {
       const { child, ended, output } = startDemo([])
       const deploying = expect.poll(output, { timeout: patience, interval: 20 })
@@ -113,7 +113,7 @@ describe('the demo', () => {
     patience,
   )
 
-  it('refuses an option that it does not know', async () => {
+  it('refuses an unknown option', async () => {
     const { ended, output } = startDemo(['--ofline'])
     expect([await ended, output()]).toEqual([2, expect.stringContaining('--ofline')])
   })
@@ -124,7 +124,7 @@ function table(output: string): string[] {
   return output.split('\n').filter(line => line.startsWith('shown '))
 }
 
-/** Of the demo's own network: other tests have theirs at the same time. */
+/** Checks the demo's own network only: other tests have theirs at the same time. */
 function expectNetworkGone(output: string): void {
   const named = [...output.matchAll(/^ +(airgap-\w+-(?:site|node)): /gm)].map(match => match[1])
   expect(named).toHaveLength(2)
@@ -144,7 +144,7 @@ function commandLine(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
   } catch {
-    // it ended meanwhile
+    // it has ended meanwhile
     return ''
   }
 }

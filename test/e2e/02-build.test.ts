@@ -42,7 +42,7 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
     await rm(work, { recursive: true, force: true })
   })
 
-  it('gives the same bytes on two paths, with -j 1 and -j 16', async () => {
+  it('builds the same bytes on two paths, with -j 1 and -j 16', async () => {
     await mkdir(join(work, 'elsewhere'))
     const [one, two] = [join(work, 'one.tar'), join(work, 'elsewhere', 'two.tar')]
     expect(
@@ -56,12 +56,12 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
     await rm(two)
   })
 
-  it('fault 77: killed ten times at random moments, ends with the same bytes and fetches less than 1.2 times the content', async () => {
+  it('fault 77: killed ten times at random moments, it ends with the same bytes and fetches less than 1.2 times the content', async () => {
     const out = join(work, 'killed.tar')
-    // slow enough that ten kills fall inside the build, each after a random part of it
+    // slow enough for ten kills within the build, each after a random part of it
     const proxy = await startCountingProxy(registry.host, 40 * MiB)
     try {
-      // two at once: what ten kills lose is what was on the wire, and this bundle is small
+      // two at once: each kill loses what is in flight, and this bundle is small
       const build = ['build', ...common(), ...remap(proxy.host), '--frozen', '-j', '2', '--out', out]
       let kills = 0
       while (kills < 10) {
@@ -101,7 +101,7 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
     expect(existsSync(out)).toBe(false)
   })
 
-  it('takes everything from an earlier bundle, with no upstream at all', async () => {
+  it('takes everything from an earlier bundle, without any upstream', async () => {
     const out = join(work, 'again.tar')
     const reuse = ['--reuse', join(work, 'one.tar')]
     expect(
@@ -110,7 +110,7 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
     expect(await sha256File(out)).toBe(await sha256File(join(work, 'one.tar')))
   })
 
-  it('fault 21: a tag moved since the lock still gives the locked content, or says that it is gone', async () => {
+  it('fault 21: fetches the locked content of a tag that has moved since, or reports it as gone', async () => {
     await makeRandomImage(join(work, 'moved'), { layers: 1, layerSize: MiB })
     registry.push(`${join(work, 'moved')}:1`, 'library/load:1')
     const out = join(work, 'moved.tar')

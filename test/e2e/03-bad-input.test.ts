@@ -14,7 +14,7 @@ import { airgap, type Ran } from './lib/airgap.ts'
 
 const MiB = 1 << 20
 
-/** Every message says the code, the item and what to do next; no stack trace, nothing on stdout. */
+/** Every message has the code, the item and what to do next; there is no stack trace, and nothing on stdout. */
 function expectError(ran: Ran, wanted: { exit: number; code: string; says: (string | RegExp)[] }): void {
   expect(ran.stderr).toContain(`error ${wanted.code}`)
   for (const text of wanted.says) expect(ran.stderr).toMatch(text)
@@ -49,31 +49,31 @@ describe('bad manifests', () => {
     return await airgap(['lock', '-f', file, '--cache', join(work, 'cache')])
   }
 
-  it('unknown key: file, line, column and a guess', async () => {
+  it('an unknown key: file, line, column and a suggestion', async () => {
     const ran = await lockOf(
       'apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimges:\n  - docker.io/library/x:1\n',
     )
     expectError(ran, { exit: 2, code: 'MANIFEST_INVALID', says: [/stack\.yaml:4:1/, /imges/, /images/] })
   })
 
-  it('all mistakes are told at once', async () => {
+  it('all mistakes, reported at once', async () => {
     const ran = await lockOf(
       'apiVersion: airgap/v1\nname: A!\nversion: 1.0.0\nplatforms: [x]\nimages:\n  - nope\n',
     )
     expectError(ran, { exit: 2, code: 'MANIFEST_INVALID', says: [/stack\.yaml:2:7/, /stack\.yaml:4:13/] })
   })
 
-  it('a manifest that is not there', async () => {
+  it('a missing manifest', async () => {
     const ran = await airgap(['lock', '-f', join(work, 'none.yaml')])
     expectError(ran, { exit: 2, code: 'FILE_NOT_FOUND', says: [/none\.yaml/] })
   })
 
-  it('a list that is not there: who asked for it', async () => {
+  it('a missing list: where the manifest names it', async () => {
     const ran = await lockOf('apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimages:\n  - list: none.txt\n')
     expectError(ran, { exit: 2, code: 'FILE_NOT_FOUND', says: [/none\.txt/, /stack\.yaml:5/] })
   })
 
-  it('a list line that is no reference', async () => {
+  it('a line of a list that is not a reference', async () => {
     await writeFile(join(work, 'list.txt'), '# ours\ndocker.io/library/a:1\nquay.io/Bad Name:1\n')
     const ran = await lockOf('apiVersion: airgap/v1\nname: a\nversion: 1.0.0\nimages:\n  - list: list.txt\n')
     expectError(ran, {
@@ -132,7 +132,7 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
 
   const nothingUnder = async (out: string) => expect(await readdir(work)).not.toContain(out)
 
-  /** The largest blobs in the registry's own storage: the layers. */
+  /** The largest blobs in the registry's storage: the layers. */
   async function storedLayer(): Promise<string> {
     const found = spawnSync('find', [join(work, 'registry'), '-name', 'data', '-size', '+1M'], {
       encoding: 'utf8',
@@ -158,7 +158,7 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
     expectError(ran, { exit: 4, code: 'NOT_FOUND_UPSTREAM', says: [/library\/load:2/] })
   })
 
-  it('a registry that is not there', async () => {
+  it('an unreachable registry', async () => {
     const ran = await airgap([
       'lock',
       '-f',
@@ -176,7 +176,7 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
     expectError(ran, { exit: 4, code: 'PLATFORM_MISSING', says: [/s390x/, /linux\/amd64/] })
   })
 
-  it('fault 6: wrong bytes from upstream stop everything with exit 6', async () => {
+  it('fault 6: wrong bytes from upstream stop everything with exit code 6', async () => {
     const layer = await storedLayer()
     await flipByte(layer, 1000)
     try {
@@ -257,12 +257,12 @@ describe.skipIf(!hasDockerRegistry)('bad upstreams and bundles (needs docker-reg
     await rm(flipped)
   })
 
-  it('a bundle that is another one than expected', async () => {
+  it('a bundle with another digest than expected', async () => {
     const ran = await airgap(['verify', bundle, '--expect', `sha256:${'0'.repeat(64)}`])
     expect(ran.code).toBe(6)
   })
 
-  it('a file that is no bundle', async () => {
+  it('a file that is not a bundle', async () => {
     expectError(await airgap(['verify', manifest]), {
       exit: 7,
       code: 'BUNDLE_UNREADABLE',

@@ -68,7 +68,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     await writeFile(manifest, [...head, ...lines, ''].join('\n'))
     const out = join(work, `${name}.tar`)
     const options = ['-f', manifest, '--cache', join(work, 'cache'), '--out', out]
-    // any file will do for the runtime: nothing of this bundle is started
+    // any file will do for the runtime: nothing of this bundle runs
     const env = { AIRGAP_NODE_RUNTIME: resolve(import.meta.dirname, '../../bundle/offline-deploy') }
     const ran = await airgap(['build', ...options, '--remap', `docker.io=http://${upstream.host}`], { env })
     expect(ran).toMatchObject({ code: 0 })
@@ -107,7 +107,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     }
   }
 
-  /** An OCI chart upstream, and a classic repository. */
+  /** An upstream for OCI charts, and a classic chart repository. */
   async function serveCharts(): Promise<string> {
     const repository = join(work, 'charts')
     for (const name of ['hello', 'classic']) {
@@ -175,7 +175,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     )
   })
 
-  it('says where a registry that wants whole indexes has another digest than the publisher', async () => {
+  it('reports where a registry that requires complete indexes has another digest than the publisher', async () => {
     const target = await openRegistry('strict')
     const pushed = await push([target.host, '--plain-http'])
     const one = pushed.find(row => row.from === 'docker.io/library/one-of-two:1')
@@ -203,7 +203,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     expect(stdout).toMatch(/10 in the registry, 2 under another digest than the publisher's\n$/)
   })
 
-  it('keeps the digest of an index of which not all is carried, where the registry takes it; twice copies nothing twice', async () => {
+  it('keeps the digest of an incomplete index where the registry accepts it; a second run copies nothing', async () => {
     const target = await startOpenRegistry()
     resources.defer(() => target.close())
     const pushed = await push([target.host, '--plain-http'])
@@ -239,7 +239,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     )
   })
 
-  it('fault 97: stops with 5 where the password is missing or wrong, and says what to do', async () => {
+  it('fault 97: stops with 5 where the password is missing or wrong, and advises what to do', async () => {
     const target = await openRegistry('guarded', { login })
     const wrong = Buffer.from(`${login.user}:something-else`).toString('base64')
     for (const auths of [{}, { [target.host]: { auth: wrong } }]) {
@@ -254,7 +254,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     }
   })
 
-  it('stops with 5 where there is no registry, or one that speaks plain HTTP', async () => {
+  it('stops with 5 where there is no registry, or one with plain HTTP', async () => {
     const gone = await startOpenRegistry()
     await gone.close()
     const nobody = await airgap(['push', bundle, gone.host, '--plain-http'])
@@ -263,7 +263,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     expect([plain.code, plain.stderr]).toEqual([5, expect.stringMatching(/TLS_FAILED[\s\S]*--plain-http/)])
   })
 
-  it('stops with 7 and says how to get oras where there is none', async () => {
+  it('stops with 7 where oras is missing, and advises how to get it', async () => {
     const there = ['push', bundle, '127.0.0.1:1', '--plain-http', '--oras']
     const pushed = await airgap([...there, join(work, 'no-oras')])
     expect([pushed.code, pushed.stderr]).toEqual([7, expect.stringContaining('error TOOL_MISSING')])
@@ -271,7 +271,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     expect(await airgap([...there, '/bin/true'])).toMatchObject({ code: 7 })
   })
 
-  it('with --dry-run asks nobody', async () => {
+  it('sends no request with --dry-run', async () => {
     const pushed = await push(['127.0.0.1:1/team', '--dry-run', '--oras', join(work, 'no-oras')])
     expect(pushed.map(row => row.to)).toContain('127.0.0.1:1/team/charts/classic:1.0.0')
   })
@@ -290,7 +290,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     expect(target.digest(`library/${name}`, '1')).toBeUndefined()
   })
 
-  it('goes on with the others where one can only stand under a digest that the registry refuses', async () => {
+  it('continues with the others where the registry refuses the digest of one', async () => {
     const digest = await digestAt(`${upstream.host}/library/one-of-two:1`)
     const images = [`  - docker.io/library/one-of-two@${digest}`, '  - docker.io/library/single:1']
     const untagged = await build('untagged', ['images:', ...images])

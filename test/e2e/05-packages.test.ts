@@ -36,10 +36,10 @@ const lackingForDebian = [
 const lackingForEl = [...lacking, ...missingPrograms([...elPrograms, ...elRootPrograms])]
 const needs = (programs: string[]) => `needs ${programs.join(', ') || 'nothing more'}`
 
-/** Hundreds of packages are fetched, and later unpacked, while other tests run. */
+/** Hundreds of packages are downloaded and unpacked while other tests run. */
 const patience = 420_000
 
-/** Stock clients, every signature checked, in a network that leads nowhere; the site serves two bundles at once. */
+/** Stock clients that verify every signature, in a network without a way out; the site serves two bundles at once. */
 describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
   'packages in a closed network',
   () => {
@@ -104,7 +104,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
       const install = (names: string[]) =>
         node.chroot(['apt-get', 'install', '-y', '--no-install-recommends', ...names])
 
-      it('apt-get refuses the repository where another key than the site’s stands', async () => {
+      it('apt-get refuses the repository where another key than the site’s is configured', async () => {
         const [text = ''] = await site.putClientFiles(node.root, [source, siteKey])
         expect(text).toMatch(/^Signed-By: \/etc\/apt\/keyrings\/airgap-site\.asc$/m)
         expect(text).not.toMatch(/trusted/i)
@@ -114,7 +114,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
       })
 
       it(
-        'apt-get installs the whole kubespray list, NFS, and what builds GPU drivers',
+        'apt-get installs the whole kubespray list, NFS, and the build tools for GPU drivers',
         async () => {
           await site.putClientFiles(node.root, [source, siteKey])
           await node.chroot(['apt-get', 'update'])
@@ -140,7 +140,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
         patience,
       )
 
-      it('DKMS builds a module for the kernel whose headers came along', async () => {
+      it('DKMS builds a module for the kernel whose headers the bundle has', async () => {
         const folder = join(node.root, 'usr', 'src', 'hello-1.0')
         await mkdir(folder)
         for (const [name, text] of Object.entries(helloModule)) await writeFile(join(folder, name), text)
@@ -160,14 +160,14 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
           await node.chroot(['python3', '-m', 'venv', '/opt/kubespray'])
         }, patience)
 
-        it('refuses a wheel that is not the one expected', async () => {
+        it('refuses a wheel with another hash than expected', async () => {
           const wrong = `pbr==5.11.1 --hash=sha256:${'0'.repeat(64)}\n`
           await writeFile(join(node.root, 'root', 'wrong.txt'), wrong)
           await expect(pip(['install', '-r', '/root/wrong.txt'])).rejects.toThrow(/DO NOT MATCH THE HASHES/)
         })
 
         it(
-          'installs kubespray’s requirements into a new environment, from the site’s index alone',
+          'installs kubespray’s requirements into a new environment, from the site’s index only',
           async () => {
             await writeFile(join(node.root, 'root', 'requirements.txt'), await readFile(requirements))
             const said = await pip(['install', '-r', '/root/requirements.txt'])
@@ -190,7 +190,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
         siteKey: 'etc/pki/rpm-gpg/RPM-GPG-KEY-airgap-site',
       }
 
-      /** A machine with the site's client files, as its .repo names them. */
+      /** A machine with the site's client files. */
       async function machine(name: string): Promise<ElRoot> {
         const options = { inside: network.node.inside, platform: 'platform:el9' }
         const el = await openElRoot(join(work, name), options)
@@ -204,7 +204,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
         return el
       }
 
-      it('dnf refuses the repository where another key than the site’s stands', async () => {
+      it('dnf refuses the repository where another key than the site’s is configured', async () => {
         const el = await machine('el-list')
         const publisher = await readFile(join(work, 'el9', 'publisher.asc'))
         await writeFile(join(el.root, clients.siteKey), publisher)
@@ -212,7 +212,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
         expect(await el.installed()).toEqual([])
       })
 
-      it('dnf refuses the packages where their publisher’s key is not there', async () => {
+      it('dnf refuses the packages where their publisher’s key is missing', async () => {
         const el = await machine('el-package')
         const siteKey = await readFile(join(el.root, clients.siteKey))
         const keys = join(el.root, 'etc', 'pki', 'rpm-gpg')
@@ -221,17 +221,17 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
         expect(await el.installed()).toEqual([])
       })
 
-      it('dnf installs the kubespray list, NFS, what builds GPU drivers, and the driver of a module stream', async () => {
+      it('dnf installs the kubespray list, NFS, the build tools for GPU drivers, and the driver of a module stream', async () => {
         const el = await machine('el-good')
         const names = await namesOf('rhel/9', ['kubespray', 'nfs', 'gpu-build'])
         const said = await el.dnf(['install', ...names, '@nvidia-driver:535-dkms'])
         expect(said).toMatch(/Complete!/)
         const installed = await el.installed()
         expect(installed.length).toBeGreaterThan(50)
-        // no more and no less than was carried: both sides decided the same
+        // exactly what the bundle has: the closure and dnf agree
         expect(installed).toEqual(await lockedRpms(join(work, 'el9.lock.json')))
         expect(installed).toContain('nvidia-driver-3:535.161.08-1.el9.x86_64')
-        // asked for by what they provide
+        // requested by a capability that they provide
         for (const provider of ['conntrack-tools-0:1.4.7-1.el9.x86_64', 'iptables-nft-0:1.8.10-1.el9.x86_64'])
           expect(installed).toContain(provider)
       }, 60_000)
@@ -243,7 +243,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
   },
 )
 
-/** As `ElRoot.installed` names them. */
+/** In the form of `ElRoot.installed`. */
 async function lockedRpms(path: string): Promise<string[]> {
   const items = ((await readLock(path)).items['rpm'] ?? []) as LockedRpms[]
   const packages = items.flatMap(item => item.packages)

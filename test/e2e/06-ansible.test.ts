@@ -55,7 +55,7 @@ describe.skipIf(lacking.length > 0)(`the ansible roles (${needs(lacking)})`, () 
     LC_ALL: 'C.UTF-8',
   })
 
-  it('are given the machines of an inventory as a conversion reads it', async () => {
+  it('run on the machines of an inventory as the conversion reads it', async () => {
     const inventory = join(work, 'before')
     const write = async (name: string, text: string) => {
       await mkdir(join(inventory, name, '..'), { recursive: true })
@@ -108,7 +108,7 @@ access_ip=10.0.0.9
   })
 
   it('pass ansible-lint in its strictest profile', async () => {
-    // a copy: ansible-lint looks at the repository around it
+    // a copy, because ansible-lint inspects the surrounding repository
     const copy = join(work, 'lint')
     await cp(tree, copy, { recursive: true })
     const lint = (args: string[]) =>
@@ -125,7 +125,7 @@ access_ip=10.0.0.9
     ])
     expect(linted.stderr + linted.stdout).toMatch(/Passed: 0 failure\(s\), 0 warning\(s\) on (2\d|3\d) files/)
     expect(linted.status).toBe(0)
-    // and it would see a mistake
+    // counter-check: it does find a mistake
     await writeFile(join(copy, 'ansible', 'bad.yml'), '- hosts: all\n  tasks:\n    - shell: ls\n')
     expect(lint(['bad.yml']).status).not.toBe(0)
   }, 120_000)
@@ -164,13 +164,13 @@ access_ip=10.0.0.9
         await mkdir(join(work, 'node'))
         const rootTar = await debianRoot(cacheFolder)
         node = resources.use(await openNode(network.node, { folder: join(work, 'node'), rootTar }))
-        // ansible needs a Python there, as every installed system has one
+        // ansible needs Python on the node, which every installed system has
         const files = ['etc/apt/sources.list.d/airgap-debian-12.sources', 'etc/apt/keyrings/airgap-site.asc']
         await site.putClientFiles(node.root, files)
         await node.chroot(['apt-get', 'update'])
         await node.chroot(['apt-get', 'install', '-y', '--no-install-recommends', 'python3', 'python3-apt'])
         for (const file of files) await rm(join(node.root, file))
-        // a machine knows its own name: nobody has to be asked for it
+        // a machine resolves its own name without DNS
         await writeFile(join(node.root, 'etc/hosts'), ownNames)
         for (const [path, text] of Object.entries(others)) await writeFile(join(node.root, path), text)
         inventory = join(work, 'inventory', 'hosts.yaml')
@@ -224,7 +224,7 @@ access_ip=10.0.0.9
         'etc/apt/sources.list.d/vendor.list': 'deb http://vendor.example/apt stable main\n',
       }
 
-      /** Runs a playbook on the node; what it says, and how much it changed. */
+      /** Runs a playbook on the node; returns its output and the number of changes. */
       async function play(playbook: string, ...args: string[]) {
         const command = [
           join(ansible.bin, 'ansible-playbook'),
@@ -239,7 +239,7 @@ access_ip=10.0.0.9
       const text = (path: string) => readFile(join(node.root, path), 'utf8')
 
       it(
-        'site-repositories.yml: apt and pip ask the site alone, a second run changes nothing',
+        'site-repositories.yml: apt and pip use the site only, and a second run changes nothing',
         async () => {
           expect((await play('site-repositories.yml')).changed).toBeGreaterThan(3)
           const places = await node.chroot(['apt-get', 'indextargets', '--format', '$(SITE)'])
@@ -257,7 +257,7 @@ access_ip=10.0.0.9
             others['etc/apt/sources.list.d/vendor.list'],
           )
           expect((await play('site-repositories.yml')).changed).toBe(0)
-          // a run that died before it had read the lists
+          // a run that died before it updated the package lists
           await rm(join(node.root, 'var/lib/apt/lists'), { recursive: true })
           expect((await play('site-repositories.yml')).changed).toBe(1)
           await node.chroot(['apt-get', 'install', '--dry-run', 'nfs-kernel-server'])
@@ -288,7 +288,7 @@ access_ip=10.0.0.9
       )
 
       it(
-        'nfs.yml: the server is installed from the site and exports one folder',
+        'nfs.yml: installs the server from the site, and exports one folder',
         async () => {
           await expect(play('nfs.yml')).rejects.toThrow(/nfs_server_networks is empty/)
           const networks = JSON.stringify({ nfs_server_networks: ['10.0.0.0/24', '10.0.1.5'] })
@@ -315,14 +315,14 @@ access_ip=10.0.0.9
       )
 
       it(
-        'gpu-driver.yml: says so where nothing is carried for a system',
+        'gpu-driver.yml: reports a system for which the bundle has no driver',
         async () => {
           const device = join(node.root, 'sys', 'bus', 'pci', 'devices', '0000:01:00.0')
           await mkdir(device, { recursive: true })
           await writeFile(join(device, 'vendor'), '0x10de\n')
           await writeFile(join(device, 'class'), '0x030200\n')
           await expect(play('gpu-driver.yml')).rejects.toThrow(/no driver packages are carried for Debian/)
-          // and with Secure Boot it stops before it installs anything
+          // with Secure Boot it stops before it installs anything
           const variables = join(node.root, 'sys', 'firmware', 'efi', 'efivars')
           await mkdir(variables, { recursive: true })
           await writeFile(join(variables, 'SecureBoot-8be4df61'), Buffer.from([6, 0, 0, 0, 1]))
@@ -337,7 +337,7 @@ access_ip=10.0.0.9
       )
 
       it(
-        'an answer that is not the site’s is refused',
+        'refuses the answer of a server that is not the site’s',
         async () => {
           await writeFile(join(node.root, 'etc/hosts'), `${ownNames}${network.site.address} evil.example\n`)
           const other = ['-e', `http_server=http://evil.example:${new URL(site.http).port}`]
@@ -353,7 +353,7 @@ access_ip=10.0.0.9
       )
 
       it(
-        'what was put aside comes back',
+        'restores the package sources that it disabled',
         async () => {
           await play('site-repositories.yml', '-e', 'offline_repositories_state=absent')
           for (const [path, content] of Object.entries(others)) expect(await text(path)).toBe(content)

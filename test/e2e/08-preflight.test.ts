@@ -21,7 +21,7 @@ const lacking = [
   ...(reached('https://pypi.org/simple/pip/') ? [] : ['pypi.org']),
 ]
 const patience = 420_000
-/** of the test's own upstream */
+/** host of the test's upstream */
 const publisher = 'https://files.example'
 const machines = ['master-1', 'worker-1', 'worker-2', 'worker-3', 'gpu-1']
 
@@ -47,7 +47,7 @@ describe.skipIf(lacking.length > 0)(
       const tree = join(work, 'tree')
       const served = join(work, 'served')
       await mkdir(served)
-      await writeFile(join(served, 'kubespray.tar.gz'), 'is not unpacked here')
+      await writeFile(join(served, 'kubespray.tar.gz'), 'not unpacked in this test')
       const server = resources.adopt(await serveFolder(served), one => one.close())
       await mkdir(join(tree, 'inventory'), { recursive: true })
       await writeFile(join(tree, 'install.yaml'), JSON.stringify(installFile))
@@ -130,7 +130,7 @@ describe.skipIf(lacking.length > 0)(
     }
 
     it(
-      'has nothing against machines that are good, and changes nothing on them',
+      'finds nothing wrong with good machines, and changes nothing on them',
       async () => {
         await writeSite({ kubernetes: false })
         const changed = [
@@ -154,7 +154,7 @@ describe.skipIf(lacking.length > 0)(
         expect(found.map(({ name }) => name)).toEqual(machines)
         for (const { facts } of found)
           expect(facts).toMatchObject({ osId: 'debian', osVersion: '12', architecture: 'amd64', sudo: 'ok' })
-        // the GPU that is not there is told, and only for the machine that should have one
+        // the missing GPU is reported, only for the machine that should have one
         expect(findings.filter(({ what }) => what.includes('NVIDIA')).map(({ machine }) => machine)).toEqual([
           'gpu-1',
         ])
@@ -170,7 +170,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'tells all that is wrong in one run',
+      'reports all problems in one run',
       async () => {
         await writeSite({ kubernetes: true })
         await node('worker-1').stopSshd()
@@ -180,7 +180,7 @@ describe.skipIf(lacking.length > 0)(
         await node('worker-3').startSshd()
         await node('gpu-1').chroot(['chpasswd'], 'astrago:secret\n')
         await writeFile(join(node('gpu-1').root, 'etc/sudoers.d/astrago'), 'astrago ALL=(ALL:ALL) ALL\n')
-        // as a clone of master-1 has it
+        // as in a clone of master-1
         const id = await readFile(join(node('master-1').root, 'etc/machine-id'))
         await writeFile(join(node('gpu-1').root, 'etc/machine-id'), id)
         const [program, ...args] = node('master-1').inside([
@@ -205,7 +205,7 @@ describe.skipIf(lacking.length > 0)(
               'is not run by systemd, which kubelet and containerd need',
             ]),
           )
-          // apply stops there, before its first change
+          // apply stops at this, before its first change
           const applied = await site.deploy(['apply', '--yes', ...where()])
           expect(applied, applied.stderr).toMatchObject({ code: 7 })
           expect(applied.stderr).toMatch(/^error PREFLIGHT/m)
@@ -229,7 +229,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'takes a machine that was installed anew after its key is forgotten',
+      'accepts a reinstalled machine after its host key was removed',
       async () => {
         await writeSite({ kubernetes: false })
         const check = () =>
@@ -245,7 +245,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'takes the password of sudo, and tells a wrong one',
+      'takes the sudo password, and reports a wrong one',
       async () => {
         await writeSite({ kubernetes: false, sudo: 'password' })
         const ask = async (password: string) => {
@@ -263,7 +263,7 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
-      'tells what keeps this host from asking once, and not for every machine',
+      'reports a problem of the deployment host once, not for every machine',
       async () => {
         await writeSite({ kubernetes: false })
         const key = join(site.control.root, 'root/.ssh/id_ed25519')

@@ -30,8 +30,8 @@ function run(program: string, args: string[]): string {
   return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
-describe.skipIf(!hasTool('tar'))('GNU tar', () => {
-  it('lists what the layout says, without a warning', async () => {
+describe.skipIf(!hasTool('tar'))('GNU tar (needs tar)', () => {
+  it('lists the entries of the layout, without a warning', async () => {
     const { path } = await bundle()
     expect(run('tar', ['tf', path]).trim().split('\n')).toEqual(
       layoutOf(smallSample()).entries.map(entry => entry.path),
@@ -50,7 +50,7 @@ describe.skipIf(!hasTool('tar'))('GNU tar', () => {
     expect(named.nlink).toBe(2)
   })
 
-  it('extracts what a site needs to start by its name alone', async () => {
+  it('extracts the programs for the site by their folder name alone', async () => {
     const { path, folder } = await bundle()
     run('tar', ['xf', path, '-C', folder, 'offline-deploy'])
     expect(await readdir(join(folder, 'offline-deploy'))).toEqual(['run'])
@@ -65,7 +65,7 @@ describe.skipIf(!hasTool('tar'))('GNU tar', () => {
   })
 })
 
-describe.skipIf(!hasTool('python3'))('python3 tarfile', () => {
+describe.skipIf(!hasTool('python3'))('tarfile of Python (needs python3)', () => {
   it('lists names, sizes and types', async () => {
     const { path } = await bundle()
     const script =
@@ -79,7 +79,7 @@ describe.skipIf(!hasTool('python3'))('python3 tarfile', () => {
   })
 })
 
-describe.skipIf(!hasTool('busybox'))('busybox tar', () => {
+describe.skipIf(!hasTool('busybox'))('tar of busybox (needs busybox)', () => {
   it('extracts', async () => {
     const { path, folder } = await bundle()
     run('busybox', ['tar', 'xf', path, '-C', folder])
@@ -87,7 +87,7 @@ describe.skipIf(!hasTool('busybox'))('busybox tar', () => {
   })
 })
 
-describe.skipIf(!hasTool('skopeo'))('skopeo', () => {
+describe.skipIf(!hasTool('skopeo'))('skopeo (needs skopeo)', () => {
   const name = 'registry.example/app:1'
   const image = imageOf(name, [noise(40_000, 1), noise(300, 2)])
   const sample = combine(imageSample(image), treeSample('files', { a: noise(200, 3) }))
@@ -110,14 +110,14 @@ describe.skipIf(!hasTool('skopeo'))('skopeo', () => {
     }
   })
 
-  it.skipIf(!hasTool('tar'))('reads the layout that tar extracted', async () => {
+  it.skipIf(!hasTool('tar'))('reads the layout that tar extracted (needs tar)', async () => {
     const { path, folder } = await bundle(sample)
     run('tar', ['xf', path, '-C', folder])
     const raw = run('skopeo', ['inspect', '--raw', `oci:${folder}:${name}`])
     expect(digestOf(raw)).toBe(image.root.digest)
   })
 
-  it('copies the platform that a multi-architecture image carries', async () => {
+  it('copies the platform that the bundle has of a multi-architecture image', async () => {
     const { path, folder } = await bundle()
     const source = `oci-archive:${path}:docker.io/library/multi:2`
     run('skopeo', [

@@ -28,7 +28,7 @@ async function manifest(name: string, entries: object): Promise<string> {
 }
 
 describe('package-lists', () => {
-  it('every supported release has kubespray’s list, NFS, the driver’s build tools, a Python for ansible', () => {
+  it('every supported release has lists for kubespray, NFS, the driver’s build tools and ansible’s Python', () => {
     const releases = [
       'ubuntu/20.04',
       'ubuntu/22.04',
@@ -51,7 +51,7 @@ describe('package-lists', () => {
     expect(names.filter((text, i) => names.indexOf(text) !== i)).toEqual([])
   })
 
-  it('a manifest takes them all', async () => {
+  it('a manifest can use all of them', async () => {
     const source = { archive: 'http://example.org/', suites: ['x'], keys: ['k'] }
     const repository = { id: 'x', baseurl: 'http://example.org/', keys: ['k'] }
     const loaded = await loadManifest(
@@ -68,7 +68,7 @@ describe('package-lists', () => {
 })
 
 describe('the packages of manifests/astrago.yaml', () => {
-  it('have a variant for each release, with lists and streams that there are', async () => {
+  it('have a variant for each release, with existing lists and streams', async () => {
     const variants = ['ubuntu-20.04', 'ubuntu-22.04', 'ubuntu-24.04', 'el8', 'el9']
     const { debs, rpms } = await loadManifest(join(home, 'manifests', 'astrago.yaml'), { variants })
     expect(debs.map(({ name }) => name)).toEqual(['ubuntu-20.04', 'ubuntu-22.04', 'ubuntu-24.04'])

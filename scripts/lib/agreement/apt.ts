@@ -12,9 +12,9 @@ import { sourceOf, withContext } from '../../../test/kinds/deb/support/resolve.t
 import { randomOf } from '../upstreams/seeded-random.ts'
 
 /**
- * `scripts/agreement [--count N] [--each] [--seed N] [--only TEXT]`: draws requests of one to six packages from Debian 12
- * and 13 main, asks apt (`--print-uris`, an empty system) and our closure, and prints what differs. `--count` requests in
- * all, or with `--each` of each of the eight combinations of suite, architecture and Recommends.
+ * `scripts/agreement [--count N] [--each] [--seed N] [--only TEXT]`: draws random requests of one to six packages from main of
+ * Debian 12 and 13, resolves them with apt (`--print-uris`, an empty system) and with our closure, and prints the differences.
+ * `--count` is the total, or with `--each` the number for each of the eight combinations of suite, architecture and Recommends.
  */
 const { values: options } = parseArgs({
   options: {
@@ -37,7 +37,7 @@ interface Pool {
 }
 
 interface Tally {
-  asked: number
+  compared: number
   equal: number
   refused: number
   ours: number
@@ -51,7 +51,7 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** True where nothing differs. */
+/** Returns true where nothing differs. */
 async function main(): Promise<boolean> {
   const combinations = ['bookworm', 'trixie'].flatMap(suite =>
     ['amd64', 'arm64'].flatMap(architecture =>
@@ -61,7 +61,7 @@ async function main(): Promise<boolean> {
   const chosen = combinations.filter(one => labelOf(one).includes(options.only))
   const count = Number(options.count)
   const random = randomOf(Number(options.seed))
-  const total: Tally = { asked: 0, equal: 0, refused: 0, ours: 0, theirs: 0 }
+  const total: Tally = { compared: 0, equal: 0, refused: 0, ours: 0, theirs: 0 }
   let pool: Pool | undefined
   for (const [i, one] of chosen.entries()) {
     if (pool?.suite !== one.suite || pool.architecture !== one.architecture) pool = await openPool(one)
@@ -73,7 +73,7 @@ async function main(): Promise<boolean> {
     for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key]
   }
   print('all', total)
-  return total.equal === total.asked
+  return total.equal === total.compared
 }
 
 function labelOf({
@@ -88,10 +88,10 @@ function labelOf({
   return `${suite} ${architecture} ${recommends ? 'with' : 'without'} Recommends`
 }
 
-function print(label: string, { asked, equal, refused, ours, theirs }: Tally): void {
-  const percent = ((100 * equal) / asked).toFixed(1)
+function print(label: string, { compared, equal, refused, ours, theirs }: Tally): void {
+  const percent = ((100 * equal) / compared).toFixed(1)
   console.log(
-    `${label}: ${equal} of ${asked} equal (${percent} %; ${refused} of them refused by both), ours ${(ours / 1000).toFixed(1)} s, apt ${(theirs / 1000).toFixed(1)} s`,
+    `${label}: ${equal} of ${compared} equal (${percent} %; ${refused} of them refused by both), ours ${(ours / 1000).toFixed(1)} s, apt ${(theirs / 1000).toFixed(1)} s`,
   )
 }
 
@@ -114,16 +114,16 @@ async function compare(
   { universe, names, apt, suite, architecture }: Pool,
   { recommends, share, random }: { recommends: boolean; share: number; random: () => number },
 ): Promise<Tally> {
-  const tally: Tally = { asked: 0, equal: 0, refused: 0, ours: 0, theirs: 0 }
+  const tally: Tally = { compared: 0, equal: 0, refused: 0, ours: 0, theirs: 0 }
   for (let i = 0; i < share; i++) {
     const size = 1 + Math.floor(random() * 6)
     const drawn = Array.from({ length: size }, () => names[Math.floor(random() * names.length)]!)
-    const asked = [...new Set(drawn)].sort()
+    const request = [...new Set(drawn)].sort()
     const start = performance.now()
-    const ours = askOurs(universe, asked, recommends)
+    const ours = resolveOurs(universe, request, recommends)
     const between = performance.now()
-    const theirs = await askApt(apt, asked, recommends)
-    tally.asked++
+    const theirs = await resolveWithApt(apt, request, recommends)
+    tally.compared++
     tally.ours += between - start
     tally.theirs += performance.now() - between
     const [more, fewer] = [without(ours, theirs), without(theirs, ours)]
@@ -132,15 +132,15 @@ async function compare(
       if (ours.length === 0) tally.refused++
       continue
     }
-    console.log(`differs: ${labelOf({ suite, architecture, recommends })}: ${asked.join(' ')}`)
+    console.log(`differs: ${labelOf({ suite, architecture, recommends })}: ${request.join(' ')}`)
     console.log(`  only ours (of ${ours.length}): ${more.slice(0, 12).join(' ')}`)
     console.log(`  only apt's (of ${theirs.length}): ${fewer.slice(0, 12).join(' ')}`)
   }
   return tally
 }
 
-/** Nothing where it is refused. */
-function askOurs(universe: Universe, names: string[], recommends: boolean): string[] {
+/** Returns undefined where the request is refused. */
+function resolveOurs(universe: Universe, names: string[], recommends: boolean): string[] {
   try {
     return closureOf(universe, { names, recommends, at: 'agreement' }).map(
       ({ candidate }) => `${candidate.name}_${candidate.version}_${candidate.architecture}`,
@@ -151,7 +151,7 @@ function askOurs(universe: Universe, names: string[], recommends: boolean): stri
   }
 }
 
-async function askApt(apt: AptSandbox, names: string[], recommends: boolean): Promise<string[]> {
+async function resolveWithApt(apt: AptSandbox, names: string[], recommends: boolean): Promise<string[]> {
   try {
     return await apt.wouldInstall(names, { recommends })
   } catch (error) {

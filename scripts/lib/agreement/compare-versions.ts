@@ -6,10 +6,10 @@ import { compareVersions } from '../../../src/kinds/deb/version.ts'
 import { parseEvr } from '../../../src/kinds/rpm/rich.ts'
 import { compareEvr } from '../../../src/kinds/rpm/rpm-version.ts'
 
-/** Two versions, and how we order them. */
+/** Two versions, and our order of them. */
 export type Ordered = [a: string, b: string, ours: number]
 
-/** Every one of `count` made-up pairs, half of them near each other, in our order. */
+/** Returns `count` random pairs with our order; the versions of every second pair are similar. */
 export function debianPairs(count: number, random: () => number): Ordered[] {
   const epoch = () => pick(['', '', '', '0:', '1:', '00:', '10:'], random)
   const revision = () => pick(['', '-0', '-1', '-1+b1', '-1~bpo12+1', `-${words('~+.a', random)}`], random)
@@ -30,7 +30,7 @@ export function rpmPairs(count: number, random: () => number): Ordered[] {
   })
 }
 
-/** Pairs that dpkg itself (`dpkg --compare-versions`, one process each) orders in another way. */
+/** Returns the pairs that dpkg (`dpkg --compare-versions`, one process each) orders differently. */
 export async function differencesFromDpkg(ordered: readonly Ordered[]): Promise<string[]> {
   const relation = ['lt', 'eq', 'gt']
   const lines = ordered.map(
@@ -40,7 +40,7 @@ export async function differencesFromDpkg(ordered: readonly Ordered[]): Promise<
   return await scripted('check.sh', lines.join(''), path => ['sh', path])
 }
 
-/** Pairs that rpm's own library (`rpm.vercmp` of its Lua) orders in another way. */
+/** Returns the pairs that rpm's library (`rpm.vercmp` of its Lua interface) orders differently. */
 export async function differencesFromRpm(ordered: readonly Ordered[]): Promise<string[]> {
   const lines = ordered.map(([a, b, ours]) => `${a} ${ours} ${b}\n`)
   const check = (path: string) =>
@@ -81,7 +81,7 @@ function pairs(
   })
 }
 
-/** One place of it is something else: versions that differ late. */
+/** Changes one character, which makes versions that differ late. */
 function edited(version: string, random: () => number): string {
   const at = 1 + Math.floor(random() * (version.length - 1))
   const other = pick(['0', '00', '1', '9', 'a', 'Z', '~', '+', '.', '.0', '10'], random)

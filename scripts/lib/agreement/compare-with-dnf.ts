@@ -26,8 +26,8 @@ export interface OracleSetup {
 
 export type Answer = { packages: string[] } | { error: string }
 
-/** dnf's own answers: its Python library, which the command is a shell around. */
-export async function askDnf(setup: OracleSetup): Promise<Answer[]> {
+/** Resolves with dnf's Python library, which the dnf command is built on. */
+export async function resolveWithDnf(setup: OracleSetup): Promise<Answer[]> {
   const child = spawn('/usr/bin/python3', [join(import.meta.dirname, 'dnf-oracle.py')], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
@@ -39,13 +39,13 @@ export async function askDnf(setup: OracleSetup): Promise<Answer[]> {
 }
 
 export interface Agreement {
-  asked: number
+  compared: number
   same: number
   bothRefuse: number
   differences: { question: string[]; ours: Answer; dnfs: Answer }[]
 }
 
-/** The same questions to dnf and to us about random repositories. */
+/** Resolves the same random requests with dnf and with our closure, on random repositories. */
 export async function compareRandom(
   options: RandomOptions & { questions: number; weak: boolean; modules?: number },
 ): Promise<Agreement> {
@@ -68,7 +68,7 @@ export async function compareRandom(
       ),
     )
     await mkdir(join(folder, 'root'))
-    const dnfs = await askDnf({
+    const dnfs = await resolveWithDnf({
       root: join(folder, 'root'),
       cache: join(folder, 'cache'),
       arch: 'x86_64',
@@ -97,7 +97,7 @@ export async function compareRandom(
         at: 'test',
       })
       const candidates = repositories.flat()
-      const hidden = (one: RpmCandidate) => (isHidden(one) ? 'a module hides it' : undefined)
+      const hidden = (one: RpmCandidate) => (isHidden(one) ? 'hidden by a module' : undefined)
       const universe = makeUniverse(candidates, {
         priorities,
         architecture: 'x86_64',
@@ -128,10 +128,10 @@ export function ours(resolve: () => RpmCandidate[]): Answer {
 }
 
 export function tally(questions: string[][], dnfs: Answer[], own: Answer[]): Agreement {
-  const result: Agreement = { asked: questions.length, same: 0, bothRefuse: 0, differences: [] }
+  const result: Agreement = { compared: questions.length, same: 0, bothRefuse: 0, differences: [] }
   for (const [i, question] of questions.entries()) {
     const a = own[i]!
-    const b = dnfs[i] ?? { error: 'dnf gave no answer' }
+    const b = dnfs[i] ?? { error: 'no answer from dnf' }
     if ('error' in a && 'error' in b) {
       result.same++
       result.bothRefuse++

@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util'
 import { type Agreement, compareRandom } from './compare-with-dnf.ts'
 
 /**
- * `scripts/agreement-dnf [--count N] [--rounds N] [--seed N] [--differences N]`: in each round of each kind of repositories
- * `--count` requests of one to three packages, asked of dnf (its Python library) and of our closure.
+ * `scripts/agreement-dnf [--count N] [--rounds N] [--seed N] [--differences N]`: in each round, for each kind of repository,
+ * resolves `--count` requests of one to three packages with dnf (its Python library) and with our closure.
  */
 const { values: options } = parseArgs({
   options: {
@@ -14,17 +14,17 @@ const { values: options } = parseArgs({
   },
 })
 
-/** `trouble`: 0.3 is more of conflicts, obsoletes and conditions than any distribution has; 1 is a torture. */
+/** `trouble`: with 0.3, there are more conflicts, obsoletes and conditions than in any distribution; 1 is a torture test. */
 const kinds = [
   { what: 'alternatives, versions, files', names: 300, trouble: 0 },
-  { what: 'and conditions, conflicts, obsoletes', names: 300, trouble: 0.3 },
+  { what: 'with conditions, conflicts, obsoletes', names: 300, trouble: 0.3 },
   { what: 'the same, 1,000 names', names: 1000, trouble: 0.3 },
-  { what: 'and weak dependencies', names: 300, trouble: 0.3, weak: true },
-  { what: 'and two architectures', names: 300, trouble: 0.3, multilib: true },
-  { what: 'and modules', names: 300, trouble: 0.3, modules: 10 },
-  { what: 'all of it', names: 500, trouble: 0.5, weak: true, multilib: true, modules: 10 },
+  { what: 'with weak dependencies', names: 300, trouble: 0.3, weak: true },
+  { what: 'with two architectures', names: 300, trouble: 0.3, multilib: true },
+  { what: 'with modules', names: 300, trouble: 0.3, modules: 10 },
+  { what: 'everything', names: 500, trouble: 0.5, weak: true, multilib: true, modules: 10 },
   {
-    what: 'torture: all of it, three times as much',
+    what: 'torture test: everything, three times as much',
     names: 300,
     trouble: 1,
     weak: true,
@@ -33,10 +33,10 @@ const kinds = [
   },
 ] as const
 
-let asked = 0
+let compared = 0
 let same = 0
 for (const { what, ...kind } of kinds) {
-  const all: Agreement = { asked: 0, same: 0, bothRefuse: 0, differences: [] }
+  const all: Agreement = { compared: 0, same: 0, bothRefuse: 0, differences: [] }
   for (let round = 0; round < Number(options.rounds); round++) {
     const seed = Number(options.seed) + round
     const weak = 'weak' in kind
@@ -47,15 +47,15 @@ for (const { what, ...kind } of kinds) {
       ...kind,
       weak,
     })
-    all.asked += one.asked
+    all.compared += one.compared
     all.same += one.same
     all.bothRefuse += one.bothRefuse
     all.differences.push(...one.differences)
   }
-  asked += all.asked
+  compared += all.compared
   same += all.same
   console.log(
-    `${what}: ${all.same} of ${all.asked} (${percent(all.same, all.asked)}), of them ${all.bothRefuse} refused by both`,
+    `${what}: ${all.same} of ${all.compared} (${percent(all.same, all.compared)}), of them ${all.bothRefuse} refused by both`,
   )
   for (const { question, ours, dnfs } of all.differences.slice(0, Number(options.differences))) {
     console.log(
@@ -63,7 +63,7 @@ for (const { what, ...kind } of kinds) {
     )
   }
 }
-console.log(`together: ${same} of ${asked} (${percent(same, asked)})`)
+console.log(`total: ${same} of ${compared} (${percent(same, compared)})`)
 
 function percent(part: number, whole: number): string {
   return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { home } from '../places.ts'
 
-/** How often a wheelhouse of ours is what pip itself would install: `node scripts/lib/agreement/pip.ts [REQUIREMENT…]`. */
+/** Counts how often our wheelhouse is what pip would install: `node scripts/lib/agreement/pip.ts [REQUIREMENT…]`. */
 
 const requests =
   process.argv.length > 2
@@ -74,7 +74,7 @@ function pip(request: string): { set: string[] | undefined; seconds: number } {
       'cp',
       '--index-url',
       index,
-      // pip takes a platform at its word: the older ones have to be named, too
+      // pip takes a platform literally: the older ones must be listed, too
       ...['28', '27', '26', '24', '17', '12', '5'].flatMap(minor => [
         '--platform',
         `manylinux_2_${minor}_x86_64`,

@@ -5,13 +5,13 @@ import { fullNevra } from './nevra.ts'
 export interface RandomModules {
   streams: ModuleStream[]
   defaults: ModuleDefaults[]
-  /** per repository: modules.yaml */
+  /** modules.yaml of each repository */
   documents: string[]
-  /** `name:stream`, to be enabled */
+  /** `name:stream` of the streams to enable */
   enabled: string[]
 }
 
-/** Streams that claim some of the packages, some with a default, some that need another module's stream. */
+/** Makes streams that contain some of the packages; some are default streams, some require a stream of another module. */
 export function randomModules(
   repositories: readonly RpmCandidate[][],
   { seed, modules }: { seed: number; modules: number },
@@ -80,8 +80,8 @@ function documentOf({
     `  version: ${version}`,
     `  context: ${context}`,
     `  arch: ${architecture}`,
-    '  summary: made for a test',
-    '  description: made for a test',
+    '  summary: for a test',
+    '  description: for a test',
     '  license:',
     '    module: [MIT]',
     '  dependencies:',

@@ -14,11 +14,11 @@ export interface RandomOptions {
 
 export interface RandomRepositories {
   repositories: RpmCandidate[][]
-  /** files that only filelists tell */
+  /** files that only filelists.xml lists */
   hidden: Map<RpmCandidate, string[]>
 }
 
-/** Repositories with alternatives, file dependencies, conditions, obsoletes, conflicts, weak dependencies, odd versions. */
+/** Makes repositories with alternatives, file dependencies, conditions, obsoletes, conflicts, weak dependencies, odd versions. */
 export function randomRpms(options: RandomOptions): RandomRepositories {
   const random = randomOf(options.seed)
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T
@@ -31,7 +31,7 @@ export function randomRpms(options: RandomOptions): RandomRepositories {
   const versions = ['1.0', '1.1', '1.10', '2.0~rc1', '2.0', '2.0^git1', '3']
   const lower = (i: number) => nameOf(Math.floor(random() * i))
 
-  // mostly what is there, in a version that fits: else hardly anything could be installed
+  // mostly existing names in a matching version, or hardly anything could be installed
   const made: RpmCandidate[] = []
   const provided: string[] = []
   const relation = (i: number): RpmRelation => {

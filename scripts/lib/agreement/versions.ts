@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { randomOf } from '../upstreams/seeded-random.ts'
 import { debianPairs, differencesFromDpkg, differencesFromRpm, rpmPairs } from './compare-versions.ts'
 
-/** `scripts/agreement-versions [--count N] [--seed N]`: pairs of versions, ordered by us and by dpkg, by us and by rpm. */
+/** `scripts/agreement-versions [--count N] [--seed N]`: orders random pairs of versions as dpkg does and as rpm does. */
 const { values: options } = parseArgs({
   options: { count: { type: 'string', default: '100000' }, seed: { type: 'string', default: '20240613' } },
 })
@@ -17,9 +17,7 @@ for (const [peer, pairs, check] of [
   const ordered = pairs(count, random)
   const differences = await check(ordered)
   const equal = ordered.filter(([, , ours]) => ours === 0).length
-  console.log(
-    `${peer}: ${count} pairs (${equal} of them equal), ${differences.length} ordered in another way`,
-  )
+  console.log(`${peer}: ${count} pairs (${equal} of them equal), ${differences.length} ordered differently`)
   for (const line of differences.slice(0, 20)) console.log(`  ${line}`)
   different += differences.length
 }

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RpmCandidate, RpmRelation } from '../../../src/kinds/rpm/candidate.ts'
 
-/** Repository metadata of packages that nobody built: enough for dnf to resolve by, and for a parser to read. */
+/** Writes repository metadata of packages that do not exist: enough for dnf to resolve, and for a parser to read. */
 export async function writeMetadata(
   folder: string,
   packages: readonly RpmCandidate[],
@@ -58,7 +58,7 @@ function primaryOf(one: RpmCandidate): string {
     `<package type="rpm"><name>${escapeXml(one.name)}</name><arch>${one.architecture}</arch>`,
     `<version epoch="${one.epoch}" ver="${one.version}" rel="${one.release}"/>`,
     `<checksum type="${one.checksum.type}" pkgid="YES">${one.checksum.hex}</checksum>`,
-    '<summary>made for a test</summary><description>made for a test</description><packager></packager><url></url>',
+    '<summary>for a test</summary><description>for a test</description><packager></packager><url></url>',
     `<time file="1700000000" build="1700000000"/><size package="${one.size}" installed="1" archive="1"/>`,
     `<location href="${escapeXml(one.location)}"/><format><rpm:license>MIT</rpm:license><rpm:vendor>test</rpm:vendor>`,
     `<rpm:group>x</rpm:group><rpm:buildhost>x</rpm:buildhost><rpm:sourcerpm>${one.name}-${one.version}-${one.release}.src.rpm</rpm:sourcerpm>`,

@@ -13,13 +13,13 @@ import { type BenchRow, formatMegabytes, formatSeconds } from './rows.ts'
 
 const keyring = join(home, 'manifests', 'keys', 'debian-archive.asc')
 const paths = ['dists/bookworm/InRelease', 'dists/bookworm/main/binary-amd64/Packages.xz']
-/** of which 200 are asked for: what one desktop needs can be installed together */
+/** 200 packages are requested from its dependencies: those of one desktop can be installed together */
 const pool = 'task-gnome-desktop'
-const asked = 200
+const requested = 200
 
 /**
- * Debian 12 main, 200 packages asked for. The peer: apt with its lists fetched, no pkgcache, `--print-uris`. Ours, in a process of its
- * own: Release and its signature, parsing, resolving, with the index in the cache; and, for comparison, all of `airgap lock`.
+ * Resolves 200 packages of Debian 12 main. Peer: apt with its lists fetched, no pkgcache, `--print-uris`. Ours, in a separate process:
+ * Release and its signature, parsing, resolving, with the index in the cache; and for comparison all of `airgap lock`.
  */
 export async function benchApt(work: string, { runs }: { runs: number }): Promise<BenchRow[]> {
   await using resources = new AsyncDisposableStack()
@@ -38,7 +38,7 @@ export async function benchApt(work: string, { runs }: { runs: number }): Promis
   await apt.apt('update')
   const names = spread(
     (await apt.wouldInstall([pool])).map(file => file.split('_')[0]!),
-    asked,
+    requested,
   )
   const manifest = join(work, 'bench-apt.yaml')
   await writeFile(manifest, JSON.stringify(manifestOf(server.url, names)))
@@ -75,7 +75,7 @@ export async function benchApt(work: string, { runs }: { runs: number }): Promis
   const same = theirs.filter(name => locked.has(name)).length
   return [
     {
-      what: `Debian 12 main, ${asked} packages asked for, ${theirs.length} found: parse and resolve, against apt`,
+      what: `Debian 12 main, ${requested} packages requested, ${theirs.length} found: parse and resolve, against apt`,
       ours: formatSeconds(median(pairs.map(pair => pair.alone))),
       peer: formatSeconds(median(pairs.map(pair => pair.peer))),
       value: ratio,
@@ -83,11 +83,11 @@ export async function benchApt(work: string, { runs }: { runs: number }): Promis
       good: ratio <= 1,
     },
     {
-      what: 'the same, and all else that `airgap lock` does',
+      what: 'the same, with everything else that `airgap lock` does',
       ours: formatSeconds(median(pairs.map(pair => pair.ours))),
       peer: formatSeconds(median(pairs.map(pair => pair.peer))),
       value: median(pairs.map(pair => pair.ours / pair.peer)),
-      goal: '(told)',
+      goal: '(for information)',
       good: true,
     },
     {
@@ -99,7 +99,7 @@ export async function benchApt(work: string, { runs }: { runs: number }): Promis
       good: memory < 400e6,
     },
     {
-      what: 'the same, packages that both chose',
+      what: 'the same, packages that both selected',
       ours: String(locked.size),
       peer: String(theirs.length),
       value: same / Math.max(theirs.length, locked.size),
@@ -109,7 +109,7 @@ export async function benchApt(work: string, { runs }: { runs: number }): Promis
   ]
 }
 
-/** As dist/ is made: what node spends on TypeScript is no part of it. */
+/** Bundled like dist/, so that the time for stripping types does not count. */
 async function bundled(work: string): Promise<string> {
   const outfile = join(work, 'parse-and-resolve.mjs')
   await build({
@@ -127,7 +127,7 @@ async function bundled(work: string): Promise<string> {
   return outfile
 }
 
-/** `count` of them, evenly. */
+/** Returns `count` of them, evenly spread. */
 function spread(names: readonly string[], count: number): string[] {
   return Array.from({ length: count }, (_, i) => names[Math.floor((i * names.length) / count)]!)
 }
@@ -142,7 +142,7 @@ function manifestOf(archive: string, packages: string[]): object {
   }
 }
 
-/** `name_version_architecture`, as apt names files */
+/** `name_version_architecture`, apt's form of file names */
 async function lockedNames(path: string): Promise<Set<string>> {
   const lock = await readLock(path)
   const items = (lock.items[debKind.name] ?? []) as LockedDebs[]

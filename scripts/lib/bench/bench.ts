@@ -10,7 +10,7 @@ import { BenchTable, formatMegabytes, formatSeconds } from './rows.ts'
 
 /**
  * `scripts/bench [--size GiB] [--runs N]`: builds a bundle of random images from a local docker-registry and compares each figure with
- * a peer in the same run. Prints a table; the goals stand beside. Exit 1 if a goal is missed.
+ * a peer's in the same run. Prints a table of figures and goals; exits with 1 if a goal is missed.
  */
 
 const args = process.argv.slice(2)
@@ -46,7 +46,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Bytes a folder takes on the disk (blocks, not lengths). */
+/** Bytes that a folder occupies on the disk (blocks, not lengths). */
 async function onDisk(folder: string): Promise<number> {
   let bytes = 0
   for (const name of await readdir(folder).catch(() => [])) {
@@ -166,7 +166,7 @@ async function benchBuild(bench: {
   })
   const room = disk / size
   report({
-    what: 'build, most disk at any moment',
+    what: 'build, peak disk usage',
     ours: formatMegabytes(disk),
     peer: formatMegabytes(size),
     value: room,
@@ -183,7 +183,7 @@ async function benchBuild(bench: {
   })
 }
 
-/** Nothing changed: everything comes from the earlier bundle. The peer is `cp` of it and `sync`, as a build ends with one. */
+/** Rebuild without changes: everything comes from the earlier bundle. The peer is `cp` and `sync`, because a build ends with fsync. */
 async function benchReuse(work: string, common: string[]): Promise<void> {
   const bundle = join(work, 'out', 'bundle.tar')
   const second = join(work, 'second.tar')
@@ -196,7 +196,7 @@ async function benchReuse(work: string, common: string[]): Promise<void> {
     second,
   ])
   await rm(second)
-  // a registry that does not answer proves that no network is used
+  // an unreachable registry proves that the network is not used
   const built = await measure([
     'node',
     airgap,
@@ -216,7 +216,7 @@ async function benchReuse(work: string, common: string[]): Promise<void> {
     ours: formatSeconds(built.seconds),
     peer: formatSeconds(copied.seconds),
     value: ratio,
-    goal: '(told)',
+    goal: '(for information)',
     good: true,
   })
   await measure(['cmp', bundle, second])
@@ -300,7 +300,7 @@ async function benchServe(work: string): Promise<void> {
     for (;;) {
       const answer = await fetch(url, { headers: { accept } }).catch(() => undefined)
       if (answer?.ok) break
-      if (performance.now() - started > 20_000) throw new Error('serve does not answer')
+      if (performance.now() - started > 20_000) throw new Error('serve did not answer')
       await new Promise(go => setTimeout(go, 5))
     }
     times.push((performance.now() - started) / 1000)
@@ -337,7 +337,7 @@ async function benchServe(work: string): Promise<void> {
   })
   const extra = (await onDisk(folder)) - before
   report({
-    what: 'serve, extra bytes beside the bundle',
+    what: 'serve, bytes written beside the bundle',
     ours: String(extra),
     peer: '0',
     value: extra,

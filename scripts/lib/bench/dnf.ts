@@ -11,13 +11,13 @@ import { type BenchRow, formatMegabytes, formatSeconds } from './rows.ts'
 
 const real = 300
 const listed = 12_000
-/** requests: every tenth real package, which need most of the others */
-const asked = Array.from({ length: real / 10 }, (_, i) => `real${i * 10 + 9}`)
+/** every tenth real package is requested; together these need most of the others */
+const requested = Array.from({ length: real / 10 }, (_, i) => `real${i * 10 + 9}`)
 
 /**
- * A repository of 12,300 packages. Ours: all of `airgap lock`, with nothing in its cache: lists and signatures fetched from loopback,
- * parsed, resolved, and the header of each chosen package checked. The peer: `dnf download --resolve --url`, with nothing in its cache,
- * which checks no package.
+ * A repository of 12,300 packages. Ours: all of `airgap lock` with an empty cache: metadata and signatures fetched from loopback,
+ * parsed, resolved, and the header of each selected package verified. The peer: `dnf download --resolve --url` with an empty cache,
+ * which verifies no package.
  */
 export async function benchDnf(work: string, { runs }: { runs: number }): Promise<BenchRow[]> {
   await using resources = new AsyncDisposableStack()
@@ -29,7 +29,7 @@ export async function benchDnf(work: string, { runs }: { runs: number }): Promis
   resources.defer(() => server.close())
   const baseurl = `${server.url}/el`
   const manifest = join(work, 'bench-dnf.yaml')
-  const rpms = [{ name: 'el9', repositories: [{ id: 'el', baseurl, keys: [key] }], packages: asked }]
+  const rpms = [{ name: 'el9', repositories: [{ id: 'el', baseurl, keys: [key] }], packages: requested }]
   await writeFile(
     manifest,
     JSON.stringify({ apiVersion: 'airgap/v1', name: 'bench', version: '1.0.0', rpms }),
@@ -61,12 +61,12 @@ export async function benchDnf(work: string, { runs }: { runs: number }): Promis
     'download',
     '--resolve',
     '--url',
-    ...asked,
+    ...requested,
   ]
   const pairs: { ours: number; peer: number; ratio: number; memory: number }[] = []
   let theirs: string[] = []
   for (let i = 0; i < runs; i++) {
-    // dnf keeps its cache below the installroot
+    // dnf's cache is below the installroot
     for (const path of [lock, cache, join(work, 'dnf')]) await rm(path, { recursive: true, force: true })
     for (const name of ['root/var/lib/rpm', 'log']) await mkdir(join(work, 'dnf', name), { recursive: true })
     const a = await measure(ours)
@@ -80,7 +80,7 @@ export async function benchDnf(work: string, { runs }: { runs: number }): Promis
   const same = theirs.filter(name => chosen.has(name)).length
   return [
     {
-      what: `EL repository of ${real + listed} packages, ${asked.length} asked for, ${theirs.length} found: lock against dnf`,
+      what: `EL repository of ${real + listed} packages, ${requested.length} requested, ${theirs.length} found: lock against dnf`,
       ours: formatSeconds(median(pairs.map(pair => pair.ours))),
       peer: formatSeconds(median(pairs.map(pair => pair.peer))),
       value: ratio,
@@ -96,7 +96,7 @@ export async function benchDnf(work: string, { runs }: { runs: number }): Promis
       good: memory < 500e6,
     },
     {
-      what: 'the same, packages that both chose',
+      what: 'the same, packages that both selected',
       ours: String(chosen.size),
       peer: String(theirs.length),
       value: same / Math.max(theirs.length, chosen.size),

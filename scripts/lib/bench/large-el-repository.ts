@@ -5,9 +5,9 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { AirgapError } from '../../../src/core/errors.ts'
 import type { ElPackage } from '../upstreams/el-packages.ts'
 
-/** A repository of the size of EL's: some packages are real, the rest stands in its lists only, as nobody asks for it. */
+/** A repository of EL's size: some packages are real, the rest exists in its metadata only, because nothing requests it. */
 
-/** Real packages in layers: each needs some of those before it, by name, version, soname or file. Always the same. */
+/** Real packages in layers: each requires some of the previous ones, by name, version, soname or file. Always the same. */
 export function layeredPackages(count: number): ElPackage[] {
   return Array.from({ length: count }, (_, i) => {
     const requires = new Set<string>()
@@ -27,7 +27,7 @@ export function layeredPackages(count: number): ElPackage[] {
   })
 }
 
-/** Adds `count` packages to the lists of a repository that createrepo_c made; repomd.xml has to be signed again. */
+/** Adds `count` packages to the metadata of a repository that createrepo_c made; repomd.xml must then be signed again. */
 export async function addListedPackages(folder: string, count: number): Promise<void> {
   const repodata = join(folder, 'repodata')
   const repomd = join(repodata, 'repomd.xml')
@@ -50,7 +50,7 @@ export async function addListedPackages(folder: string, count: number): Promise<
       dataElement(kind, { packed, unpacked: Buffer.from(xml) }),
     )
   }
-  // the databases would have to be made again: none of the clients needs them
+  // the SQLite databases are no longer right; none of the clients needs them
   text = text.replace(/ *<data type="[a-z]+_db">[\s\S]*?<\/data>\n/g, '')
   await writeFile(repomd, text)
 }
@@ -76,7 +76,7 @@ function dataElement(
 const idOf = (i: number) => sha256(`listed ${i}`)
 const entry = (name: string, more = '') => `      <rpm:entry name="${name}"${more}/>\n`
 
-/** Of an EL package in the middle: 5 requires, 3 provides, 20 files. */
+/** Like an average EL package: 5 requires, 3 provides, 20 files. */
 const fragments = {
   primary(i: number): string {
     const version = ` flags="EQ" epoch="0" ver="2.${i % 50}" rel="1.el9"`
@@ -140,7 +140,7 @@ ${files.join('')}</package>
 function broken(item: string, kind: string): AirgapError {
   return new AirgapError('STEP_FAILED', `createrepo_c made no ${kind}.xml.gz`, {
     item,
-    likely: 'a version of createrepo_c with other defaults',
-    next: 'look into that folder',
+    likely: 'this version of createrepo_c has other defaults',
+    next: 'list that folder',
   })
 }

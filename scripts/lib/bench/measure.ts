@@ -11,7 +11,7 @@ export interface Measured {
   stdout: string
 }
 
-/** Runs a program to its end; VmHWM is a high-water mark, so a slow poll still sees the peak. STEP_FAILED. */
+/** Runs a program to its end. VmHWM is a high-water mark, so that slow polling still sees the peak. Throws STEP_FAILED. */
 export async function measure(
   command: readonly string[],
   options: { cwd?: string; env?: Record<string, string>; started?: (child: ChildProcess) => void } = {},
@@ -44,12 +44,12 @@ export async function measure(
   if (code === 0) return { seconds, memory, stdout }
   throw new AirgapError('STEP_FAILED', `a program ended with ${code}:\n${stderr.trim()}`, {
     item: command.join(' ').slice(0, 1000),
-    likely: 'it is not installed, or what it said above',
-    next: 'run ./scripts/setup --with-clients, then the bench again',
+    likely: 'it is not installed, or it failed as printed above',
+    next: 'run ./scripts/setup --with-clients, then run the benchmark again',
   })
 }
 
-/** Bytes; 0 where the process is gone. */
+/** Peak resident memory in bytes; 0 where the process has ended. */
 export function peakMemory(pid: number | undefined): number {
   try {
     const text = readFileSync(`/proc/${pid}/status`, 'utf8')

@@ -9,8 +9,8 @@ import { benchPip } from './pip.ts'
 import { type BenchRow, BenchTable } from './rows.ts'
 
 /**
- * `scripts/bench packages [--runs N] [--only apt|dnf|pip]`: resolving packages, against the tool of each distribution in the same run.
- * Needs the network: the real archives are asked. Exit 1 if a goal is missed.
+ * `scripts/bench packages [--runs N] [--only apt|dnf|pip]`: resolves packages, compared with each distribution's tool in the same run.
+ * Needs the network (the real archives). Exits with 1 if a goal is missed.
  */
 const { values: options } = parseArgs({
   options: { runs: { type: 'string', default: '3' }, only: { type: 'string', default: '' } },

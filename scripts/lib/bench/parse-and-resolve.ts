@@ -5,7 +5,7 @@ import { Universe } from '../../../src/kinds/deb/universe.ts'
 import { sourceOf, withContext } from '../../../test/kinds/deb/support/resolve.ts'
 
 /**
- * What apt does for `install --print-uris`, and no more: the lists of a suite parsed, a request resolved.
+ * Does what apt does for `install --print-uris`, and no more: parses the lists of a suite and resolves a request.
  * Arguments: a folder with the index in its cache, archive, keyring, packages.
  */
 const [folder, archive, keyring, ...names] = process.argv.slice(2) as [string, string, string, ...string[]]

@@ -9,8 +9,8 @@ import { type BenchRow, formatMegabytes, formatSeconds } from './rows.ts'
 const requirements = join(home, 'package-lists', 'python', 'kubespray-2.24.1.txt')
 
 /**
- * The wheels of kubespray v2.24.1's requirements, ansible 8.5.0 among them, from PyPI. Ours: `airgap lock` and `airgap build`, with
- * nothing in their cache. The peer: `pip download` for the same Python and platform, without its cache.
+ * The wheels of kubespray v2.24.1's requirements, including ansible 8.5.0, from PyPI. Ours: `airgap lock` and `airgap build` with
+ * an empty cache. The peer: `pip download` for the same Python and platform, without its cache.
  */
 export async function benchPip(work: string, { runs }: { runs: number }): Promise<BenchRow[]> {
   const manifest = join(work, 'bench-pip.yaml')
@@ -32,7 +32,7 @@ export async function benchPip(work: string, { runs }: { runs: number }): Promis
     .flatMap(tag => ['--platform', tag])
   const folder = join(work, 'pip')
   const peer = [
-    // no settings of this machine: no index, no folder of wheels of its own
+    // ignores this machine's pip settings, such as an index or a folder of wheels
     'python3',
     '-m',
     'pip',
@@ -80,13 +80,13 @@ export async function benchPip(work: string, { runs }: { runs: number }): Promis
     {
       what: 'the same, peak memory',
       ours: formatMegabytes(memory),
-      peer: '(told)',
+      peer: '(for information)',
       value: memory / 200e6,
-      goal: '(told)',
+      goal: '(for information)',
       good: true,
     },
     {
-      what: 'the same, files that both chose',
+      what: 'the same, files that both selected',
       ours: String(chosen.length),
       peer: String(theirs.length),
       value: same / Math.max(theirs.length, chosen.length),

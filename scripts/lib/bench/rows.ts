@@ -1,9 +1,9 @@
-/** One line of a bench: ours against a peer, both measured in one run. */
+/** One row of a benchmark: ours against a peer, measured in the same run. */
 export interface BenchRow {
   what: string
   ours: string
   peer: string
-  /** ours divided by the peer's, or as `what` says */
+  /** ours divided by the peer's, unless `what` states otherwise */
   value: number
   goal: string
   good: boolean
@@ -12,7 +12,7 @@ export interface BenchRow {
 export const formatSeconds = (seconds: number) => `${seconds.toFixed(2)} s`
 export const formatMegabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
 
-/** Collects rows, telling each when it is known. */
+/** Collects rows, and reports each as soon as it is known. */
 export class BenchTable {
   readonly rows: BenchRow[] = []
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { has, run } from '../run.ts'
 import { type DemoContext, notShown, obstacle } from './context.ts'
 
-/** The site as its clients see it. */
+/** The site as its clients reach it. */
 export interface SiteUnderTest {
   /** host:port */
   registry: string
@@ -12,21 +12,21 @@ export interface SiteUnderTest {
   http: string
   /** folder that holds the client configuration which offline-deploy wrote */
   nodeRoot: string
-  /** a command line that runs on a machine of the site other than the server, where there is one */
+  /** wraps a command line so that it runs on another machine of the site than the server, where there is one */
   onNode(command: readonly string[]): string[]
 }
 
 const chart = { name: 'csi-driver-nfs', version: 'v4.7.0' }
 const helmFile = 'files/get.helm.sh/helm-v3.16.4-linux-amd64.tar.gz'
 
-/** The site takes helm from the bundle, and with it the chart, both ways. */
+/** Downloads helm from the site, and with it the chart, both from the registry and by HTTP. */
 export async function showHelm({ report, work, signal }: DemoContext, site: SiteUnderTest): Promise<void> {
   const folder = join(work, 'helm')
   await mkdir(folder)
   const archive = join(folder, 'helm.tar.gz')
   const program = join(folder, 'linux-amd64', 'helm')
   await report.step(
-    'helm itself comes from the bundle, by HTTP',
+    'curl downloads helm from the site',
     async () => {
       await run(site.onNode([process.execPath, '-e', download(`${site.http}/${helmFile}`, archive)]), {
         signal,
@@ -36,7 +36,7 @@ export async function showHelm({ report, work, signal }: DemoContext, site: Site
     },
     bytes => ({ bytes }),
   )
-  // an empty environment but for HOME: helm's own settings and caches
+  // only HOME is set: helm keeps its settings and caches there
   const helm = (args: string[]) =>
     run(site.onNode([program, ...args]), { env: { HOME: folder }, cwd: folder, signal })
   const pulled = async () => {
@@ -74,7 +74,7 @@ function download(url: string, path: string): string {
   })`
 }
 
-/** Without a containerd: another stock client of registries. */
+/** In place of containerd: another stock registry client. */
 export async function showImages({ report, work, signal }: DemoContext, site: SiteUnderTest): Promise<void> {
   if (!has('skopeo')) {
     report.leftOut('pulling an image from the site', 'missing: skopeo')
@@ -83,7 +83,7 @@ export async function showImages({ report, work, signal }: DemoContext, site: Si
   const image = `docker://${site.registry}/library/busybox:1.36.1`
   const target = join(work, 'pulled')
   await report.step(
-    'skopeo pulls an image from the site, and checks every digest',
+    'skopeo pulls an image from the site and verifies every digest',
     async () => {
       await run(['skopeo', 'copy', '-q', '--src-tls-verify=false', image, `dir:${target}`], { signal })
       const sizes = await Promise.all(
@@ -95,7 +95,7 @@ export async function showImages({ report, work, signal }: DemoContext, site: Si
   )
 }
 
-/** A new environment of this machine's Python, with nothing but the pip.conf that was written for the node. */
+/** Installs into a new virtual environment, with only the pip.conf that was written for the node. */
 export async function showPip({ report, work, signal }: DemoContext, site: SiteUnderTest): Promise<void> {
   const what = 'pip installs netaddr from the site’s index'
   const settings = join(site.nodeRoot, 'etc', 'pip.conf')
@@ -114,19 +114,19 @@ export async function showPip({ report, work, signal }: DemoContext, site: SiteU
       const text = await run([...pip, 'install', 'netaddr==0.9.0'], { env, signal })
       const script = "import netaddr; print(netaddr.IPNetwork('10.77.0.0/24').size)"
       const size = await run([join(folder, 'bin', 'python'), '-c', script], { signal })
-      if (size.trim() !== '256') throw notShown(`netaddr said something else: ${size}`, 'netaddr')
+      if (size.trim() !== '256') throw notShown(`unexpected output of netaddr: ${size}`, 'netaddr')
       return text.trim().split('\n').at(-1) ?? ''
     },
     text => ({ text }),
   )
 }
 
-/** Without a node: this machine's apt in a folder of its own, with the sources and the key that were written for the node. */
+/** In place of a node: this machine's apt with a private configuration, and the sources and key that were written for the node. */
 export async function showAptAsUser(
   { report, work, signal }: DemoContext,
   site: SiteUnderTest,
 ): Promise<void> {
-  const what = 'this machine’s apt takes a package from the signed repository of the site'
+  const what = 'this machine’s apt downloads a package from the signed repository of the site'
   const why = obstacle({ root: false, programs: ['apt-get', 'gpgv'] })
   const sources = join(site.nodeRoot, 'etc', 'apt', 'sources.list.d')
   if (why !== undefined || !existsSync(sources)) {

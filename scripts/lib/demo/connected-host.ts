@@ -8,7 +8,7 @@ import { debianImageCached, debianRootPrograms } from '../upstreams/debian-image
 import { startUpstream, type UpstreamParts } from '../upstreams/public-hosts.ts'
 import { type DemoContext, obstacle } from './context.ts'
 
-/** The connected host: manifest → lock → bundle, verified. Gives the path of the bundle. */
+/** The connected host: manifest → lock → bundle, verified. Returns the path of the bundle. */
 export async function buildOnConnectedHost(context: DemoContext): Promise<string> {
   const { report, work, signal } = context
   const stack = await stackOf(context)
@@ -59,7 +59,7 @@ async function showWithoutThisTool(
     async () => {
       const entries = (await run(['tar', 'tf', bundle], { signal })).trim().split('\n').length
       if (!withSkopeo) return `tar: ${entries} entries`
-      // without root, skopeo's own unpacking of a tar fails: it wants to give the files to root, as the tar says
+      // without root, skopeo cannot unpack a tar: it tries to change the owner of the files to root, as recorded
       const unpacked = join(work, 'unpacked')
       if (!isRoot) {
         await mkdir(unpacked)
@@ -82,7 +82,7 @@ interface Stack {
   parts: UpstreamParts
 }
 
-/** The demo's manifest and where it is fetched from; without what cannot be had here. */
+/** The demo's manifest, and what it is fetched from; without the parts that this machine cannot provide. */
 async function stackOf(context: DemoContext): Promise<Stack> {
   const { report, options, cache, resources, signal } = context
   const manifest = join(home, 'manifests', 'demo.yaml')
@@ -105,8 +105,9 @@ async function stackOf(context: DemoContext): Promise<Stack> {
   const wheels = await pypiAnswers()
   if (!wheels) report.leftOut('Python wheels', 'pypi.org cannot be reached')
   leaveOut('helm', 'the chart and the file', obstacle({ root: false, programs: ['helm', 'tar', 'gzip'] }))
-  const upstream = await report.step('upstream on loopback, images made of Debian packages', async () =>
-    resources.use(await startUpstream({ cache, parts, signal })),
+  const upstream = await report.step(
+    'upstream on loopback, with images made from Debian packages',
+    async () => resources.use(await startUpstream({ cache, parts, signal })),
   )
   const whole = parts.images && parts.debian && parts.helm && wheels
   return {
@@ -116,7 +117,7 @@ async function stackOf(context: DemoContext): Promise<Stack> {
   }
 }
 
-/** Unlike Debian's archive, which all of the demo needs, PyPI is not everywhere within reach. */
+/** Debian's archive is required; PyPI cannot be reached from everywhere. */
 async function pypiAnswers(): Promise<boolean> {
   const ask = ['curl', '--fail', '--silent', '--head', '--max-time', '10', 'https://pypi.org/simple/netaddr/']
   return await run(ask).then(
@@ -125,7 +126,7 @@ async function pypiAnswers(): Promise<boolean> {
   )
 }
 
-/** A copy of the stack beside its lists, keys and trees, without the parts that there is no upstream for. */
+/** Copies the stack with its lists, keys and trees, without the parts that have no upstream. */
 async function reducedManifest(work: string, parts: UpstreamParts & { wheels: boolean }): Promise<string> {
   const folder = join(work, 'stack')
   await mkdir(folder)

@@ -8,14 +8,14 @@ import { type DemoContext, type DemoOptions, parseDemoOptions } from './context.
 import { Report } from './report.ts'
 import { deployInClosedNetwork } from './site.ts'
 
-/** `scripts/demo`: the main job from end to end. Every line of the report was really done. */
+/** `scripts/demo`: the main job from end to end. Every line of the report is the result of a real step. */
 
 async function main(): Promise<number> {
   const stopped = new AbortController()
   const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
   let code: number | undefined
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // the step in progress is ended and awaited, then everything is cleaned up: a second signal changes nothing
+    // the step in progress is stopped and awaited, then everything is cleaned up; a second signal changes nothing
     process.on(signal, () => {
       code ??= codes[signal]
       stopped.abort(new AirgapError('STEP_FAILED', `stopped by ${signal}`, { next: 'run it again' }))
@@ -49,7 +49,7 @@ async function demo(
   await deployInClosedNetwork(context, bundle)
 }
 
-/** Errors beneath others (of clean-up after a failure) are told, too. */
+/** Also reports suppressed errors, such as those of the clean-up after a failure. */
 function tell(error: unknown): void {
   if (error instanceof SuppressedError) {
     tell(error.suppressed)

@@ -13,13 +13,13 @@ export interface NodeUnderTest {
   images: string[]
 }
 
-/** What a node does with the files that offline-deploy wrote into its root: containerd pulls and runs, apt-get installs. */
+/** Runs stock clients on a node, with the files that offline-deploy wrote into its root: containerd pulls and runs, apt-get installs. */
 export async function showNode(context: DemoContext, site: NodeUnderTest): Promise<void> {
   if (site.images.length > 0) await showContainerd(context, site)
   await showApt(context, site)
 }
 
-/** The bytes that reached the node meanwhile. */
+/** Bytes that the node received meanwhile. */
 async function measured({ network }: NodeUnderTest, action: () => Promise<string>): Promise<Shown> {
   const before = await network.node.received()
   const text = await action()
@@ -29,7 +29,7 @@ async function measured({ network }: NodeUnderTest, action: () => Promise<string
 async function showContainerd({ report }: DemoContext, site: NodeUnderTest): Promise<void> {
   const { node, images } = site
   const certs = join(node.root, 'etc', 'containerd', 'certs.d')
-  await report.step('containerd on the node starts, with the mirror configuration', () =>
+  await report.step('containerd starts on the node, with the mirror configuration', () =>
     node.startContainerd(certs),
   )
   for (const image of images) {
@@ -46,10 +46,10 @@ async function showContainerd({ report }: DemoContext, site: NodeUnderTest): Pro
     'containerd runs a container of busybox',
     async () => {
       const script = 'echo "hello from $(uname -m) in a closed network"'
-      const said = await node.ctr(['run', '--rm', image, 'airgap-demo', '/bin/sh', '-c', script])
-      if (!said.includes('in a closed network'))
-        throw notShown(`the container said something else: ${said}`, image)
-      return said
+      const output = await node.ctr(['run', '--rm', image, 'airgap-demo', '/bin/sh', '-c', script])
+      if (!output.includes('in a closed network'))
+        throw notShown(`unexpected output of the container: ${output}`, image)
+      return output
     },
     text => ({ text }),
   )
@@ -58,21 +58,21 @@ async function showContainerd({ report }: DemoContext, site: NodeUnderTest): Pro
 async function showApt({ report }: DemoContext, site: NodeUnderTest): Promise<void> {
   const { node, network } = site
   await report.step(
-    'apt-get update on the node: the site’s repository alone, its signature checked',
+    'apt-get update on the node: the site’s repository only, its signature verified',
     () =>
       measured(site, async () => {
         const text = await node.chroot(['apt-get', 'update'])
-        const asked = (await node.chroot(['apt-get', 'indextargets', '--format', '$(SITE)']))
+        const configured = (await node.chroot(['apt-get', 'indextargets', '--format', '$(SITE)']))
           .trim()
           .split('\n')
-        const others = asked.filter(place => !place.startsWith(`http://${network.site.address}:`))
-        if (others.length > 0) throw notShown('apt asks others, too', others.join(', '))
+        const others = configured.filter(place => !place.startsWith(`http://${network.site.address}:`))
+        if (others.length > 0) throw notShown('apt also uses other repositories', others.join(', '))
         return text
       }),
     shown => shown,
   )
   await report.step(
-    'apt-get refuses the same repository where another key is to have signed it',
+    'apt-get refuses the same repository if another key is configured',
     () => refusedWithOtherKey(site),
     text => ({ text }),
   )
@@ -88,20 +88,20 @@ async function showApt({ report }: DemoContext, site: NodeUnderTest): Promise<vo
   await report.step(
     'jq runs',
     async () => {
-      const said = await node.chroot(['sh', '-c', 'echo \'{"site":"closed"}\' | jq -r .site'])
-      if (said.trim() !== 'closed') throw notShown(`jq said something else: ${said}`, 'jq')
-      return said
+      const output = await node.chroot(['sh', '-c', 'echo \'{"site":"closed"}\' | jq -r .site'])
+      if (output.trim() !== 'closed') throw notShown(`unexpected output of jq: ${output}`, 'jq')
+      return output
     },
     text => ({ text }),
   )
 }
 
-/** The counter-proof: with Debian's key in place of the site's, apt must stop. */
+/** Counter-check: with Debian's key in place of the site's, apt must refuse. */
 async function refusedWithOtherKey({ node }: NodeUnderTest): Promise<string> {
   const text = await node.chroot(['sh', '-c', 'cat /etc/apt/sources.list.d/*.sources'])
   const other = text.replace(/^Signed-By: .*$/m, 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg')
   if (other === text) throw notShown('the source names no key', '/etc/apt/sources.list.d')
-  // below /root, as the root's /tmp is a mount of its own
+  // below /root, because /tmp is a separate mount inside
   const folder = join(node.root, 'root', 'other-key')
   await mkdir(join(folder, 'lists', 'partial'), { recursive: true })
   await writeFile(join(folder, 'other.sources'), other)
@@ -119,12 +119,12 @@ async function refusedWithOtherKey({ node }: NodeUnderTest): Promise<string> {
       'update',
     ])
   } catch (error) {
-    const said = isErrorCode(error, 'STEP_FAILED') ? error.message.split('\n') : []
-    const reason = said.find(line => /NO_PUBKEY|not signed/.test(line))
+    const output = isErrorCode(error, 'STEP_FAILED') ? error.message.split('\n') : []
+    const reason = output.find(line => /NO_PUBKEY|not signed/.test(line))
     if (reason === undefined) throw error
     return reason
   }
-  throw notShown('apt-get took a repository that another key signed', 'apt-get update')
+  throw notShown('apt-get accepted a repository that another key signed', 'apt-get update')
 }
 
 function lastLine(text: string): string {

@@ -1,8 +1,8 @@
-/** What is printed of a step, beside how long it took. */
+/** What the report shows of a step, besides its duration. */
 export interface Shown {
   /** lines under the step */
   text?: string
-  /** bytes that it moved or made */
+  /** bytes that it moved or wrote */
   bytes?: number
 }
 
@@ -14,7 +14,7 @@ interface Row {
   value?: string
 }
 
-/** What the demo did: told while it happens, and as a table at the end. */
+/** Reports the demo's steps as they happen, and in a table at the end. */
 export class Report {
   readonly #rows: Row[] = []
   readonly #leftOut: string[] = []
@@ -28,7 +28,7 @@ export class Report {
     return this.#rows.some(row => row.result === 'FAILED')
   }
 
-  /** Runs one step, and tells how it went and how long it took. What the step throws is told and thrown on. */
+  /** Runs one step, and reports its result and duration. Reports and rethrows what the step throws. */
   async step<T>(what: string, action: () => Promise<T>, show: (result: T) => Shown = () => ({})): Promise<T> {
     this.#write(`\n▸ ${what}\n`)
     const started = performance.now()
@@ -56,7 +56,7 @@ export class Report {
     this.#write(`\n▸ left out: ${what}: ${why}\n`)
   }
 
-  /** The table. */
+  /** Prints the table. */
   text(): string {
     const width = Math.max(0, ...this.#rows.map(row => row.what.length))
     const rows = this.#rows.map(row => {

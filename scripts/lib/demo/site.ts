@@ -11,22 +11,19 @@ import { type SiteUnderTest, showAptAsUser, showHelm, showImages, showPip } from
 import { type DemoContext, notShown, obstacle } from './context.ts'
 import { showNode } from './node.ts'
 
-/** The closed site: one disk carried in, one program run, real clients. */
+/** The closed site: one disk is carried in, one program runs, real clients use it. */
 export async function deployInClosedNetwork(context: DemoContext, bundle: string): Promise<void> {
   const { report, work, signal } = context
   const disk = join(work, 'usb')
   await mkdir(disk)
-  await report.step(
-    'sneakernet: the bundle is copied to the site, the program unpacked from it',
-    async () => {
-      await cp(bundle, join(disk, 'demo-1.0.0.tar'))
-      await run(['tar', 'xf', 'demo-1.0.0.tar', 'offline-deploy'], { cwd: disk, signal })
-    },
-  )
+  await report.step('sneakernet: copy the bundle to the site, unpack the program from it', async () => {
+    await cp(bundle, join(disk, 'demo-1.0.0.tar'))
+    await run(['tar', 'xf', 'demo-1.0.0.tar', 'offline-deploy'], { cwd: disk, signal })
+  })
   const network = await openNetwork(context)
   const node = network ? await openNodeIn(network, context) : undefined
   const nodeRoot = node?.root ?? join(work, 'node', 'root')
-  // offline-deploy configures the apt of a machine that has one
+  // offline-deploy configures apt where a machine has it
   await mkdir(join(nodeRoot, 'etc', 'apt'), { recursive: true })
   const address = network?.site.address ?? '127.0.0.1'
   const ports = network
@@ -54,12 +51,12 @@ export async function deployInClosedNetwork(context: DemoContext, bundle: string
 async function openNetwork({ options, report, resources }: DemoContext): Promise<ClosedNetwork | undefined> {
   const why = options.network
     ? obstacle({ root: true, programs: networkPrograms })
-    : 'as asked for by --no-network-namespace'
+    : 'because of --no-network-namespace'
   if (why === undefined) {
     try {
       const network = resources.use(await openClosedNetwork())
       await report.step(
-        'a closed network of two hosts: no way out, no DNS, every attempt is counted',
+        'a closed network of two hosts: no way out, no DNS, every attempt to leave is counted',
         () => network.escapeAttempts(),
         attempts => ({
           text: `${network.site.namespace}: ${network.site.address}\n${network.node.namespace}: ${network.node.address}\n${attempts} counted so far`,
@@ -67,13 +64,13 @@ async function openNetwork({ options, report, resources }: DemoContext): Promise
       )
       return network
     } catch (error) {
-      // a container may be root and still not be allowed to make namespaces
+      // root in a container may not be allowed to make namespaces
       if (!isErrorCode(error, 'STEP_FAILED')) throw error
-      report.leftOut('the closed network (all is done on loopback)', error.message.replaceAll('\n', ' '))
+      report.leftOut('the closed network (everything runs on loopback)', error.message.replaceAll('\n', ' '))
       return undefined
     }
   }
-  report.leftOut('the closed network (all is done on loopback)', why)
+  report.leftOut('the closed network (everything runs on loopback)', why)
   return undefined
 }
 
@@ -117,7 +114,7 @@ async function apply(context: DemoContext, site: Site): Promise<void> {
   const deploy = (args: [string, ...string[]], stop?: AbortSignal) => {
     const program = join(site.disk, 'offline-deploy', 'offline-deploy')
     const [command, ...more] = args
-    // `env -i`: no PATH, no HOME, nothing
+    // `env -i`: no PATH, no HOME
     const bare = ['env', '-i', program, command, ...options, ...more]
     return run(site.network ? site.network.site.inside(bare) : bare, { signal: stop })
   }
@@ -130,7 +127,7 @@ async function apply(context: DemoContext, site: Site): Promise<void> {
     text => ({ text }),
   )
   await report.step(
-    'offline-deploy apply once more: nothing left to do',
+    'offline-deploy apply again: nothing left to do',
     async () => {
       const text = await deploy(['apply', '--yes', '-o', 'json'], signal)
       const { steps } = JSON.parse(text) as { steps: { id: string; result: string }[] }
@@ -143,23 +140,23 @@ async function apply(context: DemoContext, site: Site): Promise<void> {
 async function showValues({ report, work }: DemoContext): Promise<void> {
   const path = 'environments/prod/values.yaml'
   await report.step(
-    'values.yaml points at the site; comments and order are as they were',
+    'values.yaml points at the site; comments and order are unchanged',
     async () => {
       const site = join(work, 'site')
       const found = (await readdir(site, { recursive: true })).find(name => name.endsWith(path))
-      if (found === undefined) throw notShown('no values file was laid down', path)
+      if (found === undefined) throw notShown('no values file was written', path)
       const before = (await readFile(join(home, 'bundle', 'demo', path), 'utf8')).split('\n')
       const after = (await readFile(join(site, found), 'utf8')).split('\n')
       const changed = before.flatMap((line, i) => (line === after[i] ? [] : [`- ${line}`, `+ ${after[i]}`]))
       if (before.length !== after.length || changed.length !== 4)
-        throw notShown(`other lines than two were changed:\n${changed.join('\n')}`, path)
+        throw notShown(`other lines than the two expected ones changed:\n${changed.join('\n')}`, path)
       return changed.join('\n')
     },
     text => ({ text }),
   )
 }
 
-/** What the bundle holds, as the tool says. */
+/** The images of the bundle, as `airgap inspect` lists them. */
 async function namesCarried(
   { work, signal }: DemoContext,
   bundle: string,
@@ -176,12 +173,12 @@ async function namesCarried(
   return { images: names('image'), charts: names('chart'), wheels: names('wheel').length > 0 }
 }
 
-/** The count, and then the proof that it counts. */
+/** Reports the count of attempts to leave, then proves that attempts are counted. */
 async function showThatNothingLeft({ report }: DemoContext, network: ClosedNetwork): Promise<void> {
   const attempts = await network.escapeAttempts()
   report.fact('packets that tried to leave', String(attempts), attempts === 0)
   await report.step(
-    'the counter counts: packets are sent out on purpose',
+    'counter-check: packets that are sent out on purpose are counted',
     async () => {
       for (const [type, address] of [
         ['udp4', '192.0.2.1'],

@@ -6,17 +6,17 @@ import { redactUrl } from '../../../src/core/redact.ts'
 import { cacheFolder } from '../places.ts'
 import { run } from '../run.ts'
 
-/** Those that ansible of the last years runs on, the best choice first: ansible-core 2.15 knows 3.9 to 3.11. */
+/** Python versions that recent ansible releases support, best choice first: ansible-core 2.15 supports 3.9 to 3.11. */
 const pythons = ['python3.11', 'python3.10', 'python3.9', 'python3.12', 'python3.13', 'python3']
 
 export interface Ansible {
-  /** the virtual environment's programs */
+  /** folder of the virtual environment's programs */
   bin: string
 }
 
 /**
- * The ansible that a checkout asks for in its requirements.txt, in a virtual environment that is kept for the next time.
- * TOOL_MISSING without a Python; NETWORK without PyPI (or the index that pip is configured for).
+ * Installs the ansible of a checkout's requirements.txt into a virtual environment, which is kept in the cache. Throws TOOL_MISSING
+ * without a suitable Python, NETWORK without PyPI (or the index that pip is configured for).
  */
 export async function openAnsible(checkout: string, say: (text: string) => void): Promise<Ansible> {
   const requirements = join(checkout, 'requirements.txt')
@@ -33,7 +33,7 @@ export async function openAnsible(checkout: string, say: (text: string) => void)
     await reachIndex(python.program)
     say(`ansible of ${requirements}, with Python ${python.version} (once)`)
     try {
-      // what an interrupted run left there
+      // left behind by an interrupted run
       await rm(folder, { recursive: true, force: true })
       await mkdir(cacheFolder, { recursive: true })
       await run([python.program, '-m', 'venv', folder])
@@ -42,21 +42,21 @@ export async function openAnsible(checkout: string, say: (text: string) => void)
       await writeFile(complete, '')
       return { bin }
     } catch (error) {
-      // its requirements may be for other versions of Python
+      // the requirements may exclude this version of Python
       failures.push(error)
       await rm(folder, { recursive: true, force: true })
     }
   }
-  throw new AirgapError('TOOL_MISSING', 'no ansible', {
+  throw new AirgapError('TOOL_MISSING', 'ansible cannot be installed', {
     item: requirements,
     likely:
-      failures.length > 0 ? 'none of the Pythons here can install it' : 'there is no Python 3.9 or newer',
+      failures.length > 0 ? 'no Python on this machine can install it' : 'there is no Python 3.9 or newer',
     next: 'install Python 3.11 with its venv module (kubespray 2.24 runs on 3.9 to 3.11)',
     cause: failures[0],
   })
 }
 
-/** A name on PATH may be only a shim for a version that is not chosen: they are asked. */
+/** A program on PATH may be a shim for a version that is not installed, so each one is run. */
 async function runningPythons(): Promise<{ program: string; version: string }[]> {
   const found: { program: string; version: string }[] = []
   for (const program of pythons) {
@@ -71,17 +71,17 @@ async function runningPythons(): Promise<{ program: string; version: string }[]>
   return found
 }
 
-/** pip asks, so that its index, proxy and certificates count. */
+/** Checks with pip, so that its index, proxy and certificates apply. */
 async function reachIndex(python: string): Promise<void> {
   const asked = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--retries=1', '--timeout=20']
   const folder = await run(['mktemp', '-d']).then(text => text.trim())
   try {
-    // small, and every index that has ansible has it
+    // a small package that ansible depends on
     await run([python, ...asked, '--no-cache-dir', '--dest', folder, 'resolvelib'])
   } catch (cause) {
-    throw new AirgapError('NETWORK', 'PyPI does not answer', {
+    throw new AirgapError('NETWORK', 'PyPI cannot be reached', {
       item: redactUrl(process.env['PIP_INDEX_URL'] ?? 'https://pypi.org/simple/'),
-      likely: 'this host has no way to it, or pip has to be told of a proxy',
+      likely: 'this host is offline, or pip needs a proxy',
       next: 'set PIP_INDEX_URL or HTTPS_PROXY, or run this on a connected host',
       cause,
     })

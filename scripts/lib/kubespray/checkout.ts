@@ -6,24 +6,24 @@ import { run } from '../run.ts'
 import type { Ansible } from './ansible.ts'
 import { type EngineRoles, readEngineRoles } from './roles.ts'
 
-/** A copy of a kubespray checkout, as its generator writes into it, with the inventory that is asked about. */
+/** A copy of a kubespray checkout, because its generator writes into it, with the inventory in question. */
 export interface Workspace {
   folder: string
   ansible: Ansible
-  /** of the play that loads kubespray's variables: all but its tasks */
+  /** the play that loads kubespray's variables, without its tasks */
   play: Record<string, unknown>
-  /** variables that hold publishers' addresses, as templates: the inventory's are those of a mirror */
+  /** templates of the variables with the publishers' addresses: those of the inventory name a mirror */
   addresses: Record<string, string>
   roles: EngineRoles
 }
 
 const generator = 'contrib/offline/generate_list.sh'
 const playbook = 'contrib/offline/generate_list.yml'
-/** The folder's name changed with 2.28. */
+/** Kubespray 2.28 renamed the folder. */
 const variables = ['kubespray-defaults', 'kubespray_defaults'].map(
   role => `roles/${role}/defaults/main/download.yml`,
 )
-/** Where hosts are named, beside group_vars. */
+/** Files with the hosts, beside group_vars. */
 const inventories = [
   'inventory.ini',
   'hosts.ini',
@@ -34,26 +34,26 @@ const inventories = [
 ]
 const ours = 'airgap'
 
-/** Throws FILE_NOT_FOUND for what is no kubespray checkout or has no generator, and for an inventory without hosts' file. */
+/** Throws FILE_NOT_FOUND for a folder that is not a kubespray checkout or has no generator, and for an inventory without hosts. */
 export async function checkCheckout(checkout: string, inventory: string): Promise<void> {
   const absent = async (path: string) => (await stat(path).catch(() => undefined)) === undefined
   for (const path of [generator, playbook, 'requirements.txt']) {
     if (!(await absent(join(checkout, path)))) continue
     throw new AirgapError('FILE_NOT_FOUND', `the checkout has no ${path}`, {
       item: checkout,
-      likely: 'it is no checkout of kubespray, one before v2.19, or one without contrib/',
-      next: 'give the root of an unpacked release: github.com/kubernetes-sigs/kubespray/archive/refs/tags/v2.24.1.tar.gz',
+      likely: 'this is not a kubespray checkout, or it is older than v2.19 or lacks contrib/',
+      next: 'pass the root of an unpacked release: github.com/kubernetes-sigs/kubespray/archive/refs/tags/v2.24.1.tar.gz',
     })
   }
   if ((await hostsFile(inventory)) !== undefined) return
-  throw new AirgapError('FILE_NOT_FOUND', 'the inventory has no file of hosts', {
+  throw new AirgapError('FILE_NOT_FOUND', 'the inventory has no hosts file', {
     item: inventory,
-    likely: 'it is not the folder that holds group_vars',
-    next: `give the folder with one of ${inventories.join(', ')}`,
+    likely: 'this is not the folder with group_vars',
+    next: `pass the folder with one of ${inventories.join(', ')}`,
   })
 }
 
-/** `folder` is made; neither the checkout nor the inventory is written to. */
+/** `folder` is created; the checkout and the inventory are only read. */
 export async function openWorkspace(
   checkout: string,
   { inventory, folder, ansible }: { inventory: string; folder: string; ansible: Ansible },
@@ -62,10 +62,10 @@ export async function openWorkspace(
     ...without(checkout, ['.git', 'contrib/offline/temp']),
     verbatimSymlinks: true,
   })
-  // secrets are of no use here
+  // secrets are not needed
   const own = without(inventory, ['credentials', 'artifacts'])
   await cp(inventory, join(folder, ours, 'inventory'), { ...own, dereference: true })
-  // groups' variables count for hosts in them only: so this host is a member of all that a cluster must have
+  // variables of a group apply to its hosts only, so this host joins every group that a cluster must have
   await writeFile(
     join(folder, ours, 'this-host.ini'),
     ['kube_control_plane', 'kube_node', 'etcd'].map(group => `[${group}]\nlocalhost\n`).join('') +
@@ -75,7 +75,7 @@ export async function openWorkspace(
   return { folder, ansible, play, addresses: await addressesOf(folder), roles: await readEngineRoles(folder) }
 }
 
-/** Runs the checkout's own generator: its two lists, line by line. */
+/** Runs the checkout's generator and returns the lines of its two lists. */
 export async function generate(
   workspace: Workspace,
   extra: Record<string, unknown>,
@@ -87,7 +87,7 @@ export async function generate(
   return { files: await lines('files.list'), images: await lines('images.list') }
 }
 
-/** What ansible makes of templates, with kubespray's variables and the inventory's. */
+/** Evaluates templates by ansible, with the variables of kubespray and of the inventory. */
 export async function evaluate<T>(
   workspace: Workspace,
   { extra, templates }: { extra: Record<string, unknown>; templates: Record<string, unknown> },
@@ -103,7 +103,7 @@ export async function evaluate<T>(
   return JSON.parse(await readFile(answer, 'utf8')) as T
 }
 
-/** ansible tells on stdout why a task failed: only then is stdout all there is. */
+/** ansible prints to stdout why a task failed. */
 async function ansibleRun(command: string[], workspace: Workspace): Promise<void> {
   try {
     await run(['bash', '-c', 'exec "$@" 2>&1', 'bash', ...command], environment(workspace))
@@ -115,16 +115,15 @@ async function ansibleRun(command: string[], workspace: Workspace): Promise<void
       `ansible cannot evaluate kubespray's variables:\n${told.slice(0, 2000)}`,
       {
         item: command.slice(0, 2).join(' '),
-        likely:
-          'the inventory or --set asks for a version that this release of kubespray has no checksum for',
-        next: 'read what ansible said, above',
+        likely: 'the inventory or --set selects a version that this kubespray release has no checksum for',
+        next: 'read the output of ansible, above',
         cause,
       },
     )
   }
 }
 
-/** By a file, as the generator splits its arguments at spaces; relative to the checkout for the same reason. */
+/** Passed in a file, because the generator splits its arguments at spaces; relative to the checkout for the same reason. */
 async function ansibleArguments(
   { folder, ansible, addresses }: Workspace,
   extra: Record<string, unknown>,
@@ -139,7 +138,7 @@ async function ansibleArguments(
   return ['-i', inventory, '-i', `${ours}/this-host.ini`, '-e', `@${ours}/extra.json`]
 }
 
-/** Nothing of the user's ansible: the checkout's ansible.cfg keeps facts in /tmp, which may be another host's. */
+/** Ignores the user's ansible settings, and the checkout's ansible.cfg, which caches facts in /tmp, possibly of another host. */
 function environment({ folder, ansible }: Workspace): { cwd: string; env: NodeJS.ProcessEnv } {
   const own = Object.entries(process.env).filter(([name]) => !/^(ANSIBLE_|DOWNLOAD_YML$)/.test(name))
   return {
@@ -176,7 +175,7 @@ async function addressesOf(folder: string): Promise<Record<string, string>> {
   throw new AirgapError('FILE_NOT_FOUND', 'the checkout has no list of downloads', {
     item: join(folder, variables[0]!),
     likely: 'this release of kubespray keeps its variables elsewhere',
-    next: 'use v2.24 to v2.31, or teach scripts/lib/kubespray/checkout.ts the new place',
+    next: 'use v2.24 to v2.31, or add the new path to scripts/lib/kubespray/checkout.ts',
   })
 }
 

@@ -3,17 +3,17 @@ import type { FileRequest } from '../../../src/kinds/file/entry.ts'
 import type { StackManifest } from '../../../src/manifest/stack.ts'
 import type { NeededFile, NeededImage, Needs } from './needs.ts'
 
-/** What a manifest has against what kubespray needs. */
+/** Differences between a manifest and what kubespray needs. */
 export interface Difference {
-  /** needed, not in the manifest */
+  /** needed, but not in the manifest */
   missing: { files: NeededFile[]; images: NeededImage[] }
-  /** in the manifest for kubespray, and not needed */
+  /** in the manifest for kubespray, but not needed */
   additional: { files: Extra[]; images: Extra[] }
-  /** in both, with another checksum, or without the one that kubespray has */
+  /** in both, but the checksum differs from kubespray's or is missing */
   different: { url: string; at: string; kubespray: string; manifest: string | null }[]
 }
 
-const optional = 'optional, and off in this inventory'
+const optional = 'optional, and disabled in this inventory'
 
 export interface Extra {
   /** URL or reference */
@@ -22,7 +22,7 @@ export interface Extra {
   why: string
 }
 
-/** `allowOptional`: what the inventory switches off may be carried all the same, as variants of a manifest only ever add. */
+/** `allowOptional`: the manifest may carry what the inventory disables, because variants of a manifest only add. */
 export function differenceOf(
   needs: Needs,
   manifest: StackManifest,
@@ -53,9 +53,9 @@ export function countOf({ missing, additional, different }: Difference): number 
   return parts.reduce((sum, part) => sum + part.length, 0)
 }
 
-/** A manifest does not say what each file is for: kubespray's are those that it could ask for, and other versions of them. */
+/** A manifest does not record the purpose of a file. Kubespray's are those that it can download, in any version. */
 function additionalFile(file: FileRequest, needs: Needs): Extra[] {
-  // kubespray asks for HOST/PATH and sets modes itself: such an entry is for somebody else (yq, for the operator)
+  // kubespray downloads HOST/PATH and sets modes itself: an entry with a name or a mode is for something else (yq for operators)
   if (file.executable || file.path !== defaultPath(file.url)) return []
   const found = (why: string) => [{ name: file.url, at: file.at, why }]
   const known = needs.files.find(({ url }) => url === file.url)
@@ -65,7 +65,7 @@ function additionalFile(file: FileRequest, needs: Needs): Extra[] {
   return current === undefined ? [] : found(`another version is needed: ${current.url}`)
 }
 
-/** Of the lists that say they are kubespray's (`usedBy: kubespray`): other releases may use the same repositories. */
+/** Images of the lists that are marked as kubespray's (`usedBy: kubespray`): other releases may use the same repositories. */
 function additionalImages({ images, excuses }: StackManifest, needs: Needs): Extra[] {
   const needed = new Set(needs.images.filter(image => image.needed).map(image => image.reference))
   const known = new Set(needs.images.map(image => image.reference))
@@ -77,7 +77,7 @@ function additionalImages({ images, excuses }: StackManifest, needs: Needs): Ext
     .filter(({ name }) => kubesprays.has(name) && !needed.has(name))
     .map(image => ({
       ...image,
-      why: known.has(image.name) ? optional : 'kubespray has no such image, or another version of it',
+      why: known.has(image.name) ? optional : 'kubespray does not use this image, or uses another version',
     }))
 }
 

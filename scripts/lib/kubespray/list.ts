@@ -30,8 +30,8 @@ async function main(): Promise<void> {
     if (findings === 0) return
     throw new AirgapError('DIFFERENT', `${findings} differences`, {
       item: manifest.file,
-      likely: 'kubespray, the inventory or the manifest has changed without the others',
-      next: 'put into the manifest what is missing, take out what is additional, and check each other checksum',
+      likely: 'kubespray, the inventory or the manifest changed without the others',
+      next: 'add what is missing to the manifest, remove what is additional, and verify each differing checksum',
     })
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -63,7 +63,7 @@ function render(needs: Needs, { missing, additional, different }: Difference): s
   return [
     `Kubernetes ${needs.kubernetes}, ${needs.containerManager}, ${needs.networkPlugin}`,
     ...shown.flatMap(([title, lines]) => ['', `${title}: ${lines.length}`, ...lines]),
-    ...(shown.length <= 4 ? ['', 'the manifest has what is needed'] : []),
+    ...(shown.length <= 4 ? ['', 'the manifest matches'] : []),
   ].join('\n')
 }
 

@@ -3,7 +3,7 @@ import { formatReference, parseReference } from '../../../src/core/reference.ts'
 import { evaluate, generate, type Workspace } from './checkout.ts'
 import { conditionsOf, downloadsOfRoles } from './roles.ts'
 
-/** What kubespray can download, and which of it the inventory's cluster needs. */
+/** What kubespray can download, and what of it the inventory's cluster needs. */
 export interface Needs {
   kubernetes: string
   containerManager: string
@@ -13,12 +13,12 @@ export interface Needs {
 }
 
 export interface NeededFile {
-  /** of the download in kubespray: `kubelet` */
+  /** name of the download in kubespray: `kubelet` */
   name: string
   url: string
-  /** one, or several that share it */
+  /** name of the download, or names where several share the image */
   architectures: string[]
-  /** hex; absent where kubespray has none */
+  /** hex digits; absent where kubespray has none */
   sha256?: string
   needed: boolean
 }
@@ -51,12 +51,12 @@ interface Answer {
   conditions: Record<string, unknown>
 }
 
-/** ansible_architecture, as a machine of that architecture would say it. */
+/** ansible_architecture, as a machine of that architecture reports it. */
 const machines: Record<string, string> = { amd64: 'x86_64', arm64: 'aarch64' }
 
 export const knownArchitectures = Object.keys(machines)
 
-/** `set` is for ansible as `-e` is: above everything. */
+/** `set` has the precedence of ansible's `-e`: above everything. */
 export async function needsOf(
   workspace: Workspace,
   { architectures, set }: { architectures: readonly string[]; set: Record<string, unknown> },
@@ -77,7 +77,7 @@ export async function needsOf(
       if (download.repo)
         addImage(images, `${download.repo}:${download.tag}`, { name, needed: needed && image })
     }
-    // the generator's own: kubeadm's images, which every cluster pulls and no download names
+    // added by the generator itself: kubeadm's images, which every cluster pulls and no download names
     for (const written of listed.images) {
       const reference = formatReference(parseReference(written))
       if (!images.has(reference))
@@ -108,7 +108,7 @@ function templates(workspace: Workspace): Record<string, unknown> {
   }
 }
 
-/** The `when` of kubespray's own download task; and what roles take without asking it. */
+/** The `when` of kubespray's download task; and what roles download without it. */
 function wantedOf({ roles }: Workspace, answer: Answer): (name: string, download: Download) => boolean {
   const taken = downloadsOfRoles(roles, condition => isTrue(answer.conditions[condition]))
   return (name, { enabled, container, groups }) => {
@@ -133,7 +133,7 @@ function addFile(
   files.set(url, file)
   if (!file.architectures.includes(architecture)) file.architectures.push(architecture)
   file.needed ||= needed
-  // 0 and none stand for a checksum that nobody has
+  // kubespray writes 0 or none where there is no checksum
   const sha256 = /^(?:sha256:)?([0-9a-f]{64})$/.exec(String(download.checksum ?? download.sha256))?.[1]
   if (sha256 !== undefined) file.sha256 = sha256
 }
@@ -153,7 +153,7 @@ function lastPart(text: string): string {
   return text.slice(text.lastIndexOf('/') + 1).split(':')[0]!
 }
 
-/** ansible's `bool` filter: variables may be text. */
+/** ansible's `bool` filter: variables may be strings. */
 function isTrue(value: unknown): boolean {
   return value === true || /^(true|yes|on|1)$/i.test(String(value))
 }

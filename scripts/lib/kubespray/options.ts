@@ -10,15 +10,15 @@ const usage =
 
 export interface Options {
   checkout: string
-  /** the folder that holds group_vars */
+  /** the folder with group_vars */
   inventory: string
-  /** none: the manifest's */
+  /** empty: those of the manifest */
   architectures: string[]
   set: Record<string, unknown>
   manifest: string
-  /** of the manifest */
+  /** variants of the manifest */
   variants: string[]
-  /** what the inventory switches off may be in the manifest */
+  /** the manifest may have what the inventory disables */
   allowOptional: boolean
   json: boolean
 }
@@ -27,8 +27,8 @@ export interface Options {
 export function parseOptions(argv: string[]): Options {
   const { values, positionals } = parsed(argv)
   const [checkout, ...settings] = positionals
-  if (checkout === undefined) throw misused('which checkout of kubespray?', 'CHECKOUT')
-  if (!['text', 'json'].includes(values.output)) throw misused('no such format', values.output)
+  if (checkout === undefined) throw misused('a kubespray checkout is required', 'CHECKOUT')
+  if (!['text', 'json'].includes(values.output)) throw misused('unknown output format', values.output)
   return {
     checkout: resolve(checkout),
     inventory: resolve(values.inventory ?? join(checkout, 'inventory/sample')),
@@ -41,11 +41,11 @@ export function parseOptions(argv: string[]): Options {
   }
 }
 
-/** Those that were asked for; else those that the manifest carries. Throws USAGE for one that kubespray is not asked about here. */
+/** Returns the requested architectures, by default those of the manifest. Throws USAGE for an unsupported one. */
 export function architecturesOf(asked: string[], { platforms }: StackManifest): string[] {
   const all = asked.length > 0 ? asked : [...new Set(platforms.map(({ architecture }) => architecture))]
   const unknown = all.filter(name => !knownArchitectures.includes(name))
-  if (unknown.length > 0) throw misused('no such architecture', unknown.join(', '))
+  if (unknown.length > 0) throw misused('unsupported architecture', unknown.join(', '))
   return all
 }
 
@@ -69,7 +69,7 @@ function parsed(argv: string[]) {
   }
 }
 
-/** true and false are not text to a condition of ansible. */
+/** `true` and `false` become booleans, because ansible's conditions treat strings differently. */
 function setting(written: string): [string, unknown] {
   const at = written.indexOf('=')
   if (at < 1) throw misused('not key=value', written)

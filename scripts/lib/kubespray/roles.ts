@@ -3,20 +3,20 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 
 /**
- * kubespray's roles for container engines download what they need themselves, whatever `downloads.NAME.enabled` says: cri-o
- * depends on runc, which is `enabled` for containerd only. So the dependencies between these roles are followed, too.
+ * Kubespray's roles for container engines download what they need even where `downloads.NAME.enabled` is false: cri-o depends on
+ * runc, which is `enabled` for containerd only. So the dependencies between these roles are followed, too.
  */
 const engines = 'container-engine'
 
 interface Dependency {
   role: string
-  /** Jinja conditions; all of them */
+  /** Jinja conditions, of which all must hold */
   when: string[]
 }
 
 export type EngineRoles = Record<string, { dependencies: Dependency[]; downloads: string[] }>
 
-/** Every role below container-engine by its name (`container-engine/cri-o`), and container-engine itself. */
+/** Reads container-engine and every role below it, by name (`container-engine/cri-o`). */
 export async function readEngineRoles(checkout: string): Promise<EngineRoles> {
   const roles = join(checkout, 'roles')
   const below = await names(join(roles, engines))
@@ -32,7 +32,7 @@ export async function readEngineRoles(checkout: string): Promise<EngineRoles> {
   return found
 }
 
-/** For ansible to say whether each condition holds: condition → template. Others may name what only their role defines. */
+/** Templates by which ansible evaluates each condition. A condition may name a variable that only its role defines. */
 export function conditionsOf(roles: EngineRoles): Record<string, string> {
   const counting = Object.values(roles)
     .flatMap(({ dependencies }) => dependencies)
@@ -41,7 +41,7 @@ export function conditionsOf(roles: EngineRoles): Record<string, string> {
   return Object.fromEntries(counting.map(when => [when, `{{ (${when}) | bool }}`]))
 }
 
-/** Names of `downloads` that the roles take for the conditions that hold. */
+/** Names of the `downloads` that the roles take under the conditions that hold. */
 export function downloadsOfRoles(roles: EngineRoles, holds: (condition: string) => boolean): Set<string> {
   return takenFrom(engines, { roles, holds })
 }

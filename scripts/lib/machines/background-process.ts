@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { AirgapError } from '../../../src/core/errors.ts'
 
-/** Tries again until it does not throw. */
+/** Repeats `attempt` until it does not throw. Throws STEP_FAILED after `withinMs`. */
 export async function until(
   attempt: () => Promise<unknown>,
   options: { what: string; withinMs: number },
@@ -13,10 +13,10 @@ export async function until(
       return
     } catch (cause) {
       if (performance.now() > end) {
-        throw new AirgapError('STEP_FAILED', `${options.what} does not start`, {
+        throw new AirgapError('STEP_FAILED', `${options.what} did not start`, {
           item: options.what,
-          likely: 'this machine lacks something it needs (cgroups, overlayfs)',
-          next: `start ${options.what} by hand and read what it says`,
+          likely: 'the kernel of this machine lacks a feature that it needs (cgroups, overlayfs)',
+          next: `start ${options.what} by hand and read its output`,
           cause,
         })
       }
@@ -25,6 +25,7 @@ export async function until(
   }
 }
 
+/** Ends a process with SIGTERM, or after 5 s with SIGKILL, and waits for its end. */
 export async function ended(child: ChildProcess | undefined): Promise<void> {
   if (!child || child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise(done => child.once('close', done))

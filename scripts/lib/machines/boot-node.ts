@@ -7,7 +7,7 @@ import { AirgapError, errnoOf } from '../../../src/core/errors.ts'
 import { withSbin } from '../run.ts'
 import type { NetworkHost } from './closed-network.ts'
 
-/** Starts the first process of a node of `openSshNode`, in namespaces of its own. */
+/** Starts the first process of a node (`openSshNode`) in its own namespaces. */
 
 export interface Mount {
   from: string
@@ -16,8 +16,8 @@ export interface Mount {
 }
 
 /**
- * Begins a node, in a mount namespace of its own: mounts, takes the root for its own, says that it is ready, and becomes the
- * first process. $CGROUPS are the hierarchies (version 1) that it sees, each as /sys/fs/cgroup has it.
+ * Runs in the node's mount namespace: mounts, pivots into the root, prints `ready` and becomes the first process. $CGROUPS are
+ * the cgroup hierarchies (version 1) that the node sees, by their names in /sys/fs/cgroup.
  */
 const init = `set -e
 root=$1 name=$2 first=$3
@@ -63,19 +63,19 @@ pivot_root . mnt
 exec chroot . /bin/sh -c 'cd /; umount -l /mnt; echo ready; '"$first"
 `
 
-/** Waits for the end of its input, and stands in for `init` where processes lose their parents. */
+/** A first process that waits for the end of its input, and adopts orphans as `init` does. */
 const waiting = 'cat >/dev/null; exit 0'
-/** As systemd.io/CONTAINER_INTERFACE wants it; kubelets want mounts that spread. */
+/** As systemd.io/CONTAINER_INTERFACE requires; kubelets require shared mount propagation. */
 const systemd = 'mount --make-rshared /; exec env -u CGROUPS container=airgap /lib/systemd/systemd'
 
-/** Runs a command in cgroups of its own, $1 in each of $CGROUPS, which are paths below /sys/fs/cgroup. */
+/** Runs a command in a new cgroup named $1 in each of $CGROUPS, which are paths below /sys/fs/cgroup. */
 const inCgroups = `set -e
 own=$1
 shift
 for above in $CGROUPS; do
   folder=/sys/fs/cgroup/$above/$own
   mkdir "$folder"
-  # without these, version 1 takes no process
+  # a cpuset of version 1 accepts no process before these are set
   for file in cpuset.cpus cpuset.mems; do
     if [ -e "$folder/$file" ]; then cat "/sys/fs/cgroup/$above/$file" >"$folder/$file"; fi
   done
@@ -86,7 +86,7 @@ exec "$@"
 `
 
 interface Machine {
-  /** of its first process, as this machine counts */
+  /** of its first process, in the host's PID namespace */
   pid: number
   end(): Promise<void>
 }
@@ -126,11 +126,11 @@ export async function bootNode(
     ]),
   ]
   const child = spawn(program!, args, { env: { ...withSbin(), CGROUPS: cgroups?.paths ?? '' } })
-  // the kernel ends all processes of the node before it lets the first go
+  // the kernel ends all processes of the namespace before it reaps the first
   const ended = new Promise<void>(done => child.once('close', () => done()).once('error', () => done()))
   const end = async () => {
     child.stdin.end()
-    // systemd does not read it
+    // systemd does not read its input
     if (cgroups) child.kill('SIGKILL')
     const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
     await ended
@@ -147,7 +147,7 @@ export async function bootNode(
   }
 }
 
-/** Where systemd may make its own: a folder in each hierarchy that this process is in. */
+/** Makes a cgroup in each hierarchy of this process, in which systemd may make its own. */
 async function openCgroups(): Promise<{ command: string[]; paths: string; close(): Promise<void> }> {
   const name = `airgap-${randomBytes(4).toString('hex')}`
   const paths = (await readFile('/proc/self/cgroup', 'utf8'))
@@ -160,12 +160,12 @@ async function openCgroups(): Promise<{ command: string[]; paths: string; close(
   const close = async () => {
     for (const path of paths) await removeCgroups(join('/sys/fs/cgroup', path, name))
   }
-  // it does not read its input, whose end would tell it that nobody is there any more
+  // systemd does not read its input, so the end of the input cannot end it when this process dies
   const command = ['setpriv', '--pdeathsig', 'KILL', 'sh', '-c', inCgroups, 'sh', name]
   return { command, paths: paths.join(' '), close }
 }
 
-/** What is below first; one that a process is in, still, is tried again, and after 5 s left: it harms nobody. */
+/** Removes a cgroup, children first. One that still has a process is tried again for 5 s, then left behind, which is harmless. */
 async function removeCgroups(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   for (const entry of entries) if (entry.isDirectory()) await removeCgroups(join(folder, entry.name))
@@ -185,20 +185,20 @@ function mountList(mounts: readonly Mount[] | Readonly<Record<string, string>>):
 }
 
 async function ready(child: ChildProcess, name: string): Promise<void> {
-  let said = ''
+  let output = ''
   await new Promise<void>((go, fail) => {
     child.stdin?.on('error', () => undefined)
     child.stderr?.setEncoding('utf8').on('data', text => {
-      said += text
+      output += text
     })
     child.stdout?.setEncoding('utf8').on('data', () => go())
     child.once('error', fail)
     child.once('close', () =>
       fail(
-        new AirgapError('STEP_FAILED', `a node does not start:\n${said.trim()}`, {
+        new AirgapError('STEP_FAILED', `a node did not start:\n${output.trim()}`, {
           item: name,
           likely: 'this machine does not allow namespaces or mounts',
-          next: 'read what it said, above',
+          next: 'read its output, above',
         }),
       ),
     )

@@ -5,20 +5,20 @@ import { AirgapError } from '../../../src/core/errors.ts'
 import { run } from '../run.ts'
 
 /**
- * A closed network of a site's host and its nodes: a namespace for each, joined by a bridge in another, with nothing else. Each has default
- * routes (IPv4 and IPv6) to another of them, which forwards nothing: an attempt to leave becomes a packet, is counted, and is
- * dropped. DNS points at an address outside, so that every look-up is an attempt too. Root only.
+ * A closed network of a site's host and its nodes: one network namespace for each, connected by a bridge in another one, and nothing
+ * else. Each host's default routes (IPv4 and IPv6) lead to another host, which forwards nothing: an attempt to leave becomes a packet
+ * that is counted and dropped. The DNS server is an address outside, so that every lookup counts as an attempt, too. Needs root.
  */
 export interface ClosedNetwork {
   site: NetworkHost
   /** the first of the nodes */
   node: NetworkHost
   nodes: NetworkHost[]
-  /** packets that tried to leave, of all hosts and both protocols; 0 is what a closed site must see */
+  /** packets of all hosts and both protocols that tried to leave; must stay 0 on a closed site */
   escapeAttempts(): Promise<number>
-  /** those of pods, which their nodes forward */
+  /** packets of pods that tried to leave; their nodes forward them */
   podEscapeAttempts(): Promise<number>
-  /** Ends every process in it and takes it away. Never throws; may be called again. */
+  /** Ends every process in the network and removes it. Never throws; may be called again. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -29,17 +29,17 @@ export interface NetworkHost {
   address: string
   /** resolv.conf of the host */
   resolvConf: string
-  /** a command line that runs on the host, which sees its own /sys and resolv.conf: ip-netns(8) */
+  /** wraps a command line so that it runs on the host, with the host's /sys and resolv.conf: ip-netns(8) */
   inside(command: readonly string[]): string[]
-  /** bytes that came in from other hosts */
+  /** bytes received from other hosts */
   received(): Promise<number>
 }
 
-/** What `openClosedNetwork` needs. */
+/** Programs that `openClosedNetwork` needs. */
 export const networkPrograms = ['ip', 'iptables', 'ip6tables', 'sysctl'] as const
 
 const subnet = { v4: '10.77.0.0/24', v6: 'fd77::/64' }
-/** RFC 5737: documentation, nobody's */
+/** RFC 5737: reserved for documentation */
 const outside = '192.0.2.1'
 
 interface Address {
@@ -47,7 +47,7 @@ interface Address {
   v6: string
 }
 
-/** `pods`: a network of pods behind the nodes, IPv4, which is inside, too. */
+/** `pods`: IPv4 network of pods behind the nodes, which counts as inside. */
 export async function openClosedNetwork({
   nodes: count = 1,
   pods,
@@ -131,7 +131,7 @@ async function configure(
   { own, peer, pods }: { own: Address; peer: Address; pods: string | undefined },
 ): Promise<void> {
   const inside = (line: string) => run(host.inside(line.split(' ')))
-  // forwards nothing, takes no addresses or routes from anyone; no duplicate address detection to wait for
+  // forwards nothing, accepts no addresses or routes from others, waits for no duplicate address detection
   await inside('sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0')
   await inside('sysctl -qw net.ipv6.conf.eth0.accept_ra=0 net.ipv6.conf.eth0.accept_dad=0')
   await inside('ip link set lo up')
@@ -143,14 +143,14 @@ async function configure(
   for (const near of [subnet.v4, ...(pods === undefined ? [] : [pods])])
     for (const chain of ['OUTPUT ! -o lo', 'FORWARD'])
       await inside(`iptables -w -A ${chain} -d ${near} -j ACCEPT`)
-  // link-local and multicast do not leave a link: neighbour discovery is no attempt
+  // link-local and multicast packets do not leave a link: neighbour discovery is not an attempt to leave
   for (const near of ['fe80::/10', 'ff00::/8', subnet.v6])
     await inside(`ip6tables -w -A OUTPUT ! -o lo -d ${near} -j ACCEPT`)
   for (const program of ['iptables', 'ip6tables'])
     for (const chain of ['OUTPUT ! -o lo', 'FORWARD']) await inside(`${program} -w -A ${chain} -j DROP`)
 }
 
-/** Packets that the DROP rules of the hosts have met. */
+/** Packets counted by the DROP rules of the hosts. */
 async function attempts(hosts: readonly NetworkHost[], chain: 'OUTPUT' | 'FORWARD'): Promise<number> {
   const found = await Promise.all(hosts.map(host => attemptsOf(host, chain)))
   return found.reduce((sum, one) => sum + one, 0)
@@ -162,9 +162,9 @@ async function attemptsOf({ namespace, inside }: NetworkHost, chain: string): Pr
     const list = await run(inside([program, '-w', '-L', chain, '-v', '-n', '-x']))
     const packets = /^\s*(\d+)\s+\d+\s+DROP/m.exec(list)?.[1]
     if (packets === undefined) {
-      throw new AirgapError('STEP_FAILED', 'the rule that counts attempts to leave is gone', {
+      throw new AirgapError('STEP_FAILED', 'the rule that counts attempts to leave has been removed', {
         item: `${program} in ${namespace}`,
-        likely: 'something else changed the firewall of the namespace',
+        likely: 'another program changed the firewall of the namespace',
         next: 'run it again',
       })
     }
@@ -179,7 +179,7 @@ async function closeNamespace({ namespace }: NetworkHost): Promise<void> {
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // it ended by itself
+      // it has already ended
     }
   }
   await ip(['netns', 'delete', namespace]).catch(() => '')

@@ -9,15 +9,15 @@ import type { ClosedNetwork } from './closed-network.ts'
 export interface ClosedSite {
   /** http://host:port */
   http: string
-  /** a client file as the site serves it: path below /clients → text; asked for from the node */
+  /** text of a client file (path below /clients), requested from the node */
   clientFile(path: string): Promise<string>
-  /** Lays client files down in a root as an operator would; gives their texts. */
+  /** Copies client files into a root as an operator would; returns their texts. */
   putClientFiles(root: string, paths: readonly string[]): Promise<string[]>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** `folder` is made: the program, the site's state. The first bundle is the one whose program runs. */
+/** `folder` is created, for the program and the site's state. The program is that of the first bundle. */
 export async function serveInClosedNetwork(
   network: ClosedNetwork,
   { folder, bundles }: { folder: string; bundles: readonly [string, ...string[]] },
@@ -26,7 +26,7 @@ export async function serveInClosedNetwork(
   await run(['tar', 'xf', bundles[0], '-C', folder, 'offline-deploy'])
   const http = `http://${network.site.address}:8080`
   const [program, ...args] = network.site.inside([
-    // no PATH, no HOME, nothing
+    // an empty environment: no PATH, no HOME
     'env',
     '-i',
     join(folder, 'offline-deploy', 'offline-deploy'),
@@ -40,9 +40,9 @@ export async function serveInClosedNetwork(
     '8080',
   ])
   const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'], env: withSbin() })
-  let said = ''
+  let output = ''
   child.stderr.setEncoding('utf8').on('data', text => {
-    said = (said + text).slice(-4000)
+    output = (output + text).slice(-4000)
   })
   const ended = new Promise<void>(done => child.once('close', () => done()))
   const close = async () => {
@@ -56,9 +56,9 @@ export async function serveInClosedNetwork(
     await answers(() => get('/clients/site.json'))
   } catch (cause) {
     await close()
-    throw new AirgapError('STEP_FAILED', `the site does not answer:\n${said}`, {
+    throw new AirgapError('STEP_FAILED', `the site did not answer:\n${output}`, {
       item: http,
-      next: 'read what it said, above',
+      next: 'read its output, above',
       cause,
     })
   }

@@ -6,25 +6,25 @@ import { run, withSbin } from '../run.ts'
 import { ended, until } from './background-process.ts'
 import type { NetworkHost } from './closed-network.ts'
 
-/** A node of the site: a Debian 12 root of its own and a containerd, both inside the node's network namespace. Root only. */
+/** A node of the site: a Debian 12 root and a containerd, both in the node's network namespace. Needs root. */
 export interface SiteNode {
-  /** the root file system, as a folder of this machine */
+  /** the root file system, as a folder of the host */
   root: string
-  /** runs a program inside the root and gives its stdout */
+  /** runs a program inside the root and returns its stdout */
   chroot(command: readonly string[]): Promise<string>
-  /** starts containerd; `certs` is the folder of the hosts.toml files that pulls are given. FILE_NOT_FOUND without it */
+  /** starts containerd; `certs` is the folder of the hosts.toml files for pulls. FILE_NOT_FOUND where it is missing */
   startContainerd(certs: string): Promise<void>
-  /** containerd's client: `images pull`, `run` */
+  /** runs containerd's client, for `images pull` or `run` */
   ctr(args: readonly string[]): Promise<string>
   /** Stops containerd and unmounts; may be called again. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** What `openNode` and containerd need. */
+/** Programs that `openNode` and containerd need. */
 export const nodePrograms = ['containerd', 'ctr', 'runc', 'mount', 'umount', 'nsenter', 'unshare'] as const
 
-/** `folder` is made; `rootTar` is a Debian root file system. */
+/** `folder` is created; `rootTar` is a Debian root file system. */
 export async function openNode(
   network: NetworkHost,
   options: { folder: string; rootTar: string },
@@ -42,7 +42,7 @@ export async function openNode(
   await mkdir(root, { recursive: true })
   try {
     await run(['tar', '-xf', options.rootTar, '-C', root, '--numeric-owner'])
-    // what the root was made from must not be asked here
+    // apt must not use the archive that the root was made from
     for (const name of ['sources.list', 'sources.list.d'])
       await rm(join(root, 'etc/apt', name), { recursive: true, force: true })
     await mkdir(join(root, 'etc/apt/sources.list.d'))
@@ -72,7 +72,7 @@ export async function openNode(
   }
 }
 
-/** Of programs inside a root. */
+/** Environment of programs inside a root. */
 export const nodeEnvironment = {
   PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
   DEBIAN_FRONTEND: 'noninteractive',
@@ -80,7 +80,7 @@ export const nodeEnvironment = {
   HOME: '/root',
 }
 
-/** CRI is the kubelet's; ctr does without it. */
+/** CRI is for the kubelet; ctr does not need it. */
 function containerdConfig(state: string, socket: string): string {
   return [
     'version = 2',
@@ -94,8 +94,8 @@ function containerdConfig(state: string, socket: string): string {
 }
 
 /**
- * `ip netns exec` hides the cgroups, which runc needs: it mounts a new /sys. This enters the network alone, with the
- * network's resolv.conf, in a mount namespace of its own that takes containerd's mounts along when it ends.
+ * `ip netns exec` mounts a new /sys, which hides the cgroups that runc needs. This enters only the network namespace, with
+ * its resolv.conf, and a new mount namespace, so that containerd's mounts vanish when it ends.
  */
 function insideWithCgroups(network: NetworkHost, command: readonly string[]): string[] {
   const script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
@@ -113,7 +113,7 @@ function insideWithCgroups(network: NetworkHost, command: readonly string[]): st
   ]
 }
 
-/** The folder is removed afterwards: nothing of this machine may still be mounted in it. */
+/** Unmounts everything below a folder: it is removed afterwards, and nothing of the host may then be mounted in it. */
 async function unmountBelow(folder: string): Promise<void> {
   const mounts = await readFile('/proc/self/mounts', 'utf8')
   const own = mounts

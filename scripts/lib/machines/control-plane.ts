@@ -11,11 +11,11 @@ import { ended } from './background-process.ts'
 
 /**
  * A real Kubernetes control plane for tests of what is installed on a cluster: etcd, kube-apiserver, kube-controller-manager and
- * kube-scheduler. The kubelets are played by kwok, as it does by itself: nodes and pods become ready, jobs complete, what is deleted
- * goes, and no container runs. Volumes are played, too: each claim gets one. It ends with the process that opened it.
+ * kube-scheduler. kwok simulates the kubelets: nodes and pods become ready, jobs complete, deleted objects vanish, and no container
+ * runs. Volumes are simulated, too: each claim gets one. It ends with the process that opened it.
  */
 export interface ControlPlane {
-  /** of the administrator, mode 0600 */
+  /** the administrator's, mode 0600 */
   kubeconfig: string
   /** https://ADDRESS:PORT */
   server: string
@@ -24,7 +24,7 @@ export interface ControlPlane {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** What `openControlPlane` needs; ./scripts/setup --with-cluster builds all of it that Debian does not have. */
+/** Programs that `openControlPlane` needs; ./scripts/setup --with-cluster builds those that Debian does not package. */
 export const controlPlanePrograms = [
   'etcd',
   'kube-apiserver',
@@ -37,18 +37,18 @@ export const controlPlanePrograms = [
 ] as const
 
 export interface ControlPlaneOptions {
-  /** is made */
+  /** is created */
   folder: string
-  nodes: readonly PlayedNode[]
-  /** where the API server is found; 127.0.0.1 without it, and then it listens nowhere else */
+  nodes: readonly SimulatedNode[]
+  /** address of the API server; by default 127.0.0.1, and then it listens on no other */
   address?: string
-  /** of the command that is given: how it is run elsewhere, in a network namespace, say */
+  /** wraps a command so that it runs elsewhere, in a network namespace for example */
   inside?: (command: readonly string[]) => string[]
 }
 
 const serviceRange = '10.96.0.0/16'
 
-interface PlayedNode {
+interface SimulatedNode {
   name: string
   labels?: Record<string, string>
   gpus?: number
@@ -69,7 +69,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     const flags = Object.entries(args).map(([name, value]) => `--${name}=${value}`)
     const [first, ...rest] = ['setpriv', '--pdeathsig', 'KILL', ...inside([program, ...flags])]
     const child = spawn(first!, rest, { stdio: ['ignore', log, log], env: withSbin() })
-    // one that cannot be started has ended
+    // a program that cannot be started counts as ended
     child.on('error', () => undefined)
     children.set(program, child)
     closeSync(log)
@@ -78,11 +78,11 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const ports = { api: port(), etcd: port(), peer: port() }
   const server = `https://${address}:${ports.api}`
   const kubeconfig = join(folder, 'admin.conf')
-  // what it remembers of a server is of this one
+  // its discovery cache must not mix servers
   const base = ['kubectl', '--kubeconfig', kubeconfig, '--cache-dir', join(folder, 'kubectl-cache')]
   const kubectl = (args: readonly string[], input?: string) =>
     run(inside([...base, ...args]), input === undefined ? {} : { input })
-  /** asks until it is answered, as long as all programs run */
+  /** repeats a kubectl command until it succeeds, as long as all programs run */
   const answered = async (what: string, args: readonly string[]) => {
     const end = performance.now() + 90_000
     for (;;) {
@@ -92,7 +92,10 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       if (broken !== undefined) throw await notRunning(folder, broken[0])
       const answer = await kubectl(args).catch(cause => {
         if (performance.now() > end)
-          throw new AirgapError('STEP_FAILED', `the control plane has no ${what}`, { item: folder, cause })
+          throw new AirgapError('STEP_FAILED', `the control plane did not get ${what}`, {
+            item: folder,
+            cause,
+          })
       })
       if (answer !== undefined) return
       await sleep(200)
@@ -102,7 +105,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   try {
     await makeCertificates(folder, address)
     await writeFile(kubeconfig, await kubeconfigText(folder, server), { mode: 0o600 })
-    // nobody plays the proxies: what asks a service is told so at once, and does not wander out of the network
+    // no kube-proxy runs: a request to a service is rejected at once, and does not leave the network
     if (options.inside !== undefined)
       await run(inside(['iptables', '-w', '-I', 'OUTPUT', '-d', serviceRange, '-j', 'REJECT']))
     const at = (name: string) => join(folder, name)
@@ -131,7 +134,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       'service-account-key-file': at('accounts.pub'),
       'service-account-signing-key-file': at('accounts.key'),
     })
-    await answered('API server', ['get', '--raw', '/readyz'])
+    await answered('an API server', ['get', '--raw', '/readyz'])
     start('kube-controller-manager', {
       kubeconfig,
       'secure-port': '0',
@@ -147,9 +150,9 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       JSON.stringify({ apiVersion: 'v1', kind: 'List', items: nodes.map(nodeObject) }),
     )
     await answered('ready nodes', ['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=5s'])
-    // an account of its own is made in each namespace before pods may be
-    await answered('accounts', ['get', 'serviceaccount', 'default'])
-    volumes = playVolumes(kubectl, stopped.signal)
+    // pods of a namespace need its service account
+    await answered('service accounts', ['get', 'serviceaccount', 'default'])
+    volumes = simulateVolumes(kubectl, stopped.signal)
   } catch (error) {
     await close()
     throw error
@@ -157,8 +160,8 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   return { kubeconfig, server, kubectl, close, [Symbol.asyncDispose]: close }
 }
 
-/** No provisioner runs: every claim that waits gets a volume of its own. */
-async function playVolumes(
+/** In place of a provisioner: gives a volume to every pending claim. */
+async function simulateVolumes(
   kubectl: (args: readonly string[], input?: string) => Promise<string>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -168,11 +171,11 @@ async function playVolumes(
     const items = pending.map(({ metadata, spec }) => ({
       apiVersion: 'v1',
       kind: 'PersistentVolume',
-      metadata: { name: `played-${metadata.uid}` },
+      metadata: { name: `simulated-${metadata.uid}` },
       spec: {
         capacity: spec.resources.requests,
         accessModes: spec.accessModes,
-        hostPath: { path: '/played' },
+        hostPath: { path: '/simulated' },
         ...defined({ storageClassName: spec.storageClassName }),
         claimRef: { namespace: metadata.namespace, name: metadata.name },
       },
@@ -192,8 +195,8 @@ interface Claim {
 }
 
 /**
- * Ports for what listens where `inside` leads. They are below those that the kernel gives to clients, which come and go, and below
- * those of services.
+ * Free ports in the network that `inside` leads to: below the ephemeral ports that the kernel gives to clients, and below the node
+ * ports of services.
  */
 async function freePorts(inside: (command: readonly string[]) => string[]): Promise<() => number> {
   const tables = await run(inside(['sh', '-c', 'cat /proc/net/tcp*']))
@@ -214,11 +217,11 @@ async function notRunning(folder: string, program: string): Promise<AirgapError>
   const log = await readFile(join(folder, `${program}.log`), 'utf8')
   return new AirgapError('STEP_FAILED', `${program} does not run:\n${log.slice(-4000).trim()}`, {
     item: program,
-    next: 'read what it said, above',
+    next: 'read its log, above',
   })
 }
 
-function nodeObject({ name, labels, gpus }: PlayedNode) {
+function nodeObject({ name, labels, gpus }: SimulatedNode) {
   const capacity = {
     cpu: '32',
     memory: '256Gi',
@@ -247,17 +250,17 @@ function nodeObject({ name, labels, gpus }: PlayedNode) {
         operatingSystem: 'linux',
         architecture: 'amd64',
         containerRuntimeVersion: 'containerd://1.7.13',
-        osImage: 'played',
+        osImage: 'simulated',
         machineID: name,
         systemUUID: name,
         bootID: name,
-        kernelVersion: 'played',
+        kernelVersion: 'simulated',
       },
     },
   }
 }
 
-/** A certificate authority, the server's certificate, the administrator's, and the key of service accounts. */
+/** Makes a certificate authority, certificates of the server and the administrator, and the key of service accounts. */
 async function makeCertificates(folder: string, address: string): Promise<void> {
   const openssl = (...args: string[]) => run(['openssl', ...args], { cwd: folder })
   const key = (name: string) =>

@@ -2,20 +2,20 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from '../run.ts'
 
-/** An empty root that an unmodified dnf installs into. It checks the signatures of lists and packages: dnf.conf(5). */
+/** An empty root into which an unmodified dnf installs. It verifies the signatures of metadata and packages: dnf.conf(5). */
 export interface ElRoot {
   root: string
-  /** Writes a .repo file; its `file:///etc/pki/…` are read below the root, as on a machine of its own. */
+  /** Writes a .repo file; its `file:///etc/pki/…` refer to the root, as on a real machine. */
   putRepository(name: string, text: string): Promise<void>
-  /** runs dnf and gives what it printed */
+  /** runs dnf and returns its output */
   dnf(args: readonly string[]): Promise<string>
-  /** `name-epoch:version-release.arch` of what is installed, sorted */
+  /** `name-epoch:version-release.arch` of the installed packages, sorted */
   installed(): Promise<string[]>
 }
 
 export const elRootPrograms = ['dnf', 'rpm'] as const
 
-/** `inside` puts a command line into a network; `platform` is what modules ask for. */
+/** `inside` wraps a command line so that it runs in a network; `platform` is the platform that modules require. */
 export async function openElRoot(
   folder: string,
   options: { inside: (command: readonly string[]) => string[]; platform: string },
@@ -27,7 +27,7 @@ export async function openElRoot(
   const settings = {
     gpgcheck: 1,
     repo_gpgcheck: 1,
-    // of this machine, not of the site's
+    // the host's repositories, not the site's
     plugins: 0,
     install_weak_deps: 0,
     module_platform_id: options.platform,

@@ -7,22 +7,22 @@ import { type ClosedNetwork, openClosedNetwork } from './closed-network.ts'
 import { nodeEnvironment } from './containerd-node.ts'
 import { openSshNode, type SshNode } from './ssh-node.ts'
 
-/** A site: a closed network, the host that installs with the medium in it, and the machines that it installs. */
+/** A site: a closed network, the deployment host with the medium in it, and the nodes that it installs. */
 export interface InstallSite {
   network: ClosedNetwork
-  /** where offline-deploy runs; the medium is /media/usb, the state folder /opt/site */
+  /** the deployment host; the medium is /media/usb, the state folder /opt/site */
   control: SshNode
   nodes: SshNode[]
-  /** runs offline-deploy from the medium, with nothing of this machine's environment */
+  /** runs offline-deploy from the medium, without this process's environment */
   deploy(args: readonly string[], options?: DeployOptions): Promise<Deployed>
   writeSiteFile(site: Record<string, unknown>): Promise<void>
 }
 
 export interface DeployOptions {
   env?: Readonly<Record<string, string>>
-  /** is told each line as it comes; may kill the run */
+  /** receives each line of output; may kill the run */
   onLine?: (line: string, kill: () => void) => void
-  /** kills the run after so long */
+  /** kills the run after this time */
   killAfterMs?: number
 }
 
@@ -35,16 +35,16 @@ export interface Deployed {
 
 export const siteFolder = '/opt/site'
 
-/** `bundle` is carried to /media/usb; `work` is a folder for the machines' roots. */
+/** The folder of `bundle` is mounted at /media/usb; `work` is a folder for the machines' roots. */
 export async function openInstallSite(options: {
   bundle: string
   work: string
   rootTar: string
   machines: readonly string[]
   sudoPassword?: string
-  /** the machines run systemd, of this root */
+  /** root file system with systemd; the nodes then run it */
   systemdTar?: string
-  /** their network, IPv4: it is inside, too */
+  /** IPv4 network of pods, which counts as inside */
   pods?: string
   resources: AsyncDisposableStack
 }): Promise<InstallSite> {
@@ -95,18 +95,18 @@ async function deploy(
   { env = {}, onLine, killAfterMs }: DeployOptions = {},
 ): Promise<Deployed> {
   const [program, ...args] = control.inside(command)
-  // killing this child kills the program inside, and not what that has started
+  // killing this child kills the program inside, but not the processes that the program started
   const child = spawn(program!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: withSbin({ ...nodeEnvironment, ...env }),
   })
   const kill = () => child.kill('SIGKILL')
   const timer = killAfterMs === undefined ? undefined : setTimeout(kill, killAfterMs)
-  const said = { stdout: '', stderr: '' }
+  const output = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
     let rest = ''
     child[stream].setEncoding('utf8').on('data', (text: string) => {
-      said[stream] += text
+      output[stream] += text
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
       for (const line of lines) onLine?.(line, kill)
@@ -114,9 +114,9 @@ async function deploy(
   }
   const code = await new Promise<number | string>((resolve, reject) => {
     child.once('error', reject)
-    // what it left running holds its output open
+    // a server that it left running keeps its output open, so there may be no `close`
     child.once('exit', (status, signal) => setTimeout(() => resolve(status ?? signal ?? ''), 100))
   })
   clearTimeout(timer)
-  return { code, ...said }
+  return { code, ...output }
 }

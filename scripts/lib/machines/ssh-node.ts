@@ -12,52 +12,52 @@ import type { NetworkHost } from './closed-network.ts'
 import { nodeEnvironment } from './containerd-node.ts'
 
 /**
- * A machine of the site as an installer meets it: a Debian 12 with a real sshd, on a host of a closed network. Its processes,
- * mounts and host name are its own (namespaces): it sees no process of this machine, and the kernel ends and unmounts all of it with
- * its first process, even when the test is killed. It has no init system unless systemd is asked for. Root only.
+ * A machine of the site as an installer finds it: Debian 12 with a real sshd, on a host of a closed network. It has namespaces for
+ * processes, mounts and host name: it sees no process of the host, and the kernel ends and unmounts all of it with its first process,
+ * even when the test is killed. It has no init system unless `systemd` is set. Needs root.
  */
 export interface SshNode {
   name: string
   /** IPv4 */
   address: string
-  /** the one who may log in */
+  /** the user that may log in */
   user: string
-  /** its root file system, as a folder of this machine; what is mounted in it (/tmp, /run, `mounts`) is seen inside only */
+  /** its root file system, as a folder of the host; mounts (/tmp, /run, `mounts`) are visible inside only */
   root: string
-  /** public ed25519 key as known_hosts has it: type and key */
+  /** public ed25519 key in the form of known_hosts: type and key */
   hostKey: string
-  /** a command line that runs in it as its root; the program is killed when the process of that command line ends */
+  /** wraps a command line so that it runs inside as root; the program is killed when the wrapping process ends */
   inside(command: readonly string[]): string[]
-  /** runs a program in it as its root and gives its stdout */
+  /** runs a program inside as root and returns its stdout */
   chroot(command: readonly string[], input?: string): Promise<string>
-  /** Ends sshd, and every connection. What it says is in the node's /var/log/sshd.log */
+  /** Ends sshd and every connection. Its log is the node's /var/log/sshd.log */
   stopSshd(): Promise<void>
   startSshd(): Promise<void>
-  /** Ends every process in it and unmounts; the files stay. Never throws; may be called again. */
+  /** Ends every process of the machine and unmounts; the files stay. Never throws; may be called again. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 export interface SshNodeOptions {
-  /** its host name */
+  /** host name */
   name: string
-  /** is made */
+  /** is created */
   folder: string
-  /** of `debianSshRoot` */
+  /** from `debianSshRoot` */
   rootTar: string
   /** a line of authorized_keys */
   authorizedKey: string
-  /** uid 1000, may become root by sudo; `astrago` without it */
+  /** UID 1000, may become root by sudo; by default `astrago` */
   user?: string
-  /** the user's; sudo asks for it. Without it the user has none, and sudo asks for nothing */
+  /** password of the user, which sudo requires; by default there is none, and sudo requires none */
   sudoPassword?: string
-  /** its first process is systemd, of a root that has it, which runs sshd as its service */
+  /** the first process is systemd (of a root that has it), which runs sshd as a service */
   systemd?: boolean
-  /** folders and files of this machine, and where they are in the node; or as a record: from, by to */
+  /** folders and files of the host to mount; a record maps paths in the node to paths of the host */
   mounts?: readonly Mount[] | Readonly<Record<string, string>>
 }
 
-/** What `debianSshRoot` and `openSshNode` need, besides root. */
+/** Programs that `debianSshRoot` and `openSshNode` need, besides root privileges. */
 export const sshNodePrograms = [
   ...debianRootPrograms,
   'ssh-keygen',
@@ -68,7 +68,7 @@ export const sshNodePrograms = [
   'pivot_root',
 ] as const
 
-/** Beyond what apt itself needs: what an installed machine has, and ansible expects. */
+/** Packages that an installed machine has and ansible expects, beyond those that apt needs. */
 const included = [
   'openssh-server',
   'openssh-client',
@@ -81,7 +81,7 @@ const included = [
   'ca-certificates',
 ]
 
-/** A Debian 12 root file system with sshd, as a tar: made once, a minute, then kept in the cache. Root only. */
+/** Returns the tar of a Debian 12 root file system with sshd. Making it takes a minute, once; then it comes from the cache. Needs root. */
 export async function debianSshRoot(cache: string, { systemd = false } = {}): Promise<string> {
   return await debianRoot(cache, systemd ? [...included, 'systemd-sysv', 'dbus'] : included)
 }
@@ -115,7 +115,7 @@ export async function openSshNode(network: NetworkHost, options: SshNodeOptions)
       run(inside(command), { env: nodeEnvironment, ...defined({ input }) })
     const stopSshd = async () => {
       if (options.systemd) return void (await chroot(['systemctl', 'stop', 'ssh']))
-      // pkill sees the node's processes only; 1: there were none
+      // pkill sees the node's processes only; exit code 1: there were none
       await chroot(['sh', '-c', 'pkill -KILL -x sshd; [ $? -le 1 ]'])
       await until(() => chroot(['sh', '-c', '! pgrep -x sshd']), {
         what: `the end of sshd of ${name}`,
@@ -138,7 +138,7 @@ export async function openSshNode(network: NetworkHost, options: SshNodeOptions)
         withinMs: 15_000,
       })
     }
-    if (options.systemd) await tellModules(root, chroot)
+    if (options.systemd) await listModulesAsBuiltIn(root, chroot)
     await addUser(root, { chroot, user, ...options })
     const publicKey = await readFile(join(root, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8')
     await startSshd()
@@ -161,13 +161,13 @@ export async function openSshNode(network: NetworkHost, options: SshNodeOptions)
   }
 }
 
-/** What an installed machine knows of itself; where its root came from must not be asked. */
+/** Configures what an installed machine has; apt must not use the archive that the root was made from. */
 async function writeFiles(root: string, host: { network: NetworkHost; name: string }): Promise<void> {
   const { network, name } = host
   for (const path of ['sources.list', 'sources.list.d'])
     await rm(join(root, 'etc/apt', path), { recursive: true, force: true })
   await mkdir(join(root, 'etc/apt/sources.list.d'))
-  // the package made keys, which all roots of this tar would share
+  // the package generated keys, which all roots of this tar would share
   for (const file of await readdir(join(root, 'etc/ssh')))
     if (file.startsWith('ssh_host_')) await rm(join(root, 'etc/ssh', file))
   const hosts = [
@@ -202,8 +202,8 @@ if not os.path.exists("/proc/modules"):
     builtins.open = _open_with_modules
 `
 
-/** What this kernel has built in and a cluster loads: there is no module to load, and modprobe says so unless it is told. */
-async function tellModules(root: string, chroot: SshNode['chroot']): Promise<void> {
+/** Lists the modules that a cluster loads as built in: this kernel has no modules to load, and modprobe would fail. */
+async function listModulesAsBuiltIn(root: string, chroot: SshNode['chroot']): Promise<void> {
   const folder = join('/lib/modules', release())
   const modules = ['fs/overlayfs/overlay', 'net/bridge/br_netfilter', 'net/netfilter/nf_conntrack']
   await mkdir(join(root, folder), { recursive: true })
@@ -213,7 +213,7 @@ async function tellModules(root: string, chroot: SshNode['chroot']): Promise<voi
     modules.map(module => `kernel/${module}.ko\n`).join(''),
   )
   await chroot(['depmod'])
-  // ansible's module looks there first, and such a kernel has no such file: Debian's python3 reads this at every start
+  // ansible's module reads /proc/modules, which a kernel without modules lacks; Debian's python3 runs this file at every start
   await writeFile(join(root, 'etc/python3.11/sitecustomize.py'), noModulesLoaded)
 }
 

@@ -4,7 +4,7 @@ import { programPath, run } from '../run.ts'
 import { debianRoot } from '../upstreams/debian-images.ts'
 import { hashFile, type LayerFile } from '../upstreams/oci-layout.ts'
 
-/** What kubespray downloads for a cluster's start, under the publishers' names and packed as they do, out of programs of this host. */
+/** Kubespray's downloads for starting a cluster, under the publishers' names and in their format, packed from this host's programs. */
 export interface ClusterPrograms {
   /** URL → file */
   files: Map<string, string>
@@ -17,7 +17,7 @@ export interface RealImage {
   config: object
 }
 
-/** What `packClusterPrograms` needs; ./scripts/setup --with-nodes builds what Debian does not have. */
+/** Programs that `packClusterPrograms` needs; ./scripts/setup --with-nodes builds those that Debian does not package. */
 export const clusterPrograms = [
   'etcd',
   'etcdctl',
@@ -41,18 +41,18 @@ export const clusterPrograms = [
 const kubernetes = 'v1.28.6'
 
 /**
- * CAP_SYS_RESOURCE may be withheld, as in sandboxes: then no process may be made less likely to be killed than its parent, nor be
- * given higher limits, and runc gives up. So it is not asked to. runc itself has to be on the machine.
+ * A sandbox may lack CAP_SYS_RESOURCE: then a process can get neither a lower oom_score_adj than its parent nor higher limits, and
+ * runc fails. This wrapper removes both settings. The real runc must be installed on the machine.
  */
 const runcWrapper = `#!/bin/sh
 before=
 for word; do
   case $before in
-  --bundle | -b) asked=$word/config.json ;;
-  --process | -p) asked=$word ;;
-  *) asked= ;;
+  --bundle | -b) spec=$word/config.json ;;
+  --process | -p) spec=$word ;;
+  *) spec= ;;
   esac
-  [ -z "$asked" ] || sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/g; s/"rlimits":\\[[^]]*]/"rlimits":[]/g' "$asked"
+  [ -z "$spec" ] || sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/g; s/"rlimits":\\[[^]]*]/"rlimits":[]/g' "$spec"
   before=$word
 done
 exec /usr/sbin/runc "$@"
@@ -61,7 +61,7 @@ exec /usr/sbin/runc "$@"
 export async function packClusterPrograms(options: {
   folder: string
   cache: string
-  /** the manifest's URL that fits */
+  /** the manifest's URL that matches */
   url(pattern: RegExp): string
 }): Promise<ClusterPrograms> {
   const { folder, cache, url } = options
@@ -71,7 +71,7 @@ export async function packClusterPrograms(options: {
       await mkdir(dirname(join(root, to)), { recursive: true })
       await copyFile(await programPath(program), join(root, to))
     }
-    // as the publishers do: kubespray takes the first folder off
+    // as the publishers pack it: kubespray strips the first folder
     await run(['tar', '-czf', `${root}.tgz`, '-C', root, ...(await readdir(root))])
     return `${root}.tgz`
   }
@@ -94,7 +94,7 @@ export async function packClusterPrograms(options: {
   await run(['tar', '-czf', plugins, '-C', '/usr/lib/cni', '.'])
   files.set(url(/cni-plugins/), plugins)
 
-  // with what kube-proxy runs, and with a libc for what was built with one
+  // with the programs that kube-proxy runs, and a libc for programs that are linked with one
   const debian = await debianRoot(cache, ['iptables', 'ipset', 'conntrack', 'kmod', 'procps'])
   const base = { path: debian, gzip: false, diffId: (await hashFile(debian)).digest }
   const image = async (program: string, config: object = {}): Promise<RealImage> => ({

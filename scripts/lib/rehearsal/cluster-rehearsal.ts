@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     },
   })
   if (values.charts === undefined || values.kubespray === undefined) {
-    throw new AirgapError('USAGE', 'where are the charts and kubespray?', {
+    throw new AirgapError('USAGE', '--charts and --kubespray are required', {
       next: 'scripts/cluster-rehearsal --charts FOLDER (NAME-VERSION.tgz) --kubespray FOLDER (an unpacked v2.24.1)',
     })
   }
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   })
   for (const [i, node] of site.nodes.entries()) await prepare(node, i, site)
   await site.writeSiteFile(siteFile(site, bundle.checksums))
-  say('a site: a host that installs, and three machines with systemd')
+  say('a site: the deployment host, and three machines with systemd')
   try {
     await deploy(site, ['apply', '--yes', '--skip', 'app'])
     await deploy(site, ['status'])
@@ -63,13 +63,13 @@ async function main(): Promise<void> {
     ]
     say(await site.control.chroot([...kubectl, 'get', 'nodes,pods', '-A', '-o', 'wide']))
     await deploy(site, ['apply', '--yes', '--skip', 'app'])
-    // to the same bundle: what is there is saved, etcd too, and nothing else is left to do
+    // upgrade to the same bundle: saves the current state, etcd included, and has nothing else to do
     await deploy(site, ['upgrade', '--yes', '--skip', 'app'])
-    // a reset takes the rules away that count
+    // a reset flushes the rules that count
     const escapes = await site.network.escapeAttempts()
     say(`packets that tried to leave: ${escapes}`)
-    // CoreDNS asks the nameserver that the machines name, which is outside
-    say(`and of pods, for names: ${await site.network.podEscapeAttempts()}`)
+    // CoreDNS queries the machines' nameserver, which is outside
+    say(`of these, DNS queries of pods: ${await site.network.podEscapeAttempts()}`)
     if (escapes > 0) process.exitCode = 1
   } finally {
     if (values.shell) {
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   await deploy(site, ['reset', '--yes', '--confirm', 'prod'])
 }
 
-/** What a real machine has by itself, and the network that stands in for Calico. */
+/** Adds what a real machine has by default, and a bridge network in place of Calico. */
 async function prepare(node: SshNode, index: number, site: InstallSite): Promise<void> {
   await copyFile(await programPath('runc'), join(node.root, 'usr/sbin/runc'))
   const subnet = (i: number) => `10.233.${64 + i}.0/24`
@@ -117,7 +117,7 @@ function siteFile(site: InstallSite, checksums: Record<string, string>) {
   return {
     apiVersion: 'airgap-site/v1',
     externalIP: site.nodes[0]!.address,
-    // this machine’s kernel may export nothing
+    // the host's kernel may not support NFS exports
     nfs: { server: 'master-1' },
     switches: { nfs: false },
     ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519' },
@@ -129,16 +129,16 @@ function siteFile(site: InstallSite, checksums: Record<string, string>) {
     kubespray: {
       ...checksums,
       kube_pods_subnet: podNetwork,
-      // what this machine’s kernel, and its images, do not have
+      // disabled, because this host's kernel or images lack them
       kube_network_plugin: 'cni',
       kube_proxy_mode: 'iptables',
       enable_nodelocaldns: false,
       enable_dns_autoscaler: false,
       loadbalancer_apiserver_localhost: false,
-      // a node's disk is this machine's, and may be as full as people leave theirs
+      // a node's disk is the host's, which may be nearly full
       eviction_hard: { 'nodefs.available': '1%', 'imagefs.available': '1%' },
       kubelet_config_extra_args: { imageGCHighThresholdPercent: 99, imageGCLowThresholdPercent: 98 },
-      // the table is this machine’s, and not for a node to size
+      // the connection table is the host's; a node must not resize it
       kube_proxy_conntrack_max_per_core: 0,
       kube_proxy_conntrack_min: 0,
     },

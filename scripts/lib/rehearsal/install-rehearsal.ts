@@ -29,7 +29,7 @@ async function main(): Promise<void> {
     },
   })
   if (values.charts === undefined || values.kubespray === undefined) {
-    throw new AirgapError('USAGE', 'where are the charts and kubespray?', {
+    throw new AirgapError('USAGE', '--charts and --kubespray are required', {
       next: 'scripts/install-rehearsal --charts FOLDER (NAME-VERSION.tgz) --kubespray FOLDER (an unpacked v2.24.1)',
     })
   }
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
     }),
   )
   await copyFile(cluster.kubeconfig, join(site.control.root, siteFolder, 'cluster.conf'))
-  say('a site: a host that installs, three machines, and a control plane whose kubelets are played')
+  say('a site: the deployment host, three machines, and a control plane with simulated kubelets')
   await site.writeSiteFile(siteFile(site))
   await randomKills(site, Number(values['random-kills']))
   await deploy(site, ['apply', '--yes', ...(values.skip === undefined ? [] : ['--skip', values.skip])])
@@ -78,7 +78,7 @@ function siteFile(site: InstallSite) {
     externalIP: site.nodes[0]!.address,
     nfs: { server: 'master-1' },
     ssh: { user: 'astrago', privateKey: '/root/.ssh/id_ed25519' },
-    // kubespray's own playbook wants systemd, which these machines have not
+    // kubespray's playbook needs systemd, which these machines lack
     kubeconfig: `${siteFolder}/cluster.conf`,
     switches: { kubernetes: false },
     nodes: [
@@ -107,7 +107,7 @@ async function deploy(site: InstallSite, args: readonly string[]): Promise<void>
     throw new AirgapError('STEP_FAILED', `offline-deploy ended with ${ran.code}`, { item: args.join(' ') })
 }
 
-/** `kill -9` at moments that nobody chose; the last run ends in the same state as one that was left alone. */
+/** Kills runs (`kill -9`) at random moments; the last, undisturbed run must end in the same state as a single run. */
 async function randomKills(site: InstallSite, count: number): Promise<void> {
   for (let i = 1; i <= count; i++) {
     const afterMs = 500 + Math.floor(Math.random() * 14_000)
@@ -122,7 +122,7 @@ async function randomKills(site: InstallSite, count: number): Promise<void> {
   }
 }
 
-/** kubespray's own role `download`, on the machines, against the site's servers; and its playbooks as far as they go without running. */
+/** Runs kubespray's role `download` on the machines, against the site's servers, and checks the syntax of its playbooks. */
 async function downloads(
   site: InstallSite,
   { checksums, resources }: { checksums: Record<string, string>; resources: AsyncDisposableStack },
@@ -141,14 +141,14 @@ async function downloads(
     containerds.push(spawn(program!, args, { stdio: 'ignore', env: withSbin() }))
   }
   const variables = {
-    // the machines' binaries are made up: so are their checksums
+    // the machines' binaries are placeholders, so their checksums differ
     ...checksums,
     image_info_command: "/usr/local/bin/ctr -n k8s.io images ls -q | tr '\\n' ','",
     skip_kubeadm_images: false,
   }
   const folder = join(site.control.root, siteFolder)
   await writeFile(join(folder, 'made-up.json'), JSON.stringify(variables))
-  // kubespray looks for its roles and modules beside its playbooks
+  // kubespray finds its roles and modules beside its playbooks
   await writeFile(
     join(folder, 'tools/kubespray/download.yml'),
     JSON.stringify([
@@ -156,7 +156,7 @@ async function downloads(
         hosts: 'k8s_cluster:etcd',
         gather_facts: true,
         become: true,
-        // what its role preinstall would have made
+        // normally created by kubespray's role preinstall
         pre_tasks: [{ name: 'Folder', file: { path: '/etc/kubernetes', state: 'directory' } }],
         roles: ['kubespray-defaults', 'download'],
       },
@@ -169,7 +169,7 @@ async function downloads(
       'ANSIBLE_CALLBACKS_ENABLED=',
       'LC_ALL=C.UTF-8',
     ]
-    // what failed stands before a recap that may be long
+    // the failure is printed before the recap, which may be long
     const script =
       'cd /opt/site/tools/kubespray && "$@" > /tmp/said 2>&1 || { grep -B 1 "^fatal" /tmp/said >&2; tail -n 5 /tmp/said >&2; exit 1; }; cat /tmp/said'
     const inventory = ['-i', '/opt/site/inventory/hosts.yaml', '-e', '@/opt/site/made-up.json']
@@ -181,7 +181,7 @@ async function downloads(
     const tasks = (await ansible('--list-tasks', playbook))
       .split('\n')
       .filter(line => line.includes('TAGS:')).length
-    say(`kubespray’s ${playbook}: syntax good, ${tasks} tasks and plays`)
+    say(`kubespray’s ${playbook}: valid syntax, ${tasks} tasks and plays`)
   }
   const said = await ansible('download.yml')
   const recap = said.split('\n').filter(line => /ok=\d+/.test(line))

@@ -23,7 +23,7 @@ async function main(): Promise<void> {
     },
   })
   if (values.charts === undefined) {
-    throw new AirgapError('USAGE', 'where are the charts?', {
+    throw new AirgapError('USAGE', '--charts is required', {
       next: 'scripts/rehearsal --charts FOLDER, with NAME-VERSION.tgz or unpacked charts',
     })
   }
@@ -67,10 +67,12 @@ async function main(): Promise<void> {
   const registry = await serve(bundle, { work, resources })
   const missing = await unanswered(used, registry)
   say(
-    `${used.length - missing.length} of ${used.length} references of rendered releases are answered by the served bundle`,
+    `${used.length - missing.length} of ${used.length} references of the rendered releases are in the served bundle`,
   )
   if (missing.length > 0 || used.length === 0) {
-    throw new AirgapError('INCOMPLETE', 'the served bundle does not answer', { item: missing.join(', ') })
+    throw new AirgapError('INCOMPLETE', 'the served bundle lacks images of the rendered releases', {
+      item: missing.join(', '),
+    })
   }
 }
 
@@ -106,7 +108,7 @@ async function serve(
   return `http://127.0.0.1:${port}`
 }
 
-/** Asks as a machine of the site would: manifest by tag, every layer. */
+/** Requests images as a machine of the site does: the manifest by tag, then every layer. */
 async function unanswered(used: readonly UsedImage[], registry: string): Promise<string[]> {
   const missing: string[] = []
   const accept = [

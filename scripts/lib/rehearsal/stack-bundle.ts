@@ -13,13 +13,13 @@ const kubesprayUrl = 'https://github.com/kubernetes-sigs/kubespray/archive/refs/
 /** A bundle of the whole stack, for a rehearsal. */
 export interface RehearsalBundle {
   path: string
-  /** kubespray's variables of checksums, of what it gives out in place of the publishers' files */
+  /** kubespray's checksum variables for the files that the bundle has in place of the publishers' */
   checksums: Record<string, string>
 }
 
 /**
- * Programs of the host that installs, packages, wheels, charts and kubespray are real. Images and the machines' binaries are made
- * up, unless `cluster` is given: then what a cluster starts with is real, too.
+ * Builds the bundle. The deployment host's programs, packages, wheels, charts and kubespray are real. Images and the machines'
+ * binaries are placeholders, but with `cluster` everything that a cluster needs to start is real, too.
  */
 export async function buildRehearsalBundle(options: {
   work: string
@@ -40,10 +40,10 @@ export async function buildRehearsalBundle(options: {
     await run(['tar', '-czf', join(packed, name), '-C', packed, member])
     return join(packed, name)
   }
-  // kubespray takes one folder out of this archive
+  // kubespray extracts one folder of this archive
   const crds = join(packed, 'calico-3.26.4/libcalico-go/config/crd')
   await mkdir(crds, { recursive: true })
-  await writeFile(join(crds, 'made-up.yaml'), '# stands for a definition of Calico\n')
+  await writeFile(join(crds, 'placeholder.yaml'), '# in place of a definition of Calico\n')
   const { files } = await loadManifest(manifest, { variants })
   const url = (pattern: RegExp) => files.find(file => pattern.test(file.url))!.url
   const cluster: ClusterPrograms = options.cluster

@@ -15,7 +15,7 @@ import { createLayout, hashFile, type LayerFile, putImage, tagLayout } from '../
 import { serveFolder } from '../upstreams/serve-folder.ts'
 import type { RealImage } from './cluster-downloads.ts'
 
-/** An upstream for everything that a manifest names, under the publishers' names. */
+/** An upstream that serves everything a manifest names, under the publishers' names. */
 export interface StackUpstream {
   /** the layer for `--test-upstream` */
   layer: string
@@ -25,16 +25,16 @@ export interface StackUpstream {
   wheels: number
 }
 
-/** `charts` is where published charts are to be found: archives, or unpacked. */
+/** `charts` is a folder with the published charts, as archives or unpacked. */
 export async function startStackUpstream(options: {
   manifest: string
   variants: readonly string[]
   charts: string
-  /** URL → a file that is the real one; for the others, and for wheels, something is made up */
+  /** URL → the real file; other files, and wheels, are placeholders */
   real?: ReadonlyMap<string, string>
-  /** REGISTRY/NAME:TAG → the real one; the others hold their name and nothing that runs */
+  /** REGISTRY/NAME:TAG → the real image; other images contain only their name */
   realImages?: ReadonlyMap<string, RealImage>
-  /** true: the manifest's own indexes are asked */
+  /** fetch wheels from the manifest's own indexes */
   realWheels?: boolean
   work: string
   resources: AsyncDisposableStack
@@ -63,7 +63,7 @@ export async function startStackUpstream(options: {
   const wheels = options.realWheels ? 0 : await layWheels(manifest, join(folder, 'pypi'))
   for (const index of options.realWheels ? [] : new Set(manifest.wheels.flatMap(({ indexes }) => indexes)))
     sources.push({ from: index, to: [`${server.url}/pypi/`] })
-  // what the manifest itself remaps has to be sent here, too
+  // addresses that the manifest itself remaps must lead here, too
   for (const { from } of manifest.sources) {
     const host = from.split('/')[0]!
     if (hosts.has(host)) sources.push({ from, to: [`http://${registry.host}/${from}`] })
@@ -82,7 +82,7 @@ export async function startStackUpstream(options: {
   }
 }
 
-/** A package index (PEP 503) with a wheel that needs nothing for every requirement that is pinned; gives how many. */
+/** Writes a package index (PEP 503) with a wheel without dependencies for every pinned requirement; returns their number. */
 async function layWheels(manifest: StackManifest, folder: string): Promise<number> {
   const pages = new Map<string, string>()
   for (const { text } of manifest.wheels.flatMap(({ requirements }) => requirements)) {
@@ -98,7 +98,7 @@ async function layWheels(manifest: StackManifest, folder: string): Promise<numbe
   return pages.size
 }
 
-/** The real image, or a small one of its own for every name: one layer that holds the name. Gives the host. */
+/** Pushes the real image, or for each name a small distinct one: one layer with the name. Returns the host. */
 async function pushImage(
   request: ImageRequest,
   { registry, work, real }: { registry: DockerRegistry; work: string; real: ReadonlyMap<string, RealImage> },
@@ -123,7 +123,7 @@ async function nameLayer(name: string, work: string): Promise<LayerFile> {
   return { path, gzip: false, diffId: (await hashFile(path)).digest }
 }
 
-/** Real chart repositories by helm, one for each that the manifest names; charts of registries are pushed. Repository → path. */
+/** Makes a chart repository with helm for each that the manifest names, and pushes charts of registries. Returns repository → path. */
 async function layCharts(
   charts: readonly ChartRequest[],
   { folder, from, work, registry }: { folder: string; from: string; work: string; registry: DockerRegistry },
@@ -133,9 +133,9 @@ async function layCharts(
   for (const { name, version, repo } of charts) {
     const archive = found.get(`${name}-${version}`)
     if (archive === undefined) {
-      throw new AirgapError('FILE_NOT_FOUND', `no chart ${name} ${version}`, {
+      throw new AirgapError('FILE_NOT_FOUND', `chart ${name} ${version} is missing`, {
         item: from,
-        next: 'put NAME-VERSION.tgz, or the unpacked chart, into that folder',
+        next: 'add NAME-VERSION.tgz, or the unpacked chart, to that folder',
       })
     }
     if (repo.startsWith('oci://')) {
@@ -152,7 +152,7 @@ async function layCharts(
   return repositories
 }
 
-/** NAME-VERSION → archive; folders with a Chart.yaml are packaged. */
+/** Returns NAME-VERSION → archive; folders with a Chart.yaml are packaged. */
 async function findCharts(folder: string, packaged: string): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   await mkdir(packaged, { recursive: true })
@@ -162,7 +162,7 @@ async function findCharts(folder: string, packaged: string): Promise<Map<string,
     if (!entry.isFile() || entry.name !== 'Chart.yaml') continue
     const { name, version } = parse(await readFile(path, 'utf8')) as { name: string; version: string }
     if (found.has(`${name}-${version}`)) continue
-    // subcharts of others need not be whole
+    // a subchart inside another chart may be incomplete
     const made = await run(['helm', 'package', dirname(path), '--destination', packaged]).catch(
       () => undefined,
     )
@@ -171,7 +171,7 @@ async function findCharts(folder: string, packaged: string): Promise<Map<string,
   return found
 }
 
-/** A few bytes of its own for every file. URL → sha256, for those that the manifest has a checksum of. */
+/** Writes a small distinct placeholder for every file. Returns URL → SHA-256 for files with a checksum in the manifest. */
 async function layFiles(
   manifest: StackManifest,
   { folder, real }: { folder: string; real: ReadonlyMap<string, string> },
@@ -180,7 +180,7 @@ async function layFiles(
   for (const { url, sha256 } of manifest.files) {
     const { host, pathname } = new URL(url)
     const path = join(folder, 'files', host, decodeURIComponent(pathname))
-    const text = `stands for ${url}\n`
+    const text = `placeholder of ${url}\n`
     await mkdir(dirname(path), { recursive: true })
     const given = real.get(url)
     if (given === undefined && /\.t(?:ar\.)?gz$/.test(path)) await packText(path, text)
@@ -191,11 +191,11 @@ async function layFiles(
   return checksums
 }
 
-/** An archive is one, also where nothing real is in it: kubespray unpacks it. */
+/** Packs a placeholder as a real archive, because kubespray unpacks it. */
 async function packText(path: string, text: string): Promise<void> {
   const folder = `${path}.folder`
-  await mkdir(join(folder, 'made-up'), { recursive: true })
-  await writeFile(join(folder, 'made-up', 'README'), text)
+  await mkdir(join(folder, 'placeholder'), { recursive: true })
+  await writeFile(join(folder, 'placeholder', 'README'), text)
   await run([
     'tar',
     '--sort=name',
@@ -206,7 +206,7 @@ async function packText(path: string, text: string): Promise<void> {
     path,
     '-C',
     folder,
-    'made-up',
+    'placeholder',
   ])
   await rm(folder, { recursive: true })
 }

@@ -8,9 +8,9 @@ import { createLayout, hashFile, type LayerFile, putImage, putIndex, tagLayout }
 
 const archiveKey = join(home, 'manifests', 'keys', 'debian-archive.asc')
 
-/** Images made from real Debian packages, for where no public registry can be reached. */
+/** Images made from real Debian packages, because tests cannot reach public registries. */
 
-/** `busybox` and `pause`: busybox-static of two architectures, single images and an index. Layout folder with tags. */
+/** Makes an OCI layout with the tags `busybox` (an index of busybox-static for two architectures) and `pause` (a single image). */
 export async function makeBusybox(folder: string): Promise<void> {
   await createLayout(folder)
   const images: { image: Awaited<ReturnType<typeof putImage>>; architecture: string }[] = []
@@ -55,7 +55,7 @@ async function busyboxLayer(folder: string, architecture: string): Promise<Layer
   return await packLayer(root, join(folder, `layer-${architecture}.tar`))
 }
 
-/** Downloads one package of any architecture with an apt of its own: the host's is not touched. */
+/** Downloads one package of any architecture with a private apt configuration; the host's is left alone. */
 export async function downloadDeb(wanted: {
   name: string
   architecture: string
@@ -85,22 +85,22 @@ export async function downloadDeb(wanted: {
   if (!deb) {
     throw new AirgapError('NOT_FOUND_UPSTREAM', 'apt-get downloaded nothing', {
       item: `${name} ${architecture}`,
-      likely: 'the archive or its mirror is incomplete',
+      likely: 'the archive, or the mirror in use, is incomplete',
       next: 'run it again',
     })
   }
   return join(folder, deb)
 }
 
-/** What `debianRoot` needs, besides root. */
+/** Programs that `debianRoot` needs, besides root privileges. */
 export const debianRootPrograms = ['mmdebstrap', 'apt-get', 'tar', 'gzip'] as const
 
-/** Where the cache keeps what `makeBusybox` made. */
+/** Path in the cache of the layout that `makeBusybox` makes. */
 export function busyboxLayout(cache: string): string {
   return join(cache, 'busybox-image')
 }
 
-/** Where the cache keeps the Debian image, an OCI layout with the tag `debian`; complete if it is there. */
+/** Path in the cache of the Debian image, an OCI layout with the tag `debian`; complete if it exists. */
 export function debianImageLayout(cache: string): string {
   return join(cache, 'debian-image')
 }
@@ -110,8 +110,8 @@ export function debianImageCached(cache: string): boolean {
 }
 
 /**
- * A Debian 12 root file system with apt and the packages of `include`, which its name tells, as a tar: made once, 30 s or more,
- * then kept in the cache. Root only.
+ * Returns the tar of a Debian 12 root file system with apt and the packages of `include`, which are part of its name. Making it takes
+ * 30 s or more, once; then it comes from the cache. Needs root.
  */
 export async function debianRoot(cache: string, include: readonly string[] = []): Promise<string> {
   const tar = join(cache, `${['debian-12-root', ...include].join('+')}.tar`)
@@ -137,7 +137,7 @@ export async function debianRoot(cache: string, include: readonly string[] = [])
   return tar
 }
 
-/** A Debian image of three layers: the root file system and two small ones on top. */
+/** Makes a Debian image of three layers: the root file system and two small ones on top. */
 export async function makeDebian(folder: string, rootTar: string): Promise<void> {
   await createLayout(folder)
   const root: LayerFile = {
@@ -161,7 +161,7 @@ export async function makeDebian(folder: string, rootTar: string): Promise<void>
   })
 }
 
-/** tar.gz of a folder that depends on nothing but its content. */
+/** Packs a folder reproducibly: the tar.gz depends on the content only. */
 async function packLayer(root: string, tar: string): Promise<LayerFile> {
   await run([
     'tar',

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { missingPrograms, run } from '../run.ts'
 
-/** Debian's docker-registry on a loopback port of its own, plain HTTP. */
+/** Debian's docker-registry on a free loopback port, over plain HTTP. */
 export interface DockerRegistry {
   /** host:port */
   host: string
-  /** `layout` is FOLDER:TAG; `options` are skopeo's */
+  /** `layout` is FOLDER:TAG; `options` go to skopeo */
   push(layout: string, name: string, options?: string[]): void
   close(): Promise<void>
 }
@@ -21,7 +21,7 @@ export interface Login {
 
 export const hasDockerRegistry = missingPrograms(['docker-registry', 'skopeo']).length === 0
 
-/** `folder` holds its configuration and its storage. With a `login`, by htpasswd, nothing is given out without it. */
+/** `folder` holds its configuration and its storage. With a `login`, every request requires it (htpasswd). */
 export async function startDockerRegistry(
   folder: string,
   { login }: { login?: Login } = {},
@@ -42,7 +42,7 @@ export async function startDockerRegistry(
   }
   await writeFile(config, `${lines.join('\n')}\n`)
   const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' })
-  // what cannot be started never answers, and is told there
+  // a program that cannot be started never answers, which `answering` reports
   child.on('error', () => undefined)
   const credentials = login ? ['--dest-creds', `${login.user}:${login.password}`] : []
   try {
@@ -57,9 +57,9 @@ export async function startDockerRegistry(
       const target = ['--dest-tls-verify=false', ...credentials, `oci:${layout}`, `docker://${host}/${name}`]
       const ran = spawnSync('skopeo', ['copy', '-q', ...options, ...target], { encoding: 'utf8' })
       if (ran.status === 0) return
-      throw new AirgapError('STEP_FAILED', `skopeo cannot push:\n${ran.stderr.trim()}`, {
+      throw new AirgapError('STEP_FAILED', `skopeo failed to push:\n${ran.stderr.trim()}`, {
         item: name,
-        next: 'read what it said, above',
+        next: 'read its output, above',
       })
     },
     close: () => stopped(child),
@@ -74,7 +74,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Waits until something answers there, whatever it says. */
+/** Waits until a server answers at `url`, with any status. */
 export async function answering(url: string, withinMs = 10_000): Promise<void> {
   const end = performance.now() + withinMs
   for (;;) {
@@ -84,10 +84,10 @@ export async function answering(url: string, withinMs = 10_000): Promise<void> {
       return
     }
     if (performance.now() > end) {
-      throw new AirgapError('STEP_FAILED', `nothing answers within ${withinMs} ms`, {
+      throw new AirgapError('STEP_FAILED', `no answer within ${withinMs} ms`, {
         item: url,
-        likely: 'the server is not installed, or its port was taken meanwhile',
-        next: 'run ./scripts/setup --with-clients, then run it again',
+        likely: 'the server is not installed, or another program took its port',
+        next: 'run ./scripts/setup --with-clients, then try again',
       })
     }
     await new Promise(go => setTimeout(go, 20))

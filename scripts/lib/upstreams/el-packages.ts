@@ -1,4 +1,4 @@
-/** Packages in the shape of a release of the RHEL family: names, versions and relations as there, hardly any content. */
+/** Packages in the shape of an EL release: its names, versions and relations, with hardly any content. */
 export interface ElPackage {
   name: string
   version: string
@@ -30,7 +30,7 @@ const baseos: ElPackage[] = [
     requires: ['basesystem', 'glibc-common = 2.34-100.el9', '(glibc-langpack-en or glibc-minimal-langpack)'],
     provides: ['libc.so.6()(64bit)', 'libc.so.6(GLIBC_2.34)(64bit)', 'rtld(GNU_HASH)'],
   },
-  // a loop, as there
+  // a dependency loop, as in EL
   { name: 'glibc-common', version: '2.34', release: '100.el9', requires: ['glibc = 2.34-100.el9'] },
   {
     name: 'glibc-minimal-langpack',
@@ -60,7 +60,7 @@ const baseos: ElPackage[] = [
     requires: ['glibc'],
   },
   { name: 'openssl', version: '3.0.7', epoch: 1, requires: ['openssl-libs = 1:3.0.7-1.el9'] },
-  // two versions: the older one is there, too, as in a repository that keeps all
+  // two versions: a repository that keeps old builds has both
   { name: 'libcurl', version: '7.76.1', release: '26.el9', requires: ['libcrypto.so.3()(64bit)'] },
   { name: 'libcurl-minimal', version: '7.76.1', release: '26.el9', conflicts: ['libcurl'] },
   { name: 'curl', version: '7.76.1', release: '26.el9', requires: ['libcurl >= 7.76.1-26.el9'] },
@@ -117,7 +117,7 @@ const appstream: ElPackage[] = [
     requires: ['selinux-policy-targeted >= 38', '(rpm-plugin-selinux if selinux-policy)'],
   },
   { name: 'rpcbind', version: '1.2.6' },
-  // only the full lists of files tell who has this one
+  // only filelists.xml tells which package has this file
   {
     name: 'nfs-utils',
     version: '2.5.4',
@@ -171,7 +171,7 @@ const driver = (version: string, suffix: string): ElPackage[] => {
   ]
 }
 
-/** modulemd 2 and modulemd-defaults 1, as NVIDIA's repository has them: the newest branch is the default stream. */
+/** modulemd 2 and modulemd-defaults 1 as in NVIDIA's repository: the newest branch is the default stream. */
 function driverModules(streams: [stream: string, packages: ElPackage[]][]): string {
   const defaults = [
     '---',

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { run } from '../run.ts'
 import type { ElPackage, ElRepository } from './el-packages.ts'
 
-/** What `makeElRepositories` needs. */
+/** Programs that `makeElRepositories` needs. */
 export const elPrograms = ['rpmbuild', 'rpmsign', 'createrepo_c', 'modifyrepo_c', 'gpg', 'gpgconf'] as const
 
 /**
- * Real packages, signed, in real repositories, signed: `folder/ID`, with the publisher's key in `folder/publisher.asc`. Made by the
- * tools that distributions use: rpmbuild, rpmsign, createrepo_c, modifyrepo_c, gpg.
+ * Makes signed packages in signed repositories (`folder/ID`), with the publisher's key in `folder/publisher.asc`, by the tools that
+ * distributions use: rpmbuild, rpmsign, createrepo_c, modifyrepo_c, gpg.
  */
 export async function makeElRepositories(
   folder: string,

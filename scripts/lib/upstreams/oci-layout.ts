@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Writes OCI image layouts (image-spec image-layout.md) as an upstream would: input for demos, tests and benches. */
+/** Writes OCI image layouts (image-spec, image-layout.md), as input for the demo, tests and benchmarks. */
 
 export interface Written {
   mediaType: string
@@ -17,12 +17,12 @@ const types = {
   config: 'application/vnd.oci.image.config.v1+json',
 }
 
-/** A layer file: uncompressed tar, or gzip. `diffId` is the digest of the tar itself. */
+/** A layer: a tar, plain or gzipped. `diffId` is the digest of the plain tar. */
 export interface LayerFile {
   path: string
   gzip: boolean
   diffId: string
-  /** the file may be taken away instead of copied */
+  /** moves the file instead of copying it */
   move?: boolean
 }
 
@@ -72,7 +72,7 @@ export async function putIndex(
   return await putJson(folder, types.index, { schemaVersion: 2, mediaType: types.index, manifests })
 }
 
-/** index.json of the layout: tag → what it names. */
+/** Writes index.json of the layout: tag → descriptor. */
 export async function tagLayout(folder: string, tags: Record<string, Written>): Promise<void> {
   const manifests = Object.entries(tags).map(([tag, written]) => ({
     ...written,

@@ -8,24 +8,24 @@ import { busyboxLayout, debianImageLayout, debianRoot, makeBusybox, makeDebian }
 import { startDockerRegistry } from './docker-registry.ts'
 import { serveFolder } from './serve-folder.ts'
 
-/** Stands in for the public registries, chart repositories and download hosts that the demo's manifest names. */
+/** Local servers in place of the public registries, chart repositories and download hosts that the demo's manifest names. */
 export interface Upstream extends AsyncDisposable {
-  /** `--remap` arguments that send the manifest there */
+  /** arguments of `--remap` that redirect the manifest's hosts to these servers */
   remap: string[]
   close(): Promise<void>
 }
 
-/** What can be offered: each needs programs of its own. */
+/** What to serve; each part needs other programs. */
 export interface UpstreamParts {
-  /** busybox and pause, by docker-registry */
+  /** busybox and pause, in docker-registry */
   images: boolean
-  /** the Debian image, beside them */
+  /** also the Debian image */
   debian: boolean
-  /** the chart, and helm itself as a file */
+  /** the chart, and helm's own archive as a file */
   helm: boolean
 }
 
-/** `cache` keeps what is slow to make: the images. */
+/** `cache` keeps the images, which are slow to make. */
 export async function startUpstream(options: {
   cache: string
   parts: UpstreamParts
@@ -68,13 +68,13 @@ function cachedDebian(cache: string): Promise<string> {
   return cached(debianImageLayout(cache), async folder => await makeDebian(folder, await debianRoot(cache)))
 }
 
-/** Made once; whole or not there. */
+/** Makes a layout once: under its final name it is complete. */
 async function cached(layout: string, make: (folder: string) => Promise<void>): Promise<string> {
   if (existsSync(layout)) return layout
   const part = `${layout}.${process.pid}`
   try {
     await make(part)
-    // another run may have been quicker: its own is as good
+    // another run may have finished first, with the same content
     await rename(part, layout).catch(error => {
       if (!existsSync(layout)) throw error
     })
@@ -84,7 +84,7 @@ async function cached(layout: string, make: (folder: string) => Promise<void>): 
   return layout
 }
 
-/** A real chart repository, made by helm from a chart of ours under the public one's name and version. */
+/** Makes a chart repository with helm, from our own chart under the public chart's name and version. */
 async function makeCharts(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   const chart = join(folder, 'csi-driver-nfs')
@@ -94,13 +94,13 @@ async function makeCharts(folder: string): Promise<void> {
   await run(['helm', 'repo', 'index', folder])
 }
 
-/** The archive that helm's publisher gives out, made from the helm that is here. */
+/** Packs the helm of this host as its publisher does. */
 async function makeHelmArchive(folder: string): Promise<void> {
   const inside = join(folder, 'linux-amd64')
   await mkdir(inside, { recursive: true })
   const helm = (await run(['sh', '-c', 'command -v helm'])).trim()
   await copyFile(helm, join(inside, 'helm'))
-  await writeFile(join(inside, 'README.md'), 'helm, as this demo found it\n')
+  await writeFile(join(inside, 'README.md'), 'helm of the host that ran this demo\n')
   const archive = join(folder, 'helm-v3.16.4-linux-amd64.tar.gz')
   await run([
     'tar',

@@ -5,7 +5,7 @@ import { createLayout, hashFile, type LayerFile, putImage, tagLayout } from './o
 
 const MiB = 1 << 20
 
-/** An OCI layout with one image, tag `1`, of random (incompressible) layers: input for benches and load tests. */
+/** Makes an OCI layout with one image, tagged `1`, of random (incompressible) layers, for benchmarks and load tests. */
 export async function makeRandomImage(
   folder: string,
   size: { layers: number; layerSize: number /* bytes */ },

@@ -1,4 +1,4 @@
-/** mulberry32: numbers from 0 up to 1, the same ones for a seed in every run. */
+/** mulberry32: returns a generator of numbers in [0, 1), the same sequence for the same seed. */
 export function randomOf(seed: number): () => number {
   let state = seed >>> 0
   return () => {

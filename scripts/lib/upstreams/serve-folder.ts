@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join, normalize } from 'node:path'
 
-/** A plain file server on loopback, with sizes. */
+/** Starts a plain file server on loopback that sends Content-Length. */
 export async function serveFolder(folder: string): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer(async (request, response) => {
     const asked = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname))

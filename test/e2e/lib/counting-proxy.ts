@@ -1,9 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A TCP proxy on loopback that counts what comes back from upstream, and can be made slow. */
+/** A TCP proxy on loopback that counts the bytes from upstream, and can be slowed down. */
 export interface CountingProxy {
   host: string
-  /** bytes that came back so far */
+  /** bytes received from upstream so far */
   received(): number
   close(): Promise<void>
 }

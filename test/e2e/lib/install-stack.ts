@@ -6,22 +6,22 @@ import { airgap } from './airgap.ts'
 
 const home = resolve(import.meta.dirname, '..', '..', '..')
 
-/** Hosts of the test's own upstream. */
+/** Host of the test's upstream. */
 const publisher = 'https://files.example'
 
 /**
- * A bundle of our deployment tree with less in it than Astrago has: Debian 12 for three machines, ansible-core and the real helm,
- * helmfile and kubectl, as far as they are here; of the applications the two whose charts are ours. It is built as any other is.
+ * Builds a bundle of our deployment tree that is smaller than Astrago's: Debian 12 for three machines, ansible-core, the real helm,
+ * helmfile and kubectl where this machine has them, and of the applications the two with charts of our own.
  */
 export async function buildInstallBundle(options: {
   work: string
   resources: AsyncDisposableStack
-  /** applications are left out where false: helm and helmfile are not here */
+  /** false leaves out the applications, where helm or helmfile is missing */
   applications: boolean
   version?: string
-  /** changes the tree before it is packed */
+  /** edits the tree before it is packed */
   edit?: (tree: string) => Promise<void>
-  /** versions of components that it claims to bring, to be checked by Astrago's own rules */
+  /** versions of components that the bundle claims to have, for the rules of compatibility */
   versions?: Record<string, string>
 }): Promise<string> {
   const { work, resources, applications, version = '1.0.0', edit, versions } = options
@@ -100,7 +100,7 @@ function installFile(applications: boolean) {
   }
 }
 
-/** The programs of this machine, packed as their publishers do. */
+/** Packs the host's programs as their publishers do. */
 async function packTools(folder: string): Promise<string[]> {
   const place = async (name: string) => (await run(['sh', '-c', 'command -v "$1"', 'sh', name])).trim()
   await mkdir(join(folder, 'linux-amd64'))

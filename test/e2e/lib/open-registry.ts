@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 
-/** The push side of a registry that takes any manifest, sparse indexes too (distribution-spec allows it), in memory. */
+/** The push side of an in-memory registry that accepts any manifest, also sparse indexes (which the distribution-spec allows). */
 export interface OpenRegistry {
   host: string
   /** method and path of every request so far */
   requests: string[]
-  /** digest that a tag or digest of a repository stands for */
+  /** digest of a tag or digest in a repository */
   digest(repository: string, reference: string): string | undefined
   close(): Promise<void>
 }
@@ -39,7 +39,7 @@ export async function startOpenRegistry(): Promise<OpenRegistry> {
     return answer(response, 200, { ...headers, 'docker-content-digest': digest }, body)
   }
   const server = createServer((request, response) => {
-    // a client that went away
+    // the client has disconnected
     handle(request, response).catch(() => response.destroy())
   })
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
