@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { AirgapError } from '../core/errors.ts'
 
-/** Where a site's servers are reached by its machines. */
+/** The address at which the machines of a site reach its servers. */
 export interface SiteAddress {
   /** host name or IP address, IPv6 without brackets */
   host: string
@@ -10,12 +10,12 @@ export interface SiteAddress {
   httpPort: number
 }
 
-/** `host:port` of the registry, as it stands in image names. */
+/** `host:port` of the registry, as image names have it. */
 export function registryOf({ host, registryPort }: SiteAddress): string {
   return `${bracketed(host)}:${registryPort}`
 }
 
-/** URL of the HTTP server, no slash at the end. */
+/** URL of the HTTP server, without a slash at the end. */
 export function httpServerOf({ host, httpPort }: SiteAddress): string {
   return `http://${bracketed(host)}${httpPort === 80 ? '' : `:${httpPort}`}`
 }
@@ -24,20 +24,20 @@ function bracketed(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host
 }
 
-/** Checks what an operator gave: it goes into URLs, file names and configuration files. Throws USAGE. */
+/** Checks the host that an operator passed: it goes into URLs, file names and configuration files. Throws USAGE. */
 export function parseHost(text: string): string {
   const bare = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text
   if (isIP(bare) !== 0 && !bare.includes('%')) return bare.toLowerCase()
   const name = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/
-  // digits and dots that are no address are a mistyped address
+  // digits and dots that are not an address are a mistyped address
   if (name.test(bare) && bare.length <= 253 && !/^[0-9.]+$/.test(bare)) return bare.toLowerCase()
-  throw new AirgapError('USAGE', 'not a host name or IP address', {
+  throw new AirgapError('USAGE', 'the text is not a host name or an IP address', {
     item: JSON.stringify(text.slice(0, 300)),
-    next: 'give the address under which the machines of this site reach this one, without scheme and port',
+    next: 'pass the address at which the machines of this site reach this host, without scheme and port',
   })
 }
 
-/** Addresses of this machine that others can reach. */
+/** Returns the addresses of this host that other machines can reach. */
 export function ownAddresses(): { interface: string; address: string; family: 4 | 6 }[] {
   return Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
     (addresses ?? [])
@@ -50,15 +50,15 @@ export function ownAddresses(): { interface: string; address: string; family: 4 
   )
 }
 
-/** The only IPv4 address of this machine; where there are none or several, an error that lists them. */
+/** Returns the only IPv4 address of this host. Throws USAGE, with a list of addresses, if there are none or several. */
 export function onlyAddress(addresses = ownAddresses()): string {
   const four = addresses.filter(found => found.family === 4)
   const [only, second] = four
   if (only !== undefined && second === undefined) return only.address
   const list = addresses.map(found => `${found.address} (${found.interface})`).join(', ')
-  throw new AirgapError('USAGE', 'which address do the machines of this site reach this one under?', {
+  throw new AirgapError('USAGE', 'the address of this host in the site’s network is not known', {
     item: list || 'no address but loopback',
-    likely: only === undefined ? 'the network is not configured' : 'this machine has several addresses',
-    next: `give it with --address${only === undefined ? '' : `, for example --address ${only.address}`}`,
+    likely: only === undefined ? 'the network is not configured' : 'this host has several addresses',
+    next: `pass it with --address${only === undefined ? '' : `, for example --address ${only.address}`}`,
   })
 }

@@ -10,7 +10,7 @@ const maxLockSize = 512 << 20 /* bytes */
 const collisionsSchema = z.looseObject({ collisions: z.record(z.string(), z.string()).default({}) })
 
 /**
- * Which upstream wins a name, by the `collisions` of the stack manifest: the lock that every bundle carries has them. Throws
+ * Returns which upstream wins a name, by the `collisions` of the stack manifest: the lock in every bundle has them. Throws
  * BUNDLE_CORRUPT.
  */
 export async function collisionsOf(contents: readonly SiteContent[]): Promise<Collisions> {
@@ -23,7 +23,7 @@ export async function collisionsOf(contents: readonly SiteContent[]): Promise<Co
     try {
       Object.assign(collisions, collisionsSchema.parse(JSON.parse(text)).collisions)
     } catch (error) {
-      throw new AirgapError('BUNDLE_CORRUPT', 'the lock in the bundle cannot be read', {
+      throw new AirgapError('BUNDLE_CORRUPT', 'the lock in the bundle is invalid', {
         item: lock.descriptor.digest,
         likely: 'a bundle made by another tool or version',
         next: 'serve it with the version that made it',

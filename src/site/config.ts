@@ -6,7 +6,7 @@ import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
 const port = z.number().int().min(1).max(65_535)
 
-/** How this site was set up: later commands need not be told again. No secrets. */
+/** How a site was set up, so that later commands need no options. Has no secrets. */
 export const siteConfigSchema = z.strictObject({
   bundles: z.array(z.string()),
   address: z.string(),
@@ -14,12 +14,12 @@ export const siteConfigSchema = z.strictObject({
   httpPort: port,
   listen: z.string(),
   environment: z.string(),
-  /** null: nothing is written on this machine itself */
+  /** null: this host itself is not configured */
   nodeRoot: z.string().nullable(),
 })
 export type SiteConfig = z.infer<typeof siteConfigSchema>
 
-/** Undefined where nothing was set up yet. Throws JOURNAL_INVALID. */
+/** Reads the configuration; undefined if the site is not set up yet. Throws JOURNAL_INVALID. */
 export async function readSiteConfig(path: string): Promise<SiteConfig | undefined> {
   let text: string
   try {
@@ -31,10 +31,10 @@ export async function readSiteConfig(path: string): Promise<SiteConfig | undefin
   try {
     return siteConfigSchema.parse(JSON.parse(text))
   } catch (error) {
-    throw new AirgapError('JOURNAL_INVALID', 'the configuration of the site cannot be read', {
+    throw new AirgapError('JOURNAL_INVALID', 'the configuration of the site is invalid', {
       item: path,
       likely: 'it was edited, or written by a newer offline-deploy',
-      next: 'delete it and give the options of apply again',
+      next: 'delete it, and pass the options of apply again',
       cause: error,
     })
   }

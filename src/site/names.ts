@@ -2,33 +2,33 @@ import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
 import { isRepository, type Reference } from '../core/reference.ts'
 
-/** Where content comes from: registry host and repository path there. */
+/** Where content comes from: a registry host and a repository path there. */
 export type Upstream = Pick<Reference, 'host' | 'repository'>
 
-/** Repository path on the site → upstream host that answers there, where two upstreams collide. */
+/** Repository path on the site → the upstream host that gets it, where two upstreams have the same path. */
 export type Collisions = Readonly<Record<string, string>>
 
-/** Site names → what they answer with. `T` is what a repository holds; names know nothing of it. */
+/** Names on the site → what they answer with, a `T`. */
 export interface NameTable<T> {
-  /** All names with what answers there, sorted by name. */
+  /** Returns all names with what answers there, sorted by name. */
   entries(): [string, T][]
   /**
-   * What answers at `/v2/<name>`, with the `ns` of a containerd mirror request where it was sent: then only that upstream,
-   * never another one that has the same path.
+   * Returns what answers at `/v2/<name>`. With the `ns` that containerd sends to a mirror, only that upstream answers, never
+   * another one with the same path.
    */
   find(name: string, ns?: string): T | undefined
 }
 
-/** One repository with all names it claims on the site. */
+/** One repository of an upstream, with what it answers with. */
 export interface Claim<T> {
   upstream: Upstream
   value: T
 }
 
 /**
- * Names on the site (DESIGN.md), pure. An upstream `host/path` answers under `path` (host stripped) and `host/path`
+ * Returns the names of an upstream repository on the site. `host/path` answers under `path` (host stripped) and `host/path`
  * (host kept); `docker.io/library/x` also as `x` and `docker.io/x`. A host with a port cannot be part of a repository
- * name (distribution reference grammar): it is found by its stripped name and by `ns`.
+ * name (distribution reference grammar): it is found by its stripped name and by `ns`. Pure.
  */
 export function siteNames({ host, repository }: Upstream): { kept: string[]; stripped: string[] } {
   const short = shortName({ host, repository })
@@ -45,7 +45,7 @@ function shortName({ host, repository }: Upstream): string | undefined {
 
 /**
  * Gives every upstream its names. Throws NAME_COLLISION where two upstreams get the same one and `collisions` does not say
- * which of them wins. Claims of one upstream must have been merged into one before.
+ * which of them wins. There must be one claim for each upstream.
  */
 export function nameTable<T>(claims: readonly Claim<T>[], collisions: Collisions): NameTable<T> {
   const claimants = new Map<string, { claim: Claim<T>; kept: boolean }[]>()
@@ -77,7 +77,7 @@ export function nameTable<T>(claims: readonly Claim<T>[], collisions: Collisions
   }
 }
 
-/** Docker Hub is asked for under several hosts. */
+/** Docker Hub has several hosts. */
 function normalHost(host: string): string {
   const lower = host.toLowerCase()
   return lower === 'index.docker.io' || lower === 'registry-1.docker.io' ? 'docker.io' : lower
@@ -95,7 +95,7 @@ function winner<T>(
   if (first !== undefined && second === undefined) return first.claim
   const wanted = Object.hasOwn(collisions, name) ? collisions[name] : undefined
   const chosen = list.filter(({ claim }) => claim.upstream.host === wanted)
-  // one host may claim a name twice (its own `a/b`, and `host/a/b` stripped): the spelled out one is meant
+  // one host may claim a name twice (its own `a/b`, and `host/a/b` stripped): the one with its host wins
   const best = chosen.find(({ kept }) => kept) ?? chosen[0]
   if (best !== undefined) return best.claim
   const upstreams = list.map(({ claim }) => spell(claim.upstream)).sort(compareText)
@@ -103,9 +103,9 @@ function winner<T>(
     item: name,
     likely:
       wanted === undefined
-        ? 'the host is left out on the site, and both have this path'
-        : `collisions gives "${wanted.slice(0, 200)}", which is none of them`,
-    next: `say which one wins: collisions: { ${name}: ${list[0]?.claim.upstream.host} }; the other one still answers with its host`,
+        ? 'names on the site have no host, and both have this path'
+        : `collisions names "${wanted.slice(0, 200)}", which is neither of them`,
+    next: `choose the one that wins in the manifest, for example collisions: { ${name}: ${list[0]?.claim.upstream.host} }; the other one still answers under its name with the host`,
   })
 }
 
@@ -113,7 +113,7 @@ function spell({ host, repository }: Upstream): string {
   return host === '' ? `the chart ${repository}` : `${host}/${repository}`
 }
 
-/** Throws NAME_COLLISION as the site would; for the builder. Several references of one repository are fine. */
+/** Throws NAME_COLLISION where the site would, so that a build can. Several references of one repository are fine. */
 export function checkCollisions(references: Iterable<Upstream>, collisions: Collisions): void {
   const upstreams = new Map<string, Claim<undefined>>()
   for (const { host, repository } of references)

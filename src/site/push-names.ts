@@ -5,20 +5,20 @@ import { isRepository } from '../core/reference.ts'
 import type { NamedRoot } from './images.ts'
 import type { Collisions } from './names.ts'
 
-/** Where one image or chart of a bundle goes. */
+/** Where `push` copies one image or chart of a bundle. */
 export interface PushTarget {
   root: Descriptor
-  /** as the bundle names it */
+  /** its name in the bundle */
   name: string
   /** host[:port]/path */
   repository: string
-  /** `repository:tag`, or `repository@digest` for what has no tag */
+  /** `repository:tag`, or `repository@digest` where there is no tag */
   to: string
 }
 
 export interface Registry {
   host: string
-  /** path that all repositories stand under, without slashes around it */
+  /** path before all repositories, without slashes around it */
   prefix: string
 }
 

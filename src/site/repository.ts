@@ -1,31 +1,32 @@
 import { readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { parseManifest } from '../content/successors.ts'
+import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { isIndexType, isManifestType } from '../core/media-types.ts'
 
-/** Indexes inside indexes deeper than this are damage: the builder refuses them. */
+/** A bundle with indexes nested deeper than this is damaged: the builder refuses them. */
 const maxDepth = 8
 
-/** What hangs on the manifests of one repository. */
-interface Held {
+/** Everything that the manifests of one repository reference. */
+interface Contents {
   manifests: Map<Digest, Descriptor>
   blobs: Map<Digest, Descriptor>
-  /** subject → what refers to it */
+  /** subject → its referrers */
   referrers: Map<Digest, Descriptor[]>
 }
 
 /**
- * One repository of the site. Content answers only where it belongs to the repository, so that a name tells nothing of
- * another one. Its manifests are read when first asked for something below a tag: starting a site reads none.
+ * One repository of the site. Only its own content answers, so that a name reveals nothing about another one. Its manifests
+ * are read at the first request for something below a tag: starting a site reads none.
  */
 export class SiteRepository {
   readonly #store: ReadableStore
   readonly #tags = new Map<string, Descriptor>()
   readonly #roots = new Map<Digest, Descriptor>()
-  #held: Promise<Held> | undefined
+  #contents: Promise<Contents> | undefined
 
   constructor(store: ReadableStore) {
     this.#store = store
@@ -35,11 +36,11 @@ export class SiteRepository {
     return this.#tags
   }
 
-  /** Throws NAME_COLLISION where the tag has another content already. */
+  /** Adds an image or chart. Throws NAME_COLLISION if the tag has another content already. */
   add(root: Descriptor, { tag, name }: { tag: string | undefined; name: string }): void {
     const descriptor = bare(root)
     this.#roots.set(descriptor.digest, descriptor)
-    this.#held = undefined
+    this.#contents = undefined
     if (tag === undefined) return
     const other = this.#tags.get(tag)
     if (other !== undefined && other.digest !== descriptor.digest) {
@@ -58,7 +59,7 @@ export class SiteRepository {
 
   async blob(digest: Digest): Promise<Descriptor | undefined> {
     const found = (await this.#all()).blobs.get(digest)
-    // foreign layers are named but need not be carried
+    // foreign layers are listed, and may be left out
     return found !== undefined && (await this.#store.exists(found)) ? found : undefined
   }
 
@@ -66,53 +67,56 @@ export class SiteRepository {
     return (await this.#all()).referrers.get(subject) ?? []
   }
 
-  #all(): Promise<Held> {
-    if (this.#held === undefined) {
+  #all(): Promise<Contents> {
+    if (this.#contents === undefined) {
       const reading = this.#read()
-      this.#held = reading
-      // a medium that was pulled out may come back: ask again next time
+      this.#contents = reading
+      // a medium that was unplugged may come back: the next request reads again
       reading.catch(() => {
-        if (this.#held === reading) this.#held = undefined
+        if (this.#contents === reading) this.#contents = undefined
       })
     }
-    return this.#held
+    return this.#contents
   }
 
-  async #read(): Promise<Held> {
-    const held: Held = { manifests: new Map(), blobs: new Map(), referrers: new Map() }
-    for (const root of this.#roots.values()) await this.#walk(root, { held, depth: 0 })
-    return held
+  async #read(): Promise<Contents> {
+    const contents: Contents = { manifests: new Map(), blobs: new Map(), referrers: new Map() }
+    for (const root of this.#roots.values()) await this.#walk(root, { contents, depth: 0 })
+    return contents
   }
 
-  async #walk(descriptor: Descriptor, { held, depth }: { held: Held; depth: number }): Promise<void> {
-    if (held.manifests.has(descriptor.digest)) return
+  async #walk(
+    descriptor: Descriptor,
+    { contents, depth }: { contents: Contents; depth: number },
+  ): Promise<void> {
+    if (contents.manifests.has(descriptor.digest)) return
     if (depth > maxDepth) {
-      throw new AirgapError('BUNDLE_CORRUPT', 'indexes are nested too deep', { item: descriptor.digest })
+      throw new AirgapError('BUNDLE_CORRUPT', 'indexes are nested too deeply', { item: descriptor.digest })
     }
     const bytes = await readAll(this.#store, descriptor)
     const { mediaType, digest } = descriptor
     const parsed = parseManifest(bytes, { mediaType, item: digest, code: 'BUNDLE_CORRUPT' })
-    held.manifests.set(digest, bare(descriptor))
+    contents.manifests.set(digest, bare(descriptor))
     if (parsed.subject !== undefined) {
       const artifactType =
         parsed.artifactType ?? (parsed.type === 'manifest' ? parsed.config.mediaType : undefined)
-      const referrer = {
+      const referrer = defined({
         ...bare(descriptor),
-        ...annotationsOf(bytes),
-        ...(artifactType ? { artifactType } : {}),
-      }
-      const list = held.referrers.get(parsed.subject.digest)
-      if (list === undefined) held.referrers.set(parsed.subject.digest, [referrer])
+        annotations: annotationsOf(bytes),
+        artifactType: artifactType || undefined,
+      })
+      const list = contents.referrers.get(parsed.subject.digest)
+      if (list === undefined) contents.referrers.set(parsed.subject.digest, [referrer])
       else list.push(referrer)
     }
     if (parsed.type === 'manifest') {
-      for (const blob of [parsed.config, ...parsed.layers]) held.blobs.set(blob.digest, bare(blob))
+      for (const blob of [parsed.config, ...parsed.layers]) contents.blobs.set(blob.digest, bare(blob))
       return
     }
     for (const child of parsed.manifests) {
       if (!isManifestType(child.mediaType) && !isIndexType(child.mediaType)) continue
-      // an index is carried unchanged, its children only for the platforms asked for
-      if (await this.#store.exists(child)) await this.#walk(child, { held, depth: depth + 1 })
+      // an index is carried unchanged, its children only for the requested platforms
+      if (await this.#store.exists(child)) await this.#walk(child, { contents, depth: depth + 1 })
     }
   }
 }
@@ -121,10 +125,10 @@ function bare({ mediaType, digest, size }: Descriptor): Descriptor {
   return { mediaType, digest, size }
 }
 
-/** distribution-spec "Listing Referrers": the annotations of the manifest itself. */
-function annotationsOf(bytes: Buffer): { annotations?: Record<string, string> } {
+/** distribution-spec "Listing Referrers": the annotations of the manifest itself; undefined if it has none. */
+function annotationsOf(bytes: Buffer): Record<string, string> | undefined {
   const { annotations } = JSON.parse(bytes.toString('utf8')) as { annotations?: unknown }
-  if (annotations === null || typeof annotations !== 'object') return {}
+  if (annotations === null || typeof annotations !== 'object') return undefined
   const texts = Object.entries(annotations).filter(([, value]) => typeof value === 'string')
-  return texts.length > 0 ? { annotations: Object.fromEntries(texts) } : {}
+  return texts.length > 0 ? Object.fromEntries(texts) : undefined
 }

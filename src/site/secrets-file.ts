@@ -5,18 +5,21 @@ import { secretVariable } from '../core/environment.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { completeSecrets, parseDeclaration, type SecretOrigin, type SecretsDeclaration } from './secrets.ts'
 
-/** Where a deployment tree says which secrets it needs. */
+/** The file in a deployment tree that declares its secrets. */
 export const declarationPath = 'environments/secrets.schema.yaml'
 
 const maxFile = 1 << 20 /* bytes */
 
-/** secrets.yaml of one environment of a tree that is laid down. */
+/** secrets.yaml of one environment, in a deployment tree that is laid down. */
 export interface Secrets {
   path: string
-  /** the file that lists them */
+  /** the file that declares them */
   list: string
   declaration(): Promise<SecretsDeclaration>
-  /** Never shows one. Throws VALUES_INVALID, PERMISSION (others may read it). */
+  /**
+   * Completes the file: keeps what it has, takes what is given, generates the rest. `check` writes nothing. Returns no secret.
+   * Throws VALUES_INVALID, PERMISSION (other users can read the file).
+   */
   complete(
     purpose: 'check' | 'write',
     given?: ReadonlyMap<string, string>,
@@ -39,7 +42,8 @@ export function secretsOf(tree: string, environment: string): Secrets {
         throw error
       })
       const { text, origins } = completeSecrets(declared, {
-        ...{ before, item: path },
+        before,
+        item: path,
         given: given ?? secretsFromEnvironment(declared),
       })
       const written = text !== before
@@ -49,7 +53,7 @@ export function secretsOf(tree: string, environment: string): Secrets {
   }
 }
 
-/** `keycloak.adminPassword` → OFFLINE_DEPLOY_SECRET_KEYCLOAK_ADMINPASSWORD */
+/** Reads secrets from the environment: `keycloak.adminPassword` is OFFLINE_DEPLOY_SECRET_KEYCLOAK_ADMINPASSWORD. */
 export function secretsFromEnvironment({ secrets }: SecretsDeclaration): Map<string, string> {
   const given = new Map<string, string>()
   for (const { path } of secrets) {
@@ -66,19 +70,23 @@ async function textOf(path: string): Promise<string> {
   } catch (error) {
     throw fromSystemError(error, path)
   }
-  throw new AirgapError('VALUES_INVALID', 'too large', { item: path, next: 'look at it' })
+  throw new AirgapError('VALUES_INVALID', 'the file of secrets is larger than 1 MiB', {
+    item: path,
+    likely: 'another file was copied over it',
+    next: 'restore it from a backup of the state folder',
+  })
 }
 
-/** Secrets that others may have read are none any more. */
+/** Secrets that others could read are not secret. */
 async function refuseOpenFile(path: string): Promise<void> {
   const found = await stat(path).catch(error => {
     if (errnoOf(error) === 'ENOENT') return undefined
     throw fromSystemError(error, path)
   })
   if (found === undefined || (found.mode & 0o077) === 0) return
-  throw new AirgapError('PERMISSION', 'others may read the secrets', {
+  throw new AirgapError('PERMISSION', 'other users can read the secrets', {
     item: path,
     likely: 'it was copied, or written by an editor with another mode',
-    next: `chmod 600 ${path}; change secrets that somebody may have seen`,
+    next: `chmod 600 ${path}, and change the secrets that somebody may have read`,
   })
 }

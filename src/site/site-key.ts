@@ -11,7 +11,7 @@ import {
 import { createAtomically } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
-/** The site's own OpenPGP key: what the site's machines trust for apt and dnf repositories. It never leaves the site. */
+/** The site's own OpenPGP key, which its machines trust for apt and dnf repositories. It never leaves the site. */
 export interface SiteKey {
   /** 40 hex digits, upper case */
   fingerprint: string
@@ -19,27 +19,27 @@ export interface SiteKey {
   publicKeyArmored: string
   /** for `Signed-By:` as `.gpg` */
   publicKeyBinary: Uint8Array
-  /** RFC 9580 section 7: the text of an `InRelease` */
+  /** Returns the text with its signature, an `InRelease` (RFC 9580 section 7). */
   clearSign(text: string): Promise<string>
-  /** armored, over the bytes of the text: a `Release.gpg` */
+  /** Returns the armored signature over the bytes of the text, a `Release.gpg`. */
   detachSign(text: string): Promise<string>
 }
 
 export interface SiteKeyOptions {
-  /** the site's state folder; the key is `site-key.asc` in it */
+  /** the state folder of the site; the key is its `site-key.asc` */
   folder: string
   now: () => Date
 }
 
 /**
- * The key in the state folder, made on first start (mode 0600; of two servers that start at once, both use the one that was
- * there first). Throws KEY_INVALID where the file is damaged: it is never replaced, as every machine trusts it by now.
+ * Opens the key in the state folder. The first call generates it, with mode 0600; two servers that start at once use the same
+ * one. Throws KEY_INVALID for a damaged file, which is never replaced, as every machine trusts the key, and PERMISSION.
  */
 export async function openSiteKey({ folder, now }: SiteKeyOptions): Promise<SiteKey> {
   const path = join(folder, 'site-key.asc')
   const existing = await readKey(path)
   if (existing) return siteKey(existing, now)
-  // RSA: gpgv of Ubuntu 20.04 and the rpm of EL8 and EL9 take it; rpm 4.14 takes no EdDSA
+  // RSA: rpm 4.14 of EL8 does not know EdDSA
   const { privateKey } = await generateKey({
     type: 'rsa',
     rsaBits: 3072,
@@ -52,7 +52,7 @@ export async function openSiteKey({ folder, now }: SiteKeyOptions): Promise<Site
   await createAtomically(path, privateKey, 0o600)
   const made = await readKey(path)
   if (!made)
-    throw new AirgapError('KEY_INVALID', 'the site key vanished after it was written', { item: path })
+    throw new AirgapError('KEY_INVALID', 'the site key disappeared after it was written', { item: path })
   return siteKey(made, now)
 }
 
@@ -69,10 +69,10 @@ async function readKey(path: string): Promise<PrivateKey | undefined> {
   try {
     const { mode } = await stat(path)
     if ((mode & 0o077) !== 0) {
-      throw new AirgapError('PERMISSION', "others may read the site's private key", {
+      throw new AirgapError('PERMISSION', "other users can read the site's private key", {
         item: path,
         likely: 'it was copied or restored without its mode',
-        next: `chmod 600 ${path}, or delete it if others did read it (every machine then has to be configured again)`,
+        next: `chmod 600 ${path}; if somebody did read it, delete it and run apply again, which configures every machine with a new key`,
       })
     }
     text = await readFile(path, 'utf8')
@@ -83,10 +83,10 @@ async function readKey(path: string): Promise<PrivateKey | undefined> {
   try {
     return await readPrivateKey({ armoredKey: text })
   } catch (error) {
-    throw new AirgapError('KEY_INVALID', "the site's signing key cannot be read", {
+    throw new AirgapError('KEY_INVALID', "the site's signing key is invalid", {
       item: path,
       likely: 'a damaged disk or an edited file',
-      next: 'restore it from a backup; or delete it, start again and configure every machine anew with the new key',
+      next: 'restore it from a backup, or delete it and run apply again, which configures every machine with a new key',
       cause: error,
     })
   }

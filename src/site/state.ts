@@ -7,12 +7,12 @@ import { createAtomically } from '../core/atomic-file.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
-/** The folder that holds all state of one site: nothing is kept elsewhere. */
+/** The folder with all state of one site: nothing is stored elsewhere. */
 export interface SiteState {
   folder: string
-  /** random, made once: tells this site's servers from others */
+  /** random, generated once: distinguishes the servers of this site from others */
   id: string
-  /** site and machine: state that was copied to another machine is not valid there */
+  /** of site and host: a state folder that was copied to another host is not valid there */
   identity: string
   paths: {
     config: string
@@ -24,17 +24,17 @@ export interface SiteState {
     serveLog: string
     deploy: string
     clients: string
-    /** which files were written on this machine, and what they were */
+    /** record of the files that were written on this host */
     written: string
     /** site.yaml, which people write */
     siteFile: string
-    /** hosts.yaml for ansible and what lies beside it */
+    /** ansible's inventory: hosts.yaml, and the files for the machines beside it */
     inventory: string
     /** programs of this host */
     tools: string
     /** output of programs that steps run */
     logs: string
-    /** the program that the holder of the lock runs now */
+    /** the program that the holder of the lock is running */
     running: string
     /** ssh's host keys of the nodes */
     knownHosts: string
@@ -42,16 +42,16 @@ export interface SiteState {
     ansible: string
     /** passwords for the nodes, mode 0600 */
     access: string
-    /** names, versions and digests of the bundles that the site was set up with last */
+    /** names, versions and digests of the bundles that the site was last set up with */
     bundles: string
-    /** the same of the bundles that were installed last */
+    /** the same for the bundles that were last installed */
     installed: string
   }
 }
 
 const schema = z.looseObject({ site: z.uuid() })
 
-/** Opens the state folder, making it (mode 0700) where it is missing. Throws PERMISSION, JOURNAL_INVALID. */
+/** Opens the state folder; creates it (mode 0700) if it is missing. Throws PERMISSION, JOURNAL_INVALID. */
 export async function openState(folder: string): Promise<SiteState> {
   const path = join(folder, 'site.json')
   try {
@@ -62,11 +62,11 @@ export async function openState(folder: string): Promise<SiteState> {
   }
   const state = await readState(folder)
   if (state === undefined)
-    throw new AirgapError('IO', 'the state folder vanished after it was made', { item: folder })
+    throw new AirgapError('IO', 'the state folder disappeared after it was created', { item: folder })
   return state
 }
 
-/** The state folder as it is; undefined where there is none yet. Writes nothing. */
+/** Reads the state folder; undefined if there is none yet. Writes nothing. */
 export async function readState(folder: string): Promise<SiteState | undefined> {
   const path = join(folder, 'site.json')
   let text: string
@@ -81,8 +81,8 @@ export async function readState(folder: string): Promise<SiteState | undefined> 
 }
 
 /**
- * The state as it is, or as it would be before anything was done; writes nothing. Who looks at it holds no lock: the program
- * that an `apply` runs meanwhile is not theirs to end, so they remember their own elsewhere.
+ * Returns the state as it is, or as it would be at first; writes nothing. A command that only reads holds no lock and must not
+ * end the program that an `apply` is running, so it records its own elsewhere.
  */
 export async function previewState(folder: string): Promise<SiteState> {
   const state = (await readState(folder)) ?? { folder, id: 'new', identity: 'new', paths: pathsOf(folder) }
@@ -90,7 +90,7 @@ export async function previewState(folder: string): Promise<SiteState> {
   return { ...state, paths: { ...state.paths, running } }
 }
 
-/** Where things are in a state folder, whether it is there or not. */
+/** Returns the paths in a state folder, whether it exists or not. */
 export function pathsOf(folder: string): SiteState['paths'] {
   return {
     config: join(folder, 'config.json'),
@@ -118,15 +118,19 @@ function parseId(text: string, path: string): string {
   try {
     return schema.parse(JSON.parse(text)).site
   } catch (error) {
-    throw new AirgapError('JOURNAL_INVALID', 'this is not the state folder of a site, or it is damaged', {
-      item: path,
-      next: 'choose another folder with --site',
-      cause: error,
-    })
+    throw new AirgapError(
+      'JOURNAL_INVALID',
+      'the folder is not the state folder of a site, or it is damaged',
+      {
+        item: path,
+        next: 'choose another folder with --site',
+        cause: error,
+      },
+    )
   }
 }
 
-/** machine-id(5) asks not to hand the id itself around. */
+/** A hash: machine-id(5) says that the id itself is confidential. */
 async function machine(): Promise<string> {
   const id = (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim()
   return id === '' ? 'unknown' : digestOf(`airgap site ${id}`).slice(7, 39)
@@ -135,7 +139,7 @@ async function machine(): Promise<string> {
 function unwritable(error: unknown, folder: string): unknown {
   const known = fromSystemError(error, folder)
   if (!(known instanceof AirgapError)) return known
-  return new AirgapError(known.code, `the state folder cannot be made: ${known.message}`, {
+  return new AirgapError(known.code, `the state folder cannot be created: ${known.message}`, {
     item: folder,
     likely: 'the medium is read-only, or belongs to another user',
     next: 'choose a folder on a writable disk with --site',

@@ -64,7 +64,7 @@ describe('nameTable', () => {
 
   it('does not take a wrong winner', () => {
     expect(() => table(['quay.io/a/b', 'ghcr.io/a/b'], { 'a/b': 'docker.io' })).toThrowError(
-      expect.objectContaining({ code: 'NAME_COLLISION', likely: expect.stringContaining('none of them') }),
+      expect.objectContaining({ code: 'NAME_COLLISION', likely: expect.stringContaining('neither of them') }),
     )
   })
 

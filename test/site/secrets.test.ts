@@ -19,8 +19,11 @@ refused: [Harbor12345]
 const complete = (before: string, given: Record<string, string> = {}) =>
   completeSecrets(declaration, { before, item: 'secrets.yaml', given: new Map(Object.entries(given)) })
 
+/** numbers to YAML 1.1, which helm reads, and strings to YAML 1.2 */
+const ambiguous = fc.constantFrom('1_000_000', '12:30:45:00', '0b10101010', '2026-01-02', '+1_2_3_4_5')
+
 describe('secrets of an environment', () => {
-  it('are generated where nothing is there, each another one', () => {
+  it('are generated where there are none, each a different one', () => {
     const { text, origins } = complete('')
     const values = parse(text) as { a: { password: string; key: string }; b: string }
     expect(values.a.password).toMatch(/^[A-HJ-NP-Za-km-z2-9]{24}$/)
@@ -31,7 +34,7 @@ describe('secrets of an environment', () => {
     expect(JSON.stringify(origins)).not.toContain(values.b)
   })
 
-  it('stay as they are, with their comments; what is missing is added', () => {
+  it('stay as they are, with their comments; missing ones are added', () => {
     const before = '# ours\na:\n  password: "of-the-operator"   # changed in May\nother: 1\n'
     const { text, origins } = complete(before, { 'a.password': 'another-one', b: 'from-a-variable' })
     expect(text).toContain('# ours\na:\n  password: "of-the-operator" # changed in May')
@@ -40,32 +43,33 @@ describe('secrets of an environment', () => {
     expect(complete(text).text).toBe(text)
   })
 
-  it('that everybody knows, that are too short, or that break what they are put into are refused, all at once', () => {
+  it('are refused where they are published, too short, or break the text around them, all at once', () => {
     const before = 'a: {password: Harbor12345, key: 12345678}\nb: 7\n'
     expect(() => complete(before)).toThrow(
       expect.objectContaining({
         code: 'VALUES_INVALID',
         message: expect.stringMatching(
-          /a\.password \(kept\): a published default.*\n.*a\.key \(kept\): not a text.*\n.*b \(kept\): not a text/,
+          /a\.password \(kept\): a published default.*\n.*a\.key \(kept\): not a string.*\n.*b \(kept\): not a string/,
         ),
       }),
     )
     for (const wrong of ['short', 'with blank inside', 'line\nend-of-it', '비밀번호비밀번호', ''])
-      expect(() => complete('', { b: wrong })).toThrow(/secrets that cannot be used/)
+      expect(() => complete('', { b: wrong })).toThrow(/secrets are unfit for use/)
     expect(() => complete('', { 'a.key': 'seventeen-chars-x' })).toThrow(/exactly 16 characters/)
   })
 
-  it('a file that is no YAML any more is not overwritten', () => {
+  it('are never overwritten in a file that is no longer valid YAML', () => {
     for (const broken of ['a: [', '- a list\n', 'just text'])
       expect(() => complete(broken)).toThrow(expect.objectContaining({ code: 'VALUES_INVALID' }))
   })
 
-  it('any given text comes back as it was, or is refused (property)', () => {
+  it('are read back as they were given, by YAML 1.1 too, or refused (property)', () => {
     fc.assert(
-      fc.property(fc.string({ minLength: 8, maxLength: 40 }), secret => {
+      fc.property(fc.oneof(fc.string({ minLength: 8, maxLength: 40 }), ambiguous), secret => {
         try {
           const { text } = complete('', { b: secret })
           expect((parse(text) as { b: string }).b).toBe(secret)
+          expect((parse(text, { version: '1.1' }) as { b: string }).b).toBe(secret)
         } catch (error) {
           expect(error).toMatchObject({ code: 'VALUES_INVALID' })
           expect((error as Error).message).not.toContain(secret)
@@ -74,23 +78,23 @@ describe('secrets of an environment', () => {
     )
   })
 
-  it('a list with a path that leads elsewhere is refused', () => {
+  it('are refused under a path that is not one of values', () => {
     for (const path of ['__proto__.x', 'a..b', '', 'a b', '1'])
       expect(() => parseDeclaration(`secrets: [{path: "${path}", description: x}]`, 'list')).toThrow(
         expect.objectContaining({ code: 'VALUES_INVALID' }),
       )
   })
 
-  it('the tree of Astrago asks for every secret that its releases need', async () => {
+  it('are declared by the tree of Astrago for every release that needs them', async () => {
     const { secrets, refused } = parseDeclaration(await readFile(list, 'utf8'), list)
-    const standIns = parse(await readFile(join(home, 'manifests/astrago.values.yaml'), 'utf8'))
+    const placeholders = parse(await readFile(join(home, 'manifests/astrago.values.yaml'), 'utf8'))
     const leaves = (value: unknown, path: string[]): string[] =>
       typeof value === 'object' && value !== null
         ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, [...path, key]))
         : [path.join('.')]
     const known = ['externalIP', 'nfs.server', 'nfs.basePath']
     expect(secrets.map(({ path }) => path).sort()).toEqual(
-      leaves(standIns, [])
+      leaves(placeholders, [])
         .filter(path => !known.includes(path))
         .sort(),
     )
