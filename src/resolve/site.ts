@@ -48,7 +48,7 @@ export function forSite(manifest: StackManifest, facts: readonly SiteFacts[]): S
     return {
       ...request,
       packages: [...new Set([...request.packages, ...added])].sort(compareText),
-      ...(own === undefined ? {} : { base: { type: 'list', packages: own.base } }),
+      ...(own && { base: { type: 'list', packages: own.base } }),
     }
   }
   return { ...manifest, debs: manifest.debs.map(adjust), rpms: manifest.rpms.map(adjust) }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { parseTexts } from './metadata.ts'
@@ -54,7 +55,7 @@ export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
   const { digest, urls } = entry.data
   if (digest !== undefined && !/^[0-9a-f]{64}$/.test(digest))
     throw invalid(repo, `the digest of ${name} ${version} is not SHA-256`)
-  return { url: absolute(urls[0]!, repo), ...(digest === undefined ? {} : { sha256: digest }) }
+  return { url: absolute(urls[0]!, repo), ...defined({ sha256: digest }) }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import { AirgapError, type ErrorDetails } from '../../core/errors.ts'
 import { normalizeRelativePath } from '../../core/safe-path.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -55,7 +56,7 @@ function toLocked({ candidate, requested, because }: Selected, stanza: string[])
     size,
     sha256,
     ...(requested ? { requested: true as const } : {}),
-    ...(because === undefined ? {} : { because }),
+    ...defined({ because }),
     stanza,
   }
 }

@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import type { PackageGroup } from './candidate.ts'
 import { strictParser } from './repomd.ts'
 
@@ -57,5 +58,5 @@ function packageOf(name: string, attributes: Record<string, string>): PackageGro
   const types = ['mandatory', 'default', 'optional', 'conditional'] as const
   const type = types.find(one => one === attributes['type']) ?? 'mandatory'
   const { requires } = attributes
-  return { name, type, ...(requires === undefined ? {} : { requires }) }
+  return { name, type, ...defined({ requires }) }
 }

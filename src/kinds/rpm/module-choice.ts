@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { ModuleDefaults, ModuleStream, RpmCandidate, RpmRelation } from './candidate.ts'
 import type { Rule } from './rules.ts'
@@ -105,7 +106,7 @@ function wantedModule(text: string, { streams, defaultOf, at }: Known): Wanted {
       next: 'correct the stream (modules:), or add the repository that has it',
     })
   }
-  return { name, stream, ...(profile === undefined ? {} : { profile }) }
+  return { name, stream, ...defined({ profile }) }
 }
 
 /** Fault 49: one machine has one stream of a module. */

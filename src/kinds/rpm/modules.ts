@@ -1,5 +1,6 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
+import { defined } from '../../core/defined.ts'
 import type { ModuleDefaults, ModuleStream } from './candidate.ts'
 import { malformed } from './repomd.ts'
 
@@ -44,7 +45,7 @@ export function parseModules(
       const { data } = parsed(defaultsSchema, { value, item })
       defaults.push({
         name: data.module,
-        ...(data.stream === undefined ? {} : { stream: data.stream }),
+        ...defined({ stream: data.stream }),
         profiles: new Map(Object.entries(data.profiles)),
         repository,
         document,

@@ -1,6 +1,7 @@
 import type { Artifact } from '../../content/artifact.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../content/tree.ts'
 import { canonicalJson, compareText } from '../../core/canonical-json.ts'
+import { defined } from '../../core/defined.ts'
 import { digestFromHex, digestOf, hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
@@ -57,8 +58,10 @@ function indexEntry(one: LockedDistribution): Record<string, string | number> {
     filename,
     sha256,
     size,
-    ...(requiresPython === undefined ? {} : { requiresPython }),
-    ...(yanked === undefined ? {} : { yanked }),
-    ...(metadata === undefined ? {} : { metadataSha256: hexOf(digestOf(Buffer.from(metadata))) }),
+    ...defined({
+      requiresPython,
+      yanked,
+      metadataSha256: metadata === undefined ? undefined : hexOf(digestOf(Buffer.from(metadata))),
+    }),
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { reachOfHostname } from '../../remote/addresses.ts'
@@ -140,9 +141,7 @@ function described({ href, filename, ...rest }: Written, page: string): IndexFil
       url: url.href,
       ...(sha256 === undefined || !/^[0-9a-fA-F]{64}$/.test(sha256) ? {} : { sha256: sha256.toLowerCase() }),
       ...(requiresPython ? { requiresPython } : {}),
-      ...(yanked === undefined ? {} : { yanked }),
-      ...(metadata === undefined ? {} : { metadata }),
-      ...(size === undefined ? {} : { size }),
+      ...defined({ yanked, metadata, size }),
     },
   ]
 }

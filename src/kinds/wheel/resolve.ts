@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import { compareText } from '../../core/canonical-json.ts'
+import { defined } from '../../core/defined.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { fetchOnce } from '../../remote/fetch-once.ts'
@@ -100,10 +101,9 @@ async function toLocked(
     url: file.url,
     size,
     sha256,
-    ...(file.requiresPython === undefined ? {} : { requiresPython: file.requiresPython }),
-    ...(file.yanked === undefined ? {} : { yanked: file.yanked }),
+    ...defined({ requiresPython: file.requiresPython, yanked: file.yanked }),
     ...(requested ? { requested: true as const } : {}),
-    ...(because === undefined ? {} : { because }),
+    ...defined({ because }),
     targets: targets.sort(compareText),
     ...(isWheel ? { metadata: text } : {}),
     ...(firstUse ? { firstUse: true as const } : {}),

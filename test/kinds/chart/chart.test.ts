@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { defined } from '../../../src/core/defined.ts'
 import type { ChartRequest } from '../../../src/kinds/chart/entry.ts'
 import { chartKind } from '../../../src/kinds/chart/index.ts'
 import { startUpstream } from '../../remote/support/upstream.ts'
@@ -22,7 +23,7 @@ function request(repo: string, more: Partial<ChartRequest> = {}): ChartRequest {
 const repository = (digest?: string, others: Record<string, Buffer | string> = {}) =>
   serve({
     '/stable/index.yaml': indexYaml({
-      web: [{ version: '1.2.3', url: 'web-1.2.3.tgz', ...(digest === undefined ? {} : { digest }) }],
+      web: [{ version: '1.2.3', url: 'web-1.2.3.tgz', ...defined({ digest }) }],
     }),
     '/stable/web-1.2.3.tgz': archive,
     ...others,

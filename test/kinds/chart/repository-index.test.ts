@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { defined } from '../../../src/core/defined.ts'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { findInIndex } from '../../../src/kinds/chart/repository-index.ts'
 import { indexYaml } from './support.ts'
@@ -36,7 +37,7 @@ describe('an entry of index.yaml', () => {
     const of = (written?: string) =>
       find(
         indexYaml({
-          web: [{ version: '1.2.3', url: 'a.tgz', ...(written === undefined ? {} : { digest: written }) }],
+          web: [{ version: '1.2.3', url: 'a.tgz', ...defined({ digest: written }) }],
         }),
       ).sha256
     expect([of(), of(''), of('null'), of(`sha256:${digest}`), of(digest)]).toEqual([

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { Header, type HeaderData } from 'tar'
+import { defined } from '../../../src/core/defined.ts'
 import { digestOf, hexOf } from '../../../src/core/digest.ts'
 
 /** One entry of a tar; `type` as the parser calls it. */
@@ -22,7 +23,7 @@ export function tarOf(entries: Entry[]): Buffer {
       mode: 0o644,
       size: body.length,
       mtime: new Date(0),
-      ...(linkpath === undefined ? {} : { linkpath }),
+      ...defined({ linkpath }),
     }).encode(header, 0)
     blocks.push(header, body, Buffer.alloc((512 - (body.length % 512)) % 512))
   }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { defined } from '../../../../src/core/defined.ts'
 
 const execFileAsync = promisify(execFile)
 
@@ -24,7 +25,7 @@ export async function run(
   options: { cwd?: string; env?: Record<string, string>; input?: string } = {},
 ): Promise<Output> {
   const child = execFileAsync(program, args, {
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...defined({ cwd: options.cwd }),
     env: { ...process.env, LC_ALL: 'C.UTF-8', ...options.env },
     maxBuffer: 256 * 1024 * 1024,
     timeout: 60_000,

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { LayoutStore } from '../../../../src/content/layout-store.ts'
+import { defined } from '../../../../src/core/defined.ts'
 import { AirgapError } from '../../../../src/core/errors.ts'
 import { silentProgress } from '../../../../src/core/progress.ts'
 import type { DebRequest, DebSource } from '../../../../src/kinds/deb/entry.ts'
@@ -61,7 +62,7 @@ export function sourceOf(source: {
     components,
     keys,
     keysAsWritten: keys,
-    ...(priority === undefined ? {} : { priority }),
+    ...defined({ priority }),
   }
 }
 
