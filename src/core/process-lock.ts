@@ -3,7 +3,7 @@ import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { AirgapError, errnoOf, fromSystemError } from './errors.ts'
 
 /** A lock held by this process. It ends with the process: the lock file of a process that died is taken over. */
-export interface ProcessLock {
+export interface ProcessLock extends AsyncDisposable {
   release(): Promise<void>
 }
 
@@ -37,7 +37,8 @@ export async function acquireProcessLock(path: string, what: string): Promise<Pr
   } finally {
     await rm(temporary, { force: true })
   }
-  return { release: () => releaseOwn(path, own) }
+  const release = () => releaseOwn(path, own)
+  return { release, [Symbol.asyncDispose]: release }
 }
 
 /** Returns the process id of the living holder of the lock at `path`, or undefined; does not take the lock. */

@@ -2,11 +2,11 @@ import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { AirgapError } from '../core/errors.ts'
+import { failedProgram } from './failed-program.ts'
 import { type ProgramEnd, runStepProgram, type StepProgram } from './program.ts'
 import { shellWord } from './shell-word.ts'
 import { sshEnvironment, sshOptions } from './ssh-options.ts'
 import type { StepContext } from './step.ts'
-import { failedProgram } from './steps/failed-program.ts'
 
 /** What ansible needs of this host and of the site. */
 export interface Ansible {

@@ -25,7 +25,7 @@ export interface JournalEntry {
   at: string
 }
 
-export interface Journal {
+export interface Journal extends AsyncDisposable {
   /** newest entry of the step */
   last(step: string): JournalEntry | undefined
   entries(): readonly JournalEntry[]
@@ -114,6 +114,10 @@ class FileJournal implements Journal {
 
   close(): Promise<void> {
     return this.#handle.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 }
 

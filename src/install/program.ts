@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
-import { endMarked, markProgram } from './leftover.ts'
+import { endMarked, markProgram } from './orphan-process.ts'
 
 /** A program that a step runs: ansible, helmfile, pip. Its output goes into a log; no shell is in between. */
 export interface StepProgram {

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { AirgapError } from '../core/errors.ts'
+import { failedProgram } from './failed-program.ts'
 import { askCluster, type Cluster, clusterEnvironment } from './kube.ts'
 import { runStepProgram, type StepProgram } from './program.ts'
 import type { StepContext } from './step.ts'
-import { failedProgram } from './steps/failed-program.ts'
 
 /** How helm is run: which cluster, and where its words go. */
 export interface HelmRun extends Pick<StepProgram, 'log' | 'running' | 'silenceMs' | 'cwd' | 'signal'> {

@@ -183,7 +183,7 @@ export interface SiteDescription {
 }
 
 /** Only what is meant for machines: files and package repositories. The deployment tree is for the operator. */
-function isServed(name: string): boolean {
+export function isServed(name: string): boolean {
   return name === 'files' || name === 'pypi' || /^(?:debs|rpms)\/[^/]+$/.test(name)
 }
 

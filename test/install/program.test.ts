@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { endMarked, markProgram } from '../../src/install/leftover.ts'
+import { endMarked, markProgram } from '../../src/install/orphan-process.ts'
 import { printable, runStepProgram, type StepProgram } from '../../src/install/program.ts'
 import { pathsOf, previewState } from '../../src/site/state.ts'
 

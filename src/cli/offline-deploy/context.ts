@@ -1,5 +1,8 @@
 import { AirgapError } from '../../core/errors.ts'
+import type { ClusterChange } from '../../deploy/change-cluster.ts'
 import type { DeployContext } from '../../deploy/context.ts'
+import type { SiteOptions } from '../../deploy/site-options.ts'
+import { confirm } from '../shell/confirm.ts'
 import type { Shell } from '../shell/run.ts'
 import { askHidden } from '../shell/terminal.ts'
 
@@ -21,4 +24,31 @@ function selfCommand(): string[] {
   if (script === undefined)
     throw new AirgapError('INTERNAL', 'this program does not know its own file', { item: process.execPath })
   return [process.execPath, ...process.execArgv, script]
+}
+
+/** Options of a command that changes a cluster outside the steps of apply. */
+export interface ChangeOptions extends SiteOptions {
+  yes?: boolean
+  /** the name of the environment, as the second confirmation */
+  confirm?: string
+  dryRun?: boolean
+}
+
+/** Confirms a change, runs it and prints what was done. `twice`: it cannot be undone. */
+export async function runChange<Result extends object>(
+  { yes = false, confirm: given, dryRun = false, ...options }: ChangeOptions,
+  shell: Shell,
+  { change, twice }: { change: ClusterChange<Result>; twice: boolean },
+): Promise<void> {
+  const { changeCluster } = await import('../../deploy/change-cluster.ts')
+  const changed = await changeCluster(options, deployContext(shell), {
+    change,
+    dryRun,
+    async confirm(what, { environment }) {
+      const second = twice ? { environment: { name: environment, given } } : {}
+      await confirm({ what, yes, ...second }, shell.signal)
+    },
+  })
+  if ('would' in changed) return shell.print(changed, () => `would ${changed.would}`)
+  shell.print({ site: changed.site, ...changed.result }, () => `done: ${changed.done}`)
 }

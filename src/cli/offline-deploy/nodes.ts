@@ -1,16 +1,19 @@
-import { readFile, realpath } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { writeAtomically } from '../../core/atomic-file.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
-import { findSite } from '../../deploy/set-up.ts'
+import { defined } from '../../core/defined.ts'
+import { AirgapError } from '../../core/errors.ts'
+import {
+  addNode,
+  type EditedSite,
+  forgetHostKeys,
+  nodeNamed,
+  readSite,
+  removeNode,
+} from '../../deploy/nodes.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
-import { withNode, withoutNode } from '../../inventory/edit.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
-import { parseSiteFile } from '../../inventory/site-file.ts'
-import { pathsOf } from '../../site/state.ts'
 import type { Shell } from '../shell/run.ts'
-import { bundleOptions } from './options.ts'
-import { nodesCheck } from './preflight.ts'
+import { bundleOptions, limitOption } from './options.ts'
+import { checkMachines } from './preflight.ts'
 
 interface NodeOptions extends SiteOptions {
   role?: string[]
@@ -22,132 +25,101 @@ interface NodeOptions extends SiteOptions {
 
 /** The machines of site.yaml. */
 export function nodesCommand(program: Command, shell: Shell): void {
-  const nodes = program
-    .command('nodes')
-    .description('the machines of site.yaml: list, add, remove, check, forget')
+  const nodes = program.command('nodes').description('List, add, remove and check the machines of site.yaml')
+  defineList(nodes, shell)
+  defineAdd(nodes, shell)
+  defineRemove(nodes, shell)
+  bundleOptions(nodes.command('check'))
+    .description('Examine every machine over SSH; exit 7 if the install cannot work')
+    .addOption(limitOption())
+    .action((_: unknown, command: Command) => checkMachines(command.optsWithGlobals(), shell))
+  defineForget(nodes, shell)
+}
+
+function defineList(nodes: Command, shell: Shell): void {
   bundleOptions(nodes.command('list'))
-    .description('names, addresses and roles')
+    .description('Show names, addresses, roles and SSH users')
     .action(async (_: unknown, command: Command) => {
-      const { site } = await openSite(command.optsWithGlobals())
+      const { site } = await readSite(command.optsWithGlobals())
       shell.print({ nodes: site.nodes }, () =>
         site.nodes
           .map(
-            one =>
-              `${one.name.padEnd(24)} ${one.address.padEnd(16)} ${one.roles.join(', ').padEnd(32)} ${one.user ?? site.ssh.user}`,
+            ({ name, address, roles, user }) =>
+              `${name.padEnd(24)} ${address.padEnd(16)} ${roles.join(', ').padEnd(32)} ${user ?? site.ssh.user}`,
           )
           .join('\n'),
       )
     })
+}
+
+function defineAdd(nodes: Command, shell: Shell): void {
   bundleOptions(nodes.command('add'))
-    .description('a machine more; `apply` then installs it')
+    .description('Add a machine to site.yaml (`apply` then installs it)')
     .argument('<name>', 'its name in the cluster')
     .argument('<address>', 'its IP address')
     .requiredOption(
       '--role <role>',
-      `${nodeRoles.join(', ')} (repeatable)`,
+      `${nodeRoles.join(', ')} (repeatable, or with commas)`,
       (text: string, before: string[] = []) => [...before, ...text.split(',')],
     )
-    .option('--user <name>', 'who logs in there')
-    .option('--port <port>', 'port of its sshd')
+    .option('--user <name>', 'SSH user')
+    .option('--port <port>', 'SSH port')
     .option('--dry-run', 'show the change; write nothing')
     .action(async (name: string, address: string, _: unknown, command: Command) => {
-      const { role = [], user, port, ...options } = command.optsWithGlobals<NodeOptions>()
-      const node = {
-        name,
-        address,
-        roles: role,
-        ...(user === undefined ? {} : { user }),
-        ...(port === undefined ? {} : { port: Number(port) }),
-      }
-      await change({ ...options, what: `add ${name} (${address}: ${role.join(', ')})` }, shell, text =>
-        withNode(text, node),
-      )
+      const {
+        role: roles = [],
+        user,
+        port,
+        dryRun = false,
+        ...options
+      } = command.optsWithGlobals<NodeOptions>()
+      const sshPort = port === undefined ? undefined : Number(port)
+      const node = { name, address, roles, ...defined({ user, port: sshPort }) }
+      const edited = await addNode(options, node, { dryRun })
+      printEdit(edited, shell, { what: `add ${name} (${address}: ${roles.join(', ')})`, dryRun })
     })
+}
+
+function defineRemove(nodes: Command, shell: Shell): void {
   bundleOptions(nodes.command('remove'))
-    .description('takes a machine out of site.yaml; the machine itself is not touched')
+    .description('Remove a machine from site.yaml (does not touch the machine)')
     .argument('<name>', 'its name in the cluster')
-    .option('--yes', 'needed where nobody can be asked')
+    .option('--yes', 'required: the machine stays in the cluster')
     .option('--dry-run', 'show the change; write nothing')
     .action(async (name: string, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<NodeOptions>()
-      const { site } = await openSite(options)
-      const index = site.nodes.findIndex(node => node.name === name)
-      if (index < 0)
-        throw unknown(
-          name,
-          site.nodes.map(node => node.name),
+      const { yes = false, dryRun = false, ...options } = command.optsWithGlobals<NodeOptions>()
+      nodeNamed((await readSite(options)).site, name)
+      if (!dryRun && !yes)
+        throw new AirgapError(
+          'USAGE',
+          `${name} would be removed from site.yaml, but keep running in the cluster`,
+          {
+            item: name,
+            next: `remove it from the cluster first, with \`offline-deploy reset ${name}\`; then pass --yes`,
+          },
         )
-      if (!options.dryRun && !options.yes)
-        throw new AirgapError('USAGE', `${name} would be forgotten here, and go on running in the cluster`, {
-          item: name,
-          next: `take it out of the cluster first: \`offline-deploy reset ${name}\`; then give --yes`,
-        })
-      await change({ ...options, what: `remove ${name}` }, shell, text => withoutNode(text, index))
+      printEdit(await removeNode(options, name, { dryRun }), shell, { what: `remove ${name}`, dryRun })
     })
-  bundleOptions(nodes.command('check'))
-    .description('asks every machine over SSH whether the install can work; exit 7 where it cannot')
-    .option('--limit <hosts>', 'only these machines, as ansible takes it: names with commas, a group')
-    .action((_: unknown, command: Command) => nodesCheck(command.optsWithGlobals(), shell))
+}
+
+function defineForget(nodes: Command, shell: Shell): void {
   bundleOptions(nodes.command('forget'))
-    .description('forgets the host key of a machine that was installed anew')
+    .description('Forget the SSH host key of a machine that was reinstalled')
     .argument('<name>', 'its name in the cluster')
     .action(async (name: string, _: unknown, command: Command) => {
-      const { site, paths } = await openSite(command.optsWithGlobals())
-      const node = site.nodes.find(one => one.name === name)
-      if (node === undefined)
-        throw unknown(
-          name,
-          site.nodes.map(one => one.name),
-        )
-      const port = node.port ?? site.ssh.port
-      const hosts = [node.address, `[${node.address}]:${port}`, node.name]
-      const text = await readFile(paths.knownHosts, 'utf8').catch(error => {
-        if (errnoOf(error) === 'ENOENT') return ''
-        throw fromSystemError(error, paths.knownHosts)
-      })
-      const lines = text.split('\n')
-      const kept = lines.filter(
-        line => !(line.split(' ')[0] ?? '').split(',').some(host => hosts.includes(host)),
-      )
-      if (kept.length < lines.length) await writeAtomically(paths.knownHosts, kept.join('\n'), 0o600)
-      shell.print(
-        { name, forgotten: lines.length - kept.length },
-        () => `${name}: ${lines.length - kept.length} host keys forgotten`,
-      )
+      const forgotten = await forgetHostKeys(command.optsWithGlobals(), name)
+      shell.print({ name, forgotten }, () => `${name}: removed ${forgotten} host keys`)
     })
 }
 
-async function openSite(options: SiteOptions) {
-  const { siteFolder } = await findSite(options)
-  const paths = pathsOf(siteFolder)
-  const text = await readFile(paths.siteFile, 'utf8').catch(error => {
-    throw fromSystemError(error, paths.siteFile)
-  })
-  return { paths, text, site: parseSiteFile(text, paths.siteFile) }
-}
-
-/** The result is checked before it is written. */
-async function change(
-  { what, ...options }: NodeOptions & { what: string },
+function printEdit(
+  { path, nodes }: EditedSite,
   shell: Shell,
-  edit: (text: string) => string,
-): Promise<void> {
-  const { paths, text } = await openSite(options)
-  const after = edit(text)
-  const { nodes } = parseSiteFile(after, paths.siteFile)
-  // where it is a link, what it leads to
-  if (!options.dryRun) await writeAtomically(await realpath(paths.siteFile), after, 0o600)
-  shell.print({ path: paths.siteFile, nodes, written: !options.dryRun }, () =>
-    options.dryRun
+  { what, dryRun }: { what: string; dryRun: boolean },
+): void {
+  shell.print({ path, nodes, written: !dryRun }, () =>
+    dryRun
       ? `would ${what}; nothing was written`
-      : `${what}: ${paths.siteFile} has ${nodes.length} machines; next: \`offline-deploy plan\``,
+      : `${what}: ${path} has ${nodes.length} machines; next: \`offline-deploy plan\``,
   )
-}
-
-function unknown(name: string, known: readonly string[]): AirgapError {
-  return new AirgapError('USAGE', 'no machine of this name', {
-    item: name,
-    likely: `there are ${known.join(', ')}`,
-    next: '`offline-deploy nodes list` shows them',
-  })
 }

@@ -72,6 +72,55 @@ export function configureOptions(command: Command): Command {
     )
 }
 
+/** Options of commands that cannot be undone: they are confirmed twice. */
+export function destructiveOptions(command: Command): Command {
+  return command
+    .option('--yes', 'do not ask for confirmation; without a terminal, required together with --confirm')
+    .option('--confirm <environment>', 'the name of the environment, as the second confirmation')
+    .option('--dry-run', 'show what would be done; change nothing')
+}
+
+/** Which part of an install, and how. */
+export function stepOptions(command: Command): Command {
+  return command
+    .option(
+      '--only <steps>',
+      'run these steps alone (repeatable, or with commas); `app` is every application',
+      list,
+    )
+    .option('--from <step>', 'run this step and all after it')
+    .option('--skip <steps>', 'leave these steps out (repeatable, or with commas)', list)
+    .addOption(limitOption())
+    .option('--allow-older', 'accept a bundle that is older than the installed one')
+    .option(
+      '--silence <minutes>',
+      'end a program that prints nothing for so long (default: 60; 0: never)',
+      minutes,
+    )
+}
+
+export function limitOption(): Option {
+  return new Option(
+    '--limit <hosts>',
+    'only these machines, as ansible writes it: names and groups with commas, `!` to leave one out',
+  ).argParser(hostPattern)
+}
+
+function list(text: string, before: string[] = []): string[] {
+  return [...before, ...text.split(',').filter(Boolean)]
+}
+
+/** A pattern of ansible that names machines and groups, and cannot be an option or a file. */
+function hostPattern(text: string): string {
+  if (/^[a-z0-9_][a-z0-9_.-]*(?:,[!]?[a-z0-9_][a-z0-9_.-]*)*$/.test(text)) return text
+  throw new InvalidArgumentError('must be names of machines or groups, with commas between them')
+}
+
+function minutes(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('must be a number of minutes')
+}
+
 function port(text: string): number {
   const value = Number(text)
   if (/^[0-9]{1,5}$/.test(text) && value <= 65_535) return value

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
+import { failedProgram } from '../failed-program.ts'
 import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
 import {
@@ -14,7 +15,6 @@ import {
 } from '../releases.ts'
 import { shellWord } from '../shell-word.ts'
 import type { Step } from '../step.ts'
-import { failedProgram } from './failed-program.ts'
 
 export interface ApplicationOptions {
   /** the label `app` of its releases */

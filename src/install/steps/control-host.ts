@@ -8,10 +8,10 @@ import { digestOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { type BundleFiles, bundleFile, unpackArchive, writeBundleFile, writeMember } from '../bundle-files.ts'
 import type { Deployment } from '../deployment.ts'
+import { failedProgram } from '../failed-program.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
 import { findPython } from '../python.ts'
 import type { Step, StepContext } from '../step.ts'
-import { failedProgram } from './failed-program.ts'
 
 export interface ControlHostOptions {
   deployment: Deployment

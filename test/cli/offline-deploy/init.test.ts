@@ -21,7 +21,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 const site = async () => parseSiteFile(await readFile(join(folder, 'site.yaml'), 'utf8'), 'site.yaml')
 const machine = ['--node', 'm=10.0.0.1:control-plane,worker']
 
-/** A real terminal: python's pty. Each text is typed once what stands before it was said. */
+/** A real terminal: python's pty. Each text is typed once the output matches the pattern before it. */
 async function onTerminal(args: string[], typed: [after: RegExp, text: string][]) {
   const script = 'import pty, sys, os; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
   const child = spawn('python3', ['-c', script, process.execPath, program.path, ...args])
@@ -47,7 +47,7 @@ async function onTerminal(args: string[], typed: [after: RegExp, text: string][]
 }
 
 describe('offline-deploy init', () => {
-  it('asks, takes lines that were pasted, and asks again for what does not fit', async () => {
+  it('asks, takes pasted lines, and asks again for an invalid answer', async () => {
     const { code, said } = await onTerminal(
       ['init', '--site', folder],
       [
@@ -55,11 +55,11 @@ describe('offline-deploy init', () => {
           /machine 1:/,
           'm 10.0.0.1 control-plane,worker\nn 10.0.0.2 worker\no 10.0.0.3 boss\np 127.0.0.1 worker\n\n',
         ],
-        [/user who/, 'bad user\n'],
-        [/user who/, 'ubuntu\n'],
-        [/sudo/, 'y\n'],
-        [/address under/, '999.1.1.1\n'],
-        [/address under/, '10.0.0.100\n'],
+        [/SSH user/, 'bad user\n'],
+        [/SSH user/, 'ubuntu\n'],
+        [/Does sudo/, 'y\n'],
+        [/Address at/, '999.1.1.1\n'],
+        [/Address at/, '10.0.0.100\n'],
       ],
     )
     expect({ code, said }).toMatchObject({ code: 0 })
@@ -81,11 +81,14 @@ describe('offline-deploy init', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('keeps every site.yaml that was there, and tells of it before it asks', async () => {
+  it('keeps every previous site.yaml, and refuses to replace one before it asks', async () => {
     const init = (...more: string[]) => run(['init', '--site', folder, ...machine, ...more])
     expect(await init()).toMatchObject({ code: 0 })
     const refused = await onTerminal(['init', '--site', folder], [[/machine 1:/, 'x\n']])
-    expect(refused).toMatchObject({ code: 2, said: expect.stringContaining('there is a site.yaml already') })
+    expect(refused).toMatchObject({
+      code: 2,
+      said: expect.stringContaining('this site already has a site.yaml'),
+    })
     await writeFile(join(folder, 'site.yaml'), '# ours\n')
     expect(await init('--force')).toMatchObject({ code: 0 })
     expect(await init('--force')).toMatchObject({ code: 0 })
@@ -97,7 +100,7 @@ describe('offline-deploy init', () => {
   it.each([
     [['--external-ip', '999.1.1.1'], /externalIP/],
     [['--node', 'x=127.0.0.1:worker'], /loopback/],
-    [['--values', 'values.yaml'], /--values goes with --from/],
+    [['--values', 'values.yaml'], /--values requires --from/],
   ])('refuses %j', async (more, message) => {
     const ran = await run(['init', '--site', folder, ...machine, ...more])
     expect(ran).toMatchObject({ code: 2, stderr: expect.stringMatching(message) })
@@ -118,7 +121,7 @@ describe('offline-deploy nodes', () => {
     expect(await readFile(join(folder, 'ours.yaml'), 'utf8')).toBe(text)
   })
 
-  it('tells wrong use as every command does', async () => {
+  it('reports wrong use as every command does', async () => {
     const ran = await run(['-o', 'json', 'nodes', 'add', 'x', '10.0.0.9', '--site', folder])
     expect(ran.code).toBe(2)
     expect(JSON.parse(ran.stderr).error).toMatchObject({ code: 'USAGE' })

@@ -1,15 +1,15 @@
 import { join } from 'node:path'
-import type { Passwords } from '../../deploy/passwords.ts'
-import type { Ansible } from '../../install/ansible.ts'
-import type { Cluster } from '../../install/kube.ts'
-import type { StepProgram } from '../../install/program.ts'
-import { toolPaths } from '../../install/steps/control-host.ts'
-import type { SiteFile } from '../../inventory/schema.ts'
-import type { SiteState } from '../../site/state.ts'
+import type { Ansible } from '../install/ansible.ts'
+import type { Cluster } from '../install/kube.ts'
+import type { StepProgram } from '../install/program.ts'
+import { toolPaths } from '../install/steps/control-host.ts'
+import type { SiteFile } from '../inventory/schema.ts'
+import type { SiteState } from '../site/state.ts'
 import { clusterOf } from './cluster.ts'
+import type { Passwords } from './passwords.ts'
 
-/** kubespray pulls images of gigabytes without a word. */
-export const defaultSilenceMs = 60 * 60_000
+/** kubespray pulls images of gigabytes without printing a word. */
+const defaultSilenceMs = 60 * 60_000
 
 /** The programs of this host, as steps and commands run them. */
 export interface SiteTools {
@@ -19,6 +19,7 @@ export interface SiteTools {
   program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
 }
 
+/** `silenceMs`: how long a program may print nothing before it is ended (default: an hour). */
 export function siteTools(
   site: SiteFile,
   options: { state: SiteState; passwords: Passwords; silenceMs?: number | undefined },

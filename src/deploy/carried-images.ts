@@ -1,8 +1,8 @@
-import { parseReference } from '../../core/reference.ts'
-import type { OpenBundle } from '../../deploy/open-bundles.ts'
-import { namedRoots } from '../../site/images.ts'
+import { parseReference } from '../core/reference.ts'
+import { namedRoots } from '../site/images.ts'
+import type { OpenBundle } from './open-bundles.ts'
 
-/** Whether the bundles bring an image of this upstream name: containerd then has it from the site. */
+/** Returns whether the bundles carry an image of an upstream name: containerd then pulls it from the site. */
 export function carriedImages(bundles: readonly OpenBundle[]): (reference: string) => boolean {
   const names = new Set<string>()
   for (const { root, kind, reference } of namedRoots(bundles.flatMap(({ store }) => store.roots()))) {
@@ -15,7 +15,7 @@ export function carriedImages(bundles: readonly OpenBundle[]): (reference: strin
     const written = parsed(text) ?? parsed(`${text}:latest`)
     if (written === undefined) return false
     const { host, repository, tag, digest } = written
-    // Kubernetes looks at the digest alone where both are given
+    // Kubernetes pulls by the digest alone where a name has both
     return names.has(`${host}/${repository}${digest === undefined ? `:${tag}` : `@${digest}`}`)
   }
 }

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
-import { AirgapError } from '../../core/errors.ts'
-import type { ProgramEnd } from '../program.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { ProgramEnd } from './program.ts'
 
 /** What a program said last, for whoever stands before it. */
 export function failedProgram(

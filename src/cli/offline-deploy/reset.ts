@@ -1,0 +1,14 @@
+import type { Command } from 'commander'
+import type { Shell } from '../shell/run.ts'
+import { type ChangeOptions, runChange } from './context.ts'
+import { bundleOptions, configureOptions, destructiveOptions } from './options.ts'
+
+export function resetCommand(program: Command, shell: Shell): void {
+  destructiveOptions(configureOptions(bundleOptions(program.command('reset'))))
+    .description('Remove Kubernetes and all workloads from the machines')
+    .argument('[machine...]', 'machines to remove from the cluster (default: the whole cluster)')
+    .action(async (names: string[], options: ChangeOptions) => {
+      const { resetMachines } = await import('../../deploy/reset.ts')
+      await runChange(options, shell, { change: resetMachines(names), twice: true })
+    })
+}

@@ -1,0 +1,19 @@
+import type { Command } from 'commander'
+import { AirgapError } from '../../core/errors.ts'
+import type { Shell } from '../shell/run.ts'
+import { type ApplyOptions, applyOrPlan } from './apply.ts'
+import { bundleOptions, configureOptions, serverOptions, stepOptions } from './options.ts'
+
+export function upgradeCommand(program: Command, shell: Shell): void {
+  stepOptions(configureOptions(serverOptions(bundleOptions(program.command('upgrade')))))
+    .description('Back up the site, then apply another version of the bundle in the order of its rules')
+    .option('--yes', 'do not ask for confirmation')
+    .option('--dry-run', 'show the plan; change nothing')
+    .action(async (options: ApplyOptions) => {
+      if ((options.bundle ?? []).length === 0)
+        throw new AirgapError('USAGE', 'to which bundle? none was named', {
+          next: 'name the new bundle with --bundle FILE',
+        })
+      await applyOrPlan({ ...options, upgrade: true }, shell)
+    })
+}

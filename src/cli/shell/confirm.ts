@@ -1,0 +1,59 @@
+import { AirgapError } from '../../core/errors.ts'
+import { openTerminal, type Terminal } from './terminal.ts'
+
+/** Whether somebody can answer: where stderr is redirected nobody sees the question. */
+export function canConfirm(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY
+}
+
+/** Asks for a yes on the terminal. Throws USAGE for any other answer. */
+export async function askForYes(question: string, signal: AbortSignal): Promise<void> {
+  const terminal = openTerminal(signal)
+  try {
+    await requireYes(terminal, question)
+  } finally {
+    terminal.close()
+  }
+}
+
+export interface Confirmation {
+  /** what the command is about to do: `remove … from the cluster` */
+  what: string
+  /** --yes */
+  yes: boolean
+  /** what cannot be undone is confirmed a second time, by the name of the environment: --confirm NAME */
+  environment?: { name: string; given: string | undefined }
+}
+
+/** With the options, nothing is asked; on a terminal, a person is; elsewhere the options are required. Throws USAGE. */
+export async function confirm({ what, yes, environment }: Confirmation, signal: AbortSignal): Promise<void> {
+  const named = environment === undefined || environment.given === environment.name
+  if (yes && named) return
+  if (!canConfirm()) {
+    const flags = environment === undefined ? '--yes' : `--yes --confirm ${environment.name}`
+    throw new AirgapError('USAGE', `this would ${what}`, {
+      item: flags,
+      likely: 'there is no terminal to ask for confirmation',
+      next: `pass ${flags}; nothing was changed`,
+    })
+  }
+  const terminal = openTerminal(signal)
+  try {
+    if (!yes) await requireYes(terminal, `This will ${what}. Continue?`)
+    if (named) return
+    const answer = await terminal.ask(`Type the name of the environment (${environment.name}) to confirm: `)
+    if (answer !== environment.name) throw declined()
+  } finally {
+    terminal.close()
+  }
+}
+
+async function requireYes(terminal: Terminal, question: string): Promise<void> {
+  if (!/^y(es)?$/i.test(await terminal.ask(`${question} [y/N] `))) throw declined()
+}
+
+function declined(): AirgapError {
+  return new AirgapError('USAGE', 'not confirmed: nothing was changed', {
+    next: 'run the same command again and answer y, or pass --yes',
+  })
+}

@@ -1,0 +1,113 @@
+import { AirgapError } from '../core/errors.ts'
+import { acquireProcessLock } from '../core/process-lock.ts'
+import { openJournal } from '../install/journal.ts'
+import { endMarked } from '../install/orphan-process.ts'
+import { planSteps } from '../install/plan.ts'
+import { readPlanFile, refuseChangedPlan } from '../install/plan-file.ts'
+import { runSteps, type StepResult } from '../install/run.ts'
+import { selectSteps } from '../install/select.ts'
+import { httpServerOf, registryOf } from '../site/address.ts'
+import { writeSiteConfig } from '../site/config.ts'
+import { openState, previewState, type SiteState } from '../site/state.ts'
+import { writeBundleRecord } from './bundle-record.ts'
+import type { DeployContext } from './context.ts'
+import { type InstallOptions, requestedPart, selectionOf } from './install-options.ts'
+import { type OpenBundle, openBundles } from './open-bundles.ts'
+import { type InstallPlan, refuseUnfitBundles, stepsOf } from './plan.ts'
+import { refuseAnyPort, type Setup, setUp } from './set-up.ts'
+
+export interface Applied {
+  site: string
+  /** `host:port` */
+  registry: string
+  /** URL */
+  httpServer: string
+  steps: StepResult[]
+  /** steps of this site, whatever part of them was requested */
+  allSteps: number
+  seconds: number
+}
+
+export interface ApplyRun {
+  /** a saved plan: what it records is done, or nothing */
+  planFile?: string | undefined
+  /** shows the plan; throws where the operator does not agree. `saved`: it was reviewed before */
+  approve: (plan: InstallPlan, options: { saved: boolean }) => Promise<void>
+}
+
+/** Runs the steps that are pending. A run that failed or was killed is continued by the next one. Throws PLAN_CHANGED, BUSY, … */
+export async function applyInstall(
+  given: InstallOptions,
+  context: DeployContext,
+  { planFile, approve }: ApplyRun,
+): Promise<Applied> {
+  const saved = planFile === undefined ? undefined : await readPlanFile(planFile)
+  if (saved !== undefined) refuseSelection(given)
+  const options = { ...given, ...saved?.asked }
+  const setup = await setUp(options)
+  refuseAnyPort(setup.config)
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
+  const { bundles } = opened
+  await refuseUnfitBundles({ setup, bundles, options, signal: context.signal })
+  // before anything is created: a saved plan is for the site as it was
+  const previewed = saved && (await previewState(setup.siteFolder))
+  const state = await openState(setup.siteFolder)
+  await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
+  const orphans = await endMarked(state.paths.running)
+  if (orphans > 0) context.progress.note(`ended ${orphans} processes that a killed run had left behind`)
+  const all = await stepsOf({ setup, bundles, state, options, context, purpose: 'apply' })
+  const steps = selectSteps(all, selectionOf(options))
+  await using journal = await openJournal(state.paths.journal, { site: state.identity })
+  const planned = await planSteps(steps, { entries: journal.entries(), context })
+  if (saved !== undefined && planFile !== undefined)
+    refuseChangedPlan(saved, { site: previewed!.id, steps: planned, file: planFile })
+  await approve({ setup, steps: planned }, { saved: saved !== undefined })
+  const started = performance.now()
+  const before = rememberSetup({ setup, bundles, state })
+  const results = await runSteps(steps, { journal, context, before: ({ id }) => before(id) })
+  if (steps.length === all.length) await writeBundleRecord(state.paths.installed, identitiesOf(bundles))
+  return {
+    site: setup.siteFolder,
+    registry: registryOf(setup.address),
+    httpServer: httpServerOf(setup.address),
+    steps: results,
+    allSteps: all.length,
+    seconds: (performance.now() - started) / 1000,
+  }
+}
+
+/** Steps that change nothing of the site. */
+const readOnlySteps: readonly string[] = ['preflight', 'backup']
+
+/** The site keeps its old setup until the new bundle has passed preflight and the old state is backed up. */
+function rememberSetup(run: {
+  setup: Setup
+  bundles: readonly OpenBundle[]
+  state: SiteState
+}): (step: string) => Promise<void> {
+  const { setup, bundles, state } = run
+  let remembered = false
+  return async step => {
+    if (remembered || readOnlySteps.includes(step)) return
+    remembered = true
+    await writeSiteConfig(state.paths.config, setup.config)
+    await writeBundleRecord(state.paths.bundles, identitiesOf(bundles))
+  }
+}
+
+function identitiesOf(bundles: readonly OpenBundle[]) {
+  return bundles.map(({ identity }) => identity)
+}
+
+function refuseSelection(options: InstallOptions): void {
+  const flags = Object.keys(requestedPart(options)).map(name => `--${name}`)
+  if (flags.length === 0) return
+  throw new AirgapError(
+    'USAGE',
+    `a saved plan already records which steps to run; remove ${flags.join(', ')}`,
+    {
+      item: flags.join(', '),
+      next: 'remove them, or save another plan with `offline-deploy plan --out FILE`',
+    },
+  )
+}

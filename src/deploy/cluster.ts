@@ -1,0 +1,46 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type NodeState, nodeStates, type ReleaseState, releaseStates } from '../install/cluster-findings.ts'
+import { askCluster, type Cluster } from '../install/kube.ts'
+import { toolPaths } from '../install/steps/control-host.ts'
+import type { SiteFile } from '../inventory/schema.ts'
+import type { SiteState } from '../site/state.ts'
+
+/** How the cluster of a site is reached: by the kubeconfig of site.yaml, else by the one that kubespray writes. */
+export function clusterOf(site: SiteFile | undefined, paths: SiteState['paths']): Cluster {
+  const tools = toolPaths(paths.tools)
+  return {
+    bin: tools.bin,
+    kubeconfig: site?.kubeconfig ?? join(paths.inventory, 'artifacts', 'admin.conf'),
+    home: tools.home,
+  }
+}
+
+/** Undefined where there is no kubeconfig yet: no cluster was installed, or none is known. */
+export async function knownCluster(
+  site: SiteFile | undefined,
+  paths: SiteState['paths'],
+): Promise<Cluster | undefined> {
+  const cluster = clusterOf(site, paths)
+  const found = await stat(cluster.kubeconfig).catch(() => undefined)
+  return found === undefined ? undefined : cluster
+}
+
+export interface ClusterStatus {
+  answers: boolean
+  nodes: NodeState[]
+  releases: ReleaseState[]
+}
+
+const quickMs = 5_000
+
+/** What a cluster reports about itself, within five seconds. */
+export async function clusterStatus(cluster: Cluster, signal: AbortSignal): Promise<ClusterStatus> {
+  const query = (program: 'kubectl' | 'helm', args: string[]) =>
+    askCluster(cluster, { program, args, signal, timeoutMs: quickMs })
+  const [nodes, releases] = await Promise.all([
+    query('kubectl', ['get', 'nodes', '--output', 'json', '--request-timeout=4s']).then(nodeStates),
+    query('helm', ['list', '--all-namespaces', '--all', '--output', 'json']).then(releaseStates),
+  ])
+  return { answers: nodes !== undefined, nodes: nodes ?? [], releases: releases ?? [] }
+}

@@ -1,0 +1,26 @@
+import type { Step } from '../../install/step.ts'
+import { applications } from './applications.ts'
+import { controlHost } from './control-host.ts'
+import { inventory } from './inventory.ts'
+import { kubernetes } from './kubernetes.ts'
+import type { MachineParts } from './parts.ts'
+import { gpuDriver, nfs, nodes } from './playbooks.ts'
+import { secrets } from './secrets.ts'
+import { verification } from './verification.ts'
+
+/** The steps that follow those of the servers. Which of them a site has is decided by install.yaml and site.yaml. */
+export async function machineSteps(parts: MachineParts): Promise<Step[]> {
+  const machines = [
+    secrets(parts),
+    inventory(parts),
+    await controlHost(parts),
+    nodes(parts),
+    await kubernetes(parts),
+    gpuDriver(parts),
+    nfs(parts),
+  ].filter(step => step !== undefined)
+  const before = machines.map(({ id }) => id)
+  const releases = await applications(parts, before)
+  const inCluster = [...before.filter(id => id === 'kubernetes'), ...releases.map(({ id }) => id)]
+  return [...machines, ...releases, ...(inCluster.length === 0 ? [] : [verification(parts, inCluster)])]
+}

@@ -1,0 +1,88 @@
+import type { Step } from '../../install/step.ts'
+import { checkStep } from '../../install/steps/check.ts'
+import { configureStep } from '../../install/steps/configure.ts'
+import { layDownStep } from '../../install/steps/lay-down.ts'
+import { serveStep } from '../../install/steps/serve.ts'
+import { verifyStep } from '../../install/steps/verify.ts'
+import { clientFilesDigest } from '../../site/client-files.ts'
+import { filesForHost } from '../../site/host-files.ts'
+import { settingsOf } from '../../values/set.ts'
+import type { OpenBundle } from '../open-bundles.ts'
+import { localUrl, type Setup } from '../set-up.ts'
+import { settingLines, siteValues, siteVariables } from '../site-values.ts'
+import { verifyOpenBundle } from '../verify.ts'
+import type { SiteParts } from './parts.ts'
+import { sampleRequests } from './sample-requests.ts'
+
+/** The steps of every site: the bundle is verified, laid down, served, and this host and the values files use the servers. */
+export async function serverSteps(parts: SiteParts): Promise<Step[]> {
+  return [
+    verify(parts),
+    layDownStep({ trees: parts.trees, folder: parts.state.paths.deploy }),
+    serve(parts),
+    configure(parts),
+    checkStep({ requests: await sampleRequests(parts.bundles, parts) }),
+  ]
+}
+
+function verify({ bundles }: SiteParts): Step {
+  return verifyStep({
+    bundles: bundles.map(bundle => ({ ...bundle.file, verify: run => verifyOpenBundle(bundle, run) })),
+  })
+}
+
+function serve({ bundles, setup, state, context, registry, httpServer, clients }: SiteParts): Step {
+  const { config } = setup
+  return serveStep({
+    command: [...context.self, 'serve', ...serveArguments(setup, bundles)],
+    expected: {
+      site: state.id,
+      bundles: bundles.map(({ identity }) => identity.digest),
+      registry,
+      httpServer,
+    },
+    clients: async purpose => clientFilesDigest(await clients(purpose)),
+    localUrl: localUrl(config),
+    listens: [`${config.listen}:${config.registryPort}`, `${config.listen}:${config.httpPort}`],
+    lock: state.paths.serveLock,
+    log: state.paths.serveLog,
+  })
+}
+
+/** The servers open the bundles again, by their paths: they are to serve what was verified here, and nothing else. */
+function serveArguments({ config, siteFolder }: Setup, bundles: readonly OpenBundle[]): string[] {
+  return [
+    ...bundles.flatMap(({ path, identity }) => ['--bundle', path, '--expect', identity.digest]),
+    '--site',
+    siteFolder,
+    '--address',
+    config.address,
+    '--listen',
+    config.listen,
+    '--registry-port',
+    String(config.registryPort),
+    '--http-port',
+    String(config.httpPort),
+    '--output',
+    'json',
+    '--quiet',
+  ]
+}
+
+function configure(parts: SiteParts): Step {
+  const { trees, setup, state, install, registry, httpServer, clients } = parts
+  const values = install === undefined ? {} : siteValues(install)
+  return configureStep({
+    trees,
+    folder: state.paths.deploy,
+    environment: setup.config.environment,
+    values: settingsOf(values, { registry, httpServer }),
+    sets: settingLines(values, { registry, httpServer }),
+    variables: install === undefined ? new Map() : siteVariables(install, parts),
+    nodeRoot: setup.config.nodeRoot ?? undefined,
+    clients,
+    selectForNode: filesForHost,
+    clientsFolder: state.paths.clients,
+    record: state.paths.written,
+  })
+}
