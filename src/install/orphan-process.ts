@@ -5,39 +5,44 @@ import { writeAtomically } from '../core/atomic-file.ts'
 import { errnoOf } from '../core/errors.ts'
 
 /**
- * A program that was started by a run which is gone (killed, its terminal closed) goes on working on the machines. It is ended before
- * anything else is started: two of them at once would undo each other's work. What it started is known by a mark in its environment,
- * which children inherit, also those that left its process group.
+ * A program that outlives the run which started it (the run was killed, its terminal closed) keeps working on the machines. It is
+ * ended before anything else is started: two of them at once would undo each other's work. It is recognized by a mark in its
+ * environment, which children inherit, also those that leave its process group.
  */
 
 const variable = 'OFFLINE_DEPLOY_RUN'
 
-/** Remembers that a program is about to be started; gives what has to be in its environment. */
+/** Records in `path` that a program is about to be started. Returns what must be in its environment. */
 export async function markProgram(path: string): Promise<Record<string, string>> {
   const mark = randomBytes(12).toString('hex')
   await writeAtomically(path, JSON.stringify({ mark }), 0o600)
   return { [variable]: mark }
 }
 
-/** Ends all that still runs with the mark, politely, then for good. */
+const attempts = [
+  { signal: 'SIGTERM', waitMs: 10_000 },
+  { signal: 'SIGKILL', waitMs: 5_000 },
+] as const
+
+/** Ends every process with the mark recorded in `path`: with SIGTERM, then with SIGKILL. Returns how many there were. */
 export async function endMarked(path: string): Promise<number> {
-  const mark = await markAt(path)
-  const found = mark === undefined ? [] : await marked(mark)
-  for (const [name, waitMs] of [
-    ['SIGTERM', 10_000],
-    ['SIGKILL', 5_000],
-  ] as const) {
-    for (const pid of mark === undefined ? [] : await marked(mark)) send(pid, name)
-    for (let waited = 0; waited < waitMs && mark !== undefined; waited += 50) {
-      if ((await marked(mark)).length === 0) break
+  const mark = await readMark(path)
+  const found = mark === undefined ? [] : await processesWith(mark)
+  let left = found
+  for (const { signal, waitMs } of attempts) {
+    for (const pid of left) send(pid, signal)
+    // by the clock: on a loaded machine one look at /proc takes longer than a pause
+    const deadline = performance.now() + waitMs
+    while (mark !== undefined && left.length > 0 && performance.now() < deadline) {
       await sleep(50)
+      left = await processesWith(mark)
     }
   }
   await rm(path, { force: true })
   return found.length
 }
 
-async function markAt(path: string): Promise<string | undefined> {
+async function readMark(path: string): Promise<string | undefined> {
   try {
     const { mark } = JSON.parse(await readFile(path, 'utf8'))
     return typeof mark === 'string' && /^[0-9a-f]{24}$/.test(mark) ? mark : undefined
@@ -46,8 +51,8 @@ async function markAt(path: string): Promise<string | undefined> {
   }
 }
 
-/** proc(5), environ: as it was when the program was started; empty for one that only waits to be reaped. */
-async function marked(mark: string): Promise<number[]> {
+/** proc(5), environ: as it was when the program was started; empty for one that waits to be reaped. */
+async function processesWith(mark: string): Promise<number[]> {
   const wanted = `${variable}=${mark}`
   const pids = (await readdir('/proc').catch(() => [])).filter(name => /^\d+$/.test(name))
   const found = await Promise.all(

@@ -38,7 +38,8 @@ async function siteRunning(
   await writeBundle(site.bundle, sampleTree('lock', { 'lock.json': formatLock(lock) }, 'bundle'))
   const { kubernetes, operator, driver } = versions
   const nodes = ['1.7.13', '1.7.9'].map(version => ({
-    status: { nodeInfo: { containerRuntimeVersion: `containerd://${version}` } },
+    metadata: { name: version },
+    status: { nodeInfo: { kubeletVersion: 'v1.28.6', containerRuntimeVersion: `containerd://${version}` } },
   }))
   const script = async (name: string, text: string) => {
     const path = join(site.work, name)
