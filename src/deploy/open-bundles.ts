@@ -1,10 +1,8 @@
 import { type ByteSource, openFileSource } from '../bundle/byte-source.ts'
 import { type BundleStore, openBundle } from '../bundle/reader.ts'
-import { treesOf } from '../content/shards.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { BundleFile } from '../install/steps/verify.ts'
-import { namedRoots } from '../site/images.ts'
 import { type BundleIdentity, knownBundles } from './bundle-record.ts'
 
 /** A bundle that is open and trusted, and the file it is in. */
@@ -61,13 +59,12 @@ interface Trust extends Omit<BundleExpectation, 'siteFolder'> {
 /** The checklist. Whatever a bundle holds is reached from index.json, by digests that are checked as it is read. */
 async function openTrusted(path: string, trust: Trust): Promise<OpenBundle> {
   const source = await openFileSource(path)
-  // front table, format, and index.json under the digest that the table pins
+  // format, front table, index.json under the digest that the table pins, and names of artifacts
   const store = await openBundle(source)
   try {
     const identity = { name: store.info.name, version: store.info.version, digest: store.indexDigest }
     checkExpected(path, identity, trust)
     checkKnown(path, identity, trust)
-    checkNames(store)
     const file = {
       path,
       indexDigest: identity.digest,
@@ -113,10 +110,4 @@ function checkKnown(path: string, found: BundleIdentity, { expect, known, unknow
     likely: `the file was replaced: the site was set up with ${known.map(one => `${one.name} ${one.version}`).join(', ')}`,
     next: 'name the installed bundle with --bundle; to install this one, run `offline-deploy upgrade --bundle FILE`',
   })
-}
-
-/** Folders, URLs and repositories are made of them: `tree/..` would be laid down over the state of the site. Throws BUNDLE_CORRUPT. */
-function checkNames(store: BundleStore): void {
-  treesOf(store.roots())
-  namedRoots(store.roots())
 }
