@@ -64,7 +64,7 @@ const readable: [string, () => Promise<ReadableStore>][] = [
     'a merged store',
     async () =>
       mergedStore([
-        await bundleOf(imageSample(imageOf('other/app:1', [noise(9, 1)]))),
+        await bundleOf(imageSample(imageOf('registry.example/other:1', [noise(9, 1)]))),
         await bundleOf(sample),
       ]),
   ],
