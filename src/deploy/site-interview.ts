@@ -99,5 +99,5 @@ function faultOf(answers: SiteAnswers): string | undefined {
 /** A control plane and an NFS server may come with a later machine. */
 function faultsBeforeTheLast(answers: SiteAnswers): string[] {
   const lines = faultOf(withNfsServer(answers))?.split('\n') ?? []
-  return lines.filter(line => !/none has the role|needs an odd number/.test(line)).slice(1)
+  return lines.filter(line => !/no node has the role|needs an odd number/.test(line)).slice(1)
 }

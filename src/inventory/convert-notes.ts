@@ -1,8 +1,8 @@
 import { isSecretName } from '../core/secret-names.ts'
-import { controlPlaneGroups, knownGroups, takenNames } from './inventory-names.ts'
+import { controlPlaneGroups, convertedNames, knownGroups } from './inventory-names.ts'
 import type { Inventory } from './read-inventory.ts'
 
-/** The first of many names, for one line. */
+/** At most ten names, for one line. */
 export function some(names: readonly string[]): string {
   const more = names.length - 10
   return more > 0 ? `${names.slice(0, 10).join(', ')} and ${more} more` : names.join(', ')
@@ -17,31 +17,29 @@ export function etcdNotes({ members }: Inventory): string[] {
   return [
     ...(apart.length === 0
       ? []
-      : [`not taken over: etcd on ${some(apart)}: it runs on the control plane here, and there alone`]),
+      : [`not converted: etcd on ${some(apart)}: here it runs on control-plane nodes only`]),
     ...(without.length === 0
       ? []
-      : [`not taken over: no etcd on ${some(without)}: it runs on every machine of the control plane here`]),
+      : [`not converted: no etcd on ${some(without)}: here it runs on every control-plane node`]),
   ]
 }
 
 export function groupNotes({ members }: Inventory): string[] {
   return [...members].flatMap(([group, hosts]) =>
-    knownGroups.has(group) || hosts.size === 0
-      ? []
-      : [`not taken over: group ${group} (${some([...hosts])})`],
+    knownGroups.has(group) || hosts.size === 0 ? [] : [`not converted: group ${group} (${some([...hosts])})`],
   )
 }
 
-/** Every variable that site.yaml has no place for, by where it stands; names alone, never what they are set to. */
+/** Lists every variable that site.yaml has no key for, by its file or host: names only, never values. */
 export function variableNotes({ hosts, sources }: Inventory): string[] {
   const byNames = new Map<string, string[]>()
-  const tell = (where: string, variables: ReadonlyMap<string, unknown>) => {
-    const names = [...variables.keys()].filter(name => !takenNames.has(name))
+  const list = (where: string, variables: ReadonlyMap<string, unknown>) => {
+    const names = [...variables.keys()].filter(name => !convertedNames.has(name))
     const all = names.join(', ')
     if (all !== '') byNames.set(all, [...(byNames.get(all) ?? []), where])
   }
-  for (const { name, variables } of hosts.values()) tell(name, variables)
-  for (const { label, variables } of sources) tell(label, variables)
+  for (const { name, variables } of hosts.values()) list(name, variables)
+  for (const { label, variables } of sources) list(label, variables)
   return [...byNames].flatMap(([joined, places]) => {
     const names = joined.split(', ')
     const secrets = names.filter(name => isSecretVariable(name))
@@ -50,12 +48,12 @@ export function variableNotes({ hosts, sources }: Inventory): string[] {
       ...(secrets.length === 0
         ? []
         : [
-            `not taken over: ${some(places)}: ${secrets.join(', ')}: secrets are not copied, they are asked for`,
+            `not converted: ${some(places)}: ${secrets.join(', ')}: secrets are not copied; offline-deploy prompts for the ones it needs`,
           ]),
       ...(others.length === 0
         ? []
         : [
-            `not taken over: ${some(places)}: ${others.join(', ')}: the bundle brings its own; what this site needs goes under kubespray:`,
+            `not converted: ${some(places)}: ${others.join(', ')}: the bundle has its own values; set what this site needs under kubespray:`,
           ]),
     ]
   })

@@ -1,10 +1,11 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
+import { defined } from '../core/defined.ts'
 import { isTemplate, mapOf, plain, textOf, yamlOf } from './read-source.ts'
 import { siteFileSchema } from './schema.ts'
 import type { SiteAnswers } from './starter.ts'
 
-/** What a values file says of the site. */
+/** Reads what a values file says about the site; `notes` lists what is not converted. Throws VALUES_INVALID. */
 export async function readValues(path: string, notes: string[]): Promise<Partial<SiteAnswers>> {
   const { value } = yamlOf(await textOf(path, 'VALUES_INVALID'), { file: path, code: 'VALUES_INVALID' })
   const top = mapOf(value)
@@ -15,9 +16,9 @@ export async function readValues(path: string, notes: string[]): Promise<Partial
     const text = plain(value)
     const wrong =
       text === undefined || isTemplate(text)
-        ? [`${name}: ${text === undefined ? 'is no plain text' : 'a template ({{ }}) is not evaluated here'}`]
+        ? [`${name}: ${text === undefined ? 'not plain text' : 'templates ({{ }}) are not evaluated'}`]
         : mistakesOf(schema, text, name)
-    notes.push(...wrong.map(what => `not taken over: ${path}: ${what}`))
+    notes.push(...wrong.map(what => `not converted: ${path}: ${what}`))
     return wrong.length === 0 ? text : undefined
   }
   const nfs = mapOf(top['nfs'])
@@ -26,7 +27,7 @@ export async function readValues(path: string, notes: string[]): Promise<Partial
   const folder = at('nfs.basePath', nfs['basePath'], nfsShape.path)
   const storageClass = at('nfs.storageClassName', nfs['storageClassName'], nfsShape.storageClass)
   if (server === undefined && (folder !== undefined || storageClass !== undefined))
-    notes.push(`not taken over: ${path}: nfs: it names no server`)
+    notes.push(`not converted: ${path}: nfs: the server is missing`)
   const others = [
     ...Object.keys(top).filter(key => key !== 'externalIP' && key !== 'nfs'),
     ...Object.keys(nfs).flatMap(key =>
@@ -34,25 +35,17 @@ export async function readValues(path: string, notes: string[]): Promise<Partial
     ),
   ]
   if (others.length > 0)
-    notes.push(`not taken over: ${path}: ${others.join(', ')}: what this site needs goes under values:`)
+    notes.push(`not converted: ${path}: ${others.join(', ')}: set what this site needs under values:`)
   const folderOf = dirname(resolve(path))
   const inEnvironments = basename(dirname(folderOf)) === 'environments'
   const environment = inEnvironments ? at('environment', basename(folderOf), shape.environment) : undefined
   if (!inEnvironments)
-    notes.push(`${path} lies in no environments/NAME: the environment is prod, unless --env says another`)
-  return {
-    ...(environment === undefined ? {} : { environment }),
-    ...(externalIP === undefined ? {} : { externalIP }),
-    ...(server === undefined
-      ? {}
-      : {
-          nfs: {
-            server,
-            ...(folder === undefined ? {} : { path: folder }),
-            ...(storageClass === undefined ? {} : { storageClass }),
-          },
-        }),
-  }
+    notes.push(`${path} is not in a folder environments/NAME: the environment is prod unless --env is set`)
+  return defined({
+    environment,
+    externalIP,
+    nfs: server === undefined ? undefined : defined({ server, path: folder, storageClass }),
+  })
 }
 
 export function mistakesOf(schema: z.ZodType, value: unknown, where: string): string[] {

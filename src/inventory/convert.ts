@@ -1,23 +1,24 @@
 import type { z } from 'zod'
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { etcdNotes, groupNotes, some, variableNotes } from './convert-notes.ts'
 import { mistakesOf, readValues } from './convert-values.ts'
-import { loginPasswords, roleGroups, sudoPasswords, taken } from './inventory-names.ts'
+import { converted, loginPasswords, roleGroups, sudoPasswords } from './inventory-names.ts'
 import type { Host } from './raw-inventory.ts'
 import { type Inventory, readInventory, variablesOf } from './read-inventory.ts'
 import { isTemplate, plain, shown } from './read-source.ts'
 import { siteFileSchema } from './schema.ts'
-import type { AskedNode, SiteAnswers } from './starter.ts'
+import type { NodeAnswer, SiteAnswers } from './starter.ts'
 
-/** What an inventory of before becomes, and what site.yaml has no place for. */
+/** An existing inventory as answers for site.yaml, and notes about what site.yaml has no key for. */
 export interface Converted {
   answers: SiteAnswers
   notes: string[]
 }
 
-/** What one machine of the inventory says, of itself and of the site. */
+/** What the inventory says about one machine and, by its variables, about the site. */
 interface Found {
-  node: AskedNode
+  node: NodeAnswer
   key: string | undefined
   kubernetes: string | undefined
   nfsPath: string | undefined
@@ -26,8 +27,8 @@ interface Found {
 }
 
 /**
- * Reads kubespray's inventory, and a values file where one is named. No secret of them is taken or told. Throws
- * SITE_INVALID with every mistake at once, VALUES_INVALID, FILE_NOT_FOUND.
+ * Converts an inventory of kubespray and, if named, a values file. Secrets are neither converted nor shown. Throws SITE_INVALID with all
+ * mistakes together, VALUES_INVALID, FILE_NOT_FOUND.
  */
 export async function convertInventory(from: { inventory: string; values?: string }): Promise<Converted> {
   const inventory = await readInventory(from.inventory)
@@ -38,7 +39,7 @@ export async function convertInventory(from: { inventory: string; values?: strin
   )
   if (found.length === 0)
     mistakes.push(
-      `${inventory.file}: no machine is in a group that has a role: ${roleGroups.map(([, [group]]) => group).join(', ')}`,
+      `${inventory.file}: no machine is in a group of a role: ${roleGroups.map(([, [group]]) => group).join(', ')}`,
     )
   if (mistakes.length > 0) throw unfit(mistakes, inventory.file)
   notes.push(...etcdNotes(inventory), ...groupNotes(inventory), ...variableNotes(inventory))
@@ -56,9 +57,11 @@ export async function convertInventory(from: { inventory: string; values?: strin
   return {
     answers: {
       ...values,
-      ...(nfs === undefined ? {} : { nfs }),
-      ...(Object.keys(ssh).length === 0 ? {} : { ssh }),
-      ...(version === undefined ? {} : { versions: { kubernetes: version } }),
+      ...defined({
+        nfs,
+        ssh: Object.keys(ssh).length === 0 ? undefined : ssh,
+        versions: version === undefined ? undefined : { kubernetes: version },
+      }),
       nodes: rest,
     },
     notes: [...new Set(notes)],
@@ -74,37 +77,36 @@ function machineOf(
   const roles = rolesOf(name, inventory, notes)
   if (roles === undefined) return undefined
   const variables = variablesOf(host, inventory)
-  const value = (of: keyof typeof taken) => {
-    for (const key of taken[of]) {
+  const value = (of: keyof typeof converted) => {
+    for (const key of converted[of]) {
       const one = variables.get(key)
       const text = plain(one)
       if (text !== undefined && isTemplate(text))
-        notes.push(`not taken over: ${name}: ${key}: a template ({{ }}) is not evaluated here`)
+        notes.push(`not converted: ${name}: ${key}: templates ({{ }}) are not evaluated`)
       else if (text !== undefined && text !== '') return text
       else if (one !== undefined && one !== null && text === undefined)
-        notes.push(`not taken over: ${name}: ${key}: is no plain text`)
+        notes.push(`not converted: ${name}: ${key}: not plain text`)
     }
     return undefined
   }
   const [address, user, port] = [value('address'), value('user'), value('port')]
-  for (const key of taken.address) {
+  for (const key of converted.address) {
     const other = plain(variables.get(key))
     if (other !== undefined && address !== undefined && other !== address && !isTemplate(other))
       notes.push(
-        `not taken over: ${name}: ${key}: ${shown(other)}: a machine has one address here, ${shown(address)}`,
+        `not converted: ${name}: ${key}: ${shown(other)}: a machine has one address, ${shown(address)}`,
       )
   }
-  const node: AskedNode = {
+  const node: NodeAnswer = {
     name,
     address: address ?? '',
     roles,
-    ...(user === undefined ? {} : { user }),
-    ...(port === undefined ? {} : { port: /^\d{1,5}$/.test(port) ? Number(port) : Number.NaN }),
+    ...defined({ user, port: port === undefined ? undefined : portOf(port) }),
   }
   const where = `${host.place}: ${shown(name)}`
   mistakes.push(
     ...(address === undefined
-      ? [`${where}: has no address: set ip or ansible_host`]
+      ? [`${where}: has no address; set ip or ansible_host`]
       : mistakesOf(siteFileSchema.shape.nodes.element, node, where)),
   )
   const set = (key: string) => variables.get(key) !== undefined && variables.get(key) !== ''
@@ -118,16 +120,21 @@ function machineOf(
   }
 }
 
+/** NaN, which the schema refuses, for anything but a number. */
+function portOf(text: string): number {
+  return /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+}
+
 function rolesOf(name: string, { members }: Inventory, notes: string[]): string[] | undefined {
   const roles: string[] = roleGroups.flatMap(([role, groups]) =>
     groups.some(group => members.get(group)?.has(name)) ? [role] : [],
   )
   if (roles.length === 0) {
-    notes.push(`not taken over: ${name}: is in no group that has a role here`)
+    notes.push(`not converted: ${name}: not in a group of any role`)
     return undefined
   }
   if (!roles.includes('gpu') || roles.includes('worker')) return roles
-  notes.push(`${name} becomes a worker, too: it has GPUs, and only a worker runs what uses them`)
+  notes.push(`${name} becomes a worker as well: only workers run pods that use its GPUs`)
   return ['worker', ...roles]
 }
 
@@ -135,26 +142,27 @@ function sshOf(
   found: readonly Found[],
   notes: string[],
 ): Omit<NonNullable<SiteAnswers['ssh']>, 'user' | 'port'> {
-  const nobody = found.filter(({ node }) => node.user === undefined).map(({ node }) => node.name)
-  if (nobody.length > 0)
-    notes.push(`${some(nobody)}: no ansible_user: root logs in there, unless --user says another`)
+  const withoutUser = found.filter(({ node }) => node.user === undefined).map(({ node }) => node.name)
+  if (withoutUser.length > 0)
+    notes.push(`${some(withoutUser)}: no ansible_user: root logs in unless --user is set`)
   const password = found.some(one => one.password)
   const sudo = found.some(one => one.sudo)
-  if (password) notes.push('ssh.password: true: the password for ssh is asked for, and stands in no file')
-  if (sudo) notes.push('ssh.sudo: password: the password for sudo is asked for, and stands in no file')
+  if (password)
+    notes.push('ssh.password is true: offline-deploy prompts for the SSH password; it is in no file')
+  if (sudo) notes.push('ssh.sudo is password: offline-deploy prompts for the sudo password; it is in no file')
   const privateKey = only(
     found.map(({ node, key }) => [node.name, key]),
     siteFileSchema.shape.ssh.unwrap().shape.privateKey,
     { what: 'private key', notes },
   )
-  return {
-    ...(privateKey === undefined ? {} : { privateKey }),
-    ...(password ? { password } : {}),
-    ...(sudo ? { sudo: 'password' } : {}),
-  }
+  return defined({
+    privateKey,
+    password: password || undefined,
+    sudo: sudo ? ('password' as const) : undefined,
+  })
 }
 
-/** The value that is the same at all machines that have one. */
+/** The value, where all machines that have one have the same. */
 function only(
   found: readonly (readonly [name: string, value: string | undefined])[],
   schema: z.ZodType,
@@ -169,28 +177,30 @@ function only(
   if (others.length > 0) {
     for (const [value, of] of values)
       notes.push(
-        `not taken over: ${what} ${shown(value)} of ${some(of.map(([name]) => name))}: one is for all machines here`,
+        `not converted: ${what} ${shown(value)} of ${some(of.map(([name]) => name))}: site.yaml has one for all machines`,
       )
     return undefined
   }
   const wrong = mistakesOf(schema, first, what)
-  notes.push(...wrong.map(text => `not taken over: ${text}: ${shown(first)}`))
+  notes.push(...wrong.map(text => `not converted: ${text}: ${shown(first)}`))
   return wrong.length === 0 ? first : undefined
 }
 
-/** What all machines have in common stands once. */
-function commonLogin(nodes: AskedNode[]): { login: SiteAnswers['ssh']; rest: AskedNode[] } {
-  const common = <T>(of: (node: AskedNode) => T | undefined): T | undefined => {
+/** Moves user and port that all machines share out of the machines. */
+function commonLogin(nodes: NodeAnswer[]): { login: SiteAnswers['ssh']; rest: NodeAnswer[] } {
+  const common = <T>(of: (node: NodeAnswer) => T | undefined): T | undefined => {
     const [first, ...others] = new Set(nodes.map(of))
     return others.length === 0 ? first : undefined
   }
   const [user, port] = [common(node => node.user), common(node => node.port)]
   return {
-    login: { ...(user === undefined ? {} : { user }), ...(port === undefined ? {} : { port }) },
+    login: defined({ user, port }),
     rest: nodes.map(({ user: ownUser, port: ownPort, ...node }) => ({
       ...node,
-      ...(ownUser === undefined || user !== undefined ? {} : { user: ownUser }),
-      ...(ownPort === undefined || port !== undefined ? {} : { port: ownPort }),
+      ...defined({
+        user: user === undefined ? ownUser : undefined,
+        port: port === undefined ? ownPort : undefined,
+      }),
     })),
   }
 }
@@ -203,16 +213,16 @@ function nfsOf(found: readonly Found[], values: SiteAnswers['nfs'], notes: strin
     siteFileSchema.shape.nfs.unwrap().shape.path,
     { what: 'nfs_server_path', notes },
   )
-  return { server, ...(path === undefined ? {} : { path }), ...values }
+  return { server, ...defined({ path }), ...values }
 }
 
-const maxTold = 50
+const maxListed = 50
 
 function unfit(mistakes: string[], file: string): AirgapError {
-  const more = mistakes.length > maxTold ? `\n  … and ${mistakes.length - maxTold} more` : ''
+  const more = mistakes.length > maxListed ? `\n  … and ${mistakes.length - maxListed} more` : ''
   return new AirgapError(
     'SITE_INVALID',
-    `the inventory has what site.yaml cannot take:\n  ${mistakes.slice(0, maxTold).join('\n  ')}${more}`,
-    { item: file, next: 'correct a copy of the inventory and give that one; nothing was written' },
+    `the inventory cannot be converted to site.yaml:\n  ${mistakes.slice(0, maxListed).join('\n  ')}${more}`,
+    { item: file, next: 'correct a copy of the inventory and pass it with --from; nothing was written' },
   )
 }

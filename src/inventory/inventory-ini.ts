@@ -1,7 +1,7 @@
 import { expanded, groupOf, hostOf, type RawInventory } from './raw-inventory.ts'
 import { invalid, shown } from './read-source.ts'
 
-/** https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html: sections, ranges, KEY=VALUE */
+/** Reads an INI inventory: sections, ranges, KEY=VALUE. https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html */
 export function fromIni(text: string, file: string): RawInventory {
   const raw: RawInventory = { hosts: new Map(), groups: new Map() }
   let section = { name: 'ungrouped', kind: 'hosts' }
@@ -13,7 +13,7 @@ export function fromIni(text: string, file: string): RawInventory {
       const [, name, kind = 'hosts'] =
         /^\[([^\]:\s]+)(?::(hosts|children|vars))?\]\s*(?:[#;].*)?$/.exec(line) ?? []
       if (name === undefined)
-        throw invalid(place, 'not the head of a group, such as [kube_node] or [kube_node:vars]')
+        throw invalid(place, 'not a section header such as [kube_node] or [kube_node:vars]')
       section = { name, kind }
       groupOf(raw, name, file)
       return
@@ -21,7 +21,7 @@ export function fromIni(text: string, file: string): RawInventory {
     const group = groupOf(raw, section.name, file)
     if (section.kind === 'vars') {
       const at = line.indexOf('=')
-      if (at < 1) throw invalid(place, `not a variable: [${section.name}:vars] takes NAME=VALUE`)
+      if (at < 1) throw invalid(place, `not a variable: [${section.name}:vars] has lines NAME=VALUE`)
       group.variables.set(line.slice(0, at).trim(), unquoted(line.slice(at + 1).trim()))
       return
     }
@@ -31,9 +31,12 @@ export function fromIni(text: string, file: string): RawInventory {
       groupOf(raw, pattern, file)
       return
     }
-    // what stands there may be a secret: it is not told
+    // not quoted in the message: it may be a secret
     if (pattern.includes('='))
-      throw invalid(place, 'a variable without a machine before it: those of a group go under [GROUP:vars]')
+      throw invalid(
+        place,
+        'a variable without a machine before it; variables of a group belong under [GROUP:vars]',
+      )
     if (/[{}<>]/.test(pattern)) throw invalid(place, `not a host: ${shown(pattern)}`)
     const [, name = pattern, port] = /^([^:]+(?:\[[^\]]*\][^:]*)*):(\d{1,5})$/.exec(pattern) ?? []
     for (const host of expanded(name, place)) {
@@ -43,7 +46,7 @@ export function fromIni(text: string, file: string): RawInventory {
       for (const pair of pairs) {
         const at = pair.indexOf('=')
         if (at < 1)
-          throw invalid(place, `after ${shown(host)}, all has to be NAME=VALUE; quote what has spaces`)
+          throw invalid(place, `only NAME=VALUE may follow ${shown(host)}; quote values with spaces`)
         own.set(pair.slice(0, at), pair.slice(at + 1))
       }
     }
@@ -51,7 +54,7 @@ export function fromIni(text: string, file: string): RawInventory {
   return raw
 }
 
-/** Words as a shell parts them: quotes keep spaces, # begins a comment. */
+/** Splits a line into words as a shell does: quotes keep spaces, # starts a comment. */
 function words(line: string, place: string): string[] {
   const found: string[] = []
   let word: string | undefined
@@ -70,7 +73,7 @@ function words(line: string, place: string): string[] {
       return found
     } else word = (word ?? '') + character
   }
-  if (quote !== '') throw invalid(place, `a quote (${quote}) that is not closed`)
+  if (quote !== '') throw invalid(place, `the quote ${quote} is not closed`)
   return word === undefined ? found : [...found, word]
 }
 

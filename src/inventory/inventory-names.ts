@@ -35,8 +35,8 @@ export const knownGroups: ReadonlySet<string> = new Set([
   'calico-rr',
 ])
 
-/** What is taken from a variable; the first name that is set counts. */
-export const taken = {
+/** Variables that are converted, by what they mean; the first one that is set counts. */
+export const converted = {
   address: ['ip', 'ansible_host', 'ansible_ssh_host', 'access_ip'],
   user: ['ansible_user', 'ansible_ssh_user'],
   port: ['ansible_port', 'ansible_ssh_port'],
@@ -44,9 +44,9 @@ export const taken = {
   kubernetes: ['kube_version'],
   nfsPath: ['nfs_server_path'],
 } as const
-export const takenNames: ReadonlySet<string> = new Set(Object.values(taken).flat())
+export const convertedNames: ReadonlySet<string> = new Set(Object.values(converted).flat())
 
-/** Of these it counts that they are set; what they are set to is a secret. */
+/** Only whether these are set matters; their values are secrets. */
 export const loginPasswords = ['ansible_password', 'ansible_ssh_pass', 'ansible_ssh_password']
 export const sudoPasswords = [
   'ansible_become_pass',

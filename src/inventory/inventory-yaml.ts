@@ -1,12 +1,13 @@
 import { expanded, groupOf, hostOf, maxGroups, type RawInventory } from './raw-inventory.ts'
 import { invalid, mapOf, yamlOf } from './read-source.ts'
 
+/** Reads a YAML inventory. Throws SITE_INVALID. */
 export function fromYaml(text: string, file: string): RawInventory {
   const { value, line } = yamlOf(text, { file, code: 'SITE_INVALID' })
   const raw: RawInventory = { hosts: new Map(), groups: new Map() }
   let visited = 0
   const walk = (name: string, value: unknown, path: readonly string[]): void => {
-    if (path.length > 40 || ++visited > 10 * maxGroups) throw invalid(file, 'groups are nested without end')
+    if (path.length > 40 || ++visited > 10 * maxGroups) throw invalid(file, 'groups nested without end')
     const group = groupOf(raw, name, file)
     const { hosts, children, vars } = mapOf(value)
     for (const [pattern, variables] of Object.entries(mapOf(hosts))) {
@@ -24,7 +25,7 @@ export function fromYaml(text: string, file: string): RawInventory {
     }
   }
   const top = Object.entries(mapOf(value))
-  if (top.length === 0) throw invalid(file, 'it names no groups')
+  if (top.length === 0) throw invalid(file, 'it has no groups')
   for (const [name, inner] of top) walk(name, inner, [name])
   return raw
 }

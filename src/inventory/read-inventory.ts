@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { fromIni } from './inventory-ini.ts'
-import { loginPasswords, sudoPasswords, takenNames } from './inventory-names.ts'
+import { convertedNames, loginPasswords, sudoPasswords } from './inventory-names.ts'
 import { fromYaml } from './inventory-yaml.ts'
 import type { Host, RawInventory } from './raw-inventory.ts'
 import { invalid, textOf } from './read-source.ts'
@@ -11,14 +11,14 @@ import { variableFiles } from './variable-files.ts'
 export interface Inventory {
   file: string
   hosts: Map<string, Host>
-  /** group → hosts of its own and of its children */
+  /** group → its own hosts and those of its children */
   members: Map<string, Set<string>>
-  /** variables of groups and of files, the ones that count less first */
+  /** variables of groups and of files, those with the lowest precedence first */
   sources: { label: string; group?: string; host?: string; variables: Map<string, unknown> }[]
   notes: string[]
 }
 
-const names = [
+const fileNames = [
   'hosts.yaml',
   'hosts.yml',
   'inventory.yaml',
@@ -28,21 +28,21 @@ const names = [
   'hosts',
 ]
 
-/** `path` is the file of hosts, or its folder. Throws SITE_INVALID, FILE_NOT_FOUND. */
+/** Reads an inventory and the variables beside it; `path` is the hosts file or its folder. Throws SITE_INVALID, FILE_NOT_FOUND. */
 export async function readInventory(path: string): Promise<Inventory> {
   const { file, others } = await fileOf(path)
   const text = await textOf(file)
   const isYaml =
     /\.(?:ya?ml|json)$/.test(file) || (!/\.ini$/.test(file) && /^\s*(?:---|all\s*:|\{)/m.test(text))
   const raw = isYaml ? fromYaml(text, file) : fromIni(text, file)
-  if (raw.hosts.size === 0) throw invalid(file, 'it names no hosts')
+  if (raw.hosts.size === 0) throw invalid(file, 'it has no hosts')
   const members = membersOf(raw, file)
   const depth = depthsOf(raw)
   const inFile = [...raw.groups]
     .filter(([, { variables }]) => variables.size > 0)
     .sort(([a], [b]) => depth(a) - depth(b) || (a < b ? -1 : 1))
     .map(([group, { variables }]) => ({ label: `group ${group} in ${basename(file)}`, group, variables }))
-  const notes = others.map(other => `not read: ${other}, which lies beside ${basename(file)}`)
+  const notes = others.map(other => `not read: ${other} beside ${basename(file)}`)
   const beside = await Promise.all(
     (['group', 'host'] as const).map(async kind =>
       (await variableFiles(join(dirname(file), `${kind}_vars`), notes)).map(one => ({
@@ -57,17 +57,17 @@ export async function readInventory(path: string): Promise<Inventory> {
   return { file, hosts: raw.hosts, members, sources: [...inFile, ...ofGroups, ...ofHosts], notes }
 }
 
-/** As ansible lays them over each other: groups (parents first), the host’s own, its host_vars. */
+/** Merges variables in ansible's order of precedence: groups (parents first), the host's own, its host_vars. */
 export function variablesOf(host: Host, { sources, members }: Inventory): Map<string, unknown> {
   const merged = new Map<string, unknown>()
-  const lay = (variables: ReadonlyMap<string, unknown>) => {
-    for (const name of [...takenNames, ...loginPasswords, ...sudoPasswords])
+  const add = (variables: ReadonlyMap<string, unknown>) => {
+    for (const name of [...convertedNames, ...loginPasswords, ...sudoPasswords])
       if (variables.has(name)) merged.set(name, variables.get(name))
   }
   for (const { group, variables } of sources)
-    if (group !== undefined && (group === 'all' || members.get(group)?.has(host.name))) lay(variables)
-  lay(host.variables)
-  for (const source of sources) if (source.host === host.name) lay(source.variables)
+    if (group !== undefined && (group === 'all' || members.get(group)?.has(host.name))) add(variables)
+  add(host.variables)
+  for (const source of sources) if (source.host === host.name) add(source.variables)
   return merged
 }
 
@@ -91,7 +91,7 @@ function membersOf({ groups }: RawInventory, file: string): Map<string, Set<stri
   return all
 }
 
-/** How far a group is below `all`: what is deeper counts more. `membersOf` found that there is no circle. */
+/** Levels of a group below `all`: deeper groups take precedence. `membersOf` has ruled out circles. */
 function depthsOf({ groups }: RawInventory): (name: string) => number {
   const parents = new Map<string, string[]>()
   for (const [name, { children }] of groups)
@@ -111,14 +111,14 @@ async function fileOf(path: string): Promise<{ file: string; others: string[] }>
   try {
     if (!(await stat(path)).isDirectory()) return { file: path, others: [] }
     const there = await readdir(path)
-    const [name, ...others] = names.filter(one => there.includes(one))
+    const [name, ...others] = fileNames.filter(one => there.includes(one))
     if (name !== undefined) return { file: join(path, name), others }
   } catch (error) {
     throw fromSystemError(error, path)
   }
-  throw new AirgapError('FILE_NOT_FOUND', 'the folder has no file of hosts', {
+  throw new AirgapError('FILE_NOT_FOUND', 'the folder has no hosts file', {
     item: path,
-    likely: `looked for ${names.join(', ')}`,
-    next: 'name the file itself with --from',
+    likely: `searched for ${fileNames.join(', ')}`,
+    next: 'pass the file itself with --from',
   })
 }

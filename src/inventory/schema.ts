@@ -2,25 +2,25 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 
 /**
- * site.yaml: what is different at every site. What goes into programs has a narrow form, so that it can only be data: a name, an
- * address, a path. Jinja and Go templates are refused everywhere (fault 96): ansible and charts would evaluate them.
+ * site.yaml: what differs between sites. Everything that reaches a program has a narrow form, so that it can only be data: a name,
+ * an address, a path. Jinja and Go templates are refused everywhere (fault 96): ansible and charts would evaluate them.
  */
 
-/** RFC 1123, as Kubernetes wants the names of its nodes. */
+/** RFC 1123, as Kubernetes requires for the names of nodes. */
 const nodeName = z
   .string()
   .max(63)
   .regex(
     /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/,
-    'must be a host name: a-z, 0-9 and -, at most 63 (Kubernetes takes no other)',
+    'must be a host name of a-z, 0-9 and -, at most 63 characters (Kubernetes accepts no other)',
   )
 const ip = z.string().refine(text => isIP(text) !== 0, 'must be an IP address')
-/** of a machine that others reach by it */
+/** address of a machine that other machines reach */
 const machineAddress = ip.refine(
   text => !/^(?:0\.|127\.|22[4-9]\.|2[3-5]\d\.|::1?$|ff)/i.test(text),
-  'must be an address by which other machines reach it, not one of loopback or of a group',
+  'must be an address that other machines can reach, neither loopback nor multicast',
 )
-/** of a machine or a load balancer that others find by it */
+/** address or host name of a machine or a load balancer */
 const host = z
   .string()
   .max(253)
@@ -31,12 +31,12 @@ const host = z
   .refine(text => !/^[\d.]+$/.test(text) || isIP(text) === 4, 'must be an address or a host name')
 const user = z
   .string()
-  .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be the name of a user: a-z, 0-9, _ and -, at most 32')
+  .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be a user name of a-z, 0-9, _ and -, at most 32 characters')
 const path = z
   .string()
   .max(1000)
   .regex(/^\/[A-Za-z0-9._/@+-]*$/, 'must be an absolute path of letters, digits and . _ / @ + -')
-  .refine(text => !text.split('/').includes('..'), 'must not have ..')
+  .refine(text => !text.split('/').includes('..'), 'must not contain ..')
 const network = z.string().refine(text => {
   const [address = '', bits, more] = text.split('/')
   const family = isIP(address)
@@ -47,7 +47,7 @@ const port = z.number().int('must be a port, 1 to 65535').min(1).max(65_535)
 const environment = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be the name of a folder in environments/, for example prod')
-/** A variable of ansible, a key of values. */
+/** An ansible variable. */
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable')
 
 export const nodeRoles = ['control-plane', 'worker', 'gpu', 'nfs'] as const
@@ -55,10 +55,10 @@ export type NodeRole = (typeof nodeRoles)[number]
 
 const nodeSchema = z.strictObject({
   name: nodeName,
-  /** IP address: etcd and the API servers are given it */
+  /** IP address; etcd and the API servers use it */
   address: machineAddress,
   roles: z.array(z.enum(nodeRoles)).min(1),
-  /** where they are not those of `ssh` */
+  /** if other than those of `ssh` */
   user: user.optional(),
   port: port.optional(),
 })
@@ -70,14 +70,14 @@ export const siteFileSchema = z.strictObject({
   apiVersion: z.literal('airgap-site/v1'),
   /** which environments/NAME of the deployment tree */
   environment: environment.default('prod'),
-  /** where users reach the platform: a node, or a load balancer before them */
+  /** where users reach the platform: a node, or a load balancer in front of them */
   externalIP: host.optional(),
   nfs: z
     .strictObject({
-      /** a node with the role nfs, or a server that the site has already */
+      /** a node with the role nfs, or an existing server */
       server: host,
       path: path.default('/nfs-data/astrago'),
-      /** who may mount it; default: the addresses of the nodes */
+      /** clients that may mount it; default: the addresses of the nodes */
       networks: z.array(network).min(1).optional(),
       storageClass: nodeName.optional(),
     })
@@ -86,20 +86,20 @@ export const siteFileSchema = z.strictObject({
     .strictObject({
       user: user.default('root'),
       port: port.default(22),
-      /** without it: the keys and the agent of whoever runs this */
+      /** default: the keys and the agent of the user who runs offline-deploy */
       privateKey: path.optional(),
-      /** true: the user logs in with a password, which is asked for, or read from OFFLINE_DEPLOY_SSH_PASSWORD */
+      /** true: log in with a password, from a prompt or OFFLINE_DEPLOY_SSH_PASSWORD */
       password: z.boolean().default(false),
-      /** needs a password: asked for, or read from OFFLINE_DEPLOY_SUDO_PASSWORD */
+      /** password: from a prompt or OFFLINE_DEPLOY_SUDO_PASSWORD */
       sudo: z.enum(['passwordless', 'password']).default('passwordless'),
     })
     .prefault({}),
   nodes: z.array(nodeSchema).min(1).max(5_000),
-  /** of a cluster that is there already; default: the one that kubespray writes */
+  /** of an existing cluster; default: the one that kubespray writes */
   kubeconfig: path.optional(),
   versions: z
     .strictObject({
-      /** has to be in the bundle */
+      /** must be in the bundle */
       kubernetes: z
         .string()
         .regex(/^v1\.\d{1,3}\.\d{1,3}$/, 'must be a version such as v1.28.6')
@@ -108,17 +108,17 @@ export const siteFileSchema = z.strictObject({
     .prefault({}),
   switches: z
     .strictObject({
-      /** false: there is a Kubernetes already */
+      /** false: Kubernetes exists already */
       kubernetes: z.boolean().default(true),
       gpuDriver: z.boolean().default(true),
       nfs: z.boolean().default(true),
-      /** false: this one is left out */
+      /** false: this application is not installed */
       applications: z.record(nodeName, z.boolean()).default({}),
     })
     .prefault({}),
-  /** variables of kubespray, on every node: before its own and the tree's */
+  /** kubespray variables for every node; they win over kubespray's own and the tree's */
   kubespray: z.record(variable, json).default({}),
-  /** put into environments/NAME/values.yaml */
+  /** set in environments/NAME/values.yaml */
   values: z.record(z.string(), json).default({}),
 })
 export type SiteFile = z.infer<typeof siteFileSchema>

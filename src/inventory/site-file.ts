@@ -1,13 +1,21 @@
-import { readFile, stat } from 'node:fs/promises'
-import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { AirgapError } from '../core/errors.ts'
 import { type Mistake, type PositionedDocument, parsePositioned } from '../document/positioned.ts'
+import { readText } from '../document/read-text.ts'
 import { type SiteFile, siteFileSchema } from './schema.ts'
 
 const maxSize = 4 << 20 /* bytes: 5,000 nodes have less than 1 MB */
 
-/** Reads and checks site.yaml; every mistake is told at once. Throws SITE_INVALID, FILE_NOT_FOUND. */
+/** Reads and checks site.yaml; reports all mistakes together. Throws SITE_INVALID, FILE_NOT_FOUND. */
 export async function readSiteFile(path: string): Promise<SiteFile> {
-  return parseSiteFile(await textOf(path), path)
+  const text = await readText(path, {
+    maxSize,
+    invalid: what =>
+      new AirgapError('SITE_INVALID', what, {
+        item: path,
+        next: 'pass the site.yaml of this site, in UTF-8; `offline-deploy init` writes a new one',
+      }),
+  })
+  return parseSiteFile(text, path)
 }
 
 /** Throws SITE_INVALID with `file:line:column` of every mistake. */
@@ -17,7 +25,7 @@ export function parseSiteFile(text: string, file: string): SiteFile {
     schema: siteFileSchema,
     words: {
       code: 'SITE_INVALID',
-      what: 'the file of the site is not right',
+      what: 'site.yaml is invalid',
       next: '`offline-deploy init --dry-run` shows every key with an explanation; nothing was changed',
     },
   })
@@ -25,12 +33,10 @@ export function parseSiteFile(text: string, file: string): SiteFile {
   return document.value
 }
 
-/** What ansible, helmfile or a chart would evaluate instead of taking it as it stands. */
+/** Text that ansible, helmfile or a chart would evaluate instead of using it as it is. */
 function templates(value: unknown, path: PropertyKey[] = []): Mistake[] {
   if (typeof value === 'string' && /\{\{|\{%|\{#/.test(value))
-    return [
-      { path, what: `${path.join('.')}: templates ({{ }}) are not evaluated here: write the value itself` },
-    ]
+    return [{ path, what: `${path.join('.')}: templates ({{ }}) are not evaluated; write the value itself` }]
   if (value === null || typeof value !== 'object') return []
   return Object.entries(value).flatMap(([key, inner]) => [
     ...(/\{\{|\{%|\{#/.test(key)
@@ -38,7 +44,7 @@ function templates(value: unknown, path: PropertyKey[] = []): Mistake[] {
           {
             path: [...path, key],
             part: 'key' as const,
-            what: `${key}: templates ({{ }}) are not evaluated here`,
+            what: `${key}: templates ({{ }}) are not evaluated`,
           },
         ]
       : []),
@@ -57,51 +63,51 @@ function contradictions({ value, at }: PositionedDocument<SiteFile>): Mistake[] 
       else
         mistakes.push({
           path: ['nodes', i, key],
-          what: `nodes.${i}.${key}: ${node[key]} stands twice, first at ${at(['nodes', before, key])}`,
+          what: `nodes.${i}.${key}: ${node[key]} appears twice, first at ${at(['nodes', before, key])}`,
         })
     })
   }
   nodes.forEach(({ roles }, i) => {
     roles.forEach((role, j) => {
       if (roles.indexOf(role) !== j)
-        mistakes.push({ path: ['nodes', i, 'roles', j], what: `nodes.${i}.roles: ${role} stands twice` })
+        mistakes.push({ path: ['nodes', i, 'roles', j], what: `nodes.${i}.roles: ${role} appears twice` })
     })
     if (roles.includes('gpu') && !roles.includes('worker'))
       mistakes.push({
         path: ['nodes', i, 'roles'],
-        what: `nodes.${i}.roles: a gpu node must be a worker, too: nothing could run on its GPUs`,
+        what: `nodes.${i}.roles: a gpu node must also be a worker, or no pod could use its GPUs`,
       })
   })
   const withRole = (role: SiteFile['nodes'][number]['roles'][number]) =>
     nodes.filter(({ roles }) => roles.includes(role))
   if (switches.kubernetes) {
     const control = withRole('control-plane').length
-    if (control === 0) mistakes.push({ path: ['nodes'], what: 'nodes: none has the role control-plane' })
+    if (control === 0) mistakes.push({ path: ['nodes'], what: 'nodes: no node has the role control-plane' })
     else if (control % 2 === 0)
       mistakes.push({
         path: ['nodes'],
-        what: `nodes: ${control} have the role control-plane: etcd needs an odd number (1, 3 or 5), an even one only adds what can fail; for two more at once, write both into site.yaml`,
+        what: `nodes: ${control} have the role control-plane: etcd needs an odd number (1, 3 or 5), as an even one tolerates no more failures; to add two at once, write both into site.yaml`,
       })
     if (withRole('worker').length === 0)
-      mistakes.push({ path: ['nodes'], what: 'nodes: none has the role worker' })
+      mistakes.push({ path: ['nodes'], what: 'nodes: no node has the role worker' })
     if (kubeconfig !== undefined)
       mistakes.push({
         path: ['kubeconfig'],
-        what: 'kubeconfig: names a cluster that is there, but switches.kubernetes would make one: set it to false, or leave kubeconfig out',
+        what: 'kubeconfig: names an existing cluster, but switches.kubernetes would install one: set switches.kubernetes to false, or remove kubeconfig',
       })
   } else if (kubeconfig === undefined) {
     mistakes.push({
       path: ['switches', 'kubernetes'],
-      what: 'switches.kubernetes: false, so kubeconfig has to name the cluster that is there',
+      what: 'switches.kubernetes: is false, so kubeconfig must name the existing cluster',
     })
   }
   const servers = withRole('nfs')
   if (servers.length > 0 && nfs === undefined)
-    mistakes.push({ path: ['nodes'], what: 'nfs: is missing, and a node has the role nfs' })
+    mistakes.push({ path: ['nodes'], what: 'nfs: is missing, but a node has the role nfs' })
   if (servers.length > 1)
     mistakes.push({
       path: ['nodes'],
-      what: `nodes: ${servers.length} have the role nfs: one folder has one server`,
+      what: `nodes: ${servers.length} have the role nfs: only one server can export the folder`,
     })
   const [server] = servers
   if (server !== undefined && nfs !== undefined && ![server.address, server.name].includes(nfs.server))
@@ -110,22 +116,4 @@ function contradictions({ value, at }: PositionedDocument<SiteFile>): Mistake[] 
       what: `nfs.server: is ${nfs.server}, but ${server.name} (${server.address}) has the role nfs`,
     })
   return mistakes
-}
-
-async function textOf(path: string): Promise<string> {
-  try {
-    const { size } = await stat(path)
-    if (size <= maxSize) return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path))
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw fromSystemError(error, path)
-    throw new AirgapError('SITE_INVALID', 'the file is not UTF-8 text', {
-      item: path,
-      next: 'save it as UTF-8; `offline-deploy init` writes a new one',
-    })
-  }
-  throw new AirgapError('SITE_INVALID', `larger than ${maxSize >> 20} MiB`, {
-    item: path,
-    likely: 'another kind of file',
-    next: 'name the site.yaml of this site',
-  })
 }

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
 
-/** What `offline-deploy init` is told of a site; every part may be left out. */
+/** What `offline-deploy init` knows about a site; every part is optional. */
 export interface SiteAnswers {
   environment?: string
   externalIP?: string
@@ -12,11 +12,11 @@ export interface SiteAnswers {
     password?: boolean
     sudo?: 'passwordless' | 'password'
   }
-  nodes: readonly AskedNode[]
+  nodes: readonly NodeAnswer[]
   versions?: { kubernetes?: string }
 }
 
-export interface AskedNode {
+export interface NodeAnswer {
   name: string
   address: string
   roles: readonly string[]
@@ -24,7 +24,7 @@ export interface AskedNode {
   port?: number
 }
 
-/** A key of site.yaml: what it means, what it is set to, and an example for where it is not set. */
+/** A key of site.yaml: its meaning, its value, and an example for when it is not set. */
 interface Key {
   key: string
   means: string[]
@@ -33,14 +33,14 @@ interface Key {
 }
 
 /**
- * A first site.yaml: what is known, and every other key explained. Comments with a space after the # explain; without one
- * they are keys that are not set. All stand where the YAML library leaves them when it writes the file again.
+ * Returns a first site.yaml: what is known, and every other key with an explanation. Comments with a space after the # explain; those
+ * without one are keys that are not set. All are placed so that the YAML library keeps them there when it writes the file again.
  */
 export function starterSite(answers: SiteAnswers): string {
   const { environment = 'prod', externalIP, nfs, ssh, nodes, versions } = answers
   return [
-    '# What is different at this site. `offline-deploy plan` says what follows from it; `apply` may be run again after every',
-    '# change. A line such as "#externalIP: …" is a key that is not set: take the # away to set it. No password belongs here.',
+    '# What is specific to this site. `offline-deploy plan` shows what it leads to; run `apply` again after every change.',
+    '# A line such as "#externalIP: …" is a key that is not set: remove the # to set it. Do not write passwords here.',
     'apiVersion: airgap-site/v1',
     '',
     ...keyLines({
@@ -52,25 +52,25 @@ export function starterSite(answers: SiteAnswers): string {
     '',
     ...keyLines({
       key: 'externalIP',
-      means: ['where users reach the platform: a machine, or a load balancer before them'],
+      means: ['where users reach the platform: a node, or a load balancer in front of the nodes'],
       value: externalIP,
       example: '10.0.0.100',
     }),
     '',
     ...section(
       'nfs',
-      ['the volumes of the applications'],
+      ['volumes of the applications'],
       [
         {
           key: 'server',
-          means: ['a machine below with the role nfs, or a server that the site has already'],
+          means: ['a node below with the role nfs, or an existing server'],
           value: nfs?.server,
           example: '10.0.0.31',
         },
         { key: 'path', means: ['the folder it exports'], value: nfs?.path, example: '/nfs-data/astrago' },
         {
           key: 'networks',
-          means: ['who may mount it (default: the machines below)'],
+          means: ['clients that may mount it (default: the nodes below)'],
           value: nfs?.networks,
           example: ['10.0.0.0/24'],
         },
@@ -85,25 +85,25 @@ export function starterSite(answers: SiteAnswers): string {
     '',
     ...section(
       'ssh',
-      ['how all machines are reached'],
+      ['SSH access to the nodes'],
       [
-        { key: 'user', means: ['who logs in there'], value: ssh?.user, example: 'root' },
-        { key: 'port', means: ['port of their sshd'], value: ssh?.port, example: 22 },
+        { key: 'user', means: ['user to log in as'], value: ssh?.user, example: 'root' },
+        { key: 'port', means: ['port of sshd'], value: ssh?.port, example: 22 },
         {
           key: 'privateKey',
-          means: ['the key to log in with (default: the keys and the agent of whoever runs this)'],
+          means: ['key to log in with (default: the keys and the agent of the user who runs offline-deploy)'],
           value: ssh?.privateKey,
           example: '/root/.ssh/id_ed25519',
         },
         {
           key: 'password',
-          means: ['true: logs in with a password, asked for, or taken from OFFLINE_DEPLOY_SSH_PASSWORD'],
+          means: ['true: log in with a password, from a prompt or OFFLINE_DEPLOY_SSH_PASSWORD'],
           value: ssh?.password,
           example: false,
         },
         {
           key: 'sudo',
-          means: ['passwordless, or password: asked for, or taken from OFFLINE_DEPLOY_SUDO_PASSWORD'],
+          means: ['passwordless, or password: from a prompt or OFFLINE_DEPLOY_SUDO_PASSWORD'],
           value: ssh?.sudo,
           example: 'passwordless',
         },
@@ -112,7 +112,7 @@ export function starterSite(answers: SiteAnswers): string {
     '',
     ...keyLines({
       key: 'kubeconfig',
-      means: ['a cluster that is there already; goes with switches: kubernetes: false'],
+      means: ['of an existing cluster; requires kubernetes: false under switches'],
       example: '/root/.kube/config',
     }),
     '',
@@ -122,7 +122,7 @@ export function starterSite(answers: SiteAnswers): string {
       [
         {
           key: 'kubernetes',
-          means: ['has to be in the bundle (default: what the bundle brings)'],
+          means: ['must be in the bundle (default: the version of the bundle)'],
           value: versions?.kubernetes,
           example: 'v1.28.6',
         },
@@ -131,24 +131,24 @@ export function starterSite(answers: SiteAnswers): string {
     '',
     ...section(
       'switches',
-      ['false: this part is left out'],
+      ['false: do not install this part'],
       [
-        { key: 'kubernetes', means: ['false: there is a cluster already, see kubeconfig'], example: true },
-        { key: 'gpuDriver', means: ['NVIDIA’s driver on machines with the role gpu'], example: true },
-        { key: 'nfs', means: ['the NFS server on the machine with the role nfs'], example: true },
+        { key: 'kubernetes', means: ['false: the cluster exists already, see kubeconfig'], example: true },
+        { key: 'gpuDriver', means: ['the NVIDIA driver on nodes with the role gpu'], example: true },
+        { key: 'nfs', means: ['the NFS server on the node with the role nfs'], example: true },
         { key: 'applications', means: ['by name'], example: { harbor: true } },
       ],
     ),
     '',
     ...keyLines({
       key: 'kubespray',
-      means: ['variables of kubespray, on every machine: before its own and those of the bundle'],
+      means: ['kubespray variables for every node; they win over those of kubespray and of the bundle'],
       example: { kube_network_plugin_mtu: 1450 },
     }),
     '',
     ...keyLines({
       key: 'values',
-      means: ['put into environments/NAME/values.yaml'],
+      means: ['set in environments/NAME/values.yaml'],
       example: { keycloak: { servicePort: 30001 } },
     }),
     '',
@@ -157,14 +157,14 @@ export function starterSite(answers: SiteAnswers): string {
   ].join('\n')
 }
 
-function nodeLines(nodes: readonly AskedNode[]): string[] {
+function nodeLines(nodes: readonly NodeAnswer[]): string[] {
   const example = nodes.length === 0
   return [
-    '# The machines. name: its host name in the cluster; address: its IP address. roles:',
-    '#   control-plane: 1, 3 or 5 machines; worker: runs pods; gpu: a worker with NVIDIA GPUs; nfs: one, exports the volumes',
-    '# user and port where they are not those of ssh, for example:',
+    '# The nodes. name: host name in the cluster; address: IP address; roles:',
+    '#   control-plane: 1, 3 or 5 nodes; worker: runs pods; gpu: a worker with NVIDIA GPUs; nfs: one node, exports the volumes',
+    '# Set user and port if they differ from those of ssh, for example:',
     '#   - {name: gpu-1, address: 10.0.0.21, roles: [worker, gpu], user: ubuntu, port: 2222}',
-    ...(example ? ['# This machine is an example: write yours instead.'] : []),
+    ...(example ? ['# This node is an example: replace it with yours.'] : []),
     'nodes:',
     ...(example
       ? [{ name: 'master-1', address: '10.0.0.11', roles: ['control-plane', 'worker'] }]
@@ -173,7 +173,7 @@ function nodeLines(nodes: readonly AskedNode[]): string[] {
   ]
 }
 
-/** The section itself is a comment where none of its keys is set: an empty one is a mistake. */
+/** The section itself is a comment if none of its keys is set: an empty section is a mistake. */
 function section(name: string, means: string[], keys: Key[]): string[] {
   const set = keys.some(({ value }) => value !== undefined)
   const lines = keys.flatMap(keyLines).map(line => `  ${line}`)
@@ -187,7 +187,7 @@ function keyLines({ key, means, value, example }: Key): string[] {
   ]
 }
 
-/** In one line, whatever it is; YAML 1.1 quotes more than 1.2, so that both read the same. */
+/** Any value on one line; YAML 1.1 quotes more than 1.2, so that both read the same. */
 function flow(value: unknown): string {
   return stringify(value, {
     collectionStyle: 'flow',

@@ -12,14 +12,14 @@ interface VariableFile {
   variables: Map<string, unknown>
 }
 
-/** group_vars and host_vars: NAME, NAME.yml, or a folder NAME with files. */
+/** Reads `group_vars` or `host_vars`: NAME, NAME.yml, or a folder NAME with files. Throws SITE_INVALID, PERMISSION. */
 export async function variableFiles(folder: string, notes: string[]): Promise<VariableFile[]> {
   const found: VariableFile[] = []
   const read = async (path: string, name: string): Promise<void> => {
     if (found.length >= maxFiles) throw invalid(folder, `more than ${maxFiles} files`)
     const text = await textOf(path)
     if (text.startsWith('$ANSIBLE_VAULT')) {
-      notes.push(`not taken over: ${path}: it is encrypted (ansible-vault)`)
+      notes.push(`not converted: ${path}: encrypted with ansible-vault`)
       return
     }
     const { value } = yamlOf(text, { file: path, code: 'SITE_INVALID' })

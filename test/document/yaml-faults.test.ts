@@ -4,7 +4,7 @@ import { yamlFaults } from '../../src/document/yaml-faults.ts'
 
 const faults = (text: string) => yamlFaults(parseDocument(text, { uniqueKeys: false, logLevel: 'error' }))
 
-describe('faults of a document', () => {
+describe('yamlFaults', () => {
   it.each([
     ['a: 1\nb: {c: 2, d: [3]}\n', []],
     ['a: 1\nb: 2\na: 3\n', [[10, 'twice']]],
@@ -21,7 +21,7 @@ describe('faults of a document', () => {
     )
   })
 
-  it('are found in time that grows with the text only', () => {
+  it('takes time that grows linearly with the text', () => {
     const keys = Array.from({ length: 20_000 }, (_, i) => `k${i}: &a${i} 1\n`).join('')
     const document = parseDocument(`${keys}k7: 1\n`, { uniqueKeys: false })
     const started = performance.now()
@@ -29,7 +29,7 @@ describe('faults of a document', () => {
     expect(performance.now() - started).toBeLessThan(2_000)
   })
 
-  it('end where aliases have no end', () => {
+  it('stops at too many aliases', () => {
     const found = faults(`x: &x 1\ny: [${'*x, '.repeat(5_000)}]\n`)
     expect(found.map(({ what }) => what)).toEqual(['more than 1000 aliases'])
   })

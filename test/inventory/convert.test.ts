@@ -39,8 +39,8 @@ kube_node
 x=1
 `
 
-describe('an inventory of before', () => {
-  it('in INI, with ranges, children and passwords', async () => {
+describe('conversion of an existing inventory', () => {
+  it('reads INI with ranges, children and passwords', async () => {
     const { answers, notes } = await convert('inventory.ini', ini)
     expect(answers.nodes).toEqual([
       { name: 'master-1', address: '10.0.0.11', roles: ['control-plane'] },
@@ -54,7 +54,7 @@ describe('an inventory of before', () => {
     parseSiteFile(starterSite(answers), 'site.yaml')
   })
 
-  it('that we wrote ourselves gives the same machines', async () => {
+  it('restores the nodes from an inventory of our own', async () => {
     const nodes = [
       { name: 'a', address: '10.0.0.1', roles: ['control-plane', 'worker', 'nfs'] },
       { name: 'b', address: 'fd00::2', roles: ['worker', 'gpu'], user: 'ubuntu', port: 22 },
@@ -69,10 +69,10 @@ describe('an inventory of before', () => {
       ssh: { user: 'ubuntu', port: 22 },
       nfs: { server: 'a', path: '/nfs-data/astrago' },
     })
-    expect(notes).toEqual([expect.stringMatching(/^not taken over: a: nfs_server_networks: /)])
+    expect(notes).toEqual([expect.stringMatching(/^not converted: a: nfs_server_networks: /)])
   })
 
-  it('takes what a values file says', async () => {
+  it('uses a values file', async () => {
     await writeFile(
       join(folder, 'values.yaml'),
       'externalIP: 10.0.0.100\nnfs: {server: 10.0.0.5, basePath: /srv}\npassword: hunter2\n',
@@ -90,11 +90,11 @@ describe('an inventory of before', () => {
       `a: &a [1,1,1,1,1,1,1,1,1]\n${['b', 'c', 'd', 'e'].map((k, i) => `${k}: &${k} [${Array(9).fill(`*${'abcd'[i]}`).join(',')}]`).join('\n')}\n`,
       /alias/i,
     ],
-    ['no hosts', 'hosts.yaml', 'all: {}\n', /names no hosts/],
+    ['no hosts', 'hosts.yaml', 'all: {}\n', /has no hosts/],
     ['control characters', 'hosts.ini', '[all]\na\u0001b\n', /control characters/],
     ['a range without end', 'hosts.ini', '[all]\na[1:99999]\n', /a range of 99999 hosts/],
-    ['a range backwards', 'hosts.ini', '[all]\na[9:1]\n', /a range of -7 hosts/],
-    ['something else', 'hosts.ini', '<html></html>\n[x]\n{{ y }}\n', /not a host/],
+    ['a range in the wrong order', 'hosts.ini', '[all]\na[9:1]\n', /a range of -7 hosts/],
+    ['another kind of file', 'hosts.ini', '<html></html>\n[x]\n{{ y }}\n', /not a host/],
   ])('refuses %s', async (_, name, text, message) => {
     const error = await convert(name, text).catch(caught => caught)
     expect(error).toMatchObject({ code: 'SITE_INVALID' })
@@ -102,11 +102,11 @@ describe('an inventory of before', () => {
   })
 
   it.each([
-    ['names that no machine can have', '$(id)', /hosts\.yaml:1: "\$\(id\)": name must be a host name/],
-    ['an address that is none', 'b', /"b": address .*IP address/],
-    ['a port that is none', 'c', /"c": port must be a number/],
+    ['a name that no node can have', '$(id)', /hosts\.yaml:1: "\$\(id\)": name must be a host name/],
+    ['an invalid address', 'b', /"b": address .*IP address/],
+    ['an invalid port', 'c', /"c": port must be a number/],
     ['no address', 'd', /"d": has no address/],
-  ])('tells every mistake at once: %s', async (_, _name, message) => {
+  ])('reports all mistakes together: %s', async (_, _name, message) => {
     const error = await convert(
       'hosts.yaml',
       'kube_control_plane: {hosts: {"$(id)": {ip: 10.0.0.1}, b: {ip: "10.0.0.1; reboot"}, c: {ip: 10.0.0.3, ansible_port: "22; id"}, d: {}}}\n',
@@ -138,7 +138,7 @@ kube_node
     return await convertInventory({ inventory: folder })
   }
 
-  it('lie over each other as ansible lays them', async () => {
+  it("are merged in ansible's order of precedence", async () => {
     const { answers, notes } = await write({
       'inventory.ini': hosts,
       'group_vars/all/all.yml': 'ansible_port: 2222\nloadbalancer_apiserver: {port: 6443}\nhttp_proxy: x\n',
@@ -158,9 +158,11 @@ kube_node
       versions: { kubernetes: 'v1.28.6' },
     })
     const all = notes.join('\n')
-    expect(all).toMatch(/vault\.yml: it is encrypted/)
-    expect(all).toMatch(/group_vars\/all\/all\.yml: loadbalancer_apiserver, http_proxy: the bundle brings/)
-    expect(all).toMatch(/"10\.9\.9\.9": a machine has one address here/)
+    expect(all).toMatch(/vault\.yml: encrypted/)
+    expect(all).toMatch(
+      /group_vars\/all\/all\.yml: loadbalancer_apiserver, http_proxy: the bundle has its own/,
+    )
+    expect(all).toMatch(/"10\.9\.9\.9": a machine has one address, /)
     expect(all + JSON.stringify(answers)).not.toContain('hunter2')
   })
 
@@ -169,8 +171,8 @@ kube_node
     ['a quote that is not closed', "[a]\nx ansible_password='hunter2\n", /not closed/],
     ['a variable without a machine', '[a]\nansible_password=hunter2\n', /without a machine/],
     ['words after a host', '[a]\nx hunter2\n', /NAME=VALUE/],
-    ['a head that is none', '[a\nx\n', /not the head of a group/],
-  ])('refuses %s, and tells no secret', async (_, text, message) => {
+    ['an invalid section header', '[a\nx\n', /not a section header/],
+  ])('refuses %s, without showing a secret', async (_, text, message) => {
     const error = await convert('inventory.ini', text).catch(caught => caught)
     expect(error).toMatchObject({ code: 'SITE_INVALID' })
     expect(error.message).toMatch(message)

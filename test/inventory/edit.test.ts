@@ -27,7 +27,7 @@ const styles: Record<string, string> = {
       address: "10.0.0.2"
       roles:
         - worker # and no more${tail}`,
-  'at the end without a line break': `${head}nodes:\n- {name: m, address: 10.0.0.1, roles: [control-plane, worker]}\n- {name: w, address: 10.0.0.2, roles: [worker]}`,
+  'without a line end at the end': `${head}nodes:\n- {name: m, address: 10.0.0.1, roles: [control-plane, worker]}\n- {name: w, address: 10.0.0.2, roles: [worker]}`,
 }
 const cases = Object.entries(styles).flatMap(([name, text]) => [
   [name, text] as const,
@@ -35,12 +35,12 @@ const cases = Object.entries(styles).flatMap(([name, text]) => [
 ])
 const read = (text: string) => parseSiteFile(text, 'site.yaml').nodes
 
-describe('an edit of site.yaml', () => {
-  it.each(cases)('adds a machine and changes nothing else: %s', (_, text) => {
+describe('edits of site.yaml', () => {
+  it.each(cases)('add a node and change nothing else: %s', (_, text) => {
     const more = withNode(text, gpu)
     expect(read(more)).toEqual([...read(text), gpu])
     const lines = more.split('\n')
-    // every line of before is there, in order
+    // every previous line is present, in order
     let at = 0
     for (const line of text.split('\n')) {
       const found = lines.findIndex((one, i) => i >= at && one.replace(/\r$/, '') === line.replace(/\r$/, ''))
@@ -50,13 +50,13 @@ describe('an edit of site.yaml', () => {
     expect(withoutNode(more, 2).trimEnd()).toBe(text.trimEnd())
   })
 
-  it.each(cases)('removes a machine and keeps comments: %s', (_, text) => {
+  it.each(cases)('remove a node and keep comments: %s', (_, text) => {
     const less = withoutNode(text, 1)
     expect(read(less).map(({ name }) => name)).toEqual(['m'])
     for (const comment of text.match(/^\s*# .*$/gm) ?? []) expect(less).toContain(comment.trim())
   })
 
-  it('keeps the style of the last machine', () => {
+  it('keep the style of the last node', () => {
     expect(withNode(styles['one line each']!, gpu)).toContain(
       '\n  - {name: gpu-1, address: 10.0.0.21, roles: [worker, gpu], user: ubuntu, port: 2222}\n',
     )
@@ -65,7 +65,7 @@ describe('an edit of site.yaml', () => {
     )
   })
 
-  it('of machines in one line', () => {
+  it('work on nodes in a flow list', () => {
     const text = `${head}nodes: [{name: m, address: 10.0.0.1, roles: [control-plane, worker]}, {name: w, address: 10.0.0.2, roles: [worker]}] # all\n`
     const more = withNode(text, gpu)
     expect(read(more)).toHaveLength(3)
@@ -73,14 +73,14 @@ describe('an edit of site.yaml', () => {
     expect(read(withoutNode(text, 1))).toHaveLength(1)
   })
 
-  it('refuses to take away what others refer to', () => {
+  it('do not remove an anchor that others refer to', () => {
     const text = `${head}nodes:\n  - {name: m, address: 10.0.0.1, roles: [control-plane, worker]}\n  - {name: w, address: 10.0.0.2, roles: &r [worker]}\n  - {name: x, address: 10.0.0.3, roles: *r}\n`
     expect(read(text)).toHaveLength(3)
-    // where it is taken line by line, the check of the result refuses it
+    // the edit by line succeeds, and checking the result fails
     expect(() => read(withoutNode(text, 1))).toThrow(expect.objectContaining({ code: 'SITE_INVALID' }))
   })
 
-  it('and back gives the same text, whatever is in it', () => {
+  it('undo each other: adding and removing restores a random text', () => {
     const names = fc.uniqueArray(fc.stringMatching(/^[a-z][a-z0-9-]{0,8}[a-z0-9]$/), {
       minLength: 1,
       maxLength: 8,

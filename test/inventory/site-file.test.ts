@@ -17,7 +17,7 @@ kubespray: {kube_network_plugin_mtu: 1450}
 const site = (text: string) => parseSiteFile(text, 'site.yaml')
 
 describe('site.yaml', () => {
-  it('gets the defaults of what it leaves out', () => {
+  it('has defaults for keys that are not set', () => {
     expect(site(good)).toMatchObject({
       environment: 'prod',
       ssh: { user: 'ubuntu', port: 22, password: false, sudo: 'passwordless' },
@@ -25,11 +25,15 @@ describe('site.yaml', () => {
     })
   })
 
-  it('becomes an inventory', () => {
+  it('is converted to an inventory', () => {
     const { all } = parse(inventoryText(site(good)))
     expect(all.hosts['gpu-1']).toEqual({
-      ...{ ansible_host: '10.0.0.21', ip: '10.0.0.21', access_ip: '10.0.0.21', ansible_user: 'root' },
-      ...{ ansible_port: 2222, ansible_ssh_private_key_file: '/root/.ssh/id_ed25519' },
+      ansible_host: '10.0.0.21',
+      ip: '10.0.0.21',
+      access_ip: '10.0.0.21',
+      ansible_user: 'root',
+      ansible_port: 2222,
+      ansible_ssh_private_key_file: '/root/.ssh/id_ed25519',
       kube_network_plugin_mtu: 1450,
     })
     expect(all.hosts['nas-1']).toMatchObject({
@@ -54,7 +58,7 @@ describe('site.yaml', () => {
     expect(siteFacts(site(good))).toMatchObject({ 'nfs.server': '10.0.0.31', 'nodes.gpu': 1 })
   })
 
-  it('tells every mistake at once, each with its place', () => {
+  it('reports all mistakes together, each with its place', () => {
     const bad = good
       .replace('name: gpu-1', 'name: Gpu_1')
       .replace('10.0.0.31', '10.0.0.310')
@@ -70,35 +74,39 @@ describe('site.yaml', () => {
 
   it.each([
     [
-      'two nodes of one name',
+      'two nodes with the same name',
       good.replace('gpu-1', 'master-1'),
-      /master-1 stands twice, first at site.yaml:6/,
+      /master-1 appears twice, first at site.yaml:6/,
     ],
-    ['two nodes of one address', good.replace('10.0.0.21', '10.0.0.11'), /10.0.0.11 stands twice/],
-    ['no control plane', good.replace('control-plane, ', ''), /none has the role control-plane/],
+    ['two nodes with the same address', good.replace('10.0.0.21', '10.0.0.11'), /10.0.0.11 appears twice/],
+    ['no control plane', good.replace('control-plane, ', ''), /no node has the role control-plane/],
     [
       'an even control plane',
       good.replace('[worker, gpu]', '[worker, gpu, control-plane]'),
       /2 have the role control-plane/,
     ],
-    ['a GPU where nothing runs', good.replace('[worker, gpu]', '[gpu]'), /must be a worker, too/],
-    ['a role twice', good.replace('[worker, gpu]', '[worker, gpu, gpu]'), /gpu stands twice/],
+    ['a GPU on a node without pods', good.replace('[worker, gpu]', '[gpu]'), /must also be a worker/],
+    ['a duplicate role', good.replace('[worker, gpu]', '[worker, gpu, gpu]'), /gpu appears twice/],
     [
       'another NFS server',
       good.replace('server: nas-1', 'server: 10.0.0.99'),
       /but nas-1 \(10.0.0.31\) has the role nfs/,
     ],
     ['no NFS', good.replace(/^nfs:.*\n/m, ''), /nfs: is missing/],
-    ['a cluster that is not named', `${good}switches: {kubernetes: false}\n`, /has to name the cluster/],
     [
-      'a cluster that is there and one to be made',
+      'an existing cluster without kubeconfig',
+      `${good}switches: {kubernetes: false}\n`,
+      /must name the existing cluster/,
+    ],
+    [
+      'an existing cluster and another one to install',
       `${good}kubeconfig: /root/c\n`,
-      /names a cluster that is there/,
+      /names an existing cluster/,
     ],
     ['an empty file', '', /must be a map/],
     ['a list', '- a\n', /must be a map/],
     ['a duplicate key', `${good}externalIP: 1.2.3.4\n`, /appears twice/],
-    ['a parent folder', good.replace('/srv/astrago', '/srv/../etc'), /must not have \.\./],
+    ['a parent folder', good.replace('/srv/astrago', '/srv/../etc'), /must not contain \.\./],
     ['a template for ansible', good.replace('1450', "\"{{ lookup('pipe', 'id') }}\""), /templates/],
     ['a template in a key', `${good}values: {"{{ x }}": 1}\n`, /templates/],
     ['another version', good.replace('v1', 'v9'), /apiVersion/],
@@ -108,8 +116,8 @@ describe('site.yaml', () => {
     )
   })
 
-  it('takes shell metacharacters nowhere that a program sees (fault 96)', () => {
-    const nasty = fc.constantFrom(
+  it('refuses shell metacharacters in everything that reaches a program (fault 96)', () => {
+    const hostile = fc.constantFrom(
       ';id',
       '$(id)',
       '`id`',
@@ -136,7 +144,7 @@ describe('site.yaml', () => {
       'privateKey: /root/.ssh/id_ed25519',
     ]
     fc.assert(
-      fc.property(nasty, fc.constantFrom(...places), (text, place) => {
+      fc.property(hostile, fc.constantFrom(...places), (text, place) => {
         const key = place.slice(0, place.indexOf(':'))
         expect(() => site(good.replace(place, `${key}: ${JSON.stringify(text)}`))).toThrow(
           expect.objectContaining({ code: 'SITE_INVALID' }),
@@ -145,13 +153,13 @@ describe('site.yaml', () => {
     )
   })
 
-  it('keeps what kubespray is given as it is', () => {
+  it('passes kubespray variables on unchanged', () => {
     const odd = { a_text: 'it\'s; $(id) `x` "y"\n- z', a_list: [1, 'yes', null], a_map: { on: true } }
     const { all } = parse(
       inventoryText(site(good.replace(/kubespray:.*/, `kubespray: ${JSON.stringify(odd)}`))),
     )
     expect(all.hosts['master-1']).toMatchObject(odd)
-    // ansible reads YAML 1.1, where a bare yes is no text
+    // ansible reads YAML 1.1, where an unquoted yes is not text
     expect(inventoryText(site(good.replace(/kubespray:.*/, 'kubespray: {a: "yes", b: "0755"}')))).toMatch(
       /a: "yes"\n +b: "0755"/,
     )

@@ -12,20 +12,20 @@ const full: SiteAnswers = {
   nodes: [node, { name: 'g', address: 'fd00::2', roles: ['worker', 'gpu'], user: 'root', port: 22 }],
   versions: { kubernetes: 'v1.28.6' },
 }
-/** As a person sets keys: takes away the # that has no space behind it. */
+/** Sets keys as a person does: removes a # that has no space after it. */
 const set = (text: string, wanted: (line: string) => boolean) =>
   text
     .split('\n')
     .map(line => (/^\s*#[A-Za-z]/.test(line) && wanted(line) ? line.replace('#', '') : line))
     .join('\n')
 
-describe('a first site.yaml', () => {
+describe('starterSite', () => {
   it.each([
-    ['nothing', { nodes: [] }],
-    ['one machine', { nodes: [{ ...node, roles: ['control-plane', 'worker'] }] }],
+    ['no answers', { nodes: [] }],
+    ['one node', { nodes: [{ ...node, roles: ['control-plane', 'worker'] }] }],
     ['a part of every section', { ...full, nfs: { server: 'm' }, ssh: { port: 2222 } }],
-    ['all', full],
-  ] satisfies [string, SiteAnswers][])('of %s can be read, and says every key', (_, answers) => {
+    ['all answers', full],
+  ] satisfies [string, SiteAnswers][])('with %s is valid and has every key', (_, answers) => {
     const text = starterSite(answers)
     const site = parseSiteFile(text, 'site.yaml')
     for (const [key, schema] of Object.entries(siteFileSchema.shape)) {
@@ -38,7 +38,7 @@ describe('a first site.yaml', () => {
     else expect(site.nodes).toHaveLength(1)
   })
 
-  it('has examples that can be taken as they stand', () => {
+  it('has examples that are valid as they are', () => {
     const text = starterSite({ nodes: [] })
     const all = parseSiteFile(
       set(text, line => !/kubeconfig:/.test(line)),
@@ -49,9 +49,9 @@ describe('a first site.yaml', () => {
       nfs: { path: '/nfs-data/astrago' },
       kubespray: { kube_network_plugin_mtu: 1450 },
     })
-    const there = set(text, line => /kubeconfig:|switches:|^ {2}#kubernetes: true/.test(line))
+    const existing = set(text, line => /kubeconfig:|switches:|^ {2}#kubernetes: true/.test(line))
     expect(
-      parseSiteFile(there.replace('  kubernetes: true', '  kubernetes: false'), 'site.yaml').kubeconfig,
+      parseSiteFile(existing.replace('  kubernetes: true', '  kubernetes: false'), 'site.yaml').kubeconfig,
     ).toBe('/root/.kube/config')
   })
 
@@ -64,7 +64,7 @@ describe('a first site.yaml', () => {
     expect(bare).toEqual([])
   })
 
-  it('takes what it is given as data, whatever it is', () => {
+  it('treats every answer as data', () => {
     const odd = 'x\nkubeconfig: /etc/shadow # {{ y }}'
     for (const answers of [
       { nodes: [node], environment: odd },
