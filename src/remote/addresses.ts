@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 
-/** What a redirect may reach: the internet, a private network, this machine and its link (cloud metadata lives there). */
+/** What an address reaches: the internet, a private network, or this machine and its link (cloud metadata services are there). */
 export type Reach = 'public' | 'private' | 'local'
 
 const privateRanges = new BlockList()
@@ -26,14 +26,14 @@ localRanges.addAddress('::1', 'ipv6')
 localRanges.addAddress('::', 'ipv6')
 localRanges.addSubnet('fe80::', 10, 'ipv6')
 
-/** Class of one IP address (RFC 1918, 4193, 6598, 3927, 4291; IPv4-mapped ones count as what they map to). */
+/** Returns what an IP address reaches (RFC 1918, 4193, 6598, 3927, 4291). An IPv4-mapped address counts as the address that it maps. */
 export function reachOfAddress(address: string): Reach {
   const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
   if (localRanges.check(address, family)) return 'local'
   return privateRanges.check(address, family) ? 'private' : 'public'
 }
 
-/** `localhost` and literal addresses without asking DNS; undefined for other names. */
+/** The same for `localhost` and literal addresses, without DNS; undefined for other names. */
 export function reachOfHostname(hostname: string): Reach | undefined {
   const bare = hostname
     .replace(/^\[(.+)\]$/, '$1')
@@ -48,5 +48,5 @@ export function isLoopback(hostname: string): boolean {
   return bare === 'localhost' || bare === '::1' || /^127\.\d+\.\d+\.\d+$/.test(bare)
 }
 
-/** How much closer to home each class is: a redirect may only go to the same class or further out. */
+/** How close to this machine each class is: a redirect may only lead to the same class or further away. */
 export const closeness: Record<Reach, number> = { public: 0, private: 1, local: 2 }

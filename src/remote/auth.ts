@@ -10,10 +10,10 @@ import type { Transport } from './transport.ts'
 import { type Challenge, parseChallenges } from './www-authenticate.ts'
 
 export interface RegistryAuth {
-  /** Authorization for a request, from what is known of the registry; undefined before its first challenge. */
+  /** Returns the Authorization for a request, as far as the registry's scheme is known; undefined before its first challenge. */
   authorization(endpoint: Endpoint): Promise<string | undefined>
   /**
-   * Answers a 401. `used` is the Authorization that was refused. Throws UNAUTHORIZED where there is nothing (else) to offer.
+   * Answers a 401. `used` is the Authorization that was refused. Throws UNAUTHORIZED if there is no other.
    */
   answer(
     endpoint: Endpoint,
@@ -24,20 +24,20 @@ export interface RegistryAuth {
 export interface AuthOptions {
   transport: Transport
   credentials: CredentialStore
-  /** further hosts of token services that may be given a registry's password: registry host → realm hosts */
+  /** additional hosts of token services that may receive a registry's password: registry host → realm hosts */
   trustedRealms: Record<string, readonly string[]>
 }
 
-/** `REGISTRY=REALM,…` → registry host → realm hosts. Throws USAGE. */
+/** Parses `REGISTRY=REALM,…` to registry host → realm hosts. Throws USAGE. */
 export function parseTrustedRealms(text: string | undefined): Record<string, string[]> {
   const realms: Record<string, string[]> = Object.create(null)
   for (const pair of (text ?? '').split(/[,\s]+/).filter(Boolean)) {
     const match = /^([\w.:[\]-]+)=([\w.:[\]-]+)$/.exec(pair)
     if (match === null) {
-      throw new AirgapError('USAGE', 'not a trusted realm', {
+      throw new AirgapError('USAGE', 'the list of trusted realms is invalid', {
         item: `AIRGAP_TRUSTED_REALMS: ${pair.slice(0, 200)}`,
-        likely: 'a scheme or a path was written too',
-        next: 'write it as REGISTRY=REALM with host names, several separated by commas',
+        likely: 'an entry contains a scheme or a path',
+        next: 'write entries as REGISTRY=REALM with host names, separated by commas',
       })
     }
     const [, registry = '', realm = ''] = match
@@ -46,7 +46,7 @@ export function parseTrustedRealms(text: string | undefined): Record<string, str
   return realms
 }
 
-/** How a registry wants to be asked, learned from its first 401. */
+/** How a registry authenticates, learned from its first 401. */
 type Scheme = { type: 'basic' } | { type: 'bearer'; realm: URL; service: string | undefined; scope: string }
 
 interface Token {
@@ -55,8 +55,9 @@ interface Token {
   expires: number
 }
 
-/** distribution-spec token.md: a token that does not say lives 60 seconds. */
+/** distribution, docs/spec/auth/token.md: a token without `expires_in` is valid for 60 seconds. */
 const defaultLifetime = 60 /* seconds */
+/** A token service may be malicious, too: its answer must not exhaust memory (CWE-400). */
 const maxTokenBytes = 1 << 20
 
 const tokenSchema = z.object({
@@ -66,8 +67,8 @@ const tokenSchema = z.object({
 })
 
 /**
- * Token and Basic authentication of registries (distribution: docs/spec/auth/token.md, oauth.md). Tokens are kept per registry
- * and repository; however many requests find one expired, it is renewed once.
+ * Token and Basic authentication of registries (distribution, docs/spec/auth/token.md and oauth.md). Tokens are kept per registry and
+ * repository; however many requests find one expired, it is renewed once.
  */
 export function createRegistryAuth(options: AuthOptions): RegistryAuth {
   const { transport, credentials } = options
@@ -79,7 +80,7 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
     const key = keyOf(endpoint)
     const running = renewing.get(key)
     if (running) return running
-    // no signal of one request ends it: others wait for the same token when the one that asked first gives up
+    // no signal of one request ends it: others wait for the same token after the first one gives up
     const renewal = obtain(endpoint, scheme, options)
       .then(token => {
         tokens.set(key, token)
@@ -105,7 +106,7 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
       if (scheme.type === 'bearer') await checkRealm(endpoint, scheme.realm, transport)
       schemes.set(key, scheme)
       const current = tokens.get(key)
-      // another request may have renewed it while this one was on its way with the old one
+      // another request may have renewed it while this one was sent with the old one
       if (current && current.header !== refused.used && current.expires > transport.clock.now())
         return current.header
       const token = await renew(endpoint, scheme)
@@ -113,14 +114,14 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
       throw unauthorized(endpoint, {
         what: 'the registry refused the login',
         likely: (await credentials.find(endpoint.host))
-          ? 'a wrong password, or no right to read this repository'
+          ? 'the password is wrong, or the login has no access to this repository'
           : 'the repository is private or does not exist',
       })
     },
   }
 }
 
-/** Tokens are for one repository at one registry (scope `repository:NAME:pull`). */
+/** Tokens are for one repository of one registry (scope `repository:NAME:pull`). */
 function keyOf(endpoint: Endpoint): string {
   return `${endpoint.baseUrl} ${endpoint.repository}`
 }
@@ -133,20 +134,23 @@ function schemeOf(endpoint: Endpoint, challenges: Challenge[]): Scheme {
       type: 'bearer',
       realm: new URL(realm, endpoint.baseUrl),
       service: bearer.parameters['service'],
-      // the scope is ours to say: a registry that names more than reading this repository does not get a wider token
+      // never the scope of the challenge: a malicious mirror could name `push`, or another repository of the same token service, and
+      // would then hold a token for that
       scope: `repository:${endpoint.repository}:pull`,
     }
   }
   if (challenges.some(challenge => challenge.scheme === 'basic')) return { type: 'basic' }
   throw unauthorized(endpoint, {
-    what: 'the registry refuses access and does not say how to log in',
+    what: 'the registry denies access and offers no supported login',
     likely: `it offers ${challenges.map(challenge => challenge.scheme).join(', ') || 'nothing'}; Bearer and Basic are supported`,
   })
 }
 
 /**
- * The realm is the registry's word only, so: https, or http to this machine, or http on the registry's own host where the
- * registry itself is asked by http; and never closer to home than the registry (as for redirects).
+ * Checks the realm, which an attacker on the connection or a malicious registry may choose. It must use https, or http to this machine,
+ * or http on the registry's own host if the registry itself uses http: otherwise anyone on the connection reads the password (CWE-319).
+ * And it must not be closer to this machine than the registry: a realm such as http://169.254.169.254/ would make the build host
+ * query its cloud metadata service (server-side request forgery, CWE-918). Throws UNAUTHORIZED, REDIRECT_REFUSED.
  */
 async function checkRealm(endpoint: Endpoint, realm: URL, transport: Transport): Promise<void> {
   const registry = new URL(endpoint.baseUrl)
@@ -155,15 +159,18 @@ async function checkRealm(endpoint: Endpoint, realm: URL, transport: Transport):
     (isLoopback(realm.hostname) || (registry.protocol === 'http:' && realm.hostname === registry.hostname))
   if (realm.protocol !== 'https:' && !plain) {
     throw unauthorized(endpoint, {
-      what: `the registry sends us to a token service without TLS: ${redactUrl(realm)}`,
-      likely: 'a misconfigured registry, or somebody on the way who wants the password',
-      next: 'ask whoever runs the registry to give its token service a certificate',
+      what: `the registry refers to a token service without TLS: ${redactUrl(realm)}`,
+      likely: 'the registry is misconfigured, or someone on the connection tries to get the password',
+      next: 'ask the operator of the registry to enable TLS on its token service',
     })
   }
   await transport.assertMayFollow(registry, realm)
 }
 
-/** True where the registry's password may be sent to the realm: the same host, the same site, or declared. */
+/**
+ * Returns whether the registry's password may be sent to the realm: the same host, the same site, or declared. A client that sends it
+ * to any realm of a challenge sends it to the author of the challenge (CVE-2020-15157, "ContainerDrip", in containerd).
+ */
 function isTrustedRealm(endpoint: Endpoint, realm: URL, declared: AuthOptions['trustedRealms']): boolean {
   const registry = new URL(endpoint.baseUrl).hostname
   return (
@@ -174,8 +181,9 @@ function isTrustedRealm(endpoint: Endpoint, realm: URL, declared: AuthOptions['t
 }
 
 /**
- * Same registrable domain, by a rule of thumb: the last two labels, three under `co.uk` and its like. It only decides whether
- * a registry's token service gets that registry's own password, which the registry could ask for by Basic anyway.
+ * Compares registrable domains by a heuristic: the last two labels, or three under `co.uk` and the like. It only decides whether a
+ * registry's token service receives that registry's own password, which the registry could request by Basic anyway. An IP address
+ * has no domain: 10.0.0.1 and 9.9.0.1 are not of one site.
  */
 function sameSite(a: string, b: string): boolean {
   const site = (host: string) => {
@@ -196,10 +204,10 @@ async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions):
   if (scheme.type === 'basic') {
     if (login?.type === 'basic') return { header: basicHeader(login), expires: Number.POSITIVE_INFINITY }
     throw unauthorized(endpoint, {
-      what: 'the registry wants a user and password',
+      what: 'the registry requires a user and password',
       likely: login
-        ? 'the login there is a token, which this registry does not take'
-        : 'nobody has logged in to it as this user',
+        ? 'the stored login is a token, which this registry does not accept'
+        : 'this user has not logged in to it',
     })
   }
   const trusted = isTrustedRealm(endpoint, scheme.realm, options.trustedRealms)
@@ -208,16 +216,16 @@ async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions):
   } catch (error) {
     if (!(error instanceof AirgapError) || error.code !== 'UNAUTHORIZED') throw error
     throw unauthorized(endpoint, {
-      what: `the token service ${scheme.realm.host} refused access`,
+      what: `the token service ${scheme.realm.host} denied access`,
       likely:
         login && !trusted
-          ? `the login for ${endpoint.host} was not sent there, as it is another site`
+          ? `the login for ${endpoint.host} was not sent to it, as it is another site`
           : login
-            ? 'a wrong or expired password'
+            ? 'the password is wrong or has expired'
             : 'the repository is private or does not exist',
       ...(login && !trusted
         ? {
-            next: `if ${scheme.realm.host} does belong to ${endpoint.host}, set AIRGAP_TRUSTED_REALMS=${endpoint.host}=${scheme.realm.host}`,
+            next: `if ${scheme.realm.host} belongs to ${endpoint.host}, set AIRGAP_TRUSTED_REALMS=${endpoint.host}=${scheme.realm.host}`,
           }
         : {}),
     })
@@ -246,14 +254,14 @@ async function fetchToken(
   }, transport.retrying())
   const answer = parseToken(bytes)
   if (answer === undefined) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the token service gave no token', {
+    throw new AirgapError('UPSTREAM_INVALID', 'the token service returned no token', {
       item: redactUrl(scheme.realm),
-      likely: 'something on the way answers in its place (a captive portal, a proxy)',
-      next: 'look at the address with curl; log in where a page asks for it',
+      likely: 'something on the connection answers instead of it (a captive portal, a proxy)',
+      next: 'request the address with `curl -v`; log in if a page requires it',
     })
   }
   const lifetime = (answer.expiresIn ?? defaultLifetime) * 1000
-  // renewed a little early, so that it does not expire on its way; never later than an hour, whatever it says
+  // renewed early, so that it does not expire during a request; after an hour at the latest, whatever the service states
   return { header: `Bearer ${answer.token}`, expires: started + Math.min(lifetime * 0.9, 3_600_000) }
 }
 
@@ -261,7 +269,7 @@ function parseToken(bytes: Buffer): { token: string; expiresIn: number | undefin
   try {
     const { token, access_token, expires_in } = tokenSchema.parse(JSON.parse(bytes.toString('utf8')))
     const value = token || access_token
-    // what goes into a header must not be able to end it
+    // a line end in a token would add headers to our requests (CWE-113)
     return value && /^[\x21-\x7e]+$/.test(value) ? { token: value, expiresIn: expires_in } : undefined
   } catch {
     return undefined
@@ -276,7 +284,7 @@ function tokenUrl(scheme: Scheme & { type: 'bearer' }, login: Credentials | unde
   return url.href
 }
 
-/** oauth.md: a refresh token is exchanged by POST. */
+/** Exchanges a refresh token by POST (oauth.md): in a URL it would end up in logs. */
 function refreshForm(scheme: Scheme & { type: 'bearer' }, identityToken: string) {
   const form = new URLSearchParams({
     grant_type: 'refresh_token',
@@ -296,16 +304,16 @@ function basicHeader(login: Credentials & { type: 'basic' }): string {
   return `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
 }
 
-/** What to tell where a registry refuses: with the command that mends it. */
+/** Returns the error for a registry that denies access, with the command that helps. */
 export function unauthorized(
   endpoint: Endpoint,
-  told: { what: string; likely: string; next?: string },
+  why: { what: string; likely: string; next?: string },
 ): AirgapError {
-  return new AirgapError('UNAUTHORIZED', told.what, {
+  return new AirgapError('UNAUTHORIZED', why.what, {
     item: endpoint.name,
-    likely: told.likely,
+    likely: why.likely,
     next:
-      told.next ??
+      why.next ??
       `check the name; if it is right, run \`docker login ${endpoint.host}\` as this user (or point DOCKER_CONFIG at the login)`,
   })
 }

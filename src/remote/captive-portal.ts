@@ -3,8 +3,8 @@ import { AirgapError } from '../core/errors.ts'
 import type { SentResponse } from './transport.ts'
 
 /**
- * Refuses the log-in page that a captive portal or a proxy serves with status 200 in place of what was asked for.
- * Where HTML is what was wanted (a page, an index of links) it passes. Returns the body to read on.
+ * Refuses the login page that a captive portal or a proxy serves with status 200 instead of the requested content. HTML is accepted
+ * where it is what was requested (a page, an index of links). Returns the body, still complete. Throws UPSTREAM_INVALID.
  */
 export async function refuseHtml(response: SentResponse, options: { wanted: string }): Promise<Readable> {
   const { body } = response
@@ -21,23 +21,22 @@ export async function refuseHtml(response: SentResponse, options: { wanted: stri
     .replace(/^\u00ef\u00bb\u00bf/, '')
   if (/^\s*(?:<!--[\s\S]*?-->\s*)*<(?:!doctype\s+html|html)\b/i.test(text)) {
     body.destroy()
-    throw new AirgapError('UPSTREAM_INVALID', 'a web page came instead of the content', {
+    throw new AirgapError('UPSTREAM_INVALID', 'the answer is a web page instead of the content', {
       item: response.url,
-      likely:
-        'a captive portal or a proxy that wants a log-in, or an address that leads to a page about the file',
-      next: 'open the address in a browser on this machine, log in where it asks for it, then run the same command again',
+      likely: 'a captive portal or a proxy requires a login, or the address is that of a page about the file',
+      next: 'open the address in a browser on this machine and log in if requested, then run the same command again',
     })
   }
   return body
 }
 
-/** Index pages and documents: a folder, or a name that ends in .html. */
+/** Returns whether HTML is expected: a folder, or a name that ends in .html. */
 function wantsHtml(url: string): boolean {
   const path = new URL(url).pathname
   return path.endsWith('/') || /\.x?html?$/i.test(path)
 }
 
-/** Looks at the first chunk and puts it back, in one turn: a stream that has ended takes nothing back. */
+/** Reads the first chunk and puts it back, in one turn of the event loop: nothing can be put back into a stream that has ended. */
 async function firstChunk(body: Readable): Promise<Uint8Array | undefined> {
   return await new Promise(resolve => {
     const events = ['readable', 'end', 'error', 'close']

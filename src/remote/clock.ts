@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Time and chance, passed in so that a test of an hour's waiting takes a millisecond. */
+/** Time and randomness, passed in so that a test of an hour's wait takes a millisecond. */
 export interface Clock {
   /** milliseconds since 1970 */
   now(): number

@@ -3,9 +3,9 @@ import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Reference } from '../core/reference.ts'
 
-/** What the rest of the product may ask of the network. `http-client.ts` and `registry-client.ts` are the implementations. */
+/** What the rest of the product sees of the network. `http-client.ts` and `registry-client.ts` implement it. */
 
-/** Headers are lower-case. */
+/** A complete answer. Names of headers are lower-case. */
 export interface Fetched {
   /** final URL after redirects, redacted */
   url: string
@@ -15,15 +15,15 @@ export interface Fetched {
 
 export interface OpenedBody {
   body: Readable
-  /** offset of the first byte of `body`: the one asked for, or 0 where upstream sent everything */
+  /** offset of the first byte of `body`: the requested one, or 0 where upstream sent everything */
   start: number
-  /** full size where upstream said it */
+  /** full size in bytes, if upstream stated it */
   size?: number
   /** strong ETag or Last-Modified, for If-Range */
   validator?: string
 }
 
-/** One place a blob can be had from. Throws NETWORK (try again), NOT_FOUND_UPSTREAM (try the next place), … */
+/** One source of a blob. Throws NETWORK (try again), NOT_FOUND_UPSTREAM (try the next source), … */
 export interface BlobOpener {
   /** for messages, redacted */
   name: string
@@ -31,11 +31,11 @@ export interface BlobOpener {
 }
 
 export interface HttpClient {
-  /** Whole body in memory, with retries; SIZE_MISMATCH over maxBytes. */
+  /** Reads a whole body into memory, with retries. Throws SIZE_MISMATCH above maxBytes. */
   get(url: string, options: { maxBytes: number; headers?: Record<string, string> }): Promise<Fetched>
-  /** Size in bytes by HEAD (or a 1-byte range), undefined where upstream does not say. */
+  /** Returns the size in bytes by HEAD (or a range of one byte); undefined if upstream does not state it. */
   size(url: string): Promise<number | undefined>
-  /** One opener per mirror of the URL (remapped sources), tried in order by `download`. */
+  /** Returns one opener per mirror of the URL (remapped sources); `download` tries them in order. */
   openers(url: string): BlobOpener[]
   close(): Promise<void>
 }
@@ -47,12 +47,12 @@ export interface ResolvedManifest {
 }
 
 export interface RegistryClient {
-  /** Manifest or index by tag or digest, from the first mirror that has it. NOT_FOUND_UPSTREAM, UNSUPPORTED (schema 1), … */
+  /** Fetches a manifest or index by tag or digest from the first mirror that has it. Throws NOT_FOUND_UPSTREAM, UNSUPPORTED (schema 1), … */
   manifest(reference: Reference): Promise<ResolvedManifest>
-  /** Small blob (an image config) in memory, verified. */
+  /** Fetches a small blob (an image config) into memory, verified. */
   blob(reference: Reference, descriptor: Descriptor): Promise<Buffer>
-  /** One opener per mirror. `name` is host/repository. */
+  /** Returns one opener per mirror. `name` is host/repository. */
   openers(name: string, digest: Digest, as: 'manifest' | 'blob'): BlobOpener[]
-  /** Descriptors that refer to `digest` (distribution-spec referrers API, or its tag fallback). */
+  /** Returns the descriptors that refer to `digest` (distribution-spec: referrers API, or its fallback tag). */
   referrers(reference: Reference, digest: Digest): Promise<Descriptor[]>
 }

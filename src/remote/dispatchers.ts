@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { LookupFunction } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { defined } from '../core/defined.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { isLoopback } from './addresses.ts'
 
@@ -12,17 +13,17 @@ export interface DispatcherOptions {
   connectTimeoutMs: number
   /** longest wait for an answer's headers, and between two chunks of its body */
   stallMs: number
-  /** PEM file of certificate authorities trusted besides the usual ones */
+  /** PEM file of certificate authorities that are trusted in addition to the default ones */
   caFile?: string | undefined
-  /** certificates that this host shows, each under one URL prefix only: entitlements */
+  /** client certificates (entitlements), each for one URL prefix only */
   clients?: readonly ClientCertificate[] | undefined
   env: Record<string, string | undefined>
   lookup?: LookupFunction | undefined
 }
 
-/** PEM files by which a server knows this host. */
+/** PEM files that authenticate this host to a server. */
 export interface ClientCertificate {
-  /** `https://cdn.example/content/`: shown for URLs under it, and nowhere else, after a redirect neither */
+  /** `https://cdn.example/content/`: presented for URLs under it and nowhere else, not even after a redirect */
   prefix: string
   certificate: string
   key: string
@@ -39,7 +40,7 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
   const tls = ca === undefined ? {} : { ca }
   const shared = {
     connections: options.connections,
-    // undici speaks h2 by default; one h2 connection is slower here than several of HTTP/1.1, and its stalls are harder to see
+    // undici uses HTTP/2 by default; one such connection is slower here than several of HTTP/1.1, and its stalls are harder to detect
     allowH2: false,
     pipelining: 1,
     headersTimeout: options.stallMs,
@@ -70,7 +71,7 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
   )
   return {
     for(url) {
-      // loopback is never behind a proxy, whatever NO_PROXY says; NO_PROXY itself is undici's to read
+      // loopback is never behind a proxy, whatever NO_PROXY says; undici reads NO_PROXY itself
       const own = entitled.find(({ prefix }) => url.href.startsWith(prefix))
       if (isLoopback(url.hostname)) return own?.agent ?? direct
       if (own !== undefined) return own.throughProxy.https ?? own.agent
@@ -87,7 +88,7 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
   }
 }
 
-/** One agent for each scheme that has a proxy: HTTP_PROXY alone says nothing about https, as curl and Go read it. */
+/** Makes one agent for each scheme that has a proxy: as in curl and Go, HTTP_PROXY does not apply to https. */
 function proxyAgents(
   options: EnvHttpProxyAgent.Options,
   env: Record<string, string | undefined>,
@@ -101,13 +102,13 @@ function proxyAgents(
   }
   const http = agent(named('http_proxy') ?? named('all_proxy'))
   const https = agent(named('https_proxy') ?? named('all_proxy'))
-  return { ...(http ? { http } : {}), ...(https ? { https } : {}) }
+  return defined({ http, https })
 }
 
 function proxyUrl(text: string): string {
   const url = /^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`
   if (URL.canParse(url)) return url
-  throw new AirgapError('USAGE', 'the environment names a proxy that is no URL', {
+  throw new AirgapError('USAGE', 'the proxy of the environment is not a URL', {
     item: 'HTTP_PROXY, HTTPS_PROXY',
     next: 'write it as http://proxy.example:3128',
   })
@@ -121,7 +122,7 @@ function readPem(path: string): Buffer {
   }
 }
 
-/** The usual authorities (with NODE_EXTRA_CA_CERTS) and those of the file: `ca` alone would replace them. */
+/** Returns the default authorities (with NODE_EXTRA_CA_CERTS) and those of the file: `ca` alone would replace the defaults. */
 function trusted(file: string): string[] {
   let text: string
   try {
@@ -131,13 +132,13 @@ function trusted(file: string): string[] {
   }
   const own = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
   try {
-    if (own.length === 0) throw new Error('no certificate in it')
+    if (own.length === 0) throw new Error('it contains no certificate')
     for (const pem of own) new X509Certificate(pem)
   } catch (error) {
-    throw new AirgapError('USAGE', 'not a file of CA certificates', {
+    throw new AirgapError('USAGE', 'the file has no valid CA certificates', {
       item: file,
       likely: 'it is a key, a DER file or an empty file',
-      next: 'give a PEM file (-----BEGIN CERTIFICATE-----); openssl x509 -inform der -in FILE converts DER',
+      next: 'use a PEM file (-----BEGIN CERTIFICATE-----); `openssl x509 -inform der -in FILE` converts DER',
       cause: error,
     })
   }

@@ -6,12 +6,12 @@ import { z } from 'zod'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 
-/** What a registry login consists of. `identityToken` is an OAuth2 refresh token. Never logged, never in an error. */
+/** A registry login. `identityToken` is an OAuth2 refresh token. Never logged, never part of an error. */
 export type Credentials =
   | { type: 'basic'; username: string; password: string }
   | { type: 'identity-token'; identityToken: string }
 
-/** Where credentials come from; undefined for a registry that nobody logged in to. */
+/** Finds credentials; undefined for a registry without a login. */
 export interface CredentialStore {
   find(host: string): Promise<Credentials | undefined>
 }
@@ -33,8 +33,8 @@ const helperTimeoutMs = 30_000
 const maxHelperOutput = 1 << 20 /* bytes */
 
 /**
- * Credentials of `docker login`: config.json of DOCKER_CONFIG or ~/.docker, read when first needed, with its credential helpers
- * (docker/docker-credential-helpers, protocol of `get`). A helper that is missing or fails is noted, and counts as no login.
+ * Reads the credentials of `docker login`: config.json in DOCKER_CONFIG or ~/.docker, read when first needed, with its credential
+ * helpers (docker/docker-credential-helpers, protocol of `get`). A missing or failing helper is noted and counts as no login.
  */
 export function dockerCredentials(options: {
   env?: Record<string, string | undefined>
@@ -42,7 +42,7 @@ export function dockerCredentials(options: {
 }): CredentialStore {
   const env = options.env ?? process.env
   let loading: Promise<DockerConfig> | undefined
-  const asked = new Map<string, Promise<Credentials | undefined>>()
+  const answers = new Map<string, Promise<Credentials | undefined>>()
   const find = async (host: string) => {
     loading ??= load(configPath(env))
     const config = await loading
@@ -53,8 +53,8 @@ export function dockerCredentials(options: {
   }
   return {
     find(host) {
-      const answer = asked.get(host) ?? find(host)
-      asked.set(host, answer)
+      const answer = answers.get(host) ?? find(host)
+      answers.set(host, answer)
       return answer
     },
   }
@@ -76,16 +76,16 @@ async function load(path: string): Promise<DockerConfig> {
   try {
     return configSchema.parse(JSON.parse(text))
   } catch {
-    // neither the text nor the parser's message, which quotes it, may reach a log: it holds passwords
-    throw new AirgapError('USAGE', 'the docker configuration is not valid', {
+    // neither the text nor the parser's message, which quotes it, may reach a log: it contains passwords
+    throw new AirgapError('USAGE', 'the docker configuration is invalid', {
       item: path,
-      likely: 'it was edited by hand: it must be JSON with `auths` as docker login writes it',
-      next: 'mend it, or move it away and run `docker login REGISTRY` again',
+      likely: 'it was edited by hand; it must be JSON with `auths` as `docker login` writes it',
+      next: 'correct it, or move it away and run `docker login REGISTRY` again',
     })
   }
 }
 
-/** Docker Hub stands in config.json under a URL of its first version. */
+/** Returns the key in config.json; Docker Hub's is a URL of its API v1. */
 function configKey(host: string): string {
   return host === 'docker.io' ? 'https://index.docker.io/v1/' : host
 }
@@ -120,17 +120,17 @@ async function askHelper(
   options: { key: string; env: Record<string, string | undefined>; progress: Progress },
 ): Promise<Credentials | undefined> {
   const program = `docker-credential-${name}`
-  // the name becomes part of a program's name: no path may be made of it
+  // the name becomes part of a program's name: a config.json with `../x` must not run another program (CWE-22)
   if (!/^[A-Za-z0-9_.-]{1,100}$/.test(name)) {
-    options.progress.note('config.json names a credential helper that is no program name: not asked')
+    options.progress.note('config.json names an invalid credential helper; it is not used')
     return undefined
   }
   try {
     const { code, output } = await runHelper(program, options)
     if (code !== 0) {
-      // "credentials not found in native keychain" is how helpers say that nobody logged in
+      // "credentials not found in native keychain" means that there is no login
       if (!/not found/i.test(output))
-        options.progress.note(`${program} failed (exit ${code}): going on without a login`)
+        options.progress.note(`${program} failed (exit code ${code}); continuing without a login`)
       return undefined
     }
     const { Username, Secret } = helperAnswer.parse(JSON.parse(output))
@@ -139,9 +139,9 @@ async function askHelper(
       ? { type: 'identity-token', identityToken: Secret }
       : basic(Username, Secret)
   } catch (error) {
-    const why = errnoOf(error) === 'ENOENT' ? 'is not on PATH' : 'gave no answer that can be understood'
+    const why = errnoOf(error) === 'ENOENT' ? 'is not on PATH' : 'returned an invalid answer'
     options.progress.note(
-      `${program}, named in docker's config.json, ${why}: going on without a login for ${options.key}`,
+      `${program}, named in docker's config.json, ${why}; continuing without a login for ${options.key}`,
     )
     return undefined
   }
@@ -167,7 +167,7 @@ async function runHelper(
     })
     child.once('error', reject)
     child.once('close', code => resolve({ code, output: Buffer.concat(chunks).toString('utf8') }))
-    // a helper that exits without reading breaks the pipe; its exit status says more
+    // a helper that exits without reading breaks the pipe; its exit code says more
     child.stdin.on('error', () => {})
     child.stdin.end(options.key)
   })

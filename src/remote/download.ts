@@ -10,22 +10,22 @@ import { ShortLived } from './short-lived.ts'
 import { defaultStall, type StallLimits, watchStall } from './stall.ts'
 
 export interface DownloadOptions {
-  /** places, tried in order */
+  /** sources, tried in order */
   openers: BlobOpener[]
   sink: DownloadSink
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   progress?: Progress
   retry?: Partial<RetryPolicy>
   stall?: Partial<StallLimits>
   clock?: Clock
 }
 
-/** So much new content earns a fresh set of tries: a line that breaks often still ends, a source that never gets on does not. */
+/** New content that resets the number of tries: an unstable connection still finishes, a source without progress does not. */
 const progressThatCounts = 1 << 20 /* bytes */
 
 /**
- * Fills the sink from the first place that can, continuing in mid-blob. Throws SIZE_MISMATCH or DIGEST_MISMATCH at once:
- * wrong content is never looked for elsewhere. Otherwise throws the error of the first place when all have failed.
+ * Fills the sink from the first source that works, and continues in the middle of a blob. Throws SIZE_MISMATCH or DIGEST_MISMATCH
+ * at once: after wrong content no other source is tried. Otherwise throws the error of the first source once all have failed.
  */
 export async function download(options: DownloadOptions): Promise<void> {
   const run: Run = {
@@ -39,14 +39,14 @@ export async function download(options: DownloadOptions): Promise<void> {
   }
   const { openers, sink } = options
   if (openers.length === 0) {
-    throw new AirgapError('UNRESOLVABLE', 'no source is known', {
+    throw new AirgapError('UNRESOLVABLE', 'the content has no source', {
       item: sink.descriptor.digest,
-      next: 'run `airgap lock` again: the lock names no place for this content',
+      next: 'run `airgap lock` again: the lock names no source for this content',
     })
   }
-  const fromPlace = (opener: BlobOpener) =>
+  const fromSource = (opener: BlobOpener) =>
     fromOne(opener, { run, validator: opener === openers[0] ? sink.validator : undefined })
-  await firstOf(openers, fromPlace, run)
+  await firstOf(openers, fromSource, run)
   await sink.finish()
 }
 
@@ -57,11 +57,11 @@ interface Run {
   retry: RetryPolicy
   stall: StallLimits
   clock: Clock
-  /** most bytes there ever were: only what goes beyond is progress */
+  /** most bytes received at any time: only more than that is progress */
   furthest: number
 }
 
-/** All tries at one place. `validator` is that place's own: another mirror's would make it send everything again. */
+/** All tries at one source. `validator` is from that source: another mirror's would make it send everything again. */
 async function fromOne(
   opener: BlobOpener,
   state: { run: Run; validator: string | undefined },
@@ -99,8 +99,8 @@ async function fromOne(
 }
 
 /**
- * Makes the sink ready for the body: true where it may be appended. An answer that starts elsewhere or comes from a changed
- * representation makes the sink start over; where that answer itself is not the beginning, the next try asks for it.
+ * Prepares the sink for the body; returns whether the body may be appended. If the answer starts elsewhere or is of a changed
+ * representation, the sink starts over; if that answer is not the beginning either, the next try requests it.
  */
 async function continues(
   opened: OpenedBody,
@@ -114,21 +114,21 @@ async function continues(
       `${at.opener.name} has ${opened.size} bytes, not the ${sink.descriptor.size} expected`,
       {
         item: sink.descriptor.digest,
-        likely: 'the content was replaced upstream, or something on the way answers in its place',
-        next: 'do not use it; find out what changed upstream, then lock again',
+        likely: 'the content was replaced upstream, or something on the connection answers instead of it',
+        next: 'do not use it; find out what changed upstream, then run `airgap lock` again',
       },
     )
   }
   const changed = at.known !== undefined && opened.validator !== undefined && at.known !== opened.validator
   if (opened.start === 0 && (sink.received > 0 || opened.validator !== sink.validator)) {
     if (sink.received > 0)
-      at.run.progress.note(`${at.opener.name} starts over: it cannot continue, or the content changed`)
+      at.run.progress.note(`${at.opener.name} starts over: it cannot resume, or the content has changed`)
     await startOver(at.run, opened.validator)
     return true
   }
   if (opened.start === sink.received && !(changed && sink.received > 0)) return true
   opened.body.destroy()
-  at.run.progress.note(`${at.opener.name} gave another part than asked for: starting over`)
+  at.run.progress.note(`${at.opener.name} sent a part that was not requested; starting over`)
   await startOver(at.run)
   return false
 }
@@ -138,30 +138,30 @@ async function startOver(run: Run, validator?: string): Promise<void> {
   await run.sink.restart(validator)
 }
 
-/** Body → sink, one chunk at a time: the sink's pace is the source's pace. Errors of the sink pass as they are. */
+/** Copies the body to the sink chunk by chunk, so that the sink limits the source's speed. Throws errors of the sink unchanged. */
 async function pour(body: OpenedBody['body'], at: { run: Run; item: string }): Promise<void> {
   const { run, item } = at
   const { sink, progress } = run
   const size = sink.descriptor.size
   const watch = watchStall(body, { ...run.stall, item })
   const shortLived = new ShortLived()
-  let ours: unknown
+  let sinkError: unknown
   try {
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      // a chunk that was released has no length any more
+      // a released chunk has no length
       const { length } = chunk
       watch.count(length)
       if (sink.received + length > size) {
-        ours = longer(item, sink)
-        // what came so far is of something else
+        sinkError = tooLong(item, sink)
+        // the received bytes are of other content
         await startOver(run)
-        throw ours
+        throw sinkError
       }
       watch.busy(true)
       try {
         await sink.write(chunk)
       } catch (error) {
-        ours = error
+        sinkError = error
         throw error
       }
       watch.busy(false)
@@ -170,7 +170,7 @@ async function pour(body: OpenedBody['body'], at: { run: Run; item: string }): P
       shortLived.count(length)
     }
   } catch (error) {
-    if (ours !== undefined) throw ours
+    if (sinkError !== undefined) throw sinkError
     run.signal?.throwIfAborted()
     throw networkError(error, item)
   } finally {
@@ -181,22 +181,22 @@ async function pour(body: OpenedBody['body'], at: { run: Run; item: string }): P
 }
 
 /**
- * Gives a chunk's memory back at once, as its sink is done with it. Left to the garbage collector, a fast transfer holds more
- * than 100 MB of dead 64 KiB buffers. Only where the chunk is all of its buffer: otherwise others look into it too.
+ * Frees a chunk's memory at once, as the sink no longer needs it: left to the garbage collector, a fast transfer holds more than
+ * 100 MB of dead 64 KiB buffers. Only if the chunk is all of its buffer: otherwise other chunks share it.
  */
 function release(chunk: Uint8Array): void {
   const { buffer } = chunk
   if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
 }
 
-function longer(item: string, sink: DownloadSink): AirgapError {
+function tooLong(item: string, sink: DownloadSink): AirgapError {
   return new AirgapError(
     'SIZE_MISMATCH',
-    `${item} sends more than the ${sink.descriptor.size} bytes expected`,
+    `${item} sends more than the expected ${sink.descriptor.size} bytes`,
     {
       item: sink.descriptor.digest,
-      likely: 'the content was replaced upstream, or something on the way answers in its place',
-      next: 'do not use it; find out what changed upstream, then lock again',
+      likely: 'the content was replaced upstream, or something on the connection answers instead of it',
+      next: 'do not use it; find out what changed upstream, then run `airgap lock` again',
     },
   )
 }
@@ -207,7 +207,7 @@ function endedEarly(item: string, sink: DownloadSink): AirgapError {
     `the body ended after ${sink.received} of ${sink.descriptor.size} bytes`,
     {
       item,
-      likely: 'the source or something on the way cut it off',
+      likely: 'the source or something on the connection closed it',
       next: 'run the same command again: it continues where it stopped',
     },
   )

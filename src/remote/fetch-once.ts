@@ -15,8 +15,8 @@ import { defaultRetry, withRetries } from './retry.ts'
 import { defaultStall, watchStall } from './stall.ts'
 
 /**
- * Fetches a URL of unknown digest into the cache and says what it was. Broken transfers are tried again, and continued where
- * the server can say that the content is the same; a body without a Content-Length is taken as it comes.
+ * Fetches a URL of unknown digest into the cache and returns digest and size. A broken transfer is retried, and resumed if the server
+ * confirms that the content is unchanged; a body without a Content-Length is accepted whole.
  */
 export async function fetchOnce(
   url: string,
@@ -38,7 +38,7 @@ export async function fetchOnce(
             progress,
             signal,
           })
-          // a longer body may have come before this one
+          // an earlier, longer body may have been written
           await handle.truncate(part.received)
           return { digest: part.hasher.digest(), size: part.received }
         },
@@ -56,7 +56,7 @@ export async function fetchOnce(
   }
 }
 
-/** What has come so far from one place. */
+/** What has been received from one source. */
 interface Part {
   handle: FileHandle
   hasher: Hasher
@@ -68,22 +68,22 @@ function startPart(handle: FileHandle): Part {
   return { handle, hasher: new Hasher(), received: 0, validator: undefined }
 }
 
-/** One try. Without a validator nothing says that the rest belongs to the same content: then it starts over. */
+/** One try. Without a validator nothing shows that the rest belongs to the same content: then it starts over. */
 async function receive(opener: BlobOpener, options: { part: Part; signal: AbortSignal }): Promise<void> {
   const { part, signal } = options
   if (part.validator === undefined) startOver(part)
   const { received: offset, validator } = part
   const opened = await opener.open({ offset, validator }, signal)
-  // a 206 that answers If-Range may leave the validator out (RFC 9110 section 15.3.7)
+  // a 206 in answer to If-Range may omit the validator (RFC 9110 section 15.3.7)
   const same = opened.validator === undefined || opened.validator === validator
   const continues = offset > 0 && opened.start === offset && same
   if (!continues) {
     startOver(part)
     if (opened.start !== 0) {
       opened.body.destroy()
-      throw new AirgapError('NETWORK', 'another part came than was asked for: starting over', {
+      throw new AirgapError('NETWORK', 'the source sent a part that was not requested', {
         item: opener.name,
-        likely: 'the content changed while it was fetched',
+        likely: 'the content changed during the download',
         next: 'run the same command again',
       })
     }
@@ -107,7 +107,7 @@ async function receive(opener: BlobOpener, options: { part: Part; signal: AbortS
   if (opened.size === undefined || opened.size === part.received) return
   throw new AirgapError('NETWORK', `the body ended after ${part.received} of ${opened.size} bytes`, {
     item: opener.name,
-    likely: 'the source or something on the way cut it off',
+    likely: 'the source or something on the connection closed it',
     next: 'run the same command again',
   })
 }
@@ -118,7 +118,7 @@ function startOver(part: Part): void {
   part.validator = undefined
 }
 
-/** Disk errors are made ours here, so that they are not taken for errors of the network and tried again. */
+/** Converts errors of the disk here, so that they are not taken for network errors and retried. */
 async function write(part: Part, chunk: Uint8Array): Promise<void> {
   part.hasher.update(chunk)
   try {

@@ -2,10 +2,10 @@ import { AirgapError } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 import type { Clock } from './clock.ts'
 
-/** Longer than this nobody waits in front of a terminal: better to stop and say when to come back. */
+/** Nobody waits longer at a terminal: it is better to stop and say when to try again. */
 const longestWaitMs = 15 * 60_000
 
-/** Which hosts asked to be left alone, and until when (RFC 9110 section 10.2.3, Retry-After). */
+/** Until when hosts must not be sent requests (RFC 9110 section 10.2.3, Retry-After). */
 export class HostPauses {
   readonly #until = new Map<string, number>()
   readonly #clock: Clock
@@ -16,23 +16,28 @@ export class HostPauses {
     this.#progress = progress
   }
 
-  /** Records what a 429 or 503 asked for. Throws UPSTREAM where that is longer than anybody waits. */
+  /** Records the wait that a 429 or 503 requests. Throws UPSTREAM if it is too long. */
   record(host: string, wait: { ms: number; status: number }): void {
     if (wait.ms > longestWaitMs) {
-      throw new AirgapError('UPSTREAM', `answered ${wait.status} and asks to wait ${seconds(wait.ms)}`, {
-        item: host,
-        likely: 'a rate limit: anonymous pulls are limited per address and hour at several public registries',
-        next: 'log in (docker login), remap the source to a mirror or cache, or run the same command again later',
-      })
+      throw new AirgapError(
+        'UPSTREAM',
+        `the host answered ${wait.status} and requests a wait of ${seconds(wait.ms)}`,
+        {
+          item: host,
+          likely:
+            'a rate limit: anonymous pulls are limited per address and hour at several public registries',
+          next: 'log in (docker login), remap the source to a mirror or cache, or run the same command again later',
+        },
+      )
     }
     const until = this.#clock.now() + wait.ms
     if (until <= (this.#until.get(host) ?? 0)) return
     this.#until.set(host, until)
     if (wait.ms > 0)
-      this.#progress.note(`${host} answered ${wait.status} and asks to wait ${seconds(wait.ms)}: waiting`)
+      this.#progress.note(`${host} answered ${wait.status}; waiting ${seconds(wait.ms)} as it requests`)
   }
 
-  /** Resolves when the host may be asked again. */
+  /** Resolves once the host may be sent a request. */
   async ready(host: string, signal?: AbortSignal): Promise<void> {
     for (;;) {
       const left = (this.#until.get(host) ?? 0) - this.#clock.now()
@@ -42,7 +47,7 @@ export class HostPauses {
   }
 }
 
-/** Retry-After as seconds or HTTP-date → milliseconds from now; undefined where there is none or it is neither. */
+/** Parses Retry-After (seconds or an HTTP date) to milliseconds from `now`; undefined if it is absent or invalid. */
 export function retryAfterMs(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined
   const text = value.trim()

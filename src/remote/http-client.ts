@@ -15,12 +15,12 @@ export interface HttpOptions extends TransportOptions {
   sources?: SourceMap
 }
 
-/** The product's HTTP client, and what the registry client is built on. */
+/** The product's HTTP client, on which the registry client is built. */
 export interface TransportingHttpClient extends HttpClient {
   readonly transport: Transport
 }
 
-/** HTTP over undici with the environment's proxies, retries, mirrors and redirects. Close it: it holds connections. */
+/** Creates an HTTP client over undici with the environment's proxies, retries, mirrors and redirects. The caller closes it. */
 export function createHttpClient(options: HttpOptions = {}): TransportingHttpClient {
   const transport = new Transport(options)
   const sources = options.sources ?? []
@@ -52,7 +52,7 @@ async function getWhole(
   }, transport.retrying())
 }
 
-/** Reads a body into memory. SIZE_MISMATCH over `maxBytes`; NETWORK where it stalls, breaks or ends too early. */
+/** Reads a body into memory. Throws SIZE_MISMATCH above `maxBytes` (memory exhaustion), NETWORK if it stalls, breaks or ends too early. */
 export async function collectBody(
   body: Readable,
   options: { transport: Transport; item: string; maxBytes: number; headers: Record<string, string> },
@@ -87,11 +87,15 @@ function declaredSize(headers: Record<string, string>): number {
 }
 
 function tooLarge(options: { item: string; maxBytes: number }): AirgapError {
-  return new AirgapError('SIZE_MISMATCH', `larger than the ${options.maxBytes} bytes allowed here`, {
-    item: options.item,
-    likely: 'the address leads to something else than what is expected',
-    next: 'check the address; nothing of it was kept',
-  })
+  return new AirgapError(
+    'SIZE_MISMATCH',
+    `the answer is larger than the ${options.maxBytes} bytes allowed here`,
+    {
+      item: options.item,
+      likely: 'the address is that of other content',
+      next: 'check the address; nothing was saved',
+    },
+  )
 }
 
 async function sizeOf(transport: Transport, url: string): Promise<number | undefined> {
@@ -100,7 +104,7 @@ async function sizeOf(transport: Transport, url: string): Promise<number | undef
     head.body.destroy()
     const length = head.headers['content-length']
     if (head.status < 300 && length !== undefined && /^\d{1,15}$/.test(length)) return Number(length)
-    // servers that refuse HEAD, and signed URLs that are signed for GET alone
+    // for servers that refuse HEAD, and URLs that are signed for GET only
     const probe = await transport.send(url, { headers: { range: 'bytes=0-0' }, handles: [416] })
     probe.body.destroy()
     if (probe.status === 206) return contentRange(probe.headers['content-range'])?.size

@@ -5,7 +5,7 @@ import { AirgapError } from '../core/errors.ts'
 import { isIndexType, isManifestType, mediaTypes } from '../core/media-types.ts'
 import type { ResolvedManifest } from './contract.ts'
 
-/** The four types there are; schema 1 is not asked for. */
+/** The four supported types; schema 1 is not requested. */
 export const manifestAccept = [
   mediaTypes.ociIndex,
   mediaTypes.ociManifest,
@@ -14,9 +14,8 @@ export const manifestAccept = [
 ].join(', ')
 
 /**
- * A registry's answer → verified manifest. DIGEST_MISMATCH where the bytes are not what was asked for, or not what the
- * registry's own Docker-Content-Digest says; UNSUPPORTED for schema 1; UPSTREAM_INVALID for what is no manifest or could be
- * read as two things.
+ * Verifies a registry's answer and returns the manifest. Throws DIGEST_MISMATCH if the bytes do not have the requested digest or that of
+ * the registry's own Docker-Content-Digest, UNSUPPORTED for schema 1, UPSTREAM_INVALID for what is not a manifest or is ambiguous.
  */
 export function checkManifest(
   answer: { headers: Record<string, string>; bytes: Buffer },
@@ -29,7 +28,7 @@ export function checkManifest(
   if (wanted.digest !== undefined && digest !== wanted.digest) {
     throw mismatch(item, `the manifest has digest ${digest}, not ${wanted.digest}`)
   }
-  // other algorithms cannot be compared; the bytes are still checked by sha256 wherever a digest was asked for
+  // other algorithms cannot be compared; a requested digest is checked in any case
   if (claimed !== undefined && isDigest(claimed) && claimed !== digest) {
     throw mismatch(item, `the registry says the manifest is ${claimed}, but its bytes are ${digest}`)
   }
@@ -38,7 +37,7 @@ export function checkManifest(
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes }
 }
 
-/** Content-Type where it is one of the four; otherwise the body's `mediaType`; otherwise by shape (umoci writes none). */
+/** Returns the Content-Type if it is one of the four, else the body's `mediaType`, else the type by shape (umoci writes none). */
 function resolveMediaType(
   contentType: string | undefined,
   manifest: { bytes: Buffer; item: string },
@@ -54,20 +53,20 @@ function resolveMediaType(
   if (known(sent)) return sent
   if (written !== undefined && known(written)) return written
   if (written !== undefined) {
-    throw new AirgapError('UNSUPPORTED', `a manifest of an unknown type: ${written.slice(0, 100)}`, {
+    throw new AirgapError('UNSUPPORTED', `the manifest has an unknown type: ${written.slice(0, 100)}`, {
       item,
-      likely: 'an artifact made by a tool that does not follow the OCI image specification',
-      next: 'leave it out, or ask the publisher for an OCI or Docker schema 2 image',
+      likely: 'the artifact was made by a tool that does not follow the OCI image specification',
+      next: 'remove it from the manifest, or ask the publisher for an OCI or Docker schema 2 image',
     })
   }
   const isIndex = Array.isArray(body['manifests'])
   const isImage = typeof body['config'] === 'object' && Array.isArray(body['layers'])
   if (isIndex) return mediaTypes.ociIndex
   if (isImage) return mediaTypes.ociManifest
-  throw new AirgapError('UPSTREAM_INVALID', 'the answer is no manifest', {
+  throw new AirgapError('UPSTREAM_INVALID', 'the answer is not a manifest', {
     item,
-    likely: `something that is no registry answered (Content-Type ${sent.slice(0, 100) || 'missing'})`,
-    next: 'check the registry host; look at its /v2/ with curl',
+    likely: `a server that is not a registry answered (Content-Type ${sent.slice(0, 100) || 'missing'})`,
+    next: 'check the host of the registry: `curl -v https://HOST/v2/` should answer 200 or 401',
   })
 }
 
@@ -82,15 +81,15 @@ function parseObject(bytes: Buffer, item: string): Record<string, unknown> {
     return value as Record<string, unknown>
   throw new AirgapError('UPSTREAM_INVALID', 'the manifest is not JSON', {
     item,
-    likely: `something that is no registry answered (${bytes.length} of at most ${maxManifestSize} bytes)`,
-    next: 'check the registry host; look at its /v2/ with curl',
+    likely: `a server that is not a registry answered (${bytes.length} of at most ${maxManifestSize} bytes)`,
+    next: 'check the host of the registry: `curl -v https://HOST/v2/` should answer 200 or 401',
   })
 }
 
 function schema1(item: string): AirgapError {
   return new AirgapError('UNSUPPORTED', 'the image has a schema 1 manifest', {
     item,
-    likely: 'it was pushed by a docker from before 2016; containerd can no longer pull it either',
+    likely: 'it was pushed by docker before 2016; containerd can no longer pull it either',
     next: 'pull and push it again with a current docker or skopeo (skopeo copy --format v2s2), or choose a newer image',
   })
 }
@@ -98,7 +97,7 @@ function schema1(item: string): AirgapError {
 function mismatch(item: string, what: string): AirgapError {
   return new AirgapError('DIGEST_MISMATCH', what, {
     item,
-    likely: 'the registry or something on the way altered it',
-    next: 'do not use it: fetch it from a source you trust, and tell whoever runs this one',
+    likely: 'the registry or something on the connection altered it',
+    next: 'do not use it; fetch it from a source that you trust, and report it to the operator of this one',
   })
 }

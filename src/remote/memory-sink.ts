@@ -3,7 +3,7 @@ import { Verifier } from '../content/verify.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
 
-/** Takes small content into memory, verified. */
+/** Receives small content in memory, verified. */
 export class MemorySink implements DownloadSink {
   readonly descriptor: Descriptor
   received = 0
@@ -12,9 +12,9 @@ export class MemorySink implements DownloadSink {
 
   constructor(descriptor: Descriptor, limit: number /* bytes */) {
     if (descriptor.size > limit) {
-      throw new AirgapError('SIZE_MISMATCH', `larger than the ${limit} bytes allowed here`, {
+      throw new AirgapError('SIZE_MISMATCH', `the content is larger than the ${limit} bytes allowed here`, {
         item: descriptor.digest,
-        likely: 'the publisher made a mistake, or it is not what it says it is',
+        likely: 'the publisher made a mistake, or the content is not what it claims to be',
         next: 'report it to the publisher',
       })
     }
@@ -22,7 +22,7 @@ export class MemorySink implements DownloadSink {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    // a chunk's memory is its giver's again once this returns
+    // the caller may free the chunk once this returns
     this.#chunks.push(Buffer.from(chunk))
     this.received += chunk.length
   }

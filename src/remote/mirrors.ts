@@ -1,7 +1,8 @@
+import { defined } from '../core/defined.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 
-/** Tries places in order. A wrong digest or size, and what is a fault of ours, ends the search at once. */
+/** Tries the places in order. A wrong digest or size, and an error of our own, ends the search at once. */
 export async function firstOf<P, T>(
   places: readonly P[],
   attempt: (place: P) => Promise<T>,
@@ -13,7 +14,7 @@ export async function firstOf<P, T>(
       return await attempt(place)
     } catch (error) {
       options.signal?.throwIfAborted()
-      if (!mayBeElsewhere(error)) throw error
+      if (!mayWorkElsewhere(error)) throw error
       failures.push(error)
       if (failures.length < places.length) {
         options.progress.note(`${error.item ?? 'source'}: ${error.message}; trying the next mirror`)
@@ -23,8 +24,8 @@ export async function firstOf<P, T>(
   throw allFailed(failures)
 }
 
-/** True where another mirror may do better. */
-function mayBeElsewhere(error: unknown): error is AirgapError {
+/** Returns whether another mirror may succeed. */
+function mayWorkElsewhere(error: unknown): error is AirgapError {
   return isErrorCode(
     error,
     'NETWORK',
@@ -39,20 +40,17 @@ function mayBeElsewhere(error: unknown): error is AirgapError {
   )
 }
 
-/** One failure is itself. Of several, one that is not "not there" decides: the content may well exist where nobody could look. */
+/** Of several failures, one other than "not found" decides: the content may exist at the mirror that could not be reached. */
 function allFailed(failures: AirgapError[]): AirgapError {
   const worst = failures.find(failure => failure.code !== 'NOT_FOUND_UPSTREAM') ?? failures[0]
   if (worst === undefined) {
-    return new AirgapError('USAGE', 'a remapped source has no place to go to', {
-      next: 'give `to:` at least one place in the manifest, or leave the remapping out',
+    return new AirgapError('USAGE', 'a remapped source has no target', {
+      next: 'list at least one place in `to:` in the manifest, or remove the remapping',
     })
   }
   if (failures.length === 1) return worst
-  const told = failures.map(failure => `${failure.item ?? 'source'}: ${failure.message}`).join('; ')
-  return new AirgapError(worst.code, `none of ${failures.length} mirrors has it (${told})`, {
-    ...(worst.item === undefined ? {} : { item: worst.item }),
-    ...(worst.likely === undefined ? {} : { likely: worst.likely }),
-    ...(worst.next === undefined ? {} : { next: worst.next }),
-    cause: worst,
-  })
+  const messages = failures.map(failure => `${failure.item ?? 'source'}: ${failure.message}`).join('; ')
+  const { code, item, likely, next } = worst
+  const what = `none of ${failures.length} mirrors has it (${messages})`
+  return new AirgapError(code, what, defined({ item, likely, next, cause: worst }))
 }

@@ -10,20 +10,20 @@ const unknownCa = new Set([
   'INVALID_CA',
 ])
 
-/** What a failed connection or body means, in words. `item` is a redacted URL or a name. Other errors pass unchanged. */
+/** Turns the error of a connection or a body into an AirgapError with advice. `item` is a redacted URL or a name. Returns other errors unchanged. */
 export function networkError(error: unknown, item: string): unknown {
   if (error instanceof AirgapError || !(error instanceof Error)) return error
-  // undici calls a refused tunnel an AbortError, so this comes first
+  // undici reports a refused tunnel as an AbortError, so this comes first
   const proxy = proxyError(error, item)
   if (proxy) return proxy
   if (error.name === 'AbortError') return error
   const code = rootCode(error)
   const details = { item, cause: error }
   if (code === 'ENOTFOUND' || code === 'EAI_NODATA' || code === 'EAI_NONAME') {
-    return new AirgapError('DNS_FAILED', 'no such host in DNS', {
+    return new AirgapError('DNS_FAILED', 'the host does not exist in DNS', {
       ...details,
-      likely: 'a typing error in the name, or this machine has no DNS server that knows it',
-      next: 'check the name; behind a proxy set HTTPS_PROXY; remap the source where only a mirror can be reached',
+      likely: 'a typing error in the name, or the DNS server of this machine does not know it',
+      next: 'check the name; behind a proxy, set HTTPS_PROXY; if only a mirror can be reached, remap the source',
     })
   }
   const tls = tlsError(code, error)
@@ -34,7 +34,7 @@ export function networkError(error: unknown, item: string): unknown {
     : new AirgapError('NETWORK', failure.what, { ...details, ...failure.why })
 }
 
-/** The error's own code, or that of the first cause that has one. */
+/** Returns the code of the error, or of its first cause that has one. */
 function rootCode(error: Error): string {
   let current: unknown = error
   for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
@@ -53,7 +53,7 @@ function proxyError(error: Error, item: string): AirgapError | undefined {
     return new AirgapError('PROXY_FAILED', `the proxy answered ${status}`, {
       item,
       likely: 'the proxy does not allow this destination, or cannot reach it',
-      next: 'ask whoever runs the proxy to allow the host, or add it to NO_PROXY if it is reachable directly',
+      next: 'ask the operator of the proxy to allow the host, or add it to NO_PROXY if it is reachable directly',
       cause: error,
     })
   }
@@ -61,13 +61,13 @@ function proxyError(error: Error, item: string): AirgapError | undefined {
   return new AirgapError('PROXY_FAILED', 'the proxy cannot be reached', {
     item,
     likely: 'HTTP_PROXY or HTTPS_PROXY names a wrong host or port, or its certificate is not trusted',
-    next: 'check the proxy settings of the environment',
+    next: 'check HTTP_PROXY, HTTPS_PROXY and NO_PROXY',
     cause: error,
   })
 }
 
 function proxyUnauthorized(item: string, cause?: unknown): AirgapError {
-  return new AirgapError('PROXY_FAILED', 'the proxy wants a user and password (407)', {
+  return new AirgapError('PROXY_FAILED', 'the proxy requires a user and password (407)', {
     item,
     likely: 'HTTP_PROXY or HTTPS_PROXY has no credentials, or wrong ones',
     next: 'set it as http://USER:PASSWORD@proxy:port, or add the host to NO_PROXY if it is reachable directly',
@@ -78,31 +78,30 @@ function proxyUnauthorized(item: string, cause?: unknown): AirgapError {
 function tlsError(code: string, error: Error): { what: string; likely: string; next: string } | undefined {
   if (unknownCa.has(code)) {
     return {
-      what: 'the certificate is signed by an authority this machine does not know',
-      likely: 'a private CA, or a proxy that opens TLS connections',
-      next: 'give the CA certificate (PEM) by AIRGAP_CA_FILE or NODE_EXTRA_CA_CERTS, after checking it with whoever runs the host',
+      what: 'the certificate is signed by an authority that this machine does not trust',
+      likely: 'a private CA, or a proxy that intercepts TLS connections',
+      next: 'set AIRGAP_CA_FILE to the CA certificate (PEM), after checking it with the operator of the host',
     }
   }
   if (code === 'CERT_HAS_EXPIRED') {
     return {
       what: 'the certificate has expired',
       likely: 'it was not renewed, or the clock of this machine is ahead',
-      next: 'check the clock (date); otherwise the host has to renew its certificate',
+      next: 'check the clock (`date`); if it is right, the host must renew its certificate',
     }
   }
   if (code === 'CERT_NOT_YET_VALID') {
     return {
       what: 'the certificate is not valid yet',
       likely: 'the clock of this machine is behind',
-      next: 'set the clock (date), then run the same command again',
+      next: 'set the clock, then run the same command again',
     }
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return {
       what: 'the certificate is for another name',
-      likely:
-        'the address or alias used is not in the certificate, or something answers in place of the host',
-      next: 'use a name the certificate holds (openssl s_client -connect HOST:PORT shows them)',
+      likely: 'the certificate does not list this address or alias, or something answers instead of the host',
+      next: 'use a name that the certificate lists (`openssl s_client -connect HOST:PORT` shows them)',
     }
   }
   const plain =
@@ -111,15 +110,15 @@ function tlsError(code: string, error: Error): { what: string; likely: string; n
   if (plain) {
     return {
       what: 'the server does not speak TLS',
-      likely: 'it is a plain http server on this port',
-      next: 'where that is meant, remap the source with its scheme written out: http://HOST:PORT',
+      likely: 'an HTTP server without TLS listens on this port',
+      next: 'if that is intended, remap the source with its scheme: http://HOST:PORT',
     }
   }
   if (!/^(ERR_SSL_|ERR_TLS_|CERT_|CRL_|EPROTO)/.test(code)) return undefined
   return {
     what: `the TLS connection failed (${code})`,
-    likely: 'the server offers only protocols or keys that are too weak, or asks for a client certificate',
-    next: 'openssl s_client -connect HOST:PORT shows what the server says',
+    likely: 'the server offers only weak protocols or keys, or requires a client certificate',
+    next: '`openssl s_client -connect HOST:PORT` shows the answer of the server',
   }
 }
 
@@ -127,97 +126,107 @@ function connectionFailure(
   code: string,
   error: Error,
 ): { what: string; why: { likely: string; next: string } } | undefined {
-  const again =
-    'check the network, then run the same command again: what is already there is not fetched twice'
+  const again = 'check the network, then run the same command again: it fetches only what is missing'
   const why = (likely: string, next = again) => ({ likely, next })
   if (/before secure TLS connection/.test(error.message)) {
     return {
-      what: 'the connection broke before TLS began',
+      what: 'the connection was closed before TLS was established',
       why: why(
-        'a firewall that looks into TLS, or a server that speaks plain http on this port',
-        'where plain http is meant, remap the source with its scheme written out: http://HOST:PORT',
+        'a firewall that inspects TLS, or an HTTP server without TLS on this port',
+        'if plain HTTP is intended, remap the source with its scheme: http://HOST:PORT',
       ),
     }
   }
   switch (code) {
     case 'EAI_AGAIN':
       return {
-        what: 'DNS does not answer',
+        what: 'DNS does not respond',
         why: why('no network, or the DNS server is down', 'check /etc/resolv.conf and the network'),
       }
     case 'ECONNREFUSED':
       return {
-        what: 'connection refused',
-        why: why('nothing listens there, or a firewall rejects it', 'check host and port'),
+        what: 'the connection was refused',
+        why: why(
+          'nothing listens on this port, or a firewall rejects the connection',
+          'check the host and the port',
+        ),
       }
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'EADDRNOTAVAIL':
       return {
-        what: 'no route to the host',
-        why: why('no network, or only IPv6 where there is only IPv4 (or the other way)'),
+        what: 'there is no route to the host',
+        why: why(
+          'the network is down, or the host has only IPv6 and this machine only IPv4 (or the reverse)',
+        ),
       }
     case 'ECONNRESET':
     case 'EPIPE':
     case 'UND_ERR_SOCKET':
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
     case 'ERR_STREAM_PREMATURE_CLOSE':
-      return { what: 'the connection broke', why: why('the host or something on the way dropped it') }
+      return {
+        what: 'the connection was closed',
+        why: why('the host or something on the connection closed it'),
+      }
     case 'ETIMEDOUT':
     case 'UND_ERR_CONNECT_TIMEOUT':
-      return { what: 'no connection in time', why: why('a firewall drops the packets, or the host is down') }
+      return {
+        what: 'the connection timed out',
+        why: why('a firewall drops the packets, or the host is down'),
+      }
     case 'UND_ERR_HEADERS_TIMEOUT':
     case 'UND_ERR_BODY_TIMEOUT':
-      return { what: 'the transfer stalled', why: why('the host or the line is overloaded') }
+      return { what: 'the transfer stalled', why: why('the host or the connection is overloaded') }
     case 'UND_ERR_HEADERS_OVERFLOW':
-      return { what: 'the answer has too many headers', why: why('this is no proper HTTP server') }
+      return { what: 'the answer has too many headers', why: why('the server does not follow HTTP') }
   }
   if (error.name === 'HTTPParserError') {
-    return { what: 'the answer is not HTTP', why: why('another kind of server on this port') }
+    return { what: 'the answer is not HTTP', why: why('another kind of server listens on this port') }
   }
   const own = ['UND_ERR_INVALID_ARG', 'UND_ERR_ABORTED', 'UND_ERR_DESTROYED']
   const ours = code.startsWith('ERR_') || own.includes(code)
   if (!ours && (code.startsWith('UND_ERR_') || code.startsWith('E')))
-    return { what: error.message.slice(0, 200) || code, why: why('a network fault') }
+    return { what: error.message.slice(0, 200) || code, why: why('a network failure') }
   return error.message === 'terminated' || error.message === 'other side closed'
-    ? { what: 'the connection broke', why: why('the host or something on the way dropped it') }
+    ? { what: 'the connection was closed', why: why('the host or something on the connection closed it') }
     : undefined
 }
 
-/** The error for an HTTP status that is not an answer. NETWORK for those worth trying again. */
+/** Returns the error for an HTTP status without content: NETWORK if it is worth a retry. */
 export function statusError(status: number, item: string): AirgapError {
   if (status === 407) return proxyUnauthorized(item)
   if (status === 401 || status === 403) {
-    return new AirgapError('UNAUTHORIZED', `access refused (${status})`, {
+    return new AirgapError('UNAUTHORIZED', `access is denied (${status})`, {
       item,
-      likely: 'it needs a login, or the login may not read it',
+      likely: 'it requires a login, or the login has no access to it',
       next: 'check the address and the credentials',
     })
   }
   if (status === 404 || status === 410) {
-    return new AirgapError('NOT_FOUND_UPSTREAM', `not there (${status})`, {
+    return new AirgapError('NOT_FOUND_UPSTREAM', `the content does not exist (${status})`, {
       item,
-      likely: 'it was removed or renamed, or the address has a typing error',
-      next: 'check the address in a browser; correct the manifest and lock again',
+      likely: 'it was removed or renamed, or the address is misspelled',
+      next: 'check the address in a browser; correct the manifest, then run `airgap lock` again',
     })
   }
   if (status === 429) {
-    return new AirgapError('NETWORK', 'too many requests (429)', {
+    return new AirgapError('NETWORK', 'the source has received too many requests (429)', {
       item,
       likely: 'a rate limit of the source',
       next: 'log in (docker login), remap the source to a mirror or cache, or lower -j and run the same command again later',
     })
   }
   if (status === 408 || status === 500 || status === 502 || status === 503 || status === 504) {
-    return new AirgapError('NETWORK', `the source is in trouble (${status})`, {
+    return new AirgapError('NETWORK', `the source failed (${status})`, {
       item,
-      likely: 'an outage or an overload at the source',
-      next: 'run the same command again later: what is already there is not fetched twice',
+      likely: 'an outage or overload of the source',
+      next: 'run the same command again later: it fetches only what is missing',
     })
   }
-  return new AirgapError('UPSTREAM', `unexpected answer (${status})`, {
+  return new AirgapError('UPSTREAM', `the source gave an unexpected answer (${status})`, {
     item,
-    likely: 'the source does not offer this, or something on the way answers in its place',
-    next: 'look at the address with curl -v',
+    likely: 'the source does not support this, or something on the connection answers instead of it',
+    next: 'request the address with `curl -v`',
   })
 }

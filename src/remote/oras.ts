@@ -3,22 +3,22 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { AirgapError, type ErrorCode, errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
 
-/** The oras CLI, as a program: copying into registries is its trade. No secret is ever in its arguments. */
+/** The oras CLI as a program, which copies into registries. Its arguments never contain a secret: any user can list them. */
 export interface Oras {
   /** program to run: a path, or a name on PATH */
   program: string
   plainHttp: boolean
-  /** docker config.json with the registry's credentials; oras' own default otherwise */
+  /** docker config.json with the registry's credentials; default: oras' own */
   registryConfig?: string
-  /** PEM file of the authority that the registry's certificate is checked against, instead of the system's */
+  /** PEM file of the authority of the registry's certificate, instead of the system's authorities */
   caFile?: string
   signal: AbortSignal
 }
 
 const howToGet =
-  'run ./scripts/setup --with-oras where there is a Go toolchain; or put oras 1.2 or newer (https://oras.land) on PATH, or name it with --oras FILE'
+  'run `./scripts/setup --with-oras` if this host has a Go toolchain; or put oras 1.2 or newer (https://oras.land) on PATH, or pass --oras FILE'
 
-/** Version of the CLI. TOOL_MISSING, with how to get it, where it cannot be started, is older than 1.2 or is no oras. */
+/** Returns the version of the CLI. Throws TOOL_MISSING, with advice, if it cannot be started, is older than 1.2 or is another program. */
 export async function orasVersion(oras: Oras): Promise<string> {
   let text = ''
   try {
@@ -30,24 +30,24 @@ export async function orasVersion(oras: Oras): Promise<string> {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(version ?? '') ?? []
   if (version !== undefined && (major === undefined || Number(major) > 1 || Number(minor) >= 2))
     return version
-  const what = version === undefined ? 'that program is not the oras CLI' : `oras ${version} is too old`
+  const what = version === undefined ? 'the program is not the oras CLI' : `oras ${version} is too old`
   throw new AirgapError('TOOL_MISSING', what, {
     item: oras.program,
-    likely: 'another program of that name, or an old one, comes first on PATH',
+    likely: 'another program of that name, or an old version, is first on PATH',
     next: howToGet,
   })
 }
 
 /**
- * Copies one root of a layout tar with all it needs: `from` is `path@digest`, `to` a full reference. Only for what
- * index.json names: of other manifests oras cannot tell the media type.
+ * Copies one root of a layout tar with everything that it refers to: `from` is `path@digest`, `to` a complete reference. Only for
+ * roots in index.json: oras does not know the media type of other manifests.
  */
 export async function orasCopy(oras: Oras, copy: { from: string; to: string }): Promise<void> {
   const args = ['cp', '--from-oci-layout', '--no-tty', ...access(oras, 'to-'), copy.from, copy.to]
   await run(oras, { args, item: copy.to })
 }
 
-/** Writes one blob, `to` being `host/repository@digest`; nothing is read of `body` where the registry has it. */
+/** Writes one blob; `to` is `host/repository@digest`. Reads nothing of `body` if the registry has the blob. */
 export async function orasPushBlob(
   oras: Oras,
   push: { to: string; size: number; body: Readable },
@@ -56,7 +56,7 @@ export async function orasPushBlob(
   await run(oras, { args, item: push.to, input: push.body })
 }
 
-/** Writes raw manifest bytes under a reference. UNSUPPORTED where the registry does not take such a manifest. */
+/** Writes the raw bytes of a manifest under a reference. Throws UNSUPPORTED if the registry refuses such a manifest. */
 export async function orasPushManifest(
   oras: Oras,
   push: { to: string; mediaType: string; body: Readable },
@@ -101,7 +101,7 @@ async function run(oras: Oras, { args, item, input }: Run): Promise<string> {
   return output
 }
 
-/** What went wrong with the input itself; a program that reads no further is no such thing. */
+/** Returns the error of the input itself; that the program stops reading is none. */
 async function feed(input: Readable, stdin: NodeJS.WritableStream): Promise<unknown> {
   try {
     await pipeline(input, stdin)
@@ -115,85 +115,87 @@ async function feed(input: Readable, stdin: NodeJS.WritableStream): Promise<unkn
 
 function notStarted(error: Error, program: string): unknown {
   if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EACCES' || errnoOf(error) === 'ENOEXEC') {
-    const what = errnoOf(error) === 'ENOENT' ? 'the oras CLI is not here' : 'the oras CLI cannot be started'
-    const likely = 'it is neither on PATH nor built by scripts/setup, or --oras names another file'
+    const what = errnoOf(error) === 'ENOENT' ? 'the oras CLI is missing' : 'the oras CLI cannot be started'
+    const likely = 'it is neither on PATH nor built by ./scripts/setup, or --oras names another file'
     return new AirgapError('TOOL_MISSING', what, { item: program, likely, next: howToGet, cause: error })
   }
   return fromSystemError(error, program)
 }
 
-interface Meaning {
-  said: RegExp
+interface Diagnosis {
+  pattern: RegExp
   code: ErrorCode
   what: string
   next: string
 }
 
-/** What oras (1.2 and 1.3) and registries say → what it means; the first that fits. Digests hold any three digits: words, not numbers. */
-const meanings: Meaning[] = [
+/** Messages of oras (1.2 and 1.3) and of registries; the first match counts. Words, not bare numbers: a digest may contain any digits. */
+const diagnoses: Diagnosis[] = [
   {
-    said: /status code 40[13]\b|unauthorized|credential not found|(?<!permission )denied|forbidden/i,
+    pattern: /status code 40[13]\b|unauthorized|credential not found|(?<!permission )denied|forbidden/i,
     code: 'UNAUTHORIZED',
     what: 'the registry refuses the credentials',
-    next: 'run `oras login REGISTRY` (or `docker login`) as this user, or give --registry-config FILE; the account must be allowed to push there',
+    next: 'run `oras login REGISTRY` (or `docker login`) as this user, or pass --registry-config FILE; the account needs permission to push',
   },
   {
-    said: /no such host|server misbehaving/i,
+    pattern: /no such host|server misbehaving/i,
     code: 'DNS_FAILED',
-    what: 'the name of the registry is not known',
-    next: 'check how it is spelled, and the DNS of this host',
+    what: 'the host of the registry does not exist in DNS',
+    next: 'check its spelling and the DNS of this host',
   },
   {
-    said: /gave HTTP response to HTTPS client|first record does not look like a TLS handshake/i,
+    pattern: /gave HTTP response to HTTPS client|first record does not look like a TLS handshake/i,
     code: 'TLS_FAILED',
-    what: 'the registry speaks plain HTTP',
-    next: 'add --plain-http, if its network can be trusted',
+    what: 'the registry uses plain HTTP',
+    next: 'pass --plain-http if you trust the network',
   },
   {
-    said: /HTTP request to an HTTPS server|HTTP request was sent to HTTPS port|malformed HTTP response/i,
+    pattern: /HTTP request to an HTTPS server|HTTP request was sent to HTTPS port|malformed HTTP response/i,
     code: 'TLS_FAILED',
-    what: 'the registry speaks HTTPS',
-    next: 'leave --plain-http out',
+    what: 'the registry uses HTTPS',
+    next: 'remove --plain-http',
   },
   {
-    said: /x509:|certificate|tls:/i,
+    pattern: /x509:|certificate|tls:/i,
     code: 'TLS_FAILED',
-    what: 'the certificate of the registry cannot be trusted',
-    next: 'give the CA certificate (PEM) with --ca-file, after checking it with whoever runs the registry',
+    what: 'the certificate of the registry is not trusted',
+    next: 'pass the CA certificate (PEM) with --ca-file, after checking it with the operator of the registry',
   },
   {
-    said: /connection refused|no route to host|network is unreachable|i\/o timeout|deadline exceeded|connection reset|broken pipe|\bEOF\b/i,
+    pattern:
+      /connection refused|no route to host|network is unreachable|i\/o timeout|deadline exceeded|connection reset|broken pipe|\bEOF\b/i,
     code: 'NETWORK',
     what: 'the registry cannot be reached',
-    next: 'check that it is up and that host and port are right, then run the same command again: what is there is not copied twice',
+    next: 'check that it is running and that host and port are right, then run the same command again: it copies only what is missing',
   },
   {
-    said: /status code 405|method not allowed|\bunsupported: /i,
+    pattern: /status code 405|method not allowed|\bunsupported: /i,
     code: 'METHOD_NOT_ALLOWED',
     what: 'the registry is read-only',
-    next: 'push into one that takes content; what `serve` offers comes straight from the bundle',
+    next: 'push to a registry that accepts content; `serve` serves straight from the bundle and is read-only',
   },
   {
-    said: /manifest (blob )?unknown|manifest invalid|MANIFEST_(BLOB_UNKNOWN|UNKNOWN|INVALID)|manifest references? (a|an) unknown/i,
+    pattern:
+      /manifest (blob )?unknown|manifest invalid|MANIFEST_(BLOB_UNKNOWN|UNKNOWN|INVALID)|manifest references? (a|an) unknown/i,
     code: 'UNSUPPORTED',
-    what: 'the registry does not take this manifest',
-    next: 'look for what it said in the log of the registry',
+    what: 'the registry refuses this manifest',
+    next: 'the log of the registry shows why',
   },
 ]
 
 function failure(output: string, item: string): AirgapError {
-  const said = withoutSecrets(output.trim().split('\n').slice(-3).join(' ')).slice(0, 600)
-  const meaning = meanings.find(each => each.said.test(said))
-  return new AirgapError(meaning?.code ?? 'UPSTREAM', meaning?.what ?? 'oras could not copy', {
+  const message = withoutQueries(output.trim().split('\n').slice(-3).join(' ')).slice(0, 600)
+  const found = diagnoses.find(({ pattern }) => pattern.test(message))
+  return new AirgapError(found?.code ?? 'UPSTREAM', found?.what ?? 'oras failed', {
     item,
-    likely: said || 'oras said nothing',
+    likely: message || 'oras printed no message',
     next:
-      meaning?.next ??
-      'check that the registry has room, then run the same command again: what is there is not copied twice',
+      found?.next ??
+      'check that the registry has free space, then run the same command again: it copies only what is missing',
   })
 }
 
-/** oras shows the URLs it asked for: upload addresses may be signed, and be redirected to storage with a key in the query. */
-function withoutSecrets(text: string): string {
+/** oras prints the URLs that it requests: addresses of uploads may be signed, or redirected to storage with a key in the query. */
+function withoutQueries(text: string): string {
   return text.replace(/:\/\/[^/\s"@]+@/g, '://').replace(/([?&][^=\s&"]{1,100}=)[^&\s"]+/g, '$1…')
 }

@@ -1,5 +1,6 @@
 import { maxManifestSize } from '../content/read.ts'
 import { type ParsedManifest, parseManifest } from '../content/successors.ts'
+import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, hexOf, isDigest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
@@ -24,20 +25,20 @@ export interface RegistryOptions {
   http: TransportingHttpClient
   sources?: SourceMap
   progress?: Progress
-  /** docker's config.json otherwise */
+  /** default: docker's config.json */
   credentials?: CredentialStore
-  /** DOCKER_CONFIG, HOME, PATH (credential helpers), AIRGAP_TRUSTED_REALMS; process.env otherwise */
+  /** DOCKER_CONFIG, HOME, PATH (credential helpers), AIRGAP_TRUSTED_REALMS; default: process.env */
   env?: Record<string, string | undefined>
-  /** registry host → hosts of token services on other sites that may be given its password; from the environment otherwise */
+  /** registry host → hosts of token services on other sites that may receive its password; default: from the environment */
   trustedRealms?: Record<string, readonly string[]>
 }
 
-/** Blobs taken into memory (image configs) end here. */
+/** Largest blob that is read into memory (image configs). */
 const maxMemoryBlob = 16 * 1024 * 1024 /* bytes */
 const maxReferrerPages = 10
 const maxTagList = 1 << 20 /* bytes */
 
-/** Pull side of the OCI distribution specification v1.1, over mirrors. */
+/** Creates a client for the pull side of the OCI distribution specification v1.1, over mirrors. */
 export function createRegistryClient(options: RegistryOptions): RegistryClient {
   const { transport } = options.http
   const sources = options.sources ?? []
@@ -69,7 +70,7 @@ export function createRegistryClient(options: RegistryOptions): RegistryClient {
         retry: transport.retry,
         stall: transport.stall,
         clock: transport.clock,
-        ...(transport.signal ? { signal: transport.signal } : {}),
+        signal: transport.signal,
       })
       return sink.bytes()
     },
@@ -87,7 +88,7 @@ interface Context {
   auth: RegistryAuth
 }
 
-/** One request to a registry, with its login. Statuses other than those handled are thrown. */
+/** Sends one request to a registry, with its login. Throws for every status that is not handled. */
 async function ask(
   endpoint: Endpoint,
   path: string,
@@ -99,13 +100,13 @@ async function ask(
   const send = (authorization: string | undefined) =>
     transport.send(url, {
       ...request,
-      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
+      headers: { ...request.headers, ...defined({ authorization }) },
       handles: [...(request.handles ?? []), 401, 403],
     })
   let used = await auth.authorization(endpoint)
   let response = await send(used)
   const own = new URL(endpoint.baseUrl).origin
-  // a login that somebody asks for after a redirect is not the registry's to answer
+  // a 401 after a redirect is not from the registry: its login must not go to another host
   if (response.status === 401 && response.origin === own) {
     response.body.destroy()
     used = await auth.answer(endpoint, { challenge: response.headers['www-authenticate'], used })
@@ -116,21 +117,21 @@ async function ask(
   if (response.origin !== own) {
     throw new AirgapError(
       'UNAUTHORIZED',
-      `the storage the registry redirects to refuses access (${response.status})`,
+      `the storage to which the registry redirects denies access (${response.status})`,
       {
         item: response.url,
         likely:
-          'its signed address has expired (the clock of this machine is wrong) or a firewall answers in its place',
-        next: 'check the clock; ask for access to that host, or remap the source to a mirror',
+          'the signed address has expired (the clock of this machine is wrong), or a firewall answers instead',
+        next: 'check the clock; request access to that host, or remap the source to a mirror',
       },
     )
   }
   throw unauthorized(endpoint, {
-    what: `the registry refuses access (${response.status})`,
+    what: `the registry denies access (${response.status})`,
     likely:
       used === undefined
         ? 'the repository is private or does not exist'
-        : 'the login may not read this repository, or the repository does not exist',
+        : 'the login has no access to this repository, or the repository does not exist',
   })
 }
 
@@ -163,10 +164,10 @@ async function manifestAt(
     }
   }, transport.retrying())
   if (answer === undefined) throw await notFound(endpoint, { item, reference, context })
-  return checkManifest(answer, { item, ...(reference.digest ? { digest: reference.digest } : {}) })
+  return checkManifest(answer, defined({ item, digest: reference.digest }))
 }
 
-/** "No such tag" with the nearest ones that there are; "gone" for a digest. */
+/** Returns the error for a missing tag, with similar tags, or for a digest that is gone. */
 async function notFound(
   endpoint: Endpoint,
   missing: { item: string; reference: Reference; context: Context },
@@ -175,24 +176,24 @@ async function notFound(
   if (reference.digest !== undefined) {
     return new AirgapError('NOT_FOUND_UPSTREAM', `${endpoint.host} no longer has this digest`, {
       item: missing.item,
-      likely: 'the publisher removed it after it was locked, or the mirror does not hold it',
+      likely: 'the publisher removed it after it was locked, or the mirror lacks it',
       next: 'run `airgap lock` again and review what the tag points to now, or remap the source to a mirror that has it',
     })
   }
-  const near = await nearTags(endpoint, { tag: reference.tag ?? 'latest', context: missing.context })
-  const known = near === undefined || near.length === 0 ? '' : `; it has ${near.join(', ')}`
-  return new AirgapError('NOT_FOUND_UPSTREAM', `there is no such tag at ${endpoint.host}`, {
+  const similar = await similarTags(endpoint, { tag: reference.tag ?? 'latest', context: missing.context })
+  const known = similar === undefined || similar.length === 0 ? '' : `; it has ${similar.join(', ')}`
+  return new AirgapError('NOT_FOUND_UPSTREAM', `${endpoint.host} does not have this tag`, {
     item: missing.item,
     likely:
-      near === undefined
-        ? 'a typing error in the repository or the tag'
-        : `a typing error, or the tag was removed${known}`,
-    next: 'correct the tag in the manifest or its image list, then lock again',
+      similar === undefined
+        ? 'the repository or the tag is misspelled'
+        : `the tag is misspelled or was removed${known}`,
+    next: 'correct the tag in the manifest or its image list, then run `airgap lock` again',
   })
 }
 
-/** Up to five tags that look like the one asked for; undefined where the registry does not list them. Costs one request. */
-async function nearTags(
+/** Returns up to five tags that begin like the missing one; undefined if the registry does not list its tags. Sends one request. */
+async function similarTags(
   endpoint: Endpoint,
   options: { tag: string; context: Context },
 ): Promise<string[] | undefined> {
@@ -212,7 +213,7 @@ async function nearTags(
       commonPrefix(tag, options.tag) * 4 - Math.abs(tag.length - options.tag.length)
     return tags.sort((a, b) => score(b) - score(a)).slice(0, 5)
   } catch {
-    // the missing tag is the news; why it could not be explained better is not
+    // the missing tag is the error to report, not that similar ones cannot be listed
     return undefined
   }
 }
@@ -241,7 +242,7 @@ function blobOpener(
         response.body.destroy()
         throw new AirgapError('NOT_FOUND_UPSTREAM', `${endpoint.host} no longer has this content`, {
           item: `${endpoint.name}@${digest}`,
-          likely: 'the publisher removed it after it was locked, or the mirror does not hold it',
+          likely: 'the publisher removed it after it was locked, or the mirror lacks it',
           next: 'run `airgap lock` again and review the difference, or remap the source to a mirror that has it',
         })
       }
@@ -251,7 +252,7 @@ function blobOpener(
   }
 }
 
-/** distribution-spec "Listing Referrers", with its fallback to the tag `sha256-HEX`. */
+/** Lists referrers (distribution-spec, "Listing Referrers"), with the fallback to the tag `sha256-HEX`. */
 async function referrersAt(endpoint: Endpoint, digest: Digest, context: Context): Promise<Descriptor[]> {
   const found = new Map<Digest, Descriptor>()
   let path: string | undefined = `referrers/${digest}`
@@ -275,7 +276,7 @@ async function referrerPage(endpoint: Endpoint, path: string, context: Context) 
       request: { headers: { accept: mediaTypes.ociIndex }, handles: [400, 404, 405, 501] },
     })
     const type = response.headers['content-type'] ?? ''
-    // a registry without the API answers 404, or with the front page of its web interface
+    // a registry without the API answers 404, or sends the start page of its web interface
     if (response.status !== 200 || !type.startsWith(mediaTypes.ociIndex)) {
       response.body.destroy()
       return undefined
@@ -312,7 +313,7 @@ function manifestsOf(parsed: ParsedManifest): Descriptor[] {
   return parsed.type === 'index' ? parsed.manifests.filter(descriptor => isDigest(descriptor.digest)) : []
 }
 
-/** RFC 8288 Link to the next page, on the same registry only. */
+/** Returns the Link to the next page (RFC 8288), only on the same registry: another host would receive its token. */
 function nextPage(endpoint: Endpoint, link: string | undefined): string | undefined {
   const target = /<([^>]{1,2000})>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1]
   if (target === undefined || !URL.canParse(target, endpoint.baseUrl)) return undefined
@@ -321,10 +322,9 @@ function nextPage(endpoint: Endpoint, link: string | undefined): string | undefi
 }
 
 function tooMany(endpoint: Endpoint, digest: Digest): AirgapError {
-  return new AirgapError('UNSUPPORTED', `more than ${maxReferrerPages} pages of referrers`, {
+  return new AirgapError('UNSUPPORTED', `the image has more than ${maxReferrerPages} pages of referrers`, {
     item: `${endpoint.name}@${digest}`,
-    likely:
-      'thousands of attestations hang on this image, or the registry names the same page again and again',
-    next: 'leave referrers out for this image',
+    likely: 'the image has thousands of attestations, or the registry links to the same page again and again',
+    next: 'remove `referrers` from this image in the manifest',
   })
 }

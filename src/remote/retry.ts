@@ -2,18 +2,18 @@ import { isErrorCode } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 import type { Clock } from './clock.ts'
 
-/** How often and how patiently a NETWORK error is tried again. Every other code is final for that place. */
+/** How often and after which pauses a NETWORK error is retried. Every other code is final for that source. */
 export interface RetryPolicy {
-  /** tries in all, the first one included */
+  /** number of tries, including the first */
   attempts: number
-  /** first pause; doubled each time, with jitter */
+  /** first pause, doubled each time, with jitter */
   baseMs: number
   maxMs: number
 }
 
 export const defaultRetry: RetryPolicy = { attempts: 6, baseMs: 500, maxMs: 20_000 }
 
-/** Pause before try number `attempt` + 1: exponential, between half and all of it, so that clients do not march in step. */
+/** Returns the pause before try `attempt` + 1: exponential, with jitter between half and all of it, so that clients do not retry in step. */
 export function backoffMs(attempt: number, policy: RetryPolicy, clock: Clock): number {
   const full = Math.min(policy.maxMs, policy.baseMs * 2 ** (attempt - 1))
   return Math.round(full * (0.5 + clock.random() / 2))
@@ -26,7 +26,7 @@ export interface RetryContext {
   signal?: AbortSignal | undefined
 }
 
-/** Runs `attempt` until it succeeds, throws something other than NETWORK, or the tries are used up. */
+/** Runs `attempt` until it succeeds, throws an error other than NETWORK, or no try is left. */
 export async function withRetries<T>(attempt: () => Promise<T>, context: RetryContext): Promise<T> {
   for (let tries = 1; ; tries++) {
     context.signal?.throwIfAborted()

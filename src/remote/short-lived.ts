@@ -1,12 +1,12 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Between two collections at most this much of one body is downloaded. */
+/** A collection runs after this much of one body. */
 const every = 4 << 20 /* bytes */
 
 /**
- * Frees the short-lived buffers of a fast download in time. They lie outside V8's heap, and V8 lets some 64 MB of dead ones pile
- * up before it looks; a collection of the young generation (2 MB, see scripts/build.mjs) takes about a millisecond.
+ * Frees the short-lived buffers of a fast download in time. They are outside V8's heap, and V8 lets some 64 MB of dead ones
+ * accumulate before it collects; a collection of the young generation (2 MB, see scripts/build.mjs) takes about a millisecond.
  */
 export class ShortLived {
   #collect: ((options: { type: 'minor' }) => void) | undefined

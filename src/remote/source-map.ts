@@ -1,11 +1,12 @@
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { Reference } from '../core/reference.ts'
 
 /**
- * Remapped sources, for a whole build. `from` is a registry host (`docker.io`), a `host/repository-prefix`
- * (`docker.io/bitnami`) or a URL prefix (`https://files.example/pub/`). `to` are the places tried in order:
- * `mirror.example/dockerhub`, `http://127.0.0.1:5000/docker.io`. Registries are https unless `http://` is written.
- * The longest `from` that matches wins; the original place is only tried where `to` lists it.
+ * Remapped sources, for a whole build. `from` is a registry host (`docker.io`), a `host/repository-prefix` (`docker.io/bitnami`) or a
+ * URL prefix (`https://files.example/pub/`). `to` lists mirrors in order: `mirror.example/dockerhub`,
+ * `http://127.0.0.1:5000/docker.io`. Registries use https unless `http://` is given. The longest matching `from` applies; the original
+ * source is tried only if `to` lists it.
  */
 export type SourceMap = readonly SourceRule[]
 
@@ -14,13 +15,13 @@ interface SourceRule {
   to: string[]
 }
 
-/** Where a repository is to be asked for. */
+/** Where requests for a repository go. */
 export interface Endpoint {
   /** scheme, host and port, without a slash at the end: `https://registry-1.docker.io` */
   baseUrl: string
-  /** repository path at that place */
+  /** path of the repository there */
   repository: string
-  /** registry host by which credentials are looked up: `docker.io`, `mirror.example:5000` */
+  /** registry host for which credentials are looked up: `docker.io`, `mirror.example:5000` */
   host: string
   /** `host/repository`, for messages */
   name: string
@@ -28,7 +29,7 @@ export interface Endpoint {
 
 const dockerHubNames = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
 
-/** Endpoints of a repository, the first to be tried first. */
+/** Returns the endpoints of a repository in the order in which to try them. Throws USAGE for an invalid mirror. */
 export function registryEndpoints(map: SourceMap, name: Pick<Reference, 'host' | 'repository'>): Endpoint[] {
   const host = canonicalHost(name.host)
   const full = `${host}/${name.repository}`
@@ -49,7 +50,7 @@ export function registryEndpoints(map: SourceMap, name: Pick<Reference, 'host' |
   })
 }
 
-/** Places of a URL, the first to be tried first. Throws USAGE where a mirror is no http(s) URL. */
+/** Returns the URLs for a URL in the order in which to try them. Throws USAGE for an invalid mirror. */
 export function mirrorsOf(map: SourceMap, url: string): string[] {
   let best: SourceRule | undefined
   for (const rule of map) {
@@ -62,12 +63,12 @@ export function mirrorsOf(map: SourceMap, url: string): string[] {
   return best.to.map(to => {
     const place = parsePlace(to)
     const base = `${place.scheme ?? 'https'}://${place.host}${place.path ? `/${place.path}` : ''}`
-    // a query or fragment of the original belongs to the last part of the path, not behind a new slash
+    // a query or fragment belongs to the last part of the path: no slash goes before it
     return rest === '' || /^[?#]/.test(rest) ? `${base}${rest}` : `${base}/${rest}`
   })
 }
 
-/** A prefix ends where a part of the path ends: `https://a.example/x` does not cover `https://a.example/xy`. */
+/** A prefix matches whole parts of a path: `https://a.example/x` does not cover `https://a.example/xy`. */
 function underPrefix(url: string, prefix: string): boolean {
   if (!url.startsWith(prefix)) return false
   return prefix.endsWith('/') || url.length === prefix.length || /^[/?#]/.test(url.slice(prefix.length))
@@ -91,15 +92,15 @@ function parsePlace(text: string): { scheme?: 'http' | 'https'; host: string; pa
   const match = /^(?:(https?):\/\/)?((?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?)(?:\/(.*))?$/.exec(
     text,
   )
-  if (match === null) throw invalid(text, 'is no place: a host with an optional path, or an http(s) URL')
+  if (match === null) throw invalid(text, 'must be a host with an optional path, or an http(s) URL')
   const [, scheme, host, path = ''] = match
-  return { ...(scheme ? { scheme: scheme as 'http' | 'https' } : {}), host: host!, path: trimSlash(path) }
+  return defined({ scheme: scheme as 'http' | 'https' | undefined, host: host!, path: trimSlash(path) })
 }
 
 function invalid(text: string, why: string): AirgapError {
   return new AirgapError('USAGE', `a remapped source ${why}`, {
     item: text.slice(0, 300),
-    next: 'write it as mirror.example/path, or with its scheme: http://127.0.0.1:5000/docker.io',
+    next: 'write it as mirror.example/path, or with a scheme: http://127.0.0.1:5000/docker.io',
   })
 }
 

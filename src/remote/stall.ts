@@ -1,6 +1,6 @@
 import { AirgapError } from '../core/errors.ts'
 
-/** A body that brings fewer than `bytes` in `windowMs` has stalled. There is no limit on the whole time. */
+/** A body with fewer than `bytes` in `windowMs` has stalled. The total time is not limited. */
 export interface StallLimits {
   windowMs: number
   bytes: number
@@ -9,8 +9,9 @@ export interface StallLimits {
 export const defaultStall: StallLimits = { windowMs: 30_000, bytes: 1024 }
 
 /**
- * Watches one body: `count` what arrives, and the body is destroyed with NETWORK when it stalls. Time in which the reader
- * itself is busy (`busy(true)`) does not count: a slow disk is not a slow source.
+ * Watches one body: the reader calls `count` for each chunk, and the body is destroyed with NETWORK when it stalls (a source that
+ * sends a byte now and then would block a build for ever). Time in which the reader is busy (`busy(true)`) does not count: a slow
+ * disk is not a slow source.
  */
 export interface StallWatch {
   count(bytes: number): void
@@ -36,10 +37,10 @@ export function watchStall(
       body.destroy(
         new AirgapError(
           'NETWORK',
-          `stalled: fewer than ${options.bytes} bytes in ${options.windowMs / 1000} s`,
+          `the transfer stalled: fewer than ${options.bytes} bytes in ${options.windowMs / 1000} s`,
           {
             item: options.item,
-            likely: 'the source or the line is overloaded',
+            likely: 'the source or the connection is overloaded',
             next: 'run the same command again: it continues where it stopped; or remap the source to a nearer mirror',
           },
         ),

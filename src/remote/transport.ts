@@ -19,13 +19,13 @@ export interface TransportOptions {
   progress?: Progress
   /** connections to one host */
   connections?: number
-  /** PEM file of further certificate authorities; AIRGAP_CA_FILE otherwise. NODE_EXTRA_CA_CERTS works besides */
+  /** PEM file of additional certificate authorities; default: AIRGAP_CA_FILE. NODE_EXTRA_CA_CERTS applies in any case */
   caFile?: string
-  /** certificates that this host shows, each under one URL prefix */
+  /** client certificates, each for one URL prefix */
   clients?: readonly ClientCertificate[]
   /** proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) are read from it */
   env?: Record<string, string | undefined>
-  /** let a public source send us to a private address or to this machine */
+  /** allow redirects from a public source to a private address or to this machine */
   allowPrivateRedirects?: boolean
   connectTimeoutMs?: number
   stall?: Partial<StallLimits>
@@ -41,11 +41,11 @@ export interface SendRequest {
   headers?: Record<string, string>
   body?: string
   signal?: AbortSignal | undefined
-  /** statuses from 400 on that the caller handles itself; others are thrown */
+  /** statuses of 400 and above that the caller handles; for others an error is thrown */
   handles?: readonly number[]
 }
 
-/** Headers are lower-case; several of one name are joined by a comma. The body must be read or destroyed. */
+/** Names of headers are lower-case; several of one name are joined by a comma. The caller reads or destroys the body. */
 export interface SentResponse {
   status: number
   headers: Record<string, string>
@@ -56,7 +56,7 @@ export interface SentResponse {
   origin: string
 }
 
-/** One try of one HTTP request, with redirects followed: the ground that the clients stand on. Holds the connections. */
+/** Sends single HTTP requests and follows redirects, for the HTTP and registry clients. Holds the connections. */
 export class Transport {
   readonly clock: Clock
   readonly progress: Progress
@@ -89,7 +89,7 @@ export class Transport {
     })
   }
 
-  /** What `withRetries` needs, with the caller's signal joined to the client's. */
+  /** Returns the context for `withRetries`, with the caller's signal joined to the client's. */
   retrying(signal?: AbortSignal): RetryContext {
     return { retry: this.retry, clock: this.clock, progress: this.progress, signal: this.#joined(signal) }
   }
@@ -101,16 +101,18 @@ export class Transport {
     const visited = new Set<string>()
     for (;;) {
       const key = `${current.href} ${headers['authorization'] === undefined ? '' : 'authorized'}`
-      if (visited.has(key)) throw redirectError(current, 'the redirects go in a circle')
+      if (visited.has(key)) throw redirectError(current, 'the redirects form a loop')
       visited.add(key)
       const response = await this.#once(current, { ...request, headers, signal })
       if (!isRedirect(response.status))
         return await this.#checked(response, { url: current, handles: request.handles ?? [] })
       response.body.destroy()
-      if (visited.size > maxRedirects) throw redirectError(current, `more than ${maxRedirects} redirects`)
+      if (visited.size > maxRedirects)
+        throw redirectError(current, `the source redirects more than ${maxRedirects} times`)
       const next = await this.#follow(current, response.headers['location'])
-      // a form that carries a refresh token is never posted to a second place
-      if (request.body !== undefined) throw redirectError(current, 'a redirect in answer to a login')
+      // a form with a refresh token must never be posted to another place
+      if (request.body !== undefined)
+        throw redirectError(current, 'the token service answered a login with a redirect')
       headers = headersFor(next, { from: current, headers })
       current = next
     }
@@ -161,22 +163,26 @@ export class Transport {
     throw statusError(status, item)
   }
 
-  /** Where a redirect leads, if it may: only http(s), and never closer to home than where it came from. */
+  /** Returns the target of a redirect, which must be http(s) and not closer to this machine than its origin. */
   async #follow(from: URL, location: string | undefined): Promise<URL> {
     if (location === undefined || !URL.canParse(location, from.href))
-      throw redirectError(from, 'a redirect to nowhere')
+      throw redirectError(from, 'the redirect has no valid target')
     const to = new URL(location, from.href)
     to.hash = ''
     if (to.protocol !== 'http:' && to.protocol !== 'https:') {
-      throw redirectError(from, `a redirect to ${to.protocol.slice(0, 20)}, which is not http or https`)
+      throw redirectError(
+        from,
+        `the source redirects to ${to.protocol.slice(0, 20)}, which is neither http nor https`,
+      )
     }
     await this.assertMayFollow(from, to)
     return to
   }
 
   /**
-   * Throws REDIRECT_REFUSED where an answer of `from` sends us to an address closer to home than its own: a hostile or broken
-   * public source must not make the build host read its private network or its cloud metadata service.
+   * Throws REDIRECT_REFUSED if an answer of `from` leads to an address that is closer to this machine than its own: a malicious or
+   * broken public source must not make the build host read its private network or its cloud metadata service (server-side request
+   * forgery, CWE-918).
    */
   async assertMayFollow(from: URL, to: URL): Promise<void> {
     if (this.#allowPrivateRedirects || from.hostname === to.hostname) return
@@ -184,7 +190,7 @@ export class Transport {
     if (target === 'public' || closeness[await this.#reach(from.hostname)] >= closeness[target]) return
     throw redirectError(
       from,
-      `a redirect to ${to.host}, ${target === 'private' ? 'a private address' : 'this machine or its link'}`,
+      `the source redirects to ${to.host}, ${target === 'private' ? 'a private address' : 'this machine or its link'}`,
     )
   }
 
@@ -192,7 +198,7 @@ export class Transport {
     const known = reachOfHostname(hostname)
     if (known !== undefined) return known
     const addresses = await new Promise<LookupAddress[]>(resolve => {
-      // a name only the proxy can resolve counts as public
+      // a name that only the proxy can resolve counts as public
       this.#lookup(hostname, { all: true }, (error, found) =>
         resolve(error || !Array.isArray(found) ? [] : found),
       )
@@ -209,13 +215,13 @@ export class Transport {
 function parseUrl(url: string): URL {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
-  throw new AirgapError('USAGE', 'not an http or https URL', {
+  throw new AirgapError('USAGE', 'the URL is neither http nor https', {
     item: redactUrl(url),
     next: 'write it as https://host/path',
   })
 }
 
-/** User and password written into a URL are sent as a header, to that host only. */
+/** Moves user and password of a URL into a header, which is sent to that host only. */
 function withUserinfo(url: URL, headers: Record<string, string>): Record<string, string> {
   if (!url.username && !url.password) return headers
   const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
@@ -224,7 +230,7 @@ function withUserinfo(url: URL, headers: Record<string, string>): Record<string,
   return { authorization: `Basic ${Buffer.from(pair).toString('base64')}`, ...headers }
 }
 
-/** Credentials stay with the origin they were meant for (RFC 9110 section 15.4; CVE-2018-1000007 and its many cousins). */
+/** Removes credentials when the origin changes (RFC 9110 section 15.4; CVE-2018-1000007: curl sent them to the redirect's host). */
 function headersFor(to: URL, hop: { from: URL; headers: Record<string, string> }): Record<string, string> {
   to.username = ''
   to.password = ''
@@ -240,17 +246,17 @@ function isRedirect(status: number): boolean {
 function redirectError(from: URL, what: string): AirgapError {
   return new AirgapError('REDIRECT_REFUSED', what, {
     item: redactUrl(from),
-    likely: 'a captive portal, a broken mirror, or a source that should not be trusted',
-    next: 'look at the address with curl -sI; remap the source to the place that is meant',
+    likely: 'a captive portal, a broken mirror, or a source that cannot be trusted',
+    next: 'inspect the address with `curl -sI`; remap the source to the intended place',
   })
 }
 
-/** An unread body that breaks must not bring the process down. */
+/** An unread body that breaks must not end the process. */
 function quiet(body: Readable): Readable {
   return body.on('error', () => {})
 }
 
-/** Reads a short error page to its end, so that the connection can be used again. */
+/** Reads a short error page to its end, so that the connection can be reused. */
 async function drained(body: Readable): Promise<void> {
   let left = 64 * 1024
   try {
@@ -259,7 +265,7 @@ async function drained(body: Readable): Promise<void> {
       if (left < 0) break
     }
   } catch {
-    // the status is the news, not the broken page
+    // the status is reported, not the broken page
   }
   body.destroy()
 }

@@ -1,17 +1,17 @@
-/** One challenge of a WWW-Authenticate header. `scheme` and the names of parameters are lower-case. */
+/** One challenge of a WWW-Authenticate header. The scheme and the names of parameters are lower-case. */
 export interface Challenge {
   scheme: string
   parameters: Record<string, string>
 }
 
-/** Longer headers are not looked at: no registry needs as much, and the parser's work stays bounded. */
+/** The rest of a longer header is ignored: no registry needs as much, and the time to parse it stays bounded (CWE-1333). */
 const maxLength = 8192
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const parameter = new RegExp(`^(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]*))`)
 const schemeStart = new RegExp(`^(${token})(?=\\s|,|$)`)
 
-/** Challenges in order of appearance (RFC 9110 section 11.6.1). What cannot be understood ends the list. */
+/** Parses the challenges in order (RFC 9110 section 11.6.1), up to the first that is malformed. */
 export function parseChallenges(header: string | undefined): Challenge[] {
   const challenges: Challenge[] = []
   let rest = (header ?? '').slice(0, maxLength).trim()

@@ -284,7 +284,7 @@ describe.skipIf(lacking.length > 0)(
     it('fault 25: a captive portal in place of InRelease', async () => {
       const serve = (server: FileServer) =>
         server.overrides.set('/dists/stable/InRelease', '<!DOCTYPE html><html>log in</html>')
-      await expectRefused({ serve }, { code: 'UPSTREAM_INVALID', why: /a web page came/ })
+      await expectRefused({ serve }, { code: 'UPSTREAM_INVALID', why: /a web page instead/ })
     })
   },
 )

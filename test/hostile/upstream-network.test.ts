@@ -62,7 +62,7 @@ describe('hostile upstream: redirects', () => {
     })
     const { http } = testClient()
     const circle = await failure(http.get(`${upstream.origin}/a`, small), 'REDIRECT_REFUSED')
-    expect(circle.message).toContain('circle')
+    expect(circle.message).toContain('loop')
     expect(upstream.seen).toHaveLength(2)
     const endless = await failure(http.get(`${upstream.origin}/x`, small), 'REDIRECT_REFUSED')
     expect(endless.message).toContain('more than 10')

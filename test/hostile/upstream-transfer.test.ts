@@ -36,7 +36,7 @@ describe('hostile upstream: transfers', () => {
     const answer = await http.get(`${upstream.origin}/x`, { maxBytes: 10 })
     expect(answer.bytes.toString()).toBe('{}')
     expect(clock.slept.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(90_000)
-    expect(progress.notes.join()).toContain(`${upstream.host} answered 429 and asks to wait 90 s`)
+    expect(progress.notes.join()).toContain(`${upstream.host} answered 429; waiting 90 s`)
   })
 
   it('fault 1: 429 with Retry-After as a date waits until then', async () => {

@@ -39,7 +39,7 @@ const emptyManifest = (registry: FakeRegistry) => {
 }
 
 describe('registry login', () => {
-  it('gets an anonymous token for reading one repository, and uses it again', async () => {
+  it('gets an anonymous token for one repository, and reuses it', async () => {
     const service = tokenService()
     const registry = await protectedRegistry(service)
     emptyManifest(registry)
@@ -52,7 +52,7 @@ describe('registry login', () => {
     expect(registry.upstream.seen).toHaveLength(4)
   })
 
-  it('sends a password to the token service of the same host, and a wrong one is not shown', async () => {
+  it('sends a password to the token service of the same host, and never prints a wrong one', async () => {
     const service = tokenService({ login: 'me:s3cret' })
     const registry = await protectedRegistry(service)
     emptyManifest(registry)
@@ -91,7 +91,7 @@ describe('registry login', () => {
     await failure(client(registry).registry.manifest(image), 'UNAUTHORIZED')
   })
 
-  it('fault 13: an expired token is renewed once, however many blobs find it expired', async () => {
+  it('fault 13: renews an expired token once, however many blobs find it expired', async () => {
     const service = tokenService({ expiresIn: 100 })
     const registry = await protectedRegistry(service)
     const blobs = Array.from({ length: 24 }, () => registry.putBlob(noise(20_000)))
@@ -118,7 +118,7 @@ describe('registry login', () => {
     expect(registry.upstream.seen.length - refusedBefore).toBe(blobs.length + 1)
   })
 
-  it('fault 13: a token that expires in mid-blob: the blob continues where it was', async () => {
+  it('fault 13: a blob continues where it was after its token expires', async () => {
     const service = tokenService()
     let cut = true
     const registry = await startRegistry((request, response, upstream) => {
@@ -145,7 +145,7 @@ describe('registry login', () => {
     expect(registry.upstream.seen.at(-1)?.headers.range).toBe('bytes=40000-')
   })
 
-  it('fault 14: the realm on another site gets no password, unless it is declared', async () => {
+  it('fault 14: a realm on another site gets no password unless it is declared', async () => {
     const service = tokenService()
     const realm = await startUpstream((request, response) => service.answer(request, response, ''), {
       address: '127.0.0.2',
@@ -163,7 +163,7 @@ describe('registry login', () => {
     expect(service.issued[1]?.authorization).toBe(`Basic ${Buffer.from('me:s3cret').toString('base64')}`)
   })
 
-  it('fault 14: a foreign realm that insists on a password: the error says that it was withheld', async () => {
+  it('fault 14: the error reports that a foreign realm got no password', async () => {
     const service = tokenService({ login: 'me:s3cret' })
     const realm = await startUpstream((request, response) => service.answer(request, response, ''), {
       address: '127.0.0.2',
@@ -172,7 +172,7 @@ describe('registry login', () => {
       service.refuse(request, response, `${realm.origin}/token`),
     )
     const error = await failure(client(registry, login).registry.manifest(image), 'UNAUTHORIZED')
-    expect(error.likely).toContain('not sent there')
+    expect(error.likely).toContain('not sent to it')
     expect(error.next).toContain(`AIRGAP_TRUSTED_REALMS=${registry.upstream.host}=${realm.host}`)
     expect(realm.seen.every(request => request.headers.authorization === undefined)).toBe(true)
   })
@@ -187,7 +187,7 @@ describe('registry login', () => {
     expect(error.message).toContain('without TLS')
   })
 
-  it('fault 14: a redirect in answer to a refresh token is not followed', async () => {
+  it('fault 14: does not follow a redirect that answers a refresh token', async () => {
     const thief = await startUpstream((_request, response) => response.end('{}'))
     const registry = await startRegistry((request, response, upstream) => {
       if (request.url?.startsWith('/token')) response.writeHead(307, { location: `${thief.origin}/` }).end()
@@ -199,7 +199,7 @@ describe('registry login', () => {
     expect(thief.seen).toEqual([])
   })
 
-  it('a login asked for after a redirect is not answered', async () => {
+  it('does not answer a 401 after a redirect', async () => {
     const storage = await startUpstream((_request, response) => {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="give"' }).end()
     })
@@ -214,7 +214,7 @@ describe('registry login', () => {
   })
 
   it.each(['{"token":"a\\r\\nX-Evil: 1"}', '{}', '<html>', '{"token":5}'])(
-    'a token service that answers %s gives no token',
+    'refuses %s from a token service',
     async text => {
       const registry = await startRegistry((request, response, upstream) => {
         if (request.url?.startsWith('/token')) response.end(text)
@@ -225,7 +225,7 @@ describe('registry login', () => {
     },
   )
 
-  it('a token that is refused again and again ends with what to do', async () => {
+  it('a token that is refused every time ends with advice', async () => {
     const service = tokenService()
     const registry = await startRegistry((request, response, upstream) => {
       if (request.url?.startsWith('/token')) service.answer(request, response, '')
@@ -240,11 +240,11 @@ describe('registry login', () => {
     expect(registry.upstream.seen.length).toBeLessThan(6)
   })
 
-  it.each(['registry.example', 'a=https://b', '=b', 'a='])('%j declares no realm', text => {
+  it.each(['registry.example', 'a=https://b', '=b', 'a='])('refuses the list of realms %j', text => {
     expect(() => parseTrustedRealms(text)).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })
 
-  it('a mirror gets the login of its own name, not that of the registry it stands for', async () => {
+  it('a mirror gets the login of its own name, not that of the registry it replaces', async () => {
     const service = tokenService()
     const registry = await protectedRegistry(service)
     emptyManifest(registry)

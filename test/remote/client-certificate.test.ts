@@ -64,7 +64,7 @@ describe.skipIf(lacking.length > 0)(
       await rm(folder, { recursive: true, force: true })
     })
 
-    it('are shown under their prefix, and nowhere else: to no other path, to no other host after a redirect', async () => {
+    it('are presented under their prefix only: not on another path, and not after a redirect to another host', async () => {
       const certificate = join(folder, 'entitlement.crt')
       const http = createHttpClient({
         caFile: join(folder, 'server.crt'),
@@ -85,7 +85,7 @@ describe.skipIf(lacking.length > 0)(
       expect(seen[Number(new URL(other).port)]).toEqual(['/landed nobody'])
     })
 
-    it('that are not there are told at once', () => {
+    it('are reported at once if a file is missing', () => {
       expect(() =>
         createHttpClient({
           clients: [{ prefix: home, certificate: '/none.pem', key: '/none.key' }],

@@ -47,7 +47,7 @@ describe("docker's config.json", () => {
     expect(await store.find('docker.io')).toEqual({ type: 'basic', username: 'hub', password: 'pw' })
   })
 
-  it('is at home in ~/.docker, and none is no login', async () => {
+  it('is read from ~/.docker; without it there is no login', async () => {
     const home = mkdtempSync(join(tmpdir(), 'airgap-home-'))
     onTestFinished(() => rmSync(home, { recursive: true, force: true }))
     mkdirSync(join(home, '.docker'))
@@ -59,7 +59,7 @@ describe("docker's config.json", () => {
     expect(await none.find('a.example')).toBeUndefined()
   })
 
-  it('asks a helper with the host on stdin, once', async () => {
+  it('runs a helper once, with the host on stdin', async () => {
     const { store, folder } = setUp(
       { credHelpers: { 'a.example': 'good' }, auths: { 'b.example': { auth: encoded('b:b') } } },
       { 'docker-credential-good': `echo x >> "$TEST_FOLDER/count"; ${answering('me', 's3cret')}` },
@@ -74,7 +74,7 @@ describe("docker's config.json", () => {
     expect(await store.find('b.example')).toMatchObject({ username: 'b' })
   })
 
-  it("asks the store for all others, for Docker Hub by its key, and takes '<token>' as an identity token", async () => {
+  it("queries the store for other hosts, for Docker Hub by its key, and reads '<token>' as an identity token", async () => {
     const { store, folder } = setUp(
       { credsStore: 'all' },
       { 'docker-credential-all': answering('<token>', 'refresh') },
@@ -85,11 +85,11 @@ describe("docker's config.json", () => {
 
   it.each([
     ['none', 'credentials not found', 'echo "credentials not found in native keychain"; exit 1', ''],
-    ['broken', 'a failure', 'echo s3cret; exit 3', 'exit 3'],
-    ['odd', 'nonsense', 'echo s3cret', 'no answer that can be understood'],
+    ['broken', 'a failure', 'echo s3cret; exit 3', 'exit code 3'],
+    ['odd', 'nonsense', 'echo s3cret', 'an invalid answer'],
     ['missing', 'no such program', undefined, 'not on PATH'],
-    ['../evil', 'a path', undefined, 'no program name'],
-    ['a;touch x', 'a command', undefined, 'no program name'],
+    ['../evil', 'a path', undefined, 'invalid credential helper'],
+    ['a;touch x', 'a command', undefined, 'invalid credential helper'],
   ])('a helper (%s) that answers with %s counts as no login', async (name, _what, script, note) => {
     const helpers: Record<string, string> =
       script === undefined ? {} : { [`docker-credential-${name}`]: script }
@@ -101,7 +101,7 @@ describe("docker's config.json", () => {
   })
 
   it.each(['{', '[]', '{"auths":{"a":5}}', '{"auths":{"a":{"auth":"c2VjcmV0OnNlY3JldA=="}}'])(
-    'a damaged file (%s) is named, and not quoted',
+    'names a damaged file (%s) without quoting it',
     async text => {
       const { store } = setUp(text)
       const error = await failure(store.find('a.example'), 'USAGE')

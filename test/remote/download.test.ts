@@ -9,7 +9,7 @@ import type { Measured } from './support/download-probe.ts'
 import { serveBytes, startUpstream } from './support/upstream.ts'
 
 describe('download', () => {
-  it('fills an empty sink and notes the validator; an empty blob too', async () => {
+  it('fills an empty sink and records the validator, also for an empty blob', async () => {
     for (const bytes of [noise(1_000_000), Buffer.alloc(0), noise(1)]) {
       const upstream = await startUpstream((request, response) => {
         serveBytes(request, response, { bytes, etag: '"v1"', lastModified: new Date(0).toUTCString() })
@@ -24,7 +24,7 @@ describe('download', () => {
     }
   })
 
-  it('a weak ETag is no validator, Last-Modified is', async () => {
+  it('uses Last-Modified as a validator, but no weak ETag', async () => {
     const bytes = noise(1000)
     const lastModified = new Date(0).toUTCString()
     const upstream = await startUpstream((request, response) => {
@@ -36,7 +36,7 @@ describe('download', () => {
     expect(sink.validator).toBe(lastModified)
   })
 
-  it('continues where an earlier run stopped, and asks for nothing where all is there', async () => {
+  it('continues where an earlier run stopped, and requests nothing if nothing is missing', async () => {
     const bytes = noise(100_000)
     const upstream = await startUpstream((request, response) => serveBytes(request, response, { bytes }))
     const { http, clock } = testClient()
@@ -52,7 +52,7 @@ describe('download', () => {
     expect(upstream.seen).toHaveLength(1)
   })
 
-  it('continues at the next mirror in mid-blob, without the validator of the first', async () => {
+  it('continues in the middle of a blob at the next mirror, without the validator of the first', async () => {
     const bytes = noise(200_000)
     const first = await startUpstream((_request, response, { seen }) => {
       if (seen.length > 1) response.writeHead(500).end()
@@ -81,7 +81,7 @@ describe('download', () => {
     expect(progress.notes.join()).toContain('trying the next mirror')
   })
 
-  it('a fault of the sink ends it at once, as it is: it is not the upstream that failed', async () => {
+  it('throws an error of the sink at once and unchanged, as upstream did not fail', async () => {
     const bytes = noise(100_000)
     const upstream = await startUpstream((request, response) => serveBytes(request, response, { bytes }))
     const { http, clock, progress } = testClient()
@@ -99,7 +99,7 @@ describe('download', () => {
     expect(progress.notes).toEqual([])
   })
 
-  it('ends with the reason of the signal, in mid-body and while waiting', async () => {
+  it('throws the reason of the signal, during a body and while waiting', async () => {
     const reason = new Error('stop')
     for (const status of [200, 429]) {
       const upstream = await startUpstream((_request, response) => {
@@ -123,7 +123,7 @@ describe('download', () => {
     }
   })
 
-  it('does not read faster than the sink takes', async () => {
+  it('does not read faster than the sink writes', async () => {
     const size = 64 * 1024 * 1024
     let sent = 0
     const upstream = await startUpstream((_request, response) => {
@@ -150,13 +150,13 @@ describe('download', () => {
     expect(sent).toBeLessThan(24 * 1024 * 1024)
   })
 
-  it('without any place says so', async () => {
+  it('reports that there is no source', async () => {
     const sink = new RecordingSink(describeBytes(noise(10)))
     const error = await download({ openers: [], sink }).catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'UNRESOLVABLE' })
   })
 
-  it('many at once share one signal without a warning, and one failing does not harm the others', async () => {
+  it('many downloads share one signal without a warning, and one failure does not affect the others', async () => {
     const bytes = noise(50_000)
     const upstream = await startUpstream((request, response) => {
       if (request.url === '/gone') response.writeHead(404).end()

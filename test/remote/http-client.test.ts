@@ -3,7 +3,7 @@ import { failure, noise, testClient } from './support/clients.ts'
 import { serveBytes, startUpstream } from './support/upstream.ts'
 
 describe('get', () => {
-  it('gives bytes, lower-case headers and the final URL without secrets', async () => {
+  it('returns bytes, lower-case headers and the final URL without secrets', async () => {
     const upstream = await startUpstream((request, response) => {
       if (request.url?.startsWith('/old')) response.writeHead(301, { location: '/new?token=s3cret' }).end()
       else response.setHeader('X-Custom', ['a', 'b']).end('hello')
@@ -18,7 +18,7 @@ describe('get', () => {
     expect(upstream.seen[1]).toMatchObject({ url: '/new?token=s3cret', headers: { accept: 'x/y' } })
   })
 
-  it('ends at maxBytes, declared or not, and closes the connection', async () => {
+  it('stops at maxBytes, whether or not the size is declared, and closes the connection', async () => {
     let sent = 0
     const upstream = await startUpstream((request, response) => {
       if (request.url === '/declared') return serveBytes(request, response, { bytes: noise(1001) })
@@ -36,7 +36,7 @@ describe('get', () => {
     expect(sent).toBeLessThan(32 * 1024 * 1024)
   })
 
-  it('tries a broken body again', async () => {
+  it('retries a body that breaks', async () => {
     const upstream = await startUpstream((_request, response, { seen }) => {
       if (seen.length > 2) response.end('whole')
       else {
@@ -65,14 +65,14 @@ describe('get', () => {
     expect(upstream.seen).toHaveLength(1)
   })
 
-  it.each(['file:///etc/passwd', 'ftp://x/y', 'x', ''])('%j is no URL to ask', async url => {
+  it.each(['file:///etc/passwd', 'ftp://x/y', 'x', ''])('refuses the URL %j', async url => {
     const error = await testClient()
       .http.get(url, { maxBytes: 5 })
       .catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'USAGE', exitCode: 2 })
   })
 
-  it('a header that breaks the request is our mistake, not a network fault', async () => {
+  it('an invalid header is our error, not a network failure', async () => {
     const upstream = await startUpstream((_request, response) => response.end())
     const { http, progress } = testClient()
     const bad = http.get(`${upstream.origin}/x`, { maxBytes: 5, headers: { accept: 'a\r\nb: c' } })
@@ -81,7 +81,7 @@ describe('get', () => {
     expect(upstream.seen).toEqual([])
   })
 
-  it('ends with the signal it was made with', async () => {
+  it('ends with the signal of the client', async () => {
     const stop = new AbortController()
     const upstream = await startUpstream(() => stop.abort(new Error('stop')))
     const { http } = testClient({ signal: stop.signal })
@@ -89,7 +89,7 @@ describe('get', () => {
     await expect(http.get(`${upstream.origin}/x`, { maxBytes: 5 })).rejects.toThrow('stop')
   })
 
-  it('mirrors in order', async () => {
+  it('tries mirrors in order', async () => {
     const gone = await startUpstream((_request, response) => {
       response.writeHead(404).end()
     })
@@ -103,7 +103,7 @@ describe('get', () => {
 })
 
 describe('size', () => {
-  it('by HEAD, by a range of one byte where HEAD is refused, undefined where nobody says', async () => {
+  it('by HEAD, by a range of one byte if HEAD is refused, undefined if not stated', async () => {
     const bytes = noise(12_345)
     const upstream = await startUpstream((request, response) => {
       if (request.url === '/chunked') {
@@ -120,7 +120,7 @@ describe('size', () => {
     expect(await http.size(`${upstream.origin}/chunked`)).toBeUndefined()
   })
 
-  it('of nothing is not found', async () => {
+  it('of missing content throws NOT_FOUND_UPSTREAM', async () => {
     const upstream = await startUpstream((_request, response) => {
       response.writeHead(404).end()
     })

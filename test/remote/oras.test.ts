@@ -25,7 +25,7 @@ describe('running the oras CLI', () => {
     expect(await orasVersion(oras)).toBe('1.3.0')
   })
 
-  it('a missing program says how to get it', async () => {
+  it('the error for a missing program includes how to get it', async () => {
     const oras = { program: '/nonexistent/oras', plainHttp: false, signal }
     const error = await orasVersion(oras).catch((reason: unknown) => reason)
     expect(error).toMatchObject({
@@ -35,7 +35,7 @@ describe('running the oras CLI', () => {
     })
   })
 
-  it('arguments are arguments, never a command', async () => {
+  it('passes arguments as arguments, never as a command', async () => {
     const echo = program('printf "%s\\n" "$@" >&2; exit 1')
     const oras = { program: echo, plainHttp: true, registryConfig: '/x/config.json', signal }
     const copy = { from: '/bundle.tar@sha256:abc', to: 'r.example/a/b:$(touch x);' }
@@ -62,20 +62,20 @@ describe('running the oras CLI', () => {
     ['401 unauthorized', 'UNAUTHORIZED', 'login'],
     ['response status code 403: denied', 'UNAUTHORIZED', 'login'],
     ['basic credential not found', 'UNAUTHORIZED', 'login'],
-    ['dial tcp: lookup r.example on 192.0.2.1:53: no such host', 'DNS_FAILED', 'spelled'],
-    ['dial tcp 127.0.0.1:9: connect: connection refused', 'NETWORK', 'it is up'],
+    ['dial tcp: lookup r.example on 192.0.2.1:53: no such host', 'DNS_FAILED', 'spelling'],
+    ['dial tcp 127.0.0.1:9: connect: connection refused', 'NETWORK', 'it is running'],
     ['http: server gave HTTP response to HTTPS client', 'TLS_FAILED', '--plain-http'],
-    ['Client sent an HTTP request to an HTTPS server', 'TLS_FAILED', 'leave --plain-http out'],
+    ['Client sent an HTTP request to an HTTPS server', 'TLS_FAILED', 'remove --plain-http'],
     [
       'tls: failed to verify certificate: x509: certificate signed by unknown authority',
       'TLS_FAILED',
       '--ca-file',
     ],
-    ['unsupported: this server only reads', 'METHOD_NOT_ALLOWED', 'takes content'],
+    ['unsupported: this server only reads', 'METHOD_NOT_ALLOWED', 'accepts content'],
     ['failed to tag 1: manifest blob unknown: blob unknown to registry', 'UNSUPPORTED', 'log'],
-    ['response status code 507', 'UPSTREAM', 'has room'],
+    ['response status code 507', 'UPSTREAM', 'has free space'],
     // digests hold any three digits
-    ['HEAD /v2/a/blobs/sha256:401403: response status code 500', 'UPSTREAM', 'has room'],
+    ['HEAD /v2/a/blobs/sha256:401403: response status code 500', 'UPSTREAM', 'has free space'],
     ['open /x/config.json: permission denied', 'UPSTREAM', 'same command'],
   ] as const)('%s is %s', async (said, code, next) => {
     const oras = { program: program(`echo "Error: ${said}" >&2; exit 1`), plainHttp: false, signal }
@@ -84,14 +84,14 @@ describe('running the oras CLI', () => {
     expect(error.item).toBe('r.example/a:1')
   })
 
-  it('fault 97: what oras says is told without passwords and signed queries', async () => {
+  it('fault 97: reports messages of oras without passwords and signed queries', async () => {
     const said = 'PUT https://me:pass-word@store.example/x?sig=abcdef&state=ghijkl: response status code 500'
     const oras = { program: program(`echo '${said}' >&2; exit 1`), plainHttp: false, signal }
     const { likely } = await failure(orasCopy(oras, { from: 'x@y', to: 'r.example/a:1' }), 'UPSTREAM')
     expect(likely).toBe('PUT https://store.example/x?sig=…&state=… response status code 500')
   })
 
-  it('feeds it content, and is content when it reads none', async () => {
+  it('sends content to stdin, and accepts that none is read', async () => {
     const echo = program('cat >&2; exit 1')
     const push = { to: 'r.example/a@sha256:b', size: 5, body: Readable.from(['hello']) }
     const error = await failure(orasPushBlob({ program: echo, plainHttp: false, signal }, push), 'UPSTREAM')
@@ -102,7 +102,7 @@ describe('running the oras CLI', () => {
     expect(body.destroyed).toBe(true)
   })
 
-  it('content that turns out damaged is the error, whatever oras says', async () => {
+  it('reports damaged content, whatever oras prints', async () => {
     const body = Readable.from(
       (async function* () {
         yield 'half'
@@ -113,7 +113,7 @@ describe('running the oras CLI', () => {
     await failure(orasPushBlob(oras, { to: 'r.example/a@sha256:b', size: 9, body }), 'DIGEST_MISMATCH')
   })
 
-  it('ends with its signal', async () => {
+  it('ends with the signal', async () => {
     const stop = new AbortController()
     const oras = { program: program('exec sleep 30'), plainHttp: false, signal: stop.signal }
     const running = orasVersion(oras)

@@ -83,7 +83,7 @@ describe.skipIf(!hasTools)('against docker-registry (needs docker-registry, skop
     expect(layersOf(manifest).layers).toHaveLength(1)
   })
 
-  it('names the nearest tags where there is no such tag, and tells a missing repository apart', async () => {
+  it('lists similar tags for a missing tag, and distinguishes a missing repository', async () => {
     const { registry } = testRegistry({ sources: at(open) })
     const tag = await failure(registry.manifest({ ...image, tag: '1.0.2' }), 'NOT_FOUND_UPSTREAM')
     expect(tag.exitCode).toBe(4)
@@ -96,7 +96,7 @@ describe.skipIf(!hasTools)('against docker-registry (needs docker-registry, skop
     expect(missing.likely).toContain('repository')
   })
 
-  it('takes the password from docker config.json; without it, says how to log in', async () => {
+  it('uses the password of docker config.json; without it, the error includes how to log in', async () => {
     const auths = { [closed.host]: { auth: Buffer.from(login).toString('base64') } }
     writeFileSync(join(folder, 'config.json'), JSON.stringify({ auths }))
     const env = { DOCKER_CONFIG: folder }
@@ -115,7 +115,7 @@ describe.skipIf(!hasTools)('against docker-registry (needs docker-registry, skop
 })
 
 describe('mirrors', () => {
-  it('takes the next one that has it, and says why', async () => {
+  it('tries the next one, and reports why', async () => {
     const [empty, full] = [await startRegistry(), await startRegistry()]
     const layers = [full.putBlob(noise(100))]
     const wanted = full.put(
@@ -130,7 +130,7 @@ describe('mirrors', () => {
     expect((await registry.manifest(image)).descriptor).toEqual(wanted)
     expect(full.upstream.seen[0]?.url).toBe('/v2/prefix/team/app/manifests/1')
     expect(progress.notes.join('\n')).toMatch(
-      /refused; trying the next mirror[\s\S]*no such tag.*trying the next/,
+      /refused; trying the next mirror[\s\S]*does not have this tag.*trying the next/,
     )
   })
 
@@ -140,12 +140,12 @@ describe('mirrors', () => {
     const { registry } = testRegistry({ sources: [{ from: 'registry.example', to }], retry: { attempts: 1 } })
     const error = await failure(registry.manifest(image), 'NETWORK')
     expect(error.message).toContain('none of 2 mirrors')
-    expect(error.message).toContain('no such tag')
+    expect(error.message).toContain('does not have this tag')
   })
 })
 
 describe('blobs', () => {
-  it('are fetched from where a redirect leads, by Range, without the login', async () => {
+  it('are fetched from the target of a redirect, by Range, without the login', async () => {
     const bytes = noise(100_000)
     const storage = await startRegistry()
     const blob = storage.putBlob(bytes)
@@ -176,7 +176,7 @@ describe('blobs', () => {
     })
   })
 
-  it('a config of more than 16 MiB is not taken into memory', async () => {
+  it('refuses to read a config of more than 16 MiB into memory', async () => {
     const registry = await startRegistry()
     const descriptor = { ...registry.putBlob(Buffer.from('{}'), config), size: 17 * 1024 * 1024 }
     const { registry: api } = testRegistry({
@@ -201,7 +201,7 @@ describe('referrers', () => {
   const api = (origin: string) =>
     testRegistry({ sources: [{ from: 'registry.example', to: [origin] }] }).registry
 
-  it('are read by the API, page by page, on the same registry only', async () => {
+  it('are read by the API, page by page, from the same registry only', async () => {
     const registry = await startRegistry((request, response, upstream) => {
       if (!request.url?.startsWith('/v2/team/app/referrers/')) return false
       const second = request.url.includes('page=2')
@@ -219,7 +219,7 @@ describe('referrers', () => {
     expect(found).toEqual([descriptor(2), descriptor(3)])
   })
 
-  it('are read from the tag where there is no API, and none is none', async () => {
+  it('are read from the tag if there is no API; a missing tag means none', async () => {
     const registry = await startRegistry()
     expect(await api(registry.upstream.origin).referrers(image, subject.digest)).toEqual([])
     const index = { schemaVersion: 2, mediaType: indexType, manifests: [descriptor(4)] }

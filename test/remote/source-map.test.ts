@@ -57,13 +57,13 @@ describe('remapped registries', () => {
     }
   })
 
-  it('Docker Hub by any of its names', () => {
+  it('recognizes Docker Hub by any of its names', () => {
     for (const from of ['docker.io', 'index.docker.io', 'registry-1.docker.io']) {
       expect(where([{ from, to: ['m.example'] }])).toEqual(['https://m.example/v2/bitnami/keycloak'])
     }
   })
 
-  it('URL prefixes do not touch registries, nor hosts URLs', () => {
+  it('URL prefixes do not apply to registries, nor hosts to URLs', () => {
     const map = [{ from: 'https://docker.io', to: ['https://m.example'] }]
     expect(where(map)).toEqual(['https://registry-1.docker.io/v2/bitnami/keycloak'])
     expect(mirrorsOf([{ from: 'docker.io', to: ['m.example'] }], 'https://docker.io/x')).toEqual([
@@ -71,7 +71,7 @@ describe('remapped registries', () => {
     ])
   })
 
-  it.each(['', '/x', 'http://', 'ftp://x/y', 'a b', 'x:port/y'])('%j is no place', to => {
+  it.each(['', '/x', 'http://', 'ftp://x/y', 'a b', 'x:port/y'])('refuses the target %j', to => {
     expect(() => where([{ from: 'docker.io', to: [to] }])).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })
 })
@@ -104,7 +104,7 @@ describe('remapped URLs', () => {
     expect(mirrorsOf(map, 'https://a.example/public')).toEqual(['https://one.example/public'])
   })
 
-  it('whatever the map says, the outcome is endpoints or an error that teaches', () => {
+  it('any map results in endpoints or in an error with advice', () => {
     const rule = fc.record({
       from: fc.string({ maxLength: 20 }),
       to: fc.array(fc.string({ maxLength: 20 }), { maxLength: 3 }),

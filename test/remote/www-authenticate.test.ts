@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { parseChallenges } from '../../src/remote/www-authenticate.ts'
 
 describe('WWW-Authenticate', () => {
-  it('reads what registries send', () => {
+  it('reads the headers of real registries', () => {
     const header =
       'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push"'
     expect(parseChallenges(header)).toEqual([
@@ -32,11 +32,11 @@ describe('WWW-Authenticate', () => {
     expect(Object.getPrototypeOf(challenge?.parameters)).toBeNull()
   })
 
-  it.each([undefined, '', '   ', '"', '=', ',,,', '\u0000'])('%j holds no challenge', header => {
+  it.each([undefined, '', '   ', '"', '=', ',,,', '\u0000'])('finds no challenge in %j', header => {
     expect(parseChallenges(header)).toEqual([])
   })
 
-  it('ends for any text, quickly', () => {
+  it('parses any text quickly', () => {
     fc.assert(fc.property(fc.string({ maxLength: 200 }), text => Array.isArray(parseChallenges(text))))
     const begun = performance.now()
     for (const text of [
