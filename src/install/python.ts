@@ -8,7 +8,7 @@ export interface FoundPython {
   version: string
 }
 
-/** A Python of this host with one of the versions, best first, that can make virtual environments. Throws TOOL_MISSING. */
+/** Finds a Python of this host with one of the versions, best first, that can create virtual environments. Throws TOOL_MISSING. */
 export async function findPython(versions: readonly string[], signal: AbortSignal): Promise<FoundPython> {
   const there: string[] = []
   for (const wanted of versions) {
@@ -20,13 +20,13 @@ export async function findPython(versions: readonly string[], signal: AbortSigna
     }
   }
   throw new AirgapError('TOOL_MISSING', `no Python ${versions.join(' or ')} on this host`, {
-    item: [...new Set(there)].join(', ') || 'no python3 at all',
+    item: [...new Set(there)].join(', ') || 'there is no python3',
     likely: 'the wheels of the bundle are made for these versions, and ansible takes no others',
-    next: 'install it from the site’s own repository: `apt-get install python3.11`, or `dnf install python3.11`, then run the same command again',
+    next: 'install it from the site’s package repository (`apt-get install python3.11` or `dnf install python3.11`), then run the same command again',
   })
 }
 
-/** A name on PATH may be only a shim: it is asked. */
+/** It is run: a name on PATH may be only a shim. */
 async function versionOf(program: string, signal: AbortSignal): Promise<string | undefined> {
   const question = 'import sys, venv; print("%d.%d.%d" % sys.version_info[:3])'
   const answer = await promisify(execFile)(program, ['-I', '-c', question], {

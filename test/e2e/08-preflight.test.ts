@@ -193,16 +193,16 @@ describe.skipIf(lacking.length > 0)(
           await new Promise(there => listener.stdout.once('data', there))
           const { code, told, stderr } = await preflight()
           expect(code, stderr).toBe(7)
-          expect(told('worker-1')).toEqual(['nothing listens at 10.77.0.3, port 22'])
-          expect(told('worker-2')).toEqual(['10.77.0.4 does not let astrago in'])
+          expect(told('worker-1')).toEqual(['nothing listens on 10.77.0.3, port 22'])
+          expect(told('worker-2')).toEqual(['10.77.0.4 rejects the login of astrago'])
           expect(told('worker-3')).toEqual(['10.77.0.5 answers with another host key than before'])
           expect(told('gpu-1')).toEqual(
-            expect.arrayContaining(['sudo needs a password', 'has the same /etc/machine-id as master-1']),
+            expect.arrayContaining(['sudo requires a password', 'has the same /etc/machine-id as master-1']),
           )
           expect(told('master-1')).toEqual(
             expect.arrayContaining([
-              'something listens on ports that Kubernetes needs: 6443 (API server)',
-              'is not run by systemd, which kubelet and containerd need',
+              'another program listens on ports that Kubernetes needs: 6443 (API server)',
+              'does not run systemd, which kubelet and containerd require',
             ]),
           )
           // apply stops at this, before its first change
@@ -210,10 +210,10 @@ describe.skipIf(lacking.length > 0)(
           expect(applied, applied.stderr).toMatchObject({ code: 7 })
           expect(applied.stderr).toMatch(/^error PREFLIGHT/m)
           for (const words of [
-            'worker-1: nothing listens at 10.77.0.3, port 22 → start sshd there',
-            'worker-2: 10.77.0.4 does not let astrago in → put the public key',
+            'worker-1: nothing listens on 10.77.0.3, port 22 → start sshd there',
+            'worker-2: 10.77.0.4 rejects the login of astrago → add the public key',
             'offline-deploy nodes forget worker-3',
-            'gpu-1: sudo needs a password → set ssh.sudo: password',
+            'gpu-1: sudo requires a password → set ssh.sudo: password',
           ])
             expect(applied.stderr).toContain(words)
           const left = await site.control.chroot(['ls', '/opt/site'])

@@ -1,8 +1,8 @@
 import type { OsRelease } from '../../probe/os-release.ts'
 
-/** What a machine says of itself. Its answer is data: each value has a narrow form, and what has another is left out. */
+/** What a machine reports about itself. Its answer is untrusted: each value has a narrow form, and any other value is dropped. */
 
-/** Where room is needed, by the name that the probe has for it. */
+/** Folders that need disk space, by their names in the probe. */
 export const diskPaths = {
   root: '/',
   var: '/var',
@@ -11,7 +11,7 @@ export const diskPaths = {
 } as const
 export type DiskName = keyof typeof diskPaths
 
-/** Ports of Kubernetes, and who listens there. */
+/** Ports of Kubernetes, and the program that listens there. */
 export const kubernetesPorts = {
   6443: 'API server',
   2379: 'etcd, clients',
@@ -24,7 +24,7 @@ export const kubernetesPorts = {
 export interface Disk {
   /** bytes */
   free: number
-  /** the file system: two paths with the same share their room */
+  /** the file system: two paths on the same one share its space */
   device: string
 }
 
@@ -51,7 +51,7 @@ export interface MachineFacts {
   selinux?: 'enforcing' | 'permissive' | 'disabled'
   apparmor?: boolean
   swap?: boolean
-  /** programs that are looked for: kubelet, dockerd, … */
+  /** of the programs that matter: kubelet, dockerd, … */
   running: string[]
   /** of container runtimes */
   sockets: string[]
@@ -60,10 +60,10 @@ export interface MachineFacts {
   /** 3.11.2 */
   python?: string
   sudo?: 'ok' | 'password' | 'wrong' | 'refused' | 'missing'
-  /** what sudo said instead */
+  /** its message where it does not work */
   sudoSays?: string
   hostname?: string
-  /** a hash of it: machine-id(5) asks not to hand the id itself around */
+  /** a hash of it: machine-id(5) says not to expose the id itself */
   machineId?: string
   /** NVIDIA's display devices */
   nvidia?: number
@@ -76,13 +76,14 @@ export interface MachineFacts {
 
 export interface Answer {
   facts: MachineFacts
-  /** what is wrong with the answer as such */
+  /** what is wrong with the answer itself */
   flaws: string[]
 }
 
 export const begin = 'airgap-preflight 1'
 export const end = 'airgap-preflight end'
-/** The release of a machine; undefined if it did not say. */
+
+/** The release of a machine; undefined where it did not report one. */
 export function releaseOf(facts: MachineFacts): OsRelease | undefined {
   const { osId, osLike, osVersion, osCodename, osPlatform } = facts
   if (osId === undefined) return undefined
@@ -94,28 +95,28 @@ const maxLines = 200
 /** of the whole answer */
 export const maxAnswer = 256 << 10
 
-/** Undefined where there is no answer at all: the script did not run. */
+/** Undefined where there is no answer: the script did not run. */
 export function parseAnswer(text: string): Answer | undefined {
-  // a login shell may greet before, and say goodbye after
+  // a login shell may print a greeting before it, and more after it
   const lines = text.slice(0, maxAnswer).split('\n', 10_000)
   const start = lines.indexOf(begin)
   if (start === -1) return undefined
   const stop = lines.indexOf(end, start)
   const own = lines.slice(start + 1, stop === -1 ? undefined : stop)
-  const flaws = new Set<string>(stop === -1 ? ['the answer ends too early'] : [])
+  const flaws = new Set<string>(stop === -1 ? ['it ends too early'] : [])
   if (own.length > maxLines) flaws.add(`more than ${maxLines} lines`)
   const values = new Map<string, string>()
   for (const line of own.slice(0, maxLines)) {
     const [, key, value] = /^([a-zA-Z]{1,20}(?:\.[a-z]{1,20})?)=(.*)$/s.exec(line.slice(0, maxLine)) ?? []
-    if (line.length > maxLine) flaws.add('a line that is too long')
+    if (line.length > maxLine) flaws.add('a line is too long')
     else if (key === undefined || value === undefined || !/^[\x20-\x7e]*$/.test(value))
-      flaws.add('a line that is no text')
-    else if (!Object.hasOwn(read, key) && !/^disk\./.test(key)) flaws.add('a key that was not asked for')
-    else if (values.has(key)) flaws.add(`${key} stands twice`)
+      flaws.add('a line is not text')
+    else if (!Object.hasOwn(read, key) && !/^disk\./.test(key)) flaws.add('a key is unknown')
+    else if (values.has(key)) flaws.add(`${key} appears twice`)
     else if (value !== '') values.set(key, value)
   }
   const facts: MachineFacts = { disks: {}, ports: [], running: [], sockets: [], nameservers: [] }
-  for (const [key, value] of values) if (!take(facts, key, value)) flaws.add(`${key} has another form`)
+  for (const [key, value] of values) if (!take(facts, key, value)) flaws.add(`${key} is malformed`)
   return { facts, flaws: [...flaws] }
 }
 

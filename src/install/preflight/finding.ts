@@ -1,9 +1,10 @@
-/** Something that will go wrong, or may. */
+/** Something that will make the install fail, or may. */
 export interface MachineFinding {
   /** of site.yaml, or `this host` */
   machine: string
-  /** an error will stop the install; a warning may be as the site wants it */
+  /** an error stops the install; a warning may be as the site wants it */
   level: 'error' | 'warning'
+  /** follows the name of the machine and a colon */
   what: string
   /** what to do about it */
   next: string
@@ -11,7 +12,7 @@ export interface MachineFinding {
 
 export const thisHost = 'this host'
 
-/** Findings that are the same on many machines, each once; errors first. */
+/** Groups findings that are the same on several machines; errors come first. */
 export function grouped(
   findings: readonly MachineFinding[],
 ): (Omit<MachineFinding, 'machine'> & { machines: string[] })[] {
@@ -25,7 +26,7 @@ export function grouped(
   return [...groups.values()].sort((a, b) => Number(a.level === 'warning') - Number(b.level === 'warning'))
 }
 
-/** `machine: what → next`; of many machines the first are named. */
+/** `machine: what → next`; of many machines, the first eight are named. */
 export function findingLines(findings: readonly MachineFinding[]): string[] {
   return grouped(findings).map(({ machines, what, next }) => {
     const more = machines.length > 8 ? ` and ${machines.length - 8} more` : ''

@@ -5,14 +5,14 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { AirgapError, errnoOf } from '../../core/errors.ts'
 import { findPython } from '../python.ts'
-import type { HostFacts } from './rules.ts'
+import type { HostFacts } from './host-findings.ts'
 
 export interface HostQuestions {
   /** state folder of the site */
   folder: string
   /** bytes */
   needed: number
-  /** versions of Python, one of which is needed */
+  /** Python versions, one of which is needed; undefined: none is */
   pythons: readonly string[] | undefined
   /** whether the machines are reached with a password */
   sshPassword: boolean
@@ -23,7 +23,7 @@ export interface HostQuestions {
   serving: boolean
 }
 
-/** Looks at the host that installs. */
+/** Examines the host that installs. */
 export async function hostFacts(questions: HostQuestions, signal: AbortSignal): Promise<HostFacts> {
   const { folder, needed, pythons, sshPassword, privateKey, listen, ports, serving } = questions
   return {
@@ -59,13 +59,13 @@ async function pythonOf(
   } catch (error) {
     if (!(error instanceof AirgapError) || error.code !== 'TOOL_MISSING') throw error
     return {
-      lacks: `has ${error.message.replace(/ on this host$/, '')}: ${error.item ?? ''}`,
+      lacks: `has ${error.message.replace(/ on this host$/, '')} (${error.item ?? ''})`,
       next: error.next ?? '',
     }
   }
 }
 
-/** Whatever it says: only whether there is such a program is asked. */
+/** Whether there is such a program, whatever its exit code. */
 async function starts(program: string, signal: AbortSignal): Promise<boolean> {
   const env = { PATH: '/usr/local/bin:/usr/bin:/bin' }
   try {
@@ -100,7 +100,7 @@ async function keyState(path: string): Promise<'good' | 'missing' | 'open to oth
     await using file = await open(path)
     const found = await file.stat()
     if (!found.isFile()) return 'missing'
-    // ssh looks only at a key of its own user
+    // ssh checks the mode of a key only if its own user owns it
     return found.uid === process.getuid?.() && (found.mode & 0o077) !== 0 ? 'open to others' : 'good'
   } catch {
     return 'missing'

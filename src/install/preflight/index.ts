@@ -3,23 +3,19 @@ import type { SiteNode } from '../../inventory/schema.ts'
 import type { MachineFacts } from './facts.ts'
 import type { MachineFinding } from './finding.ts'
 import { type HostQuestions, hostFacts } from './host.ts'
-import {
-  clockSkew,
-  type Expected,
-  type HostFacts,
-  hostFindings,
-  machineFindings,
-  reachFindings,
-  siteFindings,
-} from './rules.ts'
-import { askMachine, type SshAccess } from './ssh.ts'
+import { type HostFacts, hostFindings, reachFindings } from './host-findings.ts'
+import { machineFindings } from './rules.ts'
+import { siteFindings } from './site-findings.ts'
+import { probeMachine, type SshAccess } from './ssh.ts'
+import type { Expected } from './subject.ts'
+import { clockSkew } from './system-rules.ts'
 
 export interface PreflightOptions {
   nodes: readonly SiteNode[]
   access: SshAccess
   expected: Expected
   host: HostQuestions
-  /** `machines`: of this host only what keeps it from asking them */
+  /** `machines`: of this host only what prevents it from reaching them */
   about?: 'all' | 'machines'
   signal: AbortSignal
 }
@@ -39,22 +35,22 @@ export interface PreflightReport {
 
 const atOnce = 16
 
-/** Looks at this host and at all machines at once, and gives everything that it finds; nothing is changed there. */
+/** Examines this host and all machines, 16 at a time, and returns everything that is wrong. Changes nothing there. */
 export async function preflight(options: PreflightOptions): Promise<PreflightReport> {
   const { nodes, access, expected, signal } = options
   const host = await hostFacts(options.host, signal)
   const findings = options.about === 'machines' ? reachFindings(host) : hostFindings(host)
-  // what keeps this host from asking is told once, and not for every machine
-  const canAsk = host.ssh && host.sshpass !== false
+  // what prevents this host from reaching machines is reported once, not for each of them
+  const canReach = host.ssh && host.sshpass !== false
   const limit = pLimit(atOnce)
   const machines = await Promise.all(
-    canAsk
+    canReach
       ? nodes.map(node =>
           limit(async () => {
-            const asked = await askMachine(node, access, signal)
-            if ('finding' in asked) return { node, facts: undefined, found: [asked.finding] }
-            const { facts, flaws } = asked.answer
-            const skew = clockSkew(facts.time, asked)
+            const probed = await probeMachine(node, access, signal)
+            if ('finding' in probed) return { node, facts: undefined, found: [probed.finding] }
+            const { facts, flaws } = probed.answer
+            const skew = clockSkew(facts.time, probed)
             const found = machineFindings({ node, facts, expected, skew })
             return { node, facts, found: [...found, ...flawed(node, flaws)] }
           }),
@@ -73,12 +69,12 @@ export async function preflight(options: PreflightOptions): Promise<PreflightRep
 
 function flawed(node: SiteNode, flaws: readonly string[]): MachineFinding[] {
   if (flaws.length === 0) return []
-  const next = 'what it did not tell was not checked; look at what its login shell prints'
+  const next = 'what is missing in it was not checked; see what the login shell of the user prints'
   return [
     {
       machine: node.name,
       level: 'warning',
-      what: `its answer is odd: ${flaws.slice(0, 5).join(', ')}`,
+      what: `its answer is malformed: ${flaws.slice(0, 5).join(', ')}`,
       next,
     },
   ]

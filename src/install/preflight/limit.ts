@@ -4,10 +4,10 @@ import type { NodeRole, SiteNode } from '../../inventory/schema.ts'
 
 const groups: Record<string, readonly NodeRole[]> = groupRoles
 
-/** The machines that a pattern of ansible means: names and groups with commas, `!` before what is left out. Throws USAGE. */
+/** Selects machines by a pattern of ansible: names and groups with commas, `!` before those to leave out. Throws USAGE. */
 export function limitedNodes(nodes: readonly SiteNode[], limit: string | undefined): SiteNode[] {
   if (limit === undefined) return [...nodes]
-  const meant = (word: string) => (node: SiteNode) =>
+  const matches = (word: string) => (node: SiteNode) =>
     Object.hasOwn(groups, word) ? groups[word]!.some(role => node.roles.includes(role)) : node.name === word
   const words = limit.split(',').filter(Boolean)
   const unknown = words
@@ -16,7 +16,7 @@ export function limitedNodes(nodes: readonly SiteNode[], limit: string | undefin
   if (unknown !== undefined)
     throw new AirgapError('USAGE', 'site.yaml has no such machine or group', {
       item: unknown.slice(0, 100),
-      likely: `there are ${nodes
+      likely: `it has ${nodes
         .slice(0, 20)
         .map(({ name }) => name)
         .join(', ')}, and the groups ${Object.keys(groups).join(', ')}`,
@@ -24,9 +24,12 @@ export function limitedNodes(nodes: readonly SiteNode[], limit: string | undefin
     })
   const found = nodes.filter(
     node =>
-      words.some(word => !word.startsWith('!') && meant(word)(node)) &&
-      !words.some(word => word.startsWith('!') && meant(word.slice(1))(node)),
+      words.some(word => !word.startsWith('!') && matches(word)(node)) &&
+      !words.some(word => word.startsWith('!') && matches(word.slice(1))(node)),
   )
   if (found.length > 0) return found
-  throw new AirgapError('USAGE', 'no machine is left', { item: limit.slice(0, 200), next: 'correct --limit' })
+  throw new AirgapError('USAGE', '--limit leaves no machine', {
+    item: limit.slice(0, 200),
+    next: 'correct --limit',
+  })
 }

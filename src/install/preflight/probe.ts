@@ -5,8 +5,8 @@ const wantedPorts = Object.keys(kubernetesPorts)
   .join('|')
 
 /**
- * Looks at the machine that it runs on; POSIX sh, as root or not. Writes nothing, sends nothing. What cannot be found out is left
- * out. `sudo` is asked last: the rest of the input may be its password.
+ * Examines the machine it runs on; POSIX sh, as root or not. Writes nothing, sends nothing. What cannot be determined is left
+ * out. `sudo` comes last: the rest of the input may be its password.
  */
 export function probeScript({ sudoPassword }: { sudoPassword: boolean }): string {
   return `export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

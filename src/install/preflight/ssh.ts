@@ -7,7 +7,7 @@ import { type Answer, maxAnswer, parseAnswer } from './facts.ts'
 import type { MachineFinding } from './finding.ts'
 import { probeScript } from './probe.ts'
 
-/** How the machines are reached: as ansible will, with the same keys and the same file of host keys. */
+/** How the machines are reached: as ansible reaches them, with the same keys and the same file of host keys. */
 export interface SshAccess {
   ssh: SiteFile['ssh']
   /** ssh's file of host keys; a new machine's is added */
@@ -18,10 +18,10 @@ export interface SshAccess {
   timeoutMs?: number
 }
 
-export type Asked =
+export type Probed =
   | {
       answer: Answer
-      /** when it was asked and when it had answered, seconds since 1970 */
+      /** when the probe was started and when the answer was complete, seconds since 1970 */
       from: number
       to: number
     }
@@ -29,7 +29,7 @@ export type Asked =
 
 const defaultTimeoutMs = 60_000
 
-/** As a person would type it; without passwords, which are in no command line. */
+/** As a person would type it. Passwords are in no command line. */
 export function sshCommand(
   node: SiteNode,
   { ssh, knownHosts, passwords }: SshAccess,
@@ -49,13 +49,13 @@ export function sshCommand(
   ]
 }
 
-/** Runs the probe on the machine. What keeps it from running is a finding, not an error. */
-export async function askMachine(node: SiteNode, access: SshAccess, signal: AbortSignal): Promise<Asked> {
+/** Runs the probe on the machine. What prevents it from running is a finding, not an error. */
+export async function probeMachine(node: SiteNode, access: SshAccess, signal: AbortSignal): Promise<Probed> {
   signal.throwIfAborted()
   const { sudo } = access.passwords
   const password = sudo === undefined ? undefined : (await readFile(sudo, 'utf8')).replace(/\r?\n$/, '')
   const script = probeScript({ sudoPassword: password !== undefined })
-  // head takes the script and not a byte more: sudo reads what follows
+  // head reads the script and not a byte more: sudo reads what follows
   const command = `exec sh -c 'eval "$(head -c ${Buffer.byteLength(script)})"'`
   const from = Date.now() / 1000
   const ran = await runSsh(sshCommand(node, access, command), {
@@ -95,12 +95,12 @@ async function runSsh(
     let size = 0
     child[stream].on('data', (bytes: Buffer) => {
       size += bytes.length
-      // it talks without end: what it has said is enough
+      // one that prints without end is cut off
       if (size > maxAnswer) kill()
       else said[stream] += bytes.toString('latin1')
     })
   }
-  // one that does not read its input has ended, which its status tells
+  // one that does not read its input has exited, which its status shows
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   try {
@@ -116,7 +116,7 @@ async function runSsh(
   }
 }
 
-/** What ssh says, in words of what to do. */
+/** Explains why ssh did not run the probe, and what to do. */
 export function refusal(
   ran: Ran,
   { node, access }: { node: SiteNode; access: Pick<SshAccess, 'ssh' | 'passwords'> },
@@ -128,43 +128,43 @@ export function refusal(
   if (says(/HOST IDENTIFICATION HAS CHANGED|Host key verification failed/))
     return {
       what: `${address} answers with another host key than before`,
-      next: `find out whether it was installed anew or another machine has its address; then \`offline-deploy nodes forget ${name}\``,
+      next: `find out whether it was reinstalled or another machine has its address; then run \`offline-deploy nodes forget ${name}\``,
     }
   if (
     says(/Permission denied|Too many authentication failures/) ||
     (access.passwords.ssh && ran.status === 5)
   )
     return {
-      what: `${address} does not let ${user} in`,
+      what: `${address} rejects the login of ${user}`,
       next:
         access.passwords.ssh === undefined
-          ? `put the public key into ${user}'s authorized_keys there, or correct ssh.user and ssh.privateKey in site.yaml; a key with a passphrase has to be in the agent`
-          : 'give the right password in OFFLINE_DEPLOY_SSH_PASSWORD, or delete access/ssh of the state folder to be asked again; is ssh.user right in site.yaml? sshd must allow passwords',
+          ? `add the public key to ${user}'s authorized_keys there, or correct ssh.user and ssh.privateKey in site.yaml; a key with a passphrase must be in the agent`
+          : 'set the right password in OFFLINE_DEPLOY_SSH_PASSWORD, or delete access/ssh in the state folder to be asked again; check ssh.user in site.yaml, and that sshd allows passwords',
     }
   if (says(/Connection refused/))
     return {
-      what: `nothing listens at ${address}, port ${port}`,
-      next: 'start sshd there (`systemctl enable --now ssh`, or sshd), or correct the port in site.yaml',
+      what: `nothing listens on ${address}, port ${port}`,
+      next: 'start sshd there (`systemctl enable --now ssh` or `sshd`), or correct the port in site.yaml',
     }
   const last = printable(ran.stderr.trim().split('\n').at(-1) || ran.stdout.trim().split('\n').at(-1) || '')
   const words = last === '' ? '' : `: ${last.slice(0, 200)}`
   if (ran.timedOut)
     return {
       what: `${address} does not answer in time${words}`,
-      next: `look at its load and disks; try \`ssh ${user}@${address} true\` by hand`,
+      next: `check its load and disks, and try \`ssh ${user}@${address} true\``,
     }
   if (says(/Connection (?:closed|reset)|kex_exchange|banner exchange/))
     return {
-      what: `sshd ends the connection${words}`,
-      next: 'look at the log of its sshd: a full disk, MaxStartups, or a rule that keeps this host out',
+      what: `sshd closes the connection${words}`,
+      next: 'read the log of its sshd: the disk may be full, MaxStartups reached, or this host denied',
     }
   if (says(/timed out|No route to host|Network is unreachable|Host is down/))
     return {
       what: `${address} cannot be reached`,
-      next: 'turn it on, check cable, VLAN and firewall, or correct its address in site.yaml',
+      next: 'turn it on; check cable, VLAN and firewall; or correct its address in site.yaml',
     }
   return {
-    what: `runs no command for ${user} (${typeof ran.status === 'number' ? `exit code ${ran.status}` : ran.status})${words}`,
-    next: `try \`ssh ${user}@${address} true\` by hand: the user needs a shell, and ssh's own configuration of this host may be in the way`,
+    what: `does not run a command for ${user} (${typeof ran.status === 'number' ? `exit code ${ran.status}` : ran.status})${words}`,
+    next: `try \`ssh ${user}@${address} true\`: the user needs a shell, and the ssh configuration of this host may interfere`,
   }
 }

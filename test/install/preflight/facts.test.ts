@@ -53,28 +53,28 @@ describe('the answer of a machine', () => {
     expect(answer('cpus=', 'osId=')).toEqual({ facts: none, flaws: [] })
   })
 
-  it('that was cut is told', () => {
+  it('that was cut off is reported', () => {
     expect(parseAnswer(`${begin}\ncpus=2\nmemo`)).toEqual({
       facts: { ...none, cpus: 2 },
-      flaws: ['the answer ends too early', 'a line that is no text'],
+      flaws: ['it ends too early', 'a line is not text'],
     })
   })
 
   it.each([
-    ['a key twice', ['cpus=2', 'cpus=64'], 'cpus stands twice', { cpus: 2 }],
-    ['bytes', ['hostname=\u0000\u001b[2J'], 'a line that is no text', {}],
-    ['a line of a megabyte', [`hostname=${'a'.repeat(1 << 20)}`, 'cpus=2'], 'the answer ends too early', {}],
-    ['a long line', [`hostname=${'a'.repeat(2_000)}`, 'cpus=2'], 'a line that is too long', { cpus: 2 }],
-    ['a key of JavaScript', ['__proto__=x', 'constructor=x'], 'a line that is no text', {}],
-    ['another key', ['toString=x'], 'a key that was not asked for', {}],
-    ['no number', ['cpus=many'], 'cpus has another form', {}],
-    ['a number beyond all', [`memory=${'9'.repeat(40)}`], 'memory has another form', {}],
-    ['a port that was not asked for', ['ports=0016'], 'ports has another form', {}],
-    ['too many words', [`running=${'x '.repeat(50)}`], 'running has another form', {}],
-    ['another disk', ['disk.home=1 1'], 'disk.home has another form', {}],
-    ['a name with a shell in it', ['hostname=a;b'], 'hostname has another form', {}],
-    ['a version that is none', ['driver=535\u009b'], 'a line that is no text', {}],
-    ['neither yes nor no', ['swap=true'], 'swap has another form', {}],
+    ['a key twice', ['cpus=2', 'cpus=64'], 'cpus appears twice', { cpus: 2 }],
+    ['bytes', ['hostname=\u0000\u001b[2J'], 'a line is not text', {}],
+    ['a line of a megabyte', [`hostname=${'a'.repeat(1 << 20)}`, 'cpus=2'], 'it ends too early', {}],
+    ['a long line', [`hostname=${'a'.repeat(2_000)}`, 'cpus=2'], 'a line is too long', { cpus: 2 }],
+    ['a key of JavaScript', ['__proto__=x', 'constructor=x'], 'a line is not text', {}],
+    ['another key', ['toString=x'], 'a key is unknown', {}],
+    ['no number', ['cpus=many'], 'cpus is malformed', {}],
+    ['a number beyond all', [`memory=${'9'.repeat(40)}`], 'memory is malformed', {}],
+    ['a port that is not one of Kubernetes', ['ports=0016'], 'ports is malformed', {}],
+    ['too many words', [`running=${'x '.repeat(50)}`], 'running is malformed', {}],
+    ['another disk', ['disk.home=1 1'], 'disk.home is malformed', {}],
+    ['a name with a shell in it', ['hostname=a;b'], 'hostname is malformed', {}],
+    ['an invalid version', ['driver=535\u009b'], 'a line is not text', {}],
+    ['neither yes nor no', ['swap=true'], 'swap is malformed', {}],
   ])('may be hostile: %s', (_, lines, flaw, facts) => {
     const found = answer(...lines)
     expect(found?.facts).toEqual({ ...none, ...facts })
@@ -83,7 +83,7 @@ describe('the answer of a machine', () => {
 
   it('of many lines is read in part', () => {
     const found = answer(...Array.from({ length: 5_000 }, () => 'junk'), 'cpus=2')
-    expect(found).toEqual({ facts: none, flaws: ['more than 200 lines', 'a line that is no text'] })
+    expect(found).toEqual({ facts: none, flaws: ['more than 200 lines', 'a line is not text'] })
   })
 
   it('never throws, and its text is printable', () => {

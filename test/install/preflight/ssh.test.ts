@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { askMachine, type SshAccess, sshCommand } from '../../../src/install/preflight/ssh.ts'
+import { probeMachine, refusal, type SshAccess, sshCommand } from '../../../src/install/preflight/ssh.ts'
 import type { SiteNode } from '../../../src/inventory/schema.ts'
 import { tempFolder } from '../support.ts'
 
@@ -39,9 +39,9 @@ describe('a machine', () => {
   })
 
   it('where nothing listens is a finding', async () => {
-    expect(await askMachine(node, await access(), signal)).toEqual({
+    expect(await probeMachine(node, await access(), signal)).toEqual({
       finding: {
-        ...{ machine: 'm', level: 'error', what: 'nothing listens at 127.0.0.1, port 9' },
+        ...{ machine: 'm', level: 'error', what: 'nothing listens on 127.0.0.1, port 9' },
         next: expect.stringContaining('start sshd'),
       },
     })
@@ -54,7 +54,7 @@ describe('a machine', () => {
     const { port } = server.address() as { port: number }
     const open = new Set<import('node:net').Socket>()
     server.on('connection', socket => open.add(socket))
-    const asked = await askMachine({ ...node, port }, { ...(await access()), timeoutMs: 300 }, signal)
+    const asked = await probeMachine({ ...node, port }, { ...(await access()), timeoutMs: 300 }, signal)
     expect(asked).toMatchObject({ finding: { what: expect.stringContaining('does not answer in time') } })
     for (const socket of open) socket.destroy()
     server.close()
@@ -62,6 +62,59 @@ describe('a machine', () => {
 
   it('is not asked any more when the run is stopped', async () => {
     const stopped = AbortSignal.abort(new Error('stopped'))
-    await expect(askMachine(node, await access(), stopped)).rejects.toThrow('stopped')
+    await expect(probeMachine(node, await access(), stopped)).rejects.toThrow('stopped')
+  })
+})
+
+describe('refusal', () => {
+  const access = {
+    ssh: { user: 'root', port: 22, password: false, sudo: 'passwordless' as const },
+    passwords: {},
+  }
+  const said = (stderr: string, more: object = {}, passwords: { ssh?: string } = {}) =>
+    refusal(
+      { status: 255, stdout: '', stderr, timedOut: false, ...more },
+      {
+        node: { name: 'm', address: '10.0.0.1', roles: ['worker'], port: 2222 },
+        access: { ...access, passwords },
+      },
+    )
+
+  it.each([
+    ['Connection refused', 'nothing listens on 10.0.0.1, port 2222', /systemctl/],
+    [
+      'ssh: connect to host 10.0.0.1 port 22: Connection timed out',
+      '10.0.0.1 cannot be reached',
+      /turn it on/,
+    ],
+    ['ssh: connect to host 10.0.0.1 port 22: No route to host', '10.0.0.1 cannot be reached', /cable/],
+    [
+      'root@10.0.0.1: Permission denied (publickey).',
+      '10.0.0.1 rejects the login of root',
+      /authorized_keys/,
+    ],
+    ['Received disconnect: Too many authentication failures', '10.0.0.1 rejects the login of root', /agent/],
+    [
+      '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.',
+      '10.0.0.1 answers with another host key than before',
+      /offline-deploy nodes forget m/,
+    ],
+    ['kex_exchange_identification: Connection reset', /^sshd closes the connection: kex/, /MaxStartups/],
+    ['Connection timed out during banner exchange', /^sshd closes the connection/, /disk may be full/],
+    ['', /^does not run a command for root \(exit code 255\)$/, /ssh root@10\.0\.0\.1 true/],
+    [
+      '\u001b[31mno shell',
+      /^does not run a command for root \(exit code 255\): no shell$/,
+      /ssh configuration/,
+    ],
+  ])('%j', (stderr, what, next) => {
+    const found = said(stderr)
+    expect(found.what).toMatch(what)
+    expect(found.next).toMatch(next)
+  })
+
+  it('with a password', () => {
+    expect(said('', { status: 5 }, { ssh: '/x' }).next).toContain('OFFLINE_DEPLOY_SSH_PASSWORD')
+    expect(said('', { status: 'SIGKILL', timedOut: true }).what).toContain('does not answer in time')
   })
 })
