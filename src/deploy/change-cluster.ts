@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AirgapError } from '../core/errors.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
 import { openJournal } from '../install/journal.ts'
+import { adoptKubeconfig } from '../install/kubeconfig.ts'
 import { endMarked } from '../install/orphan-process.ts'
 import { openState } from '../site/state.ts'
 import { deploymentTrees } from './bundle-trees.ts'
@@ -80,6 +81,7 @@ export async function changeCluster<Result extends object>(
   const what = change.describe(installed)
   if (dryRun) return { would: what }
   const { tools } = installed
+  if (change.releases) await adoptKubeconfig(tools.cluster)
   for (const path of [tools.paths.bin, ...(change.releases ? [tools.cluster.kubeconfig] : [])])
     if ((await stat(path).catch(() => undefined)) === undefined) throw nothingInstalled(siteFolder, path)
   await confirm(what, { environment: site.environment })

@@ -1,27 +1,28 @@
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type NodeState, nodeStates, type ReleaseState, releaseStates } from '../install/cluster-findings.ts'
 import { askCluster, type Cluster } from '../install/kube.ts'
+import { adoptKubeconfig } from '../install/kubeconfig.ts'
 import { toolPaths } from '../install/steps/control-host.ts'
+import { apiServers } from '../inventory/api-servers.ts'
 import type { SiteFile } from '../inventory/schema.ts'
 import type { SiteState } from '../site/state.ts'
 
-/** How the cluster of a site is reached: by the kubeconfig of site.yaml, else by the one that kubespray writes. */
+/** How the cluster of a site is reached: by the kubeconfig that site.yaml names, else by that of the cluster installed here. */
 export function clusterOf(site: SiteFile | undefined, paths: SiteState['paths']): Cluster {
   const tools = toolPaths(paths.tools)
-  return {
-    bin: tools.bin,
-    kubeconfig: site?.kubeconfig ?? join(paths.inventory, 'artifacts', 'admin.conf'),
-    home: tools.home,
-  }
+  const shared = { bin: tools.bin, home: tools.home }
+  if (site?.kubeconfig !== undefined) return { ...shared, kubeconfig: site.kubeconfig }
+  const fetched = { path: paths.fetchedKubeconfig, servers: site && apiServers(site) }
+  return { ...shared, kubeconfig: paths.kubeconfig, fetched }
 }
 
-/** Undefined where there is no kubeconfig yet: no cluster was installed, or none is known. */
+/** Undefined where there is no kubeconfig yet: no cluster was installed, or none is known. Throws STEP_FAILED (adoptKubeconfig). */
 export async function knownCluster(
   site: SiteFile | undefined,
   paths: SiteState['paths'],
 ): Promise<Cluster | undefined> {
   const cluster = clusterOf(site, paths)
+  await adoptKubeconfig(cluster)
   const found = await stat(cluster.kubeconfig).catch(() => undefined)
   return found === undefined ? undefined : cluster
 }

@@ -36,7 +36,8 @@ export async function collectSupportBundle(
   const out = resolve(options.out)
   const files = await writeSupportBundle(out, {
     state,
-    cluster: await knownCluster(site, state.paths),
+    // that a kubeconfig is refused is in status.json
+    cluster: await knownCluster(site, state.paths).catch(() => undefined),
     facts: new Map<string, unknown>([
       ['versions.json', versions],
       ['status.json', status],

@@ -139,7 +139,7 @@ function unknownKey(key: string, at: { context: Context; path: Path }): string {
   if ([schema, ...others].some(one => keysAt(one, inside).includes(key)))
     return `"${key}" is incompatible with the other keys here`
   const [guess] = nearNames(key, known)
-  return `unknown key "${key}"${guess ? `; did you mean "${guess}"?` : `; known here: ${known.join(', ')}`}`
+  return `unknown key ${JSON.stringify(key.slice(0, 100))}${guess ? `; did you mean "${guess}"?` : `; known here: ${known.join(', ')}`}`
 }
 
 type UnionIssue = z.core.$ZodIssueInvalidUnion

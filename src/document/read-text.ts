@@ -42,13 +42,17 @@ async function readBounded(
     let size = 0
     for await (const chunk of handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size > maxSize) throw invalid(`the file is larger than ${maxSize >> 20} MiB`)
+      if (size > maxSize) throw invalid(`the file is larger than ${sizeText(maxSize)}`)
       chunks.push(chunk)
     }
     return Buffer.concat(chunks, size)
   } finally {
     await handle.close()
   }
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1 << 20 ? `${bytes >> 10} KiB` : `${bytes >> 20} MiB`
 }
 
 function invalidDocument(item: string, what: string): AirgapError {

@@ -42,7 +42,7 @@ export function yamlFaults(document: Document.Parsed): YamlFault[] {
       if (keys.has(text))
         faults.push({
           offset: startOf(key),
-          what: `the key "${text.slice(0, 100)}" appears twice: keys must be unique`,
+          what: `the key ${JSON.stringify(text.slice(0, 100))} appears twice: keys must be unique`,
         })
       keys.add(text)
     }

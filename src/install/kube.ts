@@ -1,11 +1,25 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
+/**
+ * The kubeconfig that kubespray fetches from the first control-plane node. To this host it is hostile data: kubectl and helm run
+ * `users[].user.exec` as a program, read files and send them (`tokenFile`, `client-key`), use any proxy and skip the check of the
+ * server's certificate if the file says so.
+ */
+export interface FetchedKubeconfig {
+  /** where kubespray puts it */
+  path: string
+  /** addresses and names at which the API server of this site may be; undefined: any, as the site has no site.yaml */
+  servers: readonly string[] | undefined
+}
+
 /** kubectl and helm of this host, and how they reach the cluster. */
 export interface Cluster {
   /** folder of kubectl, helm and helmfile */
   bin: string
   kubeconfig: string
+  /** what `kubeconfig` is made of (adoptKubeconfig) where kubespray installed the cluster */
+  fetched?: FetchedKubeconfig
   /** helm keeps its things here, and takes none of the operator's plugins */
   home: string
 }

@@ -160,11 +160,11 @@ async function siteSecrets({ paths }: SiteState): Promise<string[]> {
           secrets.push(...valuesIn(await secretText(join(environments, environment, name)), name))
   }
   for (const name of await namesIn(paths.access)) secrets.push(await secretText(join(paths.access, name)))
-  const kubeconfig = await textOf(join(paths.inventory, 'artifacts', 'admin.conf'))
-  for (const [, value = ''] of (kubeconfig ?? '').matchAll(
-    /^\s*(?:token|password|client-key-data): *["']?([^\s"']+)/gm,
-  ))
-    secrets.push(value)
+  for (const path of [paths.kubeconfig, paths.fetchedKubeconfig])
+    for (const [, value = ''] of ((await textOf(path)) ?? '').matchAll(
+      /^[ \t]*"?(?:token|password|client-key-data)"?: *["']?([^\s"']+)/gm,
+    ))
+      secrets.push(value)
   return secrets
 }
 

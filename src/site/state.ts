@@ -30,6 +30,10 @@ export interface SiteState {
     siteFile: string
     /** ansible's inventory: hosts.yaml, and the files for the machines beside it */
     inventory: string
+    /** of the cluster that was installed here: made of the data in the fetched one (install/kubeconfig.ts), mode 0600 */
+    kubeconfig: string
+    /** as kubespray fetches it from a node: hostile data, never passed to a program */
+    fetchedKubeconfig: string
     /** programs of this host */
     tools: string
     /** output of programs that steps run */
@@ -103,6 +107,8 @@ export function pathsOf(folder: string): SiteState['paths'] {
     written: join(folder, 'written.json'),
     siteFile: join(folder, 'site.yaml'),
     inventory: join(folder, 'inventory'),
+    kubeconfig: join(folder, 'kubeconfig'),
+    fetchedKubeconfig: join(folder, 'inventory', 'artifacts', 'admin.conf'),
     tools: join(folder, 'tools'),
     logs: join(folder, 'logs'),
     running: join(folder, 'running.json'),

@@ -69,7 +69,7 @@ const traps = [
   ],
 ]
 
-describe('names of artifacts in index.json', () => {
+describe('names of artifacts in index.json (fault 108)', () => {
   it.each(traps)('refuses a tree named %j', name => {
     expect(() => checkArtifactNames([root(name, 'tree')])).toThrow(corrupt)
     expect(() => checkTreeName(name)).toThrow(corrupt)

@@ -32,7 +32,7 @@ async function bundleWith(artifacts: readonly Artifact[]): Promise<{ folder: str
   return { folder, bundle }
 }
 
-describe('a bundle whose artifacts have hostile names', () => {
+describe('a bundle whose artifacts have hostile names (fault 108)', () => {
   const { refName, kind, tree, shard } = annotationKeys
   it.each<[string, Artifact[]]>([
     ...['tree/..', 'tree/.', '..', 'debs/../x', 'debs/a/b', '/etc', 'tree//a', 'tree/a\nb', 'tree\\a'].map(

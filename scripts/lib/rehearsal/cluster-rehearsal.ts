@@ -56,11 +56,7 @@ async function main(): Promise<void> {
   try {
     await deploy(site, ['apply', '--yes', '--skip', 'app'])
     await deploy(site, ['status'])
-    const kubectl = [
-      '/opt/site/tools/bin/kubectl',
-      '--kubeconfig',
-      '/opt/site/inventory/artifacts/admin.conf',
-    ]
+    const kubectl = ['/opt/site/tools/bin/kubectl', '--kubeconfig', '/opt/site/kubeconfig']
     say(await site.control.chroot([...kubectl, 'get', 'nodes,pods', '-A', '-o', 'wide']))
     await deploy(site, ['apply', '--yes', '--skip', 'app'])
     // upgrade to the same bundle: saves the current state, etcd included, and has nothing else to do

@@ -3,6 +3,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { type ClusterNode, parseClusterNodes } from '../../probe/cluster-nodes.ts'
 import { type Ansible, playbookCommand, runPlaybook } from '../ansible.ts'
 import { askCluster, type Cluster } from '../kube.ts'
+import { adoptKubeconfig } from '../kubeconfig.ts'
 import { shellWord } from '../shell-word.ts'
 import type { Step } from '../step.ts'
 import { namesOf } from './playbook.ts'
@@ -54,7 +55,7 @@ export function kubernetesStep(options: KubernetesOptions): Step {
           ? `upgrade on ${namesOf(machines, limit)}: machine by machine, its pods move away first; 15 minutes each`
           : `on ${namesOf(machines, limit)}: containerd, etcd, kubeadm, Calico, CoreDNS; 15 to 40 minutes`,
         playbookCommand(ansible, run).map(shellWord).join(' '),
-        `the administrator's kubeconfig comes to ${cluster.kubeconfig}`,
+        `write the administrator's kubeconfig to ${cluster.kubeconfig}`,
       ]
     },
     async check({ signal }) {
@@ -69,6 +70,7 @@ export function kubernetesStep(options: KubernetesOptions): Step {
       const { upgrade, run } = await plan(context.signal)
       if (upgrade) context.progress.note(`kubernetes: upgrade to ${version}`)
       await runPlaybook(ansible, run, context)
+      await adoptKubeconfig(cluster)
     },
   }
 }

@@ -1,4 +1,6 @@
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBundle } from '../../../src/bundle/reader.ts'
@@ -9,7 +11,7 @@ import {
   sampleValues,
   writeBundle,
 } from '../../site/support/sample-site.ts'
-import { buildProgram, run, type TestSite, testSite } from './support.ts'
+import { buildProgram, fetchedKubeconfig, run, sampleKubeconfig, type TestSite, testSite } from './support.ts'
 
 let program: Awaited<ReturnType<typeof buildProgram>>
 beforeAll(async () => {
@@ -40,7 +42,7 @@ async function withCluster(site: TestSite, answers: { nodes?: object[]; pods?: o
   const bin = join(site.site, 'tools', 'bin')
   await mkdir(bin, { recursive: true })
   await mkdir(join(site.site, 'inventory', 'artifacts'), { recursive: true })
-  await writeFile(join(site.site, 'inventory', 'artifacts', 'admin.conf'), 'apiVersion: v1\n')
+  await writeFile(fetchedKubeconfig(site), sampleKubeconfig({ token: 'a-token' }))
   const print = (value: unknown) => `cat <<'END'\n${JSON.stringify(value)}\nEND`
   const { nodes = [node('one')], pods = [] } = answers === 'silent' ? {} : answers
   const kubectl =
@@ -133,6 +135,80 @@ describe('offline-deploy status', () => {
     expect(performance.now() - started).toBeLessThan(15_000)
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.stdout).toMatch(/^cluster: does not answer$/m)
+  })
+})
+
+describe('the kubeconfig that kubespray fetched from a node', () => {
+  const helm = spawnSync('sh', ['-c', 'command -v helm'], { encoding: 'utf8' }).stdout.trim()
+  const hostile = (trap: string) => ({
+    exec: {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: '/bin/sh',
+      args: ['-c', `id > ${trap}; exit 1`],
+      interactiveMode: 'Never',
+    },
+  })
+  const commands = (site: TestSite) => [
+    ['status', '--site', site.site],
+    ['verify', '--cluster', '--site', site.site],
+    ['support-bundle', '--site', site.site, '--out', join(site.work, 'support.tar.gz')],
+  ]
+
+  it('is read, and kubectl and helm get our own file', async () => {
+    const site = await deployed()
+    await withCluster(site, {})
+    const seen = join(site.work, 'seen')
+    const program = join(site.site, 'tools', 'bin', 'kubectl')
+    const text = await readFile(program, 'utf8')
+    await writeFile(program, text.replace('#!/bin/sh\n', `#!/bin/sh\necho "$KUBECONFIG" >> '${seen}'\n`))
+    for (const command of commands(site)) expect(await run(command)).toMatchObject({ code: 0 })
+    const own = join(site.site, 'kubeconfig')
+    expect(new Set((await readFile(seen, 'utf8')).trim().split('\n'))).toEqual(new Set([own]))
+    expect((await stat(own)).mode & 0o777).toBe(0o600)
+    expect(JSON.parse(await readFile(own, 'utf8')).users[0].user).toEqual({ token: 'a-token' })
+  })
+
+  it.skipIf(helm === '')('fault 113: runs no program of the node (needs helm)', async () => {
+    const site = await deployed()
+    await withCluster(site, {})
+    const bin = join(site.site, 'tools', 'bin')
+    for (const name of ['kubectl', 'helm']) {
+      await writeFile(join(bin, name), `#!/bin/sh\nexec '${helm}' "$@"\n`)
+    }
+    const trap = join(site.work, 'trap')
+    // helm reads the certificate first
+    const text = sampleKubeconfig(hostile(trap), 'https://127.0.0.1:1').replace(
+      /,"certificate-authority-data":"[^"]*"/,
+      '',
+    )
+    await writeFile(fetchedKubeconfig(site), text)
+    // what helm does with such a file by itself
+    spawnSync(helm, ['list', '--kubeconfig', fetchedKubeconfig(site)], { env: { HOME: site.work } })
+    expect(existsSync(trap)).toBe(true)
+    await rm(trap)
+    for (const command of commands(site)) {
+      const ran = await run(command)
+      if (command[0] !== 'support-bundle')
+        expect(ran).toMatchObject({ code: 8, stderr: expect.stringContaining('unknown key "exec"') })
+      expect([command[0], existsSync(trap)]).toEqual([command[0], false])
+    }
+    expect(existsSync(join(site.site, 'kubeconfig'))).toBe(false)
+  })
+
+  it('must name a server of the site, where there is a site.yaml', async () => {
+    const site = await deployed()
+    await withCluster(site, {})
+    await writeFile(
+      join(site.site, 'site.yaml'),
+      'apiVersion: airgap-site/v1\nnodes: [{name: one, address: 10.0.0.1, roles: [control-plane, worker]}]\n',
+    )
+    const verify = () => run(['verify', '--cluster', '--site', site.site])
+    expect(await verify()).toMatchObject({ code: 0 })
+    await writeFile(fetchedKubeconfig(site), sampleKubeconfig({ token: 'a-token' }, 'https://10.0.0.9:6443'))
+    expect(await verify()).toMatchObject({
+      code: 8,
+      stderr: expect.stringMatching(/server outside this site: 10\.0\.0\.9[\s\S]*loadbalancer_apiserver/),
+    })
   })
 })
 

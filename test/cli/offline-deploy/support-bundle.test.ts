@@ -5,7 +5,7 @@ import { extract } from 'tar'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { forms, leaks } from '../../install/leaks.ts'
 import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
-import { buildProgram, run, type TestSite, testSite } from './support.ts'
+import { buildProgram, fetchedKubeconfig, run, sampleKubeconfig, type TestSite, testSite } from './support.ts'
 
 let program: Awaited<ReturnType<typeof buildProgram>>
 beforeAll(async () => {
@@ -36,6 +36,7 @@ const unknown = [
   'Unkn0wn-of-url',
   'Unkn0wn-of-log',
   'b3BlbnNzaC1rZXktdjEAAAAABG5vbmU',
+  'Kn0wn-of-cluster',
 ]
 
 const put = async (path: string, text: string, mode = 0o644) => {
@@ -73,11 +74,11 @@ async function planted(): Promise<TestSite> {
     ].join('\n'),
   )
   await put(at('inventory/hosts.yaml'), `all:\n  vars:\n    x: ${JSON.stringify(all())}\n`)
-  await put(at('inventory/artifacts/admin.conf'), `users: [{user: {token: ${unknown[1]}}}]\n`, 0o600)
+  await put(fetchedKubeconfig(site), sampleKubeconfig({ token: unknown[5] }), 0o600)
   await put(at('logs/app-harbor.log'), `${'old line\n'.repeat(5000)}${all()}\n${key}\nlast line\n`)
   await put(
     at('logs/kubernetes.log'),
-    `curl --password ${unknown[3]}\n{"clientSecret": "${unknown[1]}"}\nwget https://u:${unknown[2]}@h/x\n`,
+    `curl --password ${unknown[3]}\n{"clientSecret": "${unknown[1]}"}\nwget https://u:${unknown[2]}@h/x\nsent ${unknown[5]} there\n`,
   )
   await appendFile(at('serve.log'), `${JSON.stringify({ url: all(), token: unknown[1] })}\n`)
   const digest = `sha256:${'0'.repeat(64)}`

@@ -121,3 +121,18 @@ export async function testSite(): Promise<TestSite> {
   const registry = `127.0.0.1:${registryPort}`
   return { work, bundle, site, nodeRoot, registry, http: `http://127.0.0.1:${httpPort}`, options, serving }
 }
+
+/** Where kubespray puts the kubeconfig that it fetches from a control-plane node. */
+export const fetchedKubeconfig = ({ site }: TestSite) => join(site, 'inventory', 'artifacts', 'admin.conf')
+
+/** A kubeconfig in the form of kubeadm's, as JSON. */
+export function sampleKubeconfig(user: object, server = 'https://10.0.0.1:6443'): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'a',
+    clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': 'Y2VydGlmaWNhdGU=' } }],
+    contexts: [{ name: 'a', context: { cluster: 'c', user: 'u' } }],
+    users: [{ name: 'u', user }],
+  })
+}
