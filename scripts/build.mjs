@@ -34,5 +34,10 @@ await build({
   // a small young generation: a build would otherwise keep tens of megabytes of dead buffers
   banner: { js: `#!/usr/bin/env -S node --max-semi-space-size=2\n${require}` },
 })
-await build({ ...options, entryPoints: { 'offline-deploy': 'src/cli/offline-deploy.ts' } })
+await build({
+  ...options,
+  entryPoints: { 'offline-deploy': 'src/cli/offline-deploy.ts' },
+  // resolvers of the kinds: the closed side resolves nothing, and every bundle would carry them
+  external: ['./resolve.ts'],
+})
 await chmod(join(root, 'dist', 'airgap.mjs'), 0o755)

@@ -9,6 +9,7 @@ import type { LoadContext } from './entry.ts'
 import { fileKind } from './file/index.ts'
 import { imageKind } from './image/index.ts'
 import type { ItemSummary, Kind, ResolveContext } from './kind.ts'
+import type { Mounts } from './mount.ts'
 import type { PackageSet } from './package-set.ts'
 import { rpmKind } from './rpm/index.ts'
 import { treeKind } from './tree/index.ts'
@@ -49,6 +50,7 @@ export interface AnyKind {
   describe(items: unknown[]): ItemSummary[]
   packageSets(items: unknown[]): (PackageSet & { items: ItemSummary[] })[]
   components(items: unknown[]): Component[]
+  readonly mounts: Mounts
 }
 
 export const kinds: readonly AnyKind[] = list.map(kind => erase(kind as unknown as SomeKind))
@@ -86,6 +88,7 @@ function erase(kind: SomeKind): AnyKind {
       return parse(items).map(item => ({ ...packages(item), items: kind.describe(item) }))
     },
     components: items => parse(items).flatMap(item => kind.components(item)),
+    mounts: kind.mounts,
   }
 }
 

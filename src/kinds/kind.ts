@@ -6,6 +6,7 @@ import type { LockItem } from '../lock/schema.ts'
 import type { HttpClient, RegistryClient } from '../remote/contract.ts'
 import type { Component } from './component.ts'
 import type { ManifestEntry } from './entry.ts'
+import type { Mounts } from './mount.ts'
 import type { PackageSet } from './package-set.ts'
 
 /** What a kind may use while resolving: the only place that queries upstream. */
@@ -59,6 +60,8 @@ export interface Kind<
   packages: 'requested' | ((item: Locked) => PackageSet)
   /** its part of the bill of materials; none for content of the build host itself */
   components(item: Locked): Component[]
+  /** what it is on the site */
+  readonly mounts: Mounts
 }
 
 /** Infers the types of a kind from its parts. */

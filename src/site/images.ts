@@ -2,7 +2,8 @@ import type { ReadableStore } from '../content/store.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
 import { annotationKeys } from '../core/media-types.ts'
-import { parseReference, type Reference } from '../core/reference.ts'
+import { kinds } from '../kinds/index.ts'
+import type { RegistryMount, RegistryName } from '../kinds/mount.ts'
 import { type Claim, type Collisions, nameTable } from './names.ts'
 import { SiteRepository } from './repository.ts'
 
@@ -14,39 +15,31 @@ export interface SiteImages {
   hosts: readonly string[]
 }
 
-/** One image or chart of index.json. */
-export interface NamedRoot {
+/** An artifact of index.json that the registry serves. */
+export interface NamedRoot extends RegistryName {
   root: Descriptor
-  kind: 'image' | 'chart'
+  /** name of its kind */
+  kind: string
   /** as written in ref.name */
   name: string
-  /** undefined for a chart of a classic repository, which has no registry upstream */
-  reference: Reference | undefined
-  /** name and tag of a chart */
-  chart?: { name: string; tag: string }
 }
 
-/** Images and charts among the roots. Throws BUNDLE_CORRUPT for a name that is not a reference. */
+/** Returns the artifacts that the registry serves, with their names. Throws BUNDLE_CORRUPT for an invalid name. */
 export function namedRoots(roots: readonly Descriptor[]): NamedRoot[] {
   return roots.flatMap((root): NamedRoot[] => {
-    const kind = root.annotations?.[annotationKeys.kind]
+    const kind = kinds.find(({ name }) => name === root.annotations?.[annotationKeys.kind])
     const name = root.annotations?.[annotationKeys.refName]
-    if (name === undefined || (kind !== 'image' && kind !== 'chart')) return []
-    if (kind === 'image') return [{ root, kind, name, reference: parse(name, name) }]
-    const classic = /^charts\/([^/]+)$/.exec(name)
-    // the host only makes it a reference that can be parsed
-    const reference = parse(classic === null ? name : `charts.invalid/${name}`, name)
-    const chart = { name: reference.repository.split('/').at(-1) ?? '', tag: reference.tag ?? '' }
-    return [{ root, kind, name, reference: classic === null ? reference : undefined, chart }]
+    if (name === undefined || kind === undefined || kind.mounts.registry === 'none') return []
+    return [{ root, kind: kind.name, name, ...nameOf(kind.mounts.registry, name) }]
   })
 }
 
-function parse(text: string, item: string): Reference {
+function nameOf(mount: RegistryMount, name: string): RegistryName {
   try {
-    return parseReference(text)
+    return mount.nameOf(name)
   } catch (error) {
     throw new AirgapError('BUNDLE_CORRUPT', 'the name of an artifact is not a valid reference', {
-      item: item.slice(0, 300),
+      item: name.slice(0, 300),
       likely: 'the bundle was made by another tool or version',
       next: 'serve it with the version that made it',
       cause: error,

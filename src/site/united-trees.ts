@@ -5,32 +5,32 @@ import { readTree, type TreeEntries } from '../content/tree.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
+import type { HttpMount } from '../kinds/mount.ts'
 import type { SiteContent } from './content.ts'
-import { mergeDocuments } from './package-documents.ts'
 
-/** One tree out of all bundles that have it. */
+/** One tree of all bundles that have it. */
 export interface UnitedTree {
   /** the union; what was merged has the descriptor of the merged text */
   entries: TreeEntries
-  /** path → text that stands in no bundle: lists of packages, united */
+  /** path → merged text, which is in no bundle: united lists of packages */
   documents: Map<string, Buffer>
 }
 
-/** Indexes and lists larger than this are no lists of ours. */
-const maxDocument = 512 << 20 /* bytes */
+/** Lists of packages; a larger document is not one of ours. */
+export const maxDocument = 512 << 20 /* bytes */
 
 /**
- * The trees of all bundles by name. What is no list of packages must be the same wherever it stands.
- * Throws NAME_COLLISION, BUNDLE_CORRUPT.
+ * Returns the trees of all bundles that a kind serves, by name. A path must have the same content in all of them, except where
+ * the kind merges its versions. Throws NAME_COLLISION, BUNDLE_CORRUPT.
  */
 export async function uniteTrees(
   contents: readonly SiteContent[],
-  isWanted: (name: string) => boolean,
+  mountOf: (tree: string) => HttpMount | undefined,
 ): Promise<Map<string, UnitedTree>> {
   const parts = new Map<string, { store: ReadableStore; entries: TreeEntries }[]>()
   for (const content of contents) {
     for (const tree of treesOf(content.roots())) {
-      if (!isWanted(tree.name)) continue
+      if (mountOf(tree.name) === undefined) continue
       const part = { store: content, entries: await readTree(content, tree.roots) }
       const others = parts.get(tree.name)
       if (others === undefined) parts.set(tree.name, [part])
@@ -38,13 +38,14 @@ export async function uniteTrees(
     }
   }
   const united = new Map<string, UnitedTree>()
-  for (const [name, trees] of parts) united.set(name, await unite(name, trees))
+  for (const [name, trees] of parts)
+    united.set(name, await unite(trees, { name, merge: mountOf(name)!.merge }))
   return united
 }
 
 async function unite(
-  name: string,
   [first, ...others]: { store: ReadableStore; entries: TreeEntries }[],
+  { name, merge }: { name: string; merge: HttpMount['merge'] },
 ): Promise<UnitedTree> {
   const entries: TreeEntries = new Map(first!.entries)
   const documents = new Map<string, Buffer>()
@@ -57,7 +58,7 @@ async function unite(
         continue
       }
       const item = `/${name}/${path}`
-      const merged = mergeDocuments(item, [
+      const merged = merge(item, [
         documents.get(path) ?? (await textOf(known.store, { path, entries })),
         await textOf(part.store, { path, entries: part.entries }),
       ])

@@ -2,33 +2,44 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type ClientFilesOptions, clientFiles, clientFilesDigest } from '../../src/site/client-files.ts'
+import { type AptClient, aptClients } from '../../src/kinds/deb/mount.ts'
+import { type YumClient, yumClients } from '../../src/kinds/rpm/mount.ts'
+import { httpServerOf, type SiteAddress } from '../../src/site/address.ts'
+import { type ClientFile, clientFilesDigest, containerdFiles } from '../../src/site/client-files.ts'
 import { filesForHost } from '../../src/site/host-files.ts'
 import { planFiles, undoFiles, writeFiles } from '../../src/site/managed-files.ts'
-import { registryMirrors } from '../../src/site/registry-mirrors.ts'
+import { type RegistryMirrors, registryMirrors } from '../../src/site/registry-mirrors.ts'
 
 const address = { host: '10.77.0.1', registryPort: 35000, httpPort: 8080 }
 const suites = (suite: string, root = '') => [{ root, suite, components: ['main'], architectures: ['amd64'] }]
-const filesOf = (options: Partial<ClientFilesOptions>) =>
-  clientFiles({
-    address,
-    mirrors: registryMirrors({ address, upstreams: ['docker.io', 'registry.example:5000'] }),
-    debs: [],
-    rpms: [],
-    hasWheels: false,
-    publicKey: 'THE KEY',
-    ...options,
-  })
+interface FilesOptions {
+  address: SiteAddress
+  mirrors: readonly RegistryMirrors[]
+  debs: readonly AptClient[]
+  rpms: readonly YumClient[]
+  publicKey: string
+}
+
+const filesOf = (options: Partial<FilesOptions>): ClientFile[] => {
+  const { debs = [], rpms = [], publicKey = 'THE KEY' } = options
+  const server = options.address ?? address
+  const upstreams = ['docker.io', 'registry.example:5000']
+  const access = { httpServer: httpServerOf(server), publicKey }
+  return [
+    ...containerdFiles(options.mirrors ?? registryMirrors({ address: server, upstreams })),
+    ...aptClients(debs, access),
+    ...yumClients(rpms, access),
+  ]
+}
 const files = filesOf({
   debs: [
     { name: 'debian-12', suites: suites('bookworm') },
     { name: 'ubuntu-22.04', suites: suites('jammy-updates') },
   ],
 })
-const textAt = (all: ReturnType<typeof clientFiles>, path: string) =>
-  all.find(file => file.path === path)?.text
+const textAt = (all: readonly ClientFile[], path: string) => all.find(file => file.path === path)?.text
 
-describe('clientFiles', () => {
+describe('client files', () => {
   it('sends every upstream registry to the site, and a miss too', () => {
     const toml =
       'server = "http://10.77.0.1:35000"\n\n[host."http://10.77.0.1:35000"]\n  capabilities = ["pull", "resolve"]\n'
@@ -58,7 +69,7 @@ describe('clientFiles', () => {
   })
 
   it('has another digest for each change of a file', () => {
-    const digests = [{}, { publicKey: 'ANOTHER' }, { hasWheels: true }, { mirrors: [] }].map(change =>
+    const digests = [{}, { publicKey: 'ANOTHER' }, { mirrors: [] }].map(change =>
       clientFilesDigest(filesOf({ debs: [{ name: 'a', suites: suites('a') }], ...change })),
     )
     expect(new Set(digests).size).toBe(digests.length)

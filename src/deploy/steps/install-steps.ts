@@ -12,13 +12,13 @@ export async function installSteps(options: StepsOptions): Promise<Step[]> {
   const { install, upgrade } = parts
   if (install === undefined) {
     if (upgrade !== undefined) throw nothingToUpgrade(options.state.paths.siteFile)
-    return await serverSteps(parts)
+    return serverSteps(parts)
   }
   const machines = await machineParts(parts, install)
   return [
     sitePreflight(machines),
     ...(upgrade === undefined ? [] : [backup(machines)]),
-    ...(await serverSteps(parts)),
+    ...serverSteps(parts),
     ...(await machineSteps(machines)),
   ]
 }

@@ -8,13 +8,11 @@ import { limitedNodes } from '../../install/preflight/limit.ts'
 import type { DeploymentTree } from '../../install/steps/lay-down.ts'
 import { inventoryText } from '../../inventory/hosts.ts'
 import type { NodeRole } from '../../inventory/schema.ts'
+import type { Signer, SiteMount } from '../../kinds/mount.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
-import { chartRepository } from '../../site/charts.ts'
 import type { ClientFile } from '../../site/client-files.ts'
 import { mergedStore } from '../../site/content.ts'
-import { namedRoots } from '../../site/images.ts'
 import type { RegistryMirrors } from '../../site/registry-mirrors.ts'
-import type { SiteKey } from '../../site/site-key.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
 import type { SiteState } from '../../site/state.ts'
 import { deploymentTrees, treeEntries } from '../bundle-trees.ts'
@@ -50,6 +48,8 @@ export interface SiteParts extends StepsOptions, ServerAddresses {
   /** archives of the bundles' charts by file name */
   charts: TreeEntries
   mirrors: readonly RegistryMirrors[]
+  /** what the HTTP server serves; without the site's signatures */
+  mounts: readonly SiteMount[]
   /** with `plan` the site's key is not created: texts that contain it are not the final ones */
   clients(purpose: 'plan' | 'write'): Promise<readonly ClientFile[]>
   /** undefined where only the servers run */
@@ -73,16 +73,13 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
   const contents = bundles.map(bundle => bundle.store)
   const store = mergedStore(contents)
   const { mirrors } = await registryView(contents, { address })
-  const chartRoots = namedRoots(contents.flatMap(content => content.roots())).flatMap(({ kind, root }) =>
-    kind === 'chart' ? [root] : [],
-  )
-  const charts = (await chartRepository(store, { roots: chartRoots, generated: new Date(0) })).entries
+  const { now } = context
+  const viewWith = (key: Signer) => httpView(contents, { address, key, site: state.id, mirrors, now })
+  const planned = await viewWith(plannedKey)
+  const charts = planned.mounts.find(({ prefix }) => prefix === '/charts')?.entries ?? new Map()
   const trees = deploymentTrees(bundles, charts)
-  const makeClients = async (purpose: 'plan' | 'write') => {
-    const { now } = context
-    const key = purpose === 'plan' ? plannedKey : await openKey(state, now)
-    return (await httpView(contents, { address, key, site: state.id, mirrors, now })).clients
-  }
+  const makeClients = async (purpose: 'plan' | 'write') =>
+    purpose === 'plan' ? planned.clients : (await viewWith(await openKey(state, now))).clients
   // several steps use them, and each making signs every repository
   const made = new Map<'plan' | 'write', Promise<ClientFile[]>>()
   return {
@@ -91,6 +88,7 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
     trees,
     charts,
     mirrors,
+    mounts: planned.mounts,
     registry: registryOf(address),
     httpServer: httpServerOf(address),
     install: setup.site && (await openSiteInstall(setup.site, { trees, state })),
@@ -121,10 +119,8 @@ export async function machineParts(parts: SiteParts, install: SiteInstall): Prom
 }
 
 /** `plan` creates no key: it reports only which files there will be. */
-const plannedKey: SiteKey = {
-  fingerprint: '',
+const plannedKey: Signer = {
   publicKeyArmored: '',
-  publicKeyBinary: new Uint8Array(),
   clearSign: async text => text,
   detachSign: async () => '',
 }

@@ -6,23 +6,29 @@ import { serveStep } from '../../install/steps/serve.ts'
 import { verifyStep } from '../../install/steps/verify.ts'
 import { clientFilesDigest } from '../../site/client-files.ts'
 import { filesForHost } from '../../site/host-files.ts'
+import { namedRoots } from '../../site/images.ts'
+import { httpRequests, registryRequests } from '../../site/sample-requests.ts'
 import { settingsOf } from '../../values/set.ts'
 import type { OpenBundle } from '../open-bundles.ts'
 import { localUrl, type Setup } from '../set-up.ts'
 import { settingLines, siteValues, siteVariables } from '../site-values.ts'
 import { verifyOpenBundle } from '../verify.ts'
 import type { SiteParts } from './parts.ts'
-import { sampleRequests } from './sample-requests.ts'
 
 /** The steps of every site: the bundle is verified, laid down, served, and this host and the values files use the servers. */
-export async function serverSteps(parts: SiteParts): Promise<Step[]> {
+export function serverSteps(parts: SiteParts): Step[] {
   return [
     verify(parts),
     layDownStep({ trees: parts.trees, folder: parts.state.paths.deploy }),
     serve(parts),
     configure(parts),
-    checkStep({ requests: await sampleRequests(parts.bundles, parts) }),
+    check(parts),
   ]
+}
+
+function check({ bundles, mounts, registry, httpServer }: SiteParts): Step {
+  const named = namedRoots(bundles.flatMap(({ store }) => store.roots()))
+  return checkStep({ requests: [...registryRequests(named, registry), ...httpRequests(mounts, httpServer)] })
 }
 
 function verify({ bundles }: SiteParts): Step {

@@ -1,17 +1,9 @@
-import type { Descriptor } from '../../core/descriptor.ts'
 import { AirgapError } from '../../core/errors.ts'
+import type { SampleRequest } from '../../site/sample-requests.ts'
 import { httpGet } from '../http-get.ts'
 import type { Step } from '../step.ts'
 
-/** A request that clients of the site will send, and what the answer has to be. */
-export interface SampleRequest {
-  url: string
-  headers?: Record<string, string>
-  /** left out: any answer with status 200 */
-  expected?: Descriptor
-}
-
-/** Asks the servers as the site's machines will, under the address they will use, and compares digests. */
+/** Sends requests as the site's machines will, to the address that they will use, and compares digests. */
 export function checkStep({ requests }: { requests: readonly SampleRequest[] }): Step {
   return {
     id: 'check',

@@ -7,6 +7,7 @@ import { defineKind } from '../kind.ts'
 import { assembleCharts } from './assemble.ts'
 import { chartEntry } from './entry.ts'
 import { lockedChartSchema } from './locked.ts'
+import { chartHttpMount, chartRegistryMount } from './mount.ts'
 
 /** Helm charts, of classic repositories and of OCI registries. */
 export const chartKind = defineKind({
@@ -40,4 +41,5 @@ export const chartKind = defineKind({
       },
     ]
   },
+  mounts: { registry: chartRegistryMount, http: chartHttpMount },
 })

@@ -4,6 +4,7 @@ import { defineKind } from '../kind.ts'
 import { assembleDebs } from './assemble.ts'
 import { debEntry } from './entry.ts'
 import { lockedDebsSchema } from './locked.ts'
+import { debMount } from './mount.ts'
 
 /** Debian packages: the suites of one OS release per item, with the closure of the requested packages. */
 export const debKind = defineKind({
@@ -47,4 +48,5 @@ export const debKind = defineKind({
       purl: packageUrl('deb', [vendor, name], { version, arch, distro: item.name }),
     }))
   },
+  mounts: { registry: 'none', http: debMount },
 })

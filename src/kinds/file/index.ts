@@ -8,6 +8,7 @@ import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { fileEntry } from './entry.ts'
 import { lockedFileSchema } from './locked.ts'
+import { fileMount } from './mount.ts'
 
 /** Plain files by URL: one tree, served under /files. */
 export const fileKind = defineKind({
@@ -41,4 +42,5 @@ export const fileKind = defineKind({
     })
     return [{ type: 'file', 'bom-ref': `file/${name}`, name, hashes: sha256Hash(hexOf(digest)), purl }]
   },
+  mounts: { registry: 'none', http: fileMount },
 })

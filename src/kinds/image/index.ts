@@ -46,4 +46,5 @@ export const imageKind = defineKind({
       },
     ]
   },
+  mounts: { registry: { nameOf: refName => ({ reference: parseReference(refName) }) }, http: 'none' },
 })

@@ -4,6 +4,7 @@ import { defineKind } from '../kind.ts'
 import { assembleRpms } from './assemble.ts'
 import { rpmEntry } from './entry.ts'
 import { type LockedRpm, lockedRpmsSchema } from './locked.ts'
+import { rpmMount } from './mount.ts'
 
 /** Packages of the RHEL family: the repositories of one OS release per item, with the closure of the requested packages. */
 export const rpmKind = defineKind({
@@ -57,6 +58,7 @@ export const rpmKind = defineKind({
         purl: packageUrl('rpm', [item.name.replace(/[-.0-9]+$/, ''), name], qualifiers),
       }
     }),
+  mounts: { registry: 'none', http: rpmMount },
 })
 
 /** `[epoch:]version-release` */

@@ -11,11 +11,7 @@ export const treeKind = defineKind({
   entry: treeEntry,
   inputs: { of: ({ folder, ...tree }) => tree, empty: 'counted' },
   schema: lockedTreeSchema,
-  resolve: async request => ({
-    name: request.name,
-    from: request.from,
-    files: await (await import('./walk.ts')).walkFolder(request),
-  }),
+  resolve: async request => (await import('./resolve.ts')).resolveTree(request),
   assemble: trees =>
     trees.flatMap(tree =>
       treeArtifacts({
@@ -36,6 +32,8 @@ export const treeKind = defineKind({
   packages: 'requested',
   // the build host's own files: no publisher, no version
   components: () => [],
+  // for the operator: it is laid down where the install runs
+  mounts: { registry: 'none', http: 'none' },
 })
 
 function treeFile(tree: LockedTree, file: LockedTree['files'][number]): TreeFile {

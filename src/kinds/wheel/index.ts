@@ -6,6 +6,7 @@ import { defineKind } from '../kind.ts'
 import { assembleWheels } from './assemble.ts'
 import { wheelEntry } from './entry.ts'
 import { lockedWheelsSchema } from './locked.ts'
+import { wheelMount } from './mount.ts'
 
 /** Python wheels: the closure of requirements, for given Pythons and platforms. */
 export const wheelKind = defineKind({
@@ -50,4 +51,5 @@ export const wheelKind = defineKind({
       hashes: sha256Hash(sha256),
       purl: packageUrl('pypi', [name], { version, file_name: filename }),
     })),
+  mounts: { registry: 'none', http: wheelMount },
 })

@@ -1,7 +1,8 @@
+import type { HttpView } from '../../../src/kinds/mount.ts'
 import { createHttpServer } from '../../../src/serve/files.ts'
 import { mergedStore, type SiteContent } from '../../../src/site/content.ts'
 import type { SiteKey } from '../../../src/site/site-key.ts'
-import { type HttpView, httpView } from '../../../src/site/site-view.ts'
+import { httpView } from '../../../src/site/site-view.ts'
 
 /** The HTTP server of a site on loopback, with what it serves. */
 export interface ServedSite extends HttpView, AsyncDisposable {

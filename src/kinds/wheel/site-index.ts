@@ -1,24 +1,38 @@
-import type { z } from 'zod'
-import { canonicalJson, compareText } from '../core/canonical-json.ts'
-import { AirgapError } from '../core/errors.ts'
-import { wheelIndexSchema } from './package-documents.ts'
+import { z } from 'zod'
+import { canonicalJson, compareText } from '../../core/canonical-json.ts'
+import { AirgapError } from '../../core/errors.ts'
 
-/** A page in the forms that PEP 691 names; the first is the one for clients that ask for none. */
+/** index.json of the `pypi` tree. */
+const indexSchema = z.looseObject({
+  files: z.array(
+    z.looseObject({
+      project: z.string(),
+      version: z.string(),
+      filename: z.string(),
+      sha256: z.string(),
+      size: z.number(),
+      requiresPython: z.string().optional(),
+      yanked: z.string().optional(),
+      metadataSha256: z.string().optional(),
+    }),
+  ),
+})
+type Distribution = z.infer<typeof indexSchema>['files'][number]
+
+/** A page in the forms that PEP 691 names; the first is for clients that prefer none. */
 export interface IndexPage {
   mediaType: string
   text: string
 }
 
-type Distribution = z.infer<typeof wheelIndexSchema>['files'][number]
-
 /**
- * The pages of a Python package index (PEP 503 in HTML, PEP 691 in JSON, PEP 658 metadata, PEP 592 yanked) over index.json of
- * the `pypi` tree: path below /pypi (`simple`, `simple/PROJECT`) → page. Links are relative, so that the index answers under any
+ * Generates the pages of a Python package index (PEP 503 in HTML, PEP 691 in JSON, PEP 658 metadata, PEP 592 yanked) from
+ * index.json of the `pypi` tree: path below /pypi (`simple`, `simple/PROJECT`) → page. Links are relative, so that the index answers under any
  * name of the site. Throws BUNDLE_CORRUPT.
  */
-export function wheelIndex(indexJson: Buffer): Map<string, IndexPage[]> {
+export function siteIndex(indexJson: Buffer): Map<string, IndexPage[]> {
   const projects = new Map<string, Distribution[]>()
-  for (const file of parseIndex(indexJson)) {
+  for (const file of readIndex(indexJson)) {
     const others = projects.get(file.project)
     if (others === undefined) projects.set(file.project, [file])
     else others.push(file)
@@ -32,13 +46,14 @@ export function wheelIndex(indexJson: Buffer): Map<string, IndexPage[]> {
   return pages
 }
 
-function parseIndex(bytes: Buffer): Distribution[] {
+/** Throws BUNDLE_CORRUPT. */
+export function readIndex(bytes: Buffer): Distribution[] {
   try {
-    return wheelIndexSchema.parse(JSON.parse(bytes.toString('utf8'))).files
+    return indexSchema.parse(JSON.parse(bytes.toString('utf8'))).files
   } catch (error) {
     throw new AirgapError('BUNDLE_CORRUPT', 'the index of Python packages cannot be read', {
       item: 'pypi/index.json',
-      likely: 'a bundle made by another tool or version',
+      likely: 'the bundle was made by another tool or version',
       next: 'serve it with the version that made it',
       cause: error,
     })

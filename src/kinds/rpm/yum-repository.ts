@@ -1,8 +1,8 @@
-import type { TreeEntries } from '../content/tree.ts'
-import { compareText } from '../core/canonical-json.ts'
-import { hexOf } from '../core/digest.ts'
-import { AirgapError } from '../core/errors.ts'
-import type { SiteKey } from './site-key.ts'
+import type { TreeEntries } from '../../content/tree.ts'
+import { compareText } from '../../core/canonical-json.ts'
+import { hexOf } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
+import type { Signer } from '../mount.ts'
 
 /** One repository of a `rpms/NAME` tree. */
 export interface YumRepository {
@@ -23,17 +23,17 @@ const kinds = [
 ] as const
 
 /**
- * Generates and signs repomd.xml over the lists that a bundle carries. No file is read: the tree's own table has every size and
+ * Generates and signs repomd.xml for the lists that a bundle carries. Reads no file: the table of the tree has every size and
  * SHA-256. Throws BUNDLE_CORRUPT.
  */
 export async function yumRepositories(
   entries: TreeEntries,
-  options: { key: SiteKey; now: () => Date; name: string },
+  options: { key: Signer; now: Date; name: string },
 ): Promise<YumRepository[]> {
   const ids = [...entries.keys()].flatMap(path => /^([^/]+)\/repodata\/primary\.xml$/.exec(path)?.[1] ?? [])
   return await Promise.all(
     ids.sort(compareText).map(async id => {
-      const text = repomd(entries, { id, name: options.name, timestamp: options.now() })
+      const text = repomd(entries, { id, name: options.name, timestamp: options.now })
       const files = new Map([
         [`${id}/repodata/repomd.xml`, Buffer.from(text)],
         [`${id}/repodata/repomd.xml.asc`, Buffer.from(await options.key.detachSign(text))],
@@ -44,7 +44,7 @@ export async function yumRepositories(
   )
 }
 
-/** Lists stand unpacked: their checksum is the one of the open list as well. */
+/** Lists are not compressed: their checksum is also that of the open list. */
 function repomd(entries: TreeEntries, options: { id: string; name: string; timestamp: Date }): string {
   const { id, name } = options
   const seconds = Math.floor(options.timestamp.getTime() / 1000)
@@ -54,7 +54,7 @@ function repomd(entries: TreeEntries, options: { id: string; name: string; times
       if (type === 'group' || type === 'modules') return []
       throw new AirgapError('BUNDLE_CORRUPT', `a package repository has no ${file}`, {
         item: `rpms/${name}/${id}`,
-        likely: 'a bundle made by another tool or version',
+        likely: 'the bundle was made by another tool or version',
         next: 'run `airgap verify` on the bundle, and serve it with the version that made it',
       })
     }
@@ -99,14 +99,14 @@ export function yumRepoFile(sections: readonly YumSection[], baseUrl: string): s
         `name=${name} ${id}, from the bundle`,
         `baseurl=${baseUrl.replace(/\/+$/, '')}/rpms/${name}/${id}`,
         'enabled=1',
-        // packages by their publisher's key, the list of them by the site's
+        // packages are signed with their publisher's key, their list with the site's
         'gpgcheck=1',
         'repo_gpgcheck=1',
         `gpgkey=${keys.map(path => `file://${path}`).join('\n       ')}`,
         ...(priority === undefined || priority === 99 ? [] : [`priority=${priority}`]),
         ...(moduleHotfixes ? ['module_hotfixes=1'] : []),
         'skip_if_unavailable=0',
-        // nothing changes on a closed site but by another bundle
+        // on a closed site only another bundle changes something
         'metadata_expire=60',
         '',
       ].join('\n'),

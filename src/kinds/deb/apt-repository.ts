@@ -1,11 +1,11 @@
-import type { TreeEntries } from '../content/tree.ts'
-import { compareText } from '../core/canonical-json.ts'
-import { hexOf } from '../core/digest.ts'
-import { AirgapError } from '../core/errors.ts'
-import { encodePath } from '../core/safe-path.ts'
-import type { SiteKey } from './site-key.ts'
+import type { TreeEntries } from '../../content/tree.ts'
+import { compareText } from '../../core/canonical-json.ts'
+import { hexOf } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { encodePath } from '../../core/safe-path.ts'
+import type { Signer } from '../mount.ts'
 
-/** What apt needs beside the files of a `debs/NAME` tree. */
+/** What apt needs besides the files of a `debs/NAME` tree. */
 export interface AptRepository {
   suites: AptSuite[]
   /** path in the tree → content: Release, InRelease and Release.gpg of each suite */
@@ -35,13 +35,13 @@ interface Index {
 }
 
 /**
- * Generates and signs the Release files over the Packages files that a bundle carries. No file is read but upstream's own fields
- * (`Release.upstream`): the tree's own table has every size and SHA-256. There is no Valid-Until, as nobody renews a closed
+ * Generates and signs the Release files of the Packages files that a bundle carries. Reads no file but upstream's own fields
+ * (`Release.upstream`): the table of the tree has every size and SHA-256. There is no Valid-Until, as nobody renews a closed
  * site. Throws BUNDLE_CORRUPT.
  */
 export async function aptRepository(
   entries: TreeEntries,
-  options: { key: SiteKey; now: () => Date; textOf: (path: string) => Promise<string> },
+  options: { key: Signer; now: Date; textOf: (path: string) => Promise<string> },
 ): Promise<AptRepository> {
   const indexes = indexesOf(entries)
   const repository: AptRepository = { suites: [], files: new Map() }
@@ -58,7 +58,7 @@ export async function aptRepository(
     const upstream = entries.has(`${folder}Release.upstream`)
       ? await options.textOf(`${folder}Release.upstream`)
       : ''
-    const text = releaseText(described, { indexes: own, date: options.now(), upstream })
+    const text = releaseText(described, { indexes: own, date: options.now, upstream })
     repository.files.set(`${folder}Release`, Buffer.from(text))
     repository.files.set(`${folder}Release.gpg`, Buffer.from(await options.key.detachSign(text)))
     repository.files.set(`${folder}InRelease`, Buffer.from(await options.key.clearSign(text)))
@@ -126,7 +126,7 @@ function ancestorsOf(folder: string): string[] {
   )
 }
 
-/** Fields that pins and apt's own preferences look at: what upstream said stays so. */
+/** Fields that pins and apt's own preferences depend on: repeated from upstream's Release file. */
 const repeated = ['Origin', 'Label', 'Suite', 'Codename', 'Version', 'NotAutomatic', 'ButAutomaticUpgrades']
 
 /** Debian repository format, "Release files". */
@@ -153,7 +153,7 @@ function releaseText(
     `Date: ${date.toUTCString().replace('GMT', 'UTC')}`,
     ...(architectures.length > 0 ? [`Architectures: ${architectures.join(' ')}`] : []),
     ...(components.length > 0 ? [`Components: ${components.join(' ')}`] : []),
-    // packages for all architectures stand in each architecture's index
+    // packages for all architectures are in the index of each architecture
     'No-Support-for-Architecture-all: Packages',
     'SHA256:',
     ...sums,

@@ -2,17 +2,17 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { MemoryStore } from '../../src/content/memory-store.ts'
-import { readTree, type TreeEntries } from '../../src/content/tree.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import { debKind } from '../../src/kinds/deb/index.ts'
-import { type AptRepository, aptRepository, aptSources } from '../../src/site/apt-repository.ts'
-import { openSiteKey, type SiteKey } from '../../src/site/site-key.ts'
-import { aptSandbox } from '../kinds/deb/support/apt.ts'
-import { Gpg, makeArchive, signArchive } from '../kinds/deb/support/archive.ts'
-import { missing, run, tempFolder } from '../kinds/deb/support/programs.ts'
-import { errorOf, lockDebs } from '../kinds/deb/support/resolve.ts'
-import { type FileServer, serveFolder } from '../kinds/deb/support/server.ts'
+import { MemoryStore } from '../../../src/content/memory-store.ts'
+import { readTree, type TreeEntries } from '../../../src/content/tree.ts'
+import { digestOf } from '../../../src/core/digest.ts'
+import { type AptRepository, aptRepository, aptSources } from '../../../src/kinds/deb/apt-repository.ts'
+import { debKind } from '../../../src/kinds/deb/index.ts'
+import { openSiteKey, type SiteKey } from '../../../src/site/site-key.ts'
+import { aptSandbox } from './support/apt.ts'
+import { Gpg, makeArchive, signArchive } from './support/archive.ts'
+import { missing, run, tempFolder } from './support/programs.ts'
+import { errorOf, lockDebs } from './support/resolve.ts'
+import { type FileServer, serveFolder } from './support/server.ts'
 
 const lacking = missing('apt-get', 'apt-ftparchive', 'dpkg-deb', 'gpg', 'gpgv')
 
@@ -59,7 +59,7 @@ describe.skipIf(lacking.length > 0)(
       entries = await readTreeOf(locked)
       await layDown(locked)
       key = await openSiteKey({ folder: join(folder, 'state'), now: () => new Date() })
-      repository = await aptRepository(entries, { key, now: () => new Date(), textOf })
+      repository = await aptRepository(entries, { key, now: new Date(), textOf })
       for (const [path, bytes] of repository.files) await write(join(folder, 'site/debs/test', path), bytes)
       server = resources.use(await serveFolder(join(folder, 'site')))
       await writeFile(join(folder, 'site.asc'), key.publicKeyArmored)
@@ -148,7 +148,7 @@ describe.skipIf(lacking.length > 0)(
       const now = () => new Date(Date.now() + 365 * 86_400_000)
       const key = await openSiteKey({ folder: join(folder, 'ahead-state'), now })
       await writeFile(join(folder, 'ahead.asc'), key.publicKeyArmored)
-      const ahead = await aptRepository(entries, { key, now, textOf })
+      const ahead = await aptRepository(entries, { key, now: now(), textOf })
       const release = ahead.files.get(`${root}dists/bookworm/InRelease`)!.toString()
       server.overrides.set(`/debs/test/${root}dists/bookworm/InRelease`, release)
       try {
@@ -225,8 +225,8 @@ describe.skipIf(lacking.length > 0)(
 
     it('depends on nothing but the tree, the key and the clock', async () => {
       const now = () => new Date('2026-01-02T03:04:05Z')
-      const first = await aptRepository(entries, { key, now, textOf })
-      const second = await aptRepository(new Map([...entries].reverse()), { key, now, textOf })
+      const first = await aptRepository(entries, { key, now: now(), textOf })
+      const second = await aptRepository(new Map([...entries].reverse()), { key, now: now(), textOf })
       expect(first.files.get(`${root}dists/bookworm/Release`)).toEqual(
         second.files.get(`${root}dists/bookworm/Release`),
       )
@@ -243,7 +243,7 @@ describe('apt metadata of a damaged tree', () => {
     const key = await openSiteKey({ folder: temp.path, now: () => new Date() })
     const descriptor = { mediaType: 'application/octet-stream', digest: digestOf(''), size: 0 }
     const entries: TreeEntries = new Map(paths.map(path => [path, { descriptor, mode: '100644' }]))
-    return await aptRepository(entries, { key, now: () => new Date(), textOf: () => Promise.resolve('') })
+    return await aptRepository(entries, { key, now: new Date(), textOf: () => Promise.resolve('') })
   }
 
   it.each(['dists/a b/main/binary-amd64/Packages', 'x/dists/a/b c/binary-amd64/Packages'])(

@@ -1,0 +1,82 @@
+import { type ClientFile, checkRepositoryName, unfitName } from '../client-file.ts'
+import { documentOf, type HttpMount, mountOfTree, plainText } from '../mount.ts'
+import { type ListEntry, uniteLists } from '../united-lists.ts'
+import { type AptSuite, aptRepository, aptSources } from './apt-repository.ts'
+
+/** Where apt looks for the site's key. */
+const keyPath = 'etc/apt/keyrings/airgap-site.asc'
+
+/** Package repositories under /debs/NAME; their Release files are generated and signed on the site. */
+export const debMount: HttpMount = {
+  serves: tree => /^debs\/[^/]+$/.test(tree),
+  merge(path, texts) {
+    if (path.endsWith('/Packages')) return Buffer.from(uniteLists(path, texts.map(stanzas)).join('\n'))
+    // the fields of upstream's Release file: those of the newer bundle
+    return path.endsWith('/Release.upstream') ? texts.at(-1) : undefined
+  },
+  async mount({ trees }, { key, now, httpServer }) {
+    const mounts = []
+    const repositories: AptClient[] = []
+    for (const tree of trees) {
+      const { suites, files } = await aptRepository(tree.entries, {
+        key,
+        now,
+        textOf: async path => (await tree.text(path)).toString('utf8'),
+      })
+      const mount = mountOfTree(tree, { now })
+      for (const [path, bytes] of files) mount.generated.set(path, documentOf(bytes, plainText, now))
+      mounts.push(mount)
+      repositories.push({ name: tree.name.slice('debs/'.length), suites })
+    }
+    return { mounts, clients: aptClients(repositories, { httpServer, publicKey: key.publicKeyArmored }) }
+  },
+}
+
+/** A repository as a machine uses it. */
+export interface AptClient {
+  /** of the tree: `debian-12` */
+  name: string
+  suites: readonly AptSuite[]
+}
+
+/** Returns the client files of apt. Throws BUNDLE_CORRUPT. */
+export function aptClients(
+  repositories: readonly AptClient[],
+  { httpServer, publicKey }: { httpServer: string; publicKey: string },
+): ClientFile[] {
+  const used = repositories.filter(repository => repository.suites.length > 0)
+  if (used.length === 0) return []
+  const files: ClientFile[] = [{ kind: 'site-key', usedBy: 'apt', path: keyPath, text: publicKey }]
+  for (const { name, suites } of used) {
+    checkRepositoryName(name, 'debs')
+    for (const { root } of suites) checkFolder(root, `debs/${name}`)
+    files.push({
+      kind: 'apt-sources',
+      repository: name,
+      path: `etc/apt/sources.list.d/airgap-${name}.sources`,
+      text: aptSources({ name, baseUrl: httpServer, suites, signedBy: `/${keyPath}` }),
+    })
+  }
+  return files
+}
+
+/** The folder of an archive, which is written percent-encoded; a lone surrogate has no encoding. */
+function checkFolder(folder: string, parent: string): void {
+  if (!folder.isWellFormed()) throw unfitName(`${parent}/${folder}`)
+}
+
+/** Debian's control format: stanzas separated by empty lines. */
+function stanzas(list: Buffer): ListEntry[] {
+  return list
+    .toString('utf8')
+    .split(/\n{2,}/)
+    .filter(stanza => stanza.trim() !== '')
+    .map(stanza => {
+      const field = (name: string) => new RegExp(`^${name}: *(.*)$`, 'im').exec(stanza)?.[1]?.trim() ?? ''
+      return {
+        key: ['Package', 'Version', 'Architecture'].map(field).join('\u0000'),
+        content: field('SHA256'),
+        text: `${stanza.replace(/\n+$/, '')}\n`,
+      }
+    })
+}

@@ -1,0 +1,115 @@
+import type { ReadableStore } from '../content/store.ts'
+import type { TreeEntries } from '../content/tree.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import type { Reference } from '../core/reference.ts'
+import type { ClientFile } from './client-file.ts'
+
+/** What a kind is on the site. */
+export interface Mounts {
+  /** how the registry names its artifacts; `none` where the registry does not serve it */
+  readonly registry: 'none' | RegistryMount
+  /** its part of the HTTP server; `none` where that does not serve it */
+  readonly http: 'none' | HttpMount
+}
+
+/** Artifacts that the registry serves, each under the name in its annotation. */
+export interface RegistryMount {
+  /** Throws REFERENCE_INVALID for a name that the kind cannot have. */
+  nameOf(refName: string): RegistryName
+}
+
+export interface RegistryName {
+  /** undefined for content without an upstream registry */
+  reference: Reference | undefined
+  /** a chart is also served as `charts/NAME:TAG`, whatever its upstream */
+  chart?: { name: string; tag: string }
+}
+
+/** A folder of the HTTP server with everything of one kind. */
+export interface HttpMount {
+  /** whether a tree of this name is served, under /NAME; trees of other kinds never are */
+  serves(tree: string): boolean
+  /**
+   * One document out of two bundles' versions of it (the newer last); undefined where a path must be the same in all bundles. Throws
+   * NAME_COLLISION.
+   */
+  merge(path: string, texts: readonly Buffer[]): Buffer | undefined
+  /** What is served, and what machines need to use it. Throws BUNDLE_CORRUPT. */
+  mount(content: MountedContent, context: MountContext): Promise<HttpView>
+}
+
+/** All content of one kind, of all bundles. */
+export interface MountedContent {
+  /** trees that the kind serves, those of several bundles united */
+  trees: readonly MountedTree[]
+  /** artifacts that are no trees, in the order of the bundles */
+  roots: readonly Descriptor[]
+}
+
+export interface MountedTree {
+  /** `debs/debian-12` */
+  name: string
+  /** path → content; a merged document has the descriptor of the merged text */
+  entries: TreeEntries
+  /** merged documents, which are in no bundle */
+  documents: ReadonlyMap<string, Buffer>
+  /** Reads a document whole, merged or not; at most 512 MiB. */
+  text(path: string): Promise<Buffer>
+}
+
+export interface MountContext {
+  store: ReadableStore
+  /** signs what is generated */
+  key: Signer
+  /** when the site's documents were generated */
+  now: Date
+  /** URL of the HTTP server, without a slash at its end */
+  httpServer: string
+}
+
+/** The site's OpenPGP key. */
+export interface Signer {
+  publicKeyArmored: string
+  clearSign(text: string): Promise<string>
+  detachSign(text: string): Promise<string>
+}
+
+export interface HttpView {
+  mounts: SiteMount[]
+  clients: ClientFile[]
+}
+
+/** A document generated on the site. */
+export interface SiteDocument {
+  bytes: Uint8Array
+  mediaType: string
+  lastModified: Date
+}
+
+/** A folder of the HTTP server. */
+export interface SiteMount {
+  prefix: string
+  /** content of the bundles */
+  entries?: TreeEntries
+  /** path → document; wins over an entry with the same path */
+  generated?: ReadonlyMap<string, SiteDocument>
+  /** folder → its page, in several media types; the first for clients that prefer none */
+  pages?: ReadonlyMap<string, readonly SiteDocument[]>
+}
+
+export function documentOf(text: Uint8Array | string, mediaType: string, now: Date): SiteDocument {
+  return { bytes: Buffer.from(text), mediaType, lastModified: now }
+}
+
+/** A tree as it is, with its merged documents. */
+export function mountOfTree(
+  { name, entries, documents }: MountedTree,
+  { now, mediaTypeOf = () => plainText }: { now: Date; mediaTypeOf?: (path: string) => string },
+): SiteMount & { generated: Map<string, SiteDocument> } {
+  const generated = [...documents].map(
+    ([path, bytes]) => [path, documentOf(bytes, mediaTypeOf(path), now)] as const,
+  )
+  return { prefix: `/${name}`, entries, generated: new Map(generated) }
+}
+
+export const plainText = 'text/plain; charset=utf-8'
