@@ -16,7 +16,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   resolve: ['core', 'content', 'manifest', 'lock', 'kinds', 'probe', 'compat'],
   assemble: ['core', 'content', 'remote', 'lock', 'kinds', 'bundle'],
   serve: ['core', 'content'],
-  site: ['core', 'content', 'document', 'kinds', 'probe'],
+  site: ['core', 'content', 'document', 'values', 'kinds', 'probe'],
   inventory: ['core', 'document'],
   install: ['core', 'content', 'document', 'site', 'values', 'inventory', 'probe'],
   deploy: [

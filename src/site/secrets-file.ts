@@ -38,11 +38,12 @@ export function secretsOf(tree: string, environment: string): Secrets {
       const declared = await declaration()
       await refuseOpenFile(path)
       const before = await textOf(path).catch(error => {
-        if (error instanceof AirgapError && error.code === 'FILE_NOT_FOUND') return ''
+        if (error instanceof AirgapError && error.code === 'FILE_NOT_FOUND') return undefined
         throw error
       })
+      if (before !== undefined) refuseBlank(before, path)
       const { text, origins } = completeSecrets(declared, {
-        before,
+        before: before ?? '',
         item: path,
         given: given ?? secretsFromEnvironment(declared),
       })
@@ -88,5 +89,15 @@ async function refuseOpenFile(path: string): Promise<void> {
     item: path,
     likely: 'it was copied, or written by an editor with another mode',
     next: `chmod 600 ${path}, and change the secrets that somebody may have read`,
+  })
+}
+
+/** An editor on a full disk and a power cut leave an empty file: new secrets would lock applications out of their databases. */
+function refuseBlank(text: string, path: string): void {
+  if (!/^[\s\0\uFEFF]*$/.test(text)) return
+  throw new AirgapError('VALUES_INVALID', 'the file of secrets is empty', {
+    item: path,
+    likely: 'an editor on a full disk or a power cut damaged it',
+    next: `restore it from a backup; if no application has been installed with its secrets yet, rm ${path} to generate new ones`,
   })
 }

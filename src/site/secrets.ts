@@ -1,8 +1,9 @@
 import { randomInt } from 'node:crypto'
-import { type Document, isMap, parseDocument, Scalar } from 'yaml'
 import { z } from 'zod'
 import { AirgapError } from '../core/errors.ts'
 import { readYaml } from '../document/parse-yaml.ts'
+import { nested, settingsOf, setValues } from '../values/set.ts'
+import { type Plain, type PlainMap, readValuesTree } from '../values/tree.ts'
 
 /** The secrets that a deployment tree declares: environments/secrets.schema.yaml. */
 const declarationSchema = z.strictObject({
@@ -52,9 +53,9 @@ export function parseDeclaration(text: string, item: string): SecretsDeclaration
 }
 
 /**
- * Returns the text of secrets.yaml with every secret in it. A secret of the previous text stays as it is, with comments and
- * order; one that is given is added; the others are generated. Throws VALUES_INVALID that lists all secrets that are empty,
- * too short or published.
+ * Returns the text of secrets.yaml with every secret in it. What the previous text has stays as it is, to the byte; a secret that is given
+ * is added; the others are generated. Throws VALUES_INVALID for a text that is not a map of values, and with a list of all secrets
+ * that are too short, published or otherwise unfit.
  */
 export function completeSecrets(
   { secrets, refused }: SecretsDeclaration,
@@ -66,18 +67,19 @@ export function completeSecrets(
   },
 ): { text: string; origins: SecretOrigin[] } {
   const { before, item, given, generate = generateSecret } = options
-  const document = readSecrets(before, item)
+  const { value: values } = readValuesTree(before, { name: item, whose: 'the file of secrets' })
   const origins: SecretOrigin[] = []
   const mistakes: string[] = []
+  const added: Record<string, string> = {}
   for (const secret of secrets) {
-    const keys = secret.path.split('.')
-    const there = document.getIn(keys) as unknown
-    const value = there ?? given.get(secret.path) ?? generate(secret.length)
-    const origin = there !== undefined ? 'kept' : given.has(secret.path) ? 'given' : 'generated'
+    const { path, description } = secret
+    const found = valueAt(values, path)
+    const origin = found !== undefined ? 'kept' : given.has(path) ? 'given' : 'generated'
+    const value = found ?? given.get(path) ?? generate(secret.length)
     const wrong = secretFault(value, { secret, refused })
-    if (wrong !== undefined) mistakes.push(`${secret.path} (${origin}): ${wrong}`)
-    else if (there === undefined) document.setIn(keys, inQuotes(value as string))
-    origins.push({ path: secret.path, description: secret.description, origin })
+    if (wrong !== undefined) mistakes.push(`${path} (${origin}): ${wrong}`)
+    else if (found === undefined) added[path] = String(value)
+    origins.push({ path, description, origin })
   }
   if (mistakes.length > 0) {
     throw new AirgapError('VALUES_INVALID', `some secrets are unfit for use:\n  ${mistakes.join('\n  ')}`, {
@@ -85,7 +87,20 @@ export function completeSecrets(
       next: 'pass other secrets, or remove these to have them generated',
     })
   }
-  return { text: document.toString({ lineWidth: 0 }), origins }
+  return { text: setValues(before || header, settingsOf(nested(added)), item), origins }
+}
+
+const header =
+  '# Secrets of this environment, generated on the site. Keep them: applications that run do not accept others.\n'
+
+/** The value at `a.b.c`; undefined for a key that is missing or empty, the value itself where a key on the way has no map. */
+function valueAt(values: PlainMap, path: string): Plain | undefined {
+  let value: Plain | undefined = values
+  for (const key of path.split('.')) {
+    if (!(value instanceof Map)) return value
+    value = value.get(key) ?? undefined
+  }
+  return value
 }
 
 /** Returns why a secret is unfit for use, without its value; undefined if it is fine. */
@@ -101,31 +116,6 @@ export function secretFault(
   if (value.length > 256) return 'longer than 256 characters'
   // secrets go through templates, shells of charts and connection strings
   return /^[\x21-\x7e]+$/.test(value) ? undefined : 'has blanks, line ends or characters that are not ASCII'
-}
-
-/** Double-quoted: YAML 1.1 reads a plain `1_000_000` or `12:30:45` as a number. */
-function inQuotes(value: string): Scalar {
-  const scalar = new Scalar(value)
-  scalar.type = Scalar.QUOTE_DOUBLE
-  return scalar
-}
-
-function readSecrets(text: string, item: string): Document {
-  const { document, faults } = readYaml(text)
-  const empty = document.contents === null
-  if (faults.length === 0 && (empty || isMap(document.contents))) {
-    if (!empty) return document
-    const fresh = parseDocument(
-      '# Secrets of this environment, generated on the site. Keep them: applications that run do not accept others.\n{}\n',
-    )
-    if (isMap(fresh.contents)) fresh.contents.flow = false
-    return fresh
-  }
-  throw new AirgapError('VALUES_INVALID', 'the file of secrets is invalid', {
-    item,
-    likely: `it was edited and is no longer valid YAML${faults[0] === undefined ? '' : `: ${faults[0].what}`}`,
-    next: 'correct it; it is not overwritten, as applications may use its secrets',
-  })
 }
 
 /** Letters and digits that are hard to confuse when a person types them. */

@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { completeSecrets, parseDeclaration } from '../../src/site/secrets.ts'
+import { declarationPath, secretsOf } from '../../src/site/secrets-file.ts'
 
 const home = resolve(import.meta.dirname, '../..')
 const list = join(home, 'bundle/astrago/environments/secrets.schema.yaml')
@@ -37,7 +39,7 @@ describe('secrets of an environment', () => {
   it('stay as they are, with their comments; missing ones are added', () => {
     const before = '# ours\na:\n  password: "of-the-operator"   # changed in May\nother: 1\n'
     const { text, origins } = complete(before, { 'a.password': 'another-one', b: 'from-a-variable' })
-    expect(text).toContain('# ours\na:\n  password: "of-the-operator" # changed in May')
+    expect(text).toContain('# ours\na:\n  password: "of-the-operator"   # changed in May\n')
     expect(parse(text)).toMatchObject({ b: 'from-a-variable', other: 1 })
     expect(origins.map(({ origin }) => origin)).toEqual(['kept', 'generated', 'given'])
     expect(complete(text).text).toBe(text)
@@ -56,6 +58,43 @@ describe('secrets of an environment', () => {
     for (const wrong of ['short', 'with blank inside', 'line\nend-of-it', '비밀번호비밀번호', ''])
       expect(() => complete('', { b: wrong })).toThrow(/secrets are unfit for use/)
     expect(() => complete('', { 'a.key': 'seventeen-chars-x' })).toThrow(/exactly 16 characters/)
+  })
+
+  it('are added where a key is empty, and refused where it has a value of another kind', () => {
+    const { text, origins } = complete('a:\n  password:   # to be set\nb: "of-the-operator"\n', {
+      'a.password': 'from-a-variable',
+    })
+    expect(text).toMatch(
+      /^a:\n {2}password: from-a-variable {3}# to be set\n {2}key: \S{16}\nb: "of-the-operator"\n$/,
+    )
+    expect(origins.map(({ origin }) => origin)).toEqual(['given', 'generated', 'kept'])
+    expect(() => complete('a: of-the-operator-too\n')).toThrow(/a\.key \(kept\): must have exactly 16/)
+    expect(() => complete('a: 7\n')).toThrow(/a\.password \(kept\): not a string/)
+  })
+
+  it.each([
+    ['empty', ''],
+    ['blank', '\n \n'],
+    ['filled with zeros', '\0\0\0\0'],
+  ])('are not generated again where the file is %s', async (_, text) => {
+    const folder = await mkdtemp(join(tmpdir(), 'airgap-secrets-'))
+    try {
+      await mkdir(join(folder, 'environments/prod'), { recursive: true })
+      await writeFile(join(folder, declarationPath), await readFile(list))
+      const file = secretsOf(folder, 'prod')
+      expect(await file.complete('write', new Map())).toMatchObject({ written: true })
+      await writeFile(file.path, text)
+      await expect(file.complete('write', new Map())).rejects.toMatchObject({
+        code: 'VALUES_INVALID',
+        item: file.path,
+        next: expect.stringContaining(`rm ${file.path}`),
+      })
+      expect(await readFile(file.path, 'utf8')).toBe(text)
+      await rm(file.path)
+      expect(await file.complete('write', new Map())).toMatchObject({ written: true })
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('are never overwritten in a file that is no longer valid YAML', () => {
