@@ -28,15 +28,6 @@ export function siteValues({ site, deployment }: SiteInstall): ValueTree {
   return merged(nested(Object.fromEntries(mapped)), site.values)
 }
 
-/** The settings in words: `nfs.server = "10.0.0.5"`. */
-export function settingLines(values: ValueTree, { registry, httpServer }: ServerAddresses): string[] {
-  return [
-    `offline.registry = ${registry}`,
-    `offline.httpServer = ${httpServer}`,
-    ...leaves(values).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
-  ]
-}
-
 /** What is set in other files of the tree: kubespray's variables of a closed site. Path in the tree → settings. */
 export function siteVariables(
   { deployment }: SiteInstall,
@@ -57,13 +48,6 @@ function merged(base: ValueTree, over: ValueTree): ValueTree {
     result[key] = isTree(below) && isTree(value) ? merged(below, value) : value
   }
   return result
-}
-
-function leaves(tree: ValueTree, above: readonly string[] = []): [string, unknown][] {
-  return Object.entries(tree).flatMap(([key, value]): [string, unknown][] => {
-    const path = [...above, key]
-    return isTree(value) ? leaves(value, path) : [[path.join('.'), value]]
-  })
 }
 
 function unknownFact(item: string, known: readonly string[]): AirgapError {

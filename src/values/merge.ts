@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isErrorCode } from '../core/errors.ts'
-import { isSecretName } from '../core/secret-names.ts'
 import { type Clash, planMerge, type Versions } from './plan-merge.ts'
-import { flowText } from './print.ts'
-import { type Plain, readValuesTree, type ValuesTree } from './tree.ts'
-import { pathText, writeChanges } from './write-changes.ts'
+import { pathText, shownValue } from './print.ts'
+import { readValuesTree, type ValuesTree } from './tree.ts'
+import { writeChanges } from './write-changes.ts'
 
 /** A value that the site and the new bundle both changed, each in its own way. */
 export interface MergeConflict {
@@ -68,16 +67,5 @@ function valuesOf({ base, ours, theirs }: Versions<ValuesTree>) {
 }
 
 function conflictOf({ path, ours, theirs }: Clash): MergeConflict {
-  const secret = path.some(isSecretName)
-  return { path: pathText(path), ours: shown(ours, secret), theirs: shown(theirs, secret) }
-}
-
-const maxShown = 80
-
-function shown(value: Plain | undefined, secret: boolean): string {
-  if (value === undefined) return '(removed)'
-  if (secret) return '***'
-  // a password in a URL
-  const text = flowText(value, isSecretName).replace(/:\/\/[^/@\s"]+@/g, '://***@')
-  return text.length <= maxShown ? text : `${text.slice(0, maxShown - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+  return { path: pathText(path), ours: shownValue(ours, path), theirs: shownValue(theirs, path) }
 }

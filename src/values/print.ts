@@ -1,3 +1,4 @@
+import { isSecretName } from '../core/secret-names.ts'
 import { Disputed, isDisputed, type Plain } from './tree.ts'
 
 /**
@@ -23,6 +24,24 @@ export function flowText(value: Plain, isSecret: (key: string) => boolean = () =
 export function keyText(key: string): string {
   const plain = /^[A-Za-z_][\w-]*$/.test(key) && !isDisputed(key) && !/^(?:true|false|null)$/i.test(key)
   return plain ? key : quoted(key)
+}
+
+const maxShown = 80
+
+/** The value at a path for people: at most 80 characters, secrets as `***`, `(removed)` for none. */
+export function shownValue(value: Plain | undefined, path: readonly string[]): string {
+  if (value === undefined) return '(removed)'
+  if (path.some(isSecretName)) return '***'
+  // a password in a URL
+  const text = flowText(value, isSecretName).replace(/:\/\/[^/@\s"]+@/g, '://***@')
+  return text.length <= maxShown ? text : `${text.slice(0, maxShown - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+}
+
+/** `a.b.c`; a key that is not a word is in brackets: `a["x.y"]`. */
+export function pathText(path: readonly string[]): string {
+  return path
+    .map((key, i) => (/^[\w-]+$/.test(key) ? `${i > 0 ? '.' : ''}${key}` : `[${JSON.stringify(key)}]`))
+    .join('')
 }
 
 /** YAML 1.2 section 7.3: JSON text is a double-quoted scalar; section 5.1: what is not printable is escaped. */

@@ -4,9 +4,10 @@ import { AirgapError } from '../core/errors.ts'
 import { mergeValues } from './merge.ts'
 import { planMerge } from './plan-merge.ts'
 import { isEmpty } from './positions.ts'
-import { quoted } from './print.ts'
+import { pathText, quoted, shownValue } from './print.ts'
 import {
   type Plain,
+  type PlainMap,
   pairsOf,
   readValuesTree,
   type ValuesMap,
@@ -42,6 +43,17 @@ export function settingsOf(values: ValueTree, offline?: OfflineValues): Settings
 
 function yamlOf(values: ValueTree): string {
   return Object.keys(values).length === 0 ? '' : stringify(values, { lineWidth: 0, version: '1.1' })
+}
+
+/** The settings for people, one line per value: `nfs.server = "10.0.0.5"`; secrets as `***`. */
+export function settingLines({ offline, values }: Settings): string[] {
+  const { value } = readValuesTree(values, { name: 'settings', whose })
+  const leaves = (inner: Plain, path: readonly string[]): string[] =>
+    inner instanceof Map && inner.size > 0
+      ? [...inner].flatMap(([key, below]) => leaves(below, [...path, key]))
+      : [`${pathText(path)} = ${shownValue(inner, path)}`]
+  const all: PlainMap[] = [new Map(offline && [['offline', new Map(Object.entries(offline))]]), value]
+  return all.flatMap(map => (map.size === 0 ? [] : leaves(map, [])))
 }
 
 /**

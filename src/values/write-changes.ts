@@ -14,7 +14,7 @@ import {
   isInline,
   sharedAnchor,
 } from './positions.ts'
-import { flowText, keyText } from './print.ts'
+import { flowText, keyText, pathText } from './print.ts'
 import {
   type Plain,
   type PlainMap,
@@ -296,11 +296,4 @@ function firstDifference(found: PlainMap, expected: PlainMap): string[] {
     return one instanceof Map && other instanceof Map ? [key, ...firstDifference(one, other)] : [key]
   }
   return []
-}
-
-/** `a.b.c`; a key that is not a word is in brackets: `a["x.y"]`. */
-export function pathText(path: readonly string[]): string {
-  return path
-    .map((key, i) => (/^[\w-]+$/.test(key) ? `${i > 0 ? '.' : ''}${key}` : `[${JSON.stringify(key)}]`))
-    .join('')
 }

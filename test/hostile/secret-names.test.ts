@@ -7,6 +7,7 @@ import { Redactor } from '../../src/install/redaction.ts'
 import { convertInventory } from '../../src/inventory/convert.ts'
 import { diffText } from '../../src/values/diff-text.ts'
 import { mergeValues } from '../../src/values/merge.ts'
+import { settingLines } from '../../src/values/set.ts'
 import { secretNames } from '../core/support/secret-names.ts'
 
 /** No output shows a secret that only its name gives away, however that name is spelled. */
@@ -40,6 +41,14 @@ describe.each(places)('%s', (_, write) => {
         expect(diffText(before, text), name).not.toContain(secret)
       for (const comment of [text.replace(/^/gm, '# '), text.replace(/^/gm, '#')])
         expect(diffText('', comment), name).not.toContain(secret)
+    }
+  })
+
+  it('in no list of settings', () => {
+    for (const name of secretNames) {
+      const lines = settingLines({ values: write(name) })
+      expect(lines.length, name).toBeGreaterThan(0)
+      expect(lines.join('\n'), name).not.toContain(secret)
     }
   })
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { AirgapError } from '../../src/core/errors.ts'
-import { currentSettings, isTree, nested, settingsOf, setValues } from '../../src/values/set.ts'
+import { currentSettings, isTree, nested, settingLines, settingsOf, setValues } from '../../src/values/set.ts'
 
 const values = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
 const set = (text: string) => setValues(text, { offline: values, values: '' }, 'values.yaml')
@@ -325,6 +325,28 @@ function merged(base: unknown, over: unknown): unknown {
     ),
   }
 }
+
+describe('settingLines', () => {
+  it('lists every value, with secrets masked', () => {
+    const more = {
+      nfs: { server: '10.0.0.5', options: ['ro', 1] },
+      db: { rootPassword: 'hunter2', url: 'mysql://root:hunter2@db/x' },
+      credentials: { a: { b: 'hunter2' } },
+      'x.y': {},
+    }
+    expect(settingLines(settingsOf(more, values))).toEqual([
+      'offline.registry = "10.77.0.1:35000"',
+      'offline.httpServer = "http://10.77.0.1:8080"',
+      'nfs.server = "10.0.0.5"',
+      'nfs.options = ["ro", 1]',
+      'db.rootPassword = ***',
+      'db.url = "mysql://***@db/x"',
+      'credentials.a.b = ***',
+      '["x.y"] = {}',
+    ])
+    expect(settingLines(settingsOf({}))).toEqual([])
+  })
+})
 
 describe('nested', () => {
   it('takes dots in a key for levels', () => {

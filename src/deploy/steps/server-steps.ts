@@ -11,7 +11,7 @@ import { httpRequests, registryRequests } from '../../site/sample-requests.ts'
 import { settingsOf } from '../../values/set.ts'
 import type { OpenBundle } from '../open-bundles.ts'
 import { localUrl, type Setup } from '../set-up.ts'
-import { settingLines, siteValues, siteVariables } from '../site-values.ts'
+import { siteValues, siteVariables } from '../site-values.ts'
 import { verifyOpenBundle } from '../verify.ts'
 import type { SiteParts } from './parts.ts'
 
@@ -83,7 +83,6 @@ function configure(parts: SiteParts): Step {
     folder: state.paths.deploy,
     environment: setup.config.environment,
     values: settingsOf(values, { registry, httpServer }),
-    sets: settingLines(values, { registry, httpServer }),
     variables: install === undefined ? new Map() : siteVariables(install, parts),
     nodeRoot: setup.config.nodeRoot ?? undefined,
     clients,

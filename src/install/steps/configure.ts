@@ -5,7 +5,7 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import type { ClientFile } from '../../site/client-files.ts'
 import { planFiles, undoFiles, writeFiles } from '../../site/managed-files.ts'
 import { applyValues, isApplied, planValues, rollbackValues, type ValuesPlan } from '../../values/file.ts'
-import type { Settings } from '../../values/set.ts'
+import { type Settings, settingLines } from '../../values/set.ts'
 import { layDownRecordOf, valuesRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'
 import type { DeploymentTree } from './lay-down.ts'
@@ -17,8 +17,6 @@ export interface ConfigureOptions {
   /** which `environments/ENV/values.yaml` */
   environment: string
   values: Settings
-  /** what `values` sets, for people: `offline.registry = 10.0.0.10:35000` */
-  sets: readonly string[]
   /** settings of other files, by path in their tree: kubespray's variables of a closed site */
   variables: ReadonlyMap<string, Settings>
   /** root of the machine whose files are written; undefined: none are */
@@ -46,8 +44,7 @@ interface ValuesFileOfTree {
 
 /** Points the deployment tree and this machine at the site's servers. */
 export function configureStep(options: ConfigureOptions): Step {
-  const { trees, folder, environment, values, sets, variables, nodeRoot, clients, clientsFolder, record } =
-    options
+  const { trees, folder, environment, values, variables, nodeRoot, clients, clientsFolder, record } = options
   /** what was shown to the operator: applying anything else is refused */
   const planned = new Map<string, ValuesPlan>()
 
@@ -93,7 +90,9 @@ export function configureStep(options: ConfigureOptions): Step {
     } catch (error) {
       if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
       return [
-        settings === values ? `set ${sets.join(' and ')} in ${path}` : `set the site's addresses in ${path}`,
+        settings === values
+          ? `set ${settingLines(values).join(' and ')} in ${path}`
+          : `set the site's addresses in ${path}`,
       ]
     }
   }
@@ -114,8 +113,8 @@ export function configureStep(options: ConfigureOptions): Step {
     needs: ['lay-down', 'serve'],
     inputs: {
       environment,
-      sets,
-      variables: [...variables.keys()],
+      values,
+      variables: Object.fromEntries(variables),
       nodeRoot,
       trees: trees.map(tree => tree.roots.map(root => root.digest)),
     },

@@ -20,7 +20,10 @@ async function site() {
     const store = await contentOf(sampleTree('tree/a', files))
     const trees = [{ name: 'a', store, roots: store.roots() }]
     const configure = configureStep({
-      ...{ trees, folder: join(folder, 'deploy'), environment: 'prod', sets: [], nodeRoot: undefined },
+      trees,
+      folder: join(folder, 'deploy'),
+      environment: 'prod',
+      nodeRoot: undefined,
       values: settingsOf(more, { registry: 'r:1', httpServer: 'http://r:2' }),
       variables: new Map([[variables, settingsOf({ registry_host: 'r:1' })]]),
       clients: async () => [],
