@@ -1,6 +1,7 @@
 import { defined } from './defined.ts'
 import { type Digest, isDigest } from './digest.ts'
 import { AirgapError } from './errors.ts'
+import { redactText } from './redact.ts'
 
 /** A complete image reference (grammar of distribution/reference): host and `library/` are explicit; it has a tag, a digest or both. */
 export interface Reference {
@@ -27,7 +28,8 @@ export function isTag(text: string): boolean {
 
 function invalid(text: string, why: string): AirgapError {
   return new AirgapError('REFERENCE_INVALID', `the image reference is invalid: ${why}`, {
-    item: text.slice(0, 300),
+    // somebody may have written user:password@registry/…
+    item: redactText(text).slice(0, 300),
     next: 'write it as registry/repository:tag or registry/repository@sha256:…, for example docker.io/library/busybox:1.36',
   })
 }

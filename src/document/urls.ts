@@ -1,24 +1,56 @@
 import { AirgapError } from '../core/errors.ts'
+import { redactUrl } from '../core/redact.ts'
 
-/** Parses a URL that was written at `at`. Throws MANIFEST_INVALID. */
-export function parseUrl(url: string, at: string): URL {
+/**
+ * Parses a URL of a manifest, written at `at`. Throws MANIFEST_INVALID for other text, and for a URL with a user or a password:
+ * the lockfile and the bundle carry the URL, and both travel.
+ */
+export function publicUrl(url: string, at: string): URL {
+  let parsed: URL
   try {
-    return new URL(url)
+    parsed = new URL(url)
   } catch (error) {
     throw new AirgapError('MANIFEST_INVALID', 'the text is not a URL', {
-      item: `${at}: ${url.slice(0, 200)}`,
+      item: `${at}: ${redactUrl(url)}`,
       next: 'write it as https://host/path',
       cause: error,
     })
   }
+  if (parsed.username === '' && parsed.password === '') return parsed
+  throw new AirgapError('MANIFEST_INVALID', 'the URL contains a user name or a password', {
+    item: `${at}: ${parsed.protocol}//…@${parsed.host}`,
+    likely: 'the lockfile and the bundle would carry the password',
+    next: `remove it from the URL, and write \`machine ${parsed.hostname} login NAME password PASSWORD\` into ~/.netrc`,
+  })
 }
 
-/** Throws MANIFEST_INVALID for a URL with a user or a password: the lock and the bundle carry the URL, and both travel. */
-export function refuseSecrets(url: URL, at: string): void {
-  if (url.username === '' && url.password === '') return
-  throw new AirgapError('MANIFEST_INVALID', 'the URL contains a user name or a password', {
-    item: `${at}: ${url.protocol}//…@${url.host}`,
-    likely: 'the lockfile and the bundle would carry the password',
-    next: 'remove it from the URL',
+/** The same for a URL to which paths are appended: a package archive, a repository, an index. It has no query and no fragment. */
+export function publicBaseUrl(url: string, at: string): URL {
+  const parsed = publicUrl(url, at)
+  if (parsed.search === '' && parsed.hash === '') return parsed
+  throw new AirgapError('MANIFEST_INVALID', 'the URL contains a query or a fragment', {
+    item: `${at}: ${redactUrl(url)}`,
+    likely: 'paths are appended to this URL, which would end up in its query',
+    next: 'remove everything from `?` or `#` on; a login belongs into ~/.netrc',
+  })
+}
+
+/**
+ * Checks the address of a registry or of a mirror: a host with an optional scheme and path. Throws `code` where it contains a user
+ * or a password.
+ */
+export function refuseLogin(
+  address: string,
+  at: string,
+  code: 'MANIFEST_INVALID' | 'USAGE' = 'MANIFEST_INVALID',
+): void {
+  const [, scheme = '', authority = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(address) ?? []
+  const end = authority.lastIndexOf('@')
+  if (end < 0) return
+  const host = authority.slice(end + 1)
+  throw new AirgapError(code, 'the address contains a user name or a password', {
+    item: `${at}: ${scheme}…@${host}`,
+    likely: 'the address is shown in messages and kept in files',
+    next: `remove it from the address; log in with \`docker login ${host}\`, or in ~/.netrc where it is not a registry`,
   })
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { compareText } from '../core/canonical-json.ts'
 import { AirgapError } from '../core/errors.ts'
+import { redactText } from '../core/redact.ts'
 import { textField } from '../document/fields.ts'
 import { type ListLine, readList } from '../document/read-text.ts'
 import type { LoadContext } from './entry.ts'
@@ -74,7 +75,7 @@ export async function baseOf(
     if (architecture !== '' && more.length === 0) return [{ name, version, architecture }]
     mistakes.add(
       new AirgapError('MANIFEST_INVALID', 'the line does not describe an installed package', {
-        item: `${line.at}: ${line.text.slice(0, 200)}`,
+        item: `${line.at}: ${redactText(line.text).slice(0, 200)}`,
         likely: 'each line is: name version architecture',
         next: `create the list with ${command}`,
       }),

@@ -11,6 +11,7 @@ import { referenceAt } from '../kinds/image/names.ts'
 import { kinds, type Requests } from '../kinds/index.ts'
 import { parseManifestDocument } from './document.ts'
 import { type ManifestDocument, manifestSchema, overlaySchema } from './schema.ts'
+import { checkedSources } from './sources.ts'
 import type { SourceRemap, StackManifest } from './stack.ts'
 import { withVariants } from './variants.ts'
 
@@ -33,7 +34,7 @@ export async function loadManifest(
   const folder = dirname(resolve(path))
   const mistakes = createMistakes()
   const platforms = value.platforms.map(parsePlatform)
-  const sources = await overlaySources(overlays)
+  const sources = [...(await overlaySources(overlays, mistakes)), ...checkedSources(document, mistakes)]
   const excuses = value.excuses.map(
     ({ name, reason }, i): Excuse => ({ at: document.at(['excuses', i]), name, reason }),
   )
@@ -51,7 +52,7 @@ export async function loadManifest(
     name: value.name,
     version: value.version,
     platforms,
-    sources: [...sources, ...value.sources],
+    sources,
     deployments: value.deployments.map(({ helmfile, environments, values }, i) => ({
       at: document.at(['deployments', i]),
       helmfile: resolve(folder, helmfile),
@@ -73,13 +74,11 @@ export async function loadManifest(
   return manifest
 }
 
-async function overlaySources(files: readonly string[]): Promise<SourceRemap[]> {
+async function overlaySources(files: readonly string[], mistakes: Mistakes): Promise<SourceRemap[]> {
   const layers = await Promise.all(
-    files.map(
-      async file => parseManifestDocument(await readDocument(file), { file, schema: overlaySchema }).value,
-    ),
+    files.map(async file => parseManifestDocument(await readDocument(file), { file, schema: overlaySchema })),
   )
-  return layers.reverse().flatMap(layer => layer.sources)
+  return layers.reverse().flatMap(layer => checkedSources(layer, mistakes))
 }
 
 /** The entries of each kind, loaded by the kind, one kind after the other: mistakes come in the order of the list. */

@@ -1,7 +1,10 @@
 import { AirgapError } from '../core/errors.ts'
+import { redactUrl } from '../core/redact.ts'
+import { createMistakes } from '../document/mistakes.ts'
 import { readDocument } from '../document/read-text.ts'
 import { parseManifestDocument } from './document.ts'
 import { testLayerSchema } from './schema.ts'
+import { checkedSources } from './sources.ts'
 import type { StackManifest } from './stack.ts'
 
 /**
@@ -9,21 +12,22 @@ import type { StackManifest } from './stack.ts'
  * test upstream. Throws MANIFEST_INVALID for the checksum of a file that the manifest does not have.
  */
 export async function withTestLayer(manifest: StackManifest, path: string): Promise<StackManifest> {
-  const { value, at } = parseManifestDocument(await readDocument(path), {
-    file: path,
-    schema: testLayerSchema,
-  })
+  const layer = parseManifestDocument(await readDocument(path), { file: path, schema: testLayerSchema })
+  const { value, at } = layer
+  const mistakes = createMistakes()
+  const sources = checkedSources(layer, mistakes)
+  mistakes.throwIfAny()
   const checksums = new Map(Object.entries(value.checksums))
   for (const url of checksums.keys()) {
     if (manifest.files.some(file => file.url === url)) continue
     throw new AirgapError('MANIFEST_INVALID', 'the checksum belongs to no file of the manifest', {
-      item: `${at(['checksums', url], 'key')}: ${url.slice(0, 300)}`,
+      item: `${at(['checksums', url], 'key')}: ${redactUrl(url)}`,
       next: 'remove it',
     })
   }
   return {
     ...manifest,
-    sources: [...value.sources, ...manifest.sources],
+    sources: [...sources, ...manifest.sources],
     files: manifest.files.map(file => {
       const sha256 = checksums.get(file.url)
       return sha256 === undefined ? file : { ...file, sha256 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
 import { refuseHtml } from './captive-portal.ts'
@@ -10,9 +11,12 @@ import { withRetries } from './retry.ts'
 import { mirrorsOf, type SourceMap } from './source-map.ts'
 import { watchStall } from './stall.ts'
 import { Transport, type TransportOptions } from './transport.ts'
+import { type WebLogins, webLogins } from './web-logins.ts'
 
 export interface HttpOptions extends TransportOptions {
   sources?: SourceMap
+  /** default: netrc and apt's auth.conf */
+  logins?: WebLogins
 }
 
 /** The product's HTTP client, on which the registry client is built. */
@@ -23,24 +27,30 @@ export interface TransportingHttpClient extends HttpClient {
 /** Creates an HTTP client over undici with the environment's proxies, retries, mirrors and redirects. The caller closes it. */
 export function createHttpClient(options: HttpOptions = {}): TransportingHttpClient {
   const transport = new Transport(options)
-  const sources = options.sources ?? []
+  const { sources = [], env = process.env } = options
+  const web = { transport, logins: options.logins ?? webLogins({ env }) }
   return {
     transport,
     get: (url, request) =>
-      firstOf(mirrorsOf(sources, url), place => getWhole(transport, place, request), transport),
-    size: url => firstOf(mirrorsOf(sources, url), place => sizeOf(transport, place), transport),
-    openers: url => mirrorsOf(sources, url).map(place => urlOpener(transport, place)),
+      firstOf(mirrorsOf(sources, url), place => getWhole(web, place, request), transport),
+    size: url => firstOf(mirrorsOf(sources, url), place => sizeOf(web, place), transport),
+    openers: url => mirrorsOf(sources, url).map(place => urlOpener(web, place)),
     close: () => transport.close(),
   }
 }
 
+interface Web {
+  transport: Transport
+  logins: WebLogins
+}
+
 async function getWhole(
-  transport: Transport,
+  { transport, logins }: Web,
   url: string,
   request: { maxBytes: number; headers?: Record<string, string> },
 ): Promise<Fetched> {
   return await withRetries(async () => {
-    const response = await transport.send(url, request.headers ? { headers: request.headers } : {})
+    const response = await transport.send(url, { logins, ...defined({ headers: request.headers }) })
     const body = await refuseHtml(response, { wanted: url })
     const bytes = await collectBody(body, {
       transport,
@@ -98,14 +108,14 @@ function tooLarge(options: { item: string; maxBytes: number }): AirgapError {
   )
 }
 
-async function sizeOf(transport: Transport, url: string): Promise<number | undefined> {
+async function sizeOf({ transport, logins }: Web, url: string): Promise<number | undefined> {
   return await withRetries(async () => {
-    const head = await transport.send(url, { method: 'HEAD', handles: [400, 403, 404, 405, 501] })
+    const head = await transport.send(url, { logins, method: 'HEAD', handles: [400, 403, 404, 405, 501] })
     head.body.destroy()
     const length = head.headers['content-length']
     if (head.status < 300 && length !== undefined && /^\d{1,15}$/.test(length)) return Number(length)
     // for servers that refuse HEAD, and URLs that are signed for GET only
-    const probe = await transport.send(url, { headers: { range: 'bytes=0-0' }, handles: [416] })
+    const probe = await transport.send(url, { logins, headers: { range: 'bytes=0-0' }, handles: [416] })
     probe.body.destroy()
     if (probe.status === 206) return contentRange(probe.headers['content-range'])?.size
     const whole = probe.headers['content-length']
@@ -113,11 +123,16 @@ async function sizeOf(transport: Transport, url: string): Promise<number | undef
   }, transport.retrying())
 }
 
-function urlOpener(transport: Transport, url: string): BlobOpener {
+function urlOpener({ transport, logins }: Web, url: string): BlobOpener {
   return {
     name: redactUrl(url),
     async open(at, signal): Promise<OpenedBody> {
-      const response = await transport.send(url, { headers: rangeHeaders(at), signal, handles: [416] })
+      const response = await transport.send(url, {
+        logins,
+        headers: rangeHeaders(at),
+        signal,
+        handles: [416],
+      })
       const body = await refuseHtml(response, { wanted: url })
       return openedBody({ ...response, body }, at)
     },

@@ -193,6 +193,27 @@ function connectionFailure(
     : undefined
 }
 
+/** The error where a plain HTTP server refuses access. `login` is the one that was sent. */
+export function webUnauthorized(
+  status: number,
+  { item, host, login }: { item: string; host: string; login: { file: string } | undefined },
+): AirgapError {
+  const why =
+    login === undefined
+      ? {
+          likely:
+            status === 403
+              ? 'it needs a login, or does not exist: some servers answer 403 for both'
+              : 'it needs a login',
+          next: `check the address; for a login, write \`machine ${host} login NAME password PASSWORD\` into ~/.netrc, or into a file that AIRGAP_NETRC names`,
+        }
+      : {
+          likely: `the password for ${host} in ${login.file} is wrong, or the user has no right to read this`,
+          next: `correct the entry of ${host} in ${login.file}`,
+        }
+  return new AirgapError('UNAUTHORIZED', `access refused (${status})`, { item, ...why })
+}
+
 /** Returns the error for an HTTP status without content: NETWORK if it is worth a retry. */
 export function statusError(status: number, item: string): AirgapError {
   if (status === 407) return proxyUnauthorized(item)

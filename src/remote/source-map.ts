@@ -1,5 +1,6 @@
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
+import { redactText } from '../core/redact.ts'
 import type { Reference } from '../core/reference.ts'
 
 /**
@@ -99,7 +100,7 @@ function parsePlace(text: string): { scheme?: 'http' | 'https'; host: string; pa
 
 function invalid(text: string, why: string): AirgapError {
   return new AirgapError('USAGE', `a remapped source ${why}`, {
-    item: text.slice(0, 300),
+    item: redactText(text).slice(0, 300),
     next: 'write it as mirror.example/path, or with a scheme: http://127.0.0.1:5000/docker.io',
   })
 }

@@ -9,9 +9,10 @@ import { closeness, type Reach, reachOfAddress, reachOfHostname } from './addres
 import { type Clock, systemClock } from './clock.ts'
 import { type ClientCertificate, createDispatchers, type Dispatchers } from './dispatchers.ts'
 import { HostPauses, retryAfterMs } from './host-pauses.ts'
-import { networkError, statusError } from './network-errors.ts'
+import { networkError, statusError, webUnauthorized } from './network-errors.ts'
 import { defaultRetry, type RetryContext, type RetryPolicy } from './retry.ts'
 import { defaultStall, type StallLimits } from './stall.ts'
+import { basicAuthorization, HopLogins, noWebLogins, type WebLogin, type WebLogins } from './web-logins.ts'
 
 const maxRedirects = 10
 
@@ -43,6 +44,8 @@ export interface SendRequest {
   signal?: AbortSignal | undefined
   /** statuses of 400 and above that the caller handles; for others an error is thrown */
   handles?: readonly number[]
+  /** of plain HTTP servers; a registry has its own way to log in */
+  logins?: WebLogins
 }
 
 /** Names of headers are lower-case; several of one name are joined by a comma. The caller reads or destroys the body. */
@@ -98,14 +101,16 @@ export class Transport {
     const signal = this.#joined(request.signal)
     let current = parseUrl(url)
     let headers = withUserinfo(current, { 'accept-encoding': 'identity', ...request.headers })
+    const logins = new HopLogins(request.logins ?? noWebLogins, current)
     const visited = new Set<string>()
     for (;;) {
-      const key = `${current.href} ${headers['authorization'] === undefined ? '' : 'authorized'}`
+      const login = headers['authorization'] === undefined ? await logins.find(current) : undefined
+      const sent = login === undefined ? headers : { ...headers, authorization: basicAuthorization(login) }
+      const key = `${current.href} ${sent['authorization'] === undefined ? '' : 'authorized'}`
       if (visited.has(key)) throw redirectError(current, 'the redirects form a loop')
       visited.add(key)
-      const response = await this.#once(current, { ...request, headers, signal })
-      if (!isRedirect(response.status))
-        return await this.#checked(response, { url: current, handles: request.handles ?? [] })
+      const response = await this.#once(current, { ...request, headers: sent, signal })
+      if (!isRedirect(response.status)) return await this.#checked(response, { url: current, request, login })
       response.body.destroy()
       if (visited.size > maxRedirects)
         throw redirectError(current, `the source redirects more than ${maxRedirects} times`)
@@ -150,16 +155,19 @@ export class Transport {
 
   async #checked(
     response: SentResponse,
-    request: { url: URL; handles: readonly number[] },
+    { url, request, login }: { url: URL; request: SendRequest; login: WebLogin | undefined },
   ): Promise<SentResponse> {
     const { status } = response
-    if (status < 400 || request.handles.includes(status)) return response
+    if (status < 400 || request.handles?.includes(status)) return response
     await drained(response.body)
-    const item = redactUrl(request.url)
+    const item = redactUrl(url)
     if (status === 429 || status === 503) {
       const wait = retryAfterMs(response.headers['retry-after'], this.clock.now())
-      if (wait !== undefined) this.#pauses.record(request.url.host, { ms: wait, status })
+      if (wait !== undefined) this.#pauses.record(url.host, { ms: wait, status })
     }
+    const isRefused = status === 401 || status === 403
+    if (isRefused && request.logins !== undefined)
+      throw webUnauthorized(status, { item, host: url.hostname, login })
     throw statusError(status, item)
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { AirgapError, fromSystemError } from '../../src/core/errors.ts'
 import { matchesPlatform, parsePlatform } from '../../src/core/platform.ts'
-import { redactUrl } from '../../src/core/redact.ts'
+import { redactText, redactUrl } from '../../src/core/redact.ts'
 import { isSafeLink, safeRelativePath } from '../../src/core/safe-path.ts'
 
 describe('canonicalJson', () => {
@@ -79,6 +79,16 @@ describe('redactUrl', () => {
     const text = redactUrl('https://user:hunter2@example.org/a?X-Amz-Signature=abc&b=2')
     expect(text).toBe('https://example.org/a?X-Amz-Signature=…&b=…')
   })
+
+  it.each([
+    ['https://me:pa/ss@example.org/a?sig=x y', 'https://…@example.org/a?… y'],
+    ['see https://me:a b@example.org', 'see https://me:a b@example.org'],
+    ['docker.io=me:hunter2@mirror,other', 'docker.io=…@mirror,other'],
+    ['oci://me:hunter2@example.org/x', 'oci://…@example.org/x'],
+    ['docker.io/library/x:1@sha256:0123', 'docker.io/library/x:1@sha256:0123'],
+    ['r.example:5000/x:1', 'r.example:5000/x:1'],
+    ['@scope/name, a@b', '@scope/name, a@b'],
+  ])('masks what a person wrote: %s', (text, expected) => expect(redactText(text)).toBe(expected))
 })
 
 describe('system errors', () => {

@@ -7,6 +7,8 @@ import { LayoutStore } from '../../content/layout-store.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { parsePlatform } from '../../core/platform.ts'
 import type { Progress } from '../../core/progress.ts'
+import { redactText } from '../../core/redact.ts'
+import { refuseLogin } from '../../document/urls.ts'
 import { isPrivate } from '../../kinds/image/names.ts'
 import { readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock, SiteFacts } from '../../lock/schema.ts'
@@ -160,9 +162,13 @@ function noManifest(error: AirgapError): AirgapError {
 function parseRemap(text: string): SourceRemap {
   const at = text.indexOf('=')
   const [from, to] = [text.slice(0, at), text.slice(at + 1)]
-  if (at > 0 && to) return { from, to: to.split(',') }
-  throw new AirgapError('USAGE', 'not a remapping of sources', {
-    item: text,
+  if (at > 0 && to) {
+    const places = to.split(',')
+    for (const address of [from, ...places]) refuseLogin(address, '--remap', 'USAGE')
+    return { from, to: places }
+  }
+  throw new AirgapError('USAGE', 'the text is not a remapping of sources', {
+    item: redactText(text).slice(0, 300),
     next: 'write it as FROM=TO[,TO…], for example docker.io=mirror.example/dockerhub',
   })
 }

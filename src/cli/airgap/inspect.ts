@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { openBundle } from '../../bundle/reader.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact.ts'
 import { kinds } from '../../kinds/index.ts'
 import { describeLock } from '../../kinds/items.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
@@ -26,7 +27,7 @@ export function inspectCommand(program: Command, shell: Shell): void {
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
     .argument(
       '[what]',
-      `${sections.join(', ')}; why (what requires it), sbom (CycloneDX), lock; default: totals`,
+      `${sections.join(', ')}; why (what requires it), sbom (CycloneDX), lock (query values of URLs are masked); default: totals`,
     )
     .argument('[name]', 'with why: a package, image, chart or file')
     .option('--match <text>', 'only names that contain this')
@@ -48,7 +49,10 @@ async function inspect(
     })
   }
   const lock = await lockOf(path)
-  if (what === 'lock') return shell.print(lock, () => printableJson(JSON.stringify(lock, null, 2)))
+  if (what === 'lock') {
+    const shown = withoutSecrets(lock)
+    return shell.print(shown, () => printableJson(JSON.stringify(shown, null, 2)))
+  }
   if (what === 'why') {
     const lines = why(lock, name)
     return shell.print(lines, () => lines.join('\n'))
@@ -65,6 +69,15 @@ async function inspect(
     if (what === undefined) return summary(lock, items)
     return items.length > 0 ? table(items) : `no ${what}${options.match ? ' with that name' : ''}`
   })
+}
+
+/** The query of a URL may be a signature, and a lock of an older version may have a password in a URL. */
+function withoutSecrets(lock: Lock): object {
+  return JSON.parse(
+    JSON.stringify(lock, (_, value: unknown) =>
+      typeof value === 'string' && /^https?:\/\/[^\s]*[?@]/.test(value) ? redactUrl(value) : value,
+    ),
+  )
 }
 
 /** Reads a lockfile, or the lock inside a bundle. */

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact.ts'
 import { isRepository, isTag } from '../../core/reference.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { nameField, sha256Field, versionField } from '../../document/fields.ts'
-import { parseUrl, refuseSecrets } from '../../document/urls.ts'
+import { publicUrl, refuseLogin } from '../../document/urls.ts'
 import { manifestEntry } from '../entry.ts'
 import { chartTag } from './assemble.ts'
 
@@ -61,14 +62,15 @@ function checkServedName({ name, version }: { name: string; version: string }, a
 
 function checkRepository(repo: string, at: string): void {
   if (!repo.startsWith('oci://')) {
-    refuseSecrets(parseUrl(repo, at), at)
+    publicUrl(repo, at)
     return
   }
+  refuseLogin(repo, at)
   const [host = '', ...rest] = repo.slice('oci://'.length).replace(/\/+$/, '').split('/')
   const named = /[.:]/.test(host) || host === 'localhost'
-  if (named && rest.every(part => part !== '') && !host.includes('@')) return
+  if (named && rest.every(part => part !== '')) return
   throw new AirgapError('MANIFEST_INVALID', 'the text is not the address of an OCI registry', {
-    item: `${at}: ${repo.slice(0, 200)}`,
+    item: `${at}: ${redactUrl(repo)}`,
     likely: 'the host is missing; a host contains a dot or a port',
     next: 'write it as oci://host/path, without the name of the chart',
   })

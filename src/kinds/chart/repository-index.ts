@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { redactUrl } from '../../core/redact.ts'
+import { redactText, redactUrl } from '../../core/redact.ts'
 import { parseTexts } from './metadata.ts'
 
 /** One version of a chart in a repository's index.yaml (helm.sh/docs/topics/chart_repository); only what we use. */
@@ -141,9 +141,9 @@ function absolute(url: string, repo: string): string {
   if (made.protocol === 'oci:') {
     const parent = url.replace(/\/[^/]*$/, '')
     throw new AirgapError('UNSUPPORTED', 'the repository refers to an OCI registry', {
-      item: url.slice(0, 300),
+      item: redactUrl(url).slice(0, 300),
       likely: 'its charts have moved there',
-      next: `set \`repo: ${parent}\` in the manifest`,
+      next: `set \`repo: ${redactText(parent)}\` in the manifest`,
     })
   }
   if (made.protocol !== 'https:' && made.protocol !== 'http:')

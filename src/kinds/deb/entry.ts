@@ -2,9 +2,11 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { redactText } from '../../core/redact.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { httpUrlField, nameField, textField } from '../../document/fields.ts'
 import type { ListLine } from '../../document/read-text.ts'
+import { publicBaseUrl } from '../../document/urls.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import {
   type BaseSystem,
@@ -111,7 +113,7 @@ export const debEntry = manifestEntry({
 # debs:                                       # Debian, Ubuntu: one repository per OS release, with all that the packages need
 #   - name: ubuntu-22.04
 #     sources:                                # or archive:, suite: and keys: right here, where it is one suite
-#       - archive: http://archive.ubuntu.com/ubuntu
+#       - archive: http://archive.ubuntu.com/ubuntu   # a login goes into ~/.netrc or apt's auth.conf, never into a URL
 #         suites: [jammy, jammy-updates, jammy-security]   # a flat repository's ends with a slash: ./
 #         components: [main, universe]
 #         keys: [keys/ubuntu-archive.asc]     # who may sign them
@@ -134,10 +136,12 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<De
     const base = await baseOf(context, index, { written: entry.base, command: listCommand })
     if (lines === undefined || base === undefined) continue
     for (const line of lines) context.mistakes.attempt(() => checkName(line))
+    const sources = context.mistakes.attempt(() => sourcesOf(entry, index, context))
+    if (sources === undefined) continue
     requests.push({
       at: context.at(index),
       name: entry.name,
-      sources: sourcesOf(entry, context),
+      sources,
       architectures: entry.architectures,
       foreignArchitectures: entry.foreignArchitectures,
       packages: distinctTexts(lines),
@@ -152,25 +156,29 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<De
 
 const listCommand = "dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n'"
 
-function sourcesOf(entry: Entry, { folder }: LoadContext): DebSource[] {
-  const written = 'sources' in entry ? entry.sources : [{ ...entry, suites: [entry.suite] }]
-  return written.flatMap(({ archive, suites, components, keys, priority }) =>
-    suites.map(suite => ({
+function sourcesOf(entry: Entry, index: number, { at, folder }: LoadContext): DebSource[] {
+  const written =
+    'sources' in entry
+      ? entry.sources.map((source, i) => ({ ...source, place: at(index, 'sources', i, 'archive') }))
+      : [{ ...entry, suites: [entry.suite], place: at(index, 'archive') }]
+  return written.flatMap(({ archive, suites, components, keys, priority, place }) => {
+    publicBaseUrl(archive, place)
+    return suites.map(suite => ({
       archive,
       suite,
       components: suite.endsWith('/') ? [] : components,
       keys: keys.map(key => resolve(folder, key)),
       keysAsWritten: keys,
       ...defined({ priority }),
-    })),
-  )
+    }))
+  })
 }
 
 function checkName(line: ListLine): void {
   // debian-policy 5.6.1: names; 5.6.12: versions; apt-get(8): /suite and :architecture
   if (/^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+~:-]+|\/[A-Za-z0-9.+~_/-]+)?$/.test(line.text)) return
   throw new AirgapError('MANIFEST_INVALID', 'the text is not a package name', {
-    item: `${line.at}: ${line.text.slice(0, 200)}`,
+    item: `${line.at}: ${redactText(line.text).slice(0, 200)}`,
     next: 'write one name (or name=version, name/suite, name:architecture) per line',
   })
 }

@@ -1,9 +1,10 @@
 import { packageUrl } from '../../core/package-url.ts'
+import { redactUrl } from '../../core/redact.ts'
 import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleDebs } from './assemble.ts'
 import { debEntry } from './entry.ts'
-import { lockedDebsSchema } from './locked.ts'
+import { type LockedSource, lockedDebsSchema } from './locked.ts'
 import { debMount } from './mount.ts'
 
 /** Debian packages: the suites of one OS release per item, with the closure of the requested packages. */
@@ -26,14 +27,15 @@ export const debKind = defineKind({
       name: `${item.name}/${deb.name}_${deb.version}_${deb.architecture}`,
       version: deb.version,
       size: deb.size,
-      source: item.sources[deb.source]?.archive ?? '',
+      source: shownArchive(item.sources[deb.source]),
     })),
   packages: item => ({
     title: `debs/${item.name}`,
     tree: `debs/${item.name}`,
     packages: item.packages.map(({ name, version, architecture, source, because }) => {
-      const { archive = '', suite = '' } = item.sources[source] ?? {}
-      return { name, title: `${name} ${version} ${architecture}`, source: `${archive} ${suite}`, because }
+      const from = item.sources[source]
+      const title = `${name} ${version} ${architecture}`
+      return { name, title, source: `${shownArchive(from)} ${from?.suite ?? ''}`, because }
     }),
   }),
   components(item) {
@@ -50,3 +52,8 @@ export const debKind = defineKind({
   },
   mounts: { registry: 'none', http: debMount },
 })
+
+/** A lock of an older version may have a password in it. */
+function shownArchive(source: LockedSource | undefined): string {
+  return source === undefined ? '' : redactUrl(source.archive).replace(/\/$/, '')
+}

@@ -5,7 +5,7 @@ import { safeRelativePath } from '../../core/safe-path.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { httpUrlField, sha256Field, textField } from '../../document/fields.ts'
 import type { Mistakes } from '../../document/mistakes.ts'
-import { parseUrl, refuseSecrets } from '../../document/urls.ts'
+import { publicUrl } from '../../document/urls.ts'
 import { manifestEntry } from '../entry.ts'
 
 export interface FileRequest {
@@ -38,8 +38,7 @@ export const fileEntry = manifestEntry({
     for (const [i, { url, sha256, path, executable = false }] of entries.entries()) {
       mistakes.attempt(() => {
         const written = at(i, 'url')
-        const parsed = parseUrl(url, written)
-        refuseSecrets(parsed, written)
+        const parsed = publicUrl(url, written)
         requests.push({
           at: at(i),
           url,

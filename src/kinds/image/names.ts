@@ -1,6 +1,7 @@
 import { BlockList } from 'node:net'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { redactText } from '../../core/redact.ts'
 import { parseReference, type Reference, splitRepository } from '../../core/reference.ts'
 import type { ListLine } from '../../document/read-text.ts'
 
@@ -31,7 +32,7 @@ export function publicReferenceAt(line: ListLine): Reference {
   const reference = referenceAt(line)
   if (!isPrivate(reference)) return reference
   throw new AirgapError('MANIFEST_INVALID', 'the image is named by an address of a private network', {
-    item: `${line.at}: ${line.text.slice(0, 200)}`,
+    item: `${line.at}: ${redactText(line.text).slice(0, 200)}`,
     likely: 'the name was copied from a site that has this registry',
     next: 'write the name under which the image is published; to fetch it from there: {ref: docker.io/…, from: ADDRESS/…}',
   })
@@ -43,7 +44,7 @@ export function referenceAt(line: ListLine): Reference {
   } catch (error) {
     if (!(error instanceof AirgapError)) throw error
     throw new AirgapError(error.code, error.message, {
-      item: `${line.at}: ${line.text.slice(0, 200)}`,
+      item: `${line.at}: ${redactText(line.text).slice(0, 200)}`,
       ...defined({ next: error.next }),
       cause: error,
     })

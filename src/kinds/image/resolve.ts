@@ -100,10 +100,7 @@ class ImageWalk {
           'set foreignLayers: fetch for this image if you may redistribute it, or choose another image',
         )
       }
-      this.#addBlob(
-        layer,
-        layer.urls?.filter(url => /^https?:\/\//.test(url) && URL.canParse(url)),
-      )
+      this.#addBlob(layer, layer.urls?.filter(isPublicUrl))
     }
     if (
       image.config.mediaType.endsWith('image.v1+json') ||
@@ -201,4 +198,11 @@ function platformOfConfig(bytes: Buffer): Platform | undefined {
 function toPlatform(text: string): Platform {
   const [os, architecture, variant] = text.split('/') as [string, string, string | undefined]
   return variant ? { os, architecture, variant } : { os, architecture }
+}
+
+/** An address that the lock may carry: no user and no password in it. */
+function isPublicUrl(url: string): boolean {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) return false
+  const { username, password } = new URL(url)
+  return username === '' && password === ''
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { compareText } from '../../core/canonical-json.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { httpUrlField, nameField, textField } from '../../document/fields.ts'
+import { publicBaseUrl } from '../../document/urls.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import {
   type BaseSystem,
@@ -120,6 +121,9 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<Rp
     const lines = await packageLines(context, index, entry)
     const base = await baseOf(context, index, { written: entry.base, command: listCommand })
     if (lines === undefined || base === undefined) continue
+    entry.repositories.forEach(({ baseurl }, i) => {
+      mistakes.attempt(() => publicBaseUrl(baseurl, at(index, 'repositories', i, 'baseurl')))
+    })
     requests.push({
       at: at(index),
       name: entry.name,

@@ -1,4 +1,5 @@
 import { packageUrl } from '../../core/package-url.ts'
+import { redactUrl } from '../../core/redact.ts'
 import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleRpms } from './assemble.ts'
@@ -26,7 +27,10 @@ export const rpmKind = defineKind({
   assemble: assembleRpms,
   section: 'packages',
   describe(item) {
-    const baseurls = new Map(item.repositories.map(one => [one.id, one.baseurl]))
+    // a lock of an older version may have a password in it
+    const baseurls = new Map(
+      item.repositories.map(one => [one.id, redactUrl(one.baseurl).replace(/\/$/, '')]),
+    )
     return item.packages.map(rpm => ({
       name: `${item.name}/${rpm.name}-${evrOf(rpm)}.${rpm.architecture}`,
       version: `${rpm.version}-${rpm.release}`,

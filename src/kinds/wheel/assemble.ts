@@ -5,6 +5,7 @@ import { defined } from '../../core/defined.ts'
 import { digestFromHex, digestOf, hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
+import { redactUrl } from '../../core/redact.ts'
 import type { LockedDistribution, LockedWheels } from './locked.ts'
 
 /**
@@ -27,7 +28,7 @@ function distinct(all: readonly LockedDistribution[]): LockedDistribution[] {
     const other = files.get(one.filename)
     if (other !== undefined && other.sha256 !== one.sha256) {
       throw new AirgapError('NAME_COLLISION', 'two different files have the same name', {
-        item: `${one.filename}: ${other.url} and ${one.url}`,
+        item: `${one.filename}: ${redactUrl(other.url)} and ${redactUrl(one.url)}`,
         likely: 'two indexes have a project of the same name',
         next: 'use the same index for this project in all entries',
       })

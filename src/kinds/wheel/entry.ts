@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { distinctRequests } from '../../document/distinct.ts'
 import { httpUrlField, nameField, textField } from '../../document/fields.ts'
+import { publicBaseUrl } from '../../document/urls.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import { nothingRequested } from '../package-entry.ts'
 import { type RequirementLine, readRequirements } from './requirements-file.ts'
@@ -62,6 +63,9 @@ async function load(
   const requests: WheelRequest[] = []
   for (const [index, entry] of entries.entries()) {
     const place = at(index)
+    entry.indexes.forEach((url, i) => {
+      mistakes.attempt(() => publicBaseUrl(url, at(index, 'indexes', i)))
+    })
     const requirements = entry.packages.map((text, i) => ({ text, at: at(index, 'packages', i) }))
     const constraints = []
     for (const file of entry.requirements) {

@@ -1,4 +1,5 @@
 import { AirgapError } from '../../core/errors.ts'
+import { redactText } from '../../core/redact.ts'
 import { type Marker, normalizeExtra, parseMarker } from './marker.ts'
 import { parseSpecifiers, type Specifier } from './specifier.ts'
 
@@ -29,7 +30,7 @@ export function parseRequirement(
 ): Requirement {
   const fail = (what: string, next: string) =>
     new AirgapError(code, what, {
-      item: `${item}: ${text.slice(0, 300)}`,
+      item: `${item}: ${redactText(text).slice(0, 300)}`,
       likely: code === 'MANIFEST_INVALID' ? 'a typing mistake' : 'a package made with old or broken tools',
       next: code === 'MANIFEST_INVALID' ? next : 'choose another version of the package, with a constraint',
     })

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { AirgapError } from '../../core/errors.ts'
+import { redactText } from '../../core/redact.ts'
 import { type ListLine, readLines } from '../../document/read-text.ts'
 
 /** One logical line of a requirements file. */
@@ -97,7 +98,7 @@ function plain(line: ListLine): RequirementLine {
   const { text, at } = line
   const refuse = (what: string, next: string) =>
     new AirgapError('MANIFEST_INVALID', what, {
-      item: `${at}: ${shown(text).slice(0, 200)}`,
+      item: `${at}: ${redactText(text).slice(0, 200)}`,
       likely: 'the file was written for pip on a connected machine',
       next,
     })
@@ -125,9 +126,4 @@ function plain(line: ListLine): RequirementLine {
       'write the value itself: a lock must not depend on the environment',
     )
   return { text, at }
-}
-
-/** Without passwords in URLs. */
-function shown(text: string): string {
-  return text.replace(/:\/\/[^\s/@]*@/g, '://')
 }

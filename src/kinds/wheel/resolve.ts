@@ -3,6 +3,7 @@ import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact.ts'
 import { fetchOnce } from '../../remote/fetch-once.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { WheelRequest } from './entry.ts'
@@ -88,7 +89,7 @@ async function toLocked(
   if (parsed.project !== project || said === undefined || compareVersions(said, version) !== 0) {
     const what = `a file of ${project} ${version.text} claims to be ${parsed.project} ${parsed.version.slice(0, 100)}`
     throw new AirgapError('UPSTREAM_INVALID', what, {
-      item: file.url,
+      item: redactUrl(file.url),
       likely: 'an index that was tampered with, or made with broken tools',
       next: 'do not use this index',
     })
@@ -123,7 +124,7 @@ async function contentOf(
   if (file.sha256 === undefined || file.sha256 === hexOf(digest))
     return { sha256: hexOf(digest), size, firstUse: file.sha256 === undefined }
   throw new AirgapError('DIGEST_MISMATCH', 'a file does not match the index', {
-    item: file.url,
+    item: redactUrl(file.url),
     likely: 'damage in transit, or tampering',
     next: 'try again, if necessary from another network; if the error remains, do not use this index',
   })
