@@ -193,7 +193,7 @@ function connectionFailure(
     : undefined
 }
 
-/** The error where a plain HTTP server refuses access. `login` is the one that was sent. */
+/** Returns the error for a server that is not a registry and denies access. `login` is the one that was sent. */
 export function webUnauthorized(
   status: number,
   { item, host, login }: { item: string; host: string; login: { file: string } | undefined },
@@ -203,15 +203,15 @@ export function webUnauthorized(
       ? {
           likely:
             status === 403
-              ? 'it needs a login, or does not exist: some servers answer 403 for both'
-              : 'it needs a login',
+              ? 'it requires a login, or does not exist: some servers answer 403 for both'
+              : 'it requires a login',
           next: `check the address; for a login, write \`machine ${host} login NAME password PASSWORD\` into ~/.netrc, or into a file that AIRGAP_NETRC names`,
         }
       : {
-          likely: `the password for ${host} in ${login.file} is wrong, or the user has no right to read this`,
+          likely: `the password for ${host} in ${login.file} is wrong, or the user has no access to this`,
           next: `correct the entry of ${host} in ${login.file}`,
         }
-  return new AirgapError('UNAUTHORIZED', `access refused (${status})`, { item, ...why })
+  return new AirgapError('UNAUTHORIZED', `access is denied (${status})`, { item, ...why })
 }
 
 /** Returns the error for an HTTP status without content: NETWORK if it is worth a retry. */
