@@ -2,10 +2,10 @@ import { treesOf } from '../content/shards.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 
-/** What index.json lists: an image, a chart, or a tree of files with all its shards. */
+/** An artifact of index.json: an image, a chart, or a tree of files with all its shards. */
 export interface BundleArtifact {
   kind: string
-  /** ref.name; the digest where there is none */
+  /** ref.name, or the digest if it has none */
   name: string
   isTree: boolean
   roots: readonly Descriptor[]

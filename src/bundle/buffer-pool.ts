@@ -1,4 +1,4 @@
-/** Buffers of one size, used again and again: what is taken must be given back once nothing reads or writes it. */
+/** Reusable buffers of one size. A buffer goes back with `give` once nothing reads or writes it. */
 export class BufferPool {
   readonly bufferSize: number
   readonly #free: Buffer[] = []

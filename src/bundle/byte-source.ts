@@ -2,31 +2,31 @@ import { constants, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 
-/** The bytes of a bundle, wherever they are: one file, or several volumes that read as one. */
+/** The bytes of a bundle, wherever they are stored: in one file, or in several volumes that read as one. */
 export interface ByteSource {
   /** for messages: a path */
   readonly name: string
   /** bytes */
   readonly size: number
-  /** of a file, when it was opened: milliseconds since 1970 */
+  /** of a file, at the time it was opened: milliseconds since 1970 */
   readonly mtimeMs?: number
-  /** Fills the whole buffer from `position`; throws IO where the source cannot give that many bytes. */
+  /** Fills the whole buffer from `position`. Throws IO if the source ends before. */
   read(buffer: Uint8Array, position: number): Promise<void>
-  /** The same at once, where that is possible: it spares a pass through the thread pool, which costs a sequential reader a tenth. */
+  /** The same synchronously, if possible: it avoids the thread pool, which costs a sequential reader a tenth of its time. */
   readSync?(buffer: Uint8Array, position: number): void
   close(): Promise<void>
 }
 
-/** Throws FILE_NOT_FOUND, PERMISSION, BUNDLE_UNREADABLE (not a file). */
+/** Opens a file as a source. Throws FILE_NOT_FOUND, PERMISSION, BUNDLE_UNREADABLE (not a file). */
 export async function openFileSource(path: string): Promise<ByteSource> {
   let file: FileHandle | undefined
   try {
     file = await open(path, constants.O_RDONLY)
     const found = await file.stat()
     if (!found.isFile()) {
-      throw new AirgapError('BUNDLE_UNREADABLE', 'not a file', {
+      throw new AirgapError('BUNDLE_UNREADABLE', 'this is not a file', {
         item: path,
-        next: 'give the path of the bundle itself',
+        next: 'pass the path of the bundle itself',
       })
     }
     return { ...fileSource(path, file, found.size), mtimeMs: found.mtimeMs }
@@ -67,9 +67,9 @@ function fileSource(path: string, file: FileHandle, size: number): ByteSource {
 }
 
 function ended(path: string, position: number): AirgapError {
-  return new AirgapError('IO', `the file ends at byte ${position}, before what is to be read`, {
+  return new AirgapError('IO', `the file ends at byte ${position}, before the requested content`, {
     item: path,
-    likely: 'it was cut short or replaced while it was open',
-    next: 'let nothing write to the bundle while it is used; run verify on it',
+    likely: 'it was truncated or replaced while it was open',
+    next: 'make sure that nothing writes to the bundle while it is in use, then run `verify` on it',
   })
 }

@@ -8,17 +8,17 @@ interface ArtifactChange {
   kind: string
   name: string
   change: 'added' | 'removed' | 'changed'
-  /** of its manifest; of a tree in shards: of the list of their digests */
+  /** of its manifest; for a tree in shards, of the list of their digests */
   before?: Digest
   after?: Digest
-  /** bytes of its content that the other bundle does not hold */
+  /** bytes of its content that the other bundle lacks */
   bytes: number
 }
 
 export interface BundleDiff {
-  /** sorted by kind and name; empty where both hold the same artifacts */
+  /** sorted by kind and name; empty if both have the same artifacts */
   changes: ArtifactChange[]
-  /** bytes of all blobs that only `b`, only `a` or both have */
+  /** bytes of all blobs: only in `b`, only in `a`, in both */
   addedBytes: number
   removedBytes: number
   sharedBytes: number

@@ -2,10 +2,10 @@ import { compareText } from '../core/canonical-json.ts'
 import type { BundleEntry } from './entry.ts'
 
 /**
- * Entries that do not stand where the layout puts them: small metadata by digest, then named files each with its links, then
- * the bulk by digest. One content has one order, so that one lock has one bundle.
+ * Returns the entries that are not where the layout puts them: small metadata by digest, then named files each with its links, then
+ * all other blobs by digest. The same content has one order only, so that one lock has one bundle.
  */
-export function checkOrder(entries: readonly BundleEntry[]): BundleEntry[] {
+export function misplacedEntries(entries: readonly BundleEntry[]): BundleEntry[] {
   const rest = entries.slice(3)
   const isNamed = (entry: BundleEntry) => entry.type === 'link' || !entry.path.startsWith('blobs/')
   const first = rest.findIndex(isNamed)
@@ -18,7 +18,7 @@ export function checkOrder(entries: readonly BundleEntry[]): BundleEntry[] {
     ]
     return [...descents(before), ...misplacedNames(named), ...descents(after)]
   }
-  // without named files, one step back is where the bulk begins
+  // without named files, one descent is where the other blobs begin
   return descents(rest).slice(1)
 }
 
@@ -26,7 +26,7 @@ function descents(entries: BundleEntry[]): BundleEntry[] {
   return entries.filter((entry, i) => i > 0 && compareText(entries[i - 1]!.path, entry.path) >= 0)
 }
 
-/** Each file is followed by the link of its blob, then by its further names; files come by path. */
+/** Each file is followed by the link of its blob, then by its other names; files are sorted by path. */
 function misplacedNames(named: BundleEntry[]): BundleEntry[] {
   const files = named.filter(entry => entry.type === 'file')
   const wrong = named.filter((entry, i) => {

@@ -9,9 +9,9 @@ import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { isSafeLink } from '../core/safe-path.ts'
 
 /**
- * Writes the files of a tree below `folder`: each whole or not at all, none through a symbolic link, whether the link comes
- * from the tree or was there before. Links are made last and lead nowhere outside. Throws BUNDLE_CORRUPT (malicious tree),
- * PERMISSION (a link where a file or folder has to go), and what verified reads throw.
+ * Writes the files of a tree below `folder`: each whole or not at all, and none through a symbolic link, whether the tree contains the
+ * link or it existed before (CVE-2021-37701 in node-tar). Links are created last and stay inside. Throws BUNDLE_CORRUPT
+ * (malicious tree), PERMISSION (a link in place of a file or folder), and what verified reads throw.
  */
 export async function extractTree(
   store: ReadableStore,
@@ -43,11 +43,11 @@ export async function extractTree(
   return { files: all.length, bytes }
 }
 
-/** With `a` and `a/b` in one tree, `a` could be a link to anywhere, and `a/b` would be written there. */
+/** With `a` and `a/b` in one tree, `a` could be a link to any place, and `a/b` would be written there. */
 function checkNoFileIsFolder(entries: TreeEntries): void {
   for (const path of entries.keys()) {
     for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) {
-      if (entries.has(parent)) throw hostile('a tree uses one path as a file and as a folder', parent)
+      if (entries.has(parent)) throw malicious('a tree uses one path as a file and as a folder', parent)
     }
   }
 }
@@ -55,10 +55,10 @@ function checkNoFileIsFolder(entries: TreeEntries): void {
 async function linkTarget(store: ReadableStore, path: string, entry: TreeEntry): Promise<string> {
   const target = (await readAll(store, entry.descriptor, 1024)).toString('utf8')
   if (isSafeLink({ path, target })) return target
-  throw hostile('a symbolic link leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
+  throw malicious('a symbolic link leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
 }
 
-/** Makes each missing folder. Refuses one that is a link or a file. */
+/** Creates each missing folder. Throws PERMISSION for one that is a link or a file. */
 async function makeFolders(root: string, relative: string, made: Set<string>): Promise<void> {
   if (made.size === 0) {
     await mkdir(root, { recursive: true }).catch(error => Promise.reject(fromSystemError(error, root)))
@@ -109,24 +109,24 @@ async function writeLink(path: string, target: string): Promise<void> {
   }
 }
 
-/** Only a regular file, as an earlier run leaves it, is replaced. */
+/** Only a regular file, as an earlier run leaves it, may be replaced. */
 async function checkReplaceable(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found !== undefined && !found.isFile()) throw inTheWay(path)
 }
 
 function inTheWay(path: string): AirgapError {
-  return new AirgapError('PERMISSION', 'a link or a special file is where a file or folder has to go', {
+  return new AirgapError('PERMISSION', 'a link or a special file is in place of a file or folder', {
     item: path,
-    likely: 'a symbolic link from before: writing through it could change any file of this host',
+    likely: 'a symbolic link existed before: writing through it could change any file of this host',
     next: 'extract into a new, empty folder',
   })
 }
 
-function hostile(what: string, item: string): AirgapError {
+function malicious(what: string, item: string): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', what, {
     item,
     likely: 'the bundle was built by another program, or it is malicious',
-    next: 'do not use it; ask the person who built it',
+    next: 'do not use it; report it to the person who built it',
   })
 }

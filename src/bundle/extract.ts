@@ -16,7 +16,7 @@ import type { BundleStore } from './reader.ts'
 export interface ExtractOptions {
   /** which artifacts; default: all */
   select?: (artifact: BundleArtifact) => boolean
-  /** `layout`: an OCI image layout of any artifacts. `files`: the files of trees as folders `TARGET/NAME/…` */
+  /** `layout`: an OCI image layout of any artifacts; `files`: the files of trees in folders `TARGET/NAME/…` */
   as: 'layout' | 'files'
   signal?: AbortSignal
 }
@@ -41,7 +41,7 @@ export async function extractBundle(
   const artifacts = artifactsOf(store.roots()).filter(options.select ?? (() => true))
   if (artifacts.length === 0) {
     throw new AirgapError('NOT_FOUND', 'the bundle has no such artifact', {
-      next: 'list what the bundle holds with `airgap inspect BUNDLE`',
+      next: 'list the content of the bundle with `airgap inspect BUNDLE`',
     })
   }
   const work = defined({ target, signal: options.signal })
@@ -64,7 +64,7 @@ async function toLayout(
     throw new AirgapError('BUNDLE_CORRUPT', faults[0].what, {
       item: faults[0].item,
       likely: 'the bundle was damaged while it was copied',
-      next: 'check it with `airgap verify BUNDLE`, and copy it again',
+      next: 'check it with `airgap verify BUNDLE`, then copy it again',
     })
   }
   const layout = await LayoutStore.open(work.target)

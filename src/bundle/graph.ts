@@ -7,17 +7,17 @@ import { AirgapError } from '../core/errors.ts'
 import { isForeignLayerType, isIndexType, isManifestType } from '../core/media-types.ts'
 
 export interface GraphFindings {
-  /** everything that hangs on the roots and is there, each digest once */
+  /** everything that the roots refer to and that is present, each digest once */
   reached: Map<Digest, Descriptor>
-  /** images of other platforms and foreign layers that were left out on purpose */
+  /** images of other platforms and foreign layers that were omitted on purpose */
   notCarried: number
-  /** content that is named but not there, or that is there and cannot be read */
+  /** content that is referred to and missing, or present and unreadable */
   faults: { item: string; what: string }[]
 }
 
 /**
- * Follows index → manifest → config and layers from the roots (a Merkle tree: each parent names its children by digest).
- * Children of an index may be absent as long as one is there: platforms that were not asked for.
+ * Follows index → manifest → config and layers from the roots (a Merkle tree: each parent names its children by digest). Children of an
+ * index may be missing as long as one is present: platforms that were not requested.
  */
 export async function walkGraph(store: ReadableStore, roots: readonly Descriptor[]): Promise<GraphFindings> {
   const findings: GraphFindings = { reached: new Map(), notCarried: 0, faults: [] }
@@ -28,7 +28,7 @@ export async function walkGraph(store: ReadableStore, roots: readonly Descriptor
     if (!(await store.exists(node))) {
       findings.faults.push({
         item: node.digest,
-        what: `named with ${node.size} bytes, but not in the bundle`,
+        what: `the content (${node.size} bytes) is not in the bundle`,
       })
       continue
     }

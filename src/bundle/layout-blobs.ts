@@ -6,18 +6,18 @@ import { AirgapError } from '../core/errors.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
 import { reservedPath } from './front-table.ts'
 
-/** One blob with all that any artifact says of it. */
+/** One blob with what all artifacts state about it. */
 export interface LayoutBlob {
   digest: Digest
   size: number
   front: boolean
   sources: Source[]
   bytes?: Uint8Array
-  /** names in the tar besides the blob's own, sorted by path */
+  /** other names in the tar, sorted by path */
   files: { path: string; mode: number }[]
 }
 
-/** Each digest once, however many artifacts share it. */
+/** Returns each blob once, however many artifacts share it. Throws LOCK_INVALID, NAME_COLLISION, MANIFEST_INVALID. */
 export function gatherBlobs(artifacts: Artifact[]): Map<Digest, LayoutBlob> {
   const blobs = new Map<Digest, LayoutBlob>()
   for (const artifact of inOrder(artifacts)) {
@@ -33,7 +33,7 @@ export function gatherBlobs(artifacts: Artifact[]): Map<Digest, LayoutBlob> {
   return blobs
 }
 
-/** So that merged sources come in the same order whatever order the artifacts came in. */
+/** Sorts the artifacts, so that merged sources have one order. */
 function inOrder(artifacts: Artifact[]): Artifact[] {
   return artifacts
     .map(artifact => ({ artifact, key: canonicalJson(artifact.root) }))
@@ -45,7 +45,7 @@ function entryOf(blobs: Map<Digest, LayoutBlob>, { digest, size }: Descriptor): 
   const known = blobs.get(digest)
   if (known === undefined) {
     if (!isDigest(digest) || !Number.isSafeInteger(size) || size < 0) {
-      throw new AirgapError('LOCK_INVALID', `not a digest and size of content: ${size} bytes`, {
+      throw new AirgapError('LOCK_INVALID', `the lock has an invalid digest or size: ${size} bytes`, {
         item: String(digest).slice(0, 100),
         next: 'run `airgap lock` again',
       })
@@ -55,16 +55,20 @@ function entryOf(blobs: Map<Digest, LayoutBlob>, { digest, size }: Descriptor): 
     return blob
   }
   if (known.size === size) return known
-  throw new AirgapError('LOCK_INVALID', `one digest with two sizes: ${known.size} and ${size} bytes`, {
-    item: digest,
-    likely: 'the lock was edited, or a publisher gives a wrong size',
-    next: 'run `airgap lock` again and compare the two',
-  })
+  throw new AirgapError(
+    'LOCK_INVALID',
+    `the lock has one digest with two sizes: ${known.size} and ${size} bytes`,
+    {
+      item: digest,
+      likely: 'the lock was edited, or a publisher states a wrong size',
+      next: 'run `airgap lock` again and compare the two locks',
+    },
+  )
 }
 
 function checked(descriptor: Pick<Descriptor, 'digest' | 'size'>, bytes: Uint8Array): Uint8Array {
   if (bytes.length === descriptor.size && digestOf(bytes) === descriptor.digest) return bytes
-  throw new AirgapError('LOCK_INVALID', 'content that is known while planning is not what its digest says', {
+  throw new AirgapError('LOCK_INVALID', 'inline content does not have its digest', {
     item: descriptor.digest,
     likely: 'the lock was edited by hand',
     next: 'run `airgap lock` again',
@@ -81,7 +85,7 @@ function addPlanned(blob: LayoutBlob, planned: PlannedBlob): void {
   if (same === undefined) blob.files.push(file)
   if (blob.files.some(other => other.mode !== file.mode)) {
     throw collision(
-      `${file.path} has the content of another file with another mode, and hard links share one`,
+      `${file.path} has the same content as another file but another mode, and hard links share one mode`,
       file.path,
     )
   }
@@ -93,24 +97,24 @@ function checkFiles(blobs: LayoutBlob[]): void {
   for (const { path, mode } of blobs.flatMap(blob => blob.files)) {
     safeRelativePath(path, 'MANIFEST_INVALID')
     if (Buffer.byteLength(path) > 100 || !Number.isInteger(mode) || mode < 0 || mode > 0o777) {
-      throw new AirgapError('MANIFEST_INVALID', 'a name over 100 bytes, or a mode that is none', {
+      throw new AirgapError('MANIFEST_INVALID', 'the path is longer than 100 bytes, or the mode is invalid', {
         item: path,
-        next: 'use a shorter path: it stands in the tar itself',
+        next: 'use a shorter path: it is a name in the tar itself',
       })
     }
-    if (reservedPath.test(path)) throw collision('the name is taken by the bundle itself', path)
-    if (paths.has(path)) throw collision('two contents have the same name', path)
+    if (reservedPath.test(path)) throw collision('the bundle itself uses this name', path)
+    if (paths.has(path)) throw collision('two files have the same name', path)
     paths.add(path)
   }
   for (const path of paths) {
     const parts = path.split('/')
     for (let depth = 1; depth < parts.length; depth++) {
       const folder = parts.slice(0, depth).join('/')
-      if (paths.has(folder)) throw collision(`${folder} is a file and a folder`, path)
+      if (paths.has(folder)) throw collision(`${folder} is both a file and a folder`, path)
     }
   }
 }
 
 function collision(what: string, item: string): AirgapError {
-  return new AirgapError('NAME_COLLISION', what, { item, next: 'give one of them another path' })
+  return new AirgapError('NAME_COLLISION', what, { item, next: 'change the path of one of them' })
 }

@@ -17,21 +17,21 @@ import { bundleFormat, encodeFrontTable } from './front-table.ts'
 import { gatherBlobs, type LayoutBlob } from './layout-blobs.ts'
 import { paddingOf } from './tar-header.ts'
 
-/** Every byte of a bundle that does not come from upstream, and the place of every byte that does. */
+/** Every byte of a bundle that does not come from upstream, and the position of every byte that does. */
 export interface Layout {
   entries: BundleEntry[]
-  /** of the whole tar, bytes */
+  /** of the whole tar, in bytes */
   size: number
-  /** digest of index.json: the one digest that vouches for all content */
+  /** digest of index.json, from which all content can be verified */
   indexDigest: Digest
-  /** digest of all headers and inline bytes: two layouts with the same one are the same layout */
+  /** digest of all headers and inline bytes: the same for equal layouts only */
   layoutDigest: Digest
 }
 
 export interface BundleInfo {
   name: string
   version: string
-  /** oldest version of the tool that opens this bundle; named where an older one meets a newer format */
+  /** oldest version of the tool that opens this bundle, for the message of an older one */
   minimumTool?: string
   /** more annotations of index.json */
   annotations?: Record<string, string>
@@ -46,15 +46,15 @@ export const bundleKeys = {
 export const ociLayoutBytes = Buffer.from('{"imageLayoutVersion":"1.0.0"}')
 
 /**
- * Artifacts → layout of the tar. Pure: the same artifacts in any order give the same bytes.
- * Throws LOCK_INVALID where one digest has two sizes, NAME_COLLISION where one name has two contents.
+ * Plans the layout of the tar: a pure function, the same for the same artifacts in any order. Throws LOCK_INVALID if one digest has two
+ * sizes, NAME_COLLISION if one name has two contents.
  */
 export function planLayout(artifacts: Artifact[], info: BundleInfo): Layout {
   const roots = sortRoots(artifacts)
   const blobs = gatherBlobs(artifacts)
   for (const root of roots) {
     if (!blobs.has(root.digest)) {
-      throw new AirgapError('INTERNAL', 'an artifact does not hold its own manifest', { item: root.digest })
+      throw new AirgapError('INTERNAL', 'an artifact lacks its own manifest', { item: root.digest })
     }
   }
   const index = encodeIndex(roots, info)
@@ -74,7 +74,7 @@ export function planLayout(artifacts: Artifact[], info: BundleInfo): Layout {
   return { entries, size, indexDigest, layoutDigest: hasher.digest() }
 }
 
-/** Headers, inline content with its padding, and the end of the tar: all that is known before anything is fetched. */
+/** Yields everything that is known before a download: headers, inline content with its padding, and the end of the tar. */
 export function* fixedBytes(
   layout: Pick<Layout, 'entries' | 'size'>,
 ): Generator<{ offset: number; bytes: Uint8Array }> {
@@ -90,7 +90,7 @@ function inlineEntry(path: string, bytes: Uint8Array): UnplacedEntry {
   return { path, type: 'file', size: bytes.length, mode: 0o644, bytes }
 }
 
-/** By kind, then name. The same root twice is one; two contents under one name are an error. */
+/** Sorts by kind and name. Equal roots are merged; two contents of one name are an error. */
 function sortRoots(artifacts: Artifact[]): Descriptor[] {
   const roots = new Map<string, Descriptor>()
   for (const { root } of artifacts) {
@@ -104,7 +104,7 @@ function sortRoots(artifacts: Artifact[]): Descriptor[] {
         `two contents have the same name: ${other.digest} and ${root.digest}`,
         {
           item: `${kind} ${name}`,
-          next: 'give one of them another name, or take it out of the manifest',
+          next: 'rename one of them, or remove it from the manifest',
         },
       )
     }
@@ -119,14 +119,14 @@ function encodeIndex(roots: Descriptor[], info: BundleInfo): Buffer {
     [bundleKeys.format]: String(bundleFormat),
     [annotationKeys.title]: info.name,
     [annotationKeys.version]: info.version,
-    ...(info.minimumTool === undefined ? {} : { [bundleKeys.minimumTool]: info.minimumTool }),
+    [bundleKeys.minimumTool]: info.minimumTool,
   }
   return Buffer.from(
     canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: roots, annotations }),
   )
 }
 
-/** What readers need first, then what a site needs to start, then the bulk; each by digest or path. */
+/** Orders the blobs: what readers need first, what a site needs to start, then the rest; each by digest or path. */
 function orderBlobs(blobs: LayoutBlob[]): UnplacedEntry[] {
   const sorted = blobs.sort((a, b) => compareText(a.digest, b.digest))
   const named = sorted.filter(blob => blob.files.length > 0)
@@ -148,7 +148,7 @@ function contentEntry(blob: LayoutBlob, path: string, mode: number): UnplacedEnt
   return { path, type: 'file', size, mode, digest, ...(bytes === undefined ? { sources } : { bytes }) }
 }
 
-/** The content once, under its own name; then hard links: the blob, and any further names. */
+/** Returns the content once under its first name, then hard links: the blob, and any other names. */
 function namedEntries(blob: LayoutBlob): UnplacedEntry[] {
   const [first, ...others] = blob.files
   const { path: target, mode } = first!

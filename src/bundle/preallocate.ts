@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 
-/** Throws NO_SPACE where the file cannot grow to `size` bytes; blocks that it already has count. */
+/** Throws NO_SPACE if the file cannot grow to `size` bytes; blocks that it already has count. */
 export async function checkSpace(
   file: FileHandle,
   { path, size }: { path: string; size: number },
@@ -12,7 +12,7 @@ export async function checkSpace(
   try {
     const { blocks, size: present } = await file.stat()
     const { bavail, bsize, blocks: all } = await statfs(dirname(path))
-    // some network file systems do not say how large they are
+    // some network file systems do not report their size
     if (all === 0) return
     const needed = size - Math.min(blocks * 512, present)
     const free = bavail * bsize
@@ -23,8 +23,8 @@ export async function checkSpace(
 }
 
 /**
- * Gives the empty file its full size. With the `fallocate` program (util-linux) its blocks are reserved too, so that a
- * disk that fills up meanwhile does not stop the build; without it, or where the file system cannot, it is sparse.
+ * Extends the empty file to its full size. The `fallocate` program (util-linux) also reserves its blocks, so that a disk that fills up
+ * meanwhile does not stop the build; without it, or if the file system does not support that, the file is sparse. Throws NO_SPACE.
  */
 export async function preallocate(
   file: FileHandle,
@@ -46,7 +46,7 @@ export async function preallocate(
 }
 
 function noSpace(path: string, what: string): AirgapError {
-  return new AirgapError('NO_SPACE', `not enough space on the disk: ${what}`, {
+  return new AirgapError('NO_SPACE', `the disk has too little space: ${what}`, {
     item: path,
     next: 'free some space, or choose another disk with --out',
   })

@@ -8,12 +8,12 @@ import { annotationKeys } from '../core/media-types.ts'
 import { formatReference, parseReference, type Reference } from '../core/reference.ts'
 import { type ByteSource, openFileSource } from './byte-source.ts'
 import { type BundleEntry, headerOf } from './entry.ts'
-import { type Front, readFront } from './front.ts'
+import { type Front, readFront } from './read-front.ts'
 import { blockSize } from './tar-header.ts'
 
 const chunkSize = 1 << 20 /* bytes */
 
-/** Opens a bundle by reading its front only: a few reads, whatever its size. Blobs are checked when they are read. */
+/** Opens a bundle by its front: a few reads, whatever its size. Blobs are verified when they are read. Throws what readFront throws. */
 export async function openBundle(from: string | ByteSource): Promise<BundleStore> {
   const source = typeof from === 'string' ? await openFileSource(from) : from
   try {
@@ -24,10 +24,10 @@ export async function openBundle(from: string | ByteSource): Promise<BundleStore
   }
 }
 
-/** A bundle as a store: content straight out of the tar. Nothing is unpacked, nothing is written. */
+/** A bundle as a store that reads content straight from the tar and unpacks nothing. */
 export class BundleStore implements ReadableStore, NamedStore {
   readonly info: Front['info']
-  /** digest of index.json, which vouches for all content */
+  /** digest of index.json, from which all content can be verified */
   readonly indexDigest: Digest
   readonly size: number
   readonly #source: ByteSource
@@ -52,12 +52,12 @@ export class BundleStore implements ReadableStore, NamedStore {
     }
   }
 
-  /** All entries of the tar, in order. */
+  /** Returns all entries of the tar, in order. */
   entries(): readonly BundleEntry[] {
     return this.#front.entries
   }
 
-  /** The artifacts: descriptors of index.json with their annotations, sorted by kind and name. */
+  /** Returns the artifacts: descriptors of index.json with their annotations, sorted by kind and name. */
   roots(): readonly Descriptor[] {
     return this.#front.roots
   }
@@ -66,32 +66,36 @@ export class BundleStore implements ReadableStore, NamedStore {
     return this.#blobs.get(descriptor.digest)?.size === descriptor.size
   }
 
-  /** A whole read is verified and holds its last chunk back; a ranged one only has its tar header checked. */
+  /** Verifies a whole read (content/store.ts); of a ranged one, checks only the tar header. */
   async open(descriptor: Descriptor, range?: ByteRange): Promise<Readable> {
     const entry = this.#blobs.get(descriptor.digest)
     if (entry === undefined) {
-      throw new AirgapError('NOT_FOUND', 'no such content in the bundle', {
+      throw new AirgapError('NOT_FOUND', 'the bundle does not have this content', {
         item: descriptor.digest,
-        next: 'look with `airgap inspect` what the bundle holds',
+        next: 'list the content of the bundle with `airgap inspect BUNDLE`',
       })
     }
     if (entry.size !== descriptor.size) {
       throw new AirgapError(
         'SIZE_MISMATCH',
-        `the bundle has ${entry.size} bytes, ${descriptor.size} are expected`,
+        `the content has ${entry.size} bytes in the bundle, not the ${descriptor.size} expected`,
         {
           item: descriptor.digest,
-          likely: 'the bundle is damaged, or the manifest that names this content is wrong',
-          next: 'run verify on the bundle',
+          likely: 'the bundle is damaged, or the manifest that refers to this content is wrong',
+          next: 'run `verify` on the bundle',
         },
       )
     }
     if (range === undefined) return stream(this.#verified(entry, descriptor))
     if (range.start < 0 || range.start > range.end || range.end > entry.size) {
-      throw new AirgapError('RANGE_NOT_SATISFIABLE', `bytes ${range.start}-${range.end} of ${entry.size}`, {
-        item: descriptor.digest,
-        next: 'ask for a range inside the content',
-      })
+      throw new AirgapError(
+        'RANGE_NOT_SATISFIABLE',
+        `the range ${range.start}-${range.end} is not in the ${entry.size} bytes of the content`,
+        {
+          item: descriptor.digest,
+          next: 'request a range inside the content',
+        },
+      )
     }
     await this.#checkHeader(entry)
     return stream(this.#read(entry.dataOffset + range.start, range.end - range.start))
@@ -104,13 +108,13 @@ export class BundleStore implements ReadableStore, NamedStore {
       const sameName = other.host === reference.host && other.repository === reference.repository
       if (sameName && root.digest === reference.digest) return root
     }
-    throw new AirgapError('NOT_FOUND', 'no such reference in the bundle', {
+    throw new AirgapError('NOT_FOUND', 'the bundle does not have this reference', {
       item: formatReference(reference),
-      next: 'look with `airgap inspect` what the bundle holds',
+      next: 'list the content of the bundle with `airgap inspect BUNDLE`',
     })
   }
 
-  /** Names of images and charts; trees have a name that is no reference, and are found by `roots`. */
+  /** Yields the names of images and charts; the names of trees are not references (see `roots`). */
   async *references(): AsyncIterable<[Reference, Descriptor]> {
     yield* this.#names.values()
   }
@@ -129,7 +133,7 @@ export class BundleStore implements ReadableStore, NamedStore {
     const end = start + length
     const next = (at: number) => {
       const chunk = this.#chunk(at, Math.min(chunkSize, end - at))
-      // a failure is met when this chunk's turn comes: it must not end the process before
+      // thrown when this chunk is awaited; an unhandled rejection would end the process
       chunk.catch(() => {})
       return chunk
     }
@@ -149,15 +153,15 @@ export class BundleStore implements ReadableStore, NamedStore {
     return chunk
   }
 
-  /** The front table is untrusted: what it points at must say the same of itself. */
+  /** The front table is untrusted: the tar header must agree with it. */
   async #checkHeader(entry: BundleEntry): Promise<void> {
     if (this.#checked.has(entry)) return
     const found = await this.#chunk(entry.headerOffset, blockSize)
     if (!found.equals(headerOf(entry))) {
-      throw new AirgapError('BUNDLE_CORRUPT', 'the tar header is not the one the front table tells of', {
+      throw new AirgapError('BUNDLE_CORRUPT', 'the tar header does not agree with the front table', {
         item: `${this.#source.name}: ${entry.path}`,
         likely: 'the file was damaged while it was copied, or changed by another program',
-        next: 'copy the bundle again, then run verify',
+        next: 'copy the bundle again, then run `verify` on it',
       })
     }
     this.#checked.add(entry)

@@ -4,12 +4,12 @@ import type { ByteSource } from './byte-source.ts'
 const bufferSize =
   256 << 10 /* bytes, a multiple of the tar block; small enough to stay in a core's own cache */
 
-/** After so much the event loop has its turn: signals, progress. */
+/** After this much the event loop gets a turn, for signals and progress. */
 const turnEvery = 16 << 20 /* bytes */
 
 /**
- * Reads from `start` to `end` once, in order. Where the source can be read at once, that is quicker than one buffer ahead: the
- * kernel reads ahead of a sequential reader by itself.
+ * Reads from `start` to `end` once, in order. Synchronous reads, if the source supports them, are faster than reading one buffer ahead:
+ * the kernel itself reads ahead for a sequential reader.
  */
 export class SequentialReader {
   readonly #source: ByteSource
@@ -26,7 +26,7 @@ export class SequentialReader {
     this.#buffer = Buffer.allocUnsafeSlow(Math.min(bufferSize, range.end - range.start))
   }
 
-  /** Between 1 and `max` bytes; the view is valid until the next call. Aligned blocks never come in two parts. */
+  /** Returns 1 to `max` bytes, valid until the next call. Aligned blocks are never split. */
   async take(max: number): Promise<Buffer> {
     if (this.#current.length === 0) await this.#fill()
     const taken = this.#current.subarray(0, max)

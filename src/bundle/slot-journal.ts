@@ -1,19 +1,20 @@
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import { z } from 'zod'
+import { defined } from '../core/defined.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
 import { errnoOf, fromSystemError } from '../core/errors.ts'
 
-/** How far a slot has come. */
+/** The progress of a slot. */
 export interface SlotState {
   complete: boolean
-  /** bytes that stand in the file */
+  /** bytes in the file */
   received: number
   validator?: string | undefined
 }
 
 export interface SlotJournalState {
   layoutDigest: Digest
-  /** of the boot that wrote it: what was not synced then may be lost since */
+  /** of the boot that wrote it: what was not synced then may have been lost since */
   boot: string
   slots: Map<Digest, SlotState>
 }
@@ -30,8 +31,8 @@ const lineSchema = z.union([
 ])
 
 /**
- * Reads what a killed build left. Undefined where there is none, or its first line cannot be read. Lines are whole or the
- * last: what follows the first unreadable one was never written, and is not believed.
+ * Reads the journal of a killed build; undefined if there is none, or its first line is invalid. Only the last line can be partial: what
+ * follows the first invalid line is ignored.
  */
 export async function readSlotJournal(path: string): Promise<SlotJournalState | undefined> {
   let text: string
@@ -71,8 +72,8 @@ function parse(line: string): unknown {
 }
 
 /**
- * The journal of a build: append-only lines beside the unfinished bundle. It is never synced and never believed: what it calls
- * complete is hashed again by the next run, and unfinished slots of another boot start over.
+ * The journal of a build: appended lines beside the unfinished bundle. It is neither synced nor trusted: the next run hashes again what
+ * it calls complete, and unfinished slots of another boot start over.
  */
 export class SlotJournal {
   readonly #path: string
@@ -85,7 +86,7 @@ export class SlotJournal {
     this.#file = file
   }
 
-  /** Starts a journal that says what `state` says; it replaces an older one only when it is complete. */
+  /** Starts a journal with the content of `state`; it replaces an older one only once it is complete. */
   static async create(path: string, state: SlotJournalState): Promise<SlotJournal> {
     const temporary = `${path}.tmp`
     try {
@@ -103,7 +104,7 @@ export class SlotJournal {
     }
   }
 
-  /** Resolves when the line is written. Lines that wait meanwhile go out together. */
+  /** Resolves once the line is written. Lines that wait meanwhile are written together. */
   record(slot: Digest, state: SlotState): Promise<void> {
     this.#waiting.push(`${JSON.stringify(lineOf([slot, state]))}\n`)
     this.#writing ??= this.#drain()
@@ -132,9 +133,5 @@ export class SlotJournal {
 
 function lineOf([slot, state]: [Digest, SlotState]): object {
   if (state.complete) return { complete: slot }
-  return {
-    slot,
-    received: state.received,
-    ...(state.validator === undefined ? {} : { validator: state.validator }),
-  }
+  return defined({ slot, received: state.received, validator: state.validator })
 }

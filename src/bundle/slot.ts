@@ -7,7 +7,7 @@ import { AirgapError, fromSystemError } from '../core/errors.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { SlotJournal, SlotState } from './slot-journal.ts'
 
-/** What all slots of one writer share. */
+/** Resources that all slots of one writer share. */
 export interface SlotFile {
   path: string
   handle: FileHandle
@@ -16,8 +16,8 @@ export interface SlotFile {
 }
 
 /**
- * The place of one blob in the unfinished bundle. Chunks are hashed as they come, gathered into large buffers, and written
- * while the next ones are hashed; at most two buffers are held. Nothing is complete before `finish` returned.
+ * The place of one blob in the unfinished bundle. Chunks are hashed on arrival, gathered in large buffers, and written while the next
+ * ones are hashed; a slot holds at most two buffers. Nothing is complete before `finish` has returned.
  */
 export class Slot implements DownloadSink {
   readonly descriptor: Descriptor
@@ -29,10 +29,10 @@ export class Slot implements DownloadSink {
   #verifier: Verifier | undefined
   #buffer: Buffer | undefined
   #buffered = 0
-  /** bytes that stand in the file */
+  /** bytes in the file */
   #written: number
   #flushing: Promise<void> | undefined
-  /** of a write in the background: thrown once, by whoever calls next */
+  /** of a write in the background; the next call throws it once */
   #failure: unknown
   #state: 'open' | 'complete' | 'closed' = 'open'
 
@@ -48,7 +48,7 @@ export class Slot implements DownloadSink {
     this.#written = Math.min(options.state?.received ?? 0, entry.descriptor.size)
   }
 
-  /** Bytes accepted so far, in the file or on their way there. */
+  /** Bytes accepted so far, whether or not they are written yet. */
   get received(): number {
     return this.#verifier?.received ?? this.#written
   }
@@ -57,7 +57,7 @@ export class Slot implements DownloadSink {
     return this.#state === 'complete'
   }
 
-  /** Throws SIZE_MISMATCH, and starts over, as soon as there is one byte too many. */
+  /** Throws SIZE_MISMATCH at the first byte too many, and starts over. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#throwFailure()
     const verifier = await this.#continue()
@@ -88,7 +88,7 @@ export class Slot implements DownloadSink {
     await this.#record()
   }
 
-  /** A body that ended too early may be continued (SIZE_MISMATCH keeps it); wrong bytes are thrown away. */
+  /** Verifies the content. A body that ended too early can be continued (SIZE_MISMATCH keeps it); wrong bytes are discarded. */
   async finish(): Promise<void> {
     this.#throwFailure()
     const verifier = await this.#continue()
@@ -106,10 +106,10 @@ export class Slot implements DownloadSink {
       })
       this.#state = 'complete'
     } else {
-      // `finish` ends the hash, so it is only asked where the size is right
+      // `finish` ends the hash, so it is only called if the size is right
       throw new AirgapError(
         'SIZE_MISMATCH',
-        `only ${verifier.received} of ${this.descriptor.size} bytes came`,
+        `only ${verifier.received} of ${this.descriptor.size} bytes were received`,
         {
           item: this.descriptor.digest,
           likely: 'the source or the connection ended too early',
@@ -119,7 +119,7 @@ export class Slot implements DownloadSink {
     }
   }
 
-  /** Reads the content back and marks it complete where it is right; otherwise the slot starts over. For bytes of an earlier run. */
+  /** Hashes bytes of an earlier run; marks them complete if they are right, otherwise starts over. Returns which. */
   async recheck(): Promise<boolean> {
     this.#written = this.descriptor.size
     try {
@@ -131,19 +131,19 @@ export class Slot implements DownloadSink {
     }
   }
 
-  /** Writes out what is buffered, so that a later run continues there. No more writes after this. */
+  /** Writes the buffered bytes, so that a later run continues after them. No write may follow. */
   async park(): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'closed'
     try {
       await this.#settle()
     } catch {
-      // the run has failed already, or is about to: the journal tells how far this slot came
+      // the run has failed or is about to: the journal has the progress of this slot
     }
     this.#drop()
   }
 
-  /** Brings the hash to where the file is. */
+  /** Returns the hash of everything in the file, which it reads if necessary. */
   async #continue(): Promise<Verifier> {
     this.#checkOpen()
     if (this.#verifier !== undefined) return this.#verifier
@@ -170,7 +170,7 @@ export class Slot implements DownloadSink {
     return verifier
   }
 
-  /** Hands the buffer to the disk and returns at once, after the one before it is there. */
+  /** Starts to write the buffer once the previous one is written, and returns. */
   async #flush(): Promise<void> {
     await this.#flushing
     this.#throwFailure()
@@ -194,7 +194,7 @@ export class Slot implements DownloadSink {
     this.#throwFailure()
   }
 
-  /** Never rejects: a failure is kept for the next call. */
+  /** Never rejects: the next call throws the failure. */
   async #put(buffer: Buffer, length: number): Promise<void> {
     try {
       for (let done = 0; done < length; ) {
@@ -205,7 +205,7 @@ export class Slot implements DownloadSink {
       }
       this.#noteProgress()
     } catch (error) {
-      // bytes that were hashed are not in the file: hash again from there
+      // bytes that were hashed are not in the file: hash the file again
       this.#verifier = undefined
       this.#drop()
       this.#failure = fromSystemError(error, this.#file.path)
@@ -223,7 +223,7 @@ export class Slot implements DownloadSink {
     })
   }
 
-  /** Not waited for: a line that is lost only means that more is fetched again. */
+  /** Not awaited: a lost line only means that more is fetched again. */
   #noteProgress(): void {
     this.#record().catch(() => {})
   }
@@ -236,14 +236,16 @@ export class Slot implements DownloadSink {
 
   #checkOpen(): void {
     if (this.#state === 'open') return
-    throw new AirgapError('INTERNAL', `a ${this.#state} slot is written to`, { item: this.descriptor.digest })
+    throw new AirgapError('INTERNAL', `a write to a slot that is ${this.#state}`, {
+      item: this.descriptor.digest,
+    })
   }
 
   #shrunk(): AirgapError {
-    return new AirgapError('IO', 'the unfinished bundle became shorter while it was written', {
+    return new AirgapError('IO', 'the unfinished bundle was truncated while it was written', {
       item: this.#file.path,
       likely: 'another program changed it',
-      next: 'delete it and build again',
+      next: 'delete it and run the build again',
     })
   }
 }

@@ -1,16 +1,16 @@
 import { AirgapError } from '../core/errors.ts'
 
 /**
- * The 512-byte header of one tar entry: POSIX ustar (IEEE 1003.1-2017, pax, "ustar Interchange Format"), with GNU's base-256
- * size for entries of 8 GiB and more. Nothing that varies is in it: mtime 0, uid and gid 0, no user or group names.
- * Hence there is exactly one header per set of fields, and decoding accepts no other spelling.
+ * The 512-byte header of one tar entry: POSIX ustar (IEEE 1003.1-2017, pax, "ustar Interchange Format"), with GNU's base-256 size from
+ * 8 GiB. Nothing in it varies: mtime 0, uid and gid 0, no user or group names. Hence there is exactly one header per set of fields, and
+ * decoding accepts no other.
  */
 export interface TarHeader {
   /** at most 100 bytes of UTF-8 */
   path: string
   /** bytes of content; 0 for a link */
   size: number
-  /** permission bits, 0o644 or 0o755 as a rule */
+  /** permission bits, usually 0o644 or 0o755 */
   mode: number
   type: 'file' | 'link'
   /** of a hard link: the path of an earlier entry */
@@ -19,7 +19,7 @@ export interface TarHeader {
 
 export const blockSize = 512 /* bytes */
 
-/** Zero bytes between the end of the content and the next header. */
+/** Returns the number of zero bytes between the end of the content and the next header. */
 export function paddingOf(size: number): number {
   return (blockSize - (size % blockSize)) % blockSize
 }
@@ -41,7 +41,7 @@ const fields = {
 } as const
 
 const magic = 'ustar\x0000'
-/** Eleven octal digits end here; larger sizes are base-256. */
+/** The largest size of eleven octal digits; larger ones are base-256. */
 const largestOctal = 0o77777777777
 
 export function encodeHeader(header: TarHeader): Buffer {
@@ -61,7 +61,7 @@ export function encodeHeader(header: TarHeader): Buffer {
   return block
 }
 
-/** Throws BUNDLE_CORRUPT for every block that `encodeHeader` would not have made. `item` says where it stands. */
+/** Parses a header. Throws BUNDLE_CORRUPT for every block that `encodeHeader` does not write; `item` is its place, for the message. */
 export function decodeHeader(block: Uint8Array, item: string): TarHeader {
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
   const refuse = (what: string) => damagedHeader(what, item)
@@ -84,7 +84,7 @@ export function decodeHeader(block: Uint8Array, item: string): TarHeader {
   return header
 }
 
-/** True where name and target fit into a ustar header without prefix and every number has its one spelling. */
+/** Returns whether name and target fit into a ustar header without prefix, and the numbers are valid. */
 export function isEncodable(header: TarHeader): boolean {
   const fits = (value: string) => value.length > 0 && Buffer.byteLength(value) <= 100 && !value.includes('\0')
   return (
@@ -98,7 +98,7 @@ export function isEncodable(header: TarHeader): boolean {
   )
 }
 
-/** True where the block at least claims to be a tar header. */
+/** Returns whether the block claims to be a tar header. */
 export function looksLikeTar(block: Uint8Array): boolean {
   return Buffer.from(block).toString('latin1', fields.magic[0], fields.magic[0] + 5) === 'ustar'
 }
@@ -107,7 +107,7 @@ function damagedHeader(what: string, item: string): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', what, {
     item,
     likely: 'the file was damaged while it was copied, or changed by another program',
-    next: 'copy the bundle again and run verify on the copy',
+    next: 'copy the bundle again, then run `verify` on the copy',
   })
 }
 
@@ -116,7 +116,7 @@ type Field = readonly [offset: number, length: number]
 function putText(block: Buffer, [offset, length]: Field, value: string): void {
   const bytes = Buffer.from(value)
   if (bytes.length === 0 || bytes.length > length || bytes.includes(0)) {
-    throw new AirgapError('INTERNAL', 'a name that does not fit into a tar header', {
+    throw new AirgapError('INTERNAL', 'the name does not fit into a tar header', {
       item: JSON.stringify(value.slice(0, 300)),
     })
   }
@@ -133,7 +133,7 @@ function octal(value: number, digits: number): string {
 
 function putSize(block: Buffer, size: number): void {
   if (!Number.isSafeInteger(size) || size < 0) {
-    throw new AirgapError('INTERNAL', 'a size that does not fit into a tar header', { item: String(size) })
+    throw new AirgapError('INTERNAL', 'the size does not fit into a tar header', { item: String(size) })
   }
   if (size <= largestOctal) {
     putOctal(block, fields.size, size)
@@ -149,11 +149,11 @@ function takeSize(block: Buffer, refuse: (what: string) => AirgapError): number 
   const first = block[offset]!
   if (first < 0x80) return Number.parseInt(text(block, fields.size), 8)
   // the sign bit of base-256 is 0x40; the three bytes above 64 bits must be empty
-  if (first & 0x40) throw refuse('the tar header gives a negative size')
+  if (first & 0x40) throw refuse('the tar header has a negative size')
   const size = block.readBigUInt64BE(offset + length - 8)
   const above = block.readUIntBE(offset, 4) - 0x80000000
   if (above !== 0 || size > BigInt(Number.MAX_SAFE_INTEGER))
-    throw refuse('the tar header gives a size over 2^53 bytes')
+    throw refuse('the tar header has a size above 2^53 bytes')
   return Number(size)
 }
 
@@ -162,7 +162,7 @@ function text(block: Buffer, [offset, length]: Field): string {
   return block.toString('utf8', offset, end < 0 || end > offset + length ? offset + length : end)
 }
 
-/** The sum of all bytes, with the checksum field read as spaces. */
+/** Returns the sum of all bytes, with the checksum field as spaces. */
 function checksumOf(block: Uint8Array): number {
   const [start, length] = fields.checksum
   let sum = 0x20 * length

@@ -6,9 +6,9 @@ import { type Progress, silentProgress } from '../core/progress.ts'
 import { artifactsOf } from './artifacts.ts'
 import { type ByteSource, openFileSource } from './byte-source.ts'
 import { type BundleEntry, endOf, headerOf, trailerSize } from './entry.ts'
-import { checkOrder } from './entry-order.ts'
-import { type Front, readFront } from './front.ts'
-import { walkGraph } from './graph.ts'
+import { misplacedEntries } from './entry-order.ts'
+import { type GraphFindings, walkGraph } from './graph.ts'
+import { type Front, readFront } from './read-front.ts'
 import { BundleStore } from './reader.ts'
 import { SequentialReader } from './sequential-reader.ts'
 import { blockSize, paddingOf } from './tar-header.ts'
@@ -22,21 +22,21 @@ export interface VerifyReport {
   size: number
   artifacts: number
   blobs: number
-  /** images of other platforms and foreign layers that indexes and manifests name and the bundle leaves out */
+  /** images of other platforms and foreign layers that indexes and manifests refer to and the bundle omits */
   notCarried: number
 }
 
 export interface VerifyOptions {
-  /** digest of index.json, brought by another way than the medium */
+  /** digest of index.json, received by another way than the medium */
   expect?: Digest
   progress?: Progress
   signal?: AbortSignal
 }
 
 /**
- * Reads the whole bundle once, in order, and accounts for every byte: each header is the one the layout demands, each blob
- * has the digest it is named by, each gap is zero, everything named is there and everything there is named.
- * All damage is collected into one BUNDLE_CORRUPT. Another bundle than the expected one is DIGEST_MISMATCH.
+ * Reads the whole bundle once, in order, and checks every byte: each header is the one of the layout, each blob has its digest, each gap
+ * is zero, everything referred to is present, and everything present is referred to. Throws DIGEST_MISMATCH for another bundle than the
+ * expected one, and one BUNDLE_CORRUPT with all damage.
  */
 export async function verifyBundle(
   from: string | ByteSource,
@@ -47,27 +47,23 @@ export async function verifyBundle(
     const front = await readFront(source)
     checkExpected(front, source, options.expect)
     const damage = new DamageList(source.name)
-    for (const entry of checkOrder(front.entries))
-      damage.add(entry.path, 'not at its place in the order of entries')
-    await readThrough(source, { front, damage, options })
     const store = new BundleStore(source, front)
-    const { reached, notCarried, faults } = await walkGraph(store, front.roots)
-    for (const { item, what } of faults) damage.add(item, what)
-    for (const { item, what } of await treeFaults(store)) damage.add(item, what)
-    const blobs = front.entries.filter(entry => entry.type === 'file' && entry.digest !== undefined)
-    for (const { path, digest } of blobs) {
-      if (!reached.has(digest!)) damage.add(path, 'nothing in the bundle names this content')
-    }
+    checkOrder(front, damage)
+    await checkBytes(source, { front, damage, options })
+    const { reached, notCarried } = await checkReferences(store, damage)
+    checkNothingElse(front, { reached, damage })
+    await checkTrees(store, damage)
     damage.throwIfAny()
     const { info, indexDigest, roots } = front
-    const counts = { artifacts: artifactsOf(roots).length, blobs: blobs.length, notCarried }
     return {
       path: source.name,
       name: info.name,
       version: info.version,
       indexDigest,
       size: source.size,
-      ...counts,
+      artifacts: artifactsOf(roots).length,
+      blobs: blobsOf(front).length,
+      notCarried,
     }
   } finally {
     await source.close()
@@ -78,13 +74,41 @@ function checkExpected(front: Front, source: ByteSource, expect: Digest | undefi
   if (expect === undefined || expect === front.indexDigest) return
   throw new AirgapError('DIGEST_MISMATCH', `the bundle has digest ${front.indexDigest}, not ${expect}`, {
     item: source.name,
-    likely: 'it is another bundle or version, or somebody changed it',
-    next: 'compare the digest that `airgap build` printed; do not use this bundle until they agree',
+    likely: 'it is another bundle or version, or it was changed',
+    next: 'compare it with the digest that `airgap build` printed; do not use the bundle until they agree',
   })
 }
 
-/** The front was checked while it was read; everything after it is read here. */
-async function readThrough(
+/** A bundle with another order would be another bundle of the same lock. */
+function checkOrder({ entries }: Front, damage: DamageList): void {
+  for (const { path } of misplacedEntries(entries)) damage.add(path, 'the entry is out of order')
+}
+
+/** Everything that the roots refer to is present and readable. */
+async function checkReferences(
+  store: BundleStore,
+  damage: DamageList,
+): Promise<Omit<GraphFindings, 'faults'>> {
+  const { faults, ...found } = await walkGraph(store, store.roots())
+  for (const { item, what } of faults) damage.add(item, what)
+  return found
+}
+
+/** Content that nothing refers to could be anything: it is covered by no signature of index.json. */
+function checkNothingElse(
+  front: Front,
+  { reached, damage }: { reached: GraphFindings['reached']; damage: DamageList },
+): void {
+  for (const { path, digest } of blobsOf(front))
+    if (!reached.has(digest!)) damage.add(path, 'nothing in the bundle refers to this content')
+}
+
+function blobsOf({ entries }: Front): BundleEntry[] {
+  return entries.filter(entry => entry.type === 'file' && entry.digest !== undefined)
+}
+
+/** Headers, contents and gaps after the front, which was checked when it was read. */
+async function checkBytes(
   source: ByteSource,
   work: { front: Front; damage: DamageList; options: VerifyOptions },
 ): Promise<void> {
@@ -99,7 +123,7 @@ async function readThrough(
   }
   for (let left = trailerSize; left > 0; left -= blockSize) {
     if (!isZero(await reader.take(blockSize)))
-      work.damage.add('end of the tar', 'something stands where zeros end the tar')
+      work.damage.add('end of the tar', 'the tar does not end with zeros')
   }
   progress.advance(trailerSize)
 }
@@ -120,23 +144,22 @@ async function entryFaults(
     left -= chunk.length
     options.progress?.advance(chunk.length)
   }
-  if (entry.digest === undefined) faults.push('an entry that no content accounts for')
+  if (entry.digest === undefined) faults.push('the entry is not content of the bundle')
   else if (entry.type === 'file' && hasher.digest() !== entry.digest)
-    faults.push('the content does not have the digest it is named by')
+    faults.push('the content does not have its digest')
   const padding = paddingOf(entry.size)
-  if (padding > 0 && !isZero(await reader.take(padding))) faults.push('something stands in the gap after it')
+  if (padding > 0 && !isZero(await reader.take(padding))) faults.push('the gap after it is not zero')
   options.progress?.advance(blockSize + padding)
   return faults
 }
 
-/** Finds trees that no command could read: shards that do not fit together, invalid paths. */
-async function treeFaults(store: BundleStore): Promise<{ item: string; what: string }[]> {
-  const faults: { item: string; what: string }[] = []
+/** Every tree can be read: its shards fit together, its paths are valid. */
+async function checkTrees(store: BundleStore, damage: DamageList): Promise<void> {
   const collect = (error: unknown, tree: string) => {
-    // a manifest that is missing, damaged or too large is among the faults of `walkGraph`
+    // a missing, damaged or too large manifest is among the faults of `walkGraph`
     if (isErrorCode(error, 'NOT_FOUND', 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) return
     if (!isErrorCode(error, 'BUNDLE_CORRUPT')) throw error
-    faults.push({ item: error.item ?? tree, what: error.message })
+    damage.add(error.item ?? tree, error.message)
   }
   try {
     for (const { name, roots } of treesOf(store.roots()))
@@ -144,7 +167,6 @@ async function treeFaults(store: BundleStore): Promise<{ item: string; what: str
   } catch (error) {
     collect(error, 'index.json')
   }
-  return faults
 }
 
 const zeros = Buffer.alloc(blockSize)
@@ -153,7 +175,7 @@ function isZero(bytes: Buffer): boolean {
   return bytes.equals(zeros.subarray(0, bytes.length))
 }
 
-/** Keeps the first findings and counts them all: a bundle of noise must not fill the memory. */
+/** Keeps the first faults and counts all of them: a bundle of noise must not exhaust memory. */
 class DamageList {
   readonly #name: string
   readonly #kept: string[] = []
@@ -178,7 +200,7 @@ class DamageList {
       {
         item: this.#name,
         likely: 'the file was damaged while it was copied, or changed by another program',
-        next: 'copy the bundle again and verify the copy; if it fails again, build it again',
+        next: 'copy the bundle again and verify the copy; if that fails, too, rebuild it',
         cause: this.#kept,
       },
     )

@@ -17,9 +17,9 @@ export { Slot } from './slot.ts'
 const bufferSize = 1 << 20 /* bytes */
 
 /**
- * Writes one bundle in place: `PATH.partial` has its full size from the start, blobs go into their slots in any order, a
- * journal beside it lets a killed build continue. Under `PATH` stands a complete bundle or nothing new.
- * Throws BUSY, NO_SPACE, PERMISSION, FILE_NOT_FOUND (no such folder).
+ * Writes one bundle in place: `PATH.partial` has its full size from the start, blobs are written to their slots in any order, and with a
+ * journal beside it a killed build continues. `PATH` is a complete bundle or remains unchanged. Throws BUSY, NO_SPACE, PERMISSION,
+ * FILE_NOT_FOUND (no such folder).
  */
 export class BundleWriter {
   readonly path: string
@@ -64,7 +64,7 @@ export class BundleWriter {
         slots: earlier?.slots ?? new Map(),
       }
       const sameBoot = boot !== '' && earlier?.boot === boot
-      // what the journal of another boot says stands only after it has been checked
+      // slots of another boot are recorded only once they have been checked
       const journal = await SlotJournal.create(
         `${partial}.journal`,
         sameBoot ? state : { ...state, slots: new Map() },
@@ -80,12 +80,12 @@ export class BundleWriter {
     }
   }
 
-  /** Slots that still need bytes, largest first. */
+  /** Returns the slots that lack bytes, largest first. */
   pending(): Slot[] {
     return this.#slots.filter(slot => !slot.complete).sort((a, b) => b.descriptor.size - a.descriptor.size)
   }
 
-  /** Everything on the disk, then the name, then the name on the disk. Throws INCOMPLETE while slots are pending. */
+  /** Syncs the content, then renames, then syncs the name. Throws INCOMPLETE while slots are pending. */
   async seal(): Promise<{ path: string; size: number }> {
     const missing = this.pending()
     if (missing.length > 0) {
@@ -107,7 +107,7 @@ export class BundleWriter {
     return { path: this.path, size: this.layout.size }
   }
 
-  /** Gives the lock back; what is unfinished stays and is continued by the next `open` with the same layout. */
+  /** Releases the lock. The next `open` with the same layout continues what is unfinished. */
   async close(): Promise<void> {
     if (!this.#open) return
     this.#open = false
@@ -124,7 +124,7 @@ export class BundleWriter {
     const buffers = new BufferPool(bufferSize)
     const shared = { path: `${this.path}.partial`, handle: this.#file, journal: this.#journal, buffers }
     const complete = [...state.slots.values()].filter(slot => slot.complete).length
-    if (complete > 0) options.progress.note(`checking ${complete} blobs of the unfinished bundle again`)
+    if (complete > 0) options.progress.note(`verifying ${complete} blobs of the unfinished bundle`)
     for (const entry of this.layout.entries) {
       if (entry.type === 'link' || entry.digest === undefined || entry.bytes !== undefined) continue
       const descriptor = { mediaType: mediaTypes.octets, digest: entry.digest, size: entry.size }
@@ -144,18 +144,18 @@ async function checkTarget(path: string): Promise<void> {
   if (!folder?.isDirectory()) {
     throw new AirgapError('FILE_NOT_FOUND', 'the folder of the output does not exist', {
       item: dirname(path),
-      next: 'make it with mkdir -p, or give another path with --out',
+      next: 'create it with `mkdir -p`, or pass another path with --out',
     })
   }
   const found = await stat(path).catch(() => undefined)
   if (found === undefined || found.isFile()) return
   throw new AirgapError('USAGE', 'the output is not a file', {
     item: path,
-    next: 'give the path of the bundle with --out, for example dist/stack-1.0.tar',
+    next: 'pass the path of a file with --out, for example dist/stack-1.0.tar',
   })
 }
 
-/** Opens what an earlier run left, if it is of the same layout; otherwise makes a new file of full size, all zeros. */
+/** Opens the file of an earlier run if it is of the same layout; otherwise creates one of full size, all zeros. */
 async function openPartial(
   partial: string,
   layout: Layout,
@@ -170,8 +170,8 @@ async function openPartial(
     if (earlier !== undefined && size === layout.size && earlier.layoutDigest === layout.layoutDigest) {
       return { file, earlier }
     }
-    if (size > 0) progress.note('the unfinished bundle here belongs to another lock: starting over')
-    // a journal of other bytes must never meet the new file
+    if (size > 0) progress.note('the unfinished bundle is of another lock; starting over')
+    // a journal of other bytes must never apply to the new file
     await rm(`${partial}.journal`, { force: true })
     await file.truncate(0)
     await preallocate(file, { path: partial, size: layout.size })
@@ -188,15 +188,15 @@ async function openAt(path: string, flags: number): Promise<FileHandle> {
     return await open(path, flags, 0o644)
   } catch (error) {
     if (errnoOf(error) !== 'ELOOP') throw fromSystemError(error, path)
-    throw new AirgapError('PERMISSION', 'a symbolic link stands where the unfinished bundle goes', {
+    throw new AirgapError('PERMISSION', 'the path of the unfinished bundle is a symbolic link', {
       item: path,
-      likely: 'somebody else may write to this folder',
+      likely: 'another user can write to this folder, and the link could redirect the build to any file',
       next: 'remove the link, or choose another output folder',
     })
   }
 }
 
-/** Writes all that is known, neighbours together. Done on every open: it costs little, and an interrupted run may have stopped here. */
+/** Writes all that is known, adjacent parts together. Done on every open: it costs little, and a killed run may have stopped here. */
 async function writeFixed(file: FileHandle, layout: Layout, path: string): Promise<void> {
   let start = 0
   let gathered: Uint8Array[] = []

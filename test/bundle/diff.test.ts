@@ -36,7 +36,7 @@ const after = combine(
 )
 
 describe('diffBundles', () => {
-  it('tells what is added, removed and changed, with the bytes that have to be carried', async () => {
+  it('reports what is added, removed and changed, with the bytes to carry', async () => {
     const diff = await diffBundles(await storeOf(before), await storeOf(after))
     expect(diff.changes.map(({ kind, name, change }) => [kind, name, change])).toEqual([
       ['image', 'registry.example/app:1', 'changed'],

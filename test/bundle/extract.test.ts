@@ -43,7 +43,7 @@ describe('extractBundle as files', () => {
     expect((await readdir(at('conf'))).sort()).toEqual(['a.yaml', 'current.yaml', 'up'])
   })
 
-  it('can be run again over what it made', async () => {
+  it('can be run again over its own result', async () => {
     const store = await storeOf(treeOf([inlineFile('a', Buffer.from('1')), link('b', 'a')]))
     const target = await tempFolder()
     await extractBundle(store, target, { as: 'files' })
@@ -52,7 +52,7 @@ describe('extractBundle as files', () => {
     expect(await readFile(join(target, 'deploy/b'), 'utf8')).toBe('1')
   })
 
-  it('joins the shards of a large tree, and keeps apart trees with numbers at their end', async () => {
+  it('joins the shards of a large tree, and keeps trees apart whose names end with a number', async () => {
     const files = ['a', 'b', 'c'].map(name => inlineFile(name, Buffer.from(name)))
     const large = { name: 'rpms/rocky-9', kind: 'rpm', files }
     const sample = combine(
@@ -95,7 +95,7 @@ describe('extractBundle as files', () => {
     expect(await readdir(target)).toEqual([])
   })
 
-  it('does not write through a link that was there before', async () => {
+  it('does not write through a link that existed before', async () => {
     const target = await tempFolder()
     const outside = await tempFolder()
     await writeFile(join(outside, 'victim'), 'keep')
@@ -112,7 +112,7 @@ describe('extractBundle as files', () => {
     expect(await readFile(join(outside, 'victim'), 'utf8')).toBe('keep')
   })
 
-  it('leaves no file under its name where the content is wrong', async () => {
+  it('leaves no file if the content is wrong', async () => {
     const bytes = noise(3000, 5)
     const sample = treeSample('files', { a: bytes })
     const path = join(await tempFolder(), 'x.tar')
@@ -129,7 +129,7 @@ describe('extractBundle as files', () => {
     expect(await readdir(join(target, 'files'))).toEqual([])
   })
 
-  it('refuses images, and a selection of nothing', async () => {
+  it('refuses images, and an empty selection', async () => {
     const store = await storeOf(smallSample())
     const target = await tempFolder()
     await expect(extractBundle(store, target, { as: 'files' })).rejects.toMatchObject({ code: 'USAGE' })
@@ -143,7 +143,7 @@ describe('extractBundle as files', () => {
 })
 
 describe('extractBundle as layout', () => {
-  it('restores an OCI layout of what is selected', async () => {
+  it('restores an OCI layout of the selection', async () => {
     const sample = combine(smallSample(), treeSample('files', { a: noise(4000, 3) }))
     const target = join(await tempFolder(), 'layout')
     const report = await extractBundle(await storeOf(sample), target, {

@@ -44,7 +44,7 @@ describe('planLayout', () => {
     expect(layout.size).toBe(end + 1024)
   })
 
-  it('gives the same layout for the same artifacts in any order', () => {
+  it('plans the same layout for the same artifacts in any order', () => {
     const { artifacts } = smallSample()
     const { layoutDigest, indexDigest } = planLayout(artifacts, sampleInfo)
     fc.assert(
@@ -60,7 +60,7 @@ describe('planLayout', () => {
     )
   })
 
-  it('holds content once that several artifacts share, and merges its sources', () => {
+  it('contains shared content once, and merges its sources', () => {
     const shared = noise(2000, 9)
     const a = imageSample(imageOf('registry.example/a:1', [shared]))
     const b = treeSample('files', { 'a.bin': shared, 'b.bin': shared })
@@ -83,7 +83,7 @@ describe('planLayout', () => {
     expect(layoutOf(combine(smallSample(), inlineTree('more', { a: 'b' }))).layoutDigest).not.toBe(digest)
   })
 
-  it('never asks for empty content', () => {
+  it('never fetches empty content', () => {
     const layout = layoutOf(treeSample('files', { empty: Buffer.alloc(0), full: noise(10, 1) }))
     expect(layout.entries.filter(entry => entry.digest && !entry.bytes).map(entry => entry.size)).toEqual([
       10,
@@ -98,20 +98,20 @@ describe('planLayout', () => {
     )
   })
 
-  it('refuses inline bytes that are not what their digest says', () => {
+  it('refuses inline bytes that do not have their digest', () => {
     const [artifact] = inlineTree('t', { a: 'b' }).artifacts as [Artifact]
     const inline = artifact.inline.map(blob => ({ ...blob, bytes: Buffer.alloc(blob.bytes.length, 1) }))
     expect(() => planLayout([{ ...artifact, inline }], sampleInfo)).toThrow(refused('LOCK_INVALID'))
   })
 
-  it('refuses one name with two contents, and takes the same root twice as one', () => {
+  it('refuses one name with two contents, and merges equal roots', () => {
     const a = inlineTree('t', { a: '1' })
     expect(() => layoutOf(combine(a, inlineTree('t', { a: '2' })))).toThrow(refused('NAME_COLLISION'))
     expect(layoutOf(combine(a, a)).layoutDigest).toBe(layoutOf(a).layoutDigest)
   })
 
   it.each(['index.json', 'blobs/sha256/x', 'airgap.json/x', 'oci-layout'])(
-    'refuses the name %s, which is its own',
+    'refuses the name %s, which the bundle uses',
     path => {
       expect(() => layoutOf(treeSample('t', { [path]: noise(5, 5) }, { named: [path] }))).toThrow(
         refused('NAME_COLLISION'),
@@ -119,12 +119,12 @@ describe('planLayout', () => {
     },
   )
 
-  it('refuses a named file that is a folder of another', () => {
+  it('refuses a named file that is a folder of another one', () => {
     const sample = treeSample('t', { 'a/b': noise(5, 5), a: noise(5, 6) }, { named: ['a', 'a/b'] })
     expect(() => layoutOf(sample)).toThrow(refused('NAME_COLLISION'))
   })
 
-  it('refuses an artifact whose manifest is nowhere', () => {
+  it('refuses an artifact without its manifest', () => {
     const root = {
       ...describeBytes(noise(5, 1), mediaTypes.ociManifest),
       annotations: { [annotationKeys.refName]: 'x' },
@@ -132,7 +132,7 @@ describe('planLayout', () => {
     expect(() => planLayout([{ root, inline: [], blobs: [] }], sampleInfo)).toThrow(refused('INTERNAL'))
   })
 
-  it('links further names of one content, and refuses them with another mode', () => {
+  it('links other names of one content, and refuses them with another mode', () => {
     const bytes = noise(40, 4)
     const descriptor = describeBytes(bytes)
     const files = ['x/b', 'x/a'].map(path => ({
@@ -156,7 +156,7 @@ describe('planLayout', () => {
     expect(() => planLayout(named([0o755, 0o644]), sampleInfo)).toThrow(refused('NAME_COLLISION'))
   })
 
-  it('fault 69: plans 10,000 entries in a moment, and a reader opens them in one more', async () => {
+  it('fault 69: plans and opens 10,000 entries quickly', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 7_900 }, (_, i) => [`f/${i}`, Buffer.from(`content ${i}`)]),
     )

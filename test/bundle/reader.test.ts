@@ -26,7 +26,7 @@ async function opened(sample = smallSample()): Promise<{ store: BundleStore; pat
 }
 
 describe('openBundle', () => {
-  it('tells what it is', async () => {
+  it('reports name, version and digest', async () => {
     const { store, path } = await opened()
     expect(store.info).toEqual({ ...sampleInfo, format: 1, annotations: {} })
     expect(store.size).toBe((await readFile(path)).length)
@@ -68,7 +68,7 @@ describe('openBundle', () => {
     )
   })
 
-  it('refuses ranges outside of the content', async () => {
+  it('refuses ranges outside the content', async () => {
     const bytes = noise(100, 1)
     const { store } = await opened(treeSample('f', { a: bytes }))
     for (const range of [
@@ -83,7 +83,7 @@ describe('openBundle', () => {
     expect(await collect(await store.open(describeBytes(bytes), { start: 100, end: 100 }), 1)).toHaveLength(0)
   })
 
-  it('does not give the last chunk of content that is wrong', async () => {
+  it('withholds the last chunk of wrong content', async () => {
     const bytes = noise(3 << 20, 7)
     const { store, path } = await opened(treeSample('f', { a: bytes }))
     const file = await open(path, 'r+')
@@ -111,14 +111,14 @@ describe('openBundle', () => {
     await expect(collect(body, 4 << 20)).rejects.toMatchObject({ code: 'IO' })
   })
 
-  it('fault 71: a file that is taken away while it is open can still be read', async () => {
+  it('fault 71: a file that is deleted while it is open can still be read', async () => {
     const bytes = noise(2 << 20, 9)
     const { store, path } = await opened(treeSample('f', { a: bytes }))
     await rm(path)
     expect((await readAll(store, describeBytes(bytes))).equals(bytes)).toBe(true)
   })
 
-  it('stops reading when the reader goes away', async () => {
+  it('stops reading when the reader is destroyed', async () => {
     const bytes = noise(3 << 20, 10)
     const { store } = await opened(treeSample('f', { a: bytes }))
     const body = await store.open(describeBytes(bytes))
@@ -141,7 +141,7 @@ describe('openBundle', () => {
     await expect(openBundle(path)).rejects.toMatchObject({ code, next: expect.any(String) })
   })
 
-  it('names a missing file and a folder', async () => {
+  it('reports a missing file and a folder', async () => {
     const folder = await tempFolder()
     await expect(openBundle(join(folder, 'no.tar'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
     await expect(openBundle(folder)).rejects.toMatchObject({ code: 'BUNDLE_UNREADABLE' })

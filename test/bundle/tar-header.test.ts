@@ -32,7 +32,7 @@ const header = fc.oneof(
 )
 
 describe('tar header', () => {
-  it('comes back as it was written', () => {
+  it('decodes to what was encoded', () => {
     fc.assert(
       fc.property(header.filter(isEncodable), fields => {
         expect(decodeHeader(encodeHeader(fields), 'x')).toEqual(fields)
@@ -51,7 +51,7 @@ describe('tar header', () => {
     }
   })
 
-  it('is refused when it is any other bytes', () => {
+  it('is refused if it is any other bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 512, maxLength: 512 }), block => {
         expect(() => decodeHeader(block, 'x')).toThrow()
@@ -72,7 +72,7 @@ describe('tar header', () => {
     expect(() => encodeHeader(fields)).toThrow(expect.objectContaining({ code: 'INTERNAL' }))
   })
 
-  it('takes the base-256 size exactly from 8 GiB on', () => {
+  it('uses a base-256 size exactly from 8 GiB', () => {
     const at = (size: number) => encodeHeader({ path: 'a', size, mode: 0o644, type: 'file' })
     expect(at(8 * 1024 ** 3 - 1).toString('latin1', 124, 136)).toBe('77777777777\0')
     expect(at(8 * 1024 ** 3).toString('hex', 124, 136)).toBe('800000000000000200000000')
@@ -82,7 +82,7 @@ describe('tar header', () => {
     expect([0, 1, 511, 512, 513].map(paddingOf)).toEqual([0, 511, 1, 0, 511])
   })
 
-  it('knows the magic', () => {
+  it('recognizes the magic', () => {
     expect(looksLikeTar(encodeHeader({ path: 'a', size: 0, mode: 0, type: 'file' }))).toBe(true)
     expect(looksLikeTar(Buffer.alloc(512))).toBe(false)
   })

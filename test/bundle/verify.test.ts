@@ -25,7 +25,7 @@ async function bundle(of = sample): Promise<string> {
 }
 
 describe('verifyBundle', () => {
-  it('accounts for every byte of a good bundle', async () => {
+  it('checks every byte of a good bundle', async () => {
     const path = await bundle()
     let bytes = 0
     const progress = { ...silentProgress, advance: (n: number) => void (bytes += n) }
@@ -48,7 +48,7 @@ describe('verifyBundle', () => {
     await expect(verifyBundle(await bundle(large))).resolves.toMatchObject({ artifacts: 1 })
   })
 
-  it('compares the one digest a person brought', async () => {
+  it('compares the expected digest', async () => {
     const path = await bundle()
     const { indexDigest } = layoutOf(sample)
     await expect(verifyBundle(path, { expect: indexDigest })).resolves.toMatchObject({ indexDigest })
@@ -91,7 +91,7 @@ describe('verifyBundle', () => {
     })
   })
 
-  it('stops when it is told to', async () => {
+  it('stops on its signal', async () => {
     const path = await bundle(combine(sample, treeSample('f', { a: noise(5 << 20, 1) })))
     await expect(verifyBundle(path, { signal: AbortSignal.abort() })).rejects.toMatchObject({
       name: 'AbortError',

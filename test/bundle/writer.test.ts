@@ -55,7 +55,7 @@ async function sealedDigest(of: Sample): Promise<Digest> {
 }
 
 describe('BundleWriter', () => {
-  it('writes the same bytes whatever the order and size of writes, and leaves nothing else', async () => {
+  it('writes the same bytes whatever the order and size of writes, and leaves no other file', async () => {
     const folder = await tempFolder()
     const path = join(folder, 'a.tar')
     const writer = await BundleWriter.open(path, layout)
@@ -102,11 +102,11 @@ describe('BundleWriter', () => {
     }
     const second = await openNoting(path)
     expect(second.writer.pending()).toEqual([])
-    expect(second.notes).toEqual([expect.stringContaining('checking 2 blobs')])
+    expect(second.notes).toEqual([expect.stringContaining('verifying 2 blobs')])
     await second.writer.close()
   })
 
-  it('takes nothing for good because the journal says so: an edited slot is fetched again', async () => {
+  it('does not trust the journal: an edited slot is fetched again', async () => {
     const path = join(await tempFolder(), 'a.tar')
     const first = await BundleWriter.open(path, layout)
     for (const slot of first.pending()) await fill(slot)
@@ -122,7 +122,7 @@ describe('BundleWriter', () => {
     expect(digestOf(await readFile(path))).toBe(await sealedDigest(sample))
   })
 
-  it('fetches again what a power cut took: complete slots that lost bytes, and every unfinished one', async () => {
+  it('fetches again what a power failure lost: complete slots without some bytes, and all unfinished ones', async () => {
     const path = join(await tempFolder(), 'a.tar')
     const first = await BundleWriter.open(path, layout)
     const [big, little] = first.pending()
@@ -161,7 +161,7 @@ describe('BundleWriter', () => {
     expect(digestOf(await readFile(path))).toBe(await sealedDigest(sample))
   })
 
-  it('starts over for another layout, and says so', async () => {
+  it('starts over for another layout, and notes it', async () => {
     const path = join(await tempFolder(), 'a.tar')
     const first = await BundleWriter.open(path, layout)
     for (const slot of first.pending()) await fill(slot)
@@ -185,7 +185,7 @@ describe('BundleWriter', () => {
     expect(digestOf(await readFile(path))).toBe(await sealedDigest(sample))
   })
 
-  it('names the missing folder, a folder in place of the output, and a link in place of the partial', async () => {
+  it('reports a missing folder, a folder in place of the output, and a link in place of the unfinished bundle', async () => {
     const folder = await tempFolder()
     await expect(BundleWriter.open(join(folder, 'no', 'a.tar'), layout)).rejects.toThrow(
       refused('FILE_NOT_FOUND'),
@@ -198,7 +198,7 @@ describe('BundleWriter', () => {
     expect(await readFile(join(folder, 'victim'), 'utf8')).toBe('keep')
   })
 
-  it('says how many bytes are needed before it writes any', async () => {
+  it('reports how many bytes are needed before it writes any', async () => {
     const folder = await tempFolder()
     const { bavail, bsize } = await statfs(folder)
     const size = bavail * bsize + 1024 ** 4
@@ -215,7 +215,7 @@ describe('BundleWriter', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('fault 78: a second build on the same output stops with exit 10, and goes on when the first is done', async () => {
+  it('fault 78: a second build of the same output stops with exit code 10, and works once the first is done', async () => {
     const path = join(await tempFolder(), 'a.tar')
     const first = await BundleWriter.open(path, layout)
     await expect(BundleWriter.open(path, layout)).rejects.toThrow(
@@ -225,7 +225,7 @@ describe('BundleWriter', () => {
     await (await BundleWriter.open(path, layout)).close()
   })
 
-  it('gives every block to the file from the start', async () => {
+  it('allocates every block of the file at the start', async () => {
     const path = join(await tempFolder(), 'a.tar')
     const writer = await BundleWriter.open(path, layout)
     expect((await stat(`${path}.partial`)).size).toBe(layout.size)
@@ -234,7 +234,7 @@ describe('BundleWriter', () => {
 })
 
 describe('resuming', () => {
-  it('ends with the same bytes whatever is written between whichever stops', async () => {
+  it('ends with the same bytes wherever it was interrupted', async () => {
     const folder = await tempFolder()
     const expected = await sealedDigest(sample)
     const step = fc.oneof(
@@ -285,7 +285,7 @@ describe('Slot', () => {
     await writer.close()
   })
 
-  it('keeps a body that ended early, and goes on from there', async () => {
+  it('keeps a body that ended early, and continues there', async () => {
     const { writer, slot } = await openSlot()
     await slot.write(large.subarray(0, 2_000_000))
     await expect(slot.finish()).rejects.toThrow(refused('SIZE_MISMATCH'))
@@ -294,7 +294,7 @@ describe('Slot', () => {
     await writer.close()
   })
 
-  it('throws wrong bytes away, also for the next run', async () => {
+  it('discards wrong bytes, also for the next run', async () => {
     const { writer, slot, path } = await openSlot()
     const wrong = Buffer.from(large)
     wrong[wrong.length >> 1]! ^= 1
@@ -319,7 +319,7 @@ describe('Slot', () => {
     await writer.seal()
   })
 
-  it('takes no bytes once it is complete or the writer closed', async () => {
+  it('accepts no bytes once it is complete or the writer is closed', async () => {
     const { writer, slot } = await openSlot()
     await fill(slot)
     await expect(slot.write(Buffer.from('x'))).rejects.toThrow(refused('INTERNAL'))
@@ -328,7 +328,7 @@ describe('Slot', () => {
     await expect(other!.write(Buffer.from('x'))).rejects.toThrow(refused('INTERNAL'))
   })
 
-  it('lets the caller use its buffer again', async () => {
+  it('lets the caller reuse its buffer', async () => {
     const { writer, slot } = await openSlot()
     const chunk = Buffer.alloc(50_000)
     for (let at = 0; at < large.length; at += chunk.length) {
@@ -340,7 +340,7 @@ describe('Slot', () => {
     await writer.close()
   })
 
-  it('believes no journal that says more than the slot holds', async () => {
+  it('does not trust a journal with more bytes than the slot has', async () => {
     const { writer, slot, path } = await openSlot()
     await writer.close()
     const line = { slot: slot.descriptor.digest, received: large.length * 10 }

@@ -23,19 +23,19 @@ const corrupt = { code: 'BUNDLE_CORRUPT', exitCode: 6 }
 const verifyBytes = (bytes: Uint8Array) => verifyBundle(memorySource(bytes))
 
 describe('a damaged bundle', () => {
-  it('fault 62: cut short at every block, it says how many bytes are missing', async () => {
+  it('fault 62: a bundle truncated at any block: the error states how many bytes are missing', async () => {
     const bytes = await bundleBytes(small)
     for (let end = 0; end < bytes.length; end += 512) {
       const error = await openBundle(memorySource(bytes.subarray(0, end))).catch((thrown: unknown) => thrown)
       expect(error, `cut at ${end}`).toMatchObject({
         ...corrupt,
-        message: expect.stringMatching(/cut short: (at least )?[0-9]+ bytes are missing/),
+        message: expect.stringMatching(/truncated: (at least )?[0-9]+ bytes are missing/),
         next: expect.stringContaining('copy it again'),
       })
     }
   })
 
-  it('fault 62: cut short within a block', async () => {
+  it('fault 62: a bundle truncated within a block', async () => {
     const bytes = await bundleBytes(small)
     for (const end of [1, 100, 511, 513, 2000, bytes.length - 1]) {
       await expect(openBundle(memorySource(bytes.subarray(0, end))), `cut at ${end}`).rejects.toMatchObject(
@@ -196,7 +196,7 @@ describe('a bundle made to deceive', () => {
     const lie = at < 0 ? [...entries, stray] : entries.toSpliced(at, 0, stray)
     await expect(verifyBytes(craft(lie))).rejects.toMatchObject({
       ...corrupt,
-      message: expect.stringContaining('nothing in the bundle names'),
+      message: expect.stringContaining('nothing in the bundle refers to'),
     })
   })
 
