@@ -12,6 +12,7 @@ import { parseAllDocuments } from 'yaml'
 import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { SiteState } from '../site/state.ts'
+import { secretValues } from '../values/secret-values.ts'
 import { type Cluster, clusterEnvironment } from './kube.ts'
 import { printable } from './program.ts'
 import { Redactor } from './redaction.ts'
@@ -149,7 +150,7 @@ function redacted(text: string, redactor: Redactor): string {
     .join('\n')
 }
 
-/** Values of every environment's secrets.yaml of every tree, and what opens the nodes. */
+/** Values of every environment's secrets.yaml, secrets in its values files and in site.yaml, and the passwords and keys of the nodes. */
 async function siteSecrets({ paths }: SiteState): Promise<string[]> {
   const secrets: string[] = []
   for (const tree of await namesIn(paths.deploy)) {
@@ -158,7 +159,9 @@ async function siteSecrets({ paths }: SiteState): Promise<string[]> {
       for (const name of await namesIn(join(environments, environment)))
         if (name.startsWith('secrets.'))
           secrets.push(...valuesIn(await secretText(join(environments, environment, name)), name))
+        else secrets.push(...secretValues((await textOf(join(environments, environment, name))) ?? ''))
   }
+  secrets.push(...secretValues((await textOf(paths.siteFile)) ?? ''))
   for (const name of await namesIn(paths.access)) secrets.push(await secretText(join(paths.access, name)))
   for (const path of [paths.kubeconfig, paths.fetchedKubeconfig])
     for (const [, value = ''] of ((await textOf(path)) ?? '').matchAll(

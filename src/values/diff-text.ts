@@ -1,5 +1,6 @@
 import { diffArrays } from 'diff'
 import { maskedLines } from '../core/secret-lines.ts'
+import { maskValues, secretValues } from './secret-values.ts'
 
 /** Lines removed and added at most; of larger differences only their number is reported. It also bounds the time. */
 const maxChanges = 1_000
@@ -14,12 +15,17 @@ export function diffText(before: string, after: string): string {
   if (parts === undefined)
     return `more than ${maxChanges} lines differ (${countLines(before)} before, ${countLines(after)} now)`
   // masked as a whole: a secret may start above the first changed line
+  const secrets = [...secretValues(before), ...secretValues(after)]
   const [old, now] = [shown(a), shown(b)]
   const changes: string[] = []
   let [i, j] = [0, 0]
   for (const { added, removed, count } of parts) {
-    if (removed) for (let at = i; at < i + count; at++) changes.push(`- ${at + 1}: ${old[at]}`)
-    if (added) for (let at = j; at < j + count; at++) changes.push(`+ ${at + 1}: ${now[at]}`)
+    if (removed)
+      for (let at = i; at < i + count; at++)
+        changes.push(`- ${at + 1}: ${maskValues(old[at] ?? '', secrets)}`)
+    if (added)
+      for (let at = j; at < j + count; at++)
+        changes.push(`+ ${at + 1}: ${maskValues(now[at] ?? '', secrets)}`)
     if (!added) i += count
     if (!removed) j += count
   }

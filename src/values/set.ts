@@ -5,6 +5,7 @@ import { mergeValues } from './merge.ts'
 import { planMerge } from './plan-merge.ts'
 import { isEmpty } from './positions.ts'
 import { pathText, quoted, shownValue } from './print.ts'
+import { maskValues, secretValues } from './secret-values.ts'
 import {
   type Plain,
   type PlainMap,
@@ -53,7 +54,9 @@ export function settingLines({ offline, values }: Settings): string[] {
       ? [...inner].flatMap(([key, below]) => leaves(below, [...path, key]))
       : [`${pathText(path)} = ${shownValue(inner, path)}`]
   const all: PlainMap[] = [new Map(offline && [['offline', new Map(Object.entries(offline))]]), value]
-  return all.flatMap(map => (map.size === 0 ? [] : leaves(map, [])))
+  const lines = all.flatMap(map => (map.size === 0 ? [] : leaves(map, [])))
+  const secrets = secretValues(values)
+  return lines.map(line => maskValues(line, secrets))
 }
 
 /**

@@ -25,6 +25,16 @@ describe('diffText', () => {
     expect(diffText(text('hunter2'), text('hunter3'))).toBe('- 4: …\n+ 4: …')
   })
 
+  it('masks the value of a secret under another key, too', () => {
+    const text = diffText(
+      'db: {rootPassword: hunter2-x}\n',
+      'db:\n  rootPassword: hunter2-x\n  plain: hunter2-x\n  user: auth\n',
+    )
+    expect(text).not.toContain('hunter2')
+    expect(text).toContain('plain: ***')
+    expect(text).toContain('user: auth')
+  })
+
   it('reports only how much of two very different texts differs, soon', () => {
     const lines = (word: (i: number) => string) =>
       Array.from({ length: 20_000 }, (_, i) => `${word(i)}\n`).join('')

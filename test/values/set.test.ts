@@ -330,7 +330,7 @@ describe('settingLines', () => {
   it('lists every value, with secrets masked', () => {
     const more = {
       nfs: { server: '10.0.0.5', options: ['ro', 1] },
-      db: { rootPassword: 'hunter2', url: 'mysql://root:hunter2@db/x' },
+      db: { rootPassword: 'hunter2-"2', url: 'mysql://root:hunter2@db/x', args: ['-p', 'hunter2-"2'] },
       credentials: { a: { b: 'hunter2' } },
       'x.y': {},
     }
@@ -341,6 +341,7 @@ describe('settingLines', () => {
       'nfs.options = ["ro", 1]',
       'db.rootPassword = ***',
       'db.url = "mysql://***@db/x"',
+      'db.args = ["-p", "***"]',
       'credentials.a.b = ***',
       '["x.y"] = {}',
     ])

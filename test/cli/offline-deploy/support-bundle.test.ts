@@ -37,6 +37,8 @@ const unknown = [
   'Unkn0wn-of-log',
   'b3BlbnNzaC1rZXktdjEAAAAABG5vbmU',
   'Kn0wn-of-cluster',
+  'Kn0wn-of-site',
+  'Kn0wn-of-values',
 ]
 
 const put = async (path: string, text: string, mode = 0o644) => {
@@ -60,6 +62,7 @@ async function planted(): Promise<TestSite> {
     0o600,
   )
   await put(at(`${environments}/dev/secrets.yaml`), JSON.stringify(rest.slice(12)), 0o600)
+  await put(at(`${environments}/dev/values.yaml`), `redis: {authToken: ${unknown[7]}}\n`)
   await put(at('access/ssh'), `${first}\n`, 0o600)
   await put(at('site-key.asc'), key.replaceAll('OPENSSH PRIVATE KEY', 'PGP PRIVATE KEY BLOCK'), 0o600)
   await put(
@@ -69,6 +72,7 @@ async function planted(): Promise<TestSite> {
       'nodes: [{name: one, address: 10.0.0.1, roles: [control-plane, worker]}]',
       'values:',
       `  adminPassword: ${unknown[0]} # ${unknown[0]}`,
+      `  db: {rootPassword: ${unknown[6]}, plain: ${unknown[6]}}`,
       `  database: postgres://u:${unknown[2]}@10.0.0.9/db`,
       `  innocent: ${JSON.stringify(all())}`,
     ].join('\n'),
@@ -78,7 +82,7 @@ async function planted(): Promise<TestSite> {
   await put(at('logs/app-harbor.log'), `${'old line\n'.repeat(5000)}${all()}\n${key}\nlast line\n`)
   await put(
     at('logs/kubernetes.log'),
-    `curl --password ${unknown[3]}\n{"clientSecret": "${unknown[1]}"}\nwget https://u:${unknown[2]}@h/x\nsent ${unknown[5]} there\n`,
+    `curl --password ${unknown[3]}\n{"clientSecret": "${unknown[1]}"}\nwget https://u:${unknown[2]}@h/x\nsent ${unknown[5]} there, ${unknown[6]} and ${unknown[7]}\n`,
   )
   await appendFile(at('serve.log'), `${JSON.stringify({ url: all(), token: unknown[1] })}\n`)
   const digest = `sha256:${'0'.repeat(64)}`
