@@ -1,6 +1,7 @@
 import { existsSync, globSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { roomRules, sourceRules } from './import-rules.ts'
 import { allFlags, codeOf, textsOf, wrongFlagsInMessages, wrongInvocations } from './named-commands.ts'
@@ -36,8 +37,7 @@ describe('commands and flags (fault 128)', async () => {
     airgap: await commandTree('airgap'),
     'offline-deploy': await commandTree('offline-deploy'),
   }
-  // a message already names the option that follows
-  const flags = allFlags(programs).add('--allow-older')
+  const flags = allFlags(programs)
   const ofScripts = await flagsOfScripts()
 
   it.each(pages)('%s names existing ones only', async page => {
@@ -62,13 +62,20 @@ describe('commands and flags (fault 128)', async () => {
 
   it.each(programNames)('the help of %s names existing ones only', name => {
     for (const command of allCommands(programs[name])) {
-      const help = command.helpInformation()
+      const help = fullHelp(command)
       expect([
         ...wrongInvocations(help, { programs, code: false }),
         ...wrongFlagsInMessages([help], flags),
       ]).toEqual([])
     }
   })
+
+  it.each(allCommands(programs['offline-deploy']).filter(({ options }) => options.length > 1))(
+    'the help of a command with several options has an example: $_name',
+    command => {
+      if (command.parent !== null) expect(fullHelp(command)).toContain('\nExamples:\n')
+    },
+  )
 
   it.each([
     ['offline-deploy forget', 'offline-deploy forget'],
@@ -117,6 +124,18 @@ describe('the catalogue of faults', async () => {
     },
   )
 })
+
+/** Also what is added below the options: examples. */
+function fullHelp(command: Command): string {
+  let text = ''
+  command.configureOutput({
+    writeOut(part) {
+      text += part
+    },
+  })
+  command.outputHelp()
+  return text
+}
 
 /** Options of scripts/*: in their own text, and in what parses them. */
 async function flagsOfScripts(): Promise<Set<string>> {

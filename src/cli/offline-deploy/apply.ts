@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { InstallOptions } from '../../deploy/install-options.ts'
 import { askForYes, canConfirm } from '../shell/confirm.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanTime } from '../shell/format.ts'
 import { renderPlan } from '../shell/plan-text.ts'
 import type { Shell } from '../shell/run.ts'
@@ -14,7 +15,10 @@ export interface ApplyOptions extends InstallOptions {
 }
 
 export function applyCommand(program: Command, shell: Shell): void {
-  stepOptions(configureOptions(serverOptions(bundleOptions(program.command('apply')))))
+  addExamples(stepOptions(configureOptions(serverOptions(bundleOptions(program.command('apply'))))), [
+    ['offline-deploy apply --bundle /media/usb/astrago.tar --site /opt/site'],
+    ['offline-deploy apply --limit gpu-5', 'one machine, which was added or reinstalled'],
+  ])
     .description('Run all steps of the install; after a failure, run it again and it continues')
     .argument('[plan]', 'a saved plan; refused if the site has changed since')
     .option('--yes', 'do not ask for confirmation')

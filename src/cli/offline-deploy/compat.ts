@@ -11,6 +11,7 @@ import {
 import { openBundles } from '../../deploy/open-bundles.ts'
 import { findBundles } from '../../deploy/set-up.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { planLines, verdictLines } from '../shell/verdicts.ts'
 import { bundleOptions } from './options.ts'
@@ -23,7 +24,10 @@ interface CompatOptions extends SiteOptions {
 }
 
 export function compatCommand(program: Command, shell: Shell): void {
-  bundleOptions(program.command('compat'))
+  addExamples(bundleOptions(program.command('compat')), [
+    ['offline-deploy compat --bundle NEW.tar'],
+    ['offline-deploy compat --kubeconfig /root/.kube/config --kubectl /usr/local/bin/kubectl'],
+  ])
     .description(
       'Compare what runs here with what the bundle brings, by the rules it carries; exit 4 if one is broken',
     )

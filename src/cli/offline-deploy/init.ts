@@ -5,6 +5,7 @@ import { interviewSite } from '../../deploy/site-interview.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
 import type { SiteAnswers } from '../../inventory/starter.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { openTerminal } from '../shell/terminal.ts'
 import { bundleOptions } from './options.ts'
@@ -23,7 +24,10 @@ interface InitOptions extends SiteOptions {
 }
 
 export function initCommand(program: Command, shell: Shell): void {
-  bundleOptions(program.command('init'))
+  addExamples(bundleOptions(program.command('init')), [
+    ['offline-deploy init --node master-1=10.0.0.11:control-plane,worker --node gpu-1=10.0.0.21:worker,gpu'],
+    ['offline-deploy init --from kubespray/inventory --values values.yaml --dry-run'],
+  ])
     .description(
       'Write site.yaml (machines, addresses, NFS) from questions, options or a kubespray inventory',
     )

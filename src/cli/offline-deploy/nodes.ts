@@ -11,6 +11,7 @@ import {
 } from '../../deploy/nodes.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { bundleOptions, limitOption } from './options.ts'
 import { checkMachines } from './preflight.ts'
@@ -25,11 +26,14 @@ interface NodeOptions extends SiteOptions {
 
 /** The machines of site.yaml. */
 export function nodesCommand(program: Command, shell: Shell): void {
-  const nodes = program.command('nodes').description('List, add, remove and check the machines of site.yaml')
+  const nodes = addExamples(program.command('nodes'), [
+    ['offline-deploy nodes list --site /opt/site'],
+    ['offline-deploy nodes add gpu-5 10.0.0.25 --role worker,gpu', 'then: offline-deploy apply'],
+  ]).description('List, add, remove and check the machines of site.yaml')
   defineList(nodes, shell)
   defineAdd(nodes, shell)
   defineRemove(nodes, shell)
-  bundleOptions(nodes.command('check'))
+  addExamples(bundleOptions(nodes.command('check')), [['offline-deploy nodes check --limit gpu-5']])
     .description('Examine every machine over SSH; exit 7 if the install cannot work')
     .addOption(limitOption())
     .action((_: unknown, command: Command) => checkMachines(command.optsWithGlobals(), shell))
@@ -37,7 +41,7 @@ export function nodesCommand(program: Command, shell: Shell): void {
 }
 
 function defineList(nodes: Command, shell: Shell): void {
-  bundleOptions(nodes.command('list'))
+  addExamples(bundleOptions(nodes.command('list')), [['offline-deploy nodes list --site /opt/site -o json']])
     .description('Show names, addresses, roles and SSH users')
     .action(async (_: unknown, command: Command) => {
       const { site } = await readSite(command.optsWithGlobals())
@@ -53,7 +57,9 @@ function defineList(nodes: Command, shell: Shell): void {
 }
 
 function defineAdd(nodes: Command, shell: Shell): void {
-  bundleOptions(nodes.command('add'))
+  addExamples(bundleOptions(nodes.command('add')), [
+    ['offline-deploy nodes add gpu-5 10.0.0.25 --role worker --role gpu --user astrago'],
+  ])
     .description('Add a machine to site.yaml (`apply` then installs it)')
     .argument('<name>', 'its name in the cluster')
     .argument('<address>', 'its IP address')
@@ -81,7 +87,9 @@ function defineAdd(nodes: Command, shell: Shell): void {
 }
 
 function defineRemove(nodes: Command, shell: Shell): void {
-  bundleOptions(nodes.command('remove'))
+  addExamples(bundleOptions(nodes.command('remove')), [
+    ['offline-deploy nodes remove gpu-5 --yes', 'after: offline-deploy reset gpu-5'],
+  ])
     .description('Remove a machine from site.yaml (does not touch the machine)')
     .argument('<name>', 'its name in the cluster')
     .option('--yes', 'required: the machine stays in the cluster')
@@ -103,7 +111,7 @@ function defineRemove(nodes: Command, shell: Shell): void {
 }
 
 function defineForget(nodes: Command, shell: Shell): void {
-  bundleOptions(nodes.command('forget'))
+  addExamples(bundleOptions(nodes.command('forget')), [['offline-deploy nodes forget gpu-5']])
     .description('Forget the SSH host key of a machine that was reinstalled')
     .argument('<name>', 'its name in the cluster')
     .action(async (name: string, _: unknown, command: Command) => {

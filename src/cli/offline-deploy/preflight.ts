@@ -3,13 +3,17 @@ import { AirgapError } from '../../core/errors.ts'
 import type { PreflightOptions } from '../../deploy/preflight.ts'
 import { findingLines } from '../../install/preflight/finding.ts'
 import type { PreflightReport } from '../../install/preflight/index.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, limitOption, serverOptions } from './options.ts'
 
 export function preflightCommand(program: Command, shell: Shell): void {
-  configureOptions(serverOptions(bundleOptions(program.command('preflight'))))
+  addExamples(configureOptions(serverOptions(bundleOptions(program.command('preflight')))), [
+    ['offline-deploy preflight'],
+    ['offline-deploy preflight --limit gpu_node -o json', 'the GPU nodes only'],
+  ])
     .description('Examine this host and every machine before an install; exit 7 if it cannot work')
     .addOption(limitOption())
     .action(async (options: PreflightOptions) => {

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { siteReceipt } from '../../deploy/receipt.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { bundleOptions } from './options.ts'
 
 export function receiptCommand(program: Command, shell: Shell): void {
-  bundleOptions(program.command('receipt'))
+  addExamples(bundleOptions(program.command('receipt')), [['offline-deploy receipt --out receipt.json']])
     .description('List the bundles of this site and the digests of their blobs (no names, no addresses)')
     .option('--out <file>', 'also write the list to this file, as JSON')
     .action(async (options: SiteOptions & { out?: string }) => {

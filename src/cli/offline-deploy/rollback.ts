@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { confirm } from '../shell/confirm.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
@@ -11,7 +12,10 @@ interface RollbackOptions extends SiteOptions {
 }
 
 export function rollbackCommand(program: Command, shell: Shell): void {
-  configureOptions(serverOptions(bundleOptions(program.command('rollback'))))
+  addExamples(configureOptions(serverOptions(bundleOptions(program.command('rollback')))), [
+    ['offline-deploy rollback --dry-run'],
+    ['offline-deploy rollback --yes'],
+  ])
     .description(
       'Undo what apply changed on this host: values files, client files, servers (the bundle stays)',
     )

@@ -3,6 +3,7 @@ import { secretVariable } from '../../core/environment.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { completeSecrets, type SecretDialogue } from '../../deploy/secrets.ts'
 import { defaults } from '../../deploy/site-options.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { askHidden } from '../shell/terminal.ts'
 
@@ -12,8 +13,10 @@ interface SecretsOptions {
 }
 
 export function secretsCommand(program: Command, shell: Shell): void {
-  program
-    .command('secrets')
+  addExamples(program.command('secrets'), [
+    ['offline-deploy secrets /opt/site/deploy/astrago --env prod'],
+    ['offline-deploy secrets /opt/site/deploy/astrago --ask', 'type them instead of generating them'],
+  ])
     .description(
       'Complete environments/NAME/secrets.yaml of a deployment tree (mode 0600): keep, take or generate each secret, show none',
     )

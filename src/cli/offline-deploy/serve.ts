@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { serveSite } from '../../deploy/serve.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import type { AccessEntry } from '../../serve/served.ts'
+import { addExamples } from '../shell/examples.ts'
 import { printableJson } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { bundleOptions, serverOptions } from './options.ts'
@@ -12,7 +13,13 @@ interface ServeCommandOptions extends SiteOptions {
 
 /** `serve [bundle…]`: of `airgap` too, where bundles are named as arguments. */
 export function serveCommand(program: Command, shell: Shell): void {
-  serverOptions(bundleOptions(program.command('serve')))
+  addExamples(serverOptions(bundleOptions(program.command('serve'))), [
+    [`${program.name()} serve bundle.tar --address 10.0.0.10`],
+    [
+      `${program.name()} serve bundle.tar --registry-port 0 --http-port 0 --listen 127.0.0.1`,
+      'on any free ports, for this machine only',
+    ],
+  ])
     .description('Serve the registry and the HTTP server from the bundle until stopped')
     .argument('[bundle...]', 'bundles (default: --bundle, or the .tar next to the program)')
     .option('--access-log', 'log every request, not only those that failed')

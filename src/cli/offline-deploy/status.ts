@@ -3,12 +3,16 @@ import { AirgapError } from '../../core/errors.ts'
 import type { ClusterStatus } from '../../deploy/cluster.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import type { ServersStatus, SiteStatus } from '../../deploy/status.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 
 export function statusCommand(program: Command, shell: Shell): void {
-  configureOptions(serverOptions(bundleOptions(program.command('status'))))
+  addExamples(configureOptions(serverOptions(bundleOptions(program.command('status')))), [
+    ['offline-deploy status --site /opt/site'],
+    ['offline-deploy status --exit-code -o json', 'for monitoring'],
+  ])
     .description('Show what is installed and what runs, on this site and in its cluster')
     .option('--exit-code', 'exit 3 if anything differs from what apply left')
     .action(async ({ exitCode, ...options }: SiteOptions & { exitCode?: boolean }) => {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { SiteOptions } from '../../deploy/site-options.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { toolVersion } from '../shell/version.ts'
@@ -7,7 +8,9 @@ import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 
 export function supportBundleCommand(program: Command, shell: Shell): void {
-  configureOptions(serverOptions(bundleOptions(program.command('support-bundle'))))
+  addExamples(configureOptions(serverOptions(bundleOptions(program.command('support-bundle')))), [
+    ['offline-deploy support-bundle --out support.tar.gz'],
+  ])
     .description('Collect versions, journal, configuration, logs and pods for support, without secrets')
     .requiredOption('--out <file>', 'the archive to write, FILE.tar.gz (mode 0600)')
     .action(async (options: SiteOptions & { out: string }) => {

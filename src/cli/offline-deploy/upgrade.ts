@@ -1,11 +1,15 @@
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { type ApplyOptions, applyOrPlan } from './apply.ts'
 import { bundleOptions, configureOptions, serverOptions, stepOptions } from './options.ts'
 
 export function upgradeCommand(program: Command, shell: Shell): void {
-  stepOptions(configureOptions(serverOptions(bundleOptions(program.command('upgrade')))))
+  addExamples(stepOptions(configureOptions(serverOptions(bundleOptions(program.command('upgrade'))))), [
+    ['offline-deploy upgrade --bundle NEW.tar --dry-run', 'show the plan first'],
+    ['offline-deploy upgrade --bundle OLD.tar --allow-older', 'go back to an earlier version'],
+  ])
     .description('Back up the site, then apply another version of the bundle in the order of its rules')
     .option('--yes', 'do not ask for confirmation')
     .option('--dry-run', 'show the plan; change nothing')

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { verifyBundles } from '../../deploy/verify.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { bundleOptions } from './options.ts'
@@ -11,7 +12,10 @@ interface VerifyOptions extends SiteOptions {
 }
 
 export function verifyCommand(program: Command, shell: Shell): void {
-  bundleOptions(program.command('verify'))
+  addExamples(bundleOptions(program.command('verify')), [
+    ['offline-deploy verify /media/usb/astrago.tar --expect sha256:…'],
+    ['offline-deploy verify --cluster', 'what runs in the cluster, against this site'],
+  ])
     .description(
       'Read the whole bundle; check every byte, and that its names can be served; exit 6 if a byte is wrong',
     )

@@ -2,11 +2,11 @@ import type { Setup } from '../../deploy/set-up.ts'
 import type { PlannedStep } from '../../install/plan.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
 
-/** What apply would do, for somebody who stands before the machine: two screens for a whole platform. */
+/** Renders what apply would do: two screens for a whole platform. */
 export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string {
   const short = (line: string) => line.replaceAll(setup.siteFolder, 'SITE')
   const width = Math.max(0, ...steps.map(({ id }) => (isApplication(id) ? 0 : id.length)))
-  const lines = [`SITE = ${setup.siteFolder}${machines(setup)}`]
+  const lines = [`SITE = ${setup.siteFolder}${machinesText(setup)}`]
   const applications = steps.filter(({ id }) => isApplication(id))
   let number = 0
   for (const step of steps) {
@@ -21,40 +21,41 @@ export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string 
   }
   const pending = steps.filter(({ state }) => state === 'pending').length
   if (setup.site === undefined)
-    lines.push(
-      'the servers alone: there is no site.yaml. `offline-deploy init` makes one, for the machines and applications',
-    )
-  lines.push(pending === 0 ? 'nothing is left to do' : `${pending} of ${steps.length} steps will run`)
+    lines.push('servers only: for machines and applications, write site.yaml with `offline-deploy init`')
+  lines.push(pending === 0 ? 'nothing to do' : `${pending} of ${steps.length} steps will run`)
   return lines.join('\n')
 }
 
-function headLine(step: PlannedStep, number: number, width: number): string {
-  const { id, title, state, reason } = step
+function headLine({ id, title, state, reason }: PlannedStep, number: number, width: number): string {
   const why = state === 'done' || reason === 'never run' ? '' : ` (${reason})`
-  return `${String(number).padStart(2)} ${state === 'done' ? 'done   ' : 'pending'} ${id.padEnd(width)}  ${title}${why}`
+  return `${String(number).padStart(2)} ${state.padEnd(7)} ${id.padEnd(width)}  ${title}${why}`
 }
 
-/** One block for all applications: their commands differ in nothing but the name. */
+/** One block for all applications: their commands differ only in the name. */
 function applicationLines(
   steps: readonly PlannedStep[],
   { first, short, width }: { first: number; short: (line: string) => string; width: number },
 ): string[] {
+  const nameOf = ({ id }: PlannedStep) => id.slice('app-'.length)
   const pending = steps.filter(({ state }) => state === 'pending')
-  const name = ({ id }: PlannedStep) => id.slice('app-'.length)
-  const tell = (step: PlannedStep) =>
-    `${name(step)}${step.reason === 'never run' || step.state === 'done' ? '' : ` (${step.reason})`}`
-  const done = steps.filter(({ state }) => state === 'done').map(name)
+  const done = steps.filter(({ state }) => state === 'done').map(nameOf)
+  const [next] = pending
+  const title = `Install ${steps.length} applications with helmfile, which waits until their pods are ready`
+  const state = next === undefined ? 'done' : 'pending'
+  const head = `${String(first).padStart(2)} ${state.padEnd(7)} ${'app-…'.padEnd(width)}  ${title}`
+  if (next === undefined) return [head]
+  const order = pending.map(step =>
+    step.reason === 'never run' ? nameOf(step) : `${nameOf(step)} (${step.reason})`,
+  )
   return [
-    `${String(first).padStart(2)} ${pending.length === 0 ? 'done   ' : 'pending'} ${'app-…'.padEnd(width)}  ${steps.length} applications, each by helmfile, which waits until its pods are ready`,
-    ...(pending.length === 0 ? [] : [`     ${pending.map(tell).join(' → ')}`]),
-    ...(done.length === 0 || pending.length === 0 ? [] : [`     done before: ${done.join(', ')}`]),
-    ...(pending[0] === undefined
-      ? []
-      : pending[0].does.map(line => `     ${short(line.replace(`app=${name(pending[0]!)}`, 'app=NAME'))}`)),
+    head,
+    `     ${order.join(' → ')}`,
+    ...(done.length === 0 ? [] : [`     already done: ${done.join(', ')}`]),
+    ...next.does.map(line => `     ${short(line.replace(`app=${nameOf(next)}`, 'app=NAME'))}`),
   ]
 }
 
-function machines({ site }: Setup): string {
+function machinesText({ site }: Setup): string {
   if (site === undefined) return ''
   const roles = nodeRoles.flatMap(role => {
     const count = site.nodes.filter(node => node.roles.includes(role)).length

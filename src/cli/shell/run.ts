@@ -74,8 +74,8 @@ export function createProgram({ name, description }: Pick<Cli, 'name' | 'descrip
         .choices([...logFormats])
         .default('text'),
     )
-    .option('-q, --quiet', 'no progress')
-    .option('--verbose', 'on an error, also print where it came from')
+    .option('-q, --quiet', 'do not print progress')
+    .option('--verbose', 'on an error, also print its causes and stack traces')
     .version(versionLine(name), '-V, --version', versionDescription)
     .configureHelp({ showGlobalOptions: true, optionDescription, subcommandTerm })
     .showSuggestionAfterError()
