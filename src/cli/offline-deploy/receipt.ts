@@ -7,7 +7,7 @@ import { bundleOptions } from './options.ts'
 
 export function receiptCommand(program: Command, shell: Shell): void {
   addExamples(bundleOptions(program.command('receipt')), [['offline-deploy receipt --out receipt.json']])
-    .description('List the bundles of this site and the digests of their blobs (no names, no addresses)')
+    .description('List what this site holds, to plan the next bundle (no host names, no addresses)')
     .option('--out <file>', 'also write the list to this file, as JSON')
     .action(async (options: SiteOptions & { out?: string }) => {
       const receipt = await siteReceipt(options)
