@@ -237,7 +237,7 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
       }, 60_000)
     })
 
-    it('nothing tried to leave', async () => {
+    it('nothing was sent out of the closed network', async () => {
       expect(await network.escapeAttempts()).toBe(0)
     })
   },

@@ -367,7 +367,7 @@ access_ip=10.0.0.9
         patience,
       )
 
-      it('nothing tried to leave', async () => {
+      it('send nothing out of the closed network', async () => {
         expect(await network.escapeAttempts()).toBe(0)
       })
     },
