@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hasTool } from '../bundle/has-tool.ts'
 import { definitions, objectsOf, run, validate, yamlFiles } from './kubernetes.ts'
@@ -11,11 +11,12 @@ import {
   internet,
   kubernetes,
   own,
+  publishedCharts,
   renderSite,
   version,
 } from './site.ts'
 
-// the charts have no defaults for secrets
+// the charts have no default secrets
 const secrets = [
   'databasePassword',
   'keycloakAdminPassword',
@@ -35,24 +36,24 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-it('all of our charts are looked at', async () => {
+it('all of our charts are tested', async () => {
   const found = []
   for (const name of await readdir(applications))
     if ((await readdir(join(applications, name))).includes('chart')) found.push(name)
   expect(found.sort()).toEqual(Object.keys(own).sort())
 })
 
-describe.skipIf(lacking('helm').length > 0)(`charts of ours ${needs('helm')}`, () => {
-  it.each(Object.keys(own))('helm lint --strict finds nothing in that of %s', application => {
+describe.skipIf(lacking('helm').length > 0)(`our charts ${needs('helm')}`, () => {
+  it.each(Object.keys(own))('helm lint --strict finds nothing in the chart of %s', application => {
     const chart = join(applications, application, 'chart')
     run('helm', ['lint', '--strict', '--kube-version', kubernetes, chart, ...standIns(application)])
   })
 })
 
 describe.skipIf(lacking('helm', 'kubectl-validate').length > 0)(
-  `Kubernetes ${version} takes our charts ${needs('helm', 'kubectl-validate')}`,
+  `Kubernetes ${version} accepts our charts ${needs('helm', 'kubectl-validate')}`,
   () => {
-    it.each(Object.entries(own))('as they are: %s', async (application, release) => {
+    it.each(Object.entries(own))('with their default values: %s', async (application, release) => {
       const out = await mkdtemp(join(folder, 'chart-'))
       run('helm', [
         'template',
@@ -73,7 +74,7 @@ describe.skipIf(lacking('helm', 'kubectl-validate').length > 0)(
       expect(good).toBeGreaterThan(0)
     })
 
-    it('and would not take anything: faults are found, what it does not know is named', async () => {
+    it('and would find faults, and names objects without a schema', async () => {
       const place = await mkdtemp(join(folder, 'faults-'))
       const container = { name: 'a', image: 'b' }
       const pod = (more: object) => ({
@@ -123,7 +124,7 @@ describe.skipIf(lacking('helm', 'kubectl-validate').length > 0)(
         expect.stringMatching(/^CronJob future: .*batch\/v2/),
         expect.stringMatching(/^ClusterRole a\/b: metadata\.name /),
       ])
-      // with the definition that our chart of the MPI Operator brings
+      // with the definition in our chart of the MPI Operator
       const crds = join(applications, 'mpi-operator/chart/crds')
       const { good, skipped, wrong } = await validate(place, { version, crds })
       expect([good, skipped]).toEqual([3, []])
@@ -134,12 +135,12 @@ describe.skipIf(lacking('helm', 'kubectl-validate').length > 0)(
 
 const programs = ['helm', 'helmfile', 'kubectl-validate']
 describe.skipIf(lacking(...programs).length > 0)(
-  `Kubernetes ${version} takes what a site installs ${needs(...programs)}`,
+  `Kubernetes ${version} accepts what a site installs ${needs(...programs)}`,
   () => {
     it.each<[string, Addresses]>([
       ['a closed one', closed],
       ['one with internet', internet],
-    ])('%s, of our charts', async (_, addresses) => {
+    ])('%s, with our charts', async (_, addresses) => {
       const out = await renderSite({ into: folder, names: Object.values(own), addresses })
       const { good, skipped, wrong } = await validate(out, { version })
       expect(wrong).toEqual([])
@@ -147,20 +148,15 @@ describe.skipIf(lacking(...programs).length > 0)(
       expect(good).toBeGreaterThan(30)
     })
 
-    // the published charts are not fetched by tests
-    const charts = process.env['ASTRAGO_CHARTS']
-    it.skipIf(charts === undefined)(
-      'all of it (needs ASTRAGO_CHARTS, a folder of the published charts as NAME-VERSION.tgz)',
-      async () => {
-        const out = await renderSite({ into: folder, names: [], addresses: closed, charts: resolve(charts!) })
-        const crds = await definitions(out, join(folder, 'definitions'))
-        const { good, skipped, wrong } = await validate(out, { version, crds })
-        expect(wrong).toEqual([])
-        expect(skipped).toEqual([])
-        const files = await yamlFiles(out)
-        expect(good).toBe((await Promise.all(files.map(objectsOf))).flat().length)
-      },
-      180_000,
-    )
+    it('a closed one, with all charts', { timeout: 180_000 }, async () => {
+      const charts = await publishedCharts(join(folder, 'published'))
+      const out = await renderSite({ into: folder, names: [], addresses: closed, charts })
+      const crds = await definitions(out, join(folder, 'definitions'))
+      const { good, skipped, wrong } = await validate(out, { version, crds })
+      expect(wrong).toEqual([])
+      expect(skipped).toEqual([])
+      const files = await yamlFiles(out)
+      expect(good).toBe((await Promise.all(files.map(objectsOf))).flat().length)
+    })
   },
 )

@@ -1,4 +1,4 @@
-// A node for the collector of GPU sessions: what nvidia-smi says, which processes there are and in which containers.
+// A node for the collector of GPU sessions: the output of nvidia-smi, the processes, and their containers.
 import { spawnSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -7,25 +7,25 @@ export const script = resolve('bundle/astrago/applications/gpu-session-monitorin
 const recordings = join(import.meta.dirname, 'nvidia-smi')
 
 const has = (program: string) => spawnSync(program, ['--help'], { stdio: 'ignore' }).error === undefined
-/** every shell here that the collector may meet */
+/** every shell on this machine in which the collector may run */
 export const shells = [['sh'], ['bash', '--posix'], ['busybox', 'sh']].filter(([program]) => has(program!))
 
 export interface Node {
-  /** name of a recording, or absolute path */
+  /** name of a recording, or an absolute path */
   xml: string
   pmon?: string
   status?: number
-  /** pid → text of its cgroup file */
+  /** PID → content of its cgroup file */
   processes?: Record<string, string>
   containers?: string[]
 }
 
-/** 64 hex digits, as containers are named by runtimes */
+/** 64 hex digits, like the container ids of runtimes */
 export const id = (letter: string) => letter.repeat(64)
 export const systemd = (uid: string, container: string) =>
   `0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${uid}.slice/cri-containerd-${container}.scope\n`
 
-/** Lays the node down in a new folder under `folder`; answers with the environment that the collector is started with. */
+/** Writes the node to a new folder below `folder`; returns the environment for the collector. */
 export async function layDown(node: Node, folder: string): Promise<Record<string, string>> {
   const place = await mkdtemp(join(folder, 'node-'))
   const paths = { proc: join(place, 'proc'), logs: join(place, 'logs'), out: join(place, 'textfile') }
@@ -34,7 +34,7 @@ export async function layDown(node: Node, folder: string): Promise<Record<string
     await mkdir(join(paths.proc, pid))
     await writeFile(join(paths.proc, pid, 'cgroup'), text)
   }
-  // kubelet's are links to files that a pod of ours may not see
+  // kubelet's logs are links to files that our pod cannot see
   for (const name of node.containers ?? []) await symlink('/nowhere', join(paths.logs, name))
   const smi = join(place, 'nvidia-smi')
   const pmon = node.pmon === undefined ? 'exit 3' : `cat ${resolve(recordings, node.pmon)}`

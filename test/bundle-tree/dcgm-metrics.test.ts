@@ -6,7 +6,7 @@ const path = join(
   import.meta.dirname,
   '../../bundle/astrago/applications/gpu-operator/chart/files/dcgm-metrics.csv',
 )
-/** Section 7.1 of the component document, by the names that dcgm-exporter 3.3.8 knows them under. */
+/** The metrics of Astrago's component document, section 7.1, by their names in dcgm-exporter 3.3.8. */
 const documented = {
   'GPU utilization': ['DCGM_FI_DEV_GPU_UTIL'],
   'memory utilization': ['DCGM_FI_DEV_MEM_COPY_UTIL'],
@@ -26,7 +26,7 @@ const documented = {
   ],
 }
 
-it('dcgm-exporter is given every metric of the component document, each once, in its own form', async () => {
+it('dcgm-exporter is configured with every metric of the component document, once, in its own format', async () => {
   const lines = (await readFile(path, 'utf8'))
     .split('\n')
     .filter(line => line !== '' && !line.startsWith('#'))

@@ -1,13 +1,13 @@
-// Debian's own node-exporter, reading nothing but a folder of text files.
+// Debian's node-exporter, with the textfile collector only.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 export const program = 'prometheus-node-exporter'
 
 export interface Exporter {
-  /** everything that it exposes now; throws for any answer but 200 */
+  /** everything that it exposes now; throws for any status but 200 */
   scrape(): Promise<string>
-  /** what it said so far */
+  /** its log so far */
   said(): string
   stop(): Promise<void>
 }
@@ -20,7 +20,7 @@ export async function startExporter(textfileFolder: string): Promise<Exporter> {
       '--collector.textfile',
       `--collector.textfile.directory=${textfileFolder}`,
       '--web.disable-exporter-metrics',
-      // a free port: its log tells which
+      // a free port, which its log names
       '--web.listen-address=127.0.0.1:0',
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },

@@ -24,7 +24,7 @@ describe.each(shells)('the collector in %s', (...shell) => {
   }
   const only = (metrics: string[], name: string) => metrics.filter(line => line.startsWith(name))
 
-  it('names processes of one GPU, with their pods', async () => {
+  it('lists the processes of one GPU, with their pods', async () => {
     const { metrics, files } = await collect({
       xml: 'one.xml',
       pmon: 'one.pmon',
@@ -51,7 +51,7 @@ describe.each(shells)('the collector in %s', (...shell) => {
     expect(files).toEqual(['gpu_sessions.prom'])
   })
 
-  it('counts each of eight GPUs, idle ones too (fault 131)', async () => {
+  it('counts each of eight GPUs, including idle ones (fault 131)', async () => {
     const processes = Object.fromEntries([0, 1, 2, 3, 4, 5].map(i => [`${5000 + i}`, '0::/\n']))
     const { metrics } = await collect({ xml: 'eight.xml', pmon: 'eight.pmon', processes })
     expect(
@@ -71,7 +71,7 @@ describe.each(shells)('the collector in %s', (...shell) => {
     expect(only(metrics, 'gpu_process_memory').every(line => line.endsWith(' 50.00'))).toBe(true)
   })
 
-  it('counts MIG instances apart, against their own memory, beside a GPU without', async () => {
+  it('counts MIG instances separately, against their own memory, beside a GPU without MIG', async () => {
     const { metrics } = await collect({
       xml: 'mig.xml',
       pmon: 'mig.pmon',
@@ -87,19 +87,19 @@ describe.each(shells)('the collector in %s', (...shell) => {
       '2.55',
       '1.25',
     ])
-    // the driver gives no share of a MIG instance
+    // the driver reports no utilization of a MIG instance
     expect(only(metrics, 'gpu_process_utilization')).toHaveLength(1)
     expect(metrics.join('\n')).toContain('command="jupyter <kernel> & \\"x\\""')
   })
 
-  it('leaves out a process that has gone, and what the driver does not know', async () => {
+  it('leaves out a process that has ended, and values that the driver does not report', async () => {
     const { metrics } = await collect({ xml: 'gone.xml', processes: { 7002: '0::/\n' } })
     expect(only(metrics, 'gpu_total_sessions')).toEqual(['gpu_total_sessions 1'])
     expect(only(metrics, 'gpu_process_info')).toHaveLength(1)
     expect(only(metrics, 'gpu_process_memory')).toEqual([])
   })
 
-  it.each([0, 6])('has no sessions where there is no GPU (exit %d)', async status => {
+  it.each([0, 6])('has no sessions without a GPU (exit code %d)', async status => {
     const { metrics } = await collect({ xml: 'none.txt', status })
     expect(metrics).toEqual([
       'gpu_session_collector_success 1',
@@ -108,7 +108,7 @@ describe.each(shells)('the collector in %s', (...shell) => {
     ])
   })
 
-  it('tells a driver that does not answer, and keeps no old session', async () => {
+  it('reports a driver that does not answer, and drops old sessions', async () => {
     const { metrics, stderr } = await collect({ xml: 'error.txt', status: 9 })
     expect(metrics).toEqual([
       'gpu_session_collector_success 0',
@@ -117,7 +117,7 @@ describe.each(shells)('the collector in %s', (...shell) => {
     expect(stderr).toContain("couldn't communicate with the NVIDIA driver")
   })
 
-  it('takes the path of control groups of every runtime', async () => {
+  it('parses the cgroup paths of every runtime', async () => {
     for (const text of [
       `11:devices:/kubepods/besteffort/pod1/${id('c')}\n10:cpu:/kubepods/besteffort/pod1/${id('c')}\n`,
       `0::/kubepods.slice/kubepods-pod1.slice/crio-${id('c')}.scope/container\n`,

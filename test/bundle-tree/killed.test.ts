@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { layDown, runCollector, script } from './collector.ts'
 
-/** what the collector calls */
+/** programs that the collector calls */
 const programs = [
   'awk',
   'cat',
@@ -24,8 +24,8 @@ const programs = [
 ]
 
 /**
- * Each of the programs as one that counts its calls: the call that `$AT` names writes half of what it would have written, then kills
- * `$VICTIM`: `group`, the collector with all of its children, as a kubelet does; or `self`, as the kernel does where memory runs out.
+ * Replaces each program by one that counts calls: call number `$AT` writes half of its output, then kills `$VICTIM`: `group`, the
+ * collector with all of its children, as a kubelet does; or `self`, as the kernel does when it runs out of memory.
  */
 const stand_in = (program: string) => `#!/bin/sh
 echo ${program} >>"$COUNT"
@@ -64,28 +64,28 @@ describe('a collector that is killed', () => {
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
   const published = () => join(base['TEXTFILE_FOLDER']!, 'gpu_sessions.prom')
-  /** A whole run at that time, undisturbed. */
+  /** A complete, undisturbed run at that time. */
   async function whole(now: string, change: Record<string, string> = {}): Promise<string> {
     const { status, stderr } = runCollector(['sh'], { ...base, PATH: base['REAL']!, NOW: now, ...change })
     expect(status, stderr).toBe(0)
     return readFile(published(), 'utf8')
   }
-  /** A run that is killed at its call `at`; true if it came so far. */
+  /** A run that is killed at call number `at`; returns true if it got that far. */
   async function killed(at: number, victim: string): Promise<boolean> {
     await writeFile(base['COUNT']!, '')
     const env = { ...base, NOW: '2', AT: `${at}`, VICTIM: victim }
-    // a group of its own, so that it alone is killed
+    // in its own process group, so that nothing else is killed
     const child: ChildProcess = spawn('sh', [script], { env, detached: true, stdio: 'ignore' })
     await once(child, 'exit')
     return (await readFile(base['COUNT']!, 'utf8')).split('\n').length > at
   }
 
   it.each(['group', 'self'])(
-    'at any of its steps (%s) leaves the old file or the new one, whole',
+    'leaves either the old file or the new one, complete, at each of its steps (%s)',
     async victim => {
       const later = await whole('2')
       const withoutAnswer = await whole('2', { NVIDIA_SMI: 'false' })
-      // asked apart, and not known for every GPU
+      // queried separately, and not known for every GPU
       const withoutUse = later.replaceAll(/^gpu_process_utilization\{.*\n/gm, '')
       const earlier = await whole('1')
       const good = { earlier, later, withoutAnswer, withoutUse }
@@ -105,7 +105,7 @@ describe('a collector that is killed', () => {
     },
   )
 
-  it('leaves nothing that stays: a later one clears it away', async () => {
+  it('leaves nothing behind for good: a later run removes it', async () => {
     const out = base['TEXTFILE_FOLDER']!
     const left = join(out, '.gpu_sessions.prom.4711')
     const running = join(out, '.gpu_sessions.prom.4712')
@@ -114,7 +114,7 @@ describe('a collector that is killed', () => {
     const hourAgo = Date.now() / 1000 - 3600
     await utimes(left, hourAgo, hourAgo)
     await whole('3')
-    // one that is written just now belongs to another run
+    // a file that was just written belongs to another run
     expect((await readdir(out)).filter(name => name.includes('471'))).toEqual(['.gpu_sessions.prom.4712'])
     expect((await stat(published())).mode & 0o777).toBe(0o644)
   })

@@ -1,4 +1,4 @@
-// Objects of Kubernetes, held against the schemas of a release of it, without a cluster: kubectl-validate carries them.
+// Validates Kubernetes objects against the schemas of a release, without a cluster: kubectl-validate contains them.
 import { spawnSync } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,17 +13,17 @@ export interface Thing {
   [field: string]: Any
 }
 export interface Verdict {
-  /** how many are as their schemas ask */
+  /** number of valid objects */
   good: number
-  /** `MPIJob pi`: of kinds that are no part of Kubernetes, and whose definition was not given */
+  /** `MPIJob pi`: objects of custom kinds without a definition */
   skipped: string[]
   /** `Deployment web: spec.x: Invalid value…` */
   wrong: string[]
 }
 
-const told = ({ kind, metadata }: Thing) => `${kind} ${metadata?.name}`
+const nameOf = ({ kind, metadata }: Thing) => `${kind} ${metadata?.name}`
 
-/** Runs a program to its end; its standard output. */
+/** Runs a program to its end and returns its stdout. */
 export function run(program: string, args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     encoding: 'utf8',
@@ -42,7 +42,7 @@ export async function yamlFiles(folder: string): Promise<string[]> {
     .sort()
 }
 
-/** Null for a document that has comments only: kubectl-validate answers for it too. */
+/** A document with only comments is null: kubectl-validate reports on it, too. */
 async function documentsOf(file: string): Promise<(Thing | null)[]> {
   return parseAllDocuments(await readFile(file, 'utf8')).map(document => document.toJS())
 }
@@ -51,7 +51,7 @@ export async function objectsOf(file: string): Promise<Thing[]> {
   return (await documentsOf(file)).filter(document => document !== null)
 }
 
-/** The definitions of custom resources among the files, in a folder of their own, as kubectl-validate wants them. */
+/** Copies the definitions of custom resources into a separate folder, as kubectl-validate requires. */
 export async function definitions(from: string, to: string): Promise<string> {
   await mkdir(to)
   for (const [index, file] of (await yamlFiles(from)).entries()) {
@@ -68,7 +68,7 @@ interface Status {
   details?: { causes?: { field?: string; message: string }[] }
 }
 
-/** Validates every object of every file; throws where one of them got no answer. */
+/** Validates every object of every file; throws where there is no verdict on one. */
 export async function validate(
   folder: string,
   { version, crds }: { version: string; crds?: string },
@@ -95,12 +95,12 @@ export async function validate(
 function judge(object: Thing, { status, message = '', details }: Status, verdict: Verdict): void {
   const causes = (details?.causes ?? []).filter(cause => !nameOfRole(object, cause))
   if (status === 'Success' || (details?.causes?.length && causes.length === 0)) verdict.good++
-  // a group of Kubernetes' own in a version that it does not have is no custom resource
+  // an unknown version of one of Kubernetes' own API groups is not a custom resource
   else if (/failed to locate OpenAPI spec/.test(message) && isCustom(object))
-    verdict.skipped.push(told(object))
+    verdict.skipped.push(nameOf(object))
   else
     verdict.wrong.push(
-      `${told(object)}: ${causes.map(cause => `${cause.field ?? ''} ${cause.message}`).join('; ') || message}`,
+      `${nameOf(object)}: ${causes.map(cause => `${cause.field ?? ''} ${cause.message}`).join('; ') || message}`,
     )
 }
 
@@ -109,7 +109,7 @@ function isCustom({ apiVersion }: Thing): boolean {
   return version !== undefined && group!.includes('.') && !group!.endsWith('.k8s.io')
 }
 
-/** kubectl-validate wants DNS names of all objects; the names of roles and their bindings need only be one part of a path. */
+/** kubectl-validate requires DNS names for all objects, but names of roles and bindings need only be path segments. */
 function nameOfRole({ apiVersion, metadata }: Thing, cause: { field?: string; message: string }): boolean {
   return (
     apiVersion.startsWith('rbac.authorization.k8s.io/') &&

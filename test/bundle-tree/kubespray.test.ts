@@ -11,7 +11,7 @@ const groupVars = join(home, 'bundle/astrago/kubespray/inventory/group_vars')
 const variables = async (name: string) =>
   parse(await readFile(join(groupVars, name), 'utf8')) as Record<string, unknown>
 
-/** Any value of each variable: `{{ files_repo }}/get.helm.sh/helm-{{ helm_version }}.tgz`. */
+/** Matches any value of each variable in `{{ files_repo }}/get.helm.sh/helm-{{ helm_version }}.tgz`. */
 function patternOf(template: string): RegExp {
   const parts = template
     .replace('{{ files_repo }}/', '')
@@ -21,7 +21,7 @@ function patternOf(template: string): RegExp {
 }
 
 describe("kubespray's inventory", () => {
-  it('asks the site for the files that the bundle has, at the paths that it has them', async () => {
+  it('downloads from the site the files that the bundle has, from their paths there', async () => {
     const offline = await variables('all/offline.yml')
     const patterns = Object.entries(offline)
       .filter(([name]) => name.endsWith('_download_url'))
@@ -31,7 +31,7 @@ describe("kubespray's inventory", () => {
     const paths = files.map(({ path }) => path)
     const unserved = patterns.filter(({ pattern }) => !paths.some(path => pattern.test(path)))
     expect(unserved).toEqual([])
-    // not kubespray's: itself, the theme, and tools of the operator's host
+    // not for kubespray: its own archive, the theme, and tools of the deployment host
     const others = /kubespray\/archive|keycloak-theme|helmfile|oras|helm-v3\.16/
     expect(
       paths.filter(path => !others.test(path) && !patterns.some(({ pattern }) => pattern.test(path))),
@@ -39,7 +39,7 @@ describe("kubespray's inventory", () => {
     expect(patterns.length).toBe(23)
   })
 
-  it('gets every image from the site: by its name there, or by a mirror of its registry', async () => {
+  it('pulls every image from the site: by its name there, or through a mirror of its registry', async () => {
     const offline = await variables('all/offline.yml')
     for (const name of ['kube', 'gcr', 'github', 'docker', 'quay'])
       expect(offline[`${name}_image_repo`], name).toBe('{{ registry_host }}')
@@ -68,7 +68,7 @@ describe("kubespray's inventory", () => {
     expect(written.crio_insecure_registries).toEqual(['10.0.0.10:35000'])
   })
 
-  it('is the cluster of the component document, with no add-ons', async () => {
+  it('is the cluster of Astrago’s component document, without add-ons', async () => {
     expect(await variables('k8s_cluster/k8s-cluster.yml')).toMatchObject({
       kube_version: 'v1.28.6',
       kube_network_plugin: 'calico',

@@ -1,4 +1,4 @@
-// What no schema tells: whether the objects of our charts fit together, across all of them.
+// What no schema checks: whether the objects of our charts fit together, across charts.
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ describe.skipIf(lacking.length > 0)('objects of our charts (needs helm, helmfile
     const out = await renderSite({ into: folder, names: Object.values(own), addresses: closed })
     things = []
     for (const file of await yamlFiles(out)) {
-      // the folder is that of the release's namespace
+      // the folder is named after the release's namespace
       const release = file.slice(out.length + 1).split('/')[0]!
       for (const object of await objectsOf(file))
         things.push({ ...object, namespace: object.metadata.namespace ?? release })
@@ -60,7 +60,7 @@ describe.skipIf(lacking.length > 0)('objects of our charts (needs helm, helmfile
   const matches = (selector: Labels, labels: Labels) =>
     Object.entries(selector).every(([key, value]) => labels[key] === value)
 
-  it('are each there once', () => {
+  it('exist once each', () => {
     const names = things.map(({ apiVersion, kind, namespace, metadata }) =>
       [apiVersion, kind, /^Cluster|Definition$|^APIService$/.test(kind) ? '' : namespace, metadata.name].join(
         ' ',
@@ -69,7 +69,7 @@ describe.skipIf(lacking.length > 0)('objects of our charts (needs helm, helmfile
     expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
   })
 
-  it('select their own pods, and those of no other', () => {
+  it('select their own pods, and no others', () => {
     const faults = workloads.flatMap(({ name, namespace, selector, labels }) => {
       if (selector === undefined) return []
       const others = workloads.filter(
@@ -83,7 +83,7 @@ describe.skipIf(lacking.length > 0)('objects of our charts (needs helm, helmfile
     expect(faults).toEqual([])
   })
 
-  it('of kind Service lead to ports of one workload', () => {
+  it('of kind Service lead to the ports of one workload', () => {
     const faults = things
       .filter(({ kind }) => kind === 'Service')
       .flatMap(({ namespace, metadata: { name }, ['spec']: spec }) => {
@@ -102,9 +102,9 @@ describe.skipIf(lacking.length > 0)('objects of our charts (needs helm, helmfile
     expect(faults).toEqual([])
   })
 
-  it('have ports of the nodes to themselves', async () => {
+  it('use distinct node ports', async () => {
     const common = parse(await readFile('bundle/astrago/environments/common/values.yaml', 'utf8'))
-    // those of the published charts that the environment gives
+    // those that the environment sets for the published charts
     const ports = [common.keycloak.servicePort, common.harbor.servicePort]
     for (const { kind, ['spec']: spec } of things)
       if (kind === 'Service')
@@ -114,7 +114,7 @@ describe.skipIf(lacking.length > 0)('objects of our charts (needs helm, helmfile
     expect(ports.filter(port => !(port >= 30000 && port <= 32767))).toEqual([])
   })
 
-  it('ask for volumes, ConfigMaps, Secrets, claims and accounts that are there', () => {
+  it('refer to existing volumes, ConfigMaps, Secrets, claims and accounts', () => {
     const faults: string[] = []
     for (const { name, namespace, pod, containers } of workloads) {
       const need = (kind: string, wanted: string | undefined, key?: string) => {
@@ -150,14 +150,14 @@ describe.skipIf(lacking.length > 0)('objects of our charts (needs helm, helmfile
         for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) {
           const port = probe?.httpGet?.port ?? probe?.tcpSocket?.port
           if (typeof port === 'string' && !container.ports?.some((has: Any) => has.name === port))
-            faults.push(`${name}: a probe asks for port ${port}`)
+            faults.push(`${name}: a probe uses port ${port}`)
         }
       }
     }
     expect(faults).toEqual([])
   })
 
-  it('bind accounts that are there to roles that are there, or are part of Kubernetes', () => {
+  it('bind existing accounts to existing roles, or to roles of Kubernetes', () => {
     const faults = things
       .filter(({ kind }) => kind.endsWith('RoleBinding'))
       .flatMap(({ namespace, metadata: { name }, ['roleRef']: role, ['subjects']: subjects }) => [

@@ -33,7 +33,7 @@ const series = (name: string, { on: [gpu, gi = '', ci = ''], pid, command, type 
 const family = (name: string, help: string, samples: string[]) =>
   samples.length === 0 ? [] : [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...samples]
 
-/** What has to be exposed, line by line. */
+/** The expected exposition, line by line. */
 function exposition(processes: Process[], sessions: string[], success = 1): string[] {
   const of = (name: string, value: (process: Process) => string | undefined) =>
     processes.flatMap(process =>
@@ -72,7 +72,7 @@ const alive = (...pids: number[]) => Object.fromEntries(pids.map(pid => [`${pid}
 
 const cases: [string, Node, string[]][] = [
   [
-    'one GPU, one process of it in a pod',
+    'one GPU, with one process in a pod',
     {
       xml: 'one.xml',
       pmon: 'one.pmon',
@@ -109,7 +109,7 @@ const cases: [string, Node, string[]][] = [
     ),
   ],
   [
-    'MIG instances beside a GPU without',
+    'MIG instances beside a GPU without MIG',
     { xml: 'mig.xml', pmon: 'mig.pmon', processes: alive(6001, 6002, 6003) },
     exposition(
       [
@@ -121,16 +121,16 @@ const cases: [string, Node, string[]][] = [
     ),
   ],
   [
-    'a process that has gone, one whose memory the driver does not know',
+    'a process that has ended, and one whose memory the driver does not report',
     { xml: 'gone.xml', processes: alive(7002) },
     exposition([{ on: [0], pid: 7002, command: 'python' }], [session([0], 1)]),
   ],
-  ['no GPU, told by the exit status', { xml: 'none.txt', status: 6 }, exposition([], [])],
-  ['no GPU, and a good exit status', { xml: 'none.txt', status: 0 }, exposition([], [])],
+  ['no GPU, by the exit status', { xml: 'none.txt', status: 6 }, exposition([], [])],
+  ['no GPU, with exit status 0', { xml: 'none.txt', status: 0 }, exposition([], [])],
   ['a driver that does not answer', { xml: 'error.txt', status: 9 }, exposition([], [], 0)],
 ]
 
-/** one GPU with a process of each name; names as nvidia-smi writes them, byte by byte */
+/** one GPU with a process for each name; names as nvidia-smi writes them, byte by byte */
 function named(names: Buffer[]): Buffer {
   return Buffer.concat([
     Buffer.from(`<nvidia_smi_log>\n<gpu id="0">\n<uuid>${uuid(0)}</uuid>\n<processes>\n`),
@@ -143,31 +143,31 @@ function named(names: Buffer[]): Buffer {
   ])
 }
 
-/** name as nvidia-smi writes it → value of the label, as it is exposed */
+/** name as nvidia-smi writes it, value of the exposed label */
 const hostile: [string, Buffer, string][] = [
   ['quotes', Buffer.from('a"b\'c&quot;"'), 'a\\"b\'c\\"\\"'],
   ['backslashes', Buffer.from('C:\\temp\\new\\\\x\\'), 'C:\\\\temp\\\\new\\\\\\\\x\\\\'],
   ['a backslash before a quote', Buffer.from('\\&quot;} 1'), '\\\\\\"} 1'],
-  ['braces and a sharp', Buffer.from('# {x="y"} 1'), '# {x=\\"y\\"} 1'],
-  ['bars, as the lines between the steps have', Buffer.from('a|b||c'), 'a|b||c'],
+  ['braces and a hash sign', Buffer.from('# {x="y"} 1'), '# {x=\\"y\\"} 1'],
+  ['bars, the collector’s field separator', Buffer.from('a|b||c'), 'a|b||c'],
   ['percent signs', Buffer.from('%s%n%d'), '%s%n%d'],
   ['control characters', Buffer.from('a\tb\x01\x1b[31mc\x7f'), 'a b  [31mc '],
   ['an end of line', Buffer.from('first\nsecond 1'), 'first'],
-  ['what looks like a series', Buffer.from('x\ngpu_total_sessions 99\n# TYPE x y'), 'x'],
-  ['another alphabet', Buffer.from('학습.py 😀'), '학습.py 😀'],
-  ['bytes that are no UTF-8', Buffer.from([0x61, 0xff, 0xc0, 0x80, 0xed, 0xa0, 0x80, 0x62]), 'a??????b'],
+  ['text in the form of a series', Buffer.from('x\ngpu_total_sessions 99\n# TYPE x y'), 'x'],
+  ['another script', Buffer.from('학습.py 😀'), '학습.py 😀'],
+  ['bytes that are not UTF-8', Buffer.from([0x61, 0xff, 0xc0, 0x80, 0xed, 0xa0, 0x80, 0x62]), 'a??????b'],
   ['half a character', Buffer.from([0x61, 0xf0, 0x9f]), 'a??'],
   [
     'a name of more than 200 bytes, cut between characters',
     Buffer.from(`x${'한'.repeat(100)}`),
     `x${'한'.repeat(66)}`,
   ],
-  ['an entity where the name is cut', Buffer.from(`${'x'.repeat(199)}&amp;y`), `${'x'.repeat(199)}&`],
+  ['an entity where the name is cut off', Buffer.from(`${'x'.repeat(199)}&amp;y`), `${'x'.repeat(199)}&`],
   ['nothing', Buffer.from(''), ''],
 ]
 
 describe.skipIf(!hasTool(program)).each(shells)(
-  `what ${program} exposes of the collector's file in %s (needs ${program})`,
+  `${program} exposes the collector’s file in %s (needs ${program})`,
   (...shell) => {
     let folder: string
     let textfiles: string
@@ -182,7 +182,7 @@ describe.skipIf(!hasTool(program)).each(shells)(
       await rm(folder, { recursive: true, force: true })
     })
 
-    /** The collector runs once, node-exporter is asked: as on a node, each answer replaces the one before. */
+    /** Runs the collector once and scrapes node-exporter: as on a node, each run replaces the previous file. */
     async function scrape(node: Node): Promise<string[]> {
       const env = { ...(await layDown(node, folder)), TEXTFILE_FOLDER: textfiles }
       const { status, stderr } = runCollector(shell, env)

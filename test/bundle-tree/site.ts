@@ -1,36 +1,37 @@
-// The releases of the deployment tree as a site renders them, with stand-ins for what only a site knows.
+// Renders the releases of the deployment tree as on a site, with placeholders for what only a site knows.
 import { mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { packPublishedCharts } from '../../scripts/lib/upstreams/published-charts.ts'
 import { run } from './kubernetes.ts'
 
 export const applications = resolve('bundle/astrago/applications')
-/** folder of an application with a chart of ours → its release */
+/** folder of an application with our own chart → its release */
 export const own: Record<string, string> = {
   astrago: 'astrago',
   'gpu-operator': 'gpu-operator-config',
   'gpu-session-monitoring': 'gpu-session-monitoring',
   'mpi-operator': 'mpi-operator',
 }
-// what the sites have; kubectl-validate has one set of schemas for each minor release
+// the sites' version; kubectl-validate has one set of schemas for each minor release
 export const kubernetes = 'v1.28.6'
 export const version = '1.28'
 
-/** of the registry and the HTTP server */
+/** addresses of the registry and the HTTP server */
 export type Addresses = [string, string]
 export const closed: Addresses = ['192.0.2.1:35000', 'http://192.0.2.1:8080']
 export const internet: Addresses = ['', '']
 
 interface Site {
-  /** folder for the folder of this site */
+  /** parent of the new folder */
   into: string
-  /** of releases; none: all */
+  /** names of releases; empty for all */
   names: string[]
   addresses: Addresses
-  /** folder of the published charts */
+  /** folder with the published charts */
   charts?: string
 }
 
-/** Renders releases by helmfile; answers with the folder of the files. */
+/** Renders releases by helmfile; returns the folder of the files. */
 export async function renderSite({ into, names, addresses, charts }: Site): Promise<string> {
   const out = await mkdtemp(join(into, 'site-'))
   run('helmfile', [
@@ -59,4 +60,12 @@ export async function renderSite({ into, names, addresses, charts }: Site): Prom
     '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}',
   ])
   return out
+}
+
+/** A folder with the published charts as NAME-VERSION.tgz: `$ASTRAGO_CHARTS`, or `folder` with stand-ins for them. Needs helm. */
+export async function publishedCharts(folder: string): Promise<string> {
+  const given = process.env['ASTRAGO_CHARTS']
+  if (given !== undefined) return resolve(given)
+  await packPublishedCharts(folder)
+  return folder
 }

@@ -25,9 +25,9 @@ async function main(): Promise<void> {
       shell: { type: 'boolean', default: false },
     },
   })
-  if (values.charts === undefined || values.kubespray === undefined) {
-    throw new AirgapError('USAGE', '--charts and --kubespray are required', {
-      next: 'scripts/cluster-rehearsal --charts FOLDER (NAME-VERSION.tgz) --kubespray FOLDER (an unpacked v2.24.1)',
+  if (values.kubespray === undefined) {
+    throw new AirgapError('USAGE', '--kubespray is required', {
+      next: 'scripts/cluster-rehearsal --kubespray FOLDER (an unpacked v2.24.1) [--charts FOLDER]',
     })
   }
   await using resources = new AsyncDisposableStack()
@@ -37,7 +37,7 @@ async function main(): Promise<void> {
     work,
     resources,
     cluster: true,
-    charts: resolve(values.charts),
+    charts: values.charts,
     kubespray: resolve(values.kubespray),
   })
   say('the bundle of the whole stack')

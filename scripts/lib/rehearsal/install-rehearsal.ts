@@ -28,9 +28,9 @@ async function main(): Promise<void> {
       skip: { type: 'string' },
     },
   })
-  if (values.charts === undefined || values.kubespray === undefined) {
-    throw new AirgapError('USAGE', '--charts and --kubespray are required', {
-      next: 'scripts/install-rehearsal --charts FOLDER (NAME-VERSION.tgz) --kubespray FOLDER (an unpacked v2.24.1)',
+  if (values.kubespray === undefined) {
+    throw new AirgapError('USAGE', '--kubespray is required', {
+      next: 'scripts/install-rehearsal --kubespray FOLDER (an unpacked v2.24.1) [--charts FOLDER]',
     })
   }
   await using resources = new AsyncDisposableStack()
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   const bundle = await buildRehearsalBundle({
     work,
     resources,
-    charts: resolve(values.charts),
+    charts: values.charts,
     kubespray: resolve(values.kubespray),
   })
   say(`the bundle of the whole stack: ${(await stat(bundle.path)).size} bytes`)

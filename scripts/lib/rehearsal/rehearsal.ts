@@ -22,11 +22,6 @@ async function main(): Promise<void> {
       manifest: { type: 'string', default: join(home, 'manifests', 'astrago.yaml') },
     },
   })
-  if (values.charts === undefined) {
-    throw new AirgapError('USAGE', '--charts is required', {
-      next: 'scripts/rehearsal --charts FOLDER, with NAME-VERSION.tgz or unpacked charts',
-    })
-  }
   await using resources = new AsyncDisposableStack()
   const work = await mkdtemp(join(tmpdir(), 'airgap-rehearsal-'))
   resources.defer(() => rm(work, { recursive: true, force: true }))
@@ -37,7 +32,7 @@ async function main(): Promise<void> {
   const upstream = await startStackUpstream({
     manifest,
     variants: values.with,
-    charts: resolve(values.charts),
+    charts: values.charts,
     work,
     resources,
   })

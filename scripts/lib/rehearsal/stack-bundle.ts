@@ -24,8 +24,8 @@ export interface RehearsalBundle {
 export async function buildRehearsalBundle(options: {
   work: string
   resources: AsyncDisposableStack
-  /** published charts, NAME-VERSION.tgz */
-  charts: string
+  /** folder with the published charts; by default stand-ins */
+  charts?: string | undefined
   /** an unpacked v2.24.1 */
   kubespray: string
   cluster?: boolean

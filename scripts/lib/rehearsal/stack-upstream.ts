@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { formatReference } from '../../../src/core/reference.ts'
@@ -12,6 +12,7 @@ import { wheelFile } from '../../../test/kinds/wheel/support/wheel-file.ts'
 import { run } from '../run.ts'
 import { type DockerRegistry, startDockerRegistry } from '../upstreams/docker-registry.ts'
 import { createLayout, hashFile, type LayerFile, putImage, tagLayout } from '../upstreams/oci-layout.ts'
+import { packPublishedCharts } from '../upstreams/published-charts.ts'
 import { serveFolder } from '../upstreams/serve-folder.ts'
 import type { RealImage } from './cluster-downloads.ts'
 
@@ -25,11 +26,11 @@ export interface StackUpstream {
   wheels: number
 }
 
-/** `charts` is a folder with the published charts, as archives or unpacked. */
+/** `charts` is a folder with the published charts, as archives or unpacked; by default stand-ins are used. */
 export async function startStackUpstream(options: {
   manifest: string
   variants: readonly string[]
-  charts: string
+  charts?: string | undefined
   /** URL → the real file; other files, and wheels, are placeholders */
   real?: ReadonlyMap<string, string>
   /** REGISTRY/NAME:TAG → the real image; other images contain only their name */
@@ -53,7 +54,9 @@ export async function startStackUpstream(options: {
   const sources: { from: string; to: string[] }[] = []
   const server = await serveFolder(folder)
   resources.defer(() => server.close())
-  const repositories = await layCharts(manifest.charts, { folder, from: options.charts, work, registry })
+  const charts = options.charts === undefined ? join(work, 'published-charts') : resolve(options.charts)
+  if (options.charts === undefined) await packPublishedCharts(charts)
+  const repositories = await layCharts(manifest.charts, { folder, from: charts, work, registry })
   for (const [repo, path] of repositories) sources.push({ from: repo, to: [`${server.url}/${path}`] })
   for (const chart of manifest.charts) if (chart.repo.startsWith('oci://')) hosts.add('docker.io')
   for (const host of hosts) sources.push({ from: host, to: [`http://${registry.host}/${host}`] })

@@ -1,6 +1,8 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { parse } from 'yaml'
 import { run } from '../../../scripts/lib/run.ts'
+import { packPublishedCharts } from '../../../scripts/lib/upstreams/published-charts.ts'
 import { serveFolder } from '../../../scripts/lib/upstreams/serve-folder.ts'
 import { airgap } from './airgap.ts'
 
@@ -11,7 +13,7 @@ const publisher = 'https://files.example'
 
 /**
  * Builds a bundle of our deployment tree that is smaller than Astrago's: Debian 12 for three machines, ansible-core, the real helm,
- * helmfile and kubectl where this machine has them, and of the applications the two with charts of our own.
+ * helmfile and kubectl where this machine has them, and all applications, with stand-ins for the published charts.
  */
 export async function buildInstallBundle(options: {
   work: string
@@ -29,11 +31,12 @@ export async function buildInstallBundle(options: {
   const tree = join(folder, 'tree')
   await cp(join(home, 'bundle', 'astrago'), tree, { recursive: true })
   await writeFile(join(tree, 'ansible', 'requirements.txt'), 'ansible-core==2.15.13\n')
-  await writeFile(join(tree, 'install.yaml'), JSON.stringify(installFile(applications)))
+  await writeFile(join(tree, 'install.yaml'), await installFile(applications))
   await edit?.(tree)
   const served = join(folder, 'served')
   await mkdir(served, { recursive: true })
   const files = applications ? await packTools(served) : []
+  const charts = applications ? await packCharts(join(served, 'charts')) : []
   const server = await serveFolder(served)
   resources.defer(() => server.close())
   const manifest = join(folder, 'stack.yaml')
@@ -53,6 +56,7 @@ export async function buildInstallBundle(options: {
         },
       ],
       wheels: [{ name: 'ansible', pythons: ['3.11'], packages: ['ansible-core==2.15.13', 'pip==24.3.1'] }],
+      charts,
       files: files.map(name => ({ url: `${publisher}/${name}` })),
       trees: [{ name: 'platform', from: tree }],
       ...(versions === undefined
@@ -73,31 +77,33 @@ export async function buildInstallBundle(options: {
   return bundle
 }
 
-function installFile(applications: boolean) {
-  return {
-    apiVersion: 'airgap-install/v1',
-    ...(applications
-      ? {
-          tools: {
-            helm: { file: 'files.example/helm.tar.gz', member: 'linux-amd64/helm' },
-            helmfile: { file: 'files.example/helmfile.tar.gz', member: 'helmfile' },
-            kubectl: { file: 'files.example/kubectl' },
-          },
-          applications: {
-            helmfile: 'helmfile.yaml.gotmpl',
-            order: ['gpu-session-monitoring', 'mpi-operator'],
-          },
-        }
-      : {}),
-    python: { versions: ['3.11'], requirements: 'ansible/requirements.txt' },
-    playbooks: { nodes: 'ansible/nodes.yml', gpuDriver: 'ansible/gpu-driver.yml', nfs: 'ansible/nfs.yml' },
-    values: {
-      externalIP: 'externalIP',
-      'nfs.server': 'nfs.server',
-      'nfs.basePath': 'nfs.path',
-      gpuNodes: 'nodes.gpu',
-    },
+/** The tree's own install.yaml, without Kubernetes and backups, which need containers that really run. */
+async function installFile(applications: boolean): Promise<string> {
+  const text = await readFile(join(home, 'bundle', 'astrago', 'install.yaml'), 'utf8')
+  const { kubespray: _, backups: __, ...file } = parse(text) as Record<string, unknown>
+  const tools = {
+    helm: { file: 'files.example/helm.tar.gz', member: 'linux-amd64/helm' },
+    helmfile: { file: 'files.example/helmfile.tar.gz', member: 'helmfile' },
+    kubectl: { file: 'files.example/kubectl' },
   }
+  return JSON.stringify({
+    ...file,
+    ...(applications ? { tools } : { tools: undefined, applications: undefined }),
+  })
+}
+
+/** A chart repository with the published charts that the tree uses; returns their entries in a manifest. */
+async function packCharts(folder: string): Promise<{ name: string; version: string; repo: string }[]> {
+  await packPublishedCharts(folder)
+  await run(['helm', 'repo', 'index', folder])
+  const { entries } = parse(await readFile(join(folder, 'index.yaml'), 'utf8')) as {
+    entries: Record<string, [{ version: string }]>
+  }
+  return Object.entries(entries).map(([name, [{ version }]]) => ({
+    name,
+    version,
+    repo: `${publisher}/charts`,
+  }))
 }
 
 /** Packs the host's programs as their publishers do. */
