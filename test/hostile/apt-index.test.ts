@@ -13,7 +13,7 @@ import { editPackages, variantIndex as index, variants } from '../kinds/deb/supp
 const lacking = missing('apt-ftparchive', 'dpkg-deb', 'gpg')
 const MiB = 1024 * 1024
 
-/** What a rightly signed Release file says, and what comes in the name of the files it lists. */
+/** What a correctly signed Release file says, and what is served under the names of the files that it lists. */
 describe.skipIf(lacking.length > 0)(
   `hostile apt indexes (needs ${lacking.join(', ') || 'nothing more'})`,
   () => {
@@ -29,7 +29,7 @@ describe.skipIf(lacking.length > 0)(
     })
     afterAll(() => archive.resources.disposeAsync())
 
-    it('the archive itself is good', async () => {
+    it('the unchanged archive is good', async () => {
       expect((await lockFrom({})).names).toEqual(['app'])
     })
 
@@ -52,7 +52,7 @@ describe.skipIf(lacking.length > 0)(
       expect((await lockFrom({ edit: at(60_000) })).names).toEqual(['app'])
     })
 
-    it('dates that cannot be read or are missing are refused', async () => {
+    it('invalid and missing dates are refused', async () => {
       for (const edit of [
         (text: string) => text.replace(/^Date: .*$/m, 'Date: yesterday'),
         (text: string) => text.replace(/^Date: .*$/m, 'Date: Fri, 02 Jan 2026 00:00:00'),
@@ -111,7 +111,7 @@ describe.skipIf(lacking.length > 0)(
       expect(error.exitCode).toBe(6)
     })
 
-    it('fault 34: only MD5 and SHA-1 are given', async () => {
+    it('fault 34: only MD5 and SHA-1 checksums', async () => {
       const edit = (text: string) =>
         text.replace(/^SHA256:\n(?: .*\n?)*/m, '').replace(/^SHA512:\n(?: .*\n?)*/m, '')
       await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /no SHA256 sums \(only md5sum, sha1\)/ })
@@ -166,11 +166,11 @@ describe.skipIf(lacking.length > 0)(
       }
     })
 
-    it('fault 37: by-hash is used where it is there, whatever lies under the name', async () => {
+    it('fault 37: by-hash is used where it exists, whatever is served under the name', async () => {
       const { names, requests } = await lockFrom({
         files: copy => addByHash(copy, 'stable'),
         release: { 'Acquire-By-Hash': 'yes' },
-        serve: server => server.overrides.set(`/${index}/Packages.gz`, 'of the next release already'),
+        serve: server => server.overrides.set(`/${index}/Packages.gz`, 'already of the next release'),
         edit: text => `Acquire-By-Hash: yes\n${text.replace(/^Acquire-By-Hash.*\n/m, '')}`,
       })
       expect(names).toEqual(['app'])
@@ -178,7 +178,7 @@ describe.skipIf(lacking.length > 0)(
       expect(requests).not.toContain(`/${index}/Packages.gz`)
     })
 
-    it('fault 37: by-hash promised but absent: the name is as good', async () => {
+    it('fault 37: by-hash is advertised but absent: the plain name is used', async () => {
       const edit = (text: string) => `Acquire-By-Hash: yes\n${text.replace(/^Acquire-By-Hash.*\n/m, '')}`
       const { names, requests } = await lockFrom({ edit })
       expect(names).toEqual(['app'])
@@ -190,7 +190,7 @@ describe.skipIf(lacking.length > 0)(
       expect(requests.filter(path => path.includes('by-hash'))).toEqual([])
     })
 
-    it('fault 37: wrong bytes under the hash are refused, not looked for elsewhere', async () => {
+    it('fault 37: wrong bytes under the hash are refused, and nothing else is tried', async () => {
       const edit = (text: string) => `Acquire-By-Hash: yes\n${text.replace(/^Acquire-By-Hash.*\n/m, '')}`
       const size = (await readFile(join(folder, 'base', index, 'Packages.gz'))).length
       const hex = hexOf(digestOf(await readFile(join(folder, 'base', index, 'Packages.gz'))))
@@ -233,7 +233,7 @@ describe.skipIf(lacking.length > 0)(
       expect((await errorOf(lockFrom({ edit }))).code).toBe('UPSTREAM_INVALID')
     })
 
-    it('a plus, a tilde and a percent in Filename reach the server as they are', async () => {
+    it('a plus, a tilde and a percent sign in Filename reach the server unchanged', async () => {
       const odd = 'pool/a+b~c%3a d.deb'
       const files = editPackages(text => text.replaceAll(/^Filename: .*$/gm, `Filename: ${odd}`))
       await lockFrom({ files })
@@ -259,7 +259,7 @@ describe.skipIf(lacking.length > 0)(
       ['a field twice', (text: string) => text.replace(/^Version/m, 'Version: 9\nVersion'), /occurs twice/],
       ['no version', (text: string) => text.replaceAll(/^Version:.*\n/gm, ''), /lacks Package, Version/],
       [
-        'no relation',
+        'an invalid relation',
         (text: string) => text.replaceAll(/^Version/gm, 'Depends: a (= )\nVersion'),
         /not a package relation/,
       ],

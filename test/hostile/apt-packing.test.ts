@@ -11,7 +11,7 @@ import { variantIndex as index, variants } from '../kinds/deb/support/variants.t
 const lacking = missing('apt-ftparchive', 'dpkg-deb', 'gpg', 'xz')
 const MiB = 1024 * 1024
 
-/** How indexes are packed, by an archive that signs rightly: damage and bombs. */
+/** Compressed indexes of a correctly signed archive: damage and bombs. */
 describe.skipIf(lacking.length > 0)(
   `hostile apt packing (needs ${lacking.join(', ') || 'nothing more'})`,
   () => {
@@ -27,7 +27,7 @@ describe.skipIf(lacking.length > 0)(
     })
     afterAll(() => archive.resources.disposeAsync())
 
-    it('a packed index that is damaged under its right digest', async () => {
+    it('a compressed index that is damaged although its digest is right', async () => {
       for (const [name, bytes] of [
         ['Packages.gz', gzipSync('Package: app\n'.repeat(1000)).subarray(0, 40)],
         ['Packages.xz', Buffer.from('fd377a585a0000ff', 'hex')],
@@ -56,7 +56,7 @@ describe.skipIf(lacking.length > 0)(
         for (const packing of ['gz', 'zst', 'xz']) bombs[packing] = `${bomb}.${packing}`
       })
 
-      it.each(['gz', 'zst', 'xz'])('.%s stops at the size that Release says', async packing => {
+      it.each(['gz', 'zst', 'xz'])('.%s stops at the size that Release states', async packing => {
         const files = async (copy: string) => {
           await rm(join(copy, index, 'Packages.gz'))
           await cp(bombs[packing]!, join(copy, index, `Packages.${packing}`))
@@ -69,7 +69,7 @@ describe.skipIf(lacking.length > 0)(
       })
 
       it.each(['gz', 'zst', 'xz'])(
-        '.%s stops also where Release gives the packed size only',
+        '.%s also stops where Release states the compressed size only',
         async packing => {
           const files = async (copy: string) => {
             for (const name of ['Packages', 'Packages.gz']) await rm(join(copy, index, name))
@@ -83,7 +83,7 @@ describe.skipIf(lacking.length > 0)(
         },
       )
 
-      it('an .xz that asks for a dictionary of 1.5 GiB is refused', async () => {
+      it('an .xz that requires a dictionary of 1.5 GiB is refused', async () => {
         const files = async (copy: string) => {
           const path = join(copy, index, 'Packages')
           await must('sh', ['-c', `xz --lzma2=dict=1500MiB < "${path}" > "${path}.xz"`])
@@ -93,7 +93,7 @@ describe.skipIf(lacking.length > 0)(
     })
 
     it.each(['xz', 'gz', 'zst', 'plain'])(
-      'an index packed as %s is read, listed unpacked or not',
+      'an index compressed as %s is read, whether or not its uncompressed form is listed',
       async packing => {
         for (const listed of [true, false]) {
           const files = async (copy: string) => {

@@ -8,7 +8,7 @@ import { serveFolder } from '../kinds/deb/support/server.ts'
 
 const lacking = missing('apt-ftparchive', 'dpkg-deb', 'gpg')
 
-/** Who signed the suite, and over what: each archive is real, made with stock tools, and signed with keys of the test's own. */
+/** Who signed the suite, and what exactly: each archive is real, made with stock tools, and signed with the test's keys. */
 describe.skipIf(lacking.length > 0)(
   `hostile apt signatures (needs ${lacking.join(', ') || 'nothing more'})`,
   () => {
@@ -33,11 +33,11 @@ describe.skipIf(lacking.length > 0)(
       users?: string[]
       args?: string[]
       keys?: string[]
-      /** changes to InRelease after signing; Release and Release.gpg are then not there */
+      /** changes InRelease after signing; Release and Release.gpg are then absent */
       inRelease?: (text: string) => string
     }
 
-    /** A copy of the archive, attacked, and what locking from it comes to. */
+    /** Locks from an attacked copy of the archive. */
     async function lockFrom(attack: Attack) {
       const copy = join(folder, `attack-${++count}`)
       await cp(join(folder, 'base'), copy, { recursive: true })
@@ -63,7 +63,7 @@ describe.skipIf(lacking.length > 0)(
       expect(error.likely && error.next).toBeTruthy()
     }
 
-    it('the archive itself is good', async () => {
+    it('the unchanged archive is good', async () => {
       expect(await lockFrom({})).toEqual(['app'])
     })
 
@@ -71,7 +71,7 @@ describe.skipIf(lacking.length > 0)(
       await expectRefused({ users: ['mallory'] }, /not one of the given keys/)
     })
 
-    it('fault 26: one of several signatures by a given key is enough', async () => {
+    it('fault 26: one signature of several by a known key is enough', async () => {
       expect(await lockFrom({ users: ['mallory', 'archive'] })).toEqual(['app'])
     })
 
@@ -82,14 +82,14 @@ describe.skipIf(lacking.length > 0)(
       expect(await lockFrom({ users: ['subkeyed'], keys })).toEqual(['app'])
     })
 
-    it('fault 27: signed by a key that has expired, even while it was good', async () => {
+    it('fault 27: signed by an expired key, even before it expired', async () => {
       await gpg.makeKey('expired', { at: '20200101T000000', expires: '2021-01-01' })
       const keys = [await gpg.exportTo(join(folder, 'expired.asc'), 'expired')]
       const args = ['--faked-system-time', '20200601T000000']
       await expectRefused({ users: ['expired'], keys, args }, /expired/i)
     })
 
-    it('fault 27: signed by a key that is revoked', async () => {
+    it('fault 27: signed by a revoked key', async () => {
       const fingerprint = await gpg.makeKey('revoked')
       const copy = join(folder, 'revoked-archive')
       await cp(join(folder, 'base'), copy, { recursive: true })
@@ -106,7 +106,7 @@ describe.skipIf(lacking.length > 0)(
       expect(error.exitCode).toBe(6)
     })
 
-    it('fault 27: a signature that has expired itself', async () => {
+    it('fault 27: an expired signature', async () => {
       const args = ['--faked-system-time', '20260101T000000!', '--default-sig-expire', '1d']
       await gpg.makeKey('old', { at: '20250101T000000' })
       const keys = [await gpg.exportTo(join(folder, 'old.asc'), 'old')]
@@ -139,7 +139,7 @@ describe.skipIf(lacking.length > 0)(
       expect(error.message).toContain('is not signed')
     })
 
-    it('Release with Release.gpg is as good as InRelease, and as strict', async () => {
+    it('Release with Release.gpg is accepted like InRelease, with the same checks', async () => {
       await using server = await serveFolder(join(folder, 'base'))
       server.overrides.set('/dists/stable/InRelease', 'missing')
       const request = { archive: server.url, keys: [key], packages: ['app'] }
@@ -187,7 +187,7 @@ describe.skipIf(lacking.length > 0)(
       }
     })
 
-    it('line ends and trailing blanks, which nobody signs, change nothing', async () => {
+    it('line endings and trailing blanks, which are not signed, make no difference', async () => {
       expect(await lockFrom({ inRelease: text => text.replaceAll('\n', '\r\n') })).toEqual(['app'])
       expect(
         await lockFrom({ inRelease: text => text.replace('Suite: stable\n', 'Suite: stable \t\n') }),
@@ -207,7 +207,7 @@ describe.skipIf(lacking.length > 0)(
       await expectRefused({ inRelease: inside }, /unescaped dash|text after/)
     })
 
-    it('fault 30: the same signatures over two texts: the second text is not read', async () => {
+    it('fault 30: the same signature twice: no second text is read', async () => {
       const doubled = (text: string) => {
         const signature = text.slice(text.indexOf('-----BEGIN PGP SIGNATURE'))
         return `${text.slice(0, text.indexOf('-----BEGIN PGP SIGNATURE'))}${signature}${signature}`
@@ -222,7 +222,7 @@ describe.skipIf(lacking.length > 0)(
       await expectRefused({ users: ['weak'], keys, args }, /Insecure message hash algorithm: SHA1/i)
     })
 
-    it('a key file that holds no key, or a private one, is told', async () => {
+    it('a key file without a key, or with a private one, is refused', async () => {
       const empty = join(folder, 'empty.asc')
       await writeFile(empty, '')
       const secret = join(folder, 'secret.asc')

@@ -11,7 +11,7 @@ import { buildProgram, run } from '../cli/offline-deploy/support.ts'
 import { airgap } from '../e2e/lib/airgap.ts'
 import { sampleImage, sampleStack, sampleTree, writeBundle } from '../site/support/sample-site.ts'
 
-/** What an attacker puts into a tree: files that a site trusts. */
+/** Files that an attacker plants in a tree: ones that a site trusts. */
 const planted = sampleTree('tree/planted', {
   known_hosts: '10.0.0.1 ssh-ed25519 AAAA\n',
   'access/ssh': 'a password\n',
@@ -44,7 +44,7 @@ describe('a bundle whose artifacts have hostile names (fault 108)', () => {
     ['a kind with an escape sequence', renamed(planted, { [kind]: 'tree\u001b[2J' })],
     ['an image', renamed([sampleImage('quay.io/a/b:1')], { [refName]: '../../a:1' })],
     ['a chart', renamed([sampleImage('quay.io/a/b:1')], { [refName]: 'charts/..:1', [kind]: 'chart' })],
-  ])('is corrupt before anything else is known: %s', async (_what, artifacts) => {
+  ])('is corrupt before anything else is read: %s', async (_what, artifacts) => {
     const { bundle } = await bundleWith(artifacts)
     const corrupt = { code: 'BUNDLE_CORRUPT', exitCode: 6 }
     await expect(openBundle(bundle)).rejects.toMatchObject(corrupt)

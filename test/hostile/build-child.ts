@@ -4,8 +4,8 @@ import { AirgapError } from '../../src/core/errors.ts'
 import { layoutOf, noise, treeSample } from '../bundle/samples.ts'
 
 /**
- * A build in a process of its own, to be killed, limited and watched. Arguments: output, size of each of the four blobs in
- * KiB, milliseconds to wait between writes. Prints what it took and its peak memory as JSON, or the code of its error.
+ * A build in a separate process, which tests kill, limit and watch. Arguments: output, size of each of the four blobs in KiB,
+ * milliseconds to wait between writes. Prints what it fetched and its peak memory as JSON, or the code of its error.
  */
 const [path, kib = '1', wait = '0'] = process.argv.slice(2) as [string, string?, string?]
 const files = Object.fromEntries([1, 2, 3, 4].map(i => [`f${i}`, noise(Number(kib) * 1024 + i, i)]))

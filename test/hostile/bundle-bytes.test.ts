@@ -49,14 +49,14 @@ describe('a damaged bundle', () => {
     await verifyBytes(bytes)
     const missed: number[] = []
     for (let bit = 0; bit < bytes.length * 8; bit++) {
-      // the bits of a zero byte of padding are all alike: one of them will do
+      // all bits of a zero byte of padding are alike: one of them will do
       if (bytes[bit >> 3] === 0 && (bit & 7) !== (bit >> 3) % 8) continue
       bytes[bit >> 3]! ^= 1 << (bit & 7)
       const code = await verifyBytes(bytes).then(
         () => 0,
         error => error.exitCode,
       )
-      // 7: the first header or the format number became another program's or another version's
+      // exit code 7: the flip turned it into another program's archive, or another format version
       if (code !== 6 && code !== 7) missed.push(bit)
       bytes[bit >> 3]! ^= 1 << (bit & 7)
     }
@@ -88,7 +88,7 @@ describe('a damaged bundle', () => {
   })
 })
 
-describe('a bundle made to deceive', () => {
+describe('a forged bundle', () => {
   const entries = contentEntries(small)
   const evil: UnplacedEntry = {
     path: 'evil.sh',
@@ -99,24 +99,24 @@ describe('a bundle made to deceive', () => {
   }
   const craft = (lie: UnplacedEntry[], table = lie) => craftBundle(small, { entries: lie, table })
 
-  it('is good while it does not lie', async () => {
+  it('is good without the forgery', async () => {
     await expect(verifyBytes(craft(entries))).resolves.toMatchObject({ artifacts: 4 })
   })
 
   it.each<[string, UnplacedEntry[], UnplacedEntry[]?]>([
     ['a duplicate entry', [...entries, entries.at(-1)!]],
-    ['a duplicate entry that the table does not tell of', [...entries, entries.at(-1)!], entries],
+    ['a duplicate entry that the table does not list', [...entries, entries.at(-1)!], entries],
     ['entries out of order', [entries[1]!, entries[0]!, ...entries.slice(2)]],
     ['bulk out of order', [...entries.slice(0, -2), entries.at(-1)!, entries.at(-2)!]],
     ['an entry between the known ones', [...entries.slice(0, 2), evil, ...entries.slice(2)]],
     [
-      'an entry between the known ones that the table does not tell of',
+      'an entry between the known ones that the table does not list',
       [...entries.slice(0, 2), evil, ...entries.slice(2)],
       entries,
     ],
     ['an entry at the end', [...entries, evil]],
     ['a second index.json', [...entries, { ...evil, path: 'index.json' }]],
-    ['something among the blobs that is none', [...entries, { ...evil, path: 'blobs/sha256/../evil' }]],
+    ['an entry among the blobs that is not a blob', [...entries, { ...evil, path: 'blobs/sha256/../evil' }]],
     [
       'a blob under a wrong name',
       entries.map((e, i) => (i === 0 ? { ...e, bytes: Buffer.alloc(e.size, 1) } : e)),
@@ -175,7 +175,7 @@ describe('a bundle made to deceive', () => {
     }
   })
 
-  it('fault 67: an index that names what is not there is refused', async () => {
+  it('fault 67: an index that names a missing blob is refused', async () => {
     const without = entries.filter(entry => entry.digest !== digestOf(noise(512, 2)))
     await expect(verifyBytes(craft(without))).rejects.toMatchObject({
       ...corrupt,
@@ -216,7 +216,7 @@ describe('a bundle made to deceive', () => {
     },
   )
 
-  it('fault 75: a newer format says which version opens it', async () => {
+  it('fault 75: a newer format is refused with the version that opens it', async () => {
     const bytes = craftBundle(small, {
       entries,
       index: text => text.replace('"io.astrago.airgap.format":"1"', '"io.astrago.airgap.format":"2"'),
@@ -228,7 +228,7 @@ describe('a bundle made to deceive', () => {
     })
   })
 
-  it("another program's OCI archive is told from a damaged bundle", async () => {
+  it("another program's OCI archive is distinguished from a damaged bundle", async () => {
     const index = Buffer.from(
       '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}',
     )
@@ -243,7 +243,7 @@ describe('a bundle made to deceive', () => {
     })
   })
 
-  it('a front that claims to be huge is refused before it is read', async () => {
+  it('a front table that claims to be huge is refused before it is read', async () => {
     const layout = Buffer.from('{"imageLayoutVersion":"1.0.0"}')
     const tar = packTar([file('oci-layout', layout)]).subarray(0, 1024)
     const huge = encodeHeader({ path: 'index.json', size: 2 ** 40, mode: 0o644, type: 'file' })

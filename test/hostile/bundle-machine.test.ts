@@ -32,7 +32,7 @@ function build(
   return { status, out: stdout + stderr }
 }
 
-/** True where this user may mount a tmpfs (root, outside of most containers). */
+/** True where this user can mount a tmpfs (root, outside most containers). */
 const canMount = (() => {
   const folder = mkdtempSync(join(tmpdir(), 'airgap-mount-'))
   const { status } = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder])
@@ -49,14 +49,14 @@ async function smallDisk(size: string): Promise<string> {
   return folder
 }
 
-/** The path without one program. */
+/** PATH without one program. */
 function pathWithout(program: string): string {
   const folders = (process.env.PATH ?? '').split(delimiter)
   return folders.filter(folder => !existsSync(join(folder, program))).join(delimiter)
 }
 
 describe('the machine', () => {
-  it('fault 77: killed at random moments, a build goes on and ends with the same bytes', async () => {
+  it('fault 77: killed at random moments, a build resumes and ends with the same bytes', async () => {
     const folder = await tempFolder()
     const whole = join(folder, 'whole.tar')
     const args = ['3000', '2']
@@ -84,7 +84,7 @@ describe('the machine', () => {
   })
 
   it.skipIf(!canMount)(
-    'fault 76 (needs mount): a disk that is full at each tenth of a build; it goes on when there is room',
+    'fault 76: a disk that fills up at each tenth of a build, which resumes when there is room (needs mount)',
     async () => {
       const files = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`f${i}`, noise(300_000, i + 1)]))
       const sample = treeSample('files', files)
@@ -92,7 +92,7 @@ describe('the machine', () => {
       const folder = await smallDisk('8m')
       const path = join(folder, 'a.tar')
       const ballast = join(folder, 'ballast')
-      // without fallocate the file is sparse, as on file systems that cannot reserve: the disk may fill up meanwhile
+      // without fallocate the file is sparse, as on file systems that cannot reserve space: the disk may fill up meanwhile
       const before = process.env.PATH
       process.env.PATH = pathWithout('fallocate')
       onTestFinished(() => void (process.env.PATH = before))
@@ -121,7 +121,7 @@ describe('the machine', () => {
   )
 
   it.skipIf(!canMount)(
-    'fault 76 (needs mount): a disk that is too small is named before anything is written',
+    'fault 76: a disk that is too small is reported before anything is written (needs mount)',
     async () => {
       const folder = await smallDisk('1m')
       const sample = treeSample('files', { a: noise(2 * MiB, 1) })
@@ -133,7 +133,7 @@ describe('the machine', () => {
     },
   )
 
-  it.skipIf(!canMount)('fault 74 (needs mount): a read-only medium is read, and not written', async () => {
+  it.skipIf(!canMount)('fault 74: a read-only medium is read, and never written (needs mount)', async () => {
     const folder = await smallDisk('8m')
     const path = join(folder, 'a.tar')
     await writeBundle(path, smallSample())
@@ -145,7 +145,7 @@ describe('the machine', () => {
     })
   })
 
-  it('fault 78: of two builds at once, the second stops with exit 10; when the first is gone, it goes on', async () => {
+  it('fault 78: of two builds at once, the second stops with exit code 10, and continues when the first is gone', async () => {
     const path = join(await tempFolder(), 'a.tar')
     const first = spawn(process.execPath, [child, path, '500', '600000'], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -159,7 +159,7 @@ describe('the machine', () => {
   })
 
   it.skipIf(!hasTool('strace'))(
-    'fault 79 (needs strace): the content is synced before the name, the name after it',
+    'fault 79: the content is synced before the rename, the folder after it (needs strace)',
     async () => {
       const folder = await tempFolder()
       const log = join(folder, 'calls')
@@ -202,17 +202,17 @@ describe('the machine', () => {
     await expect(verifyBundle(path)).resolves.toMatchObject({ artifacts: 1 })
   })
 
-  it.skipIf(!hasTool('prlimit'))('fault 82 (needs prlimit): 64 file descriptors are enough', async () => {
+  it.skipIf(!hasTool('prlimit'))('fault 82: 64 file descriptors are enough (needs prlimit)', async () => {
     const path = join(await tempFolder(), 'a.tar')
     expect(build([path], { wrap: ['prlimit', '--nofile=64'] })).toMatchObject({ status: 0 })
   })
 
-  it('fault 83: a build stays under 200 MB whatever passes through it', async () => {
+  it('fault 83: a build stays below 200 MB, whatever its size', async () => {
     const path = join(await tempFolder(), 'a.tar')
     const kib = 12 * 1024
     const { status, out } = build([path, String(kib)])
     expect(status, out).toBe(0)
-    // the child holds its 48 MiB of content itself, and what it took to make it
+    // the child itself holds 48 MiB of content, and what it took to make it
     const { maxRssKib } = JSON.parse(out.trim().split('\n').at(-1)!)
     expect(maxRssKib - 4 * kib).toBeLessThan(200 * 1024)
   })

@@ -41,7 +41,7 @@ const read = (bytes: Buffer, version = '1.2.3') =>
   readChartArchive(Readable.from([bytes]), { name: 'web', version, item: 'https://x.example/web.tgz' })
 
 describe('charts from an upstream that misbehaves', () => {
-  it('fault 54: the index gives another digest', async () => {
+  it('fault 54: the index has another digest', async () => {
     const error = await refused(resolveFrom(listing('cd'.repeat(32))), 'DIGEST_MISMATCH')
     expect(error.exitCode).toBe(6)
     expect(error.message).toContain('index of http://')
@@ -56,7 +56,7 @@ describe('charts from an upstream that misbehaves', () => {
     expect(error.message).toContain('but the manifest has sha256:')
   })
 
-  it('fault 54: a digest that is none', async () => {
+  it('fault 54: an invalid digest', async () => {
     await refused(resolveFrom(listing('d41d8cd98f00b204e9800998ecf8427e')), 'UPSTREAM_INVALID')
   })
 
@@ -76,10 +76,14 @@ describe('charts from an upstream that misbehaves', () => {
     ['a character device', { path: 'web/d', type: 'CharacterDevice' }, /CharacterDevice/],
     ['a block device', { path: 'web/d', type: 'BlockDevice' }, /BlockDevice/],
     ['a pipe', { path: 'web/p', type: 'FIFO' }, /FIFO/],
-    ['a type that parsers take differently', { path: 'web/t', type: 'TapeVolumeHeader' }, /TapeVolumeHeader/],
+    [
+      'a type that parsers treat differently',
+      { path: 'web/t', type: 'TapeVolumeHeader' },
+      /TapeVolumeHeader/,
+    ],
     ['Chart.yaml twice', { path: 'web/Chart.yaml', text: 'name: evil\nversion: 1.2.3\n' }, /twice/],
     ['Chart.yaml in two folders', { path: 'evil/Chart.yaml', text: 'name: evil\nversion: 1.2.3\n' }, /twice/],
-    ['a file outside of the folder', { path: 'x', text: 'x' }, /outside/],
+    ['a file outside the folder', { path: 'x', text: 'x' }, /outside/],
     [
       'a path in a PAX header',
       { path: 'PaxHeader/x', type: 'ExtendedHeader', text: '19 path=../../evil\n' },
@@ -94,14 +98,14 @@ describe('charts from an upstream that misbehaves', () => {
     expect(error.message).toMatch(what)
   })
 
-  it('fault 55: an archive that unpacks without end', async () => {
+  it('fault 55: a decompression bomb', async () => {
     const zeros = Buffer.alloc(120 * 1024 * 1024)
     const bomb = chartTgz({ entries: [{ path: 'web/zeros', text: zeros }] })
     expect(bomb.length).toBeLessThan(1_000_000)
     expect((await refused(read(bomb), 'UPSTREAM_INVALID')).message).toContain('unpacks to more than')
   })
 
-  it('fault 55: an archive of very many entries', async () => {
+  it('fault 55: an archive with very many entries', async () => {
     const entries = Array.from({ length: 25_000 }, (_, i) => ({ path: `web/f${i}` }))
     expect((await refused(read(chartTgz({ entries })), 'UPSTREAM_INVALID')).message).toContain(
       'more than 20000',
@@ -117,7 +121,7 @@ describe('charts from an upstream that misbehaves', () => {
       { path: 'web/Chart.yaml', text: 'name: web\nversion: 1.2.3\n' },
       { path: 'web/a', text: 'x'.repeat(700) },
     ])
-    // an archive that ends after an entry is whole to every reader; gzip's own checksum tells whether it was cut
+    // every reader takes an archive that ends after an entry for complete; gzip's checksum shows whether it was cut
     for (let size = 0; size < tar.length - 1024; size += 256)
       if (size !== 1024) await refused(read(gzipSync(tar.subarray(0, size))), 'UPSTREAM_INVALID')
     const broken = Buffer.from(tar)
@@ -144,14 +148,14 @@ describe('charts from an upstream that misbehaves', () => {
   })
 
   it.each<[string, string, Entry[]]>([
-    ['not inside', 'dependencies: [{name: redis, version: 1.x}]\n', []],
+    ['missing', 'dependencies: [{name: redis, version: 1.x}]\n', []],
     [
-      'not inside, though a condition turns it off',
+      'missing, although a condition disables it',
       'dependencies: [{name: redis, version: 1.x, condition: redis.enabled}]\n',
       [],
     ],
     [
-      'not inside, but another of a similar name',
+      'missing, beside another with a similar name',
       'dependencies: [{name: redis, version: 1.x}]\n',
       [{ path: 'web/charts/redis-cluster-1.0.0.tgz', text: 'x' }],
     ],
@@ -171,7 +175,7 @@ describe('charts from an upstream that misbehaves', () => {
     expect((await read(tgzOf([chart, requirements, inside]))).name).toBe('web')
   })
 
-  it('fault 59: values of 20 MB pass by, Chart.yaml of 2 MB does not', async () => {
+  it('fault 59: values of 20 MB are accepted, a Chart.yaml of 2 MB is not', async () => {
     const values = { path: 'web/values.schema.json', text: Buffer.alloc(20_000_000, 'a: b\n') }
     expect((await read(chartTgz({ entries: [values] }))).name).toBe('web')
     const error = await refused(
@@ -182,7 +186,7 @@ describe('charts from an upstream that misbehaves', () => {
   })
 
   const explosion = `x0: &x0 [lol]\n${Array.from({ length: 9 }, (_, i) => `x${i + 1}: &x${i + 1} [${Array(9).fill(`*x${i}`).join(', ')}]\n`).join('')}`
-  it('fault 59: aliases that explode, duplicate keys and tags in Chart.yaml', async () => {
+  it('fault 59: exponential aliases, duplicate keys and tags in Chart.yaml', async () => {
     await refused(read(chartTgz({ yaml: explosion })), 'UPSTREAM_INVALID')
     await refused(read(chartTgz({ yaml: 'name: evil\n' })), 'UPSTREAM_INVALID')
     const tagged = await read(
@@ -205,9 +209,9 @@ describe('charts from an upstream that misbehaves', () => {
   })
 
   it.each([
-    ['aliases that explode', `${explosion}entries: {web: *x9}\n`],
+    ['exponential aliases', `${explosion}entries: {web: *x9}\n`],
     [
-      'aliases that explode in the block',
+      'exponential aliases in the block',
       `entries:\n  web:\n  - version: 1.2.3\n${explosion.replace(/^/gm, '    ')}\n`,
     ],
     [
@@ -221,17 +225,17 @@ describe('charts from an upstream that misbehaves', () => {
       'the version twice',
       listing(sha256).replace('generated', '  - version: 1.2.3\n    urls: [evil.tgz]\ngenerated'),
     ],
-    ['an alias of what is not there', 'entries: {web: *web}\n'],
+    ['an alias of a missing anchor', 'entries: {web: *web}\n'],
     [
-      'aliases without number',
+      'a very large number of aliases',
       `entries: {web: [${Array.from({ length: 5_000 }, (_, i) => `&a${i} x, *a${i}`).join(', ')}]}\n`,
     ],
     ['entries twice, in another form', 'entries: {web: []}\nentries: {}\n'],
     ['an archive by file:', listing().replace('web.tgz', 'file:///etc/passwd')],
     ['an archive by data:', listing().replace('- web.tgz', '- "data:,x"')],
     ['an archive by a URL with a password', listing().replace('- web.tgz', '- http://a:b@127.0.0.1/web.tgz')],
-    ['text that is none', 'entries: [[['],
-    ['JSON that is cut', '{"entries": {"web": ['],
+    ['invalid text', 'entries: [[['],
+    ['JSON that is cut short', '{"entries": {"web": ['],
   ])('fault 59: an index with %s', async (_, index) => {
     await refused(resolveFrom(index), 'UPSTREAM_INVALID')
   })
@@ -241,7 +245,7 @@ describe('charts from an upstream that misbehaves', () => {
     expect((await refused(resolveFrom(large.toString()), 'SIZE_MISMATCH')).message).toContain('larger than')
   })
 
-  it('fault 25: the page of a captive portal is no index and no chart', async () => {
+  it('fault 25: the page of a captive portal is refused as index and as chart', async () => {
     const page: Handler = (_, response) =>
       response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>log in</body></html>')
     const upstream = await serve({

@@ -16,7 +16,7 @@ const request = (url: string, sha256?: string) => ({
 })
 
 describe('files from an upstream that misbehaves', () => {
-  it('fault 61: a checksum of another version, where the file has to be fetched', async () => {
+  it('fault 61: a checksum of another version, where the file must be fetched', async () => {
     const upstream = await serve({ '/tool': (_, response) => response.writeHead(200).end(bytes) })
     const context = await testContext()
     const error = await refused(
@@ -27,7 +27,7 @@ describe('files from an upstream that misbehaves', () => {
     expect(error.item).toContain('stack.yaml:5:5')
   })
 
-  it('fault 61: a checksum of another version is what the lock keeps, never what upstream has', async () => {
+  it('fault 61: the lock keeps the checksum of the manifest, never what upstream has', async () => {
     const upstream = await serve({ '/tool': bytes })
     const context = await testContext()
     const sha256 = hexOf(digestOf('version 1'))
@@ -35,7 +35,7 @@ describe('files from an upstream that misbehaves', () => {
     expect(locked.digest).toBe(`sha256:${sha256}`)
   })
 
-  it('fault 4: a body that is shorter than it says, every time', async () => {
+  it('fault 4: a body that is always shorter than its Content-Length', async () => {
     const upstream = await serve({
       '/tool': (_, response) => {
         response.writeHead(200, { 'content-length': bytes.length + 10 })
@@ -48,7 +48,7 @@ describe('files from an upstream that misbehaves', () => {
     await expectCleanCache(context)
   })
 
-  it('fault 7: a Range that is answered by everything starts over', async () => {
+  it('fault 7: a range request answered with everything starts over', async () => {
     let first = true
     const upstream = await serve({
       '/tool': (incoming, response) => {
@@ -67,7 +67,7 @@ describe('files from an upstream that misbehaves', () => {
     let first = true
     const upstream = await serve({
       '/tool': (incoming, response) => {
-        // a server that ignores If-Range, too
+        // a server that also ignores If-Range
         delete incoming.headers['if-range']
         if (!first) return serveBytes(incoming, response, { bytes, etag: '"new"' })
         first = false
@@ -81,7 +81,7 @@ describe('files from an upstream that misbehaves', () => {
     await expectCleanCache(context)
   })
 
-  it('fault 25: the page of a captive portal is no file', async () => {
+  it('fault 25: the page of a captive portal is refused', async () => {
     const upstream = await serve({
       '/tool': (_, response) =>
         response

@@ -36,32 +36,32 @@ const pathsOf = (given: object) => {
   return planLayout(assembleLock(read), { name: read.name, version: read.version }).entries.map(e => e.path)
 }
 
-describe('a lock that was edited', () => {
-  it('is good before', () => {
+describe('an edited lock', () => {
+  it('is good without the edit', () => {
     const blobs = [{ ...layer, urls: ['https://a.example/layer'] }]
     expect(pathsOf({ items: { image: [{ ...image, blobs }], file: [file] } })).toContain('airgap.json')
   })
 
   it.each<[string, object]>([
-    ['a kind that nobody knows', { items: { imagez: [image] } }],
-    ['an image without its own manifest', { items: { image: [{ ...image, digest: digest('f') }] } }],
-    ['a referrer that is not there', { items: { image: [{ ...image, referrers: [digest('f')] }] } }],
+    ['an unknown kind', { items: { imagez: [image] } }],
+    ['an image without its manifest', { items: { image: [{ ...image, digest: digest('f') }] } }],
+    ['a missing referrer', { items: { image: [{ ...image, referrers: [digest('f')] }] } }],
     [
-      'a foreign layer of this machine',
+      'a foreign layer from the local machine',
       { items: { image: [{ ...image, blobs: [{ ...layer, urls: ['file:///etc/passwd'] }] }] } },
     ],
-    ['a layer of nowhere', { items: { image: [{ ...image, blobs: [{ ...layer, urls: ['x'] }] }] } }],
+    ['a layer from an invalid URL', { items: { image: [{ ...image, blobs: [{ ...layer, urls: ['x'] }] }] } }],
     ['a path in place of a repository', { items: { image: [{ ...image, from: 'a.example/../../x' }] } }],
     ['a password in place of a host', { items: { image: [{ ...image, from: 'a:b@evil.example/x' }] } }],
     ['escapes in an image name', { items: { image: [{ ...image, name: 'x\u001b[2J:1' }] } }],
-    ['an image name that leaves its host to the reader', { items: { image: [{ ...image, name: 'x:1' }] } }],
-    ['a tree of the parent folder', { items: { tree: [{ name: '..', from: 'a', files: [] }] } }],
+    ['an image name without a host', { items: { image: [{ ...image, name: 'x:1' }] } }],
+    ['a tree named like the parent folder', { items: { tree: [{ name: '..', from: 'a', files: [] }] } }],
     ['a tree in another folder', { items: { tree: [{ name: 'a/b', from: 'a', files: [] }] } }],
-    ['a file of this machine', { items: { file: [{ ...file, url: 'file:///etc/passwd' }] } }],
+    ['a file from the local machine', { items: { file: [{ ...file, url: 'file:///etc/passwd' }] } }],
     ['a size over 2^53', { items: { file: [huge] } }],
     ['a bundle name that is a path', { name: '../../etc/x' }],
     ['a bundle version that is a path', { version: '1/../../x' }],
-  ])('to have %s is LOCK_INVALID', (_what, given) => {
+  ])('is LOCK_INVALID with %s', (_what, given) => {
     expect(() => pathsOf(given)).toThrow(expect.objectContaining({ code: 'LOCK_INVALID' }))
   })
 
@@ -69,20 +69,20 @@ describe('a lock that was edited', () => {
     ['two contents under one path', { items: { file: [file, { ...file, digest: digest('f') }] } }],
     ['a path that leaves its folder', { items: { file: [{ ...file, name: '../a' }] } }],
     [
-      'a runtime over our own entries',
+      'a runtime file that replaces our entries',
       { runtime: [{ path: 'blobs/x', mode: 0o644, digest: digest('b'), size: 1 }] },
     ],
-    ['a runtime outside', { runtime: [{ path: '../x', mode: 0o644, digest: digest('b'), size: 1 }] }],
-  ])('to have %s is a usage error', (_what, given) => {
+    ['a runtime file outside', { runtime: [{ path: '../x', mode: 0o644, digest: digest('b'), size: 1 }] }],
+  ])('is a usage error with %s', (_what, given) => {
     expect(() => pathsOf(given)).toThrow(expect.objectContaining({ exitCode: 2 }))
   })
 
-  it('keeps both names of a runtime file that stands there twice', () => {
+  it('keeps both names of a runtime file that it has twice', () => {
     const runtime = ['a', 'b'].map(name => ({ path: `o/${name}`, mode: 0o644, digest: digest('b'), size: 1 }))
     expect(pathsOf({ runtime })).toEqual(expect.arrayContaining(['o/a', 'o/b']))
   })
 
-  it('is refused before it is read where it is no file', async () => {
+  it('is refused before it is read where it is not a regular file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'airgap-lock-'))
     onTestFinished(() => rm(folder, { recursive: true, force: true }))
     for (const path of [folder, '/dev/zero'])

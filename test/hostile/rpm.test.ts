@@ -19,7 +19,7 @@ import { errorOf, withContext } from '../kinds/deb/support/resolve.ts'
 import { serveFolder } from '../kinds/deb/support/server.ts'
 import { lackingForRpm, makeRpms } from '../site/support/rpm.ts'
 
-/** Repositories of the RHEL family that mean harm; real ones, changed on purpose. */
+/** Malicious EL repositories: real ones, changed on purpose. */
 describe.skipIf(lackingForRpm.length > 0)(
   `yum repositories (needs ${lackingForRpm.join(', ') || 'nothing more'})`,
   () => {
@@ -60,14 +60,14 @@ describe.skipIf(lackingForRpm.length > 0)(
       )
     }
 
-    /** A copy that may be spoiled. */
+    /** A copy for the test to damage. */
     async function copy(): Promise<string> {
       const place = join(folder, `copy-${count++}`)
       await cp(join(folder, 'good'), place, { recursive: true })
       return place
     }
 
-    /** Changes a list and makes repomd.xml fit it again, signed. */
+    /** Changes a metadata file, and updates and signs repomd.xml. */
     async function changeList(place: string, kind: string, change: (text: Buffer) => Buffer): Promise<void> {
       const data = join(place, 'repodata')
       const name = (await readdir(data)).find(file => file.endsWith(`${kind}.xml.gz`))!
@@ -125,7 +125,7 @@ describe.skipIf(lackingForRpm.length > 0)(
       change: Partial<RpmRequest['repositories'][0]> = {},
     ): Promise<AirgapError> => await errorOf(lock(place, change))
 
-    it('is locked as it is where nobody changed anything', async () => {
+    it('is locked without changes', async () => {
       const locked = await lock(await copy())
       expect(locked.packages.map(one => [one.name, one.requested, one.because])).toEqual([
         ['app', true, undefined],
@@ -151,11 +151,11 @@ describe.skipIf(lackingForRpm.length > 0)(
         'SIGNATURE_INVALID',
         expect.stringContaining('metadata: unsigned'),
       ])
-      // where the publisher signs packages only, each of them is checked all the same
+      // where the publisher signs packages only, each of them is still verified
       expect((await lock(stripped, { metadata: 'unsigned' })).packages).toHaveLength(2)
     })
 
-    it('fault 35: a list that is not the one that repomd.xml names', async () => {
+    it('fault 35: a metadata file that is not the one that repomd.xml names', async () => {
       const place = await copy()
       const name = (await readdir(join(place, 'repodata'))).find(file => file.endsWith('primary.xml.gz'))!
       await writeFile(join(place, 'repodata', name), gzipSync('<metadata/>'))
@@ -179,7 +179,7 @@ describe.skipIf(lackingForRpm.length > 0)(
       expect((await refused(place)).code).toBe(code)
     })
 
-    it('fault 36: a list that unpacks to more than it says', async () => {
+    it('fault 36: a metadata file that unpacks to more than its stated size', async () => {
       const place = await copy()
       await changeList(place, 'primary', text => Buffer.concat([text, Buffer.alloc(8 << 20, ' ')]))
       const path = join(place, 'repodata/repomd.xml')
@@ -191,7 +191,7 @@ describe.skipIf(lackingForRpm.length > 0)(
 
     it.each([
       [
-        'with entities that explode',
+        'with exponential entities',
         (text: string) => text.replace('?>', '?><!DOCTYPE m [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'),
       ],
       [
@@ -203,8 +203,8 @@ describe.skipIf(lackingForRpm.length > 0)(
         'that hides a package in a comment',
         (text: string) => text.replace('<package ', '<!-- <package type="rpm"></package> --><package '),
       ],
-      ['with an entity that nobody defined', (text: string) => text.replace('<name>app', '<name>&evil;app')],
-    ])('fault 48: a list %s', async (_, change) => {
+      ['with an undefined entity', (text: string) => text.replace('<name>app', '<name>&evil;app')],
+    ])('fault 48: a metadata file %s', async (_, change) => {
       const place = await copy()
       await changeList(place, 'primary', text => Buffer.from(change(text.toString())))
       const error = await refused(place)
@@ -234,7 +234,7 @@ describe.skipIf(lackingForRpm.length > 0)(
       await sign(place)
       const error = await refused(place)
       expect([error.code, error.message]).toEqual(['SIGNATURE_INVALID', 'a package is not signed'])
-      // by metadata that is good, from a key that is not the publisher's
+      // good metadata, but a key that is not the publisher's
       const good = await copy()
       expect((await refused(good, { keys: [join(folder, 'mallory.asc')] })).code).toBe('SIGNATURE_INVALID')
     })
@@ -250,7 +250,7 @@ describe.skipIf(lackingForRpm.length > 0)(
       forged[at] = forged[at]! ^ 1
       await writeFile(path('app'), forged)
       expect((await refused(place)).code).toBe('SIGNATURE_INVALID')
-      // an old package with its own good signature, under a new one's name
+      // an old package with its valid signature, under a new package's name
       await cp(path('old'), path('app'))
       await must('createrepo_c', ['--no-database', '--simple-md-filenames', '--compress-type', 'gz', place])
       await changeList(place, 'primary', text => {
@@ -264,7 +264,7 @@ describe.skipIf(lackingForRpm.length > 0)(
   },
 )
 
-describe('what upstream writes', () => {
+describe('any metadata from upstream', () => {
   const safe = (work: () => unknown) => {
     try {
       work()
@@ -273,7 +273,7 @@ describe('what upstream writes', () => {
     }
   }
 
-  it('never ends in anything but an error that teaches (property)', () => {
+  it('is read, or refused with a proper error (property)', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), bytes =>
         safe(() => readHeader(Buffer.from(bytes), 'x')),
@@ -327,7 +327,7 @@ describe('what upstream writes', () => {
     )
   })
 
-  it('fault 59: modules.yaml with aliases that explode is refused', () => {
+  it('fault 59: modules.yaml with exponential aliases is refused', () => {
     const lines = ['document: modulemd', 'a: &a [x, x, x, x, x, x, x, x, x]']
     for (let i = 1; i < 9; i++)
       lines.push(
@@ -340,7 +340,7 @@ describe('what upstream writes', () => {
     )
   })
 
-  it('streams are texts: 1.10 is no number', () => {
+  it('has streams as strings: 1.10 is not a number', () => {
     const { streams } = parseModules(
       '---\ndocument: modulemd\nversion: 2\ndata: {name: a, stream: 1.10, version: 820, context: 0e5, arch: x86_64}\n',
       { repository: 0, item: 'x' },

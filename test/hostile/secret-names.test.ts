@@ -10,7 +10,7 @@ import { mergeValues } from '../../src/values/merge.ts'
 import { settingLines } from '../../src/values/set.ts'
 import { secretNames } from '../core/support/secret-names.ts'
 
-/** No output shows a secret that only its name gives away, however that name is spelled. */
+/** No output shows a secret that only its name reveals, in any spelling of that name. */
 
 const secret = 'hunter2'
 

@@ -56,7 +56,7 @@ function requestFor(path: string, headers = ''): string {
   return `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`
 }
 
-/** Bytes of the body that came before the connection ended. */
+/** Bytes of the body that arrived before the connection ended. */
 function bodyOf(text: string): number {
   return text.length - (text.indexOf('\r\n\r\n') + 4)
 }
@@ -67,7 +67,7 @@ async function eventually(check: () => boolean): Promise<void> {
 }
 
 describe('fault 94: slow clients', () => {
-  /** Asks for the blob and then takes nothing. */
+  /** Requests the blob and then reads nothing. */
   function stalled(running: Running, image: SampleImage): Socket {
     const socket = openSocket(running.port)
     socket.pause()
@@ -75,7 +75,7 @@ describe('fault 94: slow clients', () => {
     return socket
   }
 
-  it('fault 94: fifty clients that take nothing, and one that takes a byte now and then, do not slow others', async () => {
+  it('fault 94: fifty clients that read nothing, and one that reads a byte now and then, do not slow down others', async () => {
     const { running, image } = await serve()
     for (let i = 0; i < 50; i++) stalled(running, image)
     const slow = stalled(running, image)
@@ -91,7 +91,7 @@ describe('fault 94: slow clients', () => {
     expect(performance.now() - started).toBeLessThan(5_000)
   })
 
-  it('fault 94: three hundred clients that take nothing hold little memory', async () => {
+  it('fault 94: three hundred clients that read nothing occupy little memory', async () => {
     const store = await LayoutStore.open(await tempFolder())
     const image = await putImage(store, [24 << 20])
     const images = sampleImages()
@@ -111,7 +111,7 @@ describe('fault 94: slow clients', () => {
     expect((await running.get('/v2/app/manifests/1')).status).toBe(200)
   })
 
-  it('fault 94: a client that takes nothing for too long is cut off, and the log says so', async () => {
+  it('fault 94: a client that reads nothing for too long is disconnected, and logged', async () => {
     const { running, image, log } = await serve({ stallTimeoutMs: 500 })
     const socket = stalled(running, image)
     await eventually(() => log.some(entry => entry.aborted === true))
@@ -119,11 +119,11 @@ describe('fault 94: slow clients', () => {
     expect(log.find(entry => entry.aborted)).toMatchObject({ method: 'GET', status: 200, aborted: true })
   })
 
-  it('fault 94: clients that leave in the middle leave nothing behind', async () => {
+  it('fault 94: clients that disconnect in the middle leave nothing behind', async () => {
     const { running, image, log } = await serve()
     for (let i = 0; i < 20; i++) {
       const socket = stalled(running, image)
-      // the answer has begun
+      // the response has started
       await new Promise(resolve => socket.once('readable', resolve))
       socket.destroy()
     }
@@ -134,7 +134,7 @@ describe('fault 94: slow clients', () => {
   })
 })
 
-describe('fault 95: damage under what is served', () => {
+describe('fault 95: damage to served content', () => {
   it.each([
     ['the first byte', 0],
     ['the middle', large / 2],
@@ -169,7 +169,7 @@ describe('fault 95: damage under what is served', () => {
     expect(log.filter(entry => entry.error?.includes('digest'))).toHaveLength(2)
   })
 
-  it('fault 95: no part of a damaged blob goes out, also where the part itself is sound', async () => {
+  it('fault 95: no range of a damaged blob is sent, even where the range itself is intact', async () => {
     const { running, image, store } = await serve()
     const layer = image.layers[0]!
     await flipBit(store, layer, large - 1)
@@ -178,20 +178,20 @@ describe('fault 95: damage under what is served', () => {
       const got = await running.get(blobPath(layer), { headers: range })
       expect(got.status).toBe(500)
     }
-    // mended, as by a copy made anew, it is served: a verdict of damage is not kept
+    // repaired, as by a new copy, it is served: a verdict of damage is not kept
     await flipBit(store, layer, large - 1)
     const got = await running.get(blobPath(layer), { headers: range })
     expect(got.status).toBe(206)
     expect(got.body.equals(image.layerBytes[0]!.subarray(0, 100))).toBe(true)
   })
 
-  it('fault 95: a blob cut short is not there; one cut short while it is sent breaks the connection', async () => {
+  it('fault 95: a blob cut short is missing; one cut short while it is sent breaks the connection', async () => {
     const { running, image, store } = await serve()
     const layer = image.layers[0]!
     const whole = await readFile(store.pathOf(layer))
     const cutting: ReadableStore = {
       exists: async () => true,
-      // it is cut when the answer has long begun
+      // it is cut short when the response has long started
       open: async (d, range) => {
         if (range !== undefined && range.start > 3_000_000) await truncate(store.pathOf(d), 2_000_000)
         const bytes = await readFile(store.pathOf(d))

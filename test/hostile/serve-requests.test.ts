@@ -39,7 +39,7 @@ async function stillServes(running: Running, path: string): Promise<void> {
   expect((await running.get(path)).status).toBe(200)
 }
 
-describe('fault 85: ports and addresses that cannot be had', () => {
+describe('fault 85: unavailable ports and addresses', () => {
   const server = () => createRegistryServer(new MemoryStore(), sampleImages())
 
   it('fault 85: a port in use names the port and the process that holds it', async () => {
@@ -56,7 +56,7 @@ describe('fault 85: ports and addresses that cannot be had', () => {
     })
   })
 
-  it('fault 85: an address that is not ours, and one that is none', async () => {
+  it('fault 85: an address that the host does not have, and an invalid one', async () => {
     for (const host of ['192.0.2.77', '300.1.1.1'])
       await expect(listen(server(), { host, port: 0 })).rejects.toMatchObject({
         code: 'ADDRESS_UNAVAILABLE',
@@ -144,11 +144,11 @@ describe('fault 87: requests too large', () => {
       '10,000 headers',
       `GET /v2/ HTTP/1.1\r\nHost: x\r\n${Array.from({ length: 10_000 }, (_, i) => `X-${i}: 1`).join('\r\n')}\r\n\r\n`,
     ],
-  ])('fault 87: %s is refused, and the server goes on', async (_what, request) => {
+  ])('fault 87: %s is refused, and the server continues', async (_what, request) => {
     const { running } = await registry()
     const { text, closed } = await raw(running.port, request)
     expect(closed).toBe(true)
-    // the answer may be lost where the client is still sending when it is cut off
+    // the response may be lost where the client is still sending when it is disconnected
     if (text !== '') expect(text).toMatch(/^HTTP\/1\.1 4(00|14|31) /)
     await stillServes(running, '/v2/')
   })
@@ -168,7 +168,7 @@ describe('fault 87: requests too large', () => {
 })
 
 describe('fault 88: clients that hold connections', () => {
-  it('fault 88: a request that never ends its head is cut off; others are served meanwhile', async () => {
+  it('fault 88: a request whose headers never end is cut off; others are served meanwhile', async () => {
     const log: AccessEntry[] = []
     const { running } = await registry({ headersTimeoutMs: 600, log: entry => log.push(entry) })
     const socket = openSocket(running.port)
@@ -182,7 +182,7 @@ describe('fault 88: clients that hold connections', () => {
     expect(log.map(entry => entry.status)).toContain(408)
   })
 
-  it('fault 88: a connection that says nothing is closed', async () => {
+  it('fault 88: a silent connection is closed', async () => {
     const { running } = await registry({ headersTimeoutMs: 600 })
     const socket = openSocket(running.port)
     socket.resume()
@@ -190,7 +190,7 @@ describe('fault 88: clients that hold connections', () => {
     await Promise.race([closed, sleep(5_000).then(() => expect.fail('the connection is still open'))])
   })
 
-  it('fault 88: a thousand idle connections do not keep others out', async () => {
+  it('fault 88: a thousand idle connections do not lock out others', async () => {
     const { running } = await registry()
     const sockets = Array.from({ length: 1_000 }, () => openSocket(running.port))
     await Promise.all(sockets.map(socket => new Promise(resolve => socket.once('connect', resolve))))
@@ -199,7 +199,7 @@ describe('fault 88: clients that hold connections', () => {
     expect(performance.now() - started).toBeLessThan(1_000)
   })
 
-  it('fault 88: over the limit connections are refused, and served again once some have left', async () => {
+  it('fault 88: connections over the limit are refused, and accepted again once others have ended', async () => {
     const { running } = await registry({ maxConnections: 3 })
     const sockets = Array.from({ length: 3 }, () => openSocket(running.port))
     await Promise.all(sockets.map(socket => new Promise(resolve => socket.once('connect', resolve))))
@@ -219,7 +219,7 @@ describe('fault 89: request smuggling', () => {
     ['a length and chunks', `Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`],
     ['chunks and a length', `Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n${smuggled}`],
     ['an unknown coding', `Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${smuggled}`],
-    ['chunked not last', `Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${smuggled}`],
+    ['chunked, but not last', `Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${smuggled}`],
     ['a blank before the colon', `Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n${smuggled}`],
     ['a bare line feed', `X: 1\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`],
     ['a signed length', `Content-Length: +0\r\n\r\n${smuggled}`],
@@ -231,13 +231,13 @@ describe('fault 89: request smuggling', () => {
       expect(closed).toBe(true)
       const statuses = statusesOf(text)
       expect(statuses.at(-1)).toBe(400)
-      // a method that is refused may be so before the parser meets the damage; nothing is ever answered after it
+      // a method may be refused before the parser reaches the damage; nothing after it is ever answered
       expect(statuses.slice(0, -1).filter(status => status !== 405)).toEqual([])
       expect(text).not.toContain('"tags"')
     }
   })
 
-  it('fault 89: a body that is not read ends the connection', async () => {
+  it('fault 89: an unread body ends the connection', async () => {
     const { running } = await registry()
     const request = `POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: ${smuggled.length}\r\n\r\n`
     const { text, closed } = await raw(running.port, `${request}${smuggled}`)
@@ -274,7 +274,7 @@ describe('fault 90: HEAD and ranges', () => {
     }
   })
 
-  it('fault 90: an empty file is served whole', async () => {
+  it('fault 90: an empty file is served completely', async () => {
     const running = await files()
     const got = await running.get('/files/empty.bin')
     expect([got.status, got.body.length, got.headers['content-length']]).toEqual([200, 0, '0'])
@@ -289,7 +289,7 @@ it.each([
   ['a part that begins with a dot', 'nvidia/.hidden'],
   ['a part that ends with a dash', 'nvidia/gpu-'],
   ['an empty part', 'nvidia//gpu-operator'],
-  ['other letters', '%ED%95%9C%EA%B8%80'],
+  ['non-ASCII letters', '%ED%95%9C%EA%B8%80'],
   ['a prototype', '__proto__'],
   ['a blank', 'a%20b'],
 ])('fault 91: a repository name with %s gets NAME_INVALID', async (_what, name) => {

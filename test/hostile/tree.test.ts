@@ -15,15 +15,15 @@ const lock = async (folder: string, exclude: string[] = []) =>
     await testContext(),
   )
 
-/** As another user: nothing keeps root from reading. */
+/** Continues as another user, because root may read everything. */
 function withoutPrivileges(): void {
   if (process.getuid?.() !== 0) return
   process.seteuid?.(65534)
   onTestFinished(() => process.seteuid?.(0))
 }
 
-describe('folders that mean harm', () => {
-  it('fault 70: 3,000 files in 300 folders, names in Korean, are one tree, the same again', async () => {
+describe('malicious folders', () => {
+  it('fault 70: 3,000 files in 300 folders with Korean names are one tree, reproducibly', async () => {
     const folder = await temporaryFolder()
     const content = (i: number) => (i % 10 === 0 ? '' : `파일 ${i % 50}`)
     for (let dir = 0; dir < 300; dir++) {
@@ -38,13 +38,13 @@ describe('folders that mean harm', () => {
     expect(performance.now() - started).toBeLessThan(10_000)
     expect(locked.files).toHaveLength(3_000)
     expect(await lock(folder)).toEqual(locked)
-    // each content once, however many files share it
+    // each content once, even where many files share it
     const [artifact] = treeKind.assemble([locked])
     const contents = new Set(artifact!.blobs.map(blob => blob.descriptor.digest))
     expect(contents.size).toBe(new Set(Array.from({ length: 3_000 }, (_, i) => content(i))).size)
   })
 
-  it('fault 81: Korean paths arrive in the bundle as they are, composed or not', async () => {
+  it('fault 81: Korean paths arrive in the bundle unchanged, composed or not', async () => {
     // the same syllable, composed and decomposed: two names on Linux
     const files = { 'deploy/한.txt': 'nfc', [`deploy/${'한'.normalize('NFD')}.txt`]: 'nfd', 'deploy/🚀': '' }
     const stack = await stackOf('trees: [{name: t, from: deploy}]\n', files)
@@ -64,25 +64,28 @@ describe('folders that mean harm', () => {
     }
   })
 
-  it.skipIf(process.seteuid === undefined)('a file, and a folder, that may not be read', async () => {
-    const folder = await temporaryFolder()
-    await mkdir(join(folder, 'sub'))
-    await writeFile(join(folder, 'sub/secret'), 'x')
-    await chmod(folder, 0o755)
-    await chmod(join(folder, 'sub/secret'), 0)
-    const context = await testContext()
-    const request = { at: 'stack.yaml:5:5', name: 't', from: 'deploy', folder, exclude: [] }
-    withoutPrivileges()
-    const file = await treeKind.resolve(request, context).catch((reason: unknown) => reason)
-    expect(file).toMatchObject({ code: 'PERMISSION', exitCode: 7, item: join(folder, 'sub/secret') })
-    process.seteuid?.(process.getuid!())
-    await chmod(join(folder, 'sub'), 0)
-    withoutPrivileges()
-    const sub = await treeKind.resolve(request, context).catch((reason: unknown) => reason)
-    expect(sub).toMatchObject({ code: 'PERMISSION', item: expect.stringContaining(join(folder, 'sub')) })
-  })
+  it.skipIf(process.seteuid === undefined)(
+    'an unreadable file and folder are refused by name (needs seteuid)',
+    async () => {
+      const folder = await temporaryFolder()
+      await mkdir(join(folder, 'sub'))
+      await writeFile(join(folder, 'sub/secret'), 'x')
+      await chmod(folder, 0o755)
+      await chmod(join(folder, 'sub/secret'), 0)
+      const context = await testContext()
+      const request = { at: 'stack.yaml:5:5', name: 't', from: 'deploy', folder, exclude: [] }
+      withoutPrivileges()
+      const file = await treeKind.resolve(request, context).catch((reason: unknown) => reason)
+      expect(file).toMatchObject({ code: 'PERMISSION', exitCode: 7, item: join(folder, 'sub/secret') })
+      process.seteuid?.(process.getuid!())
+      await chmod(join(folder, 'sub'), 0)
+      withoutPrivileges()
+      const sub = await treeKind.resolve(request, context).catch((reason: unknown) => reason)
+      expect(sub).toMatchObject({ code: 'PERMISSION', item: expect.stringContaining(join(folder, 'sub')) })
+    },
+  )
 
-  it('links in a circle are links, and nothing is followed', async () => {
+  it('links in a circle stay links, and are not followed', async () => {
     const folder = await temporaryFolder()
     await mkdir(join(folder, 'a'))
     await symlink('b', join(folder, 'a/c'))
@@ -105,7 +108,7 @@ describe('folders that mean harm', () => {
     expect(error).toMatchObject({ code: 'MANIFEST_INVALID', message: expect.stringContaining('too long') })
   })
 
-  it('patterns that look like code are names', async () => {
+  it('patterns that look like code are plain names', async () => {
     const folder = await temporaryFolder()
     for (const name of ['a.b', 'axb', '(a+)+$', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '[x]', 'x'])
       await writeFile(join(folder, name), name)
@@ -134,7 +137,7 @@ describe('folders that mean harm', () => {
     expect(digestOf((await readFile(path)).subarray(0, file!.size))).toBe(file!.digest)
   })
 
-  it('a file that is swapped for a link out of the folder brings nothing in', async () => {
+  it('a file that is replaced by a link out of the folder brings in nothing', async () => {
     const stack = await stackOf('trees: [{name: t, from: deploy}]\n', {
       'deploy/conf': 'the conf',
       secret: 'shh, sec',

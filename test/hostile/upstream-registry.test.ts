@@ -74,7 +74,7 @@ describe('hostile upstream: registries', () => {
     await failure(client(registry).registry.manifest(image), 'UPSTREAM_INVALID')
   })
 
-  it('fault 15: a Content-Type that says nothing is made good from the manifest', async () => {
+  it('fault 15: a Content-Type that says nothing is replaced by that of the manifest', async () => {
     for (const mediaType of [
       'application/json',
       'application/octet-stream',
@@ -95,7 +95,7 @@ describe('hostile upstream: registries', () => {
     }
   })
 
-  it('fault 15: a digest header that disagrees with the bytes is exit 6, and no other mirror is asked', async () => {
+  it('fault 15: a digest header that disagrees with the bytes is exit code 6, and no other mirror is tried', async () => {
     const lies = describeBytes(Buffer.from('something else')).digest
     const liar = await startRegistry((request, response) => {
       if (!request.url?.includes('/manifests/')) return false
@@ -118,7 +118,7 @@ describe('hostile upstream: registries', () => {
     expect(honest.upstream.seen).toEqual([])
   })
 
-  it('fault 15: other bytes than the requested digest are exit 6', async () => {
+  it('fault 15: other bytes than the requested digest are exit code 6', async () => {
     const registry = await startRegistry()
     const real = addImage(registry)
     const other = addImage(registry)
@@ -131,7 +131,7 @@ describe('hostile upstream: registries', () => {
   })
 
   it.each(['', 'no json', '[]', 'null', '"text"', '{}', '{"schemaVersion":2}', '{"manifests":5}', '\u0000'])(
-    'fault 15: %j is no manifest',
+    'fault 15: %j is not a manifest',
     async text => {
       for (const mediaType of [types.manifest, 'application/json']) {
         const registry = await startRegistry()
@@ -167,7 +167,7 @@ describe('hostile upstream: registries', () => {
     await failure(client(registry).registry.manifest(image), 'UPSTREAM_INVALID')
   })
 
-  it('fault 16: indexes nested without end are refused', async () => {
+  it('fault 16: deeply nested indexes are refused', async () => {
     const registry = await startRegistry()
     let inner: object = addImage(registry)
     for (let depth = 0; depth < 6; depth++) {
@@ -188,7 +188,7 @@ describe('hostile upstream: registries', () => {
     expect(error).toMatchObject({ code: 'DIGEST_MISMATCH', exitCode: 6 })
   })
 
-  it('fault 17: schema 1 is refused by name, whatever type it is sent with', async () => {
+  it('fault 17: schema 1 is refused by name, under any media type', async () => {
     for (const mediaType of [types.schema1, 'application/json', types.schema2]) {
       const registry = await startRegistry()
       registry.put({ schemaVersion: 1, name: 'team/app', tag: '1', fsLayers: [] }, { tag: '1', mediaType })
@@ -226,7 +226,7 @@ describe('hostile upstream: registries', () => {
     ])
   })
 
-  it('fault 20: a platform missing from the index says which there are', async () => {
+  it('fault 20: a platform missing from the index is reported with the published ones', async () => {
     const registry = await startRegistry()
     const manifests = [
       addImage(registry, { architecture: 'arm64' }),
@@ -240,7 +240,7 @@ describe('hostile upstream: registries', () => {
     expect(error.likely).toContain('linux/arm64, linux/s390x')
   })
 
-  it('fault 21: a tag that moved does not matter, the locked digest is fetched', async () => {
+  it('fault 21: a moved tag does not matter: the locked digest is fetched', async () => {
     const registry = await startRegistry()
     const locked = addImage(registry, { tag: '1' })
     addImage(registry, { tag: '1' })
@@ -248,7 +248,7 @@ describe('hostile upstream: registries', () => {
     expect(found.descriptor.digest).toBe(locked.digest)
   })
 
-  it('fault 21: a locked digest that is gone says what to do, for manifests and blobs', async () => {
+  it('fault 21: a locked digest that is gone is reported with advice, for manifests and blobs', async () => {
     const registry = await startRegistry()
     const { registry: api, clock, progress } = client(registry)
     const gone = describeBytes(noise(10))

@@ -27,7 +27,7 @@ async function fetchBlob(
 }
 
 describe('hostile upstream: transfers', () => {
-  it('fault 1: 429 with Retry-After in seconds waits that long, and says so', async () => {
+  it('fault 1: 429 with Retry-After in seconds waits that long, and reports it', async () => {
     const upstream = await startUpstream((_request, response, { seen }) => {
       if (seen.length === 1) response.writeHead(429, { 'retry-after': '90' }).end()
       else response.end('{}')
@@ -52,7 +52,7 @@ describe('hostile upstream: transfers', () => {
     expect(client.clock.now() - begun).toBeLessThan(60_000)
   })
 
-  it('fault 1: the wait is per host: another host is not held up', async () => {
+  it('fault 1: the wait is per host: other hosts are not delayed', async () => {
     const busy = await startUpstream((_request, response) => {
       response.writeHead(429, { 'retry-after': '600' }).end()
     })
@@ -66,7 +66,7 @@ describe('hostile upstream: transfers', () => {
     expect(clock.now()).toBe(begun)
   })
 
-  it('fault 1: asked to wait for hours, it stops and says when to come back', async () => {
+  it('fault 1: a Retry-After of hours stops it, with advice when to try again', async () => {
     const upstream = await startUpstream((_request, response) => {
       response.writeHead(429, { 'retry-after': '21600' }).end()
     })
@@ -77,7 +77,7 @@ describe('hostile upstream: transfers', () => {
     expect(error.exitCode).toBe(5)
   })
 
-  it('fault 1: 503 with Retry-After is waited for as well, by everybody who asks that host', async () => {
+  it('fault 1: 503 with Retry-After also makes every request to that host wait', async () => {
     const upstream = await startUpstream((_request, response, { seen }) => {
       if (seen.length === 1) response.writeHead(503, { 'retry-after': '30' }).end()
       else response.end('ok')
@@ -88,7 +88,7 @@ describe('hostile upstream: transfers', () => {
     expect(clock.now() - begun).toBeGreaterThanOrEqual(30_000)
   })
 
-  it('fault 2: a burst of 503 is waited out, an endless one is not', async () => {
+  it('fault 2: a burst of 503 is retried, an endless one is not', async () => {
     let left = 4
     const upstream = await startUpstream((_request, response) => {
       if (left-- > 0) response.writeHead(503).end('busy')
@@ -104,7 +104,7 @@ describe('hostile upstream: transfers', () => {
     expect(error.exitCode).toBe(5)
   })
 
-  it('fault 3: a reset in mid-blob continues by Range with If-Range', async () => {
+  it('fault 3: a reset in the middle of a blob continues with Range and If-Range', async () => {
     const bytes = noise(3_000_000)
     const upstream = await startUpstream((request, response, { seen }) => {
       if (seen.length > 3) return serveBytes(request, response, { bytes, etag })
@@ -130,7 +130,7 @@ describe('hostile upstream: transfers', () => {
     expect(client.progress.bytes).toBe(bytes.length)
   })
 
-  it('fault 3: an upstream that never gets on is given up', async () => {
+  it('fault 3: an upstream that makes no progress is given up', async () => {
     const bytes = noise(100_000)
     const upstream = await startUpstream((_request, response) => {
       response.writeHead(200, { 'content-length': bytes.length })
@@ -189,7 +189,7 @@ describe('hostile upstream: transfers', () => {
     expect(shorter.seen).toHaveLength(1)
   })
 
-  it('fault 6: the right length with wrong bytes is exit 6, is tried nowhere else, and never finishes', async () => {
+  it('fault 6: the right length with wrong bytes is exit code 6, is not tried elsewhere, and never completes', async () => {
     const bytes = noise(100_000)
     const wrong = Buffer.from(bytes)
     wrong[50_000]! ^= 1
@@ -218,7 +218,7 @@ describe('hostile upstream: transfers', () => {
     expect(upstream.seen[1]?.headers.range).toBe('bytes=100000-')
   })
 
-  it('fault 7: a 206 that starts elsewhere than asked is not appended', async () => {
+  it('fault 7: a 206 that starts elsewhere than requested is not appended', async () => {
     const bytes = noise(300_000)
     const upstream = await startUpstream((request, response, { seen }) => {
       if (seen.length === 1) {
@@ -279,7 +279,7 @@ describe('hostile upstream: transfers', () => {
     expect(upstream.seen).toHaveLength(2)
   })
 
-  it('fault 10: one byte now and then is a stall; the next try continues', async () => {
+  it('fault 10: one byte now and then is a stall; the next attempt continues', async () => {
     const bytes = noise(100_000)
     const upstream = await startUpstream((request, response, { seen }) => {
       if (seen.length > 1) return serveBytes(request, response, { bytes, etag })
@@ -297,7 +297,7 @@ describe('hostile upstream: transfers', () => {
     expect(client.progress.notes.join()).toContain('stalled')
   })
 
-  it('fault 10: a slow body that keeps coming takes as long as it takes', async () => {
+  it('fault 10: a slow body that keeps arriving may take any time', async () => {
     const bytes = noise(60_000)
     const upstream = await startUpstream((_request, response) => {
       response.writeHead(200, { 'content-length': bytes.length })
@@ -317,7 +317,7 @@ describe('hostile upstream: transfers', () => {
     expect(upstream.seen).toHaveLength(1)
   })
 
-  it('fault 10: a slow disk is not a slow upstream', async () => {
+  it('fault 10: a slow disk does not count as a stalled upstream', async () => {
     const bytes = noise(2_000_000)
     const upstream = await startUpstream((request, response) => serveBytes(request, response, { bytes }))
     const sink = new RecordingSink(describeBytes(bytes))
@@ -330,7 +330,7 @@ describe('hostile upstream: transfers', () => {
     expect(upstream.seen).toHaveLength(1)
   })
 
-  it('fault 10: headers that never come are a stall', async () => {
+  it('fault 10: headers that never arrive are a stall', async () => {
     const upstream = await startUpstream(() => {})
     const { http } = testClient({ stall, retry: { attempts: 2 } })
     const error = await failure(http.get(`${upstream.origin}/x`, { maxBytes: 10 }), 'NETWORK')

@@ -28,7 +28,7 @@ const lock = async (files: readonly ServedFile[], packages: string[], apart = tr
 const a = { name: 'a', version: '1' }
 
 describe('a package index that misbehaves', () => {
-  it('fault 52: a wheel whose metadata lies about what it needs', async () => {
+  it('fault 52: a wheel whose metadata lists false dependencies', async () => {
     const file = { ...wheelFile({ ...a, requires: ['b'] }), metadata: metadataOf(a) }
     const error = await refused(lock([file], ['a']), 'UPSTREAM_INVALID')
     expect(error.message).toContain('the index has other metadata than the wheel itself')
@@ -38,13 +38,13 @@ describe('a package index that misbehaves', () => {
   it.each([
     ['another project', metadataOf({ name: 'evil', version: '1' })],
     ['another version', metadataOf({ name: 'a', version: '2' })],
-  ])('fault 52: a wheel that says it is %s', async (_, inside) => {
+  ])('fault 52: a wheel that claims to be %s', async (_, inside) => {
     const file = wheelFile(a, inside)
     await refused(lock([{ ...file, metadata: inside }], ['a']), 'UPSTREAM_INVALID')
     await refused(lock([file], ['a'], false), 'UPSTREAM_INVALID')
   })
 
-  it('fault 52: metadata apart that is not what the page says', async () => {
+  it('fault 52: a separate metadata file with another hash than on the page', async () => {
     const file = wheelFile(a)
     const upstream = await serve({
       '/simple/a/': (_, response) =>
@@ -61,12 +61,12 @@ describe('a package index that misbehaves', () => {
     expect(error.exitCode).toBe(6)
   })
 
-  it('fault 52: a hash is missing: fetched once, and said so in the lock', async () => {
+  it('fault 52: a wheel without a hash is fetched once, which the lock records', async () => {
     const { distributions } = await lock([{ ...wheelFile(a), sha256: '' }], ['a'])
     expect(distributions[0]).toMatchObject({ firstUse: true, sha256: hexOf(digestOf(wheelFile(a).bytes)) })
   })
 
-  it('fault 52: names that are written in many ways are one project', async () => {
+  it('fault 52: all spellings of a name are one project', async () => {
     const upstream = await startIndex([wheelFile({ name: 'Foo._Bar', version: '1' })])
     expect(await chosen(upstream, { packages: ['FOO-bar', 'foo..bar', 'foo_bar'] })).toEqual(['foo-bar 1'])
   })
@@ -123,7 +123,7 @@ describe('a package index that misbehaves', () => {
     expect(() => wheelKind.assemble(items)).toThrow('two different files have the same name')
   })
 
-  it('one broken version is passed over; alone it is told', async () => {
+  it('skips one broken version; reports it where there is no other', async () => {
     const good = wheelFile(a)
     const bad = wheelFile({ name: 'a', version: '2' }, 'Name: a\nVersion: 2\nRequires-Dist: b @@ ;;\n')
     const { distributions } = await lock([good, bad], ['a'], false)
@@ -131,7 +131,7 @@ describe('a package index that misbehaves', () => {
     await refused(lock([bad], ['a'], false), 'UPSTREAM_INVALID')
   })
 
-  it('projects that need each other in a ring', async () => {
+  it('resolves projects that depend on each other in a circle', async () => {
     const upstream = await startIndex([
       wheelFile({ ...a, requires: ['b', 'a[x]'], extras: ['x'] }),
       wheelFile({ name: 'b', version: '1', requires: ['a'] }),
@@ -140,9 +140,9 @@ describe('a package index that misbehaves', () => {
   })
 })
 
-describe('pages and metadata that mean harm', () => {
+describe('malicious pages and metadata', () => {
   it.each(['not json', '[]', '{"files": 1}', '{"files": [{"filename": 1}]}', '[[[['.repeat(10_000)])(
-    'JSON that is none of PEP 691: %.20s',
+    'JSON that is not of PEP 691: %.20s',
     text => {
       expect(() => parseProjectPage(text, { url: 'https://x/', mediaType: 'application/json' })).toThrow(
         'cannot be read',
@@ -150,7 +150,7 @@ describe('pages and metadata that mean harm', () => {
     },
   )
 
-  it('keys that are those of every object', () => {
+  it('keys with the names of object properties', () => {
     const text = `{"files": [{"filename": "a-1-py3-none-any.whl", "url": "https://x.example/a", "hashes": {"__proto__": "x", "constructor": "y"}}]}`
     const [file] = parseProjectPage(text, { url: 'https://x.example/', mediaType: 'application/json' })
     expect(file).toEqual({ filename: 'a-1-py3-none-any.whl', url: 'https://x.example/a' })
@@ -163,13 +163,13 @@ describe('pages and metadata that mean harm', () => {
     [`<a href="x">${'<'.repeat(400_000)}`],
     [`<a href="${'&#'.repeat(200_000)}">x</a>`],
     [`<a href=${'  '.repeat(200_000)}>x</a>`],
-  ])('HTML that would take a careless reader for ever: %.12s', text => {
+  ])('HTML that makes a careless parser run for ever: %.12s', text => {
     const started = performance.now()
     parseProjectPage(text, { url: 'https://x/', mediaType: 'text/html' })
     expect(performance.now() - started).toBeLessThan(2000)
   })
 
-  it('requirements and markers end for any text (property), and soon for long ones', () => {
+  it('requirements and markers of any text are parsed or refused (property), quickly even for long ones', () => {
     const quietly = (read: () => unknown) => {
       try {
         read()
@@ -196,7 +196,7 @@ describe('pages and metadata that mean harm', () => {
   })
 })
 
-describe('archives that mean harm', () => {
+describe('malicious archives', () => {
   const read = (bytes: Buffer) =>
     readFromZip(
       { size: bytes.length, read: async (start, end) => bytes.subarray(start, end) },
@@ -207,7 +207,7 @@ describe('archives that mean harm', () => {
     ['a-1.dist-info/METADATA', metadataOf(a)],
   ])
 
-  it('a bomb is not unpacked', async () => {
+  it('a decompression bomb is not unpacked', async () => {
     await refused(read(zipOf([['x/METADATA', Buffer.alloc(64 << 20)]])), 'UPSTREAM_INVALID')
     // one that claims to be small
     const packed = deflateRawSync(Buffer.alloc(64 << 20))
@@ -219,7 +219,7 @@ describe('archives that mean harm', () => {
     await refused(read(lying), 'UPSTREAM_INVALID')
   })
 
-  it('two metadata files in one wheel: which counts is a guess', async () => {
+  it('two metadata files in one wheel are refused as ambiguous', async () => {
     const two = zipOf([
       ['a-1.dist-info/METADATA', metadataOf(a)],
       ['b-1.dist-info/METADATA', metadataOf({ name: 'b', version: '1' })],
@@ -227,7 +227,7 @@ describe('archives that mean harm', () => {
     await refused(read(two), 'UPSTREAM_INVALID')
   })
 
-  it('cut short anywhere, or with any bit flipped: told, or the same content, never another failure', async () => {
+  it('an archive cut short, or with a flipped bit, is refused or has the same content', async () => {
     for (let end = 0; end < good.length; end += 3)
       await refused(read(good.subarray(0, end)), 'UPSTREAM_INVALID')
     for (let bit = 0; bit < good.length * 8; bit += 5) {
@@ -237,7 +237,7 @@ describe('archives that mean harm', () => {
     }
   })
 
-  it('fault 52: a wheel that is no archive at all', async () => {
+  it('fault 52: a wheel that is not an archive', async () => {
     const file = { ...wheelFile(a), bytes: Buffer.from('<html>captive portal</html>') }
     const error = await refused(lock([file], ['a'], false), 'UPSTREAM_INVALID')
     expect(error.message).toContain('not a zip archive')
