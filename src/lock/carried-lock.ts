@@ -7,7 +7,7 @@ import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { parseLock } from './lock.ts'
 import type { Lock } from './schema.ts'
 
-/** A bundle as far as its lock is concerned: content by digest, and the descriptors of index.json. */
+/** The part of a bundle that is needed to find its lock: content by digest, and the descriptors of index.json. */
 export interface LockCarrier extends ReadableStore {
   roots(): readonly Descriptor[]
 }
@@ -21,11 +21,11 @@ export async function carriedLock(bundle: LockCarrier, path: string): Promise<Lo
   throw new AirgapError('BUNDLE_CORRUPT', 'the bundle does not contain its lock', {
     item: path,
     likely: 'it was made by another tool',
-    next: 'build it again with `airgap build`',
+    next: 'rebuild it with `airgap build`',
   })
 }
 
-/** The same, or undefined where the bundle contains none. A lock that is damaged or unreadable throws. */
+/** The same, or undefined if the bundle has no lock. A damaged or unreadable lock throws. */
 export async function findCarriedLock(bundle: LockCarrier, path: string): Promise<Lock | undefined> {
   const roots = findTree(bundle.roots(), 'lock')?.roots ?? []
   const file = (await readTree(bundle, roots)).get('lock.json')

@@ -4,20 +4,21 @@ import { canonicalJson } from '../core/canonical-json.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { type Lock, lockSchema } from './schema.ts'
 
-/** Lockfiles larger than this are not ours: 100,000 packages with their stanzas stay under it. */
-const maxLockSize = 500 * 1024 * 1024 /* bytes, within the longest text that Node can hold */
+/** 100,000 packages with their stanzas are smaller: a larger file is not a lockfile. */
+const maxLockSize = 500 * 1024 * 1024 /* bytes; Node's longest text is longer */
 
-/** One text per lock: what is in git, and, byte for byte, in the bundle. */
+/** Returns the one text of a lock, for git and, byte for byte, for the bundle. */
 export function formatLock(lock: Lock): string {
   return `${canonicalJson(lock, 2)}\n`
 }
 
+/** Throws LOCK_INVALID with the first mistake; `item` is the path, for the message. */
 export function parseLock(text: string, item: string): Lock {
   const fail = (what: string, cause?: unknown) =>
     new AirgapError('LOCK_INVALID', what, {
       item,
-      likely: 'edited by hand, a merge conflict, or written by another version of airgap',
-      next: 'make it anew with `airgap lock`',
+      likely: 'it was edited by hand, has a merge conflict, or was written by another version of airgap',
+      next: 'run `airgap lock` again',
       cause,
     })
   let value: unknown
@@ -32,15 +33,20 @@ export function parseLock(text: string, item: string): Lock {
   throw fail(`the lockfile is malformed: ${issue?.path.join('.') || 'top level'}: ${issue?.message}`)
 }
 
+/** Throws FILE_NOT_FOUND, PERMISSION, LOCK_INVALID. */
 export async function readLock(path: string): Promise<Lock> {
   try {
     const found = await stat(path)
     if (!found.isFile() || found.size > maxLockSize)
-      throw new AirgapError('LOCK_INVALID', found.isFile() ? 'the lockfile is too large' : 'not a file', {
-        item: path,
-        likely: 'another file was given',
-        next: 'give the lockfile, or make it anew with `airgap lock`',
-      })
+      throw new AirgapError(
+        'LOCK_INVALID',
+        found.isFile() ? 'the lockfile is too large' : 'the path is not a file',
+        {
+          item: path,
+          likely: 'the path is that of another file',
+          next: 'pass the path of the lockfile, or run `airgap lock` again',
+        },
+      )
     return parseLock(await readFile(path, 'utf8'), path)
   } catch (error) {
     throw fromSystemError(error, path)
@@ -57,7 +63,7 @@ export interface LockChange {
   change: 'added' | 'removed' | 'changed'
 }
 
-/** What differs between two locks, item by item. */
+/** Returns the differences between two locks, item by item. */
 export function diffLocks(before: Lock, after: Lock): LockChange[] {
   const table = (lock: Lock) =>
     new Map(

@@ -9,7 +9,7 @@ export const digestSchema = z.templateLiteral([
 ]) satisfies z.ZodType<Digest>
 export const sizeSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
-/** What every kind's item has; its own schema adds the rest. */
+/** The common part of every kind's items; the schema of the kind adds the rest. */
 export interface LockItem {
   /** unique in its kind; items are sorted by it */
   name: string
@@ -18,7 +18,7 @@ export interface LockItem {
 
 /** A file of the tool itself that every bundle carries. */
 export const runtimeFileSchema = z.strictObject({
-  /** path in the tar, and the name under which the tool's installation has it */
+  /** path in the tar, and name in the tool's installation */
   path: z.string(),
   mode: z.union([z.literal(0o644), z.literal(0o755)]),
   digest: digestSchema,
@@ -28,33 +28,33 @@ export type RuntimeFile = z.infer<typeof runtimeFileSchema>
 
 const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,62}$/, 'must be letters, digits and . + ~ _ -')
 
-/** What the machines of the site meant for one package entry (`airgap lock --site`). */
+/** What one package entry takes from the machines of the site (`airgap lock --site`). */
 const siteFactsSchema = z.strictObject({
   /** name of the entry: `ubuntu-22.04` */
   entry: word,
-  /** releases of the kernels that run there */
+  /** releases of the kernels that run on them */
   kernels: z.array(word),
-  /** what all of its machines had: not carried */
+  /** packages that all of its machines have: not carried */
   base: z.array(z.strictObject({ name: z.string(), version: z.string(), architecture: z.string() })),
 })
 export type SiteFacts = z.infer<typeof siteFactsSchema>
 
 export const lockSchema = z.strictObject({
   lockVersion: z.literal(1),
-  /** name and version make the default file name of the bundle */
+  /** name and version form the default file name of the bundle */
   name: word,
   version: word,
   platforms: z.array(z.string()),
-  /** digest of what was asked for; another one means the lock is out of date */
+  /** digest of what the manifest requests; if it differs, the lock is out of date */
   inputs: digestSchema,
   collisions: z.record(z.string(), z.string()),
-  /** rules of what goes with what, and the versions that they were checked for: the site checks them again */
+  /** compatibility rules, and the versions for which they were checked: the site checks them again */
   compatibility: z
     .strictObject({ rules: z.looseObject({}), versions: z.record(z.string(), z.string()) })
     .optional(),
-  /** made against a test's upstream: not what the publishers gave out */
+  /** made with a test's upstream: not the content of the publishers */
   testUpstream: z.literal(true).optional(),
-  /** variants of the manifest that were asked for; absent: none */
+  /** selected variants of the manifest; absent: none */
   variants: z.array(word).optional(),
   /** made for these machines; absent: for any */
   site: z.array(siteFactsSchema).optional(),

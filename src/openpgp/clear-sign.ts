@@ -1,6 +1,6 @@
 import { AirgapError } from '../core/errors.ts'
 
-/** The two parts of a clear-signed document: what was signed (canonical: CRLF, no trailing blanks) and the signature. */
+/** The parts of a clear-signed document: the signed text (canonical: CRLF, no trailing blanks) and the signature. */
 export interface ClearSigned {
   signed: Buffer
   /** ASCII armor with one or more signatures */
@@ -12,18 +12,17 @@ const middle = '-----BEGIN PGP SIGNATURE-----'
 const end = '-----END PGP SIGNATURE-----'
 
 /**
- * Splits exactly one clear-signed document (RFC 9580 section 7). Anything before, after or beside it is refused: text
- * that nobody signed but that a reader of the file would see (CVE-2018-0501, CVE-2019-3462 and their like).
- * Throws SIGNATURE_INVALID.
+ * Splits exactly one clear-signed document (RFC 9580 section 7). Anything before or after it is refused: a reader of the file would use
+ * text that is not signed (CVE-2018-0501 in apt). Throws SIGNATURE_INVALID.
  */
 export function splitClearSigned(bytes: Uint8Array, item: string): ClearSigned {
-  // one character per byte: nothing of the text is lost or changed
+  // one character per byte, so that no byte is lost or changed
   const text = Buffer.from(bytes).toString('latin1')
   if (text.includes('\0')) throw refused('it has NUL bytes', item)
   const lines = text.split('\n').map(line => (line.endsWith('\r') ? line.slice(0, -1) : line))
   if (lines[0] !== begin) {
     const later = lines.includes(begin)
-    throw refused(later ? 'there is text before the signed document' : 'it is not clear-signed', item)
+    throw refused(later ? 'text precedes the signed document' : 'it is not clear-signed', item)
   }
   const blank = lines.indexOf('')
   const headers = lines.slice(1, blank < 0 ? undefined : blank)
@@ -34,27 +33,27 @@ export function splitClearSigned(bytes: Uint8Array, item: string): ClearSigned {
   if (signatureAt < 0) throw refused('it has no signature', item)
   const body = lines.slice(blank + 1, signatureAt).map(line => unescaped(line, item))
   const endAt = lines.indexOf(end, signatureAt + 1)
-  if (endAt < 0) throw refused('its signature is cut short', item)
+  if (endAt < 0) throw refused('its signature is truncated', item)
   const armor = lines.slice(signatureAt, endAt + 1)
   if (armor.slice(1, -1).some(line => line.startsWith('-'))) throw refused('its signature is malformed', item)
   if (lines.slice(endAt + 1).some(line => line !== '')) {
-    throw refused('there is text after the signed document', item)
+    throw refused('text follows the signed document', item)
   }
   return { signed: Buffer.from(body.join('\r\n'), 'latin1'), signature: `${armor.join('\n')}\n` }
 }
 
-/** RFC 9580 section 7.2: a line that begins with a dash is escaped; trailing blanks are not signed, so not read either. */
+/** RFC 9580 section 7.2: a line that begins with a dash is escaped; trailing blanks are not signed, and therefore removed. */
 function unescaped(line: string, item: string): string {
   if (line.startsWith('-') && !line.startsWith('- ')) {
-    throw refused('a line in it begins with an unescaped dash, as a second document would', item)
+    throw refused('a line begins with an unescaped dash, as that of a second document would', item)
   }
   return (line.startsWith('- ') ? line.slice(2) : line).replace(/[ \t\r]+$/, '')
 }
 
 function refused(why: string, item: string): AirgapError {
-  return new AirgapError('SIGNATURE_INVALID', `the signed document is refused: ${why}`, {
+  return new AirgapError('SIGNATURE_INVALID', `the signed document is invalid: ${why}`, {
     item,
-    likely: 'a proxy or captive portal answered in place of the archive, or someone altered the file',
-    next: 'open the URL from this host; use another mirror of the archive (sources: in the manifest) if it stays so',
+    likely: 'a proxy or captive portal answered instead of the archive, or the file was altered',
+    next: 'open the URL from this host; if the problem persists, use another mirror of the archive (`sources:` in the manifest)',
   })
 }

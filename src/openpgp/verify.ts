@@ -12,16 +12,16 @@ import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { splitClearSigned } from './clear-sign.ts'
 
 export interface VerifyOptions {
-  /** the only keys that count */
+  /** the only accepted keys */
   keys: Key[]
   now: Date
-  /** what is verified, for messages */
+  /** the verified file, for messages */
   item: string
 }
 
 const armorPattern = /-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]*?-----END PGP PUBLIC KEY BLOCK-----/g
 
-/** Reads OpenPGP public keys, armored (several blocks in a file are fine) or binary. Throws KEY_INVALID. */
+/** Reads OpenPGP public keys, binary or armored (also several blocks in a file). Throws KEY_INVALID. */
 export async function readPublicKeys(paths: string[]): Promise<Key[]> {
   const keys: Key[] = []
   for (const path of paths) {
@@ -36,21 +36,21 @@ export async function readPublicKeys(paths: string[]): Promise<Key[]> {
   return keys
 }
 
-/** Each public key of a file on its own, armored: what a site's machines are to trust. Throws KEY_INVALID. */
+/** Returns each public key of a file, armored, for the machines of a site. Throws KEY_INVALID. */
 export async function armoredKeys(bytes: Buffer, path: string): Promise<string[]> {
   return (await parsePublicKeys(bytes, path)).map(key => key.armor())
 }
 
 async function parsePublicKeys(bytes: Buffer, path: string): Promise<Key[]> {
   const fail = (likely: string, cause?: unknown) =>
-    new AirgapError('KEY_INVALID', 'no OpenPGP public key can be read from this file', {
+    new AirgapError('KEY_INVALID', 'the file has no valid OpenPGP public key', {
       item: path,
       likely,
-      next: 'export the archive key anew: gpg --armor --export FINGERPRINT > key.asc',
+      next: 'export the archive key again: gpg --armor --export FINGERPRINT > key.asc',
       cause,
     })
   const text = bytes.toString('latin1')
-  if (text.includes('PRIVATE KEY BLOCK')) throw fail('it holds a private key')
+  if (text.includes('PRIVATE KEY BLOCK')) throw fail('it contains a private key')
   const blocks = text.match(armorPattern)
   let keys: Key[]
   try {
@@ -58,21 +58,21 @@ async function parsePublicKeys(bytes: Buffer, path: string): Promise<Key[]> {
       ? (await Promise.all(blocks.map(armoredKeys => readKeys({ armoredKeys })))).flat()
       : await readKeys({ binaryKeys: new Uint8Array(bytes) })
   } catch (error) {
-    throw fail('it is not an exported key: a keybox, an HTML page or a damaged file', error)
+    throw fail('it is not an exported key but a keybox, an HTML page or a damaged file', error)
   }
   if (keys.length === 0) throw fail('it is empty')
-  if (keys.some(key => key.isPrivate())) throw fail('it holds a private key')
+  if (keys.some(key => key.isPrivate())) throw fail('it contains a private key')
   return keys
 }
 
-/** Verifies `InRelease`; returns the signed text and nothing else. Throws SIGNATURE_INVALID. */
+/** Verifies `InRelease` and returns the signed text only. Throws SIGNATURE_INVALID. */
 export async function verifyClearSigned(bytes: Uint8Array, options: VerifyOptions): Promise<string> {
   const { signed, signature } = splitClearSigned(bytes, options.item)
   await verifySignature({ signed, signature, types: [enums.signature.text] }, options)
   return signed.toString('utf8').replaceAll('\r\n', '\n')
 }
 
-/** Verifies `Release` against `Release.gpg`; returns the text. Throws SIGNATURE_INVALID. */
+/** Verifies `Release` against `Release.gpg` and returns its text. Throws SIGNATURE_INVALID. */
 export async function verifyDetached(
   signed: Uint8Array,
   signature: Uint8Array,
@@ -83,7 +83,7 @@ export async function verifyDetached(
   return Buffer.from(signed).toString('utf8')
 }
 
-/** Verifies bytes against a signature packet that is not armored (an rpm's header); gives the signing key. Throws SIGNATURE_INVALID. */
+/** Verifies bytes against an unarmored signature packet (an rpm's header) and returns the signing key. Throws SIGNATURE_INVALID. */
 export async function verifyPacket(
   signed: Uint8Array,
   signature: Uint8Array,
@@ -101,8 +101,8 @@ interface Signed {
 }
 
 /**
- * One good signature by a given key is enough; signatures by unknown keys do not count; a wrong one by a given key refuses
- * the whole, as apt does.
+ * One good signature by an accepted key is enough; signatures by other keys are ignored. A wrong one by an accepted key refuses the
+ * whole, as in apt: the file or the signature was altered.
  */
 async function verifySignature({ signed, signature, types }: Signed, options: VerifyOptions): Promise<Key> {
   let result: VerifyMessageResult
@@ -129,16 +129,16 @@ async function verifySignature({ signed, signature, types }: Signed, options: Ve
     const id = one.keyID.toHex().toUpperCase()
     const key = options.keys.find(candidate => candidate.getKeys(one.keyID).length > 0)
     if (!key) {
-      reasons.push(`${id}: not one of the given keys`)
+      reasons.push(`${id}: not one of the accepted keys`)
       continue
     }
     try {
       await one.verified
       const packet = (await one.signature).packets[0]
       if (!packet || packet.signatureType === null || !types.includes(packet.signatureType)) {
-        throw new AirgapError('SIGNATURE_INVALID', 'a signature of another type')
+        throw new AirgapError('SIGNATURE_INVALID', 'the signature is of another type')
       }
-      // `verify` asks for a key that was good when it signed; a key that has expired or was revoked since is refused too
+      // `verify` requires a key that was valid when it signed; one that has expired or was revoked since is refused, too
       await key.getSigningKey(one.keyID, options.now)
       signer ??= key
     } catch (error) {
@@ -148,7 +148,7 @@ async function verifySignature({ signed, signature, types }: Signed, options: Ve
     }
   }
   if (signer === undefined || wrong)
-    throw invalid('no good signature by one of the given keys', options.item, reasons)
+    throw invalid('there is no good signature by an accepted key', options.item, reasons)
   return signer
 }
 
@@ -156,8 +156,8 @@ function invalid(what: string, item: string, reasons: string[], cause?: unknown)
   return new AirgapError('SIGNATURE_INVALID', reasons.length ? `${what} (${reasons.join('; ')})` : what, {
     item,
     likely:
-      'the file was altered, or the archive signs with a key that the manifest does not name, or that has expired',
-    next: "get the archive's current key from a source you trust and name it under keys:, never switch the check off",
+      'the file was altered, or the archive signs with a key that has expired or that the manifest does not list',
+    next: "get the archive's current key from a source that you trust and list it under `keys:`",
     cause,
   })
 }

@@ -1,19 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { defined } from '../core/defined.ts'
 import type { AccessEntry } from './served.ts'
 
-/** Follows answers to their end and reports each once. */
+/** Follows answers to their end and logs each once. */
 export interface AccessLog {
-  /** Call once for every request, before it is answered. */
+  /** Must be called once for every request, before it is answered. */
   follow(request: IncomingMessage, response: ServerResponse): void
-  /** What went wrong on this side while answering. */
+  /** Records an error on this side during an answer. */
   noteError(response: ServerResponse, error: unknown): void
-  /** A request that never became one: nothing of it was understood. */
+  /** Logs a request that could not be parsed. */
   refused(status: number, details: { remoteAddress: string; error: string }): void
 }
 
 const maxUrl = 1_000 /* characters */
 
-/** `sent` tells how many bytes of a body went out so far; undefined where the whole body was handed over at once. */
+/** `sent` returns how many bytes of a body have been sent; undefined if the whole body was passed at once. */
 export function accessLog(
   log: (entry: AccessEntry) => void,
   { sent }: { sent: (response: ServerResponse) => number | undefined },
@@ -35,9 +36,11 @@ export function accessLog(
           bytes: request.method === 'HEAD' ? 0 : (sent(response) ?? (finished ? bodyLength(response) : 0)),
           milliseconds: Math.round((performance.now() - started) * 10) / 10,
           remoteAddress,
-          ...(agent === undefined ? {} : { userAgent: agent.slice(0, 200) }),
-          ...(finished ? {} : { aborted: true as const }),
-          ...(error === undefined ? {} : { error }),
+          ...defined({
+            userAgent: agent?.slice(0, 200),
+            aborted: finished ? undefined : (true as const),
+            error,
+          }),
         })
       })
     },

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { defined } from '../core/defined.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
 import { isSameDate, matchesEtag, matchesIfRange, parseRange } from './range.ts'
@@ -9,7 +10,7 @@ export interface Representation {
   contentType: string
   etag: string
   size: number /* bytes */
-  /** an HTTP date that is another one whenever the content is: If-Range and If-Modified-Since may name it */
+  /** an HTTP date that changes whenever the content does: If-Range and If-Modified-Since may use it */
   lastModified?: string
   headers?: Record<string, string>
 }
@@ -19,14 +20,14 @@ export interface Exchange {
   reply: FastifyReply
 }
 
-/** Up to this size content is read whole and kept for a while; larger content is streamed. */
+/** Content up to this size is read whole and cached; larger content is streamed. */
 const smallSize = 256 << 10 /* bytes */
-/** Manifests are asked for by every node: kept up to the size that the distribution specification allows. */
+/** Every node requests manifests: they are cached up to the size that the distribution specification allows. */
 const smallManifestSize = 4 << 20 /* bytes */
 
 /**
- * Answers GET and HEAD with content of the store; ETag = digest. HEAD reads nothing.
- * Throws NOT_FOUND and RANGE_NOT_SATISFIABLE.
+ * Answers GET and HEAD with content of the store; the ETag is its digest. HEAD reads nothing. Throws NOT_FOUND,
+ * RANGE_NOT_SATISFIABLE.
  */
 export async function answerWithContent(
   context: ServerContext,
@@ -48,19 +49,19 @@ export async function answerWithContent(
     return reply.code(head.status).headers(head.headers).send(part)
   }
   await mustExist(context, descriptor)
-  // what hooks or the handler set before is part of the answer too
+  // headers that hooks or the handler have set are part of the answer, too
   for (const [name, value] of Object.entries(reply.getHeaders()))
     if (value !== undefined) head.headers[name] ??= String(value)
   const failure = await context.blobs.send(reply.raw, descriptor, {
     head,
-    ...(range === undefined ? {} : { range }),
+    ...defined({ range }),
     begin: () => reply.hijack(),
   })
   if (failure !== undefined) context.noteError(reply, failure)
   return reply
 }
 
-/** Answers GET and HEAD with bytes at hand. Throws RANGE_NOT_SATISFIABLE. */
+/** Answers GET and HEAD with bytes in memory. Throws RANGE_NOT_SATISFIABLE. */
 export function answerWithBytes(
   { request, reply }: Exchange,
   bytes: Uint8Array,
@@ -78,11 +79,11 @@ interface Head {
   range?: ByteRange
 }
 
-/** Conditional requests and one range: RFC 9110 §13 and §14. */
+/** Returns status and headers: conditional requests and one range (RFC 9110 §13 and §14). */
 function headOf({ request, reply }: Exchange, representation: Representation): Head {
   const { etag, lastModified, size, contentType } = representation
   const headers: Record<string, string | number> = {
-    ...(lastModified === undefined ? {} : { 'last-modified': lastModified }),
+    ...defined({ 'last-modified': lastModified }),
     ...representation.headers,
     etag,
     'accept-ranges': 'bytes',
@@ -90,7 +91,7 @@ function headOf({ request, reply }: Exchange, representation: Representation): H
   if (isKnown(request, { etag, lastModified })) return { status: 304, headers }
   headers['content-type'] = contentType
   headers['content-length'] = size
-  // RFC 9110 §14.2: Range means something for GET only
+  // RFC 9110 §14.2: Range applies to GET only
   const range = request.method === 'GET' ? wantedRange({ request, reply }, representation) : undefined
   if (range === undefined) return { status: 200, headers }
   headers['content-range'] = `bytes ${range.start}-${range.end - 1}/${size}`
@@ -98,7 +99,7 @@ function headOf({ request, reply }: Exchange, representation: Representation): H
   return { status: 206, headers, range }
 }
 
-/** RFC 9110 §13.2.2: where there is If-None-Match, If-Modified-Since does not count. */
+/** RFC 9110 §13.2.2: If-None-Match takes precedence over If-Modified-Since. */
 function isKnown(
   { headers }: FastifyRequest,
   { etag, lastModified }: { etag: string; lastModified: string | undefined },
@@ -116,23 +117,23 @@ function wantedRange(
   const header = request.headers.range
   if (header === undefined) return undefined
   const condition = request.headers['if-range']
-  const validators = { etag, ...(lastModified === undefined ? {} : { lastModified }) }
+  const validators = defined({ etag, lastModified })
   if (typeof condition === 'string' && !matchesIfRange(condition, validators)) return undefined
   const range = parseRange(header, size)
   if (range === 'ignored') return undefined
   if (range !== 'unsatisfiable') return range
   reply.header('content-range', `bytes */${size}`)
-  throw new AirgapError('RANGE_NOT_SATISFIABLE', `no such part: the content has ${size} bytes`, {
+  throw new AirgapError('RANGE_NOT_SATISFIABLE', `the range is not in the ${size} bytes of the content`, {
     item: header.slice(0, 100),
-    next: 'ask for a range inside the content',
+    next: 'request a range inside the content',
   })
 }
 
 async function mustExist({ store }: ServerContext, descriptor: Descriptor): Promise<void> {
   if (await store.exists(descriptor)) return
-  throw new AirgapError('NOT_FOUND', 'this content is not in the bundle', {
+  throw new AirgapError('NOT_FOUND', 'the bundle does not have this content', {
     item: descriptor.digest,
-    likely: 'the bundle is a delta, and the one it builds on is not served with it',
-    next: 'serve the earlier bundle together with this one',
+    likely: 'the bundle is a delta, and its base bundle is not served',
+    next: 'serve its base bundle together with it',
   })
 }

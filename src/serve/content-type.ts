@@ -43,8 +43,8 @@ const byName = new Map<string, string>([
 ])
 
 /**
- * Content-Type of a file, by its name alone: what is inside comes from elsewhere and is not looked at. Compressed files are
- * content of their own type, never a Content-Encoding: clients compare digests of the bytes as they are.
+ * Returns the Content-Type of a file by its name alone: sniffing untrusted content would let it choose its type. A compressed file has a
+ * type of its own, never a Content-Encoding: clients compare digests of the bytes as they are.
  */
 export function contentTypeOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)

@@ -5,7 +5,7 @@ import { compareText } from '../core/canonical-json.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { GeneratedDocument, ServedMount } from './served.ts'
 
-/** What stands at a path. */
+/** What a path refers to. */
 export type Found =
   | { type: 'file'; descriptor: Descriptor }
   | { type: 'generated'; document: GeneratedDocument }
@@ -21,9 +21,9 @@ export interface FolderEntry {
 
 /** All mounts as one tree of folders. */
 export interface FileTable {
-  /** `path` is decoded, begins with `/` and has no empty, `.` or `..` part; a folder's has no slash at its end. */
+  /** Finds a decoded path, which begins with `/` and has no empty, `.` or `..` part and no slash at the end. */
   find(path: string): Promise<Found | undefined>
-  /** Finds a path that holds escapes (`app_1%3a2.0.deb`) by the characters they encode; undefined where several paths match. */
+  /** Finds a path that contains escapes (`app_1%3a2.0.deb`) by the characters that they encode; undefined if several match. */
   findEscaped(path: string): Promise<Found | undefined>
 }
 
@@ -31,7 +31,7 @@ const maxLinks = 8
 const maxLinkTarget = 4096 /* bytes */
 
 export function fileTable(store: ReadableStore, mounts: readonly ServedMount[]): FileTable {
-  // the longest first, so that a mount inside another one wins
+  // the longest first: a mount inside another one takes precedence
   const ordered = mounts
     .map(mount => ({ ...mount, prefix: mount.prefix === '/' ? '' : mount.prefix }))
     .sort((a, b) => b.prefix.length - a.prefix.length)
@@ -49,7 +49,7 @@ export function fileTable(store: ReadableStore, mounts: readonly ServedMount[]):
       if (links >= maxLinks) return undefined
       const target = (await readAll(store, entry.descriptor, maxLinkTarget)).toString('utf8')
       const resolved = posix.normalize(posix.join(posix.dirname(inside), target))
-      // a link that leaves its tree leads nowhere
+      // a link must not leave its tree (CWE-59)
       if (target.startsWith('/') || resolved === '..' || resolved.startsWith('../')) return undefined
       return (await file(`${prefix}/${resolved}`, links + 1)) ?? folder(`${prefix}/${resolved}`)
     }
@@ -79,7 +79,7 @@ export function fileTable(store: ReadableStore, mounts: readonly ServedMount[]):
   }
 }
 
-/** Path with its escapes decoded → the path; undefined where several paths decode to it. */
+/** Path with its escapes decoded → the path; undefined if several paths decode to it. */
 function escapedPaths(mounts: readonly ServedMount[]): Map<string, string | undefined> {
   const paths = new Map<string, string | undefined>()
   for (const { prefix, entries } of mounts) {
@@ -93,7 +93,7 @@ function escapedPaths(mounts: readonly ServedMount[]): Map<string, string | unde
   return paths
 }
 
-/** Decodes escapes of printable ASCII but the slash: `%3a`, `%2B`, `%7e`. */
+/** Decodes escapes of printable ASCII except the slash: `%3a`, `%2B`, `%7e`. */
 function unescaped(path: string): string {
   return path.replace(/%[0-9a-f]{2}/gi, written => {
     const code = Number.parseInt(written.slice(1), 16)
@@ -101,7 +101,7 @@ function unescaped(path: string): string {
   })
 }
 
-/** Folder path → what is in it; made when the first folder is asked for, as serving files does not need it. */
+/** Folder path → its entries. Made on the first request for a folder, as files do not need it. */
 function folderIndex(mounts: readonly ServedMount[]): Map<string, Map<string, FolderEntry>> {
   const folders = new Map<string, Map<string, FolderEntry>>([['', new Map()]])
   const ensure = (path: string): Map<string, FolderEntry> => {
@@ -118,7 +118,7 @@ function folderIndex(mounts: readonly ServedMount[]): Map<string, Map<string, Fo
     const slash = path.lastIndexOf('/')
     const name = path.slice(slash + 1)
     const siblings = ensure(path.slice(0, slash))
-    // of two mounts with the same path the one with the longer prefix answers
+    // of two mounts with the same path, the one with the longer prefix takes precedence
     if (!siblings.has(name)) siblings.set(name, { name, type: 'file', size })
   }
   for (const { prefix, entries, generated, pages } of mounts) {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ReadableStore } from '../content/store.ts'
+import { defined } from '../core/defined.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { encodePath } from '../core/safe-path.ts'
@@ -13,20 +14,20 @@ import { readOnlyServer, type ServerContext } from './server.ts'
 import { decodePath, parseTarget } from './target.ts'
 
 /**
- * Content has no time of its own in a bundle. The date is there for clients that want one; as it is the same for all content
- * it is never taken for a validator.
+ * Content of a bundle has no time of its own. Clients that need a date get this one; as it is the same for all content, it is never used
+ * as a validator.
  */
 const contentDate = new Date(0).toUTCString()
 
-/** What the bundle holds may be HTML made elsewhere: it must not run scripts beside the site's own pages. */
+/** A bundle may contain foreign HTML, which must not run scripts in the origin of the site's own pages (stored XSS, CWE-79). */
 const inert = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",
 }
 
 /**
- * The HTTP server of the site: files of the mounts, and listings of their folders (HTML; JSON with
- * `Accept: application/json`). An instance that is ready for `inject` and `listen`. Errors are two lines of text.
+ * Creates the HTTP server of the site, ready for `inject` and `listen`: files of the mounts, and listings of their folders (HTML; JSON
+ * with `Accept: application/json`). Errors are text.
  */
 export function createHttpServer(
   store: ReadableStore,
@@ -48,16 +49,16 @@ export function createHttpServer(
   return server
 }
 
-/** Debian writes the colon of an epoch as `%3a` in file names, and clients differ in whether they encode the percent sign. */
+/** Debian writes the colon of an epoch as `%3a` in file names, and not all clients encode the percent sign. */
 async function lookUp(table: FileTable, path: string): Promise<Found> {
   const folder = path.length > 1 && path.endsWith('/')
   const plain = folder ? path.slice(0, -1) : path
   const found = (await table.find(plain)) ?? (await table.findEscaped(plain))
   if (found !== undefined && (!folder || found.type === 'folder' || found.type === 'page')) return found
-  throw new AirgapError('NOT_FOUND', 'no such file', {
+  throw new AirgapError('NOT_FOUND', 'the site does not have this file', {
     item: path.slice(0, 300),
-    likely: 'it is not in the bundle, or its name is spelled differently',
-    next: 'check the listing of the folder above',
+    likely: 'it is not in the bundle, or the name is misspelled',
+    next: 'check the listing of its folder',
   })
 }
 
@@ -81,11 +82,11 @@ async function answer(
       contentType: mediaType,
       etag,
       headers: { 'x-content-type-options': 'nosniff', ...headers },
-      ...(lastModified === undefined ? {} : { lastModified: lastModified.toUTCString() }),
+      ...defined({ lastModified: lastModified?.toUTCString() }),
     })
   }
   if (found.type === 'generated') return document(found.document)
-  // links of a page are relative to the folder
+  // links of a page are relative to its folder
   if (!path.endsWith('/')) return reply.redirect(`${encodePath(path)}/`, 301)
   const accept = exchange.request.headers.accept ?? ''
   if (found.type === 'page') return document(preferred(found.forms, accept), { ...inert, vary: 'accept' })

@@ -4,20 +4,20 @@ import type { FastifyInstance } from 'fastify'
 import { AirgapError, errnoOf } from '../core/errors.ts'
 import { describeHolder } from './port-holder.ts'
 
-/** A server that answers. */
+/** A server that is listening. */
 export interface Listening {
   host: string
-  /** the real one, also where 0 was asked for */
+  /** the actual port, also if 0 was requested */
   port: number
   /**
-   * Takes no new connections, lets answers in flight end, and breaks those that have not after `graceMs` (default 10,000).
+   * Accepts no new connections and waits for answers in flight; after `graceMs` (default 10,000) it closes their connections.
    */
   close(options?: { graceMs?: number }): Promise<void>
 }
 
 /**
- * Binds the server. Throws PORT_IN_USE (naming the process that holds the port, where /proc tells), ADDRESS_UNAVAILABLE and
- * PERMISSION; the server is closed then.
+ * Binds the server. On failure it closes the server and throws PORT_IN_USE (with the process that holds the port, if /proc shows it),
+ * ADDRESS_UNAVAILABLE, PERMISSION, USAGE.
  */
 export async function listen(
   server: FastifyInstance,
@@ -40,7 +40,7 @@ export async function listen(
     port: address.port,
     async close({ graceMs = 10_000 } = {}) {
       const cut = setTimeout(() => server.server.closeAllConnections(), graceMs)
-      // closing ends the connections that are idle now; these become idle when their answer is out
+      // close() ends connections that are idle now; these become idle once their answer is sent
       for (const [response, socket] of answering) response.once('close', () => socket.destroySoon())
       try {
         await server.close()
@@ -58,7 +58,7 @@ async function bindError(error: unknown, { host, port }: { host: string; port: n
       const holder = await describeHolder(port)
       return new AirgapError('PORT_IN_USE', `port ${port} is in use`, {
         item,
-        likely: holder === undefined ? 'another server listens there already' : `${holder} listens there`,
+        likely: holder === undefined ? 'another server listens on it' : `${holder} listens on it`,
         next: 'stop that process, or choose another port',
         cause: error,
       })
@@ -68,22 +68,22 @@ async function bindError(error: unknown, { host, port }: { host: string; port: n
     case 'EAI_AGAIN':
     case 'EAFNOSUPPORT':
     case 'EINVAL':
-      return new AirgapError('ADDRESS_UNAVAILABLE', 'this machine has no such address', {
+      return new AirgapError('ADDRESS_UNAVAILABLE', 'this machine does not have this address', {
         item,
-        likely: 'a typing mistake, or an interface that is down',
-        next: 'choose one of the addresses that `ip address` shows, or 0.0.0.0 for all of them',
+        likely: 'the address is misspelled, or its interface is down',
+        next: 'choose an address that `ip address` shows, or 0.0.0.0 for all of them',
         cause: error,
       })
     case 'EACCES':
     case 'EPERM':
-      return new AirgapError('PERMISSION', `not allowed to listen on port ${port}`, {
+      return new AirgapError('PERMISSION', `this user may not listen on port ${port}`, {
         item,
-        likely: 'ports below 1024 are for root, or for programs with CAP_NET_BIND_SERVICE',
-        next: 'choose a port from 1024 on, or run as root',
+        likely: 'ports below 1024 require root or CAP_NET_BIND_SERVICE',
+        next: 'choose a port above 1023, or run the command as root',
         cause: error,
       })
     case 'ERR_SOCKET_BAD_PORT':
-      return new AirgapError('USAGE', 'not a port', {
+      return new AirgapError('USAGE', 'the port is invalid', {
         item,
         next: 'choose a port from 1 to 65535',
         cause: error,

@@ -1,7 +1,7 @@
 import type { FolderEntry } from './file-table.ts'
 
 export interface Folder {
-  /** decoded, with a slash at its end */
+  /** decoded, with a slash at the end */
   path: string
   children: readonly FolderEntry[]
 }
@@ -10,13 +10,13 @@ export function jsonListing({ path, children }: Folder): string {
   return JSON.stringify({ path, entries: children })
 }
 
-/** A page that people and `wget -r` can read: names, and sizes in bytes. */
+/** Returns a page for people and for `wget -r`: names, and sizes in bytes. */
 export function htmlListing({ path, children }: Folder): string {
   const title = escapeHtml(path)
   const up = path === '/' ? '' : '<tr><td><a href="../">../</a></td><td></td></tr>\n'
   const rows = children.map(child => {
     const slash = child.type === 'folder' ? '/' : ''
-    // "./": a name with a colon would be read as a scheme
+    // "./": a name with a colon would be parsed as a scheme
     const link = `./${encodeURIComponent(child.name)}${slash}`
     const size = child.size === undefined ? '' : String(child.size)
     return `<tr><td><a href="${link}">${escapeHtml(child.name)}${slash}</a></td><td align="right">${size}</td></tr>\n`

@@ -7,8 +7,8 @@ export interface Page {
 }
 
 /**
- * One page of a sorted list: what comes after `last` (which need not be in it), at most `n` entries (distribution-spec v1.1
- * "Listing Tags").
+ * Returns one page of a sorted list: at most `n` entries after `last`, which need not be in the list (distribution-spec v1.1, "Listing
+ * Tags").
  */
 export function pageOf(sorted: readonly string[], { n, last }: { n?: number; last?: string }): Page {
   const start = last === undefined ? 0 : firstAfter(sorted, last)
@@ -17,7 +17,7 @@ export function pageOf(sorted: readonly string[], { n, last }: { n?: number; las
   return next !== undefined && start + names.length < sorted.length ? { names, next } : { names }
 }
 
-/** distribution-spec v1.1: "lexical order (i.e. case-insensitive alphanumeric order)" */
+/** Compares in "lexical order (i.e. case-insensitive alphanumeric order)" (distribution-spec v1.1). */
 export function compareNames(a: string, b: string): number {
   return compareText(a.toLowerCase(), b.toLowerCase()) || compareText(a, b)
 }

@@ -1,8 +1,8 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
 /**
- * Who listens on a TCP port of this machine, as `nginx (process 4711)`; undefined where it cannot be known (other users'
- * processes, no /proc). Source: proc_net(5), proc_pid_fd(5).
+ * Returns which process listens on a TCP port of this machine, as `nginx (process 4711)`; undefined if that cannot be determined (another
+ * user's process, no /proc). Source: proc_net(5), proc_pid_fd(5).
  */
 export async function describeHolder(port: number): Promise<string | undefined> {
   const inodes = new Set<string>()
@@ -14,14 +14,14 @@ export async function describeHolder(port: number): Promise<string | undefined> 
   for (const pid of await readdir('/proc').catch(() => [])) {
     if (!/^\d+$/.test(pid) || !(await holdsOne(pid, inodes))) continue
     const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim()
-    // a process may call itself anything
+    // a process chooses its own name, which could contain escape sequences of a terminal
     const printable = name.replace(/[^\x20-\x7e]/g, '?')
     return `${printable || 'a process'} (process ${pid})`
   }
   return undefined
 }
 
-/** Lines of /proc/net/tcp: sl, local address:port in hex, remote, state (0A = LISTEN), …, inode as the tenth field. */
+/** Parses /proc/net/tcp: sl, local address:port in hex, remote, state (0A = LISTEN), …, and the inode as tenth field. */
 export function listeningInodes(table: string, port: number): string[] {
   const wanted = port.toString(16).toUpperCase().padStart(4, '0')
   const found: string[] = []

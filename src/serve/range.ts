@@ -1,12 +1,12 @@
 import type { ByteRange } from '../core/descriptor.ts'
 
-/** `ignored`: the whole content is sent; `unsatisfiable`: 416. */
+/** `ignored`: send the whole content; `unsatisfiable`: answer 416. */
 export type RangeAnswer = ByteRange | 'ignored' | 'unsatisfiable'
 
 /**
- * Reads a Range header (RFC 9110 §14.1.2, §14.2) for content of `size` bytes. Another unit, several ranges and malformed
- * text are ignored, as the RFC allows: answering many ranges is how servers were made to send a file a thousand times
- * (CVE-2011-3192). A reversed range and one that begins beyond the end are unsatisfiable.
+ * Parses a Range header (RFC 9110 §14.1.2, §14.2) for content of `size` bytes. Other units, several ranges and malformed text are
+ * ignored, as the RFC allows: servers that answered many ranges could be made to send a file a thousand times (CVE-2011-3192). A
+ * reversed range and one that begins beyond the end are unsatisfiable.
  */
 export function parseRange(header: string, size: number /* bytes */): RangeAnswer {
   const found = /^bytes=[ \t]*(\d{0,16})-(\d{0,16})[ \t]*$/i.exec(header)
@@ -22,13 +22,13 @@ export function parseRange(header: string, size: number /* bytes */): RangeAnswe
   return start >= size || end <= start ? 'unsatisfiable' : { start, end }
 }
 
-/** True where one of the entity tags of an If-None-Match header is this one (RFC 9110 §13.1.2, weak comparison). */
+/** Returns whether an If-None-Match header lists this entity tag (RFC 9110 §13.1.2, weak comparison). */
 export function matchesEtag(header: string, etag: string): boolean {
   if (header.trim() === '*') return true
   return header.split(',').some(tag => tag.trim().replace(/^W\//, '') === etag)
 }
 
-/** True where an If-Range header (RFC 9110 §13.1.5) says that the client's part is of this very content. */
+/** Returns whether the If-Range header (RFC 9110 §13.1.5) of a client with a part of the content still applies. */
 export function matchesIfRange(
   header: string,
   { etag, lastModified }: { etag: string; lastModified?: string },
@@ -38,8 +38,8 @@ export function matchesIfRange(
 }
 
 /**
- * If-Modified-Since (RFC 9110 §13.1.3), only where it is the very date that was sent: a site whose clock was set back has
- * newer content with an earlier date, and apt would stay with the old index for ever.
+ * Returns whether If-Modified-Since (RFC 9110 §13.1.3) is exactly the date that was sent: a site whose clock was set back has newer
+ * content with an earlier date, and apt would keep the old index for ever.
  */
 export function isSameDate(header: string, lastModified: string): boolean {
   return header.trim() === lastModified

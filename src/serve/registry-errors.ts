@@ -1,7 +1,8 @@
 import type { FastifyReply } from 'fastify'
+import { defined } from '../core/defined.ts'
 import type { AirgapError } from '../core/errors.ts'
 
-/** Codes of distribution-spec v1.1 "Error Codes"; the last three are what the reference registry adds to them. */
+/** Codes of distribution-spec v1.1, "Error Codes"; the last three are those of the reference registry. */
 export type RegistryErrorCode =
   | 'BLOB_UNKNOWN'
   | 'DENIED'
@@ -30,15 +31,14 @@ export function answerWithError(reply: FastifyReply, error: RegistryError): Fast
   return reply.code(error.status).type('application/json; charset=utf-8').send(registryErrorBody(error))
 }
 
-/** The body for errors that were thrown: what the store says, and what the server itself refuses. */
+/** Returns the body for a thrown error, of the store or of the server itself. */
 export function thrownErrorBody(error: AirgapError): string {
   const { item, likely, next } = error
-  const detail = Object.fromEntries(
-    Object.entries({ item, likely, next }).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined,
-    ),
-  )
-  return registryErrorBody({ code: codeOf(error), message: error.message, detail })
+  return registryErrorBody({
+    code: codeOf(error),
+    message: error.message,
+    detail: defined({ item, likely, next }),
+  })
 }
 
 function codeOf(error: AirgapError): RegistryErrorCode {

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { maxManifestSize } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { isDigest } from '../core/digest.ts'
 import { mediaTypes } from '../core/media-types.ts'
@@ -16,8 +17,8 @@ import { decodePath, parseTarget } from './target.ts'
 const json = 'application/json; charset=utf-8'
 
 /**
- * The pull side of the OCI distribution specification v1.1, with referrers and `_catalog`: an instance that is ready for
- * `inject` and `listen`. Manifests go out as their stored bytes. Errors are the specification's JSON.
+ * Creates a registry with the pull side of the OCI distribution specification v1.1, referrers and `_catalog`, ready for `inject` and
+ * `listen`. Manifests are sent as stored. Errors are JSON of the specification.
  */
 export function createRegistryServer(
   store: ReadableStore,
@@ -45,7 +46,7 @@ interface Registry {
 }
 
 /** One request inside a repository. */
-interface Asked extends Exchange {
+interface RepositoryRequest extends Exchange {
   name: string
   repository: ServedRepository
   /** tag, digest, or `list` */
@@ -64,7 +65,7 @@ async function route(registry: Registry, exchange: Exchange): Promise<FastifyRep
     return answerWithError(reply, {
       status: 404,
       code: 'UNSUPPORTED',
-      message: 'no endpoint of the distribution specification',
+      message: 'the distribution specification has no such endpoint',
       detail: { path: path.slice(0, 300) },
     })
   }
@@ -73,8 +74,7 @@ async function route(registry: Registry, exchange: Exchange): Promise<FastifyRep
     return answerWithError(reply, {
       status: 400,
       code: 'NAME_INVALID',
-      message:
-        'a repository name has lower-case letters, digits and single . _ - / in between, at most 255 in all',
+      message: 'a repository name has at most 255 lower-case letters and digits, separated by single . _ - /',
       detail: { name: name.slice(0, 300) },
     })
   }
@@ -84,7 +84,7 @@ async function route(registry: Registry, exchange: Exchange): Promise<FastifyRep
   return endpoint(registry.context, { ...exchange, name, repository, reference, query })
 }
 
-type Endpoint = (context: ServerContext, asked: Asked) => Promise<FastifyReply>
+type Endpoint = (context: ServerContext, asked: RepositoryRequest) => Promise<FastifyReply>
 
 const endpoints = new Map<string, Endpoint>([
   ['manifests', manifest],
@@ -92,7 +92,7 @@ const endpoints = new Map<string, Endpoint>([
   ['referrers', referrers],
 ])
 
-/** From the end, as a repository may itself be called `a/blobs/b`. */
+/** Splits from the end, as the name of a repository may be `a/blobs/b`. */
 function split(path: string): { name: string; endpoint: Endpoint; reference: string } | undefined {
   const parts = path.split('/')
   const reference = parts.pop() ?? ''
@@ -103,8 +103,8 @@ function split(path: string): { name: string; endpoint: Endpoint; reference: str
   return endpoint === undefined ? undefined : { name: name.join('/'), endpoint, reference }
 }
 
-/** distribution-spec v1.1 "Pulling manifests" */
-async function manifest(context: ServerContext, asked: Asked): Promise<FastifyReply> {
+/** distribution-spec v1.1, "Pulling manifests" */
+async function manifest(context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
   const { request, reply, repository, reference } = asked
   if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reply, reference)
   const found = isDigest(reference)
@@ -116,11 +116,11 @@ async function manifest(context: ServerContext, asked: Asked): Promise<FastifyRe
     return answerWithError(reply, {
       status: 404,
       code: 'MANIFEST_UNKNOWN',
-      message: 'the bundle has no such manifest in this repository',
+      message: 'the repository does not have this manifest',
       detail: {
         name: asked.name,
         reference: reference.slice(0, 300),
-        next: 'look with `airgap inspect` what the bundle holds, add the image to its list and build again',
+        next: 'check the bundle with `airgap inspect BUNDLE`; add the image to its list, then lock and build again',
       },
     })
   }
@@ -136,8 +136,8 @@ async function manifest(context: ServerContext, asked: Asked): Promise<FastifyRe
   )
 }
 
-/** distribution-spec v1.1 "Pulling blobs" */
-async function blob(context: ServerContext, asked: Asked): Promise<FastifyReply> {
+/** distribution-spec v1.1, "Pulling blobs" */
+async function blob(context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
   const { request, reply, repository, reference } = asked
   if (!isDigest(reference)) return invalidDigest(reply, reference)
   const found = (await repository.blob(reference)) ?? (await repository.manifest(reference))
@@ -145,7 +145,7 @@ async function blob(context: ServerContext, asked: Asked): Promise<FastifyReply>
     return answerWithError(reply, {
       status: 404,
       code: 'BLOB_UNKNOWN',
-      message: 'this repository has no such blob',
+      message: 'the repository does not have this blob',
       detail: { name: asked.name, digest: reference },
     })
   }
@@ -160,8 +160,8 @@ async function blob(context: ServerContext, asked: Asked): Promise<FastifyReply>
   )
 }
 
-/** distribution-spec v1.1 "Listing Tags" */
-async function tags(_context: ServerContext, asked: Asked): Promise<FastifyReply> {
+/** distribution-spec v1.1, "Listing Tags" */
+async function tags(_context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
   const { reply, name, repository, query } = asked
   const sorted = [...repository.tags.keys()].sort(compareNames)
   return listing(reply, {
@@ -172,7 +172,7 @@ async function tags(_context: ServerContext, asked: Asked): Promise<FastifyReply
   })
 }
 
-/** `_catalog` of the reference registry: not in the specification, but what people look with. */
+/** `_catalog` of the reference registry: not in the specification, but used by people and tools. */
 async function catalog(
   { images }: Registry,
   { exchange, query }: { exchange: Exchange; query: URLSearchParams },
@@ -200,15 +200,12 @@ function listing(
     return answerWithError(reply, {
       status: 400,
       code: 'PAGINATION_NUMBER_INVALID',
-      message: 'n is the largest number of entries wanted',
+      message: 'n must be a number: the most entries to list',
       detail: { n: n.slice(0, 100) },
     })
   }
   const last = query.get('last')
-  const page = pageOf(sorted, {
-    ...(n === null ? {} : { n: Number(n) }),
-    ...(last === null ? {} : { last }),
-  })
+  const page = pageOf(sorted, defined({ n: n === null ? undefined : Number(n), last: last ?? undefined }))
   if (page.next !== undefined && n !== null) {
     const next = new URLSearchParams({ n, last: page.next })
     const ns = query.get('ns')
@@ -218,8 +215,8 @@ function listing(
   return reply.type(json).send(JSON.stringify(body(page.names)))
 }
 
-/** distribution-spec v1.1 "Listing Referrers": always an index, empty where nothing refers to the digest. */
-async function referrers(_context: ServerContext, asked: Asked): Promise<FastifyReply> {
+/** distribution-spec v1.1, "Listing Referrers": always an index, empty if nothing refers to the digest. */
+async function referrers(_context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
   const { reply, repository, reference, query } = asked
   if (!isDigest(reference)) return invalidDigest(reply, reference)
   const artifactType = query.get('artifactType')
@@ -228,20 +225,17 @@ async function referrers(_context: ServerContext, asked: Asked): Promise<Fastify
   if (artifactType !== null) reply.header('oci-filters-applied', 'artifactType')
   const manifests = withinSize(found)
   const index = canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
-  // to the type of a text Fastify would add a charset, and clients compare the type as it stands
+  // Fastify would add a charset to the type of a text, and clients compare the type exactly
   return reply.type(mediaTypes.ociIndex).send(Buffer.from(index))
 }
 
-/** An index over 4 MiB would be refused by clients: without their annotations even thousands of referrers fit. */
+/** Clients refuse an index above 4 MiB: without annotations, even thousands of referrers fit. */
 function withinSize(manifests: readonly Descriptor[]): Descriptor[] {
   const whole = [...manifests]
   if (JSON.stringify(whole).length < maxManifestSize - 1_000) return whole
-  return whole.map(({ mediaType, digest, size, artifactType }) => ({
-    mediaType,
-    digest,
-    size,
-    ...(artifactType === undefined ? {} : { artifactType }),
-  }))
+  return whole.map(({ mediaType, digest, size, artifactType }) =>
+    defined({ mediaType, digest, size, artifactType }),
+  )
 }
 
 function unknownName(
@@ -251,12 +245,12 @@ function unknownName(
   return answerWithError(reply, {
     status: 404,
     code: 'NAME_UNKNOWN',
-    message: 'the bundle has no such repository',
-    detail: {
+    message: 'the bundle does not have this repository',
+    detail: defined({
       name,
-      ...(ns === undefined ? {} : { ns: ns.slice(0, 300) }),
-      next: 'look in /v2/_catalog what is there, add the image to its list and build again',
-    },
+      ns: ns?.slice(0, 300),
+      next: 'check the names in /v2/_catalog; add the image to its list, then lock and build again',
+    }),
   })
 }
 

@@ -2,88 +2,88 @@ import type { TreeEntries } from '../content/tree.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 
-/** What the servers of this folder are given. Plain data and lookups: whoever has a store can build them. */
+/** The input of the servers in this folder: plain data and lookups over any store. */
 
 /** The repositories of the registry. */
 export interface ServedImages {
-  /** all repository names that answer, for `_catalog`; any order */
+  /** Returns all names of repositories for `_catalog`, in any order. */
   names(): Iterable<string>
   /**
-   * What answers at `/v2/<name>`; `ns` is the upstream host a containerd mirror request names. A name that answers under
+   * Returns the repository at `/v2/<name>`; `ns` is the upstream host in a request of a containerd mirror. A name that exists only with
    * its `ns` need not be among `names()`.
    */
   find(name: string, ns?: string): ServedRepository | undefined
 }
 
-/** One repository. Content answers only where it belongs to the repository that is asked. */
+/** One repository. Content is found only in a repository to which it belongs. */
 export interface ServedRepository {
   /** tag → manifest */
   tags: ReadonlyMap<string, Descriptor>
-  /** The manifest or index with this digest, its `mediaType` as it is to be sent; undefined where it is not of this repository. */
+  /** Returns the manifest or index with this digest, with the `mediaType` to send; undefined if it is not of this repository. */
   manifest(digest: Digest): Promise<Descriptor | undefined>
-  /** The config or layer with this digest; undefined where it is not of this repository. */
+  /** Returns the config or layer with this digest; undefined if it is not of this repository. */
   blob(digest: Digest): Promise<Descriptor | undefined>
   /**
-   * Manifests whose `subject` is this digest, with `artifactType` and annotations as in distribution-spec "Listing
-   * Referrers". Left out: none.
+   * Returns the manifests whose `subject` is this digest, with `artifactType` and annotations (distribution-spec, "Listing Referrers").
+   * Absent: none.
    */
   referrers?(subject: Digest): Promise<readonly Descriptor[]>
 }
 
-/** A document made on the site. */
+/** A document that is generated on the site. */
 export interface GeneratedDocument {
   bytes: Uint8Array
-  /** its Content-Type, with charset where it is text */
+  /** its Content-Type; for a text, with charset */
   mediaType: string
-  /** sent, and compared for If-Modified-Since; left out: neither */
+  /** sent, and compared for If-Modified-Since; absent: neither */
   lastModified?: Date
 }
 
-/** A folder of the HTTP server: a tree of the store with documents made on the site laid over it. */
+/** A folder of the HTTP server: a tree of the store, overlaid with documents generated on the site. */
 export interface ServedMount {
-  /** URL path of the folder, decoded: `/files`, `/debs/debian-12`; `/` is the root. Mounts may stand inside each other. */
+  /** URL path of the folder, decoded: `/files`, `/debs/debian-12`; `/` is the root. Mounts may be nested. */
   prefix: string
-  /** path below `prefix` → content; a 120000 entry is followed where it stays inside the mount */
+  /** path below `prefix` → content; a 120000 entry is followed if it stays inside the mount */
   entries?: TreeEntries
-  /** path below `prefix` → document; wins over an entry of the same path */
+  /** path below `prefix` → document, which takes precedence over an entry of the same path */
   generated?: ReadonlyMap<string, GeneratedDocument>
   /**
-   * path of a folder below `prefix`, without a slash at its end → its page in place of a listing, in several media types: the
-   * client's Accept chooses, the first is for one that takes none of them
+   * path of a folder below `prefix`, without a slash at the end → its page instead of a listing, in several media types: the client's
+   * Accept header chooses; the first is for clients that accept none of them
    */
   pages?: ReadonlyMap<string, readonly GeneratedDocument[]>
 }
 
-/** One answered (or broken) request. */
+/** One request, answered or aborted. */
 export interface AccessEntry {
   method: string
   /** path and query as requested, at most 1,000 characters */
   url: string
   status: number
-  /** bytes of the body that went out */
+  /** bytes of the body that were sent */
   bytes: number
   /** from the request's head to the end of the answer */
   milliseconds: number
   remoteAddress: string
   userAgent?: string
-  /** the answer did not come to its end: the client left, or the content is damaged */
+  /** the answer is incomplete: the client disconnected, or the content is damaged */
   aborted?: true
-  /** what went wrong on this side */
+  /** the error on this side */
   error?: string
 }
 
-/** Options of both servers. All have defaults fit for a site. */
+/** Options of both servers, with defaults for a site. */
 export interface ServerOptions {
-  /** called once a request, after its answer */
+  /** called once per request, after its answer */
   log?: (entry: AccessEntry) => void
-  /** how long the head of a request may take to arrive; default 15,000 */
+  /** longest time until the head of a request is complete; default 15,000 */
   headersTimeoutMs?: number
-  /** how long an idle connection is kept; default 65,000 */
+  /** longest time of an idle connection; default 65,000 */
   keepAliveTimeoutMs?: number
-  /** how long a client may take nothing of an answer before it is cut off; default 300,000 */
+  /** longest time in which a client reads nothing of an answer; default 300,000 */
   stallTimeoutMs?: number
-  /** more connections than this are refused; default 10,000 */
+  /** connections above this number are refused; default 10,000 */
   maxConnections?: number
-  /** memory for small content that is asked for often; default 32 MiB */
+  /** memory for the cache of small content; default 32 MiB */
   cacheBytes?: number
 }

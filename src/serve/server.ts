@@ -7,24 +7,24 @@ import type { ServerOptions } from './served.ts'
 import { type SmallCache, smallCache } from './small-cache.ts'
 import { type BlobSender, blobSender } from './stream.ts'
 
-/** What the handlers of a server share. */
+/** Shared by the handlers of a server. */
 export interface ServerContext {
   store: ReadableStore
   small: SmallCache
   blobs: BlobSender
-  /** Reports an error that broke an answer which had begun. */
+  /** Records an error that aborted an answer in progress. */
   noteError(reply: FastifyReply, error: unknown): void
 }
 
-/** How this server says no: the registry and the file server use different bodies. */
+/** Formats an error: the registry and the file server use different bodies. */
 export type ErrorBody = (error: AirgapError) => { contentType: string; body: string }
 
-/** Head of a request with its URL, as bytes. Longer ones get 431. */
-const maxHeaderSize = 16 << 10
+/** Longest head of a request, URL included; a longer one gets 431. */
+const maxHeaderSize = 16 << 10 /* bytes */
 
 /**
- * A Fastify instance that only reads: every method but GET and HEAD gets 405, every error becomes `errorBody`, and nothing
- * that a client sends is kept longer or grows larger than the options say.
+ * Creates a read-only Fastify instance: every method but GET and HEAD gets 405, every error becomes `errorBody`, and the options limit
+ * how long and how large anything from a client is kept.
  */
 export function readOnlyServer(
   store: ReadableStore,
@@ -51,7 +51,7 @@ export function readOnlyServer(
     logger: false,
     exposeHeadRoutes: false,
     keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
-    // inactivity of the socket: a client that takes a byte now and then is slow, one that takes nothing is gone
+    // inactivity of the socket: a client that reads a byte now and then is slow, one that reads nothing is gone
     connectionTimeout: options.stallTimeoutMs ?? 300_000,
     requestTimeout: Math.max(60_000, options.headersTimeoutMs ?? 0),
     forceCloseConnections: 'idle',
@@ -59,7 +59,7 @@ export function readOnlyServer(
       maxHeaderSize,
       headersTimeout: options.headersTimeoutMs ?? 15_000,
       connectionsCheckingInterval: Math.min(5_000, (options.headersTimeoutMs ?? 15_000) / 2),
-      // never lenient about two lengths or a length with chunks: request smuggling
+      // two lengths, or a length with chunks, are request smuggling (CVE-2020-8287)
       insecureHTTPParser: false,
       requireHostHeader: true,
     },
@@ -72,7 +72,7 @@ export function readOnlyServer(
       if (error.code === 'ECONNRESET' || socket.destroyed) return
       const status = clientErrorStatus(error.code)
       access.refused(status, { remoteAddress: socket.remoteAddress ?? '', error: error.message })
-      // an ES import of node:http would also load the built-in fetch: 40 ms that the start of the servers does not have
+      // an import of node:http would also load the built-in fetch, which delays the start of the servers by 40 ms
       const { STATUS_CODES } = process.getBuiltinModule('node:http')
       const line = `HTTP/1.1 ${status} ${STATUS_CODES[status]}`
       if (socket.writable) socket.write(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
@@ -80,26 +80,31 @@ export function readOnlyServer(
     },
   })
   server.server.maxConnections = options.maxConnections ?? 10_000
-  // bodies are never read: no parser may touch them
+  // bodies are never read, so that no parser is exposed to them
   server.removeAllContentTypeParsers()
   server.addHook('onRequest', async (request, reply) => {
     access.follow(request.raw, reply.raw)
     if (request.method === 'GET' || request.method === 'HEAD') return
     reply.header('allow', 'GET, HEAD')
-    // what is left of a body is not waited for
+    // the rest of a body is not read
     if (hasBody(request.headers)) reply.header('connection', 'close')
     return refuse(
       reply,
-      new AirgapError('METHOD_NOT_ALLOWED', 'this server only reads', {
+      new AirgapError('METHOD_NOT_ALLOWED', 'the server is read-only', {
         item: request.method,
-        likely: 'a push to the closed site: what it serves comes from the bundle',
-        next: 'build a bundle with it, or push to a registry of your own',
+        likely: 'the request is a push, but the site serves only what is in the bundle',
+        next: 'add the content to a bundle, or push it to another registry',
       }),
     )
   })
   server.setErrorHandler((error, _request, reply) => refuse(reply, error))
   server.setNotFoundHandler((request, reply) =>
-    refuse(reply, new AirgapError('NOT_FOUND', 'nothing answers here', { item: request.url.slice(0, 300) })),
+    refuse(
+      reply,
+      new AirgapError('NOT_FOUND', 'the server has nothing at this path', {
+        item: request.url.slice(0, 300),
+      }),
+    ),
   )
   return { server, context }
 }
@@ -114,16 +119,16 @@ function clientErrorStatus(code: string | undefined): number {
   return code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
 }
 
-/** What the framework itself refuses (a malformed URL) is the client's fault; the rest is a bug. */
+/** What the framework refuses (a malformed URL) is an error of the client; the rest is a bug. */
 function asAirgapError(error: unknown): AirgapError {
   if (error instanceof AirgapError) return error
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status >= 400 && status < 500) {
     return new AirgapError('USAGE', 'the request is malformed', {
-      likely: 'a wrong percent encoding in the URL',
+      likely: 'the URL has an invalid percent encoding',
       next: 'encode the URL as UTF-8 with %XX',
       cause: error,
     })
   }
-  return new AirgapError('INTERNAL', 'an error of the server', { cause: error })
+  return new AirgapError('INTERNAL', 'the server failed', { cause: error })
 }

@@ -3,16 +3,16 @@ import type { ReadableStore } from '../content/store.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 
-/** Reads small content, verified, and keeps what was asked for lately. */
+/** Reads small content, verified, and caches it. */
 export interface SmallCache {
-  /** Throws what the store throws, and SIZE_MISMATCH over 4 MiB. */
+  /** Reads content whole. Throws what the store throws, and SIZE_MISMATCH above 4 MiB. */
   read(descriptor: Descriptor): Promise<Buffer>
 }
 
-/** Least recently used first out; never more than `limit` bytes of content. */
+/** Creates a cache of at most `limit` bytes, from which the least recently used content is evicted. */
 export function smallCache(store: ReadableStore, { limit }: { limit: number /* bytes */ }): SmallCache {
   const kept = new Map<Digest, Buffer>()
-  // of many clients that ask for the same content at the same time, one reads
+  // for many simultaneous requests of the same content it is read once
   const pending = new Map<Digest, Promise<Buffer>>()
   let size = 0
 
@@ -41,7 +41,7 @@ export function smallCache(store: ReadableStore, { limit }: { limit: number /* b
     async read(descriptor) {
       const { digest } = descriptor
       const bytes = kept.get(digest)
-      // a descriptor of another size is another claim: only the store can refuse it
+      // a descriptor with another size is another claim, which only the store can refuse
       if (bytes !== undefined && bytes.length === descriptor.size) {
         kept.delete(digest)
         kept.set(digest, bytes)

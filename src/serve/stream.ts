@@ -5,29 +5,29 @@ import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 
-/** Sends content of a store, so that wrong bytes never come to a good end at the client. */
+/** Sends content of a store in such a way that an answer with wrong bytes never completes. */
 export interface BlobSender {
   /**
-   * Writes `head` and then the content, or `range` of it, to `response`. Throws before anything was sent where the content
-   * cannot be read or is known to be wrong; later it can only break the connection, and resolves with the error.
+   * Writes `head` and then the content, or its `range`, to `response`. Throws before anything is sent if the content cannot be read or
+   * is known to be wrong; later it can only close the connection, and resolves with the error.
    */
   send(response: ServerResponse, descriptor: Descriptor, options: SendOptions): Promise<unknown>
-  /** bytes of a body sent so far; undefined for answers that were not made here */
+  /** Returns the bytes of a body that have been sent; undefined for answers of other code. */
   sent(response: ServerResponse): number | undefined
 }
 
 export interface SendOptions {
   head: { status: number; headers: Record<string, string | number> }
   range?: ByteRange
-  /** called once, just before the first byte is written: from here on nobody else may answer */
+  /** called once, just before the first byte is written: from then on no other code may answer */
   begin?: () => void
 }
 
-const largestPiece = 1 << 20 /* bytes: with 64 KiB reads a server is three times slower */
+const largestPiece = 1 << 20 /* bytes; reads of 64 KiB make a server three times slower */
 const smallestPiece = 32 << 10 /* bytes */
-/** of all answers in flight together, beside the two smallest pieces that each always gets */
+/** of all answers in flight together, in addition to the two smallest pieces that each always gets */
 const memoryBudget = 48 << 20 /* bytes */
-/** With more answers than this in flight the next piece is not read ahead: others keep the disk busy. */
+/** With more answers in flight, the next piece is not read ahead: other answers keep the disk busy. */
 const maxReadingAhead = 16
 /** digests remembered as verified: about 100 bytes each */
 const maxRemembered = 20_000
@@ -49,8 +49,8 @@ export function blobSender(store: ReadableStore): BlobSender {
   }
 
   /**
-   * A piece is a small share of what the budget has left: slow clients that already hold large pieces leave small ones to
-   * those that come after them, and a few fast ones get large pieces.
+   * Returns a small share of the remaining budget: slow clients with large pieces leave small ones for others, and a few fast clients
+   * get large pieces.
    */
   function pieceSize(): number {
     const share = Math.floor((memoryBudget - held) / 32)
@@ -67,10 +67,10 @@ export function blobSender(store: ReadableStore): BlobSender {
     }
     const [only] = chunks
     if (size === length) return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size)
-    throw new AirgapError('SIZE_MISMATCH', `${size} bytes where ${length} are expected`, {
+    throw new AirgapError('SIZE_MISMATCH', `the content has ${size} bytes where ${length} are expected`, {
       item: descriptor.digest,
-      likely: 'the bundle was cut short or replaced while it was served',
-      next: 'run verify on the bundle',
+      likely: 'the bundle was truncated or replaced while it was served',
+      next: 'run `verify` on the bundle',
     })
   }
 
@@ -85,7 +85,7 @@ export function blobSender(store: ReadableStore): BlobSender {
       hold(account, piece.end - piece.start)
       position = piece.end
       const bytes = readPiece(descriptor, piece)
-      // a failure is met when this piece's turn comes: it must not end the process before
+      // thrown when this piece is awaited; an unhandled rejection would end the process
       bytes.catch(() => {})
       return bytes
     }
@@ -101,7 +101,7 @@ export function blobSender(store: ReadableStore): BlobSender {
     return verified(descriptor, pieces(descriptor, { range: { start: 0, end: descriptor.size }, account }))
   }
 
-  /** Whatever way the work ends, what it held is free again. */
+  /** Frees what the work held, whether it succeeds or fails. */
   async function accounted<T>(work: (account: Account) => Promise<T>): Promise<T> {
     const account: Account = { held: 0 }
     accounts.add(account)
@@ -122,7 +122,7 @@ export function blobSender(store: ReadableStore): BlobSender {
     })
   }
 
-  /** A part cannot be checked by itself, so the whole is read once before the first part goes out. */
+  /** A part cannot be verified on its own, so the whole content is read once before its first part is sent. */
   async function verifyOnce(descriptor: Descriptor): Promise<void> {
     const { digest } = descriptor
     let verdict = verdicts.get(digest)
@@ -143,7 +143,7 @@ export function blobSender(store: ReadableStore): BlobSender {
   async function write(response: ServerResponse, bytes: Uint8Array): Promise<void> {
     if (response.destroyed) throw new ClientGone()
     sentBytes.set(response, (sentBytes.get(response) ?? 0) + bytes.length)
-    await taken(response, bytes)
+    await writeAll(response, bytes)
   }
 
   async function pump(
@@ -171,7 +171,7 @@ export function blobSender(store: ReadableStore): BlobSender {
       return accounted(async account => {
         const content =
           range === undefined ? wholeVerified(descriptor, account) : pieces(descriptor, { range, account })
-        const body = startedBy(await content.next(), content)
+        const body = resumed(await content.next(), content)
         begin?.()
         sentBytes.set(response, 0)
         response.writeHead(head.status, head.headers)
@@ -182,8 +182,8 @@ export function blobSender(store: ReadableStore): BlobSender {
   }
 }
 
-/** A generator that was asked for its first piece already, to fail before the head of the answer went out. */
-async function* startedBy(
+/** Continues a generator whose first piece was read already, so that it fails before the head of the answer is sent. */
+async function* resumed(
   first: IteratorResult<Uint8Array>,
   rest: AsyncGenerator<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
@@ -192,11 +192,11 @@ async function* startedBy(
   yield* rest
 }
 
-/** Not an error of anyone's: whoever asked has left. */
+/** The client has disconnected; that is not an error. */
 class ClientGone extends Error {}
 
-/** Writes and waits until the system took it all. How long that may take is the socket's own timeout. */
-async function taken(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+/** Writes and waits until the system has accepted everything; the timeout is that of the socket. */
+async function writeAll(response: ServerResponse, bytes: Uint8Array): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const gone = () => reject(new ClientGone())
     response.once('close', gone)
@@ -209,8 +209,8 @@ async function taken(response: ServerResponse, bytes: Uint8Array): Promise<void>
 }
 
 /**
- * Gives a piece's memory back at once, as nothing looks into it any more: left to the garbage collector, many answers in
- * flight hold 60 MB more and are a third slower. Only where the piece is all of its buffer.
+ * Frees a piece's memory at once, as it is no longer needed: left to the garbage collector, many answers in flight hold 60 MB more and
+ * are a third slower. Only if the piece is all of its buffer.
  */
 function release(bytes: Uint8Array): void {
   const { buffer } = bytes

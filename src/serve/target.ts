@@ -1,6 +1,6 @@
 import { AirgapError } from '../core/errors.ts'
 
-/** What a request asks for (RFC 9112 §3.2): origin-form and absolute-form; the path is not decoded yet. */
+/** Parses the target of a request (RFC 9112 §3.2: origin-form, absolute-form); the path is not decoded. */
 export function parseTarget(url: string): { path: string; query: URLSearchParams } {
   const fragment = url.indexOf('#')
   const target = (fragment < 0 ? url : url.slice(0, fragment)).replace(/^https?:\/\/[^/?]*/i, '')
@@ -10,10 +10,10 @@ export function parseTarget(url: string): { path: string; query: URLSearchParams
 }
 
 /**
- * Decodes a path once and resolves its `.` parts (RFC 3986 section 5.2.4): apt requests `/debs/x/./app.deb` where an index says
- * so, curl does not. Throws USAGE on everything that another program could read as another path: `..` parts, empty parts,
- * encoded slashes, backslashes, control characters, wrong escapes. A path here never becomes a path of the machine; a proxy in
- * front, or a client that saves what it gets, may be less strict.
+ * Decodes a path once and resolves its `.` parts (RFC 3986 section 5.2.4): apt requests `/debs/x/./app.deb` as an index spells it, curl
+ * does not. Throws USAGE for everything that another program could interpret as another path: `..` parts, empty parts, encoded slashes,
+ * backslashes, control characters, invalid escapes (path confusion, CWE-22). A path here never becomes a path of the machine, but a
+ * proxy in front, or a client that saves files, may be less strict.
  */
 export function decodePath(path: string): string {
   const decoded = decodeEscapes(path)
@@ -25,7 +25,7 @@ export function decodePath(path: string): string {
     /[\u0000-\u001f\u007f\\]/.test(decoded) ||
     parts.some((part, i) => part === '..' || (part === '' && i < last))
   if (bad) {
-    throw new AirgapError('USAGE', 'the server does not answer such a path', {
+    throw new AirgapError('USAGE', 'the path is not in normal form', {
       item: path.slice(0, 300),
       likely: 'the path has `..`, doubled or encoded slashes, or control characters',
       next: 'use the path that the listing of the folder shows',
@@ -40,7 +40,7 @@ function decodeEscapes(path: string): string {
   try {
     return decodeURIComponent(escapeBytes(path))
   } catch (error) {
-    throw new AirgapError('USAGE', 'the path has a wrong percent encoding', {
+    throw new AirgapError('USAGE', 'the path has an invalid percent encoding', {
       item: path.slice(0, 300),
       next: 'encode the path as UTF-8 with %XX',
       cause: error,
@@ -48,7 +48,7 @@ function decodeEscapes(path: string): string {
   }
 }
 
-/** curl sends bytes beyond ASCII as they are typed; Node gives one character for each byte. */
+/** curl sends non-ASCII bytes as they are typed; Node represents each byte as one character. */
 function escapeBytes(path: string): string {
   return path.replace(/[\u0080-\u00ff]/g, byte => `%${byte.charCodeAt(0).toString(16)}`)
 }

@@ -18,13 +18,13 @@ const lock: Lock = {
 }
 
 describe('the lockfile', () => {
-  it('has one text, whatever the order of keys, and reads back', () => {
+  it('has one text whatever the order of keys, and parses to the same lock', () => {
     const turned = Object.fromEntries(Object.entries(lock).reverse())
     expect(formatLock(parseLock(JSON.stringify(turned), 'x'))).toBe(formatLock(lock))
     expect(parseLock(formatLock(lock), 'x')).toEqual(lock)
   })
 
-  it('tells item by item what changed', () => {
+  it('reports what changed, item by item', () => {
     const after: Lock = {
       ...lock,
       runtime: [],
@@ -58,7 +58,7 @@ describe('the lockfile', () => {
     )
   })
 
-  it('never throws anything but its own error', () => {
+  it('throws only AirgapError', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), text => {
         expect(() => parseLock(text, 'x')).toThrow(AirgapError)

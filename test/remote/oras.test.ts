@@ -71,7 +71,7 @@ describe('running the oras CLI', () => {
       'TLS_FAILED',
       '--ca-file',
     ],
-    ['unsupported: this server only reads', 'METHOD_NOT_ALLOWED', 'accepts content'],
+    ['unsupported: the server is read-only', 'METHOD_NOT_ALLOWED', 'accepts content'],
     ['failed to tag 1: manifest blob unknown: blob unknown to registry', 'UNSUPPORTED', 'log'],
     ['response status code 507', 'UPSTREAM', 'has free space'],
     // digests hold any three digits

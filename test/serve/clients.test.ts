@@ -102,7 +102,7 @@ describe('real clients', () => {
     expect(digestOf(copied.stdout)).toBe(index.digest)
   })
 
-  it.skipIf(!hasTool('skopeo'))('skopeo is told in words that it cannot push', async () => {
+  it.skipIf(!hasTool('skopeo'))('skopeo gets a readable error when it pushes', async () => {
     const { running } = await serve()
     const base = `127.0.0.1:${running.port}/library`
     const pushed = run('skopeo', [
@@ -113,7 +113,7 @@ describe('real clients', () => {
       `docker://${base}/sample:1`,
       `docker://${base}/other:1`,
     ])
-    await expect(pushed).rejects.toMatchObject({ stderr: expect.stringContaining('this server only reads') })
+    await expect(pushed).rejects.toMatchObject({ stderr: expect.stringContaining('the server is read-only') })
   })
 
   it.skipIf(!hasTool('containerd') || !hasTool('ctr') || process.getuid?.() !== 0)(
@@ -156,7 +156,7 @@ describe('real clients', () => {
     },
   )
 
-  it.skipIf(!hasTool('curl'))('curl continues a download where it was cut', async () => {
+  it.skipIf(!hasTool('curl'))('curl continues a download where it was interrupted', async () => {
     const folder = await tempFolder()
     const store = await LayoutStore.open(folder)
     const bytes = noise(2_000_000, 3)

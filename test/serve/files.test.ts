@@ -93,7 +93,7 @@ describe('the file server', () => {
     )
   })
 
-  it('continues a download by ETag, and starts over on anything else: the fixed date tells nothing', async () => {
+  it('continues a download by ETag, and starts over for anything else, also for the fixed date', async () => {
     const running = await serve()
     const { etag } = (await running.get('/files/big.bin', { method: 'HEAD' })).headers
     const status = async (ifRange: string) =>
@@ -114,7 +114,7 @@ describe('the file server', () => {
     expect((await running.get('/files/empty.bin', { headers: date })).status).toBe(200)
   })
 
-  it('lays generated documents over the tree, with their own date', async () => {
+  it('overlays the tree with generated documents, which have their own date', async () => {
     const running = await serve()
     const path = '/debs/trixie/dists/trixie/InRelease'
     const got = await running.get(path)
@@ -163,7 +163,7 @@ describe('the file server', () => {
     })
   })
 
-  it('every link of a listing leads somewhere', async () => {
+  it('every link of a listing works', async () => {
     const running = await serve()
     const page = (await running.get('/files/')).body.toString()
     const links = [...page.matchAll(/href="(\.\/[^"]*)"/g)].map(match => match[1]!)
@@ -175,7 +175,7 @@ describe('the file server', () => {
     }
   })
 
-  it('sends a browser to the folder with its slash', async () => {
+  it('redirects a browser to the folder with a slash', async () => {
     const running = await serve()
     const got = await running.get('/files/sub')
     expect([got.status, got.headers['location']]).toEqual([301, '/files/sub/'])
@@ -184,11 +184,13 @@ describe('the file server', () => {
     expect((await running.get('/files/big.bin/')).status).toBe(404)
   })
 
-  it('tells what to do about a missing file', async () => {
+  it('answers for a missing file with advice', async () => {
     const running = await serve()
     const got = await running.get('/files/none')
     expect(got.status).toBe(404)
     expect(got.headers['content-type']).toBe('text/plain; charset=utf-8')
-    expect(got.body.toString()).toMatch(/^no such file: \/files\/none\nlikely: .*\nnext: /)
+    expect(got.body.toString()).toMatch(
+      /^the site does not have this file: \/files\/none\nlikely: .*\nnext: /,
+    )
   })
 })

@@ -27,7 +27,7 @@ describe('parseRange', () => {
     expect(parseRange(header, size)).toEqual(expected)
   })
 
-  it('never leaves the content', () => {
+  it('never exceeds the content', () => {
     const number = fc.oneof(fc.constant(''), fc.nat().map(String))
     fc.assert(
       fc.property(number, number, fc.nat(10_000), (first, last, size) => {

@@ -35,7 +35,7 @@ describe.each(['memory', 'layout folder'])('the registry over a %s store', kind 
     return { running: await start(createRegistryServer(store, images)), image, images }
   }
 
-  it('says that it is a registry', async () => {
+  it('identifies itself as a registry', async () => {
     const { running } = await serve()
     for (const path of ['/v2/', '/v2']) {
       const got = await running.get(path)
@@ -134,21 +134,21 @@ describe('the registry', () => {
     expect(await code('/')).toBe('404 UNSUPPORTED')
   })
 
-  it('gives content only inside a repository that holds it', async () => {
+  it('serves content only in a repository that has it', async () => {
     const other = await putImage(store, [50], 9)
     images.add('other/app', other.repository)
     expect((await get(`/v2/nvidia/gpu-operator/blobs/${other.layers[0]!.digest}`)).status).toBe(404)
     expect((await get(`/v2/nvidia/gpu-operator/manifests/${other.manifest.digest}`)).status).toBe(404)
   })
 
-  it('says 404 for a layer asked as a manifest, and serves a manifest asked as a blob', async () => {
+  it('answers 404 for a layer requested as a manifest, and serves a manifest requested as a blob', async () => {
     const repository = '/v2/nvidia/gpu-operator'
     expect((await get(`${repository}/manifests/${image.layers[0]!.digest}`)).status).toBe(404)
     const answer = await registry().inject({ url: `${repository}/blobs/${image.manifest.digest}` })
     expect(answer.rawPayload.equals(image.manifestBytes)).toBe(true)
   })
 
-  it('finds the upstream that ns names, and only it', async () => {
+  it('finds only the upstream that ns names', async () => {
     const quay = await putImage(store, [20], 3)
     images.add('same/name', image.repository)
     images.add('same/name', quay.repository, 'quay.io')
@@ -160,7 +160,7 @@ describe('the registry', () => {
     expect([missing.status, missing.body.errors[0].code]).toEqual([404, 'NAME_UNKNOWN'])
   })
 
-  it('takes repository names that look like endpoints', async () => {
+  it('accepts repository names that look like endpoints', async () => {
     images.add('a/blobs/b', image.repository)
     images.add('manifests', image.repository)
     images.add('tags', image.repository)
@@ -245,7 +245,7 @@ describe('the registry', () => {
     expect(opened).toEqual([])
   })
 
-  it('says 404 and why for content that a delta left out', async () => {
+  it('answers 404 with the reason for content that a delta lacks', async () => {
     const layer = image.layers[0]!
     const empty = createRegistryServer(new MemoryStore(), images)
     for (const method of ['GET', 'HEAD'] as const) {

@@ -19,7 +19,7 @@ async function sample() {
 }
 
 describe('the access log', () => {
-  it('has one entry a request, with what went out', async () => {
+  it('has one entry per request, with the bytes sent', async () => {
     const { store, image, images } = await sample()
     const log: AccessEntry[] = []
     const running = await start(createRegistryServer(store, images, { log: entry => log.push(entry) }))
@@ -48,7 +48,7 @@ describe('the access log', () => {
     expect(log[5]).toHaveProperty('error')
   })
 
-  it('keeps nothing of a request but what a line can hold', async () => {
+  it('keeps only a line of a request', async () => {
     const { store, images } = await sample()
     const log: AccessEntry[] = []
     const running = await start(createRegistryServer(store, images, { log: entry => log.push(entry) }))
@@ -59,7 +59,7 @@ describe('the access log', () => {
 })
 
 describe('listen', () => {
-  it('lets an answer in flight end, and takes no new connection', async () => {
+  it('completes an answer in flight, and accepts no new connection', async () => {
     const { store, image, images } = await sample()
     const listening = await listen(createRegistryServer(store, images), { host: '127.0.0.1', port: 0 })
     onTestFinished(() => listening.close({ graceMs: 0 }))
@@ -87,7 +87,7 @@ describe('listen', () => {
     await new Promise(resolve => late.once('close', resolve))
   })
 
-  it('breaks what has not ended after the grace', async () => {
+  it('closes connections after the grace period', async () => {
     const { store, image, images } = await sample()
     const listening = await listen(createRegistryServer(store, images), { host: '127.0.0.1', port: 0 })
     const socket = openSocket(listening.port)
@@ -125,7 +125,7 @@ describe('smallCache', () => {
     return { store, blobs, reads: () => reads }
   }
 
-  it('reads once what is asked for again, and by many at the same time', async () => {
+  it('reads content once for repeated and for simultaneous requests', async () => {
     const { store, blobs, reads } = await counting()
     const cache = smallCache(store, { limit: 10_000 })
     await Promise.all(Array.from({ length: 20 }, () => cache.read(blobs[0]!)))
@@ -133,7 +133,7 @@ describe('smallCache', () => {
     expect(reads()).toBe(1)
   })
 
-  it('forgets what was used least lately', async () => {
+  it('evicts the least recently used content', async () => {
     const { store, blobs, reads } = await counting()
     const cache = smallCache(store, { limit: 2_500 })
     const [a, b, c] = blobs
@@ -143,7 +143,7 @@ describe('smallCache', () => {
     expect(reads()).toBe(4)
   })
 
-  it('keeps nothing of a failure, and nothing for a descriptor of another size', async () => {
+  it('caches neither a failure nor content for a descriptor of another size', async () => {
     const { store, blobs } = await counting()
     const cache = smallCache(store, { limit: 10_000 })
     await cache.read(blobs[0]!)
