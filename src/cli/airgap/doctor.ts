@@ -44,7 +44,12 @@ function render(requirements: readonly Requirement[]): string {
 function nodeVersion(): Requirement {
   const { node } = process.versions
   const state = Number(node.split('.')[0]) >= 24 ? 'ok' : 'missing'
-  return { what: 'Node 24 or newer', found: node, state, next: 'run ./scripts/setup, then npx airgap' }
+  return {
+    what: 'Node 24 or newer',
+    found: node,
+    state,
+    next: 'run `./scripts/setup`, then `. scripts/env.sh` in this shell',
+  }
 }
 
 async function runtimeFiles(): Promise<Requirement[]> {
