@@ -215,20 +215,30 @@ async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions):
     return await fetchToken(scheme, { transport: options.transport, login: trusted ? login : undefined })
   } catch (error) {
     if (!(error instanceof AirgapError) || error.code !== 'UNAUTHORIZED') throw error
-    throw unauthorized(endpoint, {
-      what: `the token service ${scheme.realm.host} denied access`,
-      likely:
-        login && !trusted
-          ? `the login for ${endpoint.host} was not sent to it, as it is another site`
-          : login
-            ? 'the password is wrong or has expired'
-            : 'the repository is private or does not exist',
-      ...(login && !trusted
-        ? {
-            next: `if ${scheme.realm.host} belongs to ${endpoint.host}, set AIRGAP_TRUSTED_REALMS=${endpoint.host}=${scheme.realm.host}`,
-          }
-        : {}),
+    throw denied(endpoint, {
+      realm: scheme.realm,
+      login: login === undefined ? 'none' : trusted ? 'sent' : 'withheld',
     })
+  }
+}
+
+function denied(
+  endpoint: Endpoint,
+  { realm, login }: { realm: URL; login: 'none' | 'sent' | 'withheld' },
+): AirgapError {
+  const { host } = endpoint
+  const what = `the token service ${realm.host} denied access`
+  switch (login) {
+    case 'none':
+      return unauthorized(endpoint, { what, likely: 'the repository is private or does not exist' })
+    case 'sent':
+      return unauthorized(endpoint, { what, likely: 'the password is wrong or has expired' })
+    case 'withheld':
+      return unauthorized(endpoint, {
+        what,
+        likely: `the login for ${host} was not sent to it, as it is another site`,
+        next: `if ${realm.host} belongs to ${host}, set AIRGAP_TRUSTED_REALMS=${host}=${realm.host}`,
+      })
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { defined } from '../core/defined.ts'
 
 /** Time and randomness, passed in so that a test of an hour's wait takes a millisecond. */
 export interface Clock {
@@ -15,7 +16,7 @@ export const systemClock: Clock = {
   random: Math.random,
   async sleep(ms, signal) {
     try {
-      await delay(ms, undefined, signal ? { signal } : {})
+      await delay(ms, undefined, defined({ signal }))
     } catch (error) {
       signal?.throwIfAborted()
       throw error

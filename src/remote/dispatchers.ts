@@ -37,7 +37,7 @@ export interface Dispatchers {
 
 export function createDispatchers(options: DispatcherOptions): Dispatchers {
   const ca = options.caFile === undefined ? undefined : trusted(options.caFile)
-  const tls = ca === undefined ? {} : { ca }
+  const tls = defined({ ca })
   const shared = {
     connections: options.connections,
     // undici uses HTTP/2 by default; one such connection is slower here than several of HTTP/1.1, and its stalls are harder to detect
@@ -47,7 +47,7 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
     bodyTimeout: options.stallMs,
     connectTimeout: options.connectTimeoutMs,
   }
-  const lookup = options.lookup === undefined ? {} : { lookup: options.lookup }
+  const lookup = defined({ lookup: options.lookup })
   const direct = new Agent({ ...shared, connect: { timeout: options.connectTimeoutMs, ...tls, ...lookup } })
   const entitled = (options.clients ?? []).map(client => {
     const shown = { ...tls, cert: readPem(client.certificate), key: readPem(client.key) }
@@ -62,11 +62,7 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
     return { prefix: `${client.prefix.replace(/\/+$/, '')}/`, agent, throughProxy }
   })
   const proxied = proxyAgents(
-    {
-      ...shared,
-      connect: { ...tls, ...lookup },
-      ...(ca === undefined ? {} : { proxyTls: tls, requestTls: tls }),
-    },
+    { ...shared, connect: { ...tls, ...lookup }, proxyTls: tls, requestTls: tls },
     options.env,
   )
   return {

@@ -18,8 +18,14 @@ describe('several failures', () => {
     const lines = String((told as AirgapError).message).split('\n')
     expect(lines[0]).toBe('2 of 7 items failed:')
     expect(lines.map(line => line.trim()).slice(1)).toEqual([
-      ...['NETWORK: what of NETWORK', 'first', 'likely: likely', 'next: next'],
-      ...['PLATFORM_MISSING: what of PLATFORM_MISSING', 'second', 'likely: likely', 'next: next'],
+      'NETWORK: what of NETWORK',
+      'first',
+      'likely: likely',
+      'next: next',
+      'PLATFORM_MISSING: what of PLATFORM_MISSING',
+      'second',
+      'likely: likely',
+      'next: next',
     ])
   })
 

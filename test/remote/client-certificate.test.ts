@@ -24,9 +24,21 @@ describe.skipIf(lacking.length > 0)(
       folder = await mkdtemp(join(tmpdir(), 'airgap-mtls-'))
       const make = async (name: string) => {
         await must('openssl', [
-          ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`],
-          ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
-          ...['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.crt`)],
+          'req',
+          '-x509',
+          '-newkey',
+          'rsa:2048',
+          '-nodes',
+          '-days',
+          '2',
+          '-subj',
+          `/CN=${name}`,
+          '-addext',
+          'subjectAltName=DNS:localhost,IP:127.0.0.1',
+          '-keyout',
+          join(folder, `${name}.key`),
+          '-out',
+          join(folder, `${name}.crt`),
         ])
       }
       await make('server')

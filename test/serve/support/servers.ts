@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest'
 import type { ContentStore } from '../../../src/content/store.ts'
 import type { TreeEntries } from '../../../src/content/tree.ts'
 import { canonicalJson } from '../../../src/core/canonical-json.ts'
+import { defined } from '../../../src/core/defined.ts'
 import type { Descriptor } from '../../../src/core/descriptor.ts'
 import type { Digest } from '../../../src/core/digest.ts'
 import { mediaTypes } from '../../../src/core/media-types.ts'
@@ -59,7 +60,7 @@ export function repositoryOf(options: {
     tags: new Map(Object.entries(options.tags)),
     manifest: async digest => manifests.get(digest),
     blob: async digest => blobs.get(digest),
-    ...(referrers === undefined ? {} : { referrers: async () => referrers }),
+    ...defined({ referrers: referrers && (async () => referrers) }),
   }
 }
 
