@@ -70,12 +70,13 @@ describe('commands and flags (fault 128)', async () => {
     }
   })
 
-  it.each(allCommands(programs['offline-deploy']).filter(({ options }) => options.length > 1))(
-    'the help of a command with several options has an example: $_name',
-    command => {
-      if (command.parent !== null) expect(fullHelp(command)).toContain('\nExamples:\n')
-    },
-  )
+  it.each(
+    Object.values(programs)
+      .flatMap(allCommands)
+      .filter(({ options }) => options.length > 1),
+  )('the help of a command with several options has an example: $_name', command => {
+    if (command.parent !== null) expect(fullHelp(command)).toContain('\nExamples:\n')
+  })
 
   it.each([
     ['offline-deploy forget', 'offline-deploy forget'],

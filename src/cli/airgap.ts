@@ -2,7 +2,7 @@ import { startProgram } from './shell/start.ts'
 
 await startProgram({
   name: 'airgap',
-  description: 'Builds one verified bundle of a stack manifest, to be carried into a closed network.',
+  description: 'Build one verified bundle from a stack manifest, to carry into a closed network',
   commands: {
     init: async () => (await import('./airgap/init.ts')).initCommand,
     lock: async () => (await import('./airgap/lock.ts')).lockCommand,

@@ -140,10 +140,10 @@ describe('airgap inspect', () => {
     )
   })
 
-  it('says so where there is nothing to list', () => {
+  it('reports a filter that matches nothing', () => {
     expect(inspect('packages', '--match', 'vim')).toMatchObject({
       status: 0,
-      stdout: 'no packages with that name\n',
+      stdout: 'no packages match "vim"\n',
     })
   })
 
@@ -156,7 +156,7 @@ describe('airgap inspect', () => {
     )
   })
 
-  it('why knows packages of the RHEL family and of Python, too', () => {
+  it('why also knows RPM and Python packages', () => {
     expect(inspect('why', 'kernel-devel').stdout).toBe(
       'rpms/el9: requested by the manifest\n  kernel-devel 5.14.0-427.el9 x86_64  (baseos)\n',
     )
@@ -165,13 +165,13 @@ describe('airgap inspect', () => {
     )
   })
 
-  it('why names what was perhaps meant', () => {
+  it('why suggests names that contain the given one', () => {
     const { status, stderr } = inspect('why', 'busybox')
     expect([status, stderr]).toEqual([2, expect.stringContaining('docker.io/library/busybox:1.36')])
     expect(inspect('why').stderr).toContain('inspect BUNDLE why NAME')
   })
 
-  it('sbom is CycloneDX with a package URL for what has one, and always the same', () => {
+  it('sbom is reproducible CycloneDX, with package URLs', () => {
     const { stdout } = inspect('sbom')
     const bom = JSON.parse(stdout)
     expect(bom).toMatchObject({

@@ -23,7 +23,7 @@ async function inspect(...args: string[]) {
 
 describe('airgap inspect', () => {
   it.each([[[]], [['files']], [['lock']], [['files', '-o', 'yaml']]])(
-    'gives the terminal no control characters: %j',
+    'prints no control characters: %j',
     async args => {
       const { status, stdout } = await inspect(...args)
       expect(status).toBe(0)
@@ -31,7 +31,7 @@ describe('airgap inspect', () => {
     },
   )
 
-  it.each(['constructor', 'toString', 'pictures'])('knows no view named %s', async what => {
+  it.each(['constructor', 'toString', 'pictures'])('refuses the unknown section %s', async what => {
     const { status, stderr } = await inspect(what)
     expect(status).toBe(2)
     expect(stderr).toContain('choose one of images')

@@ -7,6 +7,7 @@ import { BundleWriter } from '../../bundle/writer.ts'
 import { packageSets } from '../../kinds/items.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { currentLock, layoutOf, openStack, type StackContext, type StackOptions } from './context.ts'
@@ -21,21 +22,27 @@ interface BuildOptions extends StackOptions {
 }
 
 export function buildCommand(program: Command, shell: Shell): void {
-  stackOptions(program.command('build'))
-    .description('build the bundle a lock describes; a killed build continues where it stopped')
-    .option('--out <file>', 'the bundle (default: NAME-VERSION.tar here)')
-    .option('--frozen', 'never touch the lock; exit 4 if it is missing or out of date')
-    .option('--reuse <bundle>', 'take what an earlier bundle has from there (repeatable)', repeated, [])
-    .option('--keep-going', 'fetch all that can be had, then exit 9 if something is missing')
-    .option('--dry-run', 'say what would be fetched; write nothing')
+  addExamples(stackOptions(program.command('build')), [
+    ['airgap build -f stack.yaml --frozen --out /mnt/usb/stack.tar'],
+    ['airgap build --reuse stack-1.0.0.tar', 'copy unchanged content from an earlier bundle'],
+  ])
+    .description('Build the bundle that the lockfile describes; run it again to resume an interrupted build')
+    .option('--out <file>', 'the bundle to write (default: NAME-VERSION.tar in the current folder)')
+    .option('--frozen', 'do not update the lockfile; exit 4 if it is missing or out of date')
+    .option('--reuse <bundle>', 'copy content from this earlier bundle (repeatable)', repeated, [])
+    .option('--keep-going', 'fetch everything that is available, then exit 9 if something is missing')
+    .option('--dry-run', 'show what would be fetched; write nothing')
     .action((options: BuildOptions) => build(options, shell))
 }
 
 export function planCommand(program: Command, shell: Shell): void {
-  stackOptions(program.command('plan'))
-    .description('what a build would fetch: blobs and bytes, per source; nothing is written')
-    .option('--frozen', 'exit 4 if the lock is missing or out of date')
-    .option('--reuse <bundle>', 'an earlier bundle to take content from (repeatable)', repeated, [])
+  addExamples(stackOptions(program.command('plan')), [
+    ['airgap plan -f stack.yaml'],
+    ['airgap plan --reuse stack-1.0.0.tar', 'what the next bundle adds to this one'],
+  ])
+    .description('Show what a build would fetch: blobs and bytes by source; write nothing')
+    .option('--frozen', 'exit 4 if the lockfile is missing or out of date')
+    .option('--reuse <bundle>', 'copy content from this earlier bundle (repeatable)', repeated, [])
     .action((options: BuildOptions) => build({ ...options, dryRun: true }, shell))
 }
 
@@ -69,7 +76,7 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
         `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
         `  digest  ${layout.indexDigest}`,
         `  time    ${humanTime(seconds)}`,
-        'Carry the digest by another way than the medium; on site: offline-deploy verify --expect DIGEST',
+        'Transfer the digest separately from the medium; on site, run: offline-deploy verify --expect DIGEST',
       ].join('\n'),
     )
   } finally {
@@ -122,7 +129,7 @@ interface SetRow {
   bytes: number
 }
 
-/** The packages of each OS release, and those of Python. */
+/** Counts the packages of each OS release, and those of Python. */
 function setRows(lock: Lock): SetRow[] {
   const rows = new Map<string, SetRow>()
   for (const { tree, items } of packageSets(lock)) {

@@ -7,6 +7,7 @@ import { readLock } from '../../lock/lock.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import { stackVersions } from '../../resolve/compatibility.ts'
 import { repeated } from '../shell/arguments.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { planLines, verdictLines } from '../shell/verdicts.ts'
 import { defaultLockPath } from './context.ts'
@@ -17,17 +18,21 @@ interface CompatOptions {
 }
 
 export function compatCommand(program: Command, shell: Shell): void {
-  program
-    .command('compat')
-    .description('which versions go together, and what an upgrade would need; exit 4 where a rule is broken')
+  addExamples(program.command('compat'), [
+    ['airgap compat -f stack.yaml'],
+    ['airgap compat --upgrade kubernetes=v1.29.5', 'what this upgrade requires, and in which order'],
+  ])
+    .description(
+      'Check the versions of the stack, or an upgrade, against the compatibility rules; exit 4 if one is broken',
+    )
     .option('-f, --file <manifest>', 'stack manifest', 'stack.yaml')
-    .option('--upgrade <component=version>', 'a candidate (repeatable)', repeated, [])
+    .option('--upgrade <component=version>', 'check an upgrade to this version (repeatable)', repeated, [])
     .action(async ({ file, upgrade }: CompatOptions) => {
       const manifest = await loadManifest(file)
       if (manifest.compatibility === undefined) {
-        throw new AirgapError('USAGE', 'the manifest names no rules', {
+        throw new AirgapError('USAGE', 'the manifest has no compatibility rules', {
           item: file,
-          next: 'add `compatibility: compatibility.yaml`',
+          next: 'add `compatibility: compatibility.yaml` to the manifest',
         })
       }
       const rules = await loadCompatibility(manifest.compatibility)
@@ -38,7 +43,7 @@ export function compatCommand(program: Command, shell: Shell): void {
       const plan = wanted.size === 0 ? undefined : planUpgrade(rules, { now, wanted })
       shell.print({ versions: Object.fromEntries(now), verdicts, upgrade: plan ?? null }, () =>
         [
-          ...[...titles].map(([name, title]) => `${title.padEnd(30)} ${now.get(name) ?? 'not known'}`),
+          ...[...titles].map(([name, title]) => `${title.padEnd(30)} ${now.get(name) ?? 'unknown'}`),
           '',
           ...verdicts.flatMap(verdictLines),
           ...(plan === undefined ? [] : ['', ...planLines(plan)]),
@@ -47,10 +52,13 @@ export function compatCommand(program: Command, shell: Shell): void {
       refuseIncompatible(
         plan ?? { broken: verdicts.filter(one => one.result === 'broken') },
         plan === undefined
-          ? { message: 'a rule is broken', next: 'change one of the versions that the rule names' }
+          ? {
+              message: 'a compatibility rule is broken',
+              next: 'change one of the versions that the rule names',
+            }
           : {
-              message: 'this upgrade is not allowed as it is',
-              next: 'add what the rules name with further --upgrade, or choose another version',
+              message: 'the rules do not allow this upgrade',
+              next: 'also upgrade the components that the rules name (repeat --upgrade), or choose another version',
             },
       )
     })
@@ -69,7 +77,7 @@ function candidate(text: string, titles: ReadonlyMap<string, string>): [string, 
   const at = text.indexOf('=')
   const name = text.slice(0, at)
   if (at > 0 && titles.has(name) && text.length > at + 1) return [name, text.slice(at + 1)]
-  throw new AirgapError('USAGE', 'not a candidate for an upgrade', {
+  throw new AirgapError('USAGE', 'the value of --upgrade is invalid', {
     item: text,
     next: `write it as COMPONENT=VERSION; the components are ${[...titles.keys()].join(', ')}`,
   })

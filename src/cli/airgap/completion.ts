@@ -7,7 +7,7 @@ const shells = ['bash', 'zsh', 'fish'] as const
 export function completionCommand(program: Command, shell: Shell): void {
   program
     .command('completion')
-    .description('shell completion: source <(airgap completion bash)')
+    .description('Print a completion script for a shell: source <(airgap completion bash)')
     .argument('<shell>', shells.join(', '))
     .action((name: string) => {
       const words = wordsOf(program)
@@ -39,7 +39,7 @@ function scriptFor(name: string, words: Words): string {
   if (name === 'bash') return bash(words)
   if (name === 'zsh') return `autoload -Uz bashcompinit && bashcompinit\n${bash(words)}`
   if (name === 'fish') return fish(words)
-  throw new AirgapError('USAGE', 'no completion for that shell', {
+  throw new AirgapError('USAGE', 'there is no completion for this shell', {
     item: name,
     next: `choose one of ${shells.join(', ')}`,
   })

@@ -36,17 +36,17 @@ export interface StackOptions {
   platform: string[]
   cache?: string
   jobs: number
-  /** probes of the site's machines; `none` forgets those that the lock was made for */
+  /** probes of the site's machines (default: those of the lock); `none` for no probes */
   site?: string[]
-  /** variants of the manifest; `none` forgets those that the lock was made with */
+  /** variants of the manifest (default: those of the lock); `none` for no variants */
   with: string[]
-  /** a layer for rehearsals */
+  /** file of a test layer, for rehearsals */
   testUpstream?: string
 }
 
-/** One run of a command that works on a stack: the manifest, its lock, the network. */
+/** What a command that works on a stack uses: the manifest, its lock, the network. */
 export interface StackContext {
-  /** as it is for the site */
+  /** adjusted to the site's machines */
   manifest: StackManifest
   site: SiteFacts[]
   lockPath: string
@@ -56,6 +56,10 @@ export interface StackContext {
   runtime: RuntimePaths
 }
 
+/**
+ * Loads the manifest with its variants, probes, remappings and test layer, and opens the cache and the clients of the network. The
+ * caller closes `http`. Throws MANIFEST_INVALID, FILE_NOT_FOUND, NAME_COLLISION, USAGE.
+ */
 export async function openStack(
   options: StackOptions,
   run: { progress: Progress; signal: AbortSignal; privateAddresses?: 'kept' },
@@ -79,13 +83,13 @@ export async function openStack(
     manifest.images = manifest.images.map(image => ({ ...image, platforms }))
   }
   checkCollisions(
-    // those are told by themselves, and no site will have them
+    // images with private addresses are findings of their own, and no site will have them
     manifest.images.map(image => image.reference).filter(reference => !isPrivate(reference)),
     manifest.collisions,
   )
   const http = createHttpClient({
     sources: manifest.sources,
-    // entitlements of this host: nothing of them is carried
+    // client certificates of this host's subscriptions: never carried in the bundle
     clients: manifest.rpms.flatMap(({ repositories }) =>
       repositories.flatMap(({ baseurl, client }) =>
         client === undefined ? [] : [{ prefix: baseurl, ...client }],
@@ -106,13 +110,13 @@ export async function openStack(
   }
 }
 
-/** Those that were asked for; else those of the lock, so that nobody has to name them twice. */
-async function variantsOf(asked: string[], lockPath: string): Promise<string[]> {
-  if (asked.length === 0) return (await readLock(lockPath).catch(() => undefined))?.variants ?? []
-  return asked.filter(name => name !== 'none')
+/** The requested variants; by default those of the lock, so that nobody has to repeat --with. */
+async function variantsOf(requested: string[], lockPath: string): Promise<string[]> {
+  if (requested.length === 0) return (await readLock(lockPath).catch(() => undefined))?.variants ?? []
+  return requested.filter(name => name !== 'none')
 }
 
-/** From the probes that were given; else those that the lock was made for, so that nobody has to give them twice. */
+/** Facts from the probes that were passed; by default those of the lock, so that nobody has to repeat --site. */
 async function siteOf(
   manifest: StackManifest,
   { options, lockPath, progress }: { options: StackOptions; lockPath: string; progress: Progress },
@@ -130,7 +134,7 @@ async function siteOf(
   const unknown = kernelsUnknown(manifest, facts)
   if (unknown.length > 0) {
     progress.note(
-      `${unknown.join(', ')}: packages for the kernels of the site are left out; give --site probe.json, made there by \`offline-deploy probe\``,
+      `${unknown.join(', ')}: packages for the kernels of the site are left out; run \`offline-deploy probe -o json > probe.json\` on a machine of the site and pass --site probe.json`,
     )
   }
   return facts
@@ -145,16 +149,16 @@ async function probeText(file: string): Promise<string> {
   } catch (error) {
     throw fromSystemError(error, file)
   }
-  throw new AirgapError('MANIFEST_INVALID', 'too large for a probe', {
+  throw new AirgapError('MANIFEST_INVALID', 'the file is too large for a probe', {
     item: file,
-    next: 'make it on the machine: offline-deploy probe -o json > probe.json',
+    next: 'run on the machine: offline-deploy probe -o json > probe.json',
   })
 }
 
 function noManifest(error: AirgapError): AirgapError {
-  return new AirgapError('FILE_NOT_FOUND', 'there is no such manifest', {
+  return new AirgapError('FILE_NOT_FOUND', 'the manifest does not exist', {
     item: error.item ?? '',
-    next: `write one with \`airgap init ${error.item}\`, or name yours with -f`,
+    next: `create one with \`airgap init ${error.item}\`, or pass the path of yours with -f`,
     cause: error,
   })
 }
@@ -167,7 +171,7 @@ function parseRemap(text: string): SourceRemap {
     for (const address of [from, ...places]) refuseLogin(address, '--remap', 'USAGE')
     return { from, to: places }
   }
-  throw new AirgapError('USAGE', 'the text is not a remapping of sources', {
+  throw new AirgapError('USAGE', 'the value of --remap is invalid', {
     item: redactText(text).slice(0, 300),
     next: 'write it as FROM=TO[,TO…], for example docker.io=mirror.example/dockerhub',
   })
@@ -182,7 +186,7 @@ function defaultCache(): string {
   return join(base, 'airgap')
 }
 
-/** Manifest → lock, from upstream as it is now. */
+/** Resolves the manifest against the present state of upstream. Throws what `resolveStack` throws. */
 export async function resolveNow(
   stack: StackContext,
   options: { progress: Progress; signal: AbortSignal; jobs: number },
@@ -198,15 +202,18 @@ export async function resolveNow(
     signal: options.signal,
   }
   const runtime = lockRuntime(stack.runtime, join(cache.folder, 'runtime.json'))
-  // where an item fails first, that is what is told
+  // if an item fails first, its error is the one to report: this one must not become an unhandled rejection
   runtime.catch(() => {})
   const lock = await resolveStack(manifest, { context, runtime, concurrency: options.jobs, site: stack.site })
-  // what cannot be built or served is not locked
+  // a lock that cannot be built or served must not be written
   layoutOf(lock)
   return lock
 }
 
-/** The lock to build from: the one there is, or a new one where there is none or it is out of date and not frozen. */
+/**
+ * Returns the lock to build from. Unless `frozen`, a missing or outdated lock is resolved, and written if `write`. Throws
+ * LOCK_OUT_OF_DATE, LOCK_INVALID, and what `resolveNow` throws.
+ */
 export async function currentLock(
   stack: StackContext,
   options: { frozen: boolean; progress: Progress; signal: AbortSignal; jobs: number; write: boolean },
@@ -218,22 +225,24 @@ export async function currentLock(
   } catch (error) {
     if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
     if (options.frozen)
-      throw new AirgapError('LOCK_OUT_OF_DATE', 'there is no lock yet', { item: stack.lockPath, next })
+      throw new AirgapError('LOCK_OUT_OF_DATE', 'the lockfile does not exist', { item: stack.lockPath, next })
   }
   if (lock && lock.inputs === inputsDigest(stack.manifest)) return lock
   if (lock && options.frozen) {
-    throw new AirgapError('LOCK_OUT_OF_DATE', 'the manifest asks for something else than the lock holds', {
+    throw new AirgapError('LOCK_OUT_OF_DATE', 'the lockfile does not match the manifest', {
       item: stack.lockPath,
       next,
     })
   }
-  options.progress.note(lock ? 'the manifest has changed: resolving anew' : 'no lock yet: resolving')
+  options.progress.note(
+    lock ? 'the manifest has changed: resolving it again' : 'no lockfile yet: resolving the manifest',
+  )
   lock = await resolveNow(stack, options)
   if (options.write) await writeLock(stack.lockPath, lock)
   return lock
 }
 
-/** Lock → the layout of its tar. Throws also what `serve` and `push` would refuse. */
+/** Returns the layout of the bundle of a lock. Throws for names that `serve` or `push` would refuse. */
 export function layoutOf(lock: Lock): Layout {
   const artifacts = assembleLock(lock)
   checkNames(

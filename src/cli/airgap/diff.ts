@@ -7,9 +7,9 @@ import { lockOf } from './inspect.ts'
 export function diffCommand(program: Command, shell: Shell): void {
   program
     .command('diff')
-    .description('what changed from one bundle (or lockfile) to another')
-    .argument('<a>', 'bundle, or lockfile (*.json)')
-    .argument('<b>', 'bundle, or lockfile (*.json)')
+    .description('Show what changed from one bundle or lockfile to another')
+    .argument('<a>', 'the earlier bundle or lockfile (*.json)')
+    .argument('<b>', 'the later bundle or lockfile (*.json)')
     .option('--exit-code', 'exit 3 if they differ')
     .action(async (a: string, b: string, options: { exitCode?: boolean }) => {
       const [before, after] = await Promise.all([lockOf(a), lockOf(b)])
@@ -19,11 +19,18 @@ export function diffCommand(program: Command, shell: Shell): void {
         { from: `${before.name} ${before.version}`, to: `${after.name} ${after.version}`, changes },
         () =>
           [
-            `${before.name} ${before.version} → ${after.name} ${after.version}: ${changes.length === 0 ? 'the same content' : `${changes.length} changes`}`,
+            `${before.name} ${before.version} → ${after.name} ${after.version}: ${changes.length === 0 ? 'the same content' : counted(changes.length)}`,
             ...changes.map(change => `${sign[change.change]} ${change.kind} ${change.name}`),
           ].join('\n'),
       )
       if (options.exitCode && changes.length > 0)
-        throw new AirgapError('DIFFERENT', `${changes.length} changes`, { item: `${a} ${b}` })
+        throw new AirgapError('DIFFERENT', `the content differs: ${counted(changes.length)}`, {
+          item: `${a} ${b}`,
+          next: 'run it without --exit-code if a difference is expected',
+        })
     })
+}
+
+function counted(changes: number): string {
+  return changes === 1 ? '1 change' : `${changes} changes`
 }

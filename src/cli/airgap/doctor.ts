@@ -9,22 +9,22 @@ import { findProgram, runtimePaths } from './installation.ts'
 interface Requirement {
   what: string
   found: string
-  /** `optional`: not there, and a build does without it */
+  /** `optional`: missing, and a build works without it */
   state: 'ok' | 'missing' | 'optional'
-  /** what to do where it is missing */
+  /** what to do if it is missing */
   next: string
 }
 
 export function doctorCommand(program: Command, shell: Shell): void {
   program
     .command('doctor')
-    .description('what this host has of what a build can use; exit 7 if a build cannot work')
+    .description('Check whether this host can build bundles; exit 7 if it cannot')
     .action(async () => {
       const requirements = [nodeVersion(), ...(await runtimeFiles()), await space(), ...(await tools())]
       shell.print(requirements, () => render(requirements))
       const missing = requirements.filter(({ state }) => state === 'missing')
       if (missing.length === 0) return
-      throw new AirgapError('TOOL_MISSING', 'a build cannot work on this host yet', {
+      throw new AirgapError('TOOL_MISSING', 'this host cannot build bundles yet', {
         item: missing.map(({ what }) => what).join(', '),
         next: [...new Set(missing.map(({ next }) => next))].join('; '),
       })
@@ -55,12 +55,12 @@ function nodeVersion(): Requirement {
 async function runtimeFiles(): Promise<Requirement[]> {
   return await Promise.all(
     Object.entries(runtimePaths()).map(async ([what, path]): Promise<Requirement> => {
-      const there = await access(path, constants.R_OK).then(
+      const exists = await access(path, constants.R_OK).then(
         () => true,
         () => false,
       )
-      const state = there ? 'ok' : 'missing'
-      return { what, found: there ? 'there' : 'not there', state, next: 'run ./scripts/setup' }
+      const state = exists ? 'ok' : 'missing'
+      return { what, found: exists ? 'found' : 'not found', state, next: 'run ./scripts/setup' }
     }),
   )
 }
@@ -69,23 +69,27 @@ async function space(): Promise<Requirement> {
   const { bavail, bsize } = await statfs('.')
   const free = bavail * bsize
   return {
-    what: 'room on this disk',
+    what: 'free space on this disk',
     found: humanBytes(free),
     state: free > 1e9 ? 'ok' : 'optional',
-    next: 'give --out a path on a larger disk',
+    next: 'pass --out with a path on a larger disk',
   }
 }
 
-/** Programs that single commands use; a build needs none of them. */
+/** Programs that some commands use; a build requires none of them. */
 async function tools(): Promise<Requirement[]> {
   const wanted: [string, string[], string][] = [
-    ['oras', ['version'], 'only for `airgap push`: ./scripts/setup --with-oras, or https://oras.land'],
-    ['fallocate', ['--version'], 'only to reserve room at the start of a build: install util-linux'],
+    [
+      'oras',
+      ['version'],
+      'needed by `airgap push` only: run ./scripts/setup --with-oras, or see https://oras.land',
+    ],
+    ['fallocate', ['--version'], 'reserves disk space at the start of a build: install util-linux'],
   ]
   return await Promise.all(
     wanted.map(async ([what, args, next]): Promise<Requirement> => {
       const path = await findProgram(what)
-      if (path === undefined) return { what, found: 'not there', state: 'optional', next }
+      if (path === undefined) return { what, found: 'not found', state: 'optional', next }
       const { stdout } = spawnSync(path, args, { encoding: 'utf8', timeout: 10_000 })
       const version = /\d+(\.\d+)+\S*/.exec(stdout ?? '')?.[0] ?? 'version unknown'
       return { what, found: `${version}  ${path}`, state: 'ok', next }

@@ -3,12 +3,15 @@ import { artifactsOf, type BundleArtifact } from '../../bundle/artifacts.ts'
 import { extractBundle } from '../../bundle/extract.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import { repeated } from '../shell/arguments.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 
 export function extractCommand(program: Command, shell: Shell): void {
-  program
-    .command('extract')
+  addExamples(program.command('extract'), [
+    ['airgap extract stack-1.0.0.tar /srv/content --select debs/ubuntu-22.04'],
+    ['airgap extract stack-1.0.0.tar layout --layout', 'an OCI image layout of everything'],
+  ])
     .description('Extract files, packages and trees of a bundle into a folder')
     .argument('<bundle>', 'the .tar that `airgap build` wrote')
     .argument('<folder>', 'target folder; created if missing')
@@ -19,7 +22,7 @@ export function extractCommand(program: Command, shell: Shell): void {
       [],
     )
     .option('--layout', 'write an OCI image layout, including images and charts')
-    .option('--dry-run', 'list what would be extracted')
+    .option('--dry-run', 'show what would be extracted; write nothing')
     .action(
       async (
         path: string,

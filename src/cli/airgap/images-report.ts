@@ -4,7 +4,7 @@ import type { UsedImage } from '../../discover/pair.ts'
 import type { ImageReport } from '../../discover/report.ts'
 import type { UpdatedLists } from '../../discover/update-lists.ts'
 
-/** Findings: drift and leaks. */
+/** Counts the findings: drift and leaks. */
 export function countFindings({
   unlisted,
   unused,
@@ -20,39 +20,46 @@ export function countFindings({
   )
 }
 
-/** For people: images per release, then what was found. `listed` is how many images the manifest lists. */
+export function countedFindings(count: number): string {
+  return count === 1 ? '1 finding' : `${count} findings`
+}
+
+/** Renders the report as text: images per release, then the findings. `listed` is the number of images in the manifest. */
 export function renderReport(report: ImageReport, listed: number): string {
   const sections: [string, string[]][] = [
-    ['used but not listed: would be missing on the site', report.unlisted.flatMap(imageLines)],
-    ['listed but not used', report.unused.flatMap(unusedLines)],
+    ['used, but not listed: would be missing on the site', report.unlisted.flatMap(imageLines)],
+    ['listed, but not used', report.unused.flatMap(unusedLines)],
     [
-      'listed by the address of one site (lock refuses them)',
+      'listed with a private address (`airgap lock` refuses them)',
       report.privateNames.map(({ reference, at }) => `  ${reference}  (${at})`),
     ],
     ['leaks: would be pulled from the internet', report.leaks.flatMap(imageLines)],
     [
-      'no findings, as they are off; switched on they would be pulled from the internet',
+      'not findings, because they are disabled; if enabled, they would be pulled from the internet',
       report.dormantLeaks.flatMap(imageLines),
     ],
     ['leaks: would be fetched from the internet', report.urls.flatMap(urlLines)],
-    ['would be fetched from the site, which has no such file', report.missingFiles.flatMap(urlLines)],
     [
-      'no findings: charts name these for what is off',
+      'would be fetched from the site, but the manifest does not list the file',
+      report.missingFiles.flatMap(urlLines),
+    ],
+    [
+      'not findings: charts name these images for disabled features',
       report.annotated.map(({ reference, chart }) => `  ${reference}  (${chart})`),
     ],
-    ['excuses that excuse nothing any more', report.idle.map(({ name, at }) => `  ${name}  (${at})`)],
+    ['excuses that match no finding', report.idle.map(({ name, at }) => `  ${name}  (${at})`)],
   ]
   const lines = sections.flatMap(([title, found]) => (found.length === 0 ? [] : [`${title}:`, ...found, '']))
   return [
     ...applications(report),
     '',
     ...lines,
-    `excused: ${report.excused.length} (in -o json with their reasons)`,
-    `${report.agreed.length} of ${listed} listed images are used; ${countFindings(report)} findings`,
+    `excused: ${report.excused.length} (-o json shows their reasons)`,
+    `${report.agreed.length} of ${listed} listed images are used; ${countedFindings(countFindings(report))}`,
   ].join('\n')
 }
 
-/** Each release with its images, listed and not, by environment. */
+/** A table of releases and environments: how many images each uses, and how many of them are not listed. */
 function applications({ agreed, unlisted }: ImageReport): string[] {
   const rows = new Map<string, Map<string, { all: number; missing: number }>>()
   const environments = new Set<string>()
@@ -85,7 +92,7 @@ function applications({ agreed, unlisted }: ImageReport): string[] {
   ]
 }
 
-/** Two lists with two versions of one image: one of them was not kept up. */
+/** With the other versions of the image in other lists: one of the lists was not updated. */
 function unusedLines({ reference, at, others }: ImageReport['unused'][0]): string[] {
   return [
     `  ${reference}  (${at})`,
@@ -95,20 +102,20 @@ function unusedLines({ reference, at, others }: ImageReport['unused'][0]): strin
 
 function imageLines({ upstream, onSite, leak, dormant, seen }: UsedImage): string[] {
   const name = leak && onSite !== upstream ? `${upstream}, as ${onSite}` : upstream
-  return [`  ${name}${dormant === undefined ? '' : `  (off: ${dormant})`}`, ...places(seen)]
+  return [`  ${name}${dormant === undefined ? '' : `  (disabled: ${dormant})`}`, ...places(seen)]
 }
 
 function urlLines({ url, path, seen }: UsedUrl): string[] {
   return [`  ${path ?? url}`, ...places(seen)]
 }
 
-/** Where; the same place in several environments once. */
+/** At most three places. */
 function places(seen: UsedImage['seen']): string[] {
-  const told = new Set(seen.map(({ release, object, path }) => `      ${release}: ${object} ${path}`))
-  return [...told].slice(0, 3)
+  const lines = new Set(seen.map(({ release, object, path }) => `      ${release}: ${object} ${path}`))
+  return [...lines].slice(0, 3)
 }
 
-/** What `--write` changes. */
+/** Renders what `--write` changes. */
 export function renderChanges({ changes, byHand }: UpdatedLists, written: boolean): string {
   const lines = changes.map(({ list, from, to }) =>
     from === undefined
@@ -117,8 +124,8 @@ export function renderChanges({ changes, byHand }: UpdatedLists, written: boolea
   )
   const left = byHand.map(name => `  ${name}`)
   return [
-    lines.length === 0 ? 'the lists stay as they are' : written ? 'lists changed:' : 'lists would change:',
+    lines.length === 0 ? 'the lists do not change' : written ? 'lists changed:' : 'lists would change:',
     ...lines,
-    ...(left.length > 0 ? ['to be changed by hand, as it belongs to no list:', ...left] : []),
+    ...(left.length > 0 ? ['change by hand, as no list was found for it:', ...left] : []),
   ].join('\n')
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { writeAtomically } from '../../core/atomic-file.ts'
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { Progress } from '../../core/progress.ts'
 import { formatReference } from '../../core/reference.ts'
@@ -17,9 +18,10 @@ import { chartKind } from '../../kinds/chart/index.ts'
 import { isPrivate } from '../../kinds/image/names.ts'
 import type { StackManifest } from '../../manifest/stack.ts'
 import { repeated } from '../shell/arguments.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { openStack, type StackContext, type StackOptions } from './context.ts'
-import { countFindings, renderChanges, renderReport } from './images-report.ts'
+import { countedFindings, countFindings, renderChanges, renderReport } from './images-report.ts'
 import { findProgram } from './installation.ts'
 import { stackOptions } from './options.ts'
 
@@ -32,13 +34,21 @@ interface ImagesOptions extends StackOptions {
 }
 
 export function imagesCommand(program: Command, shell: Shell): void {
-  stackOptions(program.command('images'))
-    .description('what the releases use against what the manifest lists; exit 3 for drift or leaks')
-    .option('--env <name>', 'only this environment (repeatable)', repeated, [])
-    .option('--write', 'bring the image lists up to date; comments and order stay')
-    .option('--dry-run', 'with --write: only show what would change')
-    .option('--helm <program>', 'helm 3')
-    .option('--helmfile <program>', 'helmfile')
+  addExamples(stackOptions(program.command('images')), [
+    ['airgap images -f stack.yaml --env prod'],
+    ['airgap images --write --dry-run', 'how the image lists would change'],
+  ])
+    .description(
+      'Compare the images that the releases use with those that the manifest lists; exit 3 for drift or leaks',
+    )
+    .option('--env <name>', 'render only this environment (repeatable; default: all)', repeated, [])
+    .option('--write', 'update the image lists (keeps comments and order)')
+    .option('--dry-run', 'with --write: show what would change; write nothing')
+    .option('--helm <program>', 'the helm 3 to run (default: from PATH, or what scripts/setup installed)')
+    .option(
+      '--helmfile <program>',
+      'the helmfile to run (default: from PATH, or what scripts/setup installed)',
+    )
     .action(async (options: ImagesOptions) => {
       const progress = shell.progress()
       const stack = await openStack(options, { progress, signal: shell.signal, privateAddresses: 'kept' })
@@ -63,14 +73,18 @@ export function imagesCommand(program: Command, shell: Shell): void {
 }
 
 function different(findings: number, file: string): AirgapError {
-  return new AirgapError('DIFFERENT', `${findings} findings`, {
-    item: file,
-    likely: 'releases and lists have gone different ways',
-    next: 'list what is missing, take out what is not used (`--write` does both), send leaks by way of offline.registry, or name it under `excuses:` with the reason',
-  })
+  return new AirgapError(
+    'DIFFERENT',
+    `the releases differ from the image lists: ${countedFindings(findings)}`,
+    {
+      item: file,
+      likely: 'a chart or its values changed, and the lists were not updated',
+      next: 'add missing images to the lists and remove unused ones (`--write` does both), make leaks use offline.registry, or list a finding under `excuses:` with its reason',
+    },
+  )
 }
 
-/** With only some of the environments nothing is taken out: others may use it. */
+/** With --env, nothing is removed: the other environments may use it. */
 async function listsUpdated(
   report: ImageReport,
   { stack, options }: { stack: StackContext; options: ImagesOptions },
@@ -82,7 +96,7 @@ async function listsUpdated(
       .filter(path => resolve(path) !== manifest.file),
   )
   const lists = new Map<string, string>()
-  // without its BOM, as the places of its entries are counted
+  // without its BOM, which the positions of the entries do not count
   for (const path of paths) lists.set(path, (await readFile(path, 'utf8')).replace(/^\uFEFF/, ''))
   const update = updatedLists(report, { lists, remove: options.env.length === 0 })
   if (!options.dryRun) for (const [path, text] of update.texts) await writeAtomically(path, text)
@@ -97,7 +111,7 @@ async function reportOf(
   const { options, signal } = run
   const charts = await mkdtemp(join(tmpdir(), 'airgap-charts-'))
   try {
-    const annotated = await layCharts(stack, { ...run, folder: charts })
+    const annotated = await writeCharts(stack, { ...run, folder: charts })
     const renderer = {
       helm: options.helm ?? (await findProgram('helm')) ?? 'helm',
       helmfile: options.helmfile ?? (await findProgram('helmfile')) ?? 'helmfile',
@@ -112,7 +126,7 @@ async function reportOf(
       listed: manifest.images.map(({ reference, at }) => ({
         reference: formatReference(reference),
         at,
-        ...(isPrivate(reference) ? { isPrivate: true as const } : {}),
+        ...defined({ isPrivate: isPrivate(reference) ? (true as const) : undefined }),
       })),
       excuses: manifest.excuses,
       annotated,
@@ -127,31 +141,25 @@ function deploymentsOf(manifest: StackManifest, { charts, only }: { charts: stri
   const all = manifest.deployments.flatMap(({ helmfile, environments, values }) =>
     environments
       .filter(environment => only.length === 0 || only.includes(environment))
-      .map(environment => ({
-        helmfile,
-        environment,
-        values,
-        charts,
-        ...(kubernetes === undefined ? {} : { kubernetes }),
-      })),
+      .map(environment => defined({ helmfile, environment, values, charts, kubernetes })),
   )
   if (all.length > 0) return all
   const known = [...new Set(manifest.deployments.flatMap(deployment => deployment.environments))]
   throw new AirgapError(
     'USAGE',
-    known.length > 0 ? 'no such environment' : 'the manifest names no deployment',
+    known.length > 0 ? 'the manifest has no such environment' : 'the manifest has no deployments',
     {
       item: known.length > 0 ? only.join(', ') : manifest.file,
       next:
         known.length > 0
           ? `choose one of ${known.join(', ')}`
-          : 'say what the site runs: `deployments: [{helmfile: ../bundle/helmfile.yaml, environments: [prod]}]`',
+          : 'add what the site runs: `deployments: [{helmfile: ../bundle/helmfile.yaml, environments: [prod]}]`',
     },
   )
 }
 
-/** The very charts that a bundle would carry, under the names that helm gives archives; gives the images that they name. */
-async function layCharts(
+/** Writes the charts of the bundle to `folder` as NAME-VERSION.tgz, and returns the images that their annotations name. */
+async function writeCharts(
   { manifest, http, registry, cache }: StackContext,
   { progress, signal, folder }: { progress: Progress; signal: AbortSignal; folder: string },
 ): Promise<{ reference: string; chart: string }[]> {

@@ -7,9 +7,9 @@ import type { Shell } from '../shell/run.ts'
 export function initCommand(program: Command, shell: Shell): void {
   program
     .command('init')
-    .description('write a starter manifest')
-    .argument('[file]', 'where', 'stack.yaml')
-    .option('--dry-run', 'print it instead')
+    .description('Write a starter manifest')
+    .argument('[file]', 'the manifest to write', 'stack.yaml')
+    .option('--dry-run', 'print the manifest; write nothing')
     .action(async (file: string, options: { dryRun?: boolean }) => {
       if (options.dryRun) {
         shell.print({ file, text: starterManifest }, () => starterManifest)
@@ -21,8 +21,11 @@ export function initCommand(program: Command, shell: Shell): void {
         await handle.close()
       } catch (error) {
         if (errnoOf(error) !== 'EEXIST') throw fromSystemError(error, file)
-        throw new AirgapError('USAGE', 'there is a file already', { item: file, next: 'name another one' })
+        throw new AirgapError('USAGE', 'the file exists already', {
+          item: file,
+          next: 'choose another file name',
+        })
       }
-      shell.print({ file }, () => `${file}: written. Next: edit it, then \`airgap lock -f ${file}\``)
+      shell.print({ file }, () => `${file}: written. Next: edit it, then run \`airgap lock -f ${file}\``)
     })
 }

@@ -8,11 +8,12 @@ import type { ItemSummary } from '../../kinds/kind.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanBytes, printableJson } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { why } from './why.ts'
 
-/** What a person may list: the sections of all kinds. */
+/** What `inspect` can list: the sections of all kinds. */
 const sections = [...new Set(kinds.map(kind => kind.section))]
 const others = ['why', 'sbom', 'lock'] as const
 
@@ -21,8 +22,11 @@ interface InspectOptions {
 }
 
 export function inspectCommand(program: Command, shell: Shell): void {
-  program
-    .command('inspect')
+  addExamples(program.command('inspect'), [
+    ['airgap inspect stack-1.0.0.tar images --match calico'],
+    ['airgap inspect stack-1.0.0.tar why libssl3', 'which requested package requires it'],
+    ['airgap inspect stack.lock.json sbom > sbom.cdx.json'],
+  ])
     .description('Show what is inside a bundle or a lockfile')
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
     .argument(
@@ -38,12 +42,12 @@ export function inspectCommand(program: Command, shell: Shell): void {
 
 async function inspect(
   path: string,
-  asked: { what: string | undefined; name: string | undefined; options: InspectOptions; shell: Shell },
+  request: { what: string | undefined; name: string | undefined; options: InspectOptions; shell: Shell },
 ): Promise<void> {
-  const { what, name, options, shell } = asked
+  const { what, name, options, shell } = request
   const words: string[] = [...sections, ...others]
   if (what !== undefined && !words.includes(what)) {
-    throw new AirgapError('USAGE', 'inspect does not know that word', {
+    throw new AirgapError('USAGE', 'inspect has no such section', {
       item: what,
       next: `choose one of ${words.join(', ')}`,
     })
@@ -67,7 +71,7 @@ async function inspect(
   )
   shell.print({ name: lock.name, version: lock.version, platforms: lock.platforms, items }, () => {
     if (what === undefined) return summary(lock, items)
-    return items.length > 0 ? table(items) : `no ${what}${options.match ? ' with that name' : ''}`
+    return items.length > 0 ? table(items) : `no ${what}${options.match ? ` match "${options.match}"` : ''}`
   })
 }
 
@@ -104,7 +108,7 @@ function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string 
   return lines.join('\n')
 }
 
-/** Name, version where there is one, size, source. */
+/** Columns: name, version if any item has one, size, source. */
 function table(items: ItemSummary[]): string {
   const rows = items.map(item => ({ item, name: shortName(item), version: item.version ?? '' }))
   const width = (texts: string[]) => texts.reduce((most, text) => Math.max(most, text.length), 0)

@@ -3,14 +3,14 @@ import { access, constants } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import type { RuntimePaths } from '../../resolve/runtime.ts'
 
-/** Folder of the installation: the nearest one above this file that has a package.json. */
+/** Returns the folder of the installation: the nearest one above this file with a package.json. */
 function installation(): string {
   let folder = import.meta.dirname
   while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
   return folder
 }
 
-/** The files of the tool that every bundle carries: wrapper, Node runtime, one JavaScript file. */
+/** Returns the files of the tool that every bundle carries: wrapper, Node.js runtime, one JavaScript file. */
 export function runtimePaths(): RuntimePaths {
   const home = installation()
   const node =
@@ -22,7 +22,7 @@ export function runtimePaths(): RuntimePaths {
   }
 }
 
-/** An executable by that name on PATH, else the one that `scripts/setup` put beside the tool; undefined where there is none. */
+/** Finds an executable by name, on PATH or where `scripts/setup` installs tools; undefined if there is none. */
 export async function findProgram(name: string): Promise<string | undefined> {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter(folder => folder !== '')
   for (const folder of [...folders, join(installation(), '.tools', 'bin')]) {

@@ -4,21 +4,26 @@ import { describeLock } from '../../kinds/items.ts'
 import { diffLocks, formatLock, type LockChange, readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
+import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { openStack, resolveNow, type StackOptions } from './context.ts'
 import { stackOptions } from './options.ts'
 
 export function lockCommand(program: Command, shell: Shell): void {
-  stackOptions(program.command('lock'))
-    .description('resolve every item of a stack manifest to exact digests and write the lockfile')
+  addExamples(stackOptions(program.command('lock')), [
+    ['airgap lock -f stack.yaml'],
+    ['airgap lock --site node-1.json --site node-2.json', 'packages for the kernels of these machines'],
+    ['airgap lock --check', 'in CI: exit 4 if the lockfile is out of date'],
+  ])
+    .description('Resolve every item of the manifest to exact digests and write the lockfile')
     .option(
       '--site <probe.json>',
-      'a machine of the site (offline-deploy probe -o json): packages for its kernel, without what all machines have (repeatable; `none` forgets those of the last lock)',
+      'probe of a machine of the site (offline-deploy probe -o json): add packages for its kernel, leave out those that all machines have (repeatable; none: drop the probes of the lockfile)',
       repeated,
       [],
     )
-    .option('--check', 'write nothing; exit 4 if the lock would change')
+    .option('--check', 'write nothing; exit 4 if the lockfile would change')
     .option('--dry-run', 'write nothing; show what would change')
     .action(async (options: StackOptions & { check?: boolean; dryRun?: boolean }) => {
       const progress = shell.progress()
@@ -29,11 +34,11 @@ export function lockCommand(program: Command, shell: Shell): void {
         const changes = before ? diffLocks(before, after) : undefined
         const same = before !== undefined && formatLock(before) === formatLock(after)
         if (options.check && !same) {
-          throw new AirgapError('LOCK_OUT_OF_DATE', 'the lock would change', {
+          throw new AirgapError('LOCK_OUT_OF_DATE', 'the lockfile is out of date', {
             item: stack.lockPath,
             likely: changes?.length
               ? changes.slice(0, 10).map(showChange).join(', ')
-              : 'there is no lock yet, or the manifest changed',
+              : 'the lockfile does not exist yet, or the manifest has changed',
             next: 'run `airgap lock` and review the difference',
           })
         }
@@ -90,10 +95,10 @@ function render(
     ([kind, row]) =>
       `  ${kind.padEnd(6)} ${String(row.items).padStart(6)}  ${humanBytes(row.bytes).padStart(10)}`,
   )
-  if (firstUse > 0) lines.push(`  ${firstUse} without a publisher's checksum (trusted on first use)`)
+  if (firstUse > 0) lines.push(`  ${firstUse} without a checksum from the publisher (trusted on first use)`)
   if (result.after.variants) lines.push(`  with ${result.after.variants.join(', ')}`)
   if (result.leftOut.length > 0)
-    lines.push(`  left out: ${result.leftOut.join(', ')} (--with NAME carries them)`)
+    lines.push(`  left out: ${result.leftOut.join(', ')} (--with NAME includes them)`)
   for (const change of (result.changes ?? []).slice(0, 50))
     lines.push(`  ${change.change}: ${change.kind} ${change.name}`)
   const state = result.same ? 'unchanged' : result.written ? 'written' : 'not written'

@@ -8,7 +8,7 @@ export function positiveInteger(text: string): number {
   return value
 }
 
-/** `-f`, `--lock`, `--remap`, …: shared by every command that reads a manifest. */
+/** Adds the options that every command that reads a manifest has: `-f`, `--lock`, `--remap`, … */
 export function stackOptions(command: Command): Command {
   return command
     .addOption(new Option('-f, --file <manifest>', 'stack manifest').default('stack.yaml').env('AIRGAP_FILE'))
@@ -19,30 +19,33 @@ export function stackOptions(command: Command): Command {
     )
     .option(
       '--remap <from=to>',
-      'fetch from elsewhere: a registry host, host/prefix or URL prefix; TO may be several, by comma (repeatable)',
+      'fetch from another place: FROM and TO are registry hosts, host/prefix or URL prefixes; TO may be a comma-separated list (repeatable)',
       repeated,
       [],
     )
     .option(
       '--with <variant>',
-      'carry this variant of the manifest, too (repeatable; none: forget those of the lock; default: as the lock)',
+      'also carry this variant of the manifest (repeatable; none: drop those of the lockfile; default: those of the lockfile)',
       repeated,
       [],
     )
-    .option('--test-upstream <file>', 'a rehearsal against an upstream of your own; the bundle is marked')
+    .option(
+      '--test-upstream <file>',
+      'rehearse against the test upstream that this file describes; the bundle is marked as a rehearsal',
+    )
     .option(
       '--platform <os/arch>',
-      'carry these platforms instead of the manifest’s (repeatable)',
+      'carry this platform instead of those of the manifest (repeatable)',
       repeated,
       [],
     )
     .addOption(
-      new Option('--cache <folder>', 'what was fetched while locking')
+      new Option('--cache <folder>', 'folder for content that was fetched while locking')
         .default(undefined, '~/.cache/airgap')
         .env('AIRGAP_CACHE'),
     )
     .addOption(
-      new Option('-j, --jobs <n>', 'how many transfers at once')
+      new Option('-j, --jobs <n>', 'number of parallel transfers')
         .argParser(positiveInteger)
         .default(6)
         .env('AIRGAP_JOBS'),

@@ -5,6 +5,7 @@ import { readAll } from '../../content/read.ts'
 import type { ReadableStore } from '../../content/store.ts'
 import { type ParsedManifest, parseManifest, successors } from '../../content/successors.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
+import { defined } from '../../core/defined.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
@@ -13,28 +14,28 @@ import { formatPlatform } from '../../core/platform.ts'
 import { type Oras, orasCopy, orasPushBlob, orasPushManifest } from '../../remote/oras.ts'
 import type { PushTarget } from '../../site/push-names.ts'
 
-/** One artifact of the bundle, and what of it is carried. */
+/** An artifact of the bundle, and which part of it is carried. */
 export interface Carried {
   target: PushTarget
-  /** everything that hangs on it and is in the bundle */
+  /** all descriptors that its root leads to and that are in the bundle */
   contents: Descriptor[]
   /** bytes of `contents` */
   size: number
-  /** of an index of which not all is carried: the platforms that are */
+  /** the platforms that are carried, for an index with others that are not */
   platforms?: string[]
 }
 
 export interface Pushed {
   from: string
   to: string
-  /** what stands in the registry under that name */
+  /** of what the registry has under that name */
   digest: Digest
-  /** the publisher's digest, where the registry did not take it */
+  /** the publisher's digest, if the registry refused the publisher's index */
   published?: Digest
   platforms?: string[]
 }
 
-/** Walks what hangs on the root. BUNDLE_CORRUPT where something is missing. */
+/** Walks the graph of an artifact. Throws BUNDLE_CORRUPT if something is missing. */
 export async function describeCarried(store: ReadableStore, target: PushTarget): Promise<Carried> {
   const { reached, notCarried, faults }: GraphFindings = await walkGraph(store, [target.root])
   const [fault] = faults
@@ -55,9 +56,9 @@ export async function describeCarried(store: ReadableStore, target: PushTarget):
 }
 
 /**
- * Copies one artifact. A whole one goes by `oras cp` straight out of the tar. An index of which only some platforms are carried
- * cannot: its content goes blob by blob, then the index with its own bytes, so that the digest stays the publisher's. Many
- * registries refuse such an index; then what is carried stands under the tag alone, and has another digest.
+ * Copies one artifact. `oras cp` copies a complete one straight out of the tar. It cannot copy an index with missing platforms:
+ * its content is pushed blob by blob, then the index with its own bytes, so that it keeps the publisher's digest. Many
+ * registries refuse such an index; then the carried platforms are pushed under the tag alone, with another digest.
  */
 export async function pushArtifact(
   oras: Oras,
@@ -70,7 +71,7 @@ export async function pushArtifact(
     await orasCopy(oras, { from: `${path}@${root.digest}`, to })
     return { from: name, to, digest: root.digest }
   } catch (error) {
-    // what oras or the registry make of a damaged bundle, we know better
+    // a damaged bundle makes oras and the registry report something else: find out whether that is the cause
     if (isErrorCode(error, 'UPSTREAM', 'UNSUPPORTED')) await readThrough(store, { path, carried })
     throw damaged(error, path)
   }
@@ -81,7 +82,7 @@ async function pushPartial(
   { store, carried }: { store: ReadableStore; carried: Carried },
 ): Promise<Pushed> {
   const { root, name, to, repository } = carried.target
-  const row = { from: name, to, ...(carried.platforms === undefined ? {} : { platforms: carried.platforms }) }
+  const row = defined({ from: name, to, platforms: carried.platforms })
   for (const child of await carriedChildren(store, root))
     await pushManifest(oras, { store, repository, node: child })
   try {
@@ -96,7 +97,7 @@ async function pushPartial(
   }
 }
 
-/** A manifest under its digest, after all that it needs and the bundle has. */
+/** Pushes a manifest by its digest, after those of its children that the bundle has. */
 async function pushManifest(
   oras: Oras,
   at: { store: ReadableStore; repository: string; node: Descriptor },
@@ -115,7 +116,7 @@ async function pushManifest(
   await orasPushManifest(oras, { to, mediaType: node.mediaType, body: await store.open(node) })
 }
 
-/** The only child that is carried, or an index of those that are. */
+/** Returns the only child that is carried, or an index of the carried ones. */
 async function narrow(
   store: ReadableStore,
   root: Descriptor,
@@ -141,7 +142,7 @@ async function manifestOf(store: ReadableStore, node: Descriptor): Promise<Parse
   return parseManifest(await readAll(store, node), { mediaType, item: digest, code: 'BUNDLE_CORRUPT' })
 }
 
-/** Throws BUNDLE_CORRUPT where the bundle is damaged. */
+/** Throws BUNDLE_CORRUPT if the content is damaged. */
 async function readThrough(store: ReadableStore, of: { path: string; carried: Carried }): Promise<void> {
   try {
     for (const descriptor of of.carried.contents) await finished((await store.open(descriptor)).resume())
@@ -154,17 +155,17 @@ function damaged(error: unknown, path: string): unknown {
   if (!isErrorCode(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) return error
   return new AirgapError('BUNDLE_CORRUPT', 'the bundle is damaged', {
     item: path,
-    likely: `the medium or the copy of it: ${error.message}`,
-    next: 'run `airgap verify` on it, copy it again from a good one, and push again',
+    likely: `the medium, or the copy, is damaged: ${error.message}`,
+    next: 'run `airgap verify` on the original, copy it again, and push again',
     cause: error,
   })
 }
 
 function needsAll(to: string, cause: AirgapError): AirgapError {
-  return new AirgapError('UNSUPPORTED', 'the registry refuses an index with platforms left out', {
+  return new AirgapError('UNSUPPORTED', 'the registry refuses an index with missing platforms', {
     item: to,
-    likely: `the image has no tag, so it can stand there under the publisher's digest alone; the registry said: ${cause.likely}`,
-    next: 'name the image by tag and digest in the manifest, or give it all of its `platforms`; lock and build again',
+    likely: `the image has no tag, so it can only be pushed by the publisher's digest; the registry reported: ${cause.likely}`,
+    next: 'in the manifest, name the image by tag and digest, or list all of its `platforms`; then lock and build again',
     cause,
   })
 }

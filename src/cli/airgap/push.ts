@@ -3,12 +3,14 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import pLimit from 'p-limit'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
+import { defined } from '../../core/defined.ts'
 import { fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { together } from '../../core/failures.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { type Oras, orasVersion } from '../../remote/oras.ts'
 import { namedRoots } from '../../site/images.ts'
 import { parseRegistry, pushTargets } from '../../site/push-names.ts'
+import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { findProgram } from './installation.ts'
 import { positiveInteger } from './options.ts'
@@ -25,25 +27,27 @@ interface PushOptions {
 }
 
 export function pushCommand(program: Command, shell: Shell): void {
-  program
-    .command('push')
-    .description('copy a bundle’s images and charts into an existing registry, by the oras CLI')
+  addExamples(program.command('push'), [
+    ['airgap push stack-1.0.0.tar harbor.example:443/airgap --dry-run'],
+    ['airgap push stack-1.0.0.tar 10.0.0.5:5000 --plain-http'],
+  ])
+    .description('Copy the images and charts of a bundle into an existing registry, with the oras CLI')
     .argument('<bundle>', 'the .tar that `airgap build` wrote')
-    .argument('<registry>', 'host[:port][/prefix]')
-    .option('--plain-http', 'the registry speaks plain HTTP')
+    .argument('<registry>', 'the registry: host[:port][/prefix]')
+    .option('--plain-http', 'use plain HTTP instead of HTTPS')
     .option(
       '--registry-config <file>',
-      'docker config.json with its credentials (default: what `oras login` or `docker login` wrote)',
+      'docker config.json with credentials (default: the one that `oras login` or `docker login` wrote)',
     )
-    .option('--ca-file <pem>', 'certificate authority of the registry')
+    .option('--ca-file <pem>', 'certificate authority that signed the certificate of the registry')
     .option('--keep-host', 'keep the upstream host in the name: REGISTRY/quay.io/calico/node')
     .addOption(
-      new Option('-j, --jobs <n>', 'how many repositories at once').argParser(positiveInteger).default(4),
+      new Option('-j, --jobs <n>', 'number of parallel transfers').argParser(positiveInteger).default(4),
     )
-    .option('--dry-run', 'say what would be copied')
+    .option('--dry-run', 'show what would be copied; copy nothing')
     .addOption(
-      new Option('--oras <program>', 'the oras CLI')
-        .default(undefined, 'from PATH, or what scripts/setup built')
+      new Option('--oras <program>', 'the oras to run')
+        .default(undefined, 'from PATH, or what scripts/setup installed')
         .env('AIRGAP_ORAS'),
     )
     .action((path: string, registry: string, options: PushOptions) =>
@@ -84,8 +88,9 @@ async function readable(file: string): Promise<void> {
 }
 
 /**
- * Repository by repository, several at once: where a registry has no referrers API, oras keeps their list under a tag, and two
- * at once would lose each other's entry (distribution-spec, referrers tag schema). The first failure stops the others.
+ * Pushes several repositories in parallel, but the artifacts of each one by one: for a registry without the referrers API, oras
+ * keeps the list of referrers under a tag, and two parallel updates would lose an entry (distribution-spec, referrers tag
+ * schema). The first failure stops the others.
  */
 async function pushAll(
   artifacts: readonly Carried[],
@@ -97,8 +102,7 @@ async function pushAll(
     program: options.oras ?? (await findProgram('oras')) ?? 'oras',
     plainHttp: options.plainHttp ?? false,
     signal: AbortSignal.any([shell.signal, failed.signal]),
-    ...(options.registryConfig === undefined ? {} : { registryConfig: options.registryConfig }),
-    ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
+    ...defined({ registryConfig: options.registryConfig, caFile: options.caFile }),
   }
   const progress = shell.progress()
   progress.note(`oras ${await orasVersion(oras)}`)
@@ -118,7 +122,7 @@ async function pushAll(
         try {
           pushed.set(carried, await pushArtifact(oras, { path, store: bundle, carried }))
         } catch (error) {
-          // of this artifact alone: the others go on
+          // a failure of this artifact only: the others continue
           if (!isErrorCode(error, 'UNSUPPORTED')) throw error
           refused.push(error)
         }
@@ -137,27 +141,27 @@ async function pushAll(
 }
 
 function planned({ target, platforms }: Carried): Pushed {
-  const row = { from: target.name, to: target.to, digest: target.root.digest }
-  return platforms === undefined ? row : { ...row, platforms }
+  return defined({ from: target.name, to: target.to, digest: target.root.digest, platforms })
 }
 
 function render(pushed: readonly Pushed[], dryRun: boolean): string {
   const lines = pushed.flatMap(row => [`${row.from} → ${row.to}`, ...remarks(row, dryRun)])
   const other = pushed.filter(row => row.published !== undefined).length
-  const end = `${pushed.length} ${dryRun ? 'would be copied' : 'in the registry'}`
-  return [...lines, other === 0 ? end : `${end}, ${other} under another digest than the publisher's`].join(
-    '\n',
-  )
+  const end = `${pushed.length} ${pushed.length === 1 ? 'artifact' : 'artifacts'} ${dryRun ? 'would be copied' : 'in the registry'}`
+  return [
+    ...lines,
+    other === 0 ? end : `${end}, ${other} with a digest that differs from the publisher's`,
+  ].join('\n')
 }
 
-/** An index that is not whole: is the publisher's digest kept? */
+/** For an index whose platforms are not all carried: whether its digest is still the publisher's. */
 function remarks({ platforms, digest, published }: Pushed, dryRun: boolean): string[] {
   if (platforms === undefined) return []
   const only = `    carried for ${platforms.join(', ')} only`
-  if (dryRun) return [`${only}: the digest is kept if the registry takes an index with platforms left out`]
-  if (published === undefined) return [`${only}; the digest is the publisher's, ${digest}`]
+  if (dryRun) return [`${only}: keeps its digest if the registry accepts an index with missing platforms`]
+  if (published === undefined) return [`${only}; the digest is the publisher's: ${digest}`]
   return [
-    `${only}, and the registry refuses an index with platforms left out:`,
-    `    the tag stands for ${digest}; it cannot be pulled by the publisher's ${published}`,
+    `${only}, and the registry refuses an index with missing platforms:`,
+    `    the tag refers to ${digest}; pulling by the publisher's ${published} fails`,
   ]
 }

@@ -6,8 +6,8 @@ import type { Lock } from '../../lock/schema.ts'
 const typeOrder: readonly Component['type'][] = ['container', 'application', 'library', 'file']
 
 /**
- * Returns the bill of materials of a lock as CycloneDX 1.6 JSON: what each kind carries, and the program itself. Nothing in it
- * varies: no clock, no serial number. Throws LOCK_INVALID.
+ * Returns the bill of materials of a lock as CycloneDX 1.6 JSON: what each kind carries, and the program itself. It is
+ * reproducible: without a time stamp and a serial number. Throws LOCK_INVALID.
  */
 export function sbomOf(lock: Lock): Record<string, unknown> {
   const components = [...componentsOf(lock), ...runtime(lock)]

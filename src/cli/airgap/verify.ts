@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { openBundle } from '../../bundle/reader.ts'
 import { verifyBundle } from '../../bundle/verify.ts'
+import { defined } from '../../core/defined.ts'
 import { parseDigest } from '../../core/digest.ts'
 import { checkBundleNames } from '../../site/check-names.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
@@ -10,17 +11,20 @@ export function verifyCommand(program: Command, shell: Shell): void {
   program
     .command('verify')
     .description(
-      'read the whole bundle, check every byte and that its names can be served; exit 6 if a byte is wrong',
+      'Read the whole bundle; check every byte, and that its names can be served; exit 6 if a byte is wrong',
     )
     .argument('<bundle>', 'the .tar that `airgap build` wrote')
-    .option('--expect <digest>', 'the digest that `airgap build` printed')
+    .option(
+      '--expect <digest>',
+      'the digest that `airgap build` printed; exit 6 if the bundle has another one',
+    )
     .action(async (path: string, options: { expect?: string }) => {
       const started = performance.now()
       const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
       const report = await verifyBundle(path, {
         progress: shell.progress(),
         signal: shell.signal,
-        ...(expect === undefined ? {} : { expect }),
+        ...defined({ expect }),
       })
       await checkNames(path)
       const seconds = (performance.now() - started) / 1000

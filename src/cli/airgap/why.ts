@@ -4,10 +4,10 @@ import { describeLock, packageSets } from '../../kinds/items.ts'
 import type { PackageReason, PackageSet } from '../../kinds/package-set.ts'
 import type { Lock } from '../../lock/schema.ts'
 
-/** The chains that pulled a package in, from the requested package down to it; one for each set that has it. Throws NOT_FOUND. */
+/** Returns the chains of dependencies from a requested package to this one, one for each set that has it. Throws NOT_FOUND. */
 export function why(lock: Lock, name: string | undefined): string[] {
   if (!name) {
-    throw new AirgapError('USAGE', 'no name was given', { next: 'airgap inspect BUNDLE why NAME' })
+    throw new AirgapError('USAGE', 'a name is missing', { next: 'run `airgap inspect BUNDLE why NAME`' })
   }
   const sets = packageSets(lock)
   const inSets = new Set(sets.flatMap(set => set.items.map(item => item.name)))
@@ -21,12 +21,12 @@ export function why(lock: Lock, name: string | undefined): string[] {
   if (lines.length > 0) return lines
   const names = [...sets.flatMap(set => set.packages.map(one => one.name)), ...others.map(item => item.name)]
   const near = [...new Set(names)].filter(other => other.includes(name))
-  throw new AirgapError('NOT_FOUND', 'the bundle has nothing with that name', {
+  throw new AirgapError('NOT_FOUND', 'the bundle has no item of this name', {
     item: name,
     ...defined({
       likely: near.length > 0 ? `part of the name of ${near.slice(0, 5).join(', ')}` : undefined,
     }),
-    next: 'look it up: airgap inspect BUNDLE packages --match PART; pass the name of a package without its version',
+    next: 'list the names with `airgap inspect BUNDLE packages --match PART`; a package is named without its version',
   })
 }
 
