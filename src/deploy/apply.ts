@@ -9,7 +9,7 @@ import { selectSteps } from '../install/select.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
 import { writeSiteConfig } from '../site/config.ts'
 import { openState, previewState, type SiteState } from '../site/state.ts'
-import { writeBundleRecord } from './bundle-record.ts'
+import { addToBundleRecord, writeBundleRecord } from './bundle-record.ts'
 import type { DeployContext } from './context.ts'
 import { type InstallOptions, requestedPart, selectionOf } from './install-options.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
@@ -91,7 +91,7 @@ function rememberSetup(run: {
     if (remembered || readOnlySteps.includes(step)) return
     remembered = true
     await writeSiteConfig(state.paths.config, setup.config)
-    await writeBundleRecord(state.paths.bundles, identitiesOf(bundles))
+    await addToBundleRecord(state.paths.bundles, identitiesOf(bundles))
   }
 }
 

@@ -12,7 +12,7 @@ export type BundleIdentity = z.infer<typeof identitySchema>
 
 const recordSchema = z.strictObject({ bundles: z.array(identitySchema) })
 
-/** The bundles that a site was set up with last, or has installed: `paths.bundles` and `paths.installed` of its state. */
+/** The bundles that a site was ever set up with, or those it has installed: `paths.bundles` and `paths.installed` of its state. */
 export async function readBundleRecord(path: string): Promise<BundleIdentity[]> {
   try {
     return recordSchema.parse(JSON.parse(await readFile(path, 'utf8'))).bundles
@@ -28,11 +28,22 @@ export async function readBundleRecord(path: string): Promise<BundleIdentity[]> 
   }
 }
 
+/** Enough for every version that a site ever has. */
+const maxRecorded = 100
+
+/** Adds bundles that a site is set up with from now on. Those it was set up with before stay known: they were trusted, too. */
+export async function addToBundleRecord(path: string, bundles: readonly BundleIdentity[]): Promise<void> {
+  const before = await readBundleRecord(path)
+  const added = new Set(bundles.map(({ digest }) => digest))
+  const others = before.filter(({ digest }) => !added.has(digest))
+  await writeBundleRecord(path, [...others, ...bundles].slice(-maxRecorded))
+}
+
 export async function writeBundleRecord(path: string, bundles: readonly BundleIdentity[]): Promise<void> {
   await writeAtomically(path, `${canonicalJson({ bundles }, 2)}\n`, 0o600)
 }
 
-/** Every bundle that the site knows: during an upgrade it works with the old one and the new one. Throws JOURNAL_INVALID. */
+/** Every bundle that the site knows. Throws JOURNAL_INVALID. */
 export async function knownBundles(siteFolder: string): Promise<BundleIdentity[]> {
   const paths = pathsOf(siteFolder)
   return [...(await readBundleRecord(paths.bundles)), ...(await readBundleRecord(paths.installed))]

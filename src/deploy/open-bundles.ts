@@ -107,7 +107,12 @@ function checkKnown(path: string, found: BundleIdentity, { expect, known, unknow
   if (unknown === 'opened') return
   throw new AirgapError('DIGEST_MISMATCH', 'this site was not set up with this bundle', {
     item: `${path}: ${name} ${version}, ${digest}`,
-    likely: `the file was replaced: the site was set up with ${known.map(one => `${one.name} ${one.version}`).join(', ')}`,
+    likely: `the file was replaced: the site was set up with ${namesOf(known)}`,
     next: 'name the installed bundle with --bundle; to install this one, run `offline-deploy upgrade --bundle FILE`',
   })
+}
+
+function namesOf(bundles: readonly BundleIdentity[]): string {
+  const names = new Set(bundles.map(({ name, version }) => `${name} ${version}`))
+  return [...names].slice(-5).join(', ')
 }

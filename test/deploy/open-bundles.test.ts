@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { readAll } from '../../src/content/read.ts'
 import type { Digest } from '../../src/core/digest.ts'
 import { silentProgress } from '../../src/core/progress.ts'
-import { writeBundleRecord } from '../../src/deploy/bundle-record.ts'
+import { addToBundleRecord, readBundleRecord, writeBundleRecord } from '../../src/deploy/bundle-record.ts'
 import { openBundles } from '../../src/deploy/open-bundles.ts'
 import { verifyOpenBundle } from '../../src/deploy/verify.ts'
 import { pathsOf } from '../../src/site/state.ts'
@@ -79,6 +79,22 @@ describe('openBundles', () => {
       message: 'this site was not set up with this bundle',
       likely: expect.stringContaining('sample 1.0.0'),
     })
+  })
+
+  it('opens a bundle that the site was set up with before the last one', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    const old = await writeBundle(path, sampleStack())
+    const { bundles: record } = pathsOf(siteFolder)
+    for (const [version, one] of [
+      ['1.0.0', old as Digest],
+      ['2.0.0', digest('0')],
+      ['2.0.0', digest('0')],
+    ] as const)
+      await addToBundleRecord(record, [{ name: 'sample', version, digest: one }])
+    expect(await readBundleRecord(record)).toHaveLength(2)
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'refused' })
+    expect(opened.bundles).toHaveLength(1)
   })
 
   it('refuses names of which folders and URLs would be made: tree/.., an image without a name', async () => {

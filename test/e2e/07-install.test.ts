@@ -169,7 +169,7 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       ])
       expect(planned.code).toBe(0)
       const again = await test.apply(['--only', 'configure', '/opt/plan.json'])
-      expect(again.stderr).toMatch(/a kept plan says itself what it is about/)
+      expect(again.stderr).toMatch(/a saved plan already records which steps to run; remove --only/)
       expect(again.code).toBe(2)
       const done = await test.apply(['/opt/plan.json'])
       expect(done, done.stderr).toMatchObject({
@@ -324,7 +324,7 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       expect(driver.code).toBe(4)
       const older = await test.upgrade(test.medium)
       expect(older.stderr).toMatch(
-        /INCOMPATIBLE: the bundle is older than what is installed: 1.0.0, not 1.1.0/,
+        /INCOMPATIBLE: the bundle is older than the installed one: 1.0.0, not 1.1.0[\s\S]*upgrade --bundle .* --allow-older/,
       )
       expect(older.code).toBe(4)
       expect(await test.releases()).toEqual(before)
@@ -341,7 +341,7 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
         })
       for (const args of [[], ['--yes'], ['--yes', '--confirm', 'stage']]) {
         const refused = await destroy(...args)
-        expect(refused.stderr).toMatch(/give --yes and --confirm prod; nothing was changed/)
+        expect(refused.stderr).toMatch(/pass --yes --confirm prod; nothing was changed/)
         expect(refused.code).toBe(2)
       }
       expect((await destroy('--yes', '--confirm', 'prod')).code).toBe(0)
