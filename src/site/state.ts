@@ -46,9 +46,9 @@ export interface SiteState {
     ansible: string
     /** passwords for the nodes, mode 0600 */
     access: string
-    /** names, versions and digests of the bundles that the site was last set up with */
+    /** names, versions and digests of all bundles that the site was ever set up with */
     bundles: string
-    /** the same for the bundles that were last installed */
+    /** the same for the installed bundles */
     installed: string
   }
 }

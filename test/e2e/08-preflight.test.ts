@@ -256,7 +256,7 @@ describe.skipIf(lacking.length > 0)(
           return findings.filter(({ level }) => level === 'error').map(({ what }) => what)
         }
         expect(await ask('secret')).toEqual([])
-        expect(await ask("wr0ng; $(touch /tmp/x) '")).toEqual(['sudo does not take the password'])
+        expect(await ask("wr0ng; $(touch /tmp/x) '")).toEqual(['sudo rejects the password'])
         expect(await node('gpu-1').chroot(['ls', '/tmp'])).toBe('')
       },
       patience,
