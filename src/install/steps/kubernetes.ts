@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { coerce, compare } from 'semver'
 import { AirgapError } from '../../core/errors.ts'
 import { type ClusterNode, parseClusterNodes } from '../../probe/cluster-nodes.ts'
 import { type Ansible, playbookCommand, runPlaybook } from '../ansible.ts'
@@ -41,7 +42,12 @@ export function kubernetesStep(options: KubernetesOptions): Step {
       options.limit && options.controlPlane.find(name => old(name) && !options.limit?.machines.includes(name))
     if (left !== undefined) throw controlPlaneFirst(left, version)
     const name = upgrade ? 'upgrade-cluster.yml' : 'cluster.yml'
-    return { upgrade, run: { name: 'kubernetes', playbook: join(kubespray, name), cwd: kubespray, limit } }
+    const newer = [...found.values()].find(node => isNewer(node.kubeletVersion, version))
+    return {
+      upgrade,
+      newer,
+      run: { name: 'kubernetes', playbook: join(kubespray, name), cwd: kubespray, limit },
+    }
   }
   return {
     id: 'kubernetes',
@@ -49,7 +55,8 @@ export function kubernetesStep(options: KubernetesOptions): Step {
     needs,
     inputs: async () => ({ of: await inputs(), machines, version: version ?? null, limit: limit ?? null }),
     async describe({ signal }) {
-      const { upgrade, run } = await plan(signal)
+      const { upgrade, newer, run } = await plan(signal)
+      if (newer !== undefined) return [`refused: ${downgrade(newer, version).message}`]
       return [
         upgrade
           ? `upgrade on ${namesOf(machines, limit)}: machine by machine, its pods move away first; 15 minutes each`
@@ -67,12 +74,32 @@ export function kubernetesStep(options: KubernetesOptions): Step {
       return (options.limit?.machines ?? machines).every(good) ? 'done' : 'pending'
     },
     async apply(context) {
-      const { upgrade, run } = await plan(context.signal)
+      const { upgrade, newer, run } = await plan(context.signal)
+      if (newer !== undefined) throw downgrade(newer, version)
       if (upgrade) context.progress.note(`kubernetes: upgrade to ${version}`)
       await runPlaybook(ansible, run, context)
       await adoptKubeconfig(cluster)
     },
   }
+}
+
+/** `v1.29.1` is newer than `v1.28.6` */
+function isNewer(version: string, than: string | undefined): boolean {
+  const [a, b] = [coerce(version), coerce(than)]
+  return a !== null && b !== null && compare(a, b) > 0
+}
+
+/** kubeadm has no way back (Kubernetes' version skew policy), and kubespray's upgrade would try. */
+function downgrade({ name, kubeletVersion }: ClusterNode, version: string | undefined): AirgapError {
+  return new AirgapError(
+    'INCOMPATIBLE',
+    `Kubernetes cannot be downgraded: ${name} runs ${kubeletVersion}, the bundle has ${version}`,
+    {
+      item: name,
+      likely: 'an older bundle is being applied, or the cluster was upgraded by other means',
+      next: 'use a bundle with this version of Kubernetes or a newer one; to leave the cluster as it is, pass --skip kubernetes',
+    },
+  )
 }
 
 function silent({ kubeconfig }: Cluster): AirgapError {
