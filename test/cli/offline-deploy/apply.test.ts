@@ -74,7 +74,7 @@ describe('offline-deploy apply', () => {
     expect((await run(['status', '--site', site.site, '--exit-code'])).code).toBe(3)
   })
 
-  it('once more: nothing is left to do but to check', async () => {
+  it('a second run has nothing to do but to check', async () => {
     const site = await deployed()
     const pid = await servers(site)
     const again = await run(['apply', ...site.options, '-o', 'json'])
@@ -146,6 +146,22 @@ describe('offline-deploy apply', () => {
     // and what was changed here can still be taken back
     expect(await run(['rollback', '--yes', ...site.options])).toMatchObject({ code: 0 })
     expect(await readFile(valuesPath(site), 'utf8')).toBe(`${sampleValues}more: 1\n`)
+  })
+
+  it('an older bundle is refused, and installed with --allow-older', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack(), '2.0.0')
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    const older = join(site.work, 'older.tar')
+    await writeBundle(older, sampleStack(), '1.0.0')
+    const back = ['apply', '--site', site.site, '--bundle', older]
+    expect(await run(back)).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining(`offline-deploy apply --bundle ${older} --allow-older`),
+    })
+    expect(await run([...back, '--allow-older'])).toMatchObject({ code: 0 })
+    const { bundles } = JSON.parse((await run(['status', '--site', site.site, '-o', 'json'])).stdout)
+    expect(bundles).toMatchObject([{ path: older, version: '1.0.0' }])
   })
 
   it('a bundle that only looks changed is read again, and a damaged one stops everything with exit 6', async () => {
