@@ -47,7 +47,7 @@ describe('acquireProcessLock', () => {
   })
 
   it.skipIf(!existsSync('/proc/self/stat'))(
-    'takes over from a process that was killed, also before it is reaped',
+    'takes over from a killed process, also before it is reaped (needs /proc)',
     async () => {
       const path = await lockPath()
       const child = contender(path)

@@ -41,7 +41,7 @@ const patience = 420_000
 
 /** Stock clients that verify every signature, in a network without a way out; the site serves two bundles at once. */
 describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
-  'packages in a closed network',
+  `packages in a closed network (${needs([...new Set([...lackingForDebian, ...lackingForEl])])})`,
   () => {
     const resources = new AsyncDisposableStack()
     let work: string

@@ -81,28 +81,31 @@ async function serve() {
 }
 
 describe('real clients', () => {
-  it.skipIf(!hasTool('skopeo'))('skopeo lists, inspects and copies all platforms byte for byte', async () => {
-    const { running, index } = await serve()
-    const image = `docker://127.0.0.1:${running.port}/library/sample`
-    const tags = await run('skopeo', ['list-tags', '--tls-verify=false', image])
-    expect(JSON.parse(tags.stdout).Tags).toEqual(['1'])
-    const raw = await run('skopeo', ['inspect', '--raw', '--tls-verify=false', `${image}:1`])
-    expect(digestOf(raw.stdout)).toBe(index.digest)
-    const target = join(await tempFolder(), 'copy')
-    await run('skopeo', [
-      'copy',
-      '--quiet',
-      '--all',
-      '--preserve-digests',
-      '--src-tls-verify=false',
-      `${image}@${index.digest}`,
-      `oci:${target}:1`,
-    ])
-    const copied = await run('skopeo', ['inspect', '--raw', `oci:${target}:1`])
-    expect(digestOf(copied.stdout)).toBe(index.digest)
-  })
+  it.skipIf(!hasTool('skopeo'))(
+    'skopeo lists, inspects and copies all platforms byte for byte (needs skopeo)',
+    async () => {
+      const { running, index } = await serve()
+      const image = `docker://127.0.0.1:${running.port}/library/sample`
+      const tags = await run('skopeo', ['list-tags', '--tls-verify=false', image])
+      expect(JSON.parse(tags.stdout).Tags).toEqual(['1'])
+      const raw = await run('skopeo', ['inspect', '--raw', '--tls-verify=false', `${image}:1`])
+      expect(digestOf(raw.stdout)).toBe(index.digest)
+      const target = join(await tempFolder(), 'copy')
+      await run('skopeo', [
+        'copy',
+        '--quiet',
+        '--all',
+        '--preserve-digests',
+        '--src-tls-verify=false',
+        `${image}@${index.digest}`,
+        `oci:${target}:1`,
+      ])
+      const copied = await run('skopeo', ['inspect', '--raw', `oci:${target}:1`])
+      expect(digestOf(copied.stdout)).toBe(index.digest)
+    },
+  )
 
-  it.skipIf(!hasTool('skopeo'))('skopeo gets a readable error when it pushes', async () => {
+  it.skipIf(!hasTool('skopeo'))('skopeo gets a readable error when it pushes (needs skopeo)', async () => {
     const { running } = await serve()
     const base = `127.0.0.1:${running.port}/library`
     const pushed = run('skopeo', [
@@ -156,7 +159,7 @@ describe('real clients', () => {
     },
   )
 
-  it.skipIf(!hasTool('curl'))('curl continues a download where it was interrupted', async () => {
+  it.skipIf(!hasTool('curl'))('curl continues a download where it was interrupted (needs curl)', async () => {
     const folder = await tempFolder()
     const store = await LayoutStore.open(folder)
     const bytes = noise(2_000_000, 3)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { applyValues, planValues, rollbackValues } from '../../src/values/file.ts'
 import { settingsOf } from '../../src/values/set.ts'
+import { withoutPrivileges } from '../without-privileges.ts'
 
 const offline = { registry: '10.77.0.1:35000', httpServer: 'http://10.77.0.1:8080' }
 const values = settingsOf({}, offline)
@@ -112,15 +113,16 @@ describe('planValues, applyValues, rollbackValues', () => {
     expect(await readdir(folder)).toEqual(['values.yaml'])
   })
 
-  it.skipIf(process.getuid?.() === 0)(
-    'changes nothing in a read-only folder (fault 100; root can write to any folder)',
-    async () => {
-      const plan = await planValues(file, { settings: values, record })
-      await chmod(folder, 0o555)
-      await expect(applyValues(plan)).rejects.toMatchObject({ code: 'PERMISSION' })
-      await chmod(folder, 0o755)
-    },
-  )
+  it('changes nothing in a read-only folder (fault 100)', async () => {
+    const plan = await planValues(file, { settings: values, record })
+    await chmod(state, 0o777)
+    await chmod(folder, 0o555)
+    const error = await withoutPrivileges(() => applyValues(plan).catch((reason: unknown) => reason))
+    await chmod(folder, 0o755)
+    expect(error).toMatchObject({ code: 'PERMISSION', item: expect.stringContaining(folder) })
+    expect(await readFile(file, 'utf8')).toBe(original)
+    expect(await readdir(folder)).toEqual(['values.yaml'])
+  })
 
   it.each([
     ['missing', async () => rm(file), 'FILE_NOT_FOUND'],
