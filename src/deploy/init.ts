@@ -58,7 +58,7 @@ export async function initSite(
   const text = starterSite(answers)
   parseSiteFile(text, `${siteFile} (not written)`)
   if (!dryRun && answers.nodes.length === 0)
-    throw new AirgapError('USAGE', 'no machine was named, and there is no terminal to ask for them', {
+    throw new AirgapError('USAGE', 'no machine was named, and there is no terminal for questions', {
       item: '--node',
       next: 'name each: --node master-1=10.0.0.11:control-plane,worker; `offline-deploy init --dry-run` shows the file',
     })

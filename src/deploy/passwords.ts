@@ -50,15 +50,11 @@ export async function openPasswords(
 
 async function askFor(which: keyof typeof variables, { askSecret }: PasswordSources): Promise<string> {
   if (askSecret === undefined)
-    throw new AirgapError(
-      'USAGE',
-      `the ${which} password is missing, and there is no terminal to ask for it`,
-      {
-        item: variables[which],
-        likely: `site.yaml sets ssh.${which === 'ssh' ? 'password: true' : 'sudo: password'}`,
-        next: `set ${variables[which]}, or correct ssh in site.yaml`,
-      },
-    )
+    throw new AirgapError('USAGE', `the ${which} password is missing, and there is no terminal to type it`, {
+      item: variables[which],
+      likely: `site.yaml sets ssh.${which === 'ssh' ? 'password: true' : 'sudo: password'}`,
+      next: `set ${variables[which]}, or correct ssh in site.yaml`,
+    })
   const answer = await askSecret(questions[which])
   if (answer !== '') return answer
   throw new AirgapError('USAGE', `the ${which} password is empty`, {

@@ -39,7 +39,7 @@ export async function planInstall(
   return { setup, steps }
 }
 
-/** Throws INCOMPATIBLE before anything is changed: for the bundle's rules, and for another version without being asked for it. */
+/** Throws INCOMPATIBLE before anything is changed: where its rules are broken, or where it is another version than the operator asked for. */
 export async function refuseUnfitBundles(run: {
   setup: Setup
   bundles: readonly OpenBundle[]

@@ -6,7 +6,7 @@ import { secretsFromEnvironment, secretsOf } from '../site/secrets-file.ts'
 /** A person who types secrets: nothing of them is shown. */
 export interface SecretDialogue {
   askSecret(question: string): Promise<string>
-  tell(text: string): void
+  show(text: string): void
 }
 
 export interface CompletedSecrets {
@@ -50,7 +50,7 @@ async function askFor(
       if (answer === '') break
       const fault = secretFault(answer, { secret, refused })
       if (fault === undefined) given.set(path, answer)
-      else dialogue.tell(fault)
+      else dialogue.show(fault)
     }
   }
 }

@@ -8,7 +8,7 @@ export interface Dialogue {
   /** the answer without spaces around it */
   ask(question: string): Promise<string>
   /** a remark between questions */
-  tell(text: string): void
+  show(text: string): void
 }
 
 /** Asks for the machines of a site and how they are reached. An answer that is invalid is explained and asked for again. */
@@ -35,8 +35,8 @@ export async function interviewSite(known: SiteAnswers, dialogue: Dialogue): Pro
   })
 }
 
-async function askMachines(known: SiteAnswers, { ask, tell }: Dialogue): Promise<SiteAnswers> {
-  tell(
+async function askMachines(known: SiteAnswers, { ask, show }: Dialogue): Promise<SiteAnswers> {
+  show(
     `Machines, one per line: NAME ADDRESS ROLE,ROLE (${nodeRoles.join(', ')}). An empty line ends the list.`,
   )
   let answers = known
@@ -46,19 +46,19 @@ async function askMachines(known: SiteAnswers, { ask, tell }: Dialogue): Promise
     if (line === '' && answers.nodes.length > 0) {
       const wrong = faultOf(withNfsServer(answers))
       if (wrong === undefined) return withNfsServer(answers)
-      tell(wrong)
+      show(wrong)
       continue
     }
     if (!name || !address || !roles) {
-      tell('for example: master-1 10.0.0.11 control-plane,worker')
+      show('for example: master-1 10.0.0.11 control-plane,worker')
       continue
     }
     const candidate = { ...answers, nodes: [...answers.nodes, { name, address, roles: roles.split(',') }] }
     const wrong = faultsBeforeTheLast(candidate)
-    if (wrong.length > 0) tell(wrong.join('\n'))
+    if (wrong.length > 0) show(wrong.join('\n'))
     else {
       answers = candidate
-      tell(`  ${name} ${address} ${roles}`)
+      show(`  ${name} ${address} ${roles}`)
     }
   }
 }
@@ -74,7 +74,7 @@ async function askUntilValid(
     const candidate = answer === '' ? answers : take(answer)
     const wrong = faultOf(candidate)
     if (wrong === undefined) return candidate
-    dialogue.tell(wrong)
+    dialogue.show(wrong)
   }
 }
 

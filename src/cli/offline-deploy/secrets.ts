@@ -49,6 +49,6 @@ function terminalDialogue({ signal }: Shell): SecretDialogue {
     })
   return {
     askSecret: question => askHidden(question, signal),
-    tell: text => void process.stderr.write(`${text}\n`),
+    show: text => void process.stderr.write(`${text}\n`),
   }
 }

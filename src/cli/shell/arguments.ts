@@ -1,4 +1,4 @@
-/** For an option that may be given several times. */
+/** Parser of an option that may be repeated. */
 export function repeated(text: string, before: string[]): string[] {
   return [...before, text]
 }

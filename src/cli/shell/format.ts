@@ -19,14 +19,14 @@ export function humanTime(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
 
-/** Text from elsewhere, fit for a terminal: no control characters (escape sequences move the cursor and hide text). */
+/** Makes text from elsewhere safe for a terminal: escape sequences could move the cursor and hide text. */
 export function printable(text: string): string {
   return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, character => {
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
   })
 }
 
-/** JSON as it was, with the control characters that JSON allows in strings (DEL, C1) escaped: a terminal may obey them. */
+/** Escapes the control characters that JSON allows in strings (DEL, C1): a terminal may interpret them. */
 export function printableJson(json: string): string {
   return json.replace(/[\u007f-\u009f]/g, character => {
     return `\\u00${character.charCodeAt(0).toString(16)}`

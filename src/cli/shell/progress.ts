@@ -21,7 +21,7 @@ export interface ProgressOptions {
 export const logFormats = ['text', 'json'] as const
 export type LogFormat = (typeof logFormats)[number]
 
-/** Progress that can be taken off the screen. */
+/** Progress that can be cleared from the screen. */
 export interface DrawnProgress extends Progress {
   /** Removes the bar, so that other text can be written; the next report draws it again. */
   clear(): void
@@ -64,7 +64,7 @@ export function createProgress(output: ProgressOutput, options: ProgressOptions 
   }
   return {
     total(items, bytes) {
-      // another stage of the work: what was done before is not part of it
+      // a new stage of the work: counts start again
       Object.assign(state, none, { items, bytes, started: now() })
     },
     advance(bytes) {
@@ -95,7 +95,7 @@ function count(state: State): string {
   return state.items > 0 ? `[${state.doneItems}/${state.items}] ` : ''
 }
 
-/** By bytes where their sum is known, else by items. */
+/** Measured in bytes where their total is known, else in items. */
 function barText(state: State & { seconds: number }, columns: number): string {
   const [done, all] =
     state.bytes > 0 ? [state.doneBytes, state.bytes] : [state.doneItems, Math.max(state.items, 1)]
@@ -105,13 +105,13 @@ function barText(state: State & { seconds: number }, columns: number): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]${bytesText(state)}`
 }
 
-/** Without their sum, bytes say that something moves, and no more. */
+/** Without their total, bytes only show that something is happening. */
 function bytesText({ seconds, ...state }: State & { seconds: number }): string {
   const { bytes, doneBytes } = state
   if (bytes === 0) return ` ${count(state)}${doneBytes > 0 ? humanBytes(doneBytes) : ''}`.trimEnd()
   const rate = seconds > 0 ? doneBytes / seconds : 0
   const left = rate > 0 && bytes > doneBytes ? (bytes - doneBytes) / rate : 0
-  // the first moments foretell nothing
+  // the rate of the first seconds predicts nothing
   const end = seconds > 2 && left > 1 ? `  ${humanTime(left)} left` : ''
   return ` ${count(state)}${humanBytes(doneBytes)} of ${humanBytes(bytes)}  ${humanBytes(rate)}/s${end}`
 }

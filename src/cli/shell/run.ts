@@ -8,14 +8,14 @@ import { createProgress, type DrawnProgress, type LogFormat, logFormats } from '
 import { toReported } from './report-error.ts'
 import { toolVersion } from './version.ts'
 
-/** What a command has of the terminal: nothing else prints or exits. */
+/** The terminal as a command uses it: nothing else prints or exits. */
 export interface Shell {
   /** aborted by SIGINT, SIGTERM and SIGHUP */
   readonly signal: AbortSignal
   readonly quiet: boolean
   /** The one result of the command, on stdout. `value` must be JSON. */
   print(value: unknown, renderText: () => string): void
-  /** One line on stderr, also with --quiet: the log of a program that runs on. */
+  /** One line on stderr, also with --quiet: the log of a program that keeps running. */
   log(line: string): void
   /** Progress on stderr; the same one for the whole run. */
   progress(): Progress
@@ -25,14 +25,14 @@ export interface Shell {
 export type DefineCommand = (program: Command, shell: Shell) => void
 
 export interface Cli {
-  /** the program's name as the operator types it */
+  /** as the operator types it */
   name: string
   description: string
   /** loads each command by its name: most need neither a network nor OpenPGP */
   commands: Readonly<Record<string, () => Promise<DefineCommand>>>
 }
 
-/** For what an aborted command still has to put away, then the process ends anyway. */
+/** Time for an aborted command to clean up, before the process ends anyway. */
 const graceMs = 10_000
 
 /** Runs the command that `argv` names, prints its result or its error, and ends the process with the exit code of errors.ts. */
@@ -60,7 +60,7 @@ interface SharedOptions {
   verbose?: boolean
 }
 
-/** The program with the options that every command takes, and no command. */
+/** Creates the program with the options that every command takes, and no command. */
 export function createProgram({ name, description }: Pick<Cli, 'name' | 'description'>): Command {
   return new Command(name)
     .description(description)
@@ -97,7 +97,7 @@ function addCommands(
       run.print({ name, ...versions }, () => versionLine(name))
     })
   program.hook('preAction', (_, command) => run.configure(command.optsWithGlobals()))
-  // commands made by .command() copied their settings before: errors must be thrown, not exit
+  // .command() has copied the settings already: errors must be thrown, and not exit
   for (const command of allOf(program)) command.exitOverride().configureOutput({ outputError: () => {} })
 }
 
@@ -109,7 +109,7 @@ function versionLine(name: string): string {
   return `${name} ${toolVersion} (node ${process.versions.node})`
 }
 
-/** An option that may be repeated begins with none: that is no default worth a word. */
+/** The empty list of an option that may be repeated is not a default worth showing. */
 function optionDescription({ description, defaultValue, defaultValueDescription, envVar }: Option): string {
   const shown = defaultValueDescription ?? (Array.isArray(defaultValue) ? undefined : defaultValue)
   const extra = [
@@ -119,7 +119,7 @@ function optionDescription({ description, defaultValue, defaultValueDescription,
   return extra.length === 0 ? description : `${description} (${extra.join(', ')})`
 }
 
-/** Without `[options]`, which all commands have, the descriptions have room. */
+/** Without `[options]`, which all commands have, there is more room for descriptions. */
 function subcommandTerm(command: Command): string {
   const names = command.registeredArguments.map(argument => {
     const name = argument.variadic ? `${argument.name()}...` : argument.name()
@@ -137,7 +137,7 @@ class CliRun implements Shell {
 
   constructor() {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => this.#onSignal(name))
-    // a reader that went away (`| head`) must not stop work that is under way
+    // a reader that closes its end (`| head`) must not stop work in progress
     for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
   }
 
@@ -159,7 +159,7 @@ class CliRun implements Shell {
       this.#progress?.clear()
       process.stdout.write(line)
     })
-    // met by runCli when it awaits it
+    // runCli handles it when it awaits `printed`
     this.printed.catch(() => {})
   }
 
@@ -195,17 +195,17 @@ class CliRun implements Shell {
     return this.end(reported.exitCode)
   }
 
-  /** A signal decides the exit code, whatever the command made of it; only a wrong digest is told above all. */
+  /** A signal decides the exit code, whatever the command made of it; only a wrong digest takes precedence. */
   async end(code: number): Promise<never> {
     this.#progress?.clear()
-    // a pipe takes 64 KiB at once: what its reader has not taken yet would be lost
+    // a pipe buffers 64 KiB: what its reader has not read yet would be lost
     await Promise.all([flushed(process.stdout), flushed(process.stderr)])
     if (this.#received !== undefined && code !== 6) process.exit(128 + constants.signals[this.#received])
     process.exit(code)
   }
 
   #onSignal(name: NodeJS.Signals): void {
-    // the second one means it
+    // a second one ends the process at once
     if (this.#received !== undefined) process.exit(128 + constants.signals[name])
     this.#received = name
     this.#stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
@@ -213,7 +213,7 @@ class CliRun implements Shell {
   }
 }
 
-/** The formats are needed also for errors met before the options are parsed. */
+/** The formats also apply to errors that occur before the options are parsed. */
 function outputAskedFor(argv: readonly string[]): string | undefined {
   const glued = argv.findLast(word => /^-o[a-z]/.test(word))
   return glued?.slice(2) ?? valueIn(argv, '-o') ?? valueIn(argv, '--output')
@@ -225,7 +225,7 @@ function valueIn(argv: readonly string[], option: string): string | undefined {
   return word === option ? argv[at + 1] : word?.slice(option.length + 1)
 }
 
-/** A reader that has gone away counts as having read all. */
+/** A reader that has closed its end counts as having read everything. */
 async function flushed(stream: NodeJS.WriteStream): Promise<void> {
   if (stream.writableLength === 0 || stream.destroyed) return
   await new Promise<void>(resolve => stream.write('', () => resolve()))

@@ -2,18 +2,18 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { AirgapError } from '../../core/errors.ts'
 
-/** A person at a terminal: questions on stderr, one answer a line. */
+/** A person at a terminal: questions on stderr, one answer per line. */
 export interface Terminal {
-  /** without spaces around it. Throws USAGE where the terminal is closed (Ctrl-D) */
+  /** Returns the answer without surrounding spaces. Throws USAGE where the terminal is closed (Ctrl-D). */
   ask(question: string): Promise<string>
   /** a remark between questions */
-  tell(text: string): void
+  show(text: string): void
   close(): void
 }
 
 /**
- * Lines that come before they are asked for, as those of a paste do, answer the next questions. Ctrl-C goes the way that it goes
- * without a question. `hidden`: nothing of what is typed is shown.
+ * Opens the terminal for questions. Lines that arrive early, as pasted ones do, answer the next questions. Ctrl-C works as it does
+ * without a question. `hidden`: what is typed is not shown.
  */
 export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Terminal {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
@@ -57,7 +57,7 @@ export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Term
       if (hidden) process.stderr.write('\n')
       return hidden ? answer : answer.trim()
     },
-    tell: text => void process.stderr.write(`${text}\n`),
+    show: text => void process.stderr.write(`${text}\n`),
     close() {
       signal.removeEventListener('abort', aborted)
       reader.removeAllListeners('close')
@@ -66,7 +66,7 @@ export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Term
   }
 }
 
-/** Asks one question and shows nothing of what is typed. */
+/** Asks one question without showing what is typed. */
 export async function askHidden(question: string, signal: AbortSignal): Promise<string> {
   const terminal = openTerminal(signal, { hidden: true })
   try {
@@ -77,8 +77,8 @@ export async function askHidden(question: string, signal: AbortSignal): Promise<
 }
 
 function unanswered(): AirgapError {
-  return new AirgapError('USAGE', 'not answered: nothing was changed', {
-    likely: 'Ctrl-D, or the terminal went away',
-    next: 'run it again and answer',
+  return new AirgapError('USAGE', 'the question was not answered; nothing was changed', {
+    likely: 'Ctrl-D was pressed, or the terminal was closed',
+    next: 'run the same command again and answer',
   })
 }

@@ -1,6 +1,6 @@
 import type { UpgradePlan, Verdict } from '../../compat/check.ts'
 
-/** One rule of compatibility for people: what it says, the versions that it looked at, who says so. */
+/** Renders one rule of compatibility: what it says, the versions it compared, and its source. */
 export function verdictLines({ rule, result, found }: Verdict): string[] {
   const versions = found.map(
     ({ component, version, range }) => `${component} ${version ?? 'unknown'} in ${range}`,
