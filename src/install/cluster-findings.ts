@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { printableLine } from '../core/printable.ts'
 import { parseClusterNodes } from '../probe/cluster-nodes.ts'
 
 /** What a cluster's answers say about it. Nothing is asked here: answers in, findings out. */
@@ -348,10 +349,7 @@ function noAnswer(command: string, answer: unknown): ClusterFinding {
   }
 }
 
-/** Names come from the cluster, where others may write: one line, nothing that a terminal would obey. */
+/** Names come from the cluster, where others may write. */
 function plain(text: string): string {
-  return text
-    .slice(0, 300)
-    .replace(/[\t\r\n ]+/g, ' ')
-    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd')
+  return printableLine(text, 300)
 }

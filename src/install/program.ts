@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { printableLine } from '../core/printable.ts'
 import { endMarked, markProgram } from './orphan-process.ts'
 
 /** A program that a step runs: ansible, helmfile, pip. Its output goes into a log; no shell is in between. */
@@ -64,7 +65,7 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
     createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', raw => {
       heard = performance.now()
       // whole in the log and for who reads it: ansible says all that a machine said in one line
-      const line = printable(raw)
+      const line = printableLine(raw, maxLine)
       output.write(`${line}\n`)
       tail.push(line.slice(0, 4_000))
       if (tail.length > keptLines) tail.shift()
@@ -93,15 +94,6 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
     await endMarked(running)
     await new Promise<void>(done => output.end(() => done()))
   }
-}
-
-/** Colours, bells and bytes that are no text would reach the operator's terminal (fault 102). */
-export function printable(line: string): string {
-  return line
-    .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '')
-    .replaceAll('\t', '  ')
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd')
-    .slice(0, maxLine)
 }
 
 async function endOf(child: ChildProcess, name: string): Promise<number | NodeJS.Signals> {

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { printable } from './program.ts'
+import { printableLine } from '../core/printable.ts'
 
-/** Runs a program and streams what it prints into a file; its errors are kept, at most 2,000 characters. */
+const maxStderr = 2_000 /* characters */
+
+/** Runs a program and streams its output into a file; returns the end of its errors as one line. */
 export async function saveOutput(
   command: readonly string[],
   options: { to: Writable; env: Record<string, string>; signal: AbortSignal },
@@ -14,7 +16,7 @@ export async function saveOutput(
   let stderr = ''
   let bytes = 0
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-2_000)
+    stderr = (stderr + text).slice(-maxStderr)
   })
   child.stdout.on('data', (chunk: Buffer) => {
     bytes += chunk.length
@@ -24,5 +26,9 @@ export async function saveOutput(
     child.once('close', resolve)
   })
   const [status] = await Promise.all([ended, pipeline(child.stdout, to)])
-  return { status, stderr: stderr.split('\n').map(printable).join(' ').trim(), bytes }
+  return {
+    status,
+    stderr: printableLine(stderr, maxStderr).trim(),
+    bytes,
+  }
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
-import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -10,11 +10,12 @@ import { createGzip } from 'node:zlib'
 import { Header } from 'tar'
 import { parseAllDocuments } from 'yaml'
 import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { printableLine } from '../core/printable.ts'
+import { namesIn } from '../core/read-folder.ts'
 import type { SiteState } from '../site/state.ts'
 import { secretValues } from '../values/secret-values.ts'
 import { type Cluster, clusterEnvironment } from './kube.ts'
-import { printable } from './program.ts'
 import { Redactor } from './redaction.ts'
 
 export interface SupportOptions {
@@ -35,6 +36,8 @@ export interface SupportFile {
 }
 
 const maxLines = 2_000
+/** characters of a line of kubectl */
+const maxTableLine = 10_000
 /** What is secret may go over lines: some more are looked at than are kept. */
 const linesBefore = 200
 const maxTail = 8 << 20 /* bytes of a log that are looked at */
@@ -209,16 +212,6 @@ async function secretText(path: string): Promise<string> {
   })
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort()
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === 'ENOENT' || errno === 'ENOTDIR') return []
-    throw fromSystemError(error, folder)
-  }
-}
-
 async function logsIn(folder: string): Promise<[string, string][]> {
   const names = (await namesIn(folder)).filter(name => /^[\w.-]{1,80}$/.test(name))
   return names.map(name => [`logs/${name}`, join(folder, name)])
@@ -295,11 +288,17 @@ async function askText(
       ...{ signal, timeout: 25_000, maxBuffer: 32 << 20 },
       env: clusterEnvironment({ bin, ...cluster }),
     })
-    return { answers: true, text: stdout.split('\n').map(printable).join('\n') }
+    return {
+      answers: true,
+      text: stdout
+        .split('\n')
+        .map(line => printableLine(line, maxTableLine))
+        .join('\n'),
+    }
   } catch (error) {
     signal.throwIfAborted()
     const { stderr = '', message } = error as { stderr?: string; message: string }
-    const said = printable((stderr.trim() || message).split('\n').at(-1) ?? '')
+    const said = printableLine((stderr.trim() || message).split('\n').at(-1) ?? '', 1_000)
     return { answers: false, text: `the cluster does not answer: ${said}\n` }
   }
 }

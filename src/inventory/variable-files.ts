@@ -1,6 +1,7 @@
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf, fromSystemError } from '../core/errors.ts'
+import { fromSystemError } from '../core/errors.ts'
+import { namesIn } from '../core/read-folder.ts'
 import { invalid, mapOf, textOf, yamlOf } from './read-source.ts'
 
 const maxFiles = 1_000
@@ -39,13 +40,4 @@ export async function variableFiles(folder: string, notes: string[]): Promise<Va
   }
   await walk(folder, undefined, 0)
   return found
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort()
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return []
-    throw fromSystemError(error, folder)
-  }
 }

@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
+import { printableLine } from '../core/printable.ts'
 
 /**
  * Returns which process listens on a TCP port of this machine, as `nginx (process 4711)`; undefined if that cannot be determined (another
@@ -14,9 +15,8 @@ export async function describeHolder(port: number): Promise<string | undefined> 
   for (const pid of await readdir('/proc').catch(() => [])) {
     if (!/^\d+$/.test(pid) || !(await holdsOne(pid, inodes))) continue
     const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim()
-    // a process chooses its own name, which could contain escape sequences of a terminal
-    const printable = name.replace(/[^\x20-\x7e]/g, '?')
-    return `${printable || 'a process'} (process ${pid})`
+    // a process chooses its own name
+    return `${printableLine(name, 100) || 'a process'} (process ${pid})`
   }
   return undefined
 }

@@ -22,7 +22,7 @@ import {
   writeBundle,
 } from '../bundle/samples.ts'
 
-/** What every store must do, run against every implementation. */
+/** The contract of stores, run against every implementation. */
 
 const name = 'registry.example/app:1'
 const layers = [noise(2_500_000, 21), noise(10, 22)]
@@ -112,7 +112,7 @@ describe.each(readable)('ReadableStore: %s', (_kind, make) => {
   })
 
   it.each([undefined, { start: 0, end: 2_500_000 }])(
-    'gives chunks that belong to the reader (%o)',
+    'returns chunks that belong to the reader (%o)',
     async range => {
       const store = await make()
       for await (const chunk of (await store.open(layer, range)) as AsyncIterable<Uint8Array>) {
@@ -129,7 +129,7 @@ describe.each(readable)('ReadableStore: %s', (_kind, make) => {
     await expect(store.open(absent)).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
-  it('never ends well where the size is not the requested one', async () => {
+  it('fails if the size is not the requested one', async () => {
     const store = await make()
     const wrong = { ...layer, size: layer.size - 1 }
     await expect(bytesOf(store, wrong)).rejects.toThrow()
@@ -157,7 +157,7 @@ describe.each(named)('NamedStore: %s', (_kind, make) => {
 })
 
 describe.each(writable)('ContentStore: %s', (_kind, make) => {
-  it('takes the same content twice', async () => {
+  it('accepts the same content twice', async () => {
     const store = await fillStore(await make())
     await store.push(layer, Readable.from([layers[0]!]))
     expect((await bytesOf(store, layer)).equals(layers[0]!)).toBe(true)
@@ -182,7 +182,7 @@ describe.each(writable)('ContentStore: %s', (_kind, make) => {
 })
 
 describe('LayoutStore', () => {
-  it('replaces a file of the right name and size with wrong bytes when it is given the right ones', async () => {
+  it('replaces a file of the right name and size with wrong bytes once it gets the right ones', async () => {
     const store = await LayoutStore.open(await tempFolder())
     await store.push(tiny, Readable.from([layers[1]!]))
     await writeFile(store.pathOf(tiny), Buffer.alloc(tiny.size))

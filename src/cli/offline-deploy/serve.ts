@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import { printableJson } from '../../core/printable.ts'
 import { serveSite } from '../../deploy/serve.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import type { AccessEntry } from '../../serve/served.ts'
 import { addExamples } from '../shell/examples.ts'
-import { printableJson } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { bundleOptions, serverOptions } from './options.ts'
 

@@ -1,5 +1,5 @@
 import type { AirgapError } from '../../core/errors.ts'
-import { printable, printableJson } from './format.ts'
+import { printable, printableJson } from '../../core/printable.ts'
 
 /** Formats an error for stderr: up to four lines for people, one JSON object for programs. */
 export function formatError(

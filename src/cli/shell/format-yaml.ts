@@ -1,5 +1,5 @@
 import { Document, visit } from 'yaml'
-import { printable } from './format.ts'
+import { printable } from '../../core/printable.ts'
 
 /** A JSON value as YAML without anchors, which not every reader follows, and without control characters. */
 export function formatYaml(value: unknown): string {

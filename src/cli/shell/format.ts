@@ -18,17 +18,3 @@ export function humanTime(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
-
-/** Makes text from elsewhere safe for a terminal: escape sequences could move the cursor and hide text. */
-export function printable(text: string): string {
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, character => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
-  })
-}
-
-/** Escapes the control characters that JSON allows in strings (DEL, C1): a terminal may interpret them. */
-export function printableJson(json: string): string {
-  return json.replace(/[\u007f-\u009f]/g, character => {
-    return `\\u00${character.charCodeAt(0).toString(16)}`
-  })
-}

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import { canonicalJson } from '../../core/canonical-json.ts'
-import { printable, printableJson } from './format.ts'
+import { printable, printableJson } from '../../core/printable.ts'
 
 export const outputFormats = ['text', 'json', 'yaml'] as const
 export type OutputFormat = (typeof outputFormats)[number]

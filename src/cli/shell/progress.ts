@@ -1,5 +1,6 @@
+import { printable, printableJson } from '../../core/printable.ts'
 import type { Progress } from '../../core/progress.ts'
-import { humanBytes, humanTime, printable, printableJson } from './format.ts'
+import { humanBytes, humanTime } from './format.ts'
 
 /** The part of stderr that progress needs. */
 export interface ProgressOutput {

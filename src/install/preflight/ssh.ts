@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { printableLine } from '../../core/printable.ts'
 import type { SiteFile, SiteNode } from '../../inventory/schema.ts'
-import { printable } from '../program.ts'
 import { sshEnvironment, sshOptions } from '../ssh-options.ts'
 import { type Answer, maxAnswer, parseAnswer } from './facts.ts'
 import type { MachineFinding } from './finding.ts'
@@ -146,7 +146,10 @@ export function refusal(
       what: `nothing listens on ${address}, port ${port}`,
       next: 'start sshd there (`systemctl enable --now ssh` or `sshd`), or correct the port in site.yaml',
     }
-  const last = printable(ran.stderr.trim().split('\n').at(-1) || ran.stdout.trim().split('\n').at(-1) || '')
+  const last = printableLine(
+    ran.stderr.trim().split('\n').at(-1) || ran.stdout.trim().split('\n').at(-1) || '',
+    1_000,
+  )
   const words = last === '' ? '' : `: ${last.slice(0, 200)}`
   if (ran.timedOut)
     return {

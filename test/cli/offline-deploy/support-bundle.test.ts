@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { extract } from 'tar'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { secretNames } from '../../core/support/secret-names.ts'
 import { forms, leaks } from '../../install/leaks.ts'
 import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
 import { buildProgram, fetchedKubeconfig, run, sampleKubeconfig, type TestSite, testSite } from './support.ts'
@@ -75,6 +76,8 @@ async function planted(): Promise<TestSite> {
       `  db: {rootPassword: ${unknown[6]}, plain: ${unknown[6]}}`,
       `  database: postgres://u:${unknown[2]}@10.0.0.9/db`,
       `  innocent: ${JSON.stringify(all())}`,
+      '  spelled:',
+      ...secretNames.map(name => `    ${JSON.stringify(name)}: ${unknown[0]}`),
     ].join('\n'),
   )
   await put(at('inventory/hosts.yaml'), `all:\n  vars:\n    x: ${JSON.stringify(all())}\n`)
@@ -82,7 +85,7 @@ async function planted(): Promise<TestSite> {
   await put(at('logs/app-harbor.log'), `${'old line\n'.repeat(5000)}${all()}\n${key}\nlast line\n`)
   await put(
     at('logs/kubernetes.log'),
-    `curl --password ${unknown[3]}\n{"clientSecret": "${unknown[1]}"}\nwget https://u:${unknown[2]}@h/x\nsent ${unknown[5]} there, ${unknown[6]} and ${unknown[7]}\n`,
+    `${secretNames.map(name => `${name}=${unknown[3]}\n`).join('')}curl --password ${unknown[3]}\n{"clientSecret": "${unknown[1]}"}\nwget https://u:${unknown[2]}@h/x\nsent ${unknown[5]} there, ${unknown[6]} and ${unknown[7]}\n`,
   )
   await appendFile(at('serve.log'), `${JSON.stringify({ url: all(), token: unknown[1] })}\n`)
   const digest = `sha256:${'0'.repeat(64)}`

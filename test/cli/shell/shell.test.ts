@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { CommanderError } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { humanBytes, humanTime, printable } from '../../../src/cli/shell/format.ts'
+import { humanBytes, humanTime } from '../../../src/cli/shell/format.ts'
 import { formatError } from '../../../src/cli/shell/format-error.ts'
 import { formatResult } from '../../../src/cli/shell/output.ts'
 import { createProgress, type LogFormat } from '../../../src/cli/shell/progress.ts'
@@ -27,10 +27,6 @@ describe('format', () => {
     [200, '3 min 20 s'],
     [7500, '2 h 5 min'],
   ])('%f seconds are %s', (seconds, text) => expect(humanTime(seconds)).toBe(text))
-
-  it('takes the power out of escape sequences', () => {
-    expect(printable('a\u001b[2Jb\u0007\nc\u009b')).toBe('a\\x1b[2Jb\\x07\nc\\x9b')
-  })
 
   it('is the version of package.json', async () => {
     const { version } = JSON.parse(
