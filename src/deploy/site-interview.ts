@@ -3,21 +3,21 @@ import { nodeRoles } from '../inventory/schema.ts'
 import { parseSiteFile } from '../inventory/site-file.ts'
 import { type SiteAnswers, starterSite } from '../inventory/starter.ts'
 
-/** A person who answers questions. */
+/** A dialogue with the person at the terminal. */
 export interface Dialogue {
-  /** the answer without spaces around it */
+  /** Returns the answer, trimmed. */
   ask(question: string): Promise<string>
-  /** a remark between questions */
+  /** Shows a remark between questions. */
   show(text: string): void
 }
 
-/** Asks for the machines of a site and how they are reached. An answer that is invalid is explained and asked for again. */
+/** Asks for the machines of a site and for SSH access to them. Explains an invalid answer and repeats the question. */
 export async function interviewSite(known: SiteAnswers, dialogue: Dialogue): Promise<SiteAnswers> {
   const answers = await askMachines(known, dialogue)
   const withUser = await askUntilValid('SSH user on the machines [root]:', {
     answers,
     dialogue,
-    take: user => ({ ...answers, ssh: { ...answers.ssh, user } }),
+    applied: user => ({ ...answers, ssh: { ...answers.ssh, user } }),
   })
   const withSudo =
     (withUser.ssh?.user ?? 'root') === 'root'
@@ -25,13 +25,13 @@ export async function interviewSite(known: SiteAnswers, dialogue: Dialogue): Pro
       : await askUntilValid('Does sudo require a password for that user? [y/N]:', {
           answers: withUser,
           dialogue,
-          take: answer =>
+          applied: answer =>
             /^y(es)?$/i.test(answer) ? { ...withUser, ssh: { ...withUser.ssh, sudo: 'password' } } : withUser,
         })
   return await askUntilValid('Address at which users reach the platform [none yet]:', {
     answers: withSudo,
     dialogue,
-    take: externalIP => ({ ...withSudo, externalIP }),
+    applied: externalIP => ({ ...withSudo, externalIP }),
   })
 }
 
@@ -44,18 +44,18 @@ async function askMachines(known: SiteAnswers, { ask, show }: Dialogue): Promise
     const line = await ask(`machine ${answers.nodes.length + 1}: `)
     const [name, address, roles] = line.split(/\s+/)
     if (line === '' && answers.nodes.length > 0) {
-      const wrong = faultOf(withNfsServer(answers))
-      if (wrong === undefined) return withNfsServer(answers)
-      show(wrong)
+      const mistake = mistakesIn(withNfsServer(answers))
+      if (mistake === undefined) return withNfsServer(answers)
+      show(mistake)
       continue
     }
     if (!name || !address || !roles) {
-      show('for example: master-1 10.0.0.11 control-plane,worker')
+      show('enter all three, for example: master-1 10.0.0.11 control-plane,worker')
       continue
     }
     const candidate = { ...answers, nodes: [...answers.nodes, { name, address, roles: roles.split(',') }] }
-    const wrong = faultsBeforeTheLast(candidate)
-    if (wrong.length > 0) show(wrong.join('\n'))
+    const mistakes = mistakesSoFar(candidate)
+    if (mistakes.length > 0) show(mistakes.join('\n'))
     else {
       answers = candidate
       show(`  ${name} ${address} ${roles}`)
@@ -63,22 +63,22 @@ async function askMachines(known: SiteAnswers, { ask, show }: Dialogue): Promise
   }
 }
 
-/** An empty answer leaves things as they are. */
+/** Keeps the default if the answer is empty. */
 async function askUntilValid(
   question: string,
-  options: { answers: SiteAnswers; dialogue: Dialogue; take: (answer: string) => SiteAnswers },
+  options: { answers: SiteAnswers; dialogue: Dialogue; applied: (answer: string) => SiteAnswers },
 ): Promise<SiteAnswers> {
-  const { answers, dialogue, take } = options
+  const { answers, dialogue, applied } = options
   for (;;) {
     const answer = await dialogue.ask(`${question} `)
-    const candidate = answer === '' ? answers : take(answer)
-    const wrong = faultOf(candidate)
-    if (wrong === undefined) return candidate
-    dialogue.show(wrong)
+    const candidate = answer === '' ? answers : applied(answer)
+    const mistakes = mistakesIn(candidate)
+    if (mistakes === undefined) return candidate
+    dialogue.show(mistakes)
   }
 }
 
-/** A site with a machine for NFS uses it for its volumes, unless another server was named. */
+/** Uses the machine with the role nfs as the NFS server, unless another server is set. */
 export function withNfsServer(answers: SiteAnswers): SiteAnswers {
   const server = answers.nodes.find(({ roles }) => roles.includes('nfs'))
   return answers.nfs !== undefined || server === undefined
@@ -86,7 +86,8 @@ export function withNfsServer(answers: SiteAnswers): SiteAnswers {
     : { ...answers, nfs: { server: server.name } }
 }
 
-function faultOf(answers: SiteAnswers): string | undefined {
+/** Returns the message of the schema, one mistake per line; undefined for valid answers. */
+function mistakesIn(answers: SiteAnswers): string | undefined {
   try {
     parseSiteFile(starterSite(answers), 'site.yaml')
     return undefined
@@ -96,8 +97,8 @@ function faultOf(answers: SiteAnswers): string | undefined {
   }
 }
 
-/** A control plane and an NFS server may come with a later machine. */
-function faultsBeforeTheLast(answers: SiteAnswers): string[] {
-  const lines = faultOf(withNfsServer(answers))?.split('\n') ?? []
+/** Omits mistakes that another machine can still resolve: a missing role, an even number of control-plane nodes. */
+function mistakesSoFar(answers: SiteAnswers): string[] {
+  const lines = mistakesIn(withNfsServer(answers))?.split('\n') ?? []
   return lines.filter(line => !/no node has the role|needs an odd number/.test(line)).slice(1)
 }

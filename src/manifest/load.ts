@@ -16,9 +16,9 @@ import type { SourceRemap, StackManifest } from './stack.ts'
 import { withVariants } from './variants.ts'
 
 /**
- * Reads a stack manifest and all the lists it names. `overlays` are further YAML files with `sources:` only (a company's
- * mirrors, a test's registries): tried before the manifest's own, a later file before an earlier one. `variants` names the
- * variants to include. With `privateAddresses: 'kept'`, images named by a private address are not mistakes.
+ * Reads a stack manifest and all lists it refers to. `overlays` are further YAML files with `sources:` only (a company's
+ * mirrors, a test's registries), which take precedence over those of the manifest; a later file wins. `variants` names the
+ * variants to include. With `privateAddresses: 'kept'`, images with a private address are not mistakes.
  * Throws MANIFEST_INVALID, REFERENCE_INVALID, FILE_NOT_FOUND, NAME_COLLISION; several mistakes together are MANIFEST_INVALID.
  */
 export async function loadManifest(
@@ -59,9 +59,9 @@ export async function loadManifest(
       environments,
       values: values.map(file => resolve(folder, file)),
     })),
-    excuses: excuses.map(excuse => spelledOut(excuse, mistakes)),
+    excuses: excuses.map(excuse => withFullName(excuse, mistakes)),
     variants: Object.entries(value.variants)
-      .map(([name, { description }]) => ({ name, description, taken: variants.includes(name) }))
+      .map(([name, { description }]) => ({ name, description, included: variants.includes(name) }))
       .sort((a, b) => compareText(a.name, b.name)),
     versions: value.versions,
     ...defined({
@@ -81,7 +81,7 @@ async function overlaySources(files: readonly string[], mistakes: Mistakes): Pro
   return layers.reverse().flatMap(layer => checkedSources(layer, mistakes))
 }
 
-/** The entries of each kind, loaded by the kind, one kind after the other: mistakes come in the order of the list. */
+/** Loads the entries of each kind, one kind after the other, so that mistakes are in the order of the list of kinds. */
 async function loadRequests(
   document: Positioned<ManifestDocument>,
   options: Omit<LoadContext, 'at'>,
@@ -97,8 +97,8 @@ async function loadRequests(
   return requests as Requests
 }
 
-/** Images by their full names, as they are listed and found. */
-function spelledOut(excuse: Excuse, mistakes: Mistakes): Excuse {
+/** Expands the name of an image to the full reference, as in the lists and the findings. */
+function withFullName(excuse: Excuse, mistakes: Mistakes): Excuse {
   if (/^https?:\/\//.test(excuse.name)) return excuse
   const reference = mistakes.attempt(() => referenceAt({ text: excuse.name, at: excuse.at }))
   return reference === undefined ? excuse : { ...excuse, name: formatReference(reference) }

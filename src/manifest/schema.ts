@@ -2,18 +2,18 @@ import { z } from 'zod'
 import { nameField, platformField, sha256Field, textField, versionField } from '../document/fields.ts'
 import { entrySchemas } from '../kinds/index.ts'
 
-/** The stack manifest as a person writes it (YAML). Strict: an unknown key is a mistake. Paths are relative to the manifest. */
+/** The stack manifest as it is written (YAML). Strict: an unknown key is a mistake. Paths are relative to the manifest. */
 
-/** Releases that the site runs: rendered to find every image that they use. */
+/** Releases that the site runs, rendered to find every image that they use. */
 const deploymentSchema = z.strictObject({
   /** a helmfile */
   helmfile: textField,
   environments: z.array(nameField).min(1),
-  /** values files that replace what only a site knows (passwords, addresses), so that everything renders */
+  /** values files with placeholders for what only a site knows (passwords, addresses), so that everything renders */
   values: z.array(textField).default([]),
 })
 
-/** A finding of `airgap images` that is known and intended. */
+/** A finding of `airgap images` that is expected. */
 const excuseSchema = z.strictObject({
   /** an image, or a URL */
   name: textField,
@@ -23,11 +23,11 @@ const excuseSchema = z.strictObject({
 const sourceSchema = z.strictObject({
   /** a registry host, host/repository prefix or URL prefix */
   from: textField,
-  /** places tried in order; `http://` where a registry speaks plain HTTP */
+  /** tried in order; `http://` for a registry that uses plain HTTP */
   to: z.array(textField).min(1),
 })
 
-/** What is carried: a list for each kind. */
+/** What the bundle carries: a list for each kind. */
 const content = { ...entrySchemas, excuses: z.array(excuseSchema).default([]) }
 
 export const manifestSchema = z.strictObject({
@@ -37,7 +37,7 @@ export const manifestSchema = z.strictObject({
   platforms: z.array(platformField).min(1).default(['linux/amd64']),
   sources: z.array(sourceSchema).default([]),
   ...content,
-  /** what is also carried on request: `airgap lock --with NAME` */
+  /** additional content, carried with `airgap lock --with NAME` */
   variants: z
     .record(
       nameField,
@@ -45,26 +45,26 @@ export const manifestSchema = z.strictObject({
     )
     .default({}),
   deployments: z.array(deploymentSchema).default([]),
-  /** component → version, where no image, chart or wheel has it: for the rules of compatibility.yaml */
+  /** component → version, for components without an image, chart or wheel: used by the compatibility rules */
   versions: z.record(nameField, textField).default({}),
-  /** a file of compatibility rules */
+  /** file of compatibility rules */
   compatibility: textField.optional(),
-  /** repository path on the site → upstream host that answers there, where two upstreams collide */
+  /** repository path on the site → the upstream host that is served there, if two upstreams collide */
   collisions: z.record(textField, textField).default({}),
-  /** content whose publisher gives no checksum */
+  /** content whose publisher provides no checksum */
   firstUse: z.enum(['allow', 'refuse']).default('allow'),
 })
 export type ManifestDocument = z.infer<typeof manifestSchema>
 
-/** A file of mirrors, separate from the manifest: the bundle does not depend on it. */
+/** A file of mirrors, separate from the manifest because the bundle does not depend on mirrors. */
 export const overlaySchema = z.strictObject({
   apiVersion: z.literal('airgap/v1').optional(),
   sources: z.array(sourceSchema),
 })
 
 /**
- * A layer for rehearsals: an upstream of one's own under the publishers' names. What is locked with it is marked, and no site
- * accepts it as the publishers' content.
+ * A test layer for rehearsals: a test upstream under the publishers' names. The lock is marked, and no site accepts its
+ * content as the publishers'.
  */
 export const testLayerSchema = z.strictObject({
   apiVersion: z.literal('airgap/v1'),

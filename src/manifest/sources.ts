@@ -3,7 +3,7 @@ import type { PositionedDocument } from '../document/positioned.ts'
 import { refuseLogin } from '../document/urls.ts'
 import type { SourceRemap } from './stack.ts'
 
-/** The `sources:` of a manifest, an overlay or a test layer, checked: an address in them contains no password. */
+/** Returns the `sources:` of a manifest, an overlay or a test layer. Passwords in their addresses are mistakes. */
 export function checkedSources(
   { value, at }: Pick<PositionedDocument<{ sources: SourceRemap[] }>, 'value' | 'at'>,
   mistakes: Mistakes,

@@ -4,12 +4,12 @@ import type { Requests } from '../kinds/index.ts'
 
 /**
  * The manifest as the program uses it: lists read, names parsed, paths absolute, defaults filled in. Each kind's requests are
- * under the key of its entries: `images`, `charts`, … `at` is `file:line:column` of what was written, for messages.
+ * under the key of its entries: `images`, `charts`, … `at` is the `file:line:column` of an entry, for messages.
  */
 export interface StackManifest extends Requests {
   /** absolute path of the manifest */
   file: string
-  /** absolute folder: relative paths start here */
+  /** absolute path of its folder, the base of relative paths */
   folder: string
   name: string
   version: string
@@ -18,14 +18,14 @@ export interface StackManifest extends Requests {
   deployments: DeploymentRequest[]
   excuses: Excuse[]
   /** all variants of the manifest, sorted by name */
-  variants: { name: string; description: string; taken: boolean }[]
+  variants: { name: string; description: string; included: boolean }[]
   /** component → version */
   versions: Record<string, string>
-  /** absolute path of the rules */
+  /** absolute path of the compatibility rules */
   compatibility?: string
   collisions: Record<string, string>
   firstUse: 'allow' | 'refuse'
-  /** locked against the upstream of a test: no site accepts it as the publishers' content */
+  /** locked against a test upstream: no site accepts it as the publishers' content */
   testUpstream?: true
 }
 
@@ -34,7 +34,7 @@ export interface SourceRemap {
   to: string[]
 }
 
-/** Releases of a helmfile: not carried themselves, but rendered to find what has to be carried. */
+/** Releases of a helmfile: not carried themselves, but rendered to find what must be carried. */
 export interface DeploymentRequest {
   at: string
   /** absolute */

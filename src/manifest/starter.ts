@@ -1,36 +1,36 @@
 import { kinds } from '../kinds/index.ts'
 
-const head = `# A stack manifest: everything a closed site needs, by name. \`airgap lock\` turns it into exact digests.
+const head = `# A stack manifest: everything that a closed site needs, by name. \`airgap lock\` resolves it to exact digests.
 apiVersion: airgap/v1
 name: my-stack
 version: 1.0.0
 
-# What the site's nodes are. Images published for several platforms are narrowed to these; their digests stay.
+# The platforms of the site's nodes. Of an image for several platforms, only these are carried; its digest does not change.
 platforms: [linux/amd64]
 
-# Fetch from elsewhere, for the whole build: registry hosts, host/prefix or URL prefixes; several are tried in order.
+# Mirrors for the whole build: registry hosts, host/prefix or URL prefixes; several are tried in order.
 # sources:
 #   - from: docker.io
 #     to: [mirror.example/dockerhub, docker.io]
 `
 
-const tail = `# deployments:                                # what the site runs: rendered by \`airgap images\`, to find all that it uses
+const tail = `# deployments:                                # what the site runs; \`airgap images\` renders it to find all images
 #   - helmfile: deploy/helmfile.yaml
 #     environments: [prod]
-#     values: [stand-ins.yaml]                # for what only a site knows
+#     values: [placeholders.yaml]             # for what only a site knows
 # excuses:
 #   - name: docker.io/library/busybox:1.36
-#     reason: started by hand
-# versions: {kubernetes: v1.28.6}             # for the rules of compatibility:, where nothing else tells them
+#     reason: for debugging, started by hand
+# versions: {kubernetes: v1.28.6}             # of components without an image, chart or wheel, for the compatibility rules
 # compatibility: compatibility.yaml
 
-# Two upstreams that would have one name on the site: who answers there.
+# Two upstreams with the same repository path on the site: which one is served there.
 # collisions:
 #   library/nginx: docker.io
 
-# What its publisher gives no checksum for is trusted on first use; \`refuse\` makes that an error.
+# Content without a checksum from its publisher is trusted on first use; \`refuse\` makes that an error.
 firstUse: allow
 `
 
-/** What `airgap init` writes: each kind shows its own entries. */
+/** What `airgap init` writes: each kind adds an example of its entries. */
 export const starterManifest = [head, ...kinds.map(({ entry }) => entry.starter), tail].join('\n')

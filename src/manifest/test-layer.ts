@@ -8,8 +8,8 @@ import { checkedSources } from './sources.ts'
 import type { StackManifest } from './stack.ts'
 
 /**
- * Returns the manifest with a test's upstream in place of the publishers': its sources win, and files get the checksums of the
- * test upstream. Throws MANIFEST_INVALID for the checksum of a file that the manifest does not have.
+ * Returns the manifest with a test upstream instead of the publishers': its sources take precedence, and files get the checksums
+ * of the test upstream. Throws MANIFEST_INVALID for the checksum of a file that the manifest does not list.
  */
 export async function withTestLayer(manifest: StackManifest, path: string): Promise<StackManifest> {
   const layer = parseManifestDocument(await readDocument(path), { file: path, schema: testLayerSchema })
@@ -20,9 +20,9 @@ export async function withTestLayer(manifest: StackManifest, path: string): Prom
   const checksums = new Map(Object.entries(value.checksums))
   for (const url of checksums.keys()) {
     if (manifest.files.some(file => file.url === url)) continue
-    throw new AirgapError('MANIFEST_INVALID', 'the checksum belongs to no file of the manifest', {
+    throw new AirgapError('MANIFEST_INVALID', 'the manifest lists no file for this checksum', {
       item: `${at(['checksums', url], 'key')}: ${redactUrl(url)}`,
-      next: 'remove it',
+      next: 'correct the URL, or remove the checksum from the test layer',
     })
   }
   return {

@@ -6,7 +6,7 @@ import type { ManifestDocument } from './schema.ts'
 type Path = readonly PropertyKey[]
 
 /**
- * Returns the manifest with the entries of the chosen variants after its own; `at` still leads to the place of each entry.
+ * Returns the manifest with the entries of the chosen variants after its own; `at` still locates each entry in the file.
  * Throws USAGE for an unknown variant.
  */
 export function withVariants(
@@ -42,10 +42,10 @@ function unknownVariant(name: string, { value, at }: Positioned<ManifestDocument
   const known = Object.entries(value.variants).map(([key, { description }]) => `${key} (${description})`)
   return new AirgapError('USAGE', 'the manifest has no such variant', {
     item: name,
-    likely: 'a typing error, or the lock was made with a variant that the manifest no longer has',
+    likely: 'the name is misspelled, or the manifest no longer has a variant that the lock was made with',
     next:
       known.length > 0
-        ? `choose from ${known.join(', ')}; \`--with none\` selects none`
+        ? `choose one of ${known.join(', ')}; \`--with none\` selects none`
         : `${at([])} defines no variants: remove --with, or pass \`--with none\` to drop those of the lock`,
   })
 }

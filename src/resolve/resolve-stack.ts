@@ -63,7 +63,7 @@ export async function resolveStack(
     if (item !== undefined) (items[job.kind] ??= []).push(item)
   })
   for (const list of Object.values(items)) list.sort((a, b) => compareText(a.name, b.name))
-  const variants = manifest.variants.filter(({ taken }) => taken).map(({ name }) => name)
+  const variants = manifest.variants.filter(({ included }) => included).map(({ name }) => name)
   const lock: Lock = {
     lockVersion: 1,
     name: manifest.name,

@@ -13,7 +13,7 @@ const names = (manifest: Awaited<ReturnType<typeof load>>) =>
   manifest.images.map(image => formatReference(image.reference))
 
 describe('a manifest', () => {
-  it('fills in what is not written', async () => {
+  it('gets its defaults', async () => {
     const manifest = await load('')
     expect(manifest).toMatchObject({
       name: 'demo',
@@ -35,10 +35,10 @@ describe('a manifest', () => {
     })
   })
 
-  it('loads the starter manifest, as it is and with every comment removed', async () => {
+  it('the starter manifest loads, both unchanged and with every example uncommented', async () => {
     const folder = await folderWith({ 'stack.yaml': starterManifest })
     expect((await loadManifest(join(folder, 'stack.yaml'))).name).toBe('my-stack')
-    // prose begins with a capital letter or stands behind a value; keys and items are what is left
+    // prose begins with a capital letter or follows a value; the rest are keys and items
     const all = starterManifest.replace(/^(\s*)# (?=\s*(?:- )?[a-z][\w/-]*:(?:\s|$))/gm, '$1')
     const whole = await folderWith({
       'stack.yaml': all,
@@ -52,7 +52,7 @@ describe('a manifest', () => {
     for (const list of lists) expect(manifest[list].length, list).toBeGreaterThan(0)
   })
 
-  it('keeps the place of everything that was written', async () => {
+  it('keeps the place of every entry', async () => {
     const manifest = await load('images:\n  - busybox:1\n  - ref: quay.io/a/b:2\n    referrers: true\n')
     expect(manifest.images.map(image => image.at.replace(/^.*\//, ''))).toEqual([
       'stack.yaml:5:5',
@@ -60,7 +60,7 @@ describe('a manifest', () => {
     ])
   })
 
-  it('tolerates a BOM and CRLF, in the manifest and in lists', async () => {
+  it('may have a BOM and CRLF, and so may lists', async () => {
     const folder = await folderWith({
       'stack.yaml': `\ufeff${head}images:\n  - list: l.txt\n`.replaceAll('\n', '\r\n'),
       'l.txt': '\ufeff# ours\r\nbusybox:1\r\n\r\nquay.io/a/b:2   # the second\r\n',
@@ -70,7 +70,7 @@ describe('a manifest', () => {
     expect(manifest.images[1]?.at).toBe(`${join(folder, 'l.txt')}:4:1`)
   })
 
-  it('gives the same digest of inputs wherever it stands and however it is laid out', async () => {
+  it('has the same digest of inputs in any folder and any layout', async () => {
     const plain = await load('images: [busybox:1]\nfiles:\n  - url: https://x.example/a/b\n')
     const other = await load(
       '# comment\n\nfiles: [{url: "https://x.example/a/b"}]\nsources: [{from: docker.io, to: [m.example]}]\nimages:\n  - list: l.txt\n',
@@ -81,7 +81,7 @@ describe('a manifest', () => {
 })
 
 describe('images', () => {
-  it('are listed, with comments, sections and blank lines', async () => {
+  it('are read from lists with comments, sections and blank lines', async () => {
     const manifest = await load('images:\n  - list: l.txt\n', {
       'l.txt': '# section: base\n\n  busybox:1\n# docker.io/no:1\nquay.io/a/b:2\t# why\n',
     })
@@ -99,7 +99,7 @@ describe('images', () => {
     expect(names(manifest)).toEqual(['docker.io/library/nginx:1.27'])
   })
 
-  it('listed twice alike are one', async () => {
+  it('listed twice with the same settings are one', async () => {
     const manifest = await load(
       'images:\n  - busybox:1\n  - docker.io/library/busybox:1\n  - list: l.txt\n',
       {
@@ -117,7 +117,7 @@ describe('images', () => {
     expect(error.item).toMatch(/stack\.yaml:5:5 and .*stack\.yaml:6:5/)
   })
 
-  it('may be one under several names, but not one tag with two digests', async () => {
+  it('may have several names, but a tag has only one digest', async () => {
     const [a, b] = ['a', 'b'].map(digit => `sha256:${digit.repeat(64)}`)
     const several = await load(`images: ["busybox@${a}", "busybox@${b}", "busybox:1@${a}", busybox:2]\n`)
     expect(several.images).toHaveLength(4)
@@ -129,7 +129,7 @@ describe('images', () => {
     expect(error.item).toMatch(/stack\.yaml:5:5 and .*stack\.yaml:6:5/)
   })
 
-  it('stand in the order in which they are written, whatever the order of the lists’ reading', async () => {
+  it('keep the order of the manifest, in whichever order their lists are read', async () => {
     const names = async () =>
       (
         await load('images: [{list: z.txt}, {list: a.txt}, c:1, {list: z.txt}]\n', {
@@ -141,7 +141,7 @@ describe('images', () => {
     expect(await names()).toEqual(await names())
   })
 
-  it('without a tag are a mistake with its place', async () => {
+  it('without a tag are a mistake, with its place', async () => {
     const error = await refused(
       load('images:\n  - list: l.txt\n', { 'l.txt': 'busybox:1\n  quay.io/a/b\n' }),
       'REFERENCE_INVALID',
@@ -150,13 +150,13 @@ describe('images', () => {
     expect(error.message).toContain('neither tag nor digest')
   })
 
-  it('of a list that does not exist: the error names the place of the list', async () => {
+  it('in a missing list: the error names the place of the list', async () => {
     const error = await refused(load('images:\n  - list: gone.txt\n'), 'FILE_NOT_FOUND')
     expect(error.item).toMatch(/gone\.txt$/)
     expect(error.likely).toMatch(/stack\.yaml:5:5/)
   })
 
-  it('every reference that is written survives (property)', async () => {
+  it('keep every reference unchanged (property)', async () => {
     const part = fc.stringMatching(/^[a-z0-9]{1,8}$/)
     const reference = fc
       .tuple(part, part, fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}$/))
@@ -183,7 +183,7 @@ describe('charts', () => {
       load(`charts:\n  - {name: ${name}, repo: "https://a.example", version: ${version}}\n`),
     ).rejects.toMatchObject({ code: 'MANIFEST_INVALID', item: expect.stringMatching(/:\d+:\d+: /) })
   })
-  it('of one name and version are asked for once', async () => {
+  it('of one name and version are requested once', async () => {
     const chart = (repo: string) => `  - {name: a, repo: "${repo}", version: 1.0.0}\n`
     const same = await load(`charts:\n${chart('https://a.example')}${chart('https://a.example')}`)
     expect(same.charts).toHaveLength(1)
@@ -196,7 +196,7 @@ describe('charts', () => {
     await refused(load(oneFile), 'NAME_COLLISION')
   })
 
-  it('of a registry need its host', async () => {
+  it('of a registry require its host', async () => {
     const error = await refused(
       load('charts:\n  - {name: a, repo: "oci://bitnamicharts", version: 1.0.0}\n'),
       'MANIFEST_INVALID',
@@ -215,7 +215,7 @@ describe('files', () => {
     ['https://dl.example:8443/a?token=x&y=/z', 'dl.example/a'],
     ['https://dl.example/with%20space/%C3%A9', 'dl.example/with space/é'],
     ['https://DL.example/a#part', 'dl.example/a'],
-  ])('%s stands under its host and path (fault 60)', async (url, path) => {
+  ])('%s is stored under its host and path (fault 60)', async (url, path) => {
     expect(await pathOf(url)).toBe(path)
   })
 
@@ -236,7 +236,7 @@ describe('files', () => {
     expect(named.files[0]?.path).toBe('given/name')
   })
 
-  it('with two URLs for one path, or a file where a folder is, are a mistake', async () => {
+  it('with two URLs for one path, or a path that is also a folder, are a mistake', async () => {
     const two =
       'files:\n  - {url: "https://x.example/a", path: p}\n  - {url: "https://x.example/b", path: p}\n'
     await refused(load(two), 'NAME_COLLISION')
@@ -246,12 +246,12 @@ describe('files', () => {
     expect(error.message).toContain('both a file and a folder')
   })
 
-  it('whose URL contains a password are refused, and the error does not show it', async () => {
+  it('with a password in the URL are refused, and the error does not show it', async () => {
     const error = await refused(pathOf('https://me:hunter2@x.example/a'), 'MANIFEST_INVALID')
     expect(JSON.stringify(error)).not.toContain('hunter2')
   })
 
-  it.each(['../x', '/x', 'a//b', 'a/', './a', 'a/../b'])('are not laid down at %s', async path => {
+  it.each(['../x', '/x', 'a//b', 'a/', './a', 'a/../b'])('refuse the path %s', async path => {
     const error = await refused(
       load(`files:\n  - {url: "https://x.example/a", path: "${path}"}\n`),
       'MANIFEST_INVALID',
@@ -264,7 +264,7 @@ describe('packages', () => {
   const deb = (rest: string) =>
     `debs:\n  - name: d\n    archive: http://x.example/debian\n    suite: bookworm\n    keys: [k.asc]\n${rest}`
 
-  it('come from the manifest and from lists, sorted, each once', async () => {
+  it('come from the manifest and from lists, sorted and without duplicates', async () => {
     const manifest = await load(deb('    packages: [jq, socat]\n    lists: [p.txt]\n'), {
       'p.txt': '# section: base\nsocat\ncurl=7.88.1-10+deb12u5 # pinned\n',
     })
@@ -283,7 +283,7 @@ describe('packages', () => {
 })
 
 describe('overlays', () => {
-  it('put their sources before those of the manifest, the last one first', async () => {
+  it('take precedence over the sources of the manifest, the last one first', async () => {
     const folder = await folderWith({
       'stack.yaml': `${head}sources: [{from: docker.io, to: [own.example]}]\n`,
       'company.yaml': 'sources: [{from: docker.io, to: [company.example]}]\n',
@@ -305,8 +305,8 @@ describe('overlays', () => {
   })
 })
 
-describe('what is not a manifest', () => {
-  it('a folder, a missing file, bytes that are not text', async () => {
+describe('an unreadable manifest', () => {
+  it('is a folder, a missing file or not text', async () => {
     const folder = await folderWith({ 'bytes.yaml': Buffer.from([0x61, 0xff, 0xfe]) })
     await mkdir(join(folder, 'sub'))
     await refused(loadManifest(join(folder, 'sub')), 'MANIFEST_INVALID')

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { loadManifest } from '../../src/manifest/load.ts'
 import { folderWith, load, refused } from './support.ts'
 
-/** The lines that tell, without the folder. */
-async function told(text: string, others: Record<string, string> = {}): Promise<string[]> {
+/** The mistakes in the message, without the folder. */
+async function mistakesOf(text: string, others: Record<string, string> = {}): Promise<string[]> {
   const error = await refused(load(text, others), 'MANIFEST_INVALID')
   return error.message
     .split('\n')
@@ -13,8 +13,8 @@ async function told(text: string, others: Record<string, string> = {}): Promise<
 }
 
 describe('mistakes in a manifest', () => {
-  it('are told all at once, in the order of the file', async () => {
-    const lines = await told(
+  it('are reported all together, in the order of the file', async () => {
+    const lines = await mistakesOf(
       'firstUse: maybe\nplatforms: [windows]\ncharts:\n  - name: Bad Name\n    repo: ftp://x\n    version: 1.0.0\n',
     )
     expect(lines.map(line => line.split(': ').slice(0, 2).join(' '))).toEqual([
@@ -36,27 +36,27 @@ describe('mistakes in a manifest', () => {
       'stack.yaml:6:5: unknown key "form"; did you mean "from"?',
     ],
     ['zzzzzzzz: 1\n', /^stack\.yaml:4:1: unknown key "zzzzzzzz"; known here: .*images/],
-  ])('guess the key that was meant: %j', async (text, wanted) => {
-    const [line] = await told(text)
+  ])('suggest the intended key: %j', async (text, wanted) => {
+    const [line] = await mistakesOf(text)
     if (typeof wanted === 'string') expect(line).toBe(wanted)
     else expect(line).toMatch(wanted)
   })
 
-  it('in a form that two kinds of entry could be: the nearer one counts', async () => {
-    expect(await told('images:\n  - {refs: a}\n')).toEqual([
+  it('in an entry that resembles two forms are reported for the closer one', async () => {
+    expect(await mistakesOf('images:\n  - {refs: a}\n')).toEqual([
       'stack.yaml:5:5: images.0.ref: is missing',
       'stack.yaml:5:6: unknown key "refs"; did you mean "ref"?',
     ])
-    expect(await told('images:\n  - {list: l.txt, ref: a}\n')).toEqual([
+    expect(await mistakesOf('images:\n  - {list: l.txt, ref: a}\n')).toEqual([
       'stack.yaml:5:19: "ref" is incompatible with the other keys here',
     ])
-    expect(await told('images:\n  - {list: l.txt, from: a}\n')).toEqual([
+    expect(await mistakesOf('images:\n  - {list: l.txt, from: a}\n')).toEqual([
       'stack.yaml:5:19: "from" is incompatible with the other keys here',
     ])
   })
 
-  it('deep inside are told in words, with their place', async () => {
-    const lines = await told(
+  it('in nested keys are reported in words, with their place', async () => {
+    const lines = await mistakesOf(
       [
         'platforms: linux/amd64',
         'images:',
@@ -92,7 +92,7 @@ describe('mistakes in a manifest', () => {
     ])
   })
 
-  it('in the version of the format', async () => {
+  it('include an unknown version of the format, and an empty file', async () => {
     const folder = await folderWith({ 'stack.yaml': 'apiVersion: airgap/v2\nname: a\nversion: "1"\n' })
     const error = await refused(loadManifest(join(folder, 'stack.yaml')), 'MANIFEST_INVALID')
     expect(error.message).toMatch(/stack\.yaml:1:13: apiVersion: must be airgap\/v1$/)
@@ -102,24 +102,24 @@ describe('mistakes in a manifest', () => {
     )
   })
 
-  it('say that a number has to be quoted, and what is missing', async () => {
-    expect(await told('charts:\n  - {name: a, repo: "https://x.example", version: 1.10}\n')).toEqual([
+  it('name a number that must be quoted, and missing keys', async () => {
+    expect(await mistakesOf('charts:\n  - {name: a, repo: "https://x.example", version: 1.10}\n')).toEqual([
       'stack.yaml:5:51: charts.0.version: must be text: write it in quotes',
     ])
-    expect(await told('charts:\n  - name: a\n    version: 1.1.0\n')).toEqual([
+    expect(await mistakesOf('charts:\n  - name: a\n    version: 1.1.0\n')).toEqual([
       'stack.yaml:5:5: charts.0.repo: is missing',
     ])
   })
 
-  it('of kinds that an entry cannot be', async () => {
-    expect(await told('images:\n  - [a]\n  - 7\n')).toEqual([
+  it('include entries of the wrong type', async () => {
+    expect(await mistakesOf('images:\n  - [a]\n  - 7\n')).toEqual([
       'stack.yaml:5:5: images.0: must be text or a map',
       'stack.yaml:6:5: images.1: must be text or a map',
     ])
   })
 
-  it('in lists and references are told together, too', async () => {
-    const lines = await told(
+  it('in lists and references are reported together, too', async () => {
+    const lines = await mistakesOf(
       'images:\n  - nope\n  - list: l.txt\n  - list: gone.txt\nfiles:\n  - url: https://x.example/\n',
       { 'l.txt': 'a b\nbusybox:1\nbusybox\n' },
     )
@@ -133,25 +133,25 @@ describe('mistakes in a manifest', () => {
     ])
   })
 
-  it('without number are cut', async () => {
+  it('are limited in number', async () => {
     const list = Array.from({ length: 400 }, (_, i) => `bad ${i}`).join('\n')
-    const lines = await told('images:\n  - list: l.txt\n', { 'l.txt': list })
+    const lines = await mistakesOf('images:\n  - list: l.txt\n', { 'l.txt': list })
     expect(lines).toHaveLength(51)
     expect(lines.at(-1)).toContain('350 more')
   })
 
-  it('an image list with the address of one site in it', async () => {
+  it('include a private address in an image list', async () => {
     const list =
       '10.61.3.31:35000/astrago/core:1\n[fd00::1]:5000/a/b:1\n127.0.0.1:5000/a/b:1\n172.32.0.1/a/b:1\n'
-    expect(await told('images:\n  - list: l.txt\n  - ref: 192.168.56.11/x/y:1\n', { 'l.txt': list })).toEqual(
-      [
-        expect.stringMatching(
-          /^l\.txt:1:1: 10\.61\.3\.31.*named by an address of a private network \(the name was copied from a site/,
-        ),
-        expect.stringMatching(/^l\.txt:2:1: \[fd00::1\].*an address of a private network/),
-        expect.stringMatching(/^stack\.yaml:6:10: 192\.168\.56\.11.*an address of a private network/),
-      ],
-    )
+    expect(
+      await mistakesOf('images:\n  - list: l.txt\n  - ref: 192.168.56.11/x/y:1\n', { 'l.txt': list }),
+    ).toEqual([
+      expect.stringMatching(
+        /^l\.txt:1:1: 10\.61\.3\.31.*named by an address of a private network \(the name was copied from a site/,
+      ),
+      expect.stringMatching(/^l\.txt:2:1: \[fd00::1\].*an address of a private network/),
+      expect.stringMatching(/^stack\.yaml:6:10: 192\.168\.56\.11.*an address of a private network/),
+    ])
     const one = await refused(load('images: ["10.1.1.1/a/b:1"]\n'), 'MANIFEST_INVALID')
     expect(one.next).toContain('{ref: docker.io/…, from: ADDRESS/…}')
     await load('images:\n  - {ref: docker.io/a/b:1, from: 10.1.1.1:5000/a/b}\n')

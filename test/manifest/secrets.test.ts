@@ -6,7 +6,7 @@ import { folderWith, head, load, refused } from './support.ts'
 
 const secret = 'hunt3r2'
 const keys = 'keys: [k.asc]'
-/** Each place of a manifest that takes the address of a server; `URL` stands for it. */
+/** Each place of a manifest that accepts the address of a server, here `URL`. */
 const places: [string, string][] = [
   ['debs, one suite', `debs:\n  - {name: d, archive: "URL", suite: s, ${keys}, packages: [pkg]}\n`],
   [
@@ -44,7 +44,7 @@ async function loadManifestWith(text: string, variants: string[]) {
 }
 
 describe('a password in an address', () => {
-  it.each(places)('is refused in %s, at its line, without being shown', async (name, text) => {
+  it.each(places)('is refused in %s, with its line, and is not shown', async (name, text) => {
     for (const address of addresses) {
       const error = await refused(whole(text.replace('URL', address)), 'MANIFEST_INVALID')
       expect(error.item).toMatch(/stack\.yaml:\d+:\d+: .*x\.example/)
@@ -59,7 +59,7 @@ describe('a password in an address', () => {
     await whole(text.replace('URL', 'http://x.example/path'))
   })
 
-  it.each(places)('is not shown where %s is not a URL at all', async (_, text) => {
+  it.each(places)('is not shown if %s is not a URL', async (_, text) => {
     for (const address of [`https://me:${secret}/pass@x.example/a`, `https://me:${secret}@x ample/a`]) {
       const error = await whole(text.replace('URL', address)).then(
         () => undefined,
@@ -117,7 +117,7 @@ describe('a password in an address', () => {
 })
 
 describe('a query', () => {
-  it.each(places.slice(0, 4))('is refused in %s, where paths are appended, and masked', async (_, text) => {
+  it.each(places.slice(0, 4))('is refused and masked in %s, where paths are appended', async (_, text) => {
     const error = await refused(
       load(text.replace('URL', `https://x.example/a?token=${secret}`)),
       'MANIFEST_INVALID',

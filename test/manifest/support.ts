@@ -8,7 +8,7 @@ import type { StackManifest } from '../../src/manifest/stack.ts'
 
 export const head = 'apiVersion: airgap/v1\nname: demo\nversion: 1.0.0\n'
 
-/** A folder with these files, removed when the test ends. */
+/** Creates a folder with these files, and removes it when the test ends. */
 export async function folderWith(files: Record<string, string | Uint8Array>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'airgap-manifest-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
@@ -25,7 +25,7 @@ export async function load(
   return await loadManifest(join(folder, 'stack.yaml'))
 }
 
-/** The AirgapError that the promise ends with; it must name an item and say what to do next. */
+/** Returns the AirgapError of a rejected promise; it must have an item and advice. */
 export async function refused(promise: Promise<unknown>, code: ErrorCode): Promise<AirgapError> {
   const error = await promise.then(
     () => undefined,

@@ -37,7 +37,7 @@ describe('variants', () => {
       images,
       files,
       platforms,
-      variants: taken,
+      variants: all,
     } = await loadManifest(join(folder, 'stack.yaml'), { variants })
     return {
       images: images.map(
@@ -45,25 +45,25 @@ describe('variants', () => {
       ),
       files: files.map(({ url, at }) => `${url} ${at.slice(folder.length + 1)}`),
       platforms: platforms.map(formatPlatform),
-      taken: taken.filter(one => one.taken).map(({ name }) => name),
+      included: all.filter(one => one.included).map(({ name }) => name),
     }
   }
   const own = 'quay.io/a/own:1 stack.yaml:4:10'
 
-  it('are left out where nobody asks for them', async () => {
-    expect(await load()).toEqual({ images: [own], files: [], platforms: ['linux/amd64'], taken: [] })
+  it('are left out by default', async () => {
+    expect(await load()).toEqual({ images: [own], files: [], platforms: ['linux/amd64'], included: [] })
   })
 
-  it('come behind what the manifest has, each entry with the place where it is written', async () => {
+  it('add their entries after those of the manifest, each with its place', async () => {
     expect(await load('extra', 'arm64', 'extra')).toEqual({
       images: [own, 'quay.io/a/more:1 stack.yaml:14:9', 'quay.io/a/listed:1 more.txt:1:1'],
       files: ['https://get.example/arm64/tool stack.yaml:10:9'],
       platforms: ['linux/amd64', 'linux/arm64'],
-      taken: ['arm64', 'extra'],
+      included: ['arm64', 'extra'],
     })
   })
 
-  it.each(['amr64', 'toString', '__proto__'])('there is none named %s', async name => {
+  it.each(['amr64', 'toString', '__proto__'])('refuse the unknown name %s', async name => {
     await expect(load(name)).rejects.toMatchObject({
       code: 'USAGE',
       item: name,

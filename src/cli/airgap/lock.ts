@@ -44,7 +44,7 @@ export function lockCommand(program: Command, shell: Shell): void {
         }
         const written = !same && !options.check && !options.dryRun
         if (written) await writeLock(stack.lockPath, after)
-        const leftOut = stack.manifest.variants.filter(({ taken }) => !taken).map(({ name }) => name)
+        const leftOut = stack.manifest.variants.filter(({ included }) => !included).map(({ name }) => name)
         shell.print(
           { lock: stack.lockPath, written, changes: changes ?? null, leftOut, ...totals(after) },
           () => render(stack.lockPath, { after, changes, same, written, leftOut }),

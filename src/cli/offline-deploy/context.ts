@@ -36,7 +36,7 @@ export interface ChangeOptions extends SiteOptions {
 
 /** Confirms a change, runs it and prints what was done. `twice`: it cannot be undone. */
 export async function runChange<Result extends object>(
-  { yes = false, confirm: given, dryRun = false, ...options }: ChangeOptions,
+  { yes = false, confirm: confirmed, dryRun = false, ...options }: ChangeOptions,
   shell: Shell,
   { change, twice }: { change: ClusterChange<Result>; twice: boolean },
 ): Promise<void> {
@@ -45,7 +45,7 @@ export async function runChange<Result extends object>(
     change,
     dryRun,
     async confirm(what, { environment }) {
-      const second = twice ? { environment: { name: environment, given } } : {}
+      const second = twice ? { environment: { name: environment, confirmed } } : {}
       await confirm({ what, yes, ...second }, shell.signal)
     },
   })

@@ -1,4 +1,4 @@
-/** Parser of an option that may be repeated. */
+/** Parses an option that can be repeated: collects its values. */
 export function repeated(text: string, before: string[]): string[] {
   return [...before, text]
 }

@@ -1,12 +1,12 @@
 import { AirgapError } from '../../core/errors.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
-/** Whether somebody can answer: where stderr is redirected nobody sees the question. */
+/** Whether a person can answer: if stderr is redirected, nobody sees the question. */
 export function canConfirm(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY
 }
 
-/** Asks for a yes on the terminal. Throws USAGE for any other answer. */
+/** Asks for confirmation on the terminal. Throws USAGE for any answer but y or yes. */
 export async function askForYes(question: string, signal: AbortSignal): Promise<void> {
   const terminal = openTerminal(signal)
   try {
@@ -21,13 +21,13 @@ export interface Confirmation {
   what: string
   /** --yes */
   yes: boolean
-  /** what cannot be undone is confirmed a second time, by the name of the environment: --confirm NAME */
-  environment?: { name: string; given: string | undefined }
+  /** irreversible: also requires the name of the environment; `confirmed` is the value of --confirm */
+  environment?: { name: string; confirmed: string | undefined }
 }
 
-/** With the options, nothing is asked; on a terminal, a person is; elsewhere the options are required. Throws USAGE. */
+/** Asks on the terminal for what the options do not confirm; without a terminal, requires the options. Throws USAGE. */
 export async function confirm({ what, yes, environment }: Confirmation, signal: AbortSignal): Promise<void> {
-  const named = environment === undefined || environment.given === environment.name
+  const named = environment === undefined || environment.confirmed === environment.name
   if (yes && named) return
   if (!canConfirm()) {
     const flags = environment === undefined ? '--yes' : `--yes --confirm ${environment.name}`
@@ -53,7 +53,7 @@ async function requireYes(terminal: Terminal, question: string): Promise<void> {
 }
 
 function declined(): AirgapError {
-  return new AirgapError('USAGE', 'not confirmed: nothing was changed', {
-    next: 'run the same command again and answer y, or pass --yes',
+  return new AirgapError('USAGE', 'it was not confirmed; nothing was changed', {
+    next: 'run the same command again and confirm it, or pass --yes',
   })
 }

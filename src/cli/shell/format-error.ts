@@ -1,7 +1,7 @@
 import type { AirgapError } from '../../core/errors.ts'
 import { printable, printableJson } from '../../core/printable.ts'
 
-/** Formats an error for stderr: up to four lines for people, one JSON object for programs. */
+/** Formats an error for stderr: up to four lines of text, or one JSON object. */
 export function formatError(
   error: AirgapError,
   options: { json: boolean; color: boolean; verbose: boolean },

@@ -1,13 +1,13 @@
 import type { Option } from 'commander'
 
-/** These show all commands. */
+/** Commands that list all commands. */
 const overviews = ['help', 'completion']
-/** Defined by every program itself. */
+/** Defined by `runCli`, in every program. */
 const builtIn = 'version'
 
 /**
- * Loads the commands that a command line needs: the one it names, none for the version, all for help, completion and a name that
- * does not exist (which is compared with the others). `options` are those that come before a command.
+ * Loads the commands that a command line needs: the named one, none for the version, all for help, completion and a name that
+ * does not exist (to suggest similar ones). `options` are those of the program, which may precede the command.
  */
 export async function loadCommands<T>(
   table: Readonly<Record<string, () => Promise<T>>>,
@@ -20,7 +20,7 @@ export async function loadCommands<T>(
   return load === undefined ? await Promise.all(Object.values(table).map(load => load())) : [await load()]
 }
 
-/** The command, or the option that takes its place (`--version`, `--help`). */
+/** Returns the name of the command, or the option used instead of one (`--version`, `--help`). */
 function firstWord(words: readonly string[], options: readonly Option[]): string | undefined {
   const takesValue = (word: string) =>
     options.some(option => option.required && [option.short, option.long].includes(word))

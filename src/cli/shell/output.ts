@@ -12,22 +12,22 @@ export function parseOutputFormat(text: string): OutputFormat {
 }
 
 /**
- * Formats one result, without control characters whatever names a bundle contains. The value must be JSON; `renderText` is
- * called for `text` only.
+ * Formats one result. Control characters in it are escaped, because names come from bundles. The value must be JSON;
+ * `renderText` is called for `text` only.
  */
 export async function formatResult(
   value: unknown,
   format: OutputFormat,
   renderText: () => string,
 ): Promise<string> {
-  if (format === 'text') return ended(printable(renderText()))
+  if (format === 'text') return terminated(printable(renderText()))
   const json = printableJson(canonicalJson(value, 2))
-  if (format === 'json') return ended(json)
-  // loaded when needed: most commands print text, and parse no YAML
+  if (format === 'json') return terminated(json)
+  // loaded on demand: most commands print text and never load the YAML library
   const { formatYaml } = await import('./format-yaml.ts')
-  return ended(formatYaml(JSON.parse(json)))
+  return terminated(formatYaml(JSON.parse(json)))
 }
 
-function ended(text: string): string {
+function terminated(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }

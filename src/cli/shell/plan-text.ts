@@ -2,7 +2,7 @@ import type { Setup } from '../../deploy/set-up.ts'
 import type { PlannedStep } from '../../install/plan.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
 
-/** Renders what apply would do: two screens for a whole platform. */
+/** Renders what apply would do, short enough to read: two screens for a whole platform. */
 export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string {
   const short = (line: string) => line.replaceAll(setup.siteFolder, 'SITE')
   const width = Math.max(0, ...steps.map(({ id }) => (isApplication(id) ? 0 : id.length)))
@@ -31,7 +31,7 @@ function headLine({ id, title, state, reason }: PlannedStep, number: number, wid
   return `${String(number).padStart(2)} ${state.padEnd(7)} ${id.padEnd(width)}  ${title}${why}`
 }
 
-/** One block for all applications: their commands differ only in the name. */
+/** Renders one block for all applications, whose commands differ only in the name. */
 function applicationLines(
   steps: readonly PlannedStep[],
   { first, short, width }: { first: number; short: (line: string) => string; width: number },

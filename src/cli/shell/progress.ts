@@ -11,7 +11,7 @@ export interface ProgressOutput {
 
 export interface ProgressOptions {
   quiet?: boolean
-  /** `json`: one object per line, for programs that collect logs; never a bar */
+  /** `json`: one object per line, for log collectors; never a bar */
   format?: LogFormat
   /** milliseconds, monotonic */
   now?: () => number
@@ -24,13 +24,13 @@ export type LogFormat = (typeof logFormats)[number]
 
 /** Progress that can be cleared from the screen. */
 export interface DrawnProgress extends Progress {
-  /** Removes the bar, so that other text can be written; the next report draws it again. */
+  /** Removes the bar, so that other text can be written; the next update draws it again. */
   clear(): void
 }
 
 const redrawEvery = 100 /* ms */
 
-/** A bar on a terminal; one line per finished item otherwise, so that a log stays readable. */
+/** Creates progress: a bar on a terminal, otherwise one line per finished item, so that a log stays readable. */
 export function createProgress(output: ProgressOutput, options: ProgressOptions = {}): DrawnProgress {
   const now = options.now ?? (() => performance.now())
   const clock = options.clock ?? (() => new Date())
@@ -65,7 +65,7 @@ export function createProgress(output: ProgressOutput, options: ProgressOptions 
   }
   return {
     total(items, bytes) {
-      // a new stage of the work: counts start again
+      // a new stage starts from zero
       Object.assign(state, none, { items, bytes, started: now() })
     },
     advance(bytes) {
@@ -96,7 +96,7 @@ function count(state: State): string {
   return state.items > 0 ? `[${state.doneItems}/${state.items}] ` : ''
 }
 
-/** Measured in bytes where their total is known, else in items. */
+/** Measures by bytes if their total is known, else by items. */
 function barText(state: State & { seconds: number }, columns: number): string {
   const [done, all] =
     state.bytes > 0 ? [state.doneBytes, state.bytes] : [state.doneItems, Math.max(state.items, 1)]
@@ -106,7 +106,7 @@ function barText(state: State & { seconds: number }, columns: number): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}]${bytesText(state)}`
 }
 
-/** Without their total, bytes only show that something is happening. */
+/** Without a total, the bytes only show that the transfer is alive. */
 function bytesText({ seconds, ...state }: State & { seconds: number }): string {
   const { bytes, doneBytes } = state
   if (bytes === 0) return ` ${count(state)}${doneBytes > 0 ? humanBytes(doneBytes) : ''}`.trimEnd()

@@ -8,16 +8,16 @@ import { createProgress, type DrawnProgress, type LogFormat, logFormats } from '
 import { toReported } from './report-error.ts'
 import { toolVersion } from './version.ts'
 
-/** The terminal as a command uses it: nothing else prints or exits. */
+/** A command's access to the terminal: commands neither print nor exit in any other way. */
 export interface Shell {
   /** aborted by SIGINT, SIGTERM and SIGHUP */
   readonly signal: AbortSignal
   readonly quiet: boolean
-  /** The one result of the command, on stdout. `value` must be JSON. */
+  /** Prints the result of the command to stdout. `value` must be JSON. */
   print(value: unknown, renderText: () => string): void
-  /** One line on stderr, also with --quiet: the log of a program that keeps running. */
+  /** Writes one line to stderr, even with --quiet: the log of a long-running command. */
   log(line: string): void
-  /** Progress on stderr; the same one for the whole run. */
+  /** Returns the progress on stderr; the same object for the whole run. */
   progress(): Progress
 }
 
@@ -25,17 +25,17 @@ export interface Shell {
 export type DefineCommand = (program: Command, shell: Shell) => void
 
 export interface Cli {
-  /** as the operator types it */
+  /** the program's name as the operator types it */
   name: string
   description: string
-  /** loads each command by its name: most need neither a network nor OpenPGP */
+  /** loads each command by name: most need neither the network code nor OpenPGP */
   commands: Readonly<Record<string, () => Promise<DefineCommand>>>
 }
 
-/** Time for an aborted command to clean up, before the process ends anyway. */
+/** How long an aborted command may clean up before the process exits anyway. */
 const graceMs = 10_000
 
-/** Runs the command that `argv` names, prints its result or its error, and ends the process with the exit code of errors.ts. */
+/** Runs the command that `argv` names, prints its result or error, and exits with the code that errors.ts defines. */
 export async function runCli(cli: Cli, argv: readonly string[] = process.argv): Promise<never> {
   const run = new CliRun()
   const program = createProgram(cli)
@@ -47,8 +47,8 @@ export async function runCli(cli: Cli, argv: readonly string[] = process.argv): 
     await program.parseAsync([...argv])
     await run.printed
   } catch (error) {
-    const asked = argv.slice(2).find(word => program.commands.some(command => command.name() === word))
-    return await run.fail(error, { program: [cli.name, asked].filter(Boolean).join(' '), argv })
+    const command = argv.slice(2).find(word => program.commands.some(one => one.name() === word))
+    return await run.fail(error, { program: [cli.name, command].filter(Boolean).join(' '), argv })
   }
   return await run.end(0)
 }
@@ -60,7 +60,7 @@ interface SharedOptions {
   verbose?: boolean
 }
 
-/** Creates the program with the options that every command takes, and no command. */
+/** Creates the program with the options that every command has, without commands. */
 export function createProgram({ name, description }: Pick<Cli, 'name' | 'description'>): Command {
   return new Command(name)
     .description(description)
@@ -76,12 +76,12 @@ export function createProgram({ name, description }: Pick<Cli, 'name' | 'descrip
     )
     .option('-q, --quiet', 'do not print progress')
     .option('--verbose', 'on an error, also print its causes and stack traces')
-    .version(versionLine(name), '-V, --version', versionDescription)
+    .version(versionLine(name), '-V, --version', 'print the version of this program and of its Node.js')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'Show the help of a command')
     .configureHelp({ showGlobalOptions: true, optionDescription, subcommandTerm })
     .showSuggestionAfterError()
 }
-
-const versionDescription = 'Print the version of this program and of its Node.js'
 
 function addCommands(
   program: Command,
@@ -90,14 +90,14 @@ function addCommands(
   for (const define of defines) define(program, run)
   program
     .command('version')
-    .description(versionDescription)
+    .description('Print the version of this program and of its Node.js')
     .action(() => {
       const name = program.name()
       const versions = { version: toolVersion, node: process.versions.node }
       run.print({ name, ...versions }, () => versionLine(name))
     })
   program.hook('preAction', (_, command) => run.configure(command.optsWithGlobals()))
-  // .command() has copied the settings already: errors must be thrown, and not exit
+  // .command() copies the settings when it is called, so set them for every command: errors must be thrown, not exit
   for (const command of allOf(program)) command.exitOverride().configureOutput({ outputError: () => {} })
 }
 
@@ -109,7 +109,7 @@ function versionLine(name: string): string {
   return `${name} ${toolVersion} (node ${process.versions.node})`
 }
 
-/** The empty list of an option that may be repeated is not a default worth showing. */
+/** Omits the default of an option that can be repeated, which is an empty list. */
 function optionDescription({ description, defaultValue, defaultValueDescription, envVar }: Option): string {
   const shown = defaultValueDescription ?? (Array.isArray(defaultValue) ? undefined : defaultValue)
   const extra = [
@@ -119,7 +119,7 @@ function optionDescription({ description, defaultValue, defaultValueDescription,
   return extra.length === 0 ? description : `${description} (${extra.join(', ')})`
 }
 
-/** Without `[options]`, which all commands have, there is more room for descriptions. */
+/** Omits `[options]`, which every command has, to leave room for the descriptions. */
 function subcommandTerm(command: Command): string {
   const names = command.registeredArguments.map(argument => {
     const name = argument.variadic ? `${argument.name()}...` : argument.name()
@@ -137,7 +137,7 @@ class CliRun implements Shell {
 
   constructor() {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => this.#onSignal(name))
-    // a reader that closes its end (`| head`) must not stop work in progress
+    // a reader that closes the pipe (`| head`) must not stop running work
     for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
   }
 
@@ -159,7 +159,7 @@ class CliRun implements Shell {
       this.#progress?.clear()
       process.stdout.write(line)
     })
-    // runCli handles it when it awaits `printed`
+    // runCli awaits `printed` and reports its error; without this handler it would be an unhandled rejection
     this.printed.catch(() => {})
   }
 
@@ -187,7 +187,7 @@ class CliRun implements Shell {
     this.#progress?.clear()
     process.stderr.write(
       formatError(reported, {
-        json: [outputAskedFor(argv), valueIn(argv, '--log-format')].includes('json'),
+        json: [outputOption(argv), valueIn(argv, '--log-format')].includes('json'),
         color: process.stderr.isTTY === true && !process.env['NO_COLOR'],
         verbose: argv.includes('--verbose'),
       }),
@@ -195,17 +195,17 @@ class CliRun implements Shell {
     return this.end(reported.exitCode)
   }
 
-  /** A signal decides the exit code, whatever the command made of it; only a wrong digest takes precedence. */
+  /** A signal determines the exit code, whatever the command returned; only a wrong digest (6) takes precedence. */
   async end(code: number): Promise<never> {
     this.#progress?.clear()
-    // a pipe buffers 64 KiB: what its reader has not read yet would be lost
+    // a pipe buffers 64 KiB: exiting now would lose what its reader has not read yet
     await Promise.all([flushed(process.stdout), flushed(process.stderr)])
     if (this.#received !== undefined && code !== 6) process.exit(128 + constants.signals[this.#received])
     process.exit(code)
   }
 
   #onSignal(name: NodeJS.Signals): void {
-    // a second one ends the process at once
+    // a second signal exits immediately
     if (this.#received !== undefined) process.exit(128 + constants.signals[name])
     this.#received = name
     this.#stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
@@ -213,10 +213,10 @@ class CliRun implements Shell {
   }
 }
 
-/** The formats also apply to errors that occur before the options are parsed. */
-function outputAskedFor(argv: readonly string[]): string | undefined {
-  const glued = argv.findLast(word => /^-o[a-z]/.test(word))
-  return glued?.slice(2) ?? valueIn(argv, '-o') ?? valueIn(argv, '--output')
+/** Finds the output format without commander: errors can occur before the options are parsed. */
+function outputOption(argv: readonly string[]): string | undefined {
+  const joined = argv.findLast(word => /^-o[a-z]/.test(word))
+  return joined?.slice(2) ?? valueIn(argv, '-o') ?? valueIn(argv, '--output')
 }
 
 function valueIn(argv: readonly string[], option: string): string | undefined {
@@ -225,7 +225,7 @@ function valueIn(argv: readonly string[], option: string): string | undefined {
   return word === option ? argv[at + 1] : word?.slice(option.length + 1)
 }
 
-/** A reader that has closed its end counts as having read everything. */
+/** Resolves when everything was read, or the reader closed the pipe. */
 async function flushed(stream: NodeJS.WriteStream): Promise<void> {
   if (stream.writableLength === 0 || stream.destroyed) return
   await new Promise<void>(resolve => stream.write('', () => resolve()))

@@ -10,9 +10,9 @@ import type { Cli } from './run.ts'
 const requiredNode = 24
 
 /**
- * Starts a program. Under a Node.js that is too old it reports that, with exit code 7, and loads nothing else: a module that
- * imports a name which this Node.js lacks fails while it is linked, and prints its minified source. Imports here must exist
- * in Node.js 20.
+ * Starts a program. With a Node.js that is too old, it reports that, sets exit code 7 and loads nothing else: a module that
+ * imports a name missing in this Node.js would fail while it is linked, and print its minified source. Everything that this
+ * module imports must exist in Node.js 20.
  */
 export async function startProgram(cli: Cli): Promise<void> {
   if (Number.parseInt(process.versions.node, 10) < requiredNode) {
@@ -32,11 +32,11 @@ function nodeTooOld(name: string): AirgapError {
     next:
       packaged === undefined
         ? `install Node.js ${requiredNode} and run ${name} with it`
-        : `run it with the Node.js beside it: ${packaged} ${process.argv[1]}`,
+        : `run it with the packaged Node.js: ${packaged} ${process.argv[1]}`,
   })
 }
 
-/** The runtime that was packaged with this program: beside it in a bundle, an npm package in an installation. */
+/** Returns the Node.js packaged with this program: next to it in a bundle, an npm package in an installation. */
 function packagedNode(): string | undefined {
   const beside = join(dirname(fileURLToPath(import.meta.url)), 'node')
   if (existsSync(beside)) return beside

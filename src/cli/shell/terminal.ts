@@ -2,18 +2,18 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { AirgapError } from '../../core/errors.ts'
 
-/** A person at a terminal: questions on stderr, one answer per line. */
+/** A dialogue on the terminal: questions on stderr, one line per answer. */
 export interface Terminal {
-  /** Returns the answer without surrounding spaces. Throws USAGE where the terminal is closed (Ctrl-D). */
+  /** Returns the answer, trimmed. Throws USAGE if the terminal is closed (Ctrl-D). */
   ask(question: string): Promise<string>
-  /** a remark between questions */
+  /** Shows a remark between questions. */
   show(text: string): void
   close(): void
 }
 
 /**
- * Opens the terminal for questions. Lines that arrive early, as pasted ones do, answer the next questions. Ctrl-C works as it does
- * without a question. `hidden`: what is typed is not shown.
+ * Lines that arrive before their question, such as pasted ones, answer the next questions. Ctrl-C sends SIGINT, as it does
+ * without a question. `hidden`: the input is not echoed.
  */
 export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Terminal {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
@@ -66,7 +66,7 @@ export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Term
   }
 }
 
-/** Asks one question without showing what is typed. */
+/** Asks one question without echoing the answer. */
 export async function askHidden(question: string, signal: AbortSignal): Promise<string> {
   const terminal = openTerminal(signal, { hidden: true })
   try {

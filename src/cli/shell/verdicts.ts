@@ -1,6 +1,6 @@
 import type { UpgradePlan, Verdict } from '../../compat/check.ts'
 
-/** Renders one rule of compatibility: what it says, the versions it compared, and its source. */
+/** Renders the verdict of a compatibility rule: its reason, the versions that it compared, and its source. */
 export function verdictLines({ rule, result, found }: Verdict): string[] {
   const versions = found.map(
     ({ component, version, range }) => `${component} ${version ?? 'unknown'} in ${range}`,
@@ -8,6 +8,7 @@ export function verdictLines({ rule, result, found }: Verdict): string[] {
   return [`${result.padEnd(8)} ${rule.why}`, `${' '.repeat(9)}${versions.join(', ')}  [${rule.source}]`]
 }
 
+/** Renders the plan of an upgrade. */
 export function planLines({ steps, broken, forbidden, backupFirst }: UpgradePlan): string[] {
   return [
     'upgrade, in this order:',

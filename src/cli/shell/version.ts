@@ -1,2 +1,2 @@
-/** Version of the tool: of package.json, and what a bundle says its oldest reader is. A test compares the two. */
+/** Version of the tool, also recorded in a bundle as its oldest supported reader. A test compares it with package.json. */
 export const toolVersion = '0.1.0'

@@ -39,7 +39,7 @@ describe('loadCommands', () => {
   })
 })
 
-describe('a program loads', () => {
+describe('a program', () => {
   const src = resolve(import.meta.dirname, '../../../src')
   /** Prints the address of each module that is loaded, on stderr. */
   const traced = `data:text/javascript,${encodeURIComponent(`
@@ -47,7 +47,7 @@ describe('a program loads', () => {
     import { registerHooks } from 'node:module'
     registerHooks({ load(url, context, next) { writeSync(2, 'loads ' + url + '\\n'); return next(url, context) } })`)}`
 
-  /** The modules of `src/cli` besides those that both programs share. */
+  /** The loaded modules of `src/cli`, except those that both programs share. */
   function commandModules(program: string, args: string[]): string[] {
     const ran = spawnSync(
       process.execPath,
@@ -64,12 +64,12 @@ describe('a program loads', () => {
     return loaded.filter(file => /^cli\/[^/]+\//.test(file) && !file.startsWith('cli/shell/'))
   }
 
-  it.each(['airgap', 'offline-deploy'])('no command for the version: %s', program => {
+  it.each(['airgap', 'offline-deploy'])('loads no command to print its version: %s', program => {
     for (const args of [['--version'], ['-V'], ['version'], ['-o', 'json', 'version']])
       expect(commandModules(program, args)).toEqual([])
   })
 
-  it('the one command that is named', () => {
+  it('loads only the named command', () => {
     expect(commandModules('airgap', ['verify', '--help'])).toEqual(['cli/airgap/verify.ts'])
     const loaded = commandModules('offline-deploy', ['--quiet', 'probe', '--help'])
     expect(loaded).toContain('cli/offline-deploy/probe.ts')

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 const runModule = new URL('../../../src/cli/shell/run.ts', import.meta.url).href
 const errorsModule = new URL('../../../src/core/errors.ts', import.meta.url).href
 
-/** A program of three commands on the real shell. */
+/** A program with a few commands on the real shell. */
 const source = `
 import { runCli } from ${JSON.stringify(runModule)}
 import { AirgapError } from ${JSON.stringify(errorsModule)}
@@ -35,7 +35,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 const start = (args: string[]) =>
   spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
 
-/** Runs it with a reader that starts late. */
+/** Runs the program, optionally with a reader that starts late. */
 async function run(args: string[], options: { lateMs?: number } = {}) {
   const child = start(args)
   const ended = new Promise<number | null>(done => child.once('close', done))
@@ -48,19 +48,19 @@ async function run(args: string[], options: { lateMs?: number } = {}) {
 }
 
 describe('runCli', () => {
-  it('gives a slow reader all of a large result', async () => {
+  it('delivers a large result completely to a slow reader', async () => {
     const { code, stdout } = await run(['large'], { lateMs: 1_000 })
     expect(stdout.length).toBe(3e6 + 1)
     expect(code).toBe(0)
   })
 
-  it('gives a slow reader all of an error', async () => {
+  it('delivers a large error completely to a slow reader', async () => {
     const { code, stderr } = await run(['fail'], { lateMs: 1_000 })
     expect(stderr).toMatch(/\n {2}next: {3}z\n$/)
     expect(code).toBe(7)
   })
 
-  it('fault 84: ends quietly where the reader of a large result goes away', async () => {
+  it('fault 84: exits silently if the reader closes the pipe', async () => {
     const child = start(['large'])
     let stderr = ''
     child.stderr.on('data', chunk => {
@@ -71,34 +71,34 @@ describe('runCli', () => {
     expect(stderr).toBe('')
   })
 
-  it('calls a bug a bug: exit 1, with its place on request', async () => {
+  it('reports a bug with exit 1, and its stack trace with --verbose', async () => {
     expect(await run(['bug'])).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^error INTERNAL: oops\n {2}likely: a bug/),
+      stderr: expect.stringMatching(/^error INTERNAL: oops\n {2}likely: this is a bug/),
     })
     expect((await run(['bug', '--verbose'])).stderr).toContain('TypeError: oops')
   })
 
-  it('prints help and no error for no command: exit 2; help asked for: exit 0', async () => {
+  it('prints help without an error: exit 2 if the command is missing, exit 0 for --help', async () => {
     expect(await run([])).toMatchObject({ code: 2, stderr: expect.stringContaining('Usage: sample') })
     expect(await run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: sample') })
     expect(await run(['large', '--help'])).toMatchObject({ code: 0 })
   })
 
-  it('shows the options that all commands have, and defaults in words', async () => {
+  it('shows the options that all commands have, and their defaults', async () => {
     const { stdout } = await run(['large', '--help'])
     expect(stdout).toContain('text, json, yaml')
     expect(stdout).toContain('(default: text)')
     expect((await run(['--version'])).stdout).toMatch(/^sample \d+\.\d+\.\d+ \(node/)
   })
 
-  it('names the command whose help explains a mistake', async () => {
+  it('refers to the help of the command for a mistake', async () => {
     expect((await run(['lagre'])).stderr).toBe(
-      "error USAGE: unknown command 'lagre' (Did you mean large?)\n  next:   see sample --help\n",
+      "error USAGE: unknown command 'lagre' (Did you mean large?)\n  next:   run sample --help\n",
     )
     expect(await run(['large', '--smaller'])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('see sample large --help'),
+      stderr: expect.stringContaining('run sample large --help'),
     })
   })
 
@@ -108,7 +108,7 @@ describe('runCli', () => {
     [['--output=json']],
     [['--log-format', 'json']],
     [['--log-format=json']],
-  ])('tells errors as JSON with %j', async options => {
+  ])('reports errors as JSON with %j', async options => {
     const { code, stderr } = await run(['fail', ...options])
     expect([code, JSON.parse(stderr).error.code]).toEqual([7, 'IO'])
   })
@@ -117,7 +117,7 @@ describe('runCli', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
-  ] as const)('fault 84: %s is exit %i and no error', async (signal, code) => {
+  ] as const)('fault 84: %s exits with %i, without an error', async (signal, code) => {
     const child = start(['wait'])
     let stderr = ''
     child.stderr.on('data', chunk => {
@@ -128,7 +128,7 @@ describe('runCli', () => {
     expect(stderr).toBe('waiting\n')
   })
 
-  it('fault 84: a second signal ends what does not listen', async () => {
+  it('fault 84: a second signal ends a command that ignores the first', async () => {
     const child = start(['stubborn'])
     child.stderr.once('data', () => {
       child.kill('SIGINT')

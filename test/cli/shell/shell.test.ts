@@ -28,7 +28,7 @@ describe('format', () => {
     [7500, '2 h 5 min'],
   ])('%f seconds are %s', (seconds, text) => expect(humanTime(seconds)).toBe(text))
 
-  it('is the version of package.json', async () => {
+  it('the version equals that of package.json', async () => {
     const { version } = JSON.parse(
       await readFile(resolve(import.meta.dirname, '../../../package.json'), 'utf8'),
     )
@@ -37,16 +37,16 @@ describe('format', () => {
 })
 
 describe('results', () => {
-  it('says the same in JSON and YAML', async () => {
+  it('are the same in JSON and YAML', async () => {
     const value = { b: [1, 'two', null], a: { c: true } }
     expect(JSON.parse(await formatResult(value, 'json', () => ''))).toEqual(value)
     expect(parse(await formatResult(value, 'yaml', () => ''))).toEqual(value)
-    expect(await formatResult(value, 'text', () => 'for people')).toBe('for people\n')
+    expect(await formatResult(value, 'text', () => 'as text')).toBe('as text\n')
     expect(await formatResult(value, 'text', () => '')).toBe('')
   })
 
   it.each(['text', 'json', 'yaml'] as const)(
-    'do nothing to the terminal as %s, whatever names are',
+    'contain no control characters as %s, even if names do',
     async format => {
       const hostile = { name: 'a\u001b[2J\u0007b\u009b31m\u007f', list: ['\u009b2J'] }
       const text = await formatResult(hostile, format, () => `${hostile.name}\nnext`)
@@ -64,7 +64,7 @@ describe('errors', () => {
   })
   const plain = { json: false, color: false, verbose: false }
 
-  it('are four lines for people and one object for programs', () => {
+  it('are four lines of text or one JSON object', () => {
     expect(formatError(error, plain)).toBe(
       'error PORT_IN_USE: port 1 is in use\n  item:   a\\x1b[2J\n  likely: b\n  next:   c\n',
     )
@@ -81,13 +81,13 @@ describe('errors', () => {
     expect(formatError(error, { ...plain, color: true })).toContain('\u001b[31merror PORT_IN_USE\u001b[0m')
   })
 
-  it('tell usage from bugs and from the machine', () => {
+  it('distinguish wrong usage, bugs and faults of the host', () => {
     expect(
       toReported(new CommanderError(1, 'commander.unknownOption', "error: unknown option '--x'"), 'airgap'),
     ).toMatchObject({
       exitCode: 2,
       message: "unknown option '--x'",
-      next: 'see airgap --help',
+      next: 'run airgap --help',
     })
     expect(toReported(new TypeError('x is undefined'), 'airgap')).toMatchObject({
       code: 'INTERNAL',
@@ -100,7 +100,7 @@ describe('errors', () => {
     expect(toReported(undefined, 'airgap')).toMatchObject({ code: 'INTERNAL', exitCode: 1 })
   })
 
-  it('with --verbose also say where they came from', () => {
+  it('show their causes with --verbose', () => {
     const caused = new AirgapError('IO', 'a', { cause: new Error('the disk') })
     expect(formatError(caused, { ...plain, verbose: true })).toMatch(/caused by Error: the disk/)
     expect(formatError(caused, plain)).not.toContain('the disk')
@@ -118,7 +118,7 @@ describe('progress', () => {
     return { progress, pass: (ms: number) => (time += ms), text: () => text }
   }
 
-  it('is one line per finished item where there is no terminal', () => {
+  it('is one line per finished item without a terminal', () => {
     const { progress, text } = drawn({})
     progress.total(2, 4096)
     progress.advance(2048)
@@ -128,7 +128,7 @@ describe('progress', () => {
     expect(text()).toBe('[1/2] a  2.0 KiB\nwaiting\n[2/2] b\\x1b[2J  2.0 KiB\n')
   })
 
-  it('says no size where there is none, and counts each stage of the work from its beginning', () => {
+  it('omits an empty size, and counts each stage from the start', () => {
     const { progress, text } = drawn({})
     progress.total(1, 0)
     progress.done('resolved', 0)
@@ -137,7 +137,7 @@ describe('progress', () => {
     expect(text()).toBe('[1/1] resolved\n[1/2] fetched  10 B\n')
   })
 
-  it('is one object per line with --log-format json, also on a terminal', () => {
+  it('is one object per line with --log-format json, even on a terminal', () => {
     const { progress, text } = drawn({ format: 'json', isTTY: true })
     progress.total(2, 10)
     progress.advance(5)
@@ -172,7 +172,7 @@ describe('progress', () => {
     expect(text()).toMatch(/\r\u001b\[2Ka line\n$/)
   })
 
-  it('is a bar by items where nobody knows the bytes', () => {
+  it('is a bar by items if the bytes are unknown', () => {
     const { progress, text, pass } = drawn({ isTTY: true })
     progress.total(4, 0)
     pass(200)
