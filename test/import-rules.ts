@@ -17,6 +17,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   assemble: ['core', 'content', 'remote', 'lock', 'kinds', 'bundle'],
   serve: ['core', 'content'],
   site: ['core', 'content', 'document', 'values', 'kinds', 'probe'],
+  push: ['core', 'content', 'bundle', 'remote', 'site'],
   inventory: ['core', 'document'],
   install: ['core', 'content', 'document', 'site', 'values', 'inventory', 'probe'],
   deploy: [

@@ -25,8 +25,8 @@ import { lockRuntime, type RuntimePaths } from '../../resolve/runtime.ts'
 import { factsOf, forSite, kernelsUnknown } from '../../resolve/site.ts'
 import { checkNames } from '../../site/check-names.ts'
 import { checkCollisions } from '../../site/names.ts'
+import { runtimePaths } from '../shell/installation.ts'
 import { toolVersion } from '../shell/version.ts'
-import { runtimePaths } from './installation.ts'
 
 /** Options of every command that reads a manifest. */
 export interface StackOptions {

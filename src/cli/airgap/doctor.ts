@@ -3,8 +3,8 @@ import { access, constants, statfs } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import { humanBytes } from '../shell/format.ts'
+import { findProgram, runtimePaths } from '../shell/installation.ts'
 import type { Shell } from '../shell/run.ts'
-import { findProgram, runtimePaths } from './installation.ts'
 
 interface Requirement {
   what: string

@@ -19,10 +19,10 @@ import { isPrivate } from '../../kinds/image/names.ts'
 import type { StackManifest } from '../../manifest/stack.ts'
 import { repeated } from '../shell/arguments.ts'
 import { addExamples } from '../shell/examples.ts'
+import { countedFindings, countFindings, renderChanges, renderReport } from '../shell/images-report.ts'
+import { findProgram } from '../shell/installation.ts'
 import type { Shell } from '../shell/run.ts'
 import { openStack, type StackContext, type StackOptions } from './context.ts'
-import { countedFindings, countFindings, renderChanges, renderReport } from './images-report.ts'
-import { findProgram } from './installation.ts'
 import { stackOptions } from './options.ts'
 
 interface ImagesOptions extends StackOptions {

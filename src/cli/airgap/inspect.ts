@@ -6,13 +6,13 @@ import { redactUrl } from '../../core/redact.ts'
 import { kinds } from '../../kinds/index.ts'
 import { describeLock } from '../../kinds/items.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
+import { why } from '../../kinds/why.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { why } from './why.ts'
 
 /** What `inspect` can list: the sections of all kinds. */
 const sections = [...new Set(kinds.map(kind => kind.section))]
@@ -63,7 +63,7 @@ async function inspect(
     return shell.print(lines, () => lines.join('\n'))
   }
   if (what === 'sbom') {
-    const bom = (await import('./sbom.ts')).sbomOf(lock)
+    const bom = (await import('../../kinds/sbom.ts')).sbomOf(lock)
     return shell.print(bom, () => printableJson(JSON.stringify(bom, null, 2)))
   }
   const listed = kinds.filter(kind => what === undefined || kind.section === what).map(kind => kind.name)

@@ -7,14 +7,14 @@ import { defined } from '../../core/defined.ts'
 import { fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { together } from '../../core/failures.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
+import { type Carried, describeCarried, type Pushed, pushArtifact } from '../../push/push-artifact.ts'
 import { type Oras, orasVersion } from '../../remote/oras.ts'
 import { namedRoots } from '../../site/images.ts'
 import { parseRegistry, pushTargets } from '../../site/push-names.ts'
 import { addExamples } from '../shell/examples.ts'
+import { findProgram } from '../shell/installation.ts'
 import type { Shell } from '../shell/run.ts'
-import { findProgram } from './installation.ts'
 import { positiveInteger } from './options.ts'
-import { type Carried, describeCarried, type Pushed, pushArtifact } from './push-artifact.ts'
 
 interface PushOptions {
   oras?: string

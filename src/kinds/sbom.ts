@@ -1,7 +1,7 @@
-import { hexOf } from '../../core/digest.ts'
-import { type Component, sha256Hash } from '../../kinds/component.ts'
-import { componentsOf } from '../../kinds/items.ts'
-import type { Lock } from '../../lock/schema.ts'
+import { hexOf } from '../core/digest.ts'
+import type { Lock } from '../lock/schema.ts'
+import { type Component, sha256Hash } from './component.ts'
+import { componentsOf } from './items.ts'
 
 const typeOrder: readonly Component['type'][] = ['container', 'application', 'library', 'file']
 

@@ -1,8 +1,8 @@
-import { defined } from '../../core/defined.ts'
-import { AirgapError } from '../../core/errors.ts'
-import { describeLock, packageSets } from '../../kinds/items.ts'
-import type { PackageReason, PackageSet } from '../../kinds/package-set.ts'
-import type { Lock } from '../../lock/schema.ts'
+import { defined } from '../core/defined.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { Lock } from '../lock/schema.ts'
+import { describeLock, packageSets } from './items.ts'
+import type { PackageReason, PackageSet } from './package-set.ts'
 
 /** Returns the chains of dependencies from a requested package to this one, one for each set that has it. Throws NOT_FOUND. */
 export function why(lock: Lock, name: string | undefined): string[] {
