@@ -35,7 +35,7 @@ const valuesPath = (site: TestSite) => join(site.site, 'deploy/deploy/environmen
 const servers = (site: TestSite) => lockHolder(join(site.site, 'serve.lock'))
 
 describe('offline-deploy apply', () => {
-  it('verifies, lays down, serves, configures, checks; and takes it all back', async () => {
+  it('verifies, lays down, serves, configures and checks; rollback undoes all of it', async () => {
     const site = await deployed()
     const manifest = await fetch(`http://${site.registry}/v2/nvcr.io/nvidia/cuda/manifests/12`)
     const bytes = Buffer.from(await manifest.arrayBuffer())
@@ -88,7 +88,7 @@ describe('offline-deploy apply', () => {
     expect(await servers(site)).toBe(pid)
   })
 
-  it('a changed option runs again just what depends on it, and the rest is remembered', async () => {
+  it('a changed option reruns only the steps that depend on it; the other options are remembered', async () => {
     const site = await deployed()
     const before = await servers(site)
     const port = await freePort()
@@ -117,7 +117,7 @@ describe('offline-deploy apply', () => {
     expect(await readFile(join(site.site, 'clients/etc/apt/keyrings/airgap-site.asc'), 'utf8')).toBe(served)
   })
 
-  it('other addresses to listen on: the servers are started again there, and have no secret of the environment', async () => {
+  it('restarts the servers on another address to listen on, without secrets in their environment', async () => {
     const site = await deployed()
     const before = await servers(site)
     const ran = await run(['apply', ...site.options, '--listen', '0.0.0.0'], {
@@ -203,7 +203,7 @@ describe('offline-deploy apply', () => {
     expect(await readFile(join(folder, 'values.yaml.airgap-backup'), 'utf8')).toBe(sampleValues)
   })
 
-  it('fault 78: two at once: the second stops with exit 10', async () => {
+  it('fault 78: of two runs at once, the second stops with exit 10', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     const first = start(['apply', ...site.options])
@@ -255,7 +255,7 @@ describe('offline-deploy apply', () => {
     expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
   })
 
-  it('fault 84: a reader that goes away ends nothing', async () => {
+  it('fault 84: a reader that closes its end stops nothing', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     const running = start(['apply', ...site.options])
@@ -264,7 +264,7 @@ describe('offline-deploy apply', () => {
     expect((await running.ended).code).toBe(0)
   })
 
-  it('fault 85: a port that is taken is named, with who has it, and the run continues later', async () => {
+  it('fault 85: names a port in use and the program that uses it, and continues later', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     const other = createServer()
@@ -326,7 +326,7 @@ describe('offline-deploy apply', () => {
 })
 
 describe('offline-deploy plan', () => {
-  it('tells files, commands and addresses, and changes nothing', async () => {
+  it('shows files, commands and addresses, and changes nothing', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     for (const command of [['plan'], ['apply', '--dry-run'], ['configure', '--dry-run']]) {
@@ -338,7 +338,21 @@ describe('offline-deploy plan', () => {
     expect(await readdir(site.work)).toEqual(['sample.tar'])
   })
 
-  it('names the environments there are', async () => {
+  it('takes flags before the environment, and the environment before what was saved', async () => {
+    const site = await deployed()
+    const listens = async (args: string[], env: Record<string, string> = {}) => {
+      const { stdout } = await run(['plan', '--site', site.site, '-o', 'json', ...args], { env })
+      const { does } = JSON.parse(stdout).steps.find(({ id }: { id: string }) => id === 'serve')
+      return /127\.0\.0\.1:\d+ and 127\.0\.0\.1:(\d+)/.exec(does.join('\n'))?.[1]
+    }
+    const saved = site.http.split(':').at(-1)
+    expect(await listens([])).toBe(saved)
+    const env = { OFFLINE_DEPLOY_HTTP_PORT: '18081' }
+    expect(await listens([], env)).toBe('18081')
+    expect(await listens(['--http-port', '18082'], env)).toBe('18082')
+  })
+
+  it('lists the existing environments', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     const ran = await run(['plan', ...site.options, '--env', 'staging'])
@@ -368,7 +382,7 @@ describe('bad usage', () => {
     expect(ran.stderr).toMatch(/^error [A-Z_]+: /)
   })
 
-  it('is told as JSON where JSON is asked for', async () => {
+  it('is reported as JSON where JSON output is requested', async () => {
     for (const args of [
       ['apply', '--nonsense', '-o', 'json'],
       ['-ojson', 'nonsense'],
@@ -379,7 +393,7 @@ describe('bad usage', () => {
     }
   })
 
-  it('the same port twice, and port 0 for apply', async () => {
+  it('refuses the same port twice, and port 0 for apply', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     expect(

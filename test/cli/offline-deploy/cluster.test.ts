@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openBundle } from '../../../src/bundle/reader.ts'
 import {
   sampleImage,
   sampleStack,
@@ -249,35 +248,5 @@ describe('the step', () => {
     const status = await run(['status', '--site', site.site])
     expect(performance.now() - started).toBeLessThan(15_000)
     expect(status.stdout).toMatch(/^pending +app-two: no longer as it was left$/m)
-  })
-})
-
-describe('offline-deploy receipt', () => {
-  it('names the bundles and their blobs, the same every time, and nothing of this machine', async () => {
-    const site = await deployed()
-    const out = join(site.work, 'receipt.json')
-    const ran = await run(['receipt', '--site', site.site, '--out', out])
-    const text = await readFile(out, 'utf8')
-    const bundle = await openBundle(site.bundle)
-    const blobs = new Set(
-      bundle.entries().flatMap(({ type, digest }) => (type === 'file' && digest ? [digest] : [])),
-    )
-    await bundle.close()
-    expect(JSON.parse(text)).toEqual({
-      receiptVersion: 1,
-      bundles: [{ ...bundle.info, digest: bundle.indexDigest }].map(({ name, version, digest }) => ({
-        name,
-        version,
-        digest,
-      })),
-      blobs: [...blobs].sort(),
-    })
-    expect(ran.stdout).toContain(`holds   ${blobs.size} blobs`)
-    const again = await run(['receipt', '--bundle', site.bundle, '--bundle', site.bundle, '-o', 'json'])
-    expect(JSON.parse(again.stdout).blobs).toEqual([...blobs].sort())
-    await run(['receipt', '--bundle', site.bundle, '--out', `${out}.2`])
-    expect(await readFile(`${out}.2`, 'utf8')).toBe(text)
-    expect(text).not.toContain(site.work)
-    expect(await run(['receipt', '--bundle', site.bundle, '--out', '/nowhere/x'])).toMatchObject({ code: 2 })
   })
 })
