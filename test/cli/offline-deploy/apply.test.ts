@@ -5,13 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lockHolder } from '../../../src/core/process-lock.ts'
 import { secretNames } from '../../core/support/secret-names.ts'
-import {
-  sampleImage,
-  sampleLock,
-  sampleStack,
-  sampleValues,
-  writeBundle,
-} from '../../site/support/sample-site.ts'
+import { sampleImage, sampleStack, sampleValues, writeBundle } from '../../site/support/sample-site.ts'
 import { buildProgram, freePort, run, start, type TestSite, testSite } from './support.ts'
 
 let program: Awaited<ReturnType<typeof buildProgram>>
@@ -322,84 +316,5 @@ describe('offline-deploy apply', () => {
     })
     await writeFile(journal, `${head}\n{"step":"ver`)
     expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
-  })
-})
-
-describe('offline-deploy plan', () => {
-  it('shows files, commands and addresses, and changes nothing', async () => {
-    const site = await testSite()
-    await writeBundle(site.bundle, sampleStack())
-    for (const command of [['plan'], ['apply', '--dry-run'], ['configure', '--dry-run']]) {
-      const ran = await run([...command, ...site.options])
-      expect(ran).toMatchObject({ code: 0 })
-      expect(ran.stdout).toContain('environments/prod/values.yaml')
-      expect(ran.stdout).toContain('hosts.toml')
-    }
-    expect(await readdir(site.work)).toEqual(['sample.tar'])
-  })
-
-  it('takes flags before the environment, and the environment before what was saved', async () => {
-    const site = await deployed()
-    const listens = async (args: string[], env: Record<string, string> = {}) => {
-      const { stdout } = await run(['plan', '--site', site.site, '-o', 'json', ...args], { env })
-      const { does } = JSON.parse(stdout).steps.find(({ id }: { id: string }) => id === 'serve')
-      return /127\.0\.0\.1:\d+ and 127\.0\.0\.1:(\d+)/.exec(does.join('\n'))?.[1]
-    }
-    const saved = site.http.split(':').at(-1)
-    expect(await listens([])).toBe(saved)
-    const env = { OFFLINE_DEPLOY_HTTP_PORT: '18081' }
-    expect(await listens([], env)).toBe('18081')
-    expect(await listens(['--http-port', '18082'], env)).toBe('18082')
-  })
-
-  it('lists the existing environments', async () => {
-    const site = await testSite()
-    await writeBundle(site.bundle, sampleStack())
-    const ran = await run(['plan', ...site.options, '--env', 'staging'])
-    expect(ran).toMatchObject({ code: 2, stderr: expect.stringMatching(/it has dev, prod/) })
-  })
-
-  it('works with a bundle that has no deployment tree, no images and no files', async () => {
-    const site = await testSite()
-    await writeBundle(site.bundle, sampleLock())
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
-  })
-})
-
-describe('bad usage', () => {
-  it.each([
-    [['apply', '--nonsense'], /unknown option/],
-    [['nonsense'], /unknown command/],
-    [['apply', '--registry-port', '99999'], /port/],
-    [['apply', '-o', 'xml'], /text, json, yaml/],
-    [['verify', '--expect', 'sha256:1'], /digest/],
-    [['verify'], /which bundle/],
-    [['status', '--site', '/nonexistent/site'], /nothing was deployed/],
-    [['apply', '--bundle', '/nonexistent.tar', '--address', '127.0.0.1'], /no such file/],
-  ])('%j', async (args, message) => {
-    const ran = await run(args)
-    expect(ran).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) })
-    expect(ran.stderr).toMatch(/^error [A-Z_]+: /)
-  })
-
-  it('is reported as JSON where JSON output is requested', async () => {
-    for (const args of [
-      ['apply', '--nonsense', '-o', 'json'],
-      ['-ojson', 'nonsense'],
-      ['verify', '--output=json'],
-    ]) {
-      const ran = await run(args)
-      expect(JSON.parse(ran.stderr).error).toMatchObject({ code: 'USAGE', exit: 2 })
-    }
-  })
-
-  it('refuses the same port twice, and port 0 for apply', async () => {
-    const site = await testSite()
-    await writeBundle(site.bundle, sampleStack())
-    expect(
-      await run(['plan', ...site.options, '--registry-port', '5000', '--http-port', '5000']),
-    ).toMatchObject({ code: 2 })
-    expect(await run(['apply', ...site.options, '--registry-port', '0'])).toMatchObject({ code: 2 })
-    await rm(site.site, { recursive: true, force: true })
   })
 })
