@@ -22,6 +22,7 @@ const lackingForApplications = missingPrograms(['helm', 'helmfile', ...controlPl
 const needs = (programs: string[]) => `needs ${programs.join(', ') || 'nothing more'}`
 const patience = 600_000
 const withCluster = lackingForApplications.length === 0
+const killedApplications = ['app-flux', 'app-harbor', 'app-mpi-operator']
 const allReleases = [
   'astrago',
   'astrago-mariadb',
@@ -58,6 +59,8 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
           onLine(line, kill) {
             const [, step] = /^([a-z][a-z-]*): (?!done before|failed)/.exec(line) ?? []
             if (step === undefined || before.includes(step) || killed.length > before.length) return
+            // all applications go through the same code: those with a hook, a volume and our own chart will do
+            if (step.startsWith('app-') && !killedApplications.includes(step)) return
             killed.push(step)
             // somewhere within the step
             setTimeout(kill, 300)
@@ -69,12 +72,7 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
       expect(last.stderr).toMatch(/done before/)
       expect(last, last.stderr).toMatchObject({ code: 0 })
       expect(killed).toEqual(
-        expect.arrayContaining([
-          'control-host',
-          'nodes',
-          'nfs',
-          ...(withCluster ? ['app-mpi-operator'] : []),
-        ]),
+        expect.arrayContaining(['control-host', 'nodes', 'nfs', ...(withCluster ? killedApplications : [])]),
       )
       // no step starts again once it is done, except those that run every time
       const entries = await test.journal()
