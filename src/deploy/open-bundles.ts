@@ -83,7 +83,8 @@ function checkExpected(path: string, { digest }: BundleIdentity, { expect }: Tru
   if (expect.length === 0 || expect.includes(digest)) return
   throw new AirgapError('DIGEST_MISMATCH', `the bundle has digest ${digest}, not ${expect.join(' or ')}`, {
     item: path,
-    likely: 'it is another bundle or another version, or it was changed after it was built',
+    likely:
+      'it is another bundle or another version, it was changed after it was built, or OFFLINE_DEPLOY_EXPECT is out of date',
     next: 'compare the digest that `airgap build` printed; do not use this bundle until the two agree',
   })
 }
