@@ -8,13 +8,13 @@ import { shellWord } from './shell-word.ts'
 import { sshEnvironment, sshOptions } from './ssh-options.ts'
 import type { StepContext } from './step.ts'
 
-/** What ansible needs of this host and of the site. */
+/** How ansible is run on this host, for this site. */
 export interface Ansible {
   /** folder with ansible-playbook and ansible */
   bin: string
   /** hosts.yaml */
   inventory: string
-  /** ssh's file of host keys: a key that is new is taken, one that changed is refused */
+  /** ssh's file of host keys: a new key is accepted, one that changed is refused */
   knownHosts: string
   /** folder for facts and temporary files */
   work: string
@@ -27,17 +27,19 @@ export interface Playbook {
   /** for the log */
   name: string
   playbook: string
-  /** of kubespray: its ansible.cfg and its roles */
+  /** working directory: that of kubespray has its ansible.cfg and its roles */
   cwd: string
   limit?: string | undefined
   variables?: Record<string, unknown>
 }
 
-/** As a person would type it, without the passwords, which are in no command line. */
+/** Returns the command as a person would type it. Passwords are in files, never on a command line. */
 export function playbookCommand(ansible: Ansible, run: Playbook): [string, ...string[]] {
   return [
     join(ansible.bin, 'ansible-playbook'),
-    ...['--inventory', ansible.inventory, '--become'],
+    '--inventory',
+    ansible.inventory,
+    '--become',
     ...passwordOptions(ansible),
     ...(run.limit === undefined ? [] : ['--limit', run.limit]),
     ...(run.variables === undefined ? [] : ['--extra-vars', JSON.stringify(run.variables)]),
@@ -45,10 +47,10 @@ export function playbookCommand(ansible: Ansible, run: Playbook): [string, ...st
   ]
 }
 
-/** Runs a playbook to its end. Throws STEP_FAILED with each machine's own words. */
+/** Runs a playbook to its end. Throws STEP_FAILED with the error messages of each machine. */
 export async function runPlaybook(ansible: Ansible, run: Playbook, context: StepContext): Promise<void> {
   const command = playbookCommand(ansible, run)
-  const told = new Failures()
+  const failures = new Failures()
   const program = ansible.program(run.name)
   const end = await runStepProgram({
     ...program,
@@ -57,15 +59,15 @@ export async function runPlaybook(ansible: Ansible, run: Playbook, context: Step
     env: await ansibleEnvironment(ansible, run.cwd),
     signal: context.signal,
     onLine(line) {
-      told.take(line)
+      failures.take(line)
       const title = /^(?:TASK|PLAY|RUNNING HANDLER) \[(.*)\] \**$/.exec(line)?.[1]
       if (title !== undefined) context.progress.note(`${run.name}: ${title}`)
     },
   })
-  if (end.status !== 0) throw failedPlaybook(command, { end, told, log: program.log })
+  if (end.status !== 0) throw failedPlaybook(command, { end, failures, log: program.log })
 }
 
-/** Runs one module on all machines of a pattern; machine → what it gave. Those that fail are left out. */
+/** Runs a module on all machines of a pattern; returns machine → its result. Machines that fail are left out. */
 export async function askMachines(
   ansible: Ansible,
   options: {
@@ -81,8 +83,15 @@ export async function askMachines(
     ...ansible.program(options.name),
     command: [
       join(ansible.bin, 'ansible'),
-      ...['--inventory', ansible.inventory, '--become', '--one-line', ...passwordOptions(ansible)],
-      ...['--module-name', options.module, '--args', JSON.stringify(options.arguments)],
+      '--inventory',
+      ansible.inventory,
+      '--become',
+      '--one-line',
+      ...passwordOptions(ansible),
+      '--module-name',
+      options.module,
+      '--args',
+      JSON.stringify(options.arguments),
       options.pattern,
     ],
     cwd: ansible.work,
@@ -94,7 +103,7 @@ export async function askMachines(
       try {
         answers.set(machine, JSON.parse(json))
       } catch {
-        // a line that was cut: no answer
+        // a truncated line is not an answer
       }
     },
   })
@@ -108,7 +117,7 @@ function passwordOptions({ passwords }: Ansible): string[] {
   ]
 }
 
-/** Nothing of the operator's own ansible or ssh; kubespray's ansible.cfg would take any host key. */
+/** Nothing of the operator's own ansible or ssh configuration. kubespray's ansible.cfg would accept any host key. */
 async function ansibleEnvironment(
   { bin, knownHosts, work }: Ansible,
   cwd: string,
@@ -137,7 +146,7 @@ async function ansibleEnvironment(
   }
 }
 
-/** kubespray has one of its own; else an empty one, before those of the operator and of /etc. */
+/** Returns the ansible.cfg of kubespray, or an empty one, which keeps ansible from reading the operator's and that of /etc. */
 async function configIn(cwd: string, work: string): Promise<string> {
   const own = join(cwd, 'ansible.cfg')
   if ((await stat(own).catch(() => undefined)) !== undefined) return own
@@ -147,18 +156,18 @@ async function configIn(cwd: string, work: string): Promise<string> {
   return empty
 }
 
-/** The machines' own words in ansible's output: `fatal: [NAME]: FAILED! => {…}`. */
+/** Collects the error messages of machines from ansible's output: `fatal: [NAME]: FAILED! => {…}`. */
 class Failures {
   #task = ''
-  readonly said: string[] = []
+  readonly messages: string[] = []
   unreachable = 0
   changedKey = false
 
   take(line: string): void {
     const task = /^(?:TASK|RUNNING HANDLER) \[(.*)\] \**$/.exec(line)?.[1]
     if (task !== undefined) this.#task = task
-    // the playbook takes it as an answer
-    if (line === '...ignoring') this.said.pop()
+    // the playbook expects this failure
+    if (line === '...ignoring') this.messages.pop()
     if (
       line.includes('REMOTE HOST IDENTIFICATION HAS CHANGED') ||
       line.includes('Host key verification failed')
@@ -167,19 +176,19 @@ class Failures {
     const [, machine, kind, json] =
       /^(?:fatal|failed): \[([^\]]+)\](?: \([^)]*\))?: (FAILED|UNREACHABLE)! => (\{.*)$/.exec(line) ?? []
     if (machine === undefined) {
-      if (line.startsWith('ERROR! ')) this.said.push(line)
+      if (line.startsWith('ERROR! ')) this.messages.push(line)
       return
     }
     if (kind === 'UNREACHABLE') this.unreachable++
-    this.said.push(`${machine}: ${this.#task}: ${wordsIn(json ?? '')}`)
+    this.messages.push(`${machine}: ${this.#task}: ${messageIn(json ?? '')}`)
   }
 }
 
-function wordsIn(json: string): string {
+function messageIn(json: string): string {
   try {
     const { msg, stderr, stdout } = JSON.parse(json)
-    const words = [msg, stderr, stdout].filter(text => typeof text === 'string' && text !== '')
-    return words.join(' | ').replace(/\s+/g, ' ').slice(0, 600)
+    const texts = [msg, stderr, stdout].filter(text => typeof text === 'string' && text !== '')
+    return texts.join(' | ').replace(/\s+/g, ' ').slice(0, 600)
   } catch {
     return json.slice(0, 600)
   }
@@ -187,31 +196,28 @@ function wordsIn(json: string): string {
 
 function failedPlaybook(
   command: readonly string[],
-  { end, told, log }: { end: ProgramEnd; told: Failures; log: string },
+  { end, failures, log }: { end: ProgramEnd; failures: Failures; log: string },
 ): AirgapError {
-  if (told.changedKey) {
+  const messages = failures.messages.slice(0, 20)
+  if (failures.changedKey) {
     return new AirgapError(
       'STEP_FAILED',
-      ['a machine answers with another host key than before:', ...indented(told)].join('\n'),
+      ['the host key of a machine has changed:', ...messages.map(line => `  ${line}`)].join('\n'),
       {
         item: log,
-        likely: 'it was installed anew, or another machine answers under its address',
-        next: 'find out which; where it was installed anew: `offline-deploy nodes forget NAME`, then the same command again',
+        likely: 'it was reinstalled, or another machine answers at its address',
+        next: 'if it was reinstalled, run `offline-deploy nodes forget NAME` and then the same command again; otherwise find the other machine first',
       },
     )
   }
   return failedProgram(command, end, {
     log,
-    ...(told.said.length === 0 ? {} : { said: told.said.slice(0, 20) }),
-    ...(told.unreachable === 0
+    ...(messages.length === 0 ? {} : { said: messages }),
+    ...(failures.unreachable === 0
       ? {}
       : {
           likely:
-            'a machine is off, its address is wrong, or it does not let this user in: `offline-deploy nodes check`',
+            'a machine is off, its address is wrong, or the user cannot log in: see `offline-deploy nodes check`',
         }),
   })
-}
-
-function indented({ said }: Failures): string[] {
-  return said.slice(0, 20).map(line => `  ${line}`)
 }

@@ -7,7 +7,7 @@ import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { lockHolder } from '../core/process-lock.ts'
 
 const maxLogSize = 10 << 20 /* bytes */
-/** What is read of a log to explain a failure. */
+/** The part of a log that explains a failure. */
 const tailSize = 8 << 10 /* bytes */
 
 export interface Background {
@@ -17,8 +17,8 @@ export interface Background {
 }
 
 /**
- * Starts a program that outlives this one: its own session, no terminal, output into a log. Throws STEP_FAILED where it cannot be
- * started at all.
+ * Starts a program that outlives this one: in a session of its own, without a terminal, its output in a log. Throws STEP_FAILED
+ * if it cannot be started.
  */
 export async function startBackground(
   command: readonly string[],
@@ -28,9 +28,11 @@ export async function startBackground(
   const output = await openLog(log)
   let child: ChildProcess
   try {
-    // the folder of whoever called must not be kept busy
     child = spawn(program, args, {
-      ...{ detached: true, cwd: '/', env: withoutSecrets(process.env) },
+      detached: true,
+      // the caller's folder could not be unmounted while a process is in it
+      cwd: '/',
+      env: withoutSecrets(process.env),
       stdio: ['ignore', output.fd, output.fd],
     })
     await new Promise<void>((resolve, reject) => {
@@ -40,8 +42,11 @@ export async function startBackground(
   } catch (error) {
     throw new AirgapError('STEP_FAILED', 'the program cannot be started', {
       item: program,
-      likely: errnoOf(error) === 'ENOENT' ? 'it is not there any more' : 'it may not be run here',
-      next: 'unpack the bundle’s offline-deploy folder again',
+      likely:
+        errnoOf(error) === 'ENOENT'
+          ? 'it was removed'
+          : 'it is not executable here (noexec, or another architecture)',
+      next: 'extract the folder offline-deploy of the bundle again: tar xf BUNDLE offline-deploy',
       cause: error,
     })
   } finally {
@@ -51,7 +56,7 @@ export async function startBackground(
   return { pid: child.pid ?? 0, ended: () => endOf(child) }
 }
 
-/** Asked of the process itself: one that ends at once does so before anybody could listen for it. */
+/** Reads the state of the process instead of waiting for its event, which may have come before anybody listened. */
 function endOf({ exitCode, signalCode }: ChildProcess): string | undefined {
   if (signalCode !== null) return signalCode
   return exitCode === null ? undefined : `exit code ${exitCode}`
@@ -71,7 +76,7 @@ async function openLog(path: string) {
   }
 }
 
-/** The end of a log, from `start` on where that is later. */
+/** Returns the last 8 KiB of a log, but nothing before `start`. */
 export async function logTail(path: string, start = 0): Promise<string> {
   const handle = await open(path, 'r').catch(() => undefined)
   if (handle === undefined) return ''
@@ -94,8 +99,8 @@ export async function logSize(path: string): Promise<number> {
 }
 
 /**
- * Ends the process that holds the lock: politely, then for good. Never one that only has the same number: the lock knows when
- * its holder was started.
+ * Ends the process that holds the lock: SIGTERM first, SIGKILL after `politeMs`. Never another process with the same id: the
+ * lock records when its holder was started. Throws STEP_FAILED if it does not end, PERMISSION.
  */
 export async function stopHolder(
   lock: string,
@@ -115,10 +120,10 @@ export async function stopHolder(
       if ((await lockHolder(lock)) !== pid) return 'stopped'
     }
   }
-  throw new AirgapError('STEP_FAILED', `process ${pid} does not end`, {
+  throw new AirgapError('STEP_FAILED', `process ${pid} does not exit`, {
     item: lock,
     likely: 'it waits for a disk that does not answer',
-    next: `look at it with ps, end it, then run the same command again`,
+    next: `find out what it waits for (ps -o stat,wchan ${pid}), end it, then run the same command again`,
   })
 }
 

@@ -8,21 +8,21 @@ import type { TreeEntries } from '../content/tree.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 
-/** Files of the bundle that this host itself needs. Every byte is checked against its digest before it is used. */
+/** Files of the bundle that this host needs. Every byte is checked against its digest before it is used. */
 export interface BundleFiles {
   store: ReadableStore
   /** path below /files, or in the index of wheels */
   entries: TreeEntries
 }
 
-/** Throws FILE_NOT_FOUND, naming what the bundle lacks. */
+/** Returns the descriptor of a file. Throws FILE_NOT_FOUND if the bundle has no such file. */
 export function bundleFile({ entries }: BundleFiles, path: string): Descriptor {
   const entry = entries.get(path)
   if (entry !== undefined) return entry.descriptor
-  throw new AirgapError('FILE_NOT_FOUND', 'the bundle lacks a file that the install needs', {
+  throw new AirgapError('FILE_NOT_FOUND', 'the bundle has no file that the install needs', {
     item: path,
-    likely: 'the manifest it was built from does not list it',
-    next: 'have a bundle built that has it; nothing was changed',
+    likely: 'the manifest that the bundle was built from does not list it',
+    next: 'add it under files: in the manifest and rebuild the bundle; nothing was changed',
   })
 }
 
@@ -38,7 +38,7 @@ export async function writeBundleFile(
   })
 }
 
-/** Takes one member out of a .tar.gz. Throws FILE_NOT_FOUND where it has none of this name. */
+/** Extracts one member of a .tar.gz. Throws FILE_NOT_FOUND if there is none of this name. */
 export async function writeMember(
   files: BundleFiles,
   options: { path: string; member: string; to: string },
@@ -50,7 +50,7 @@ export async function writeMember(
       strict: true,
       filter: name => name.replace(/^\.\//, '') === member,
       onReadEntry(entry: ReadEntry) {
-        // a link is no program
+        // a link is not a program
         if (entry.type !== 'File' && entry.type !== 'OldFile') entry.resume()
         else written = pipeline(entry, createWriteStream(part, { mode: 0o755 }))
       },
@@ -59,8 +59,8 @@ export async function writeMember(
     if (written === undefined) {
       throw new AirgapError('FILE_NOT_FOUND', `the archive has no ${member}`, {
         item: path,
-        likely: 'another version of it, packed in another way',
-        next: 'correct install.yaml of the deployment tree, and have the bundle built again',
+        likely: 'another version of it has other folders',
+        next: 'correct `member` in install.yaml of the deployment tree, and rebuild the bundle',
       })
     }
     await written
@@ -68,7 +68,7 @@ export async function writeMember(
   })
 }
 
-/** Unpacks a .tar.gz without its first folder; the folder appears whole, and replaces what was there. */
+/** Extracts a .tar.gz without its first folder. The target appears whole and replaces the previous one. */
 export async function unpackArchive(
   files: BundleFiles,
   options: { path: string; to: string; signal: AbortSignal },
@@ -78,7 +78,7 @@ export async function unpackArchive(
   try {
     await rm(part, { recursive: true, force: true })
     await mkdir(part, { recursive: true, mode: 0o755 })
-    // it refuses absolute paths, .. and writing through links by itself
+    // node-tar itself refuses absolute paths, `..` and writing through links
     const unpacker = extract({ cwd: part, strip: 1, strict: true, preserveOwner: false })
     await pipeline(await files.store.open(bundleFile(files, path)), unpacker, { signal })
     await rm(to, { recursive: true, force: true })

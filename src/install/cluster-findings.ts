@@ -2,31 +2,31 @@ import { z } from 'zod'
 import { printableLine } from '../core/printable.ts'
 import { parseClusterNodes } from '../probe/cluster-nodes.ts'
 
-/** What a cluster's answers say about it. Nothing is asked here: answers in, findings out. */
+/** A problem of a cluster. This file queries nothing: answers in, findings out. */
 export interface ClusterFinding {
   severity: 'error' | 'warning'
   /** printable, one line */
   what: string
-  /** what the operator does next */
+  /** what the operator should do */
   next: string
-  /** an error that may come right by itself while things start */
+  /** an error that may go away while the cluster starts */
   passing?: boolean
 }
 
-/** Answers as kubectl gave them, not looked at yet; undefined where it gave none. */
+/** Answers of kubectl and helm, unchecked; undefined where there is none. */
 export interface ClusterAnswers {
   /** `kubectl get nodes -o json` */
   nodes: unknown
   /** `kubectl get pods --all-namespaces -o json` */
   pods: unknown
-  /** `helm list --all-namespaces -o json`: in whose namespaces the platform runs; without an answer every namespace counts as such */
+  /** `helm list --all-namespaces -o json`: the namespaces of the platform; without an answer, all namespaces are */
   releases?: unknown
 }
 
 export interface Expectations {
   /** host:port of the site's registry */
   registry: string
-  /** whether the bundle brings an image of this name, which containerd then has from the site under its upstream name */
+  /** whether the bundle has an image of this name: containerd then pulls it from the site by its upstream name */
   carried: (reference: string) => boolean
   /** names of the nodes with GPUs */
   gpuNodes: readonly string[]
@@ -113,7 +113,7 @@ const queriedSchema = z.object({
   }),
 })
 
-/** A node as an operator wants to see it. */
+/** A node as `status` shows it. */
 export interface NodeState {
   name: string
   ready: boolean
@@ -127,7 +127,7 @@ export interface ReleaseState {
   chart: string
 }
 
-/** Undefined where this is no answer to `kubectl get nodes -o json`. */
+/** Parses `kubectl get nodes -o json`; undefined if it is something else. */
 export function nodeStates(answer: unknown): NodeState[] | undefined {
   return parseClusterNodes(answer)?.map(({ name, ready, kubeletVersion }) => ({
     name: plain(name),
@@ -136,7 +136,7 @@ export function nodeStates(answer: unknown): NodeState[] | undefined {
   }))
 }
 
-/** Undefined where this is no answer to `helm list -o json`. */
+/** Parses `helm list -o json`; undefined if it is something else. */
 export function releaseStates(answer: unknown): ReleaseState[] | undefined {
   const parsed = releasesSchema.safeParse(answer)
   if (!parsed.success) return undefined
@@ -148,7 +148,7 @@ export function releaseStates(answer: unknown): ReleaseState[] | undefined {
   }))
 }
 
-/** All that is wrong with the nodes and pods of a cluster, at once. */
+/** Returns all problems of the nodes and pods of a cluster. */
 export function clusterFindings(
   { nodes, pods, releases }: ClusterAnswers,
   expected: Expectations,
@@ -165,13 +165,13 @@ function nodeFindings(answer: unknown, { gpuNodes }: Expectations): ClusterFindi
     findings.push({
       severity: 'error',
       what: 'the cluster has no nodes',
-      next: 'is this the right cluster? look at the kubeconfig',
+      next: 'check that the kubeconfig is that of this cluster: kubectl config view',
     })
   for (const { name } of nodes.filter(({ ready }) => !ready))
     findings.push({
       severity: 'error',
       what: `node ${plain(name)} is not ready`,
-      next: 'kubectl describe node says why; look at kubelet and containerd there',
+      next: `see kubectl describe node ${plain(name)}, and journalctl -u kubelet -u containerd on the node`,
       passing: true,
     })
   const byName = new Map(nodes.map(node => [node.name, node]))
@@ -182,9 +182,9 @@ function nodeFindings(answer: unknown, { gpuNodes }: Expectations): ClusterFindi
       severity: 'warning',
       what:
         node === undefined
-          ? `GPU node ${plain(name)} is no node of the cluster`
-          : `GPU node ${plain(name)} offers no nvidia.com/gpu`,
-      next: 'look at the pods in gpu-operator, and at nvidia-smi on the node; the driver may need a reboot',
+          ? `GPU node ${plain(name)} is not a node of the cluster`
+          : `GPU node ${plain(name)} has no allocatable nvidia.com/gpu`,
+      next: 'see kubectl get pods -n gpu-operator, and nvidia-smi on the node; the driver may need a reboot',
     })
   }
   return findings
@@ -207,14 +207,14 @@ function podFindings(
   const { items } = parsed.data
   return [
     ...look(items.filter(ours)),
-    // users bring their own images, and their pods may fail: that is theirs
+    // users run their own images, and their pods may fail
     ...look(items.filter(pod => !ours(pod))).map(
       ({ what, next }): ClusterFinding => ({ severity: 'warning', what, next }),
     ),
   ]
 }
 
-/** One finding per image: a thousand pods may share it. */
+/** One finding per image: thousands of pods may share it. */
 function foreignImages(pods: readonly Pod[], { registry, carried }: Expectations): ClusterFinding[] {
   const foreign = new Map<string, string[]>()
   for (const { metadata, spec } of pods) {
@@ -227,23 +227,23 @@ function foreignImages(pods: readonly Pod[], { registry, carried }: Expectations
   }
   return [...foreign].map(([image, users]) => ({
     severity: 'error' as const,
-    what: `image ${image === '' ? '(none)' : plain(image)} is not of this site: ${users.slice(0, 3).join(', ')}${users.length > 3 ? ` and ${users.length - 3} more` : ''}`,
-    next: 'find out where it came from; have it added to the bundle, or remove the pod',
+    what: `image ${image === '' ? '(none)' : plain(image)} does not come from this site: ${users.slice(0, 3).join(', ')}${users.length > 3 ? ` and ${users.length - 3} more` : ''}`,
+    next: 'add the image to the manifest and rebuild the bundle, or remove the pod',
   }))
 }
 
-/** Waiting that a running task does not come out of by itself. */
+/** Reasons for waiting that do not go away by themselves. */
 const stuck = /^(?:ErrImage|ImagePull|InvalidImage|ErrImageNeverPull|CreateContainer|RunContainer|CrashLoop)/
 
 function stateOf({ metadata, status }: Pod): ClusterFinding[] {
-  // it is on its way out
+  // it is being deleted
   if (metadata.deletionTimestamp !== undefined || status.phase === 'Succeeded') return []
   if (status.phase === 'Running' && isTrue(status.conditions, 'Ready')) return []
   const ofJob = metadata.ownerReferences.some(({ kind }) => kind === 'Job')
   const statuses = [...status.initContainerStatuses, ...status.containerStatuses]
   const waiting = statuses.find(one => one.state.waiting !== undefined)?.state.waiting
   const isStuck = statuses.some(one => stuck.test(one.state.waiting?.reason ?? ''))
-  // a task runs, or waits for its turn: that is how it is
+  // a Job runs, or waits for its turn
   if (ofJob && !isStuck && status.phase !== 'Failed') return []
   const unplaced = status.conditions.find(one => one.type === 'PodScheduled' && one.status !== 'True')
   const why = [status.reason, waiting?.reason, waiting?.message, status.message, unplaced?.message].find(
@@ -252,16 +252,16 @@ function stateOf({ metadata, status }: Pod): ClusterFinding[] {
   const name = `${plain(metadata.namespace)}/${plain(metadata.name)}`
   return [
     {
-      // what a Job tried again and did in the end leaves failed pods behind
+      // a Job that succeeded at a later try leaves failed pods behind
       severity: ofJob && status.phase === 'Failed' ? 'warning' : 'error',
       what: `pod ${name} is ${status.phase === 'Running' ? 'not ready' : plain(status.phase)}${why ? `: ${plain(why)}` : ''}`,
-      next: 'kubectl describe pod and kubectl logs say why',
+      next: `see kubectl describe pod -n ${plain(metadata.namespace)} ${plain(metadata.name)}, and kubectl logs`,
       passing: true,
     },
   ]
 }
 
-/** Where Prometheus answers, as a path of the API server; undefined where the cluster has none. */
+/** Returns the path of Prometheus's query API below the API server; undefined if the cluster has no Prometheus. */
 export function prometheusPath(services: unknown): string | undefined {
   const parsed = servicesSchema.safeParse(services)
   if (!parsed.success) return undefined
@@ -283,31 +283,32 @@ export function prometheusPath(services: unknown): string | undefined {
   return `/api/v1/namespaces/${best.metadata.namespace}/services/${best.metadata.name}:${port}/proxy/api/v1/query`
 }
 
-/** It becomes part of a path that is asked for. */
+/** It becomes part of a path that is requested. */
 function isName(text: string): boolean {
   return /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(text)
 }
 
-/** What the collector of GPU sessions writes, as Prometheus is asked for it. */
+/** Queries for the metrics that the collector of GPU sessions writes. */
 export const sessionQueries = {
   success: 'gpu_session_collector_success',
   /** by the clock of Prometheus, not by ours */
   age: 'time() - gpu_session_collector_timestamp_seconds',
 } as const
 
-/** A CronJob asks the GPUs every minute; some of them may take long. */
+/** A CronJob collects every minute; some runs may take long. */
 const oldestSeconds = 15 * 60
 
-/** What the answers of Prometheus say of the session metrics. */
+/** Returns the problems of the session metrics, from the answers of Prometheus. */
 export function sessionFindings(
   answers: { success: unknown; age: unknown },
   { gpuNodes }: { gpuNodes: readonly string[] },
 ): ClusterFinding[] {
   const warn = (what: string, next: string): ClusterFinding[] => [{ severity: 'warning', what, next }]
-  const look = 'look at the pods of gpu-session-monitoring, and run verify --cluster again in some minutes'
+  const look =
+    'see kubectl get pods -A -l app.kubernetes.io/name=gpu-session-monitoring, and run `offline-deploy verify --cluster` again in some minutes'
   const success = valuesOf(answers.success)
   if (success === undefined)
-    return warn('Prometheus does not answer, so that nothing is known of the session metrics', look)
+    return warn('Prometheus does not answer: the metrics of GPU sessions are not checked', look)
   if (success.length === 0) return warn('the metrics of GPU sessions have not arrived in Prometheus', look)
   const findings: ClusterFinding[] = []
   const failed = success.filter(value => value !== 1).length
@@ -315,7 +316,7 @@ export function sessionFindings(
     findings.push(
       ...warn(
         `nvidia-smi fails on ${failed} of ${success.length} nodes that send session metrics`,
-        'run nvidia-smi there; the driver may need a reboot',
+        'run nvidia-smi on these nodes; the driver may need a reboot',
       ),
     )
   if (success.length < gpuNodes.length)
@@ -343,13 +344,13 @@ function noAnswer(command: string, answer: unknown): ClusterFinding {
     what:
       answer === undefined
         ? `the cluster does not answer: ${command}`
-        : `${command} gives something that is no list of them`,
+        : `the output of ${command} is not a list of objects`,
     next: 'run it by hand with the kubeconfig of the site',
     passing: answer === undefined,
   }
 }
 
-/** Names come from the cluster, where others may write. */
+/** Names come from the cluster, where other people create objects. */
 function plain(text: string): string {
   return printableLine(text, 300)
 }

@@ -6,7 +6,7 @@ import { AirgapError } from '../core/errors.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
 import { parsePositioned } from '../document/positioned.ts'
 
-/** What a deployment tree is installed with: `install.yaml` at its top. A tree without one is only laid down. */
+/** `install.yaml` at the top of a deployment tree says how the tree is installed. A tree without one is only laid down. */
 
 const path = z.string().refine(text => {
   try {
@@ -14,19 +14,19 @@ const path = z.string().refine(text => {
   } catch {
     return false
   }
-}, 'must be a path below, with / and without ..')
-const name = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,60}[a-z0-9])?$/, 'must be a name: a-z, 0-9 and -')
+}, 'must be a relative path without ..')
+const name = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,60}[a-z0-9])?$/, 'must be a name of a-z, 0-9 and -')
 
 export const deploymentSchema = z.strictObject({
   apiVersion: z.literal('airgap-install/v1'),
-  /** programs for the operator's host, from the files of the bundle */
+  /** programs for this host, from the files of the bundle */
   tools: z
     .record(
       name,
       z.strictObject({
         /** below /files */
         file: path,
-        /** in the archive (.tar.gz); without it the file is the program */
+        /** path in the archive (.tar.gz); default: the file is the program */
         member: path.optional(),
       }),
     )
@@ -34,7 +34,7 @@ export const deploymentSchema = z.strictObject({
   /** a virtual environment from the bundle's wheels */
   python: z
     .strictObject({
-      /** those that the wheels are for, best first */
+      /** that the wheels are for, best first */
       versions: z.array(z.string().regex(/^3\.\d{1,2}$/, 'must be a version such as 3.11')).min(1),
       /** in the tree, as pip reads it */
       requirements: path,
@@ -46,7 +46,7 @@ export const deploymentSchema = z.strictObject({
       nodes: path.optional(),
       gpuDriver: path.optional(),
       nfs: path.optional(),
-      /** saves etcd; is given `backup_folder` on this host */
+      /** saves etcd into `backup_folder` on this host */
       backup: path.optional(),
     })
     .default({}),
@@ -56,7 +56,7 @@ export const deploymentSchema = z.strictObject({
       archive: path,
       /** folder in the tree with group_vars */
       inventory: path,
-      /** in the inventory: what is set there when the site is known */
+      /** file in the inventory in which the site's servers are set */
       offlineVariables: path,
     })
     .optional(),
@@ -64,11 +64,11 @@ export const deploymentSchema = z.strictObject({
     .strictObject({
       /** in the tree */
       helmfile: path,
-      /** in the order of installation; a release has the label app=NAME */
+      /** names in the order of installation; the releases of each have the label app=NAME */
       order: z.array(name).min(1),
     })
     .optional(),
-  /** databases that are saved before an upgrade: what the command prints, run in the workload's first container */
+  /** databases that are saved before an upgrade: the output of a command in the workload's first container */
   backups: z
     .array(
       z.strictObject({
@@ -80,13 +80,13 @@ export const deploymentSchema = z.strictObject({
             /^(?:statefulset|deployment|pod)\/[a-z0-9-]{1,250}$/,
             'must be statefulset/NAME, deployment/NAME or pod/NAME',
           ),
-        /** of the application that brings it: where that is left out, nothing is saved */
+        /** the application of the database: if that is switched off, nothing is saved */
         application: name,
         command: z.array(z.string().min(1)).min(1),
       }),
     )
     .default([]),
-  /** key of environments/ENV/values.yaml → fact of the site */
+  /** key in environments/ENV/values.yaml → fact of the site (inventory/hosts.ts) */
   values: z
     .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z][A-Za-z0-9]*)*$/), z.string())
     .default({}),
@@ -95,7 +95,7 @@ export type Deployment = z.infer<typeof deploymentSchema>
 
 export const deploymentFile = 'install.yaml'
 
-/** Undefined where the tree has none. Throws BUNDLE_CORRUPT where it cannot be read. */
+/** Reads install.yaml of a tree; undefined if there is none. Throws BUNDLE_CORRUPT, UNSUPPORTED. */
 export async function readDeployment(
   store: ReadableStore,
   entries: TreeEntries,
@@ -103,7 +103,10 @@ export async function readDeployment(
   const entry = entries.get(deploymentFile)
   if (entry === undefined) return undefined
   if (entry.mode === '120000' || entry.descriptor.size > 1 << 20)
-    throw new AirgapError('BUNDLE_CORRUPT', 'install.yaml is no plain file', { item: deploymentFile })
+    throw new AirgapError('BUNDLE_CORRUPT', 'install.yaml is not a regular file of at most 1 MiB', {
+      item: deploymentFile,
+      next: 'correct the deployment tree and rebuild the bundle',
+    })
   const text = (await readAll(store, entry.descriptor)).toString('utf8')
   return parseDeployment(text, deploymentFile)
 }
@@ -114,8 +117,8 @@ export function parseDeployment(text: string, file: string): Deployment {
     schema: deploymentSchema,
     words: {
       code: 'UNSUPPORTED',
-      what: 'the description of the install cannot be read',
-      next: 'use the offline-deploy that the bundle itself carries',
+      what: 'install.yaml is invalid for this version of offline-deploy',
+      next: 'use the offline-deploy that is in the bundle',
     },
   }).value
 }

@@ -6,8 +6,8 @@ import { type Digest, digestOf, Hasher } from '../core/digest.ts'
 import { errnoOf, fromSystemError } from '../core/errors.ts'
 
 /**
- * One digest of files and folders as they lie there now, with what people changed. What is not there counts as such; our own backups and
- * new versions beside a file do not count.
+ * Returns one digest of files and folders as they are now, with all local changes. A missing file counts as missing; our
+ * backups and new versions beside a file are ignored.
  */
 export async function folderDigest(root: string, paths: readonly string[]): Promise<Digest> {
   const found: [string, string][] = []

@@ -2,7 +2,7 @@ import type { Digest } from '../core/digest.ts'
 import { Hasher } from '../core/digest.ts'
 import { AirgapError, errnoOf } from '../core/errors.ts'
 
-/** An answer of the site's own servers, as a client on the site gets it. */
+/** An answer of the site's servers, as a client of the site gets it. */
 export interface Answer {
   status: number
   /** of the whole body */
@@ -17,14 +17,14 @@ export interface GetOptions {
   headers?: Record<string, string>
   /** bytes of the body to keep; the rest is only hashed */
   keep?: number
-  /** between two signs of life */
+  /** without any data */
   timeoutMs?: number
 }
 
-// a static import of node:http makes node load all of its own fetch: a tenth of what starting this program takes
+// a static import of node:http makes node load its fetch, which takes a tenth of this program's start
 const http = process.getBuiltinModule('node:http')
 
-/** One plain HTTP GET, no proxy, no redirect. Throws NETWORK; a body that is cut short is NETWORK too. */
+/** Sends one plain HTTP GET, without proxy and redirects. Throws NETWORK, for a truncated body too. */
 export async function httpGet(url: string, options: GetOptions): Promise<Answer> {
   const { signal, headers = {}, keep = 64 << 10, timeoutMs = 10_000 } = options
   return await new Promise((resolve, reject) => {
@@ -43,7 +43,7 @@ export async function httpGet(url: string, options: GetOptions): Promise<Answer>
       })
       answer.once('error', fail)
       answer.once('end', () => {
-        if (!answer.complete) return fail(new Error('the answer was cut short'))
+        if (!answer.complete) return fail(new Error('the answer is truncated'))
         return resolve({
           status: answer.statusCode ?? 0,
           digest: hasher.digest(),
@@ -64,8 +64,8 @@ function unreachable(url: string, cause: unknown): AirgapError {
     item: url,
     likely: refused
       ? 'nothing listens there'
-      : 'the address is not of this machine, or a firewall is in between',
-    next: 'look at `offline-deploy status`, and check --address and the firewall',
+      : 'the address is not one of this host, or a firewall is in between',
+    next: 'see `offline-deploy status`, and check --address and the firewall',
     cause,
   })
 }

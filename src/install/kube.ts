@@ -13,14 +13,14 @@ export interface FetchedKubeconfig {
   servers: readonly string[] | undefined
 }
 
-/** kubectl and helm of this host, and how they reach the cluster. */
+/** kubectl and helm of this host, and the cluster that they use. */
 export interface Cluster {
   /** folder of kubectl, helm and helmfile */
   bin: string
   kubeconfig: string
   /** what `kubeconfig` is made of (adoptKubeconfig) where kubespray installed the cluster */
   fetched?: FetchedKubeconfig
-  /** helm keeps its things here, and takes none of the operator's plugins */
+  /** of helm's files: the operator's plugins are not used */
   home: string
 }
 
@@ -37,7 +37,7 @@ export function clusterEnvironment({ bin, kubeconfig, home }: Cluster): Record<s
   }
 }
 
-/** A program's JSON; undefined where it cannot be run, does not answer in time, or gives none. */
+/** Runs kubectl or helm; returns its JSON, or undefined if it fails, is too slow, or prints something else. */
 export async function askCluster(
   cluster: Cluster,
   options: { program: 'kubectl' | 'helm'; args: readonly string[]; signal: AbortSignal; timeoutMs?: number },
@@ -45,7 +45,9 @@ export async function askCluster(
   const { program, args, signal, timeoutMs = 30_000 } = options
   try {
     const { stdout } = await promisify(execFile)(`${cluster.bin}/${program}`, [...args], {
-      ...{ signal, timeout: timeoutMs, maxBuffer: 256 << 20 },
+      signal,
+      timeout: timeoutMs,
+      maxBuffer: 256 << 20,
       env: clusterEnvironment(cluster),
     })
     return JSON.parse(stdout)

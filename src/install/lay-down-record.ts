@@ -5,29 +5,30 @@ import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { errnoOf, fromSystemError } from '../core/errors.ts'
 
-/** What was laid down: path → `mode digest`. */
+/** What was laid down. */
 export interface LayDownRecord {
+  /** path → `mode digest` */
   files: Record<string, string>
   /**
-   * Files that have not been brought together with what was laid down last: the version that they come from, or `unknownBase`.
-   * It stays their base until what is new since is in them.
+   * Files that could not be merged with the version that was laid down last: the version that they come from, or
+   * `unknownBase`. It stays their base until everything that is new since is in them.
    */
   behind: Record<string, string>
 }
 
 export const unknownBase = 'unknown'
 
-/** Where it is remembered what was laid down as DEPLOY/NAME: beside the folder. */
+/** Returns the path of the record of DEPLOY/NAME, beside the folder. */
 export function layDownRecordOf(deploy: string, name: string): string {
   return join(deploy, `.${name}.airgap.json`)
 }
 
-/** Versions of the files that can be merged, by digest. */
+/** Returns the folder with the versions of mergeable files, by digest. */
 export function basesOf(record: string): string {
   return record.replace(/\.json$/, '.bases')
 }
 
-/** What the step configure set in a file of the tree (values/record.ts). */
+/** Returns the path of the record of what the step configure set in a file of the tree (values/record.ts). */
 export function valuesRecordOf(record: string, path: string): string {
   return join(record.replace(/\.json$/, '.set'), `${path}.json`)
 }
@@ -37,7 +38,7 @@ const schema = z.object({
   behind: z.record(z.string(), z.string()).default({}),
 })
 
-/** An unreadable record is as none: then every file that differs counts as changed by people, and is kept. */
+/** Reads the record. An invalid one counts as none: every file that differs then counts as changed on the site, and is kept. */
 export async function readLayDownRecord(path: string): Promise<LayDownRecord> {
   let text: string
   try {
@@ -57,7 +58,7 @@ export async function readLayDownRecord(path: string): Promise<LayDownRecord> {
   }
 }
 
-/** Paths may be any names, `__proto__`, too. */
+/** Without a prototype: a path may be `__proto__`. */
 export function emptyRecord(): LayDownRecord {
   return { files: Object.create(null), behind: Object.create(null) }
 }

@@ -30,37 +30,37 @@ import {
 } from './merge-file.ts'
 
 /**
- * A tree laid down in a folder where people then work. What they changed is kept: in values files it is brought together with what is
- * new (merge-file.ts); of any other file the new version is written beside it as NAME.airgap-new. What they did not touch follows the
- * tree, also where a file is gone from it.
+ * The result of laying down a tree in a folder where people then work. Their changes are kept: those of values files are merged with
+ * the new version (merge-file.ts); for any other file the new version is written beside it as NAME.airgap-new. A file that they did
+ * not change follows the tree, and is removed when the tree no longer has it.
  */
 export interface LaidDown {
   written: number
   unchanged: number
-  /** files that people changed and that the tree has in another version; theirs was kept */
+  /** files that were changed both on the site and in the tree; the site's version was kept */
   kept: string[]
-  /** values files that people changed and that the tree has in another version: path → what is both */
+  /** values files that were changed both on the site and in the tree: path → digest of the merged file */
   merged: Map<string, Digest>
   removed: number
 }
 
 export interface LayDownOptions {
   folder: string
-  /** where what was laid down is remembered; beside the folder, not in it */
+  /** path of the record of what was laid down; beside the folder, not in it */
   record: string
   progress: Progress
   signal: AbortSignal
 }
 
-/** Deployment files are text; more is a mistake. */
+/** Deployment files are text: a larger one is a mistake. */
 const maxFileSize = 256 << 20 /* bytes */
 const writersAtOnce = 8
 
 type Entry = { descriptor: { digest: Digest; size: number; mediaType: string }; mode: TreeMode }
 
 /**
- * Lays the tree down, or brings an older one up to date. Each file appears whole or not at all; nothing is written or removed
- * through a symbolic link, and the tree's own links stay inside it. Throws BUNDLE_CORRUPT, STEP_FAILED, PERMISSION, NO_SPACE.
+ * Lays down a tree, or updates an older one. Each file is written whole or not at all; nothing is written or removed through a
+ * symbolic link, and the tree's own links stay inside it. Throws BUNDLE_CORRUPT, STEP_FAILED, PERMISSION, NO_SPACE.
  */
 export async function layDown(
   store: ReadableStore,
@@ -95,14 +95,14 @@ export async function layDown(
   result.kept.sort(compareText)
   for (const path of result.kept)
     options.progress.note(
-      `${join(folder, path)} was changed here and is kept; the new version is ${path}.airgap-new`,
+      `${join(folder, path)} was changed on this site and is kept; the new version is ${path}.airgap-new`,
     )
-  // last: a run that was killed before compares with the old record and does the rest
+  // last: after a run that was killed before, the next one compares with the old record and does the rest
   await writeLayDownRecord(record, now)
   return result
 }
 
-/** Whether everything of the tree is in its place, changed by people or not. */
+/** Returns whether every file of the tree is in its place, changed or not. */
 export async function isLaidDown(
   entries: TreeEntries,
   { folder, record }: Pick<LayDownOptions, 'folder' | 'record'>,
@@ -119,7 +119,7 @@ function identity(entry: Entry): string {
   return `${entry.mode} ${entry.descriptor.digest}`
 }
 
-/** Gives the version that the file comes from where what is new could not be brought together with it (LayDownRecord). */
+/** Places one file. Returns the version that it comes from where the new version could not be merged (`behind` of the record). */
 async function place(
   path: string,
   entry: Entry,
@@ -144,7 +144,7 @@ async function place(
   const merging = { bases: basesOf(record), record: valuesRecordOf(record, path) }
   if (theirs !== undefined) await keepBase(merging.bases, theirs)
   const isThere = found === identity(entry)
-  // what lies there is what we laid down: nobody's work is lost
+  // the file is as we laid it down: nobody's work is lost
   if (isThere || found === undefined || found === laid || found === known) {
     if (!isThere) await write(target, entry, store)
     result[isThere ? 'unchanged' : 'written']++
@@ -153,7 +153,7 @@ async function place(
     return
   }
   const base = known === laid ? laid : await baseNow(target, { ...merging, known, laid })
-  // changed here, and not changed in the tree since: nothing new to tell
+  // changed on the site, and not in the tree
   if (base === identity(entry)) {
     result.unchanged++
     return
@@ -161,7 +161,7 @@ async function place(
   const merged = theirs && (await mergeFile(target, { ...merging, base: digestIn(base), theirs }))
   if (merged) {
     result.merged.set(path, merged.digest)
-    tellMerged(target, merged, work.progress)
+    reportMerge(target, merged, work.progress)
     return
   }
   if (laid === identity(entry)) result.unchanged++
@@ -172,7 +172,7 @@ async function place(
   return isMergeable(path, 0) ? (base ?? unknownBase) : undefined
 }
 
-/** The version that was laid down last where somebody has brought it together with the file since; otherwise still the older one. */
+/** Returns the base of the file: the version that was laid down last, if somebody has merged it since; otherwise the older one. */
 async function baseNow(
   target: string,
   options: Omit<MergeOptions, 'base' | 'theirs'> & { known: string | undefined; laid: string | undefined },
@@ -184,27 +184,27 @@ async function baseNow(
   return (await wasMerged(target, { ...merging, base: digestIn(known), theirs })) ? laid : known
 }
 
-/** The digest of `mode digest`. */
+/** Returns the digest in `mode digest`. */
 function digestIn(identity: string | undefined): Digest | undefined {
   const digest = identity?.split(' ')[1]
   return digest !== undefined && isDigest(digest) ? digest : undefined
 }
 
-function tellMerged(target: string, { kept, conflicts }: MergedFile, progress: Progress): void {
+function reportMerge(target: string, { kept, conflicts }: MergedFile, progress: Progress): void {
   progress.note(
-    `${target}: new version, with what was changed here: ${kept.join(', ') || 'nothing that is not in it'}`,
+    `${target}: new version with the changes of this site: ${kept.join(', ') || 'none that it does not have'}`,
   )
   for (const { path, ours, theirs } of conflicts)
-    progress.note(`${target}: ${path}: the site’s ${ours} stands; the new version has ${theirs}`)
+    progress.note(`${target}: ${path}: kept the site’s ${ours}; the new version has ${theirs}`)
 }
 
-/** `mode digest` of what lies there; undefined where nothing does. Something else than a file or link is never ours. */
+/** Returns `mode digest` of a file or link, or a word for anything else, which is never ours; undefined if there is nothing. */
 async function identityOf(path: string): Promise<string | undefined> {
   try {
     const found = await lstat(path)
     if (found.isSymbolicLink()) return `120000 ${digestOf(await readlink(path))}`
-    if (!found.isFile()) return 'something else'
-    if (found.size > maxFileSize) return 'a large file'
+    if (!found.isFile()) return 'special'
+    if (found.size > maxFileSize) return 'large'
     return `${(found.mode & 0o111) !== 0 ? '100755' : '100644'} ${digestOf(await readFile(path))}`
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined
@@ -213,7 +213,7 @@ async function identityOf(path: string): Promise<string | undefined> {
 }
 
 async function write(path: string, entry: Entry, store: ReadableStore): Promise<void> {
-  // always the same name, as one apply runs at a time: what a killed one left is taken away by the next
+  // always the same name, as one apply runs at a time: the next run removes what a killed one left
   const temporary = `${path}.airgap-part`
   try {
     await rm(temporary, { force: true })
@@ -250,7 +250,7 @@ async function removeOld(
   result.removed++
 }
 
-/** No folder on the way is a link that leads elsewhere. */
+/** Returns whether all folders above the file are folders, and none is a link to somewhere else. */
 async function isInside(folder: string, path: string): Promise<boolean> {
   for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) {
     const found = await lstat(join(folder, parent)).catch(() => undefined)
@@ -259,7 +259,7 @@ async function isInside(folder: string, path: string): Promise<boolean> {
   return true
 }
 
-/** Makes folders, each once, and refuses to go through a link that stands in place of one. */
+/** Creates folders, each once. Refuses a link in place of a folder: files would be written wherever it leads. */
 class Folders {
   readonly #root: string
   readonly #made = new Map<string, Promise<void>>()
@@ -286,37 +286,37 @@ class Folders {
       if (errnoOf(error) !== 'EEXIST') throw fromSystemError(error, full)
     }
     if ((await lstat(full)).isDirectory()) return
-    throw new AirgapError('STEP_FAILED', 'something else stands in place of a folder', {
+    throw new AirgapError('STEP_FAILED', 'a file or a link is in place of a folder', {
       item: full,
-      likely: 'a symbolic link or a file that was put there by hand',
-      next: 'move it away and run the same command again',
+      likely: 'it was created by hand',
+      next: 'move it away, and run the same command again',
     })
   }
 }
 
-/** A tree in which a file is also a folder, or a link leaves the tree, is damaged or hostile. */
+/** Refuses a tree in which a path is a file and a folder. */
 function checkTree(entries: TreeEntries): void {
   for (const path of entries.keys()) {
     for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) {
-      if (entries.has(parent)) throw hostile('a path is a file and a folder', parent)
+      if (entries.has(parent)) throw malicious('a tree uses one path as a file and as a folder', parent)
     }
   }
 }
 
-/** Reads the targets of the tree's links. Throws BUNDLE_CORRUPT where one leads out of the tree. */
+/** Refuses a tree with a link that leads out of it. */
 async function checkLinks(store: ReadableStore, entries: TreeEntries): Promise<void> {
   for (const [path, entry] of entries) {
     if (entry.mode !== '120000') continue
     const target = (await readAll(store, entry.descriptor, 1024)).toString('utf8')
     if (!isSafeLink({ path, target }))
-      throw hostile('a symbolic link leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
+      throw malicious('a symbolic link leads out of its tree', `${path} -> ${target.slice(0, 200)}`)
   }
 }
 
-function hostile(what: string, item: string): AirgapError {
+function malicious(what: string, item: string): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', what, {
     item,
-    likely: 'whoever built the bundle made a mistake, or means harm',
-    next: 'do not use it; ask whoever built it',
+    likely: 'another program built the bundle, or it is malicious',
+    next: 'do not use it; ask the person who built it',
   })
 }

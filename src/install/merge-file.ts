@@ -9,8 +9,8 @@ import { readValuesRecord, writeValuesRecord } from '../values/record.ts'
 import { isBlank, refuseDamaged, writtenTexts } from '../values/revise.ts'
 
 /**
- * Values files and group variables change at every site and with every new version of the tree. Their versions as laid down are kept,
- * so that both changes can be merged.
+ * Values files and group variables change on every site, and with every new version of the tree. The versions that were laid down
+ * are kept, so that both changes can be merged.
  */
 const mergeable = /^(?:environments\/.+|(?:.+\/)?group_vars\/.+)\.ya?ml$/
 const maxSize = 1 << 20 /* bytes */
@@ -121,7 +121,7 @@ async function unlessInvalid<T>(work: () => Promise<T>): Promise<T | undefined> 
   }
 }
 
-/** A version that was kept; undefined if it is missing or damaged. */
+/** Reads a version that was kept; undefined if it is missing or damaged. */
 export async function readBase(folder: string, base: Digest): Promise<string | undefined> {
   const text = await textOf(baseIn(folder, base))
   return text !== undefined && digestOf(text) === base ? text : undefined

@@ -1,3 +1,4 @@
+import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { type JournalEntry, lastEntry } from './journal.ts'
@@ -9,7 +10,7 @@ export type StepReason =
   | 'inputs changed'
   | 'failed'
   | 'not finished'
-  | 'no longer as it was left'
+  | 'changed since'
   | 'runs every time'
 
 /** What `apply` would do with one step. */
@@ -20,13 +21,13 @@ export interface PlannedStep {
   reason: StepReason
   /** what it does, one line each */
   does: string[]
-  /** of its inputs: the journal remembers it under this */
+  /** digest of its inputs, which the journal records */
   key: Digest
   /** when it was last done, ISO 8601 */
   doneAt?: string
 }
 
-/** Looks at journal and world; changes nothing. */
+/** Returns what each step would do, from the journal and the present state. Changes nothing. */
 export async function planSteps(
   steps: readonly Step[],
   options: { entries: readonly JournalEntry[]; context: StepContext },
@@ -36,20 +37,21 @@ export async function planSteps(
   for (const step of steps) {
     const reason = await reasonFor(step, options)
     const last = lastEntry(options.entries, step.id)
-    plan.push({
+    const planned = {
       id: step.id,
       title: step.title,
-      state: reason === 'done' ? 'done' : 'pending',
+      state: reason === 'done' ? ('done' as const) : ('pending' as const),
       reason,
       does: await step.describe(options.context),
       key: await stepKey(step),
-      ...(last?.event === 'done' ? { doneAt: last.at } : {}),
-    })
+      doneAt: last?.event === 'done' ? last.at : undefined,
+    }
+    plan.push(defined(planned))
   }
   return plan
 }
 
-/** Why a step has to run, or `done`. */
+/** Returns why a step has to run, or `done`. */
 export async function reasonFor(
   step: Step,
   { entries, context }: { entries: readonly JournalEntry[]; context: StepContext },
@@ -60,17 +62,17 @@ export async function reasonFor(
   if (last.key !== (await stepKey(step))) return 'inputs changed'
   if (last.event === 'failed') return 'failed'
   if (last.event !== 'done') return 'not finished'
-  return (await step.check(context)) === 'done' ? 'done' : 'no longer as it was left'
+  return (await step.check(context)) === 'done' ? 'done' : 'changed since'
 }
 
-/** A step stands after all that it needs: the list is the order. */
+/** Checks that each step comes after the steps that it needs. Throws INTERNAL. */
 export function checkOrder(steps: readonly Step[]): void {
   const before = new Set<string>()
   for (const step of steps) {
     const missing = step.needs.find(id => !before.has(id))
     if (missing !== undefined || before.has(step.id)) {
       throw new AirgapError('INTERNAL', 'the steps are not in order', {
-        item: missing === undefined ? `${step.id} stands twice` : `${step.id} needs ${missing} before it`,
+        item: missing === undefined ? `${step.id} is listed twice` : `${step.id} needs ${missing} before it`,
       })
     }
     before.add(step.id)

@@ -7,19 +7,19 @@ import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { printableLine } from '../core/printable.ts'
 import { endMarked, markProgram } from './orphan-process.ts'
 
-/** A program that a step runs: ansible, helmfile, pip. Its output goes into a log; no shell is in between. */
+/** A program that a step runs: ansible, helmfile, pip. It runs without a shell; its output goes into a log. */
 export interface StepProgram {
   command: readonly [string, ...string[]]
   cwd: string
-  /** all of its environment: nothing of the operator's own leaks in */
+  /** its whole environment, without anything of the operator's */
   env: Record<string, string>
   /** appended to; mode 0600 */
   log: string
-  /** where the running program is remembered, so that what a killed run left behind is ended first */
+  /** records the running program, so that the next run can end what a killed one left behind */
   running: string
-  /** without any output for so long, it is ended; 0: never */
+  /** the program is ended after this time without output; 0: never */
   silenceMs: number
-  /** each line of its output, made printable */
+  /** called with each line of its output, made printable */
   onLine?: (line: string) => void
   signal: AbortSignal
 }
@@ -27,7 +27,7 @@ export interface StepProgram {
 export interface ProgramEnd {
   /** exit code, or the signal that ended it */
   status: number | NodeJS.Signals
-  /** last lines of its output */
+  /** the last lines of its output */
   tail: string[]
 }
 
@@ -36,8 +36,8 @@ const maxLine = 4 << 20 /* characters */
 const drainMs = 2_000
 
 /**
- * Runs the program to its end, in a process group of its own; when the run is stopped, all that it started is ended. Throws TOOL_MISSING
- * where it cannot be started, STEP_FAILED where it says nothing for too long.
+ * Runs the program to its end, in a process group of its own; when the run is stopped, everything that it started is ended.
+ * Throws TOOL_MISSING if it cannot be started, STEP_FAILED if it prints nothing for too long.
  */
 export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> {
   const { command, cwd, env, log, running, signal, onLine } = program
@@ -45,7 +45,7 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   await endMarked(running)
   await mkdir(dirname(log), { recursive: true, mode: 0o700 })
   const output = createWriteStream(log, { flags: 'a', mode: 0o600 })
-  // told by the error that a program that fails is told by; a full disk must not crash this one
+  // reported when the program has ended; a full disk must not crash this one
   let logError: unknown
   output.on('error', error => {
     logError ??= error
@@ -64,7 +64,7 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', raw => {
       heard = performance.now()
-      // whole in the log and for who reads it: ansible says all that a machine said in one line
+      // not shortened for the log and for `onLine`: ansible prints everything about a machine in one line
       const line = printableLine(raw, maxLine)
       output.write(`${line}\n`)
       tail.push(line.slice(0, 4_000))
@@ -74,7 +74,7 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   }
   const ended = endOf(child, name)
   let silent = false
-  // what it started holds its output open: all of it has to end
+  // the processes that it started hold its output open: all of them have to end
   const stop = () => void endMarked(running)
   const watch = setInterval(() => {
     if (program.silenceMs === 0 || performance.now() - heard < program.silenceMs) return
@@ -85,7 +85,7 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   try {
     const status = await ended
     signal.throwIfAborted()
-    if (silent) throw neverEnds(program, tail)
+    if (silent) throw silentTooLong(program, tail)
     if (logError !== undefined) throw fromSystemError(logError, log)
     return { status, tail }
   } finally {
@@ -105,7 +105,7 @@ async function endOf(child: ChildProcess, name: string): Promise<number | NodeJS
       return reject(
         new AirgapError('TOOL_MISSING', 'a program of this step cannot be started', {
           item: name,
-          likely: errno === 'ENOENT' ? 'it is not there any more' : 'it is not made for this machine',
+          likely: errno === 'ENOENT' ? 'it was removed' : 'it is for another architecture',
           next: 'run the control-host step again: `offline-deploy apply --from control-host`',
           cause: error,
         }),
@@ -113,7 +113,7 @@ async function endOf(child: ChildProcess, name: string): Promise<number | NodeJS
     })
     child.once('exit', (code, signal) => {
       const end = () => resolve(code ?? signal ?? 'SIGKILL')
-      // the last lines are still on their way; a process that it left behind may hold its output open for ever
+      // the last lines may still come; a process that it left behind may hold its output open for ever
       const timer = setTimeout(end, drainMs)
       child.once('close', () => {
         clearTimeout(timer)
@@ -123,14 +123,14 @@ async function endOf(child: ChildProcess, name: string): Promise<number | NodeJS
   })
 }
 
-function neverEnds({ command, silenceMs, log }: StepProgram, tail: readonly string[]): AirgapError {
+function silentTooLong({ command, silenceMs, log }: StepProgram, tail: readonly string[]): AirgapError {
   return new AirgapError(
     'STEP_FAILED',
-    `the program said nothing for ${Math.round(silenceMs / 60_000)} minutes`,
+    `the program printed nothing for ${Math.round(silenceMs / 60_000)} minutes`,
     {
       item: command[0],
-      likely: tail.at(-1)?.slice(0, 300) ?? 'it waits for something that never comes',
-      next: `read ${log}, correct the cause and run the same command again; --silence gives it more time`,
+      likely: tail.at(-1)?.slice(0, 300) ?? 'it waits for something that does not happen',
+      next: `read ${log}, correct the cause and run the same command again; --silence allows more time`,
     },
   )
 }

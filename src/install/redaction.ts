@@ -26,7 +26,7 @@ export class Redactor {
       for (const value of [secret, ...lines].flatMap(one => parts(one.trim())))
         if (value.trim().length >= shortest) values.add(value.trim())
     }
-    // one that is part of another must not leave the rest of it behind
+    // the longest first: a secret that is part of another must not leave the rest of that one behind
     this.#values = [...values].sort((a, b) => b.length - a.length || (a < b ? -1 : 1))
     this.#spelled = this.#values.map(value => new RegExp([...value].map(spellings).join(''), 'g'))
     this.#encoded = new Map(this.#values.flatMap(encodings).map(core => [core, wrapped(core)]))
@@ -80,15 +80,15 @@ export class Redactor {
   #known(text: string): string {
     let result = text
     for (const spelled of this.#spelled) result = result.replace(spelled, removed)
-    // looked for in a text without line ends, where no encoding is wrapped: that is quick, replacing is not
+    // searched in a text without line ends, where no encoding is wrapped: that is fast, replacing is slow
     const squeezed = result.replace(/\\+[nrt]|[\s\\]/g, '')
     for (const [core, pattern] of this.#encoded)
       if (squeezed.includes(core)) result = result.replace(pattern, removed)
-    return withoutCutOnes(result, this.#values)
+    return withoutTruncated(result, this.#values)
   }
 }
 
-/** A pattern has to be of a reasonable size: a long secret is taken out in parts. */
+/** Splits a long secret, which is removed in parts: its pattern would be too large. */
 function parts(value: string): string[] {
   if (value.length <= 256) return [value]
   const count = Math.ceil(value.length / 256)
@@ -96,8 +96,8 @@ function parts(value: string): string[] {
   return Array.from({ length: count }, (_, i) => value.slice(i * size, (i + 1) * size))
 }
 
-/** Lines that were cut when they were written may end in the first half of a secret. */
-function withoutCutOnes(text: string, values: readonly string[]): string {
+/** A line that was truncated when it was written may end in the first half of a secret. */
+function withoutTruncated(text: string, values: readonly string[]): string {
   if (!/[^\n]{900}/.test(text)) return text
   return text
     .split('\n')
@@ -111,7 +111,7 @@ function withoutCutOnes(text: string, values: readonly string[]): string {
     .join('\n')
 }
 
-/** One character as JSON, URLs, HTML, YAML and shells may spell it, each also inside another. */
+/** Returns a pattern of one character as JSON, URLs, HTML, YAML and shells may write it, also one inside another. */
 function spellings(character: string): string {
   const code = character.codePointAt(0) ?? 0
   const literal = character.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
@@ -139,7 +139,7 @@ function anyCase(digits: string): string {
   return digits.replace(/[a-f]/g, letter => `[${letter}${letter.toUpperCase()}]`)
 }
 
-/** What each base64 text has in it that has the secret in it, wherever it stands there; and hexadecimal ones. */
+/** Returns the texts that every base64 text with the secret in it contains, at any offset; and the hexadecimal ones. */
 function encodings(value: string): string[] {
   const forms = new Set([
     value,
@@ -157,12 +157,12 @@ function encodings(value: string): string[] {
         found.add(text.replaceAll('+', '-').replaceAll('/', '_'))
       }
   }
-  // shorter ones are in too many texts by chance
+  // shorter ones are in many texts by chance
   const whole = Buffer.from(value).toString('base64').replace(/=+$/, '')
   return [...new Set([...[...found].filter(core => core.length >= 6), whole])]
 }
 
-/** The characters of a base64 text that depend on these bytes alone, for each place where they can begin. */
+/** Returns the characters of a base64 text that depend on these bytes alone, for each offset at which they can begin. */
 function base64Cores(bytes: Buffer): string[] {
   return [0, 1, 2].map(offset => {
     const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64')
@@ -170,14 +170,14 @@ function base64Cores(bytes: Buffer): string[] {
   })
 }
 
-/** Wrapped lines, and the characters beside it, which hold the rest of its first and last byte. */
+/** Returns a pattern with wrapped lines, and the characters on both sides, which have the rest of the first and last byte. */
 function wrapped(core: string): RegExp {
   const gap = '(?:\\s|\\\\+[nrt])*'
   const letters = [...core].map(letter => letter.replace(/[+/]/, '\\\\*\\$&'))
   return new RegExp(`[A-Za-z0-9+/_-]?${letters.join(gap)}${gap}[A-Za-z0-9+/_-]?=*`, 'g')
 }
 
-/** Whole, or without its beginning or end: of a log only the last lines are taken. */
+/** Removes private keys, also one without its beginning or end: only the last lines of a log are collected. */
 function withoutPrivateKeys(text: string): string {
   let result = ''
   let from = 0
@@ -188,7 +188,7 @@ function withoutPrivateKeys(text: string): string {
       inKey = true
       continue
     }
-    // what stands before an end without a beginning may be a key
+    // everything before an END without a BEGIN may be a key
     if (!inKey) result += removed
     inKey = false
     from = match.index + match[0].length
@@ -201,7 +201,7 @@ function withoutUrls(text: string): string {
     if (!/[@?]/.test(url)) return url
     const redacted = redactUrl(url)
     if (!redacted.includes('@') || redacted.includes('@sha256:')) return redacted
-    // no URL for a parser, but a password in it all the same
+    // not a URL for a parser, but it may have a password
     return redacted.replace(/:\/\/.*@/, `://${removed}@`).replace(/\?.*/, '?…')
   })
 }

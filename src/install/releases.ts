@@ -5,7 +5,7 @@ import { askCluster, type Cluster, clusterEnvironment } from './kube.ts'
 import { runStepProgram, type StepProgram } from './program.ts'
 import type { StepContext } from './step.ts'
 
-/** How helm is run: which cluster, and where its words go. */
+/** How helm is run: its cluster, and where its output goes. */
 export interface HelmRun extends Pick<StepProgram, 'log' | 'running' | 'silenceMs' | 'cwd' | 'signal'> {
   cluster: Cluster
 }
@@ -29,14 +29,14 @@ const historySchema = z.array(
 )
 type Revision = z.infer<typeof historySchema>[number]
 
-/** Throws STEP_FAILED with helm's words. */
+/** Runs helm. Throws STEP_FAILED with its error messages. */
 export async function runHelm(words: readonly string[], { cluster, ...program }: HelmRun): Promise<void> {
   const command: [string, ...string[]] = [`${cluster.bin}/helm`, ...words]
   const end = await runStepProgram({ ...program, command, env: clusterEnvironment(cluster) })
   if (end.status !== 0) throw failedProgram(command, end, { log: program.log, said: wordsOfHelm(end.tail) })
 }
 
-/** Newest first. Throws STEP_FAILED where it cannot be known: that there is none must not be concluded from silence. */
+/** Returns the revisions of a release, newest first. Throws STEP_FAILED if helm does not answer, which does not mean that there are none. */
 export async function historyOf(
   { name, namespace }: Release,
   { cluster, signal }: HelmRun,
@@ -44,16 +44,16 @@ export async function historyOf(
   const args = ['history', name, '--namespace', namespace, '--output', 'json']
   const found = historySchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
   if (found.success && found.data.length > 0) return found.data.toSorted((a, b) => b.revision - a.revision)
-  throw new AirgapError('STEP_FAILED', 'the history of a release cannot be read', {
+  throw new AirgapError('STEP_FAILED', 'helm does not return the history of a release', {
     item: `${namespace}/${name}`,
     likely: 'it is not installed, or the cluster does not answer',
-    next: `helm history ${name} --namespace ${namespace} says why`,
+    next: `run helm history ${name} --namespace ${namespace} by hand`,
   })
 }
 
 /**
- * The last revision that worked before the newest; undefined where there is none, or where the newest is itself one that was
- * brought back: a second try, after one release of several failed, must not bring the others forward again.
+ * Returns the last revision before the newest that worked; undefined if there is none, or if the newest is itself the result of a
+ * rollback: a second try, after one release of several failed, must not undo the rollback of the others.
  */
 export function revisionBefore([newest, ...before]: readonly Revision[]): number | undefined {
   if (newest === undefined) return undefined
@@ -62,8 +62,8 @@ export function revisionBefore([newest, ...before]: readonly Revision[]): number
 }
 
 /**
- * A helm that was killed leaves its release locked for every later one ("another operation is in progress"). Nobody else works
- * on this cluster while the lock of the site is held: it goes back to what worked, or away where nothing ever did.
+ * Unlocks releases. A helm that was killed leaves its release locked ("another operation is in progress"). Nobody else works on
+ * this cluster while the lock of the site is held, so such a release is rolled back, or uninstalled if no revision ever worked.
  */
 export async function endPending(
   own: readonly Release[],
@@ -78,12 +78,12 @@ export async function endPending(
     if (!own.some(one => one.name === name && one.namespace === namespace)) continue
     const revision = revisionBefore(await historyOf({ name, namespace }, run))
     const words = revision === undefined ? ['uninstall', name] : ['rollback', name, String(revision)]
-    progress.note(`${name} was left as ${status} by a run that was killed: helm ${words.join(' ')}`)
+    progress.note(`a run that was killed left ${name} ${status}: helm ${words.join(' ')}`)
     await runHelm([...words, '--namespace', namespace, '--wait'], run)
   }
 }
 
-/** helmfile prints what helm said twice, below headings of its own. */
+/** Returns helm's error messages: helmfile prints them twice, below headings of its own. */
 export function wordsOfHelm(tail: readonly string[]): string[] {
   const words = tail.map(line => line.trim()).filter(line => /^(?:Error:|\* |in \.)/.test(line))
   return words.length > 0 ? [...new Set(words)].slice(0, 10) : tail.slice(-8)

@@ -6,19 +6,19 @@ import { type Step, type StepContext, stepKey } from './step.ts'
 export interface StepResult {
   id: string
   result: 'done' | 'skipped'
-  /** why it ran, or why not */
+  /** why it ran, or not */
   reason: StepReason
   /** of the step alone */
   seconds: number
 }
 
-/** Runs what is pending, in order, and stops at the first failure: the same command again continues there. */
+/** Runs the pending steps in order, and stops at the first failure. The same command continues there. */
 export async function runSteps(
   steps: readonly Step[],
   options: {
     journal: Journal
     context: StepContext
-    /** before each step, also one that was done before */
+    /** called before each step, also one that is done already */
     before?: (step: Step) => Promise<void>
   },
 ): Promise<StepResult[]> {
@@ -30,7 +30,7 @@ export async function runSteps(
     await options.before?.(step)
     const started = performance.now()
     const reason = await reasonFor(step, { entries: journal.entries(), context })
-    if (reason === 'done') context.progress.note(`${step.id}: done before`)
+    if (reason === 'done') context.progress.note(`${step.id}: already done`)
     else await runStep(step, options)
     results.push({
       id: step.id,
@@ -54,7 +54,7 @@ async function runStep(
   try {
     await step.apply(context)
   } catch (error) {
-    // the step's own error is what the operator needs, also where the journal cannot be written
+    // the operator needs the error of the step, even if the journal cannot be written
     await record('failed').catch(() => {})
     if (error instanceof AirgapError) context.progress.note(`${step.id}: failed`)
     throw error
@@ -62,7 +62,7 @@ async function runStep(
   await record('done')
 }
 
-/** Undoes what was done, last step first; each on its own, so that one that cannot be undone does not keep the others. */
+/** Undoes the steps that were done, the last one first. One that cannot be undone does not stop the others. */
 export async function undoSteps(
   steps: readonly Step[],
   { journal, context }: { journal: Journal; context: StepContext },

@@ -8,24 +8,24 @@ export interface StepContext {
   now: () => Date
 }
 
-/** One step of an install. Safe to run again at any time, also after it was killed half-way. */
+/** One step of an install. It can run again at any time, also after it was killed. */
 export interface Step {
   /** unique; lower-case words */
   readonly id: string
-  /** what it is for, one line */
+  /** what it does, as an imperative of one line */
   readonly title: string
-  /** ids of steps that come before */
+  /** ids of the steps before it */
   readonly needs: readonly string[]
   /**
-   * Everything that decides what this step does, as JSON, or how it is found out when the step's turn comes, after those before it;
-   * another value makes the step run again. Holds no secret.
+   * Everything that decides what this step does, as JSON, or a function that returns it when the steps before have run. Another
+   * value makes the step run again. Contains no secret.
    */
   readonly inputs: StepInputs
   /** runs in every `apply`, whatever the journal says */
   readonly always?: boolean
-  /** What `apply` will do, one line each: files, commands, addresses. Changes nothing. */
+  /** Returns what `apply` would do, one line each: files, commands, addresses. Changes nothing. */
   describe(context: StepContext): Promise<string[]>
-  /** Whether the world is as this step leaves it, as far as can be seen cheaply. Changes nothing. */
+  /** Returns whether everything is as this step leaves it, as far as a quick check can say. Changes nothing. */
   check(context: StepContext): Promise<'done' | 'pending'>
   apply(context: StepContext): Promise<void>
   undo?(context: StepContext): Promise<void>
@@ -33,7 +33,7 @@ export interface Step {
 
 export type StepInputs = object | (() => Promise<object>)
 
-/** Under what the journal remembers a step: the same inputs, the same key. */
+/** Returns the key of a step in the journal: the same inputs, the same key. */
 export async function stepKey({ id, inputs }: Pick<Step, 'id' | 'inputs'>): Promise<Digest> {
   const found = typeof inputs === 'function' ? await (inputs as () => Promise<object>)() : inputs
   return digestOf(canonicalJson({ id, inputs: found }))

@@ -20,16 +20,16 @@ import { Redactor } from './redaction.ts'
 
 export interface SupportOptions {
   state: SiteState
-  /** asked where there is one */
+  /** queried, if there is one */
   cluster: Cluster | undefined
-  /** what the program knows of itself and the site, as JSON: file name → value */
+  /** facts about the program and the site: file name → JSON value */
   facts: ReadonlyMap<string, unknown>
-  /** besides those of the site's files: what this run was given */
+  /** passed to this run, besides those in the site's files */
   secrets: readonly string[]
   signal: AbortSignal
 }
 
-/** One file of the archive, as it was put in. */
+/** One file of the archive. */
 export interface SupportFile {
   path: string
   size: number
@@ -38,14 +38,14 @@ export interface SupportFile {
 const maxLines = 2_000
 /** characters of a line of kubectl */
 const maxTableLine = 10_000
-/** What is secret may go over lines: some more are looked at than are kept. */
+/** A secret may span lines: more lines are redacted than are kept. */
 const linesBefore = 200
-const maxTail = 8 << 20 /* bytes of a log that are looked at */
+const maxTail = 8 << 20 /* bytes at the end of a log */
 const maxSecrets = 1 << 20 /* bytes */
 
 /**
- * Writes what a supporter needs to see of a site, without its secrets: one file after the other, so that memory is bounded by the largest.
- * Throws VALUES_INVALID where the site's secrets cannot be read: what is not known cannot be taken out.
+ * Writes an archive with what support needs to know about a site, without its secrets. Memory is bounded by the largest file.
+ * Throws VALUES_INVALID if the site's secrets cannot be read: secrets that are not known cannot be removed.
  */
 export async function writeSupportBundle(path: string, options: SupportOptions): Promise<SupportFile[]> {
   const redactor = new Redactor([...(await siteSecrets(options.state)), ...options.secrets])
@@ -85,21 +85,26 @@ async function* archive(
   yield Buffer.alloc(1024)
 }
 
-/** Nothing of the clock or of the user is in a header. */
+/** The header contains no time and no user. */
 function* entry(path: string, bytes: Buffer): Generator<Buffer> {
   const header = new Header({
-    ...{ path: `support/${path}`, type: 'File', mode: 0o600, size: bytes.length, uid: 0, gid: 0 },
+    path: `support/${path}`,
+    type: 'File',
+    mode: 0o600,
+    size: bytes.length,
+    uid: 0,
+    gid: 0,
     mtime: new Date(0),
   })
   const block = Buffer.alloc(512)
   if (header.encode(block, 0))
-    throw new AirgapError('INTERNAL', 'a name that does not fit into a tar header', { item: path })
+    throw new AirgapError('INTERNAL', 'a name is too long for a tar header', { item: path })
   yield block
   yield bytes
   yield Buffer.alloc((512 - (bytes.length % 512)) % 512)
 }
 
-/** In a fixed order. */
+/** Yields the files in a fixed order. */
 async function* contentsOf(
   { state: { paths, folder }, cluster, facts, signal }: SupportOptions,
   redactor: Redactor,
@@ -130,14 +135,14 @@ async function* contentsOf(
     ['pods', '--all-namespaces'],
     ['events', '--all-namespaces', '--sort-by=.metadata.creationTimestamp'],
   ] as const) {
-    const { answers, text } = await askText(cluster, ['get', what, ...more, '--output', 'wide'], signal)
+    const { answers, text } = await queryText(cluster, ['get', what, ...more, '--output', 'wide'], signal)
     yield { path: `cluster/${what}.txt`, text: lastLines(redactor.text(text)) }
-    // it would only be waited for again
+    // the next query would wait in vain again
     if (!answers) return
   }
 }
 
-/** A line that is JSON as such: its keys say what is secret. */
+/** Redacts lines of JSON by their keys, and others as text. */
 function redacted(text: string, redactor: Redactor): string {
   return redactor
     .text(text)
@@ -153,7 +158,7 @@ function redacted(text: string, redactor: Redactor): string {
     .join('\n')
 }
 
-/** Values of every environment's secrets.yaml, secrets in its values files and in site.yaml, and the passwords and keys of the nodes. */
+/** Returns all secrets of the site: those of every environment's files and of site.yaml, and the passwords and keys of the nodes. */
 async function siteSecrets({ paths }: SiteState): Promise<string[]> {
   const secrets: string[] = []
   for (const tree of await namesIn(paths.deploy)) {
@@ -174,7 +179,7 @@ async function siteSecrets({ paths }: SiteState): Promise<string[]> {
   return secrets
 }
 
-/** All scalars, however deep. */
+/** Returns all scalars of a YAML text. */
 function valuesIn(text: string, item: string): string[] {
   const found: string[] = []
   const walk = (value: unknown): void => {
@@ -187,11 +192,11 @@ function valuesIn(text: string, item: string): string[] {
       if (document.errors.length > 0)
         throw new AirgapError(
           'VALUES_INVALID',
-          'the secrets cannot be read, so that they cannot be taken out',
+          'the secrets cannot be read, and so cannot be removed from the archive',
           {
             item,
-            likely: 'the file was edited and is no YAML any more',
-            next: 'correct it first',
+            likely: 'the file was edited and is no longer valid YAML',
+            next: 'correct the file, then run the same command again',
           },
         )
       walk(document.toJS({ maxAliasCount: 100 }))
@@ -206,9 +211,10 @@ async function secretText(path: string): Promise<string> {
   } catch (error) {
     throw fromSystemError(error, path)
   }
-  throw new AirgapError('VALUES_INVALID', 'too large for a file of secrets', {
+  throw new AirgapError('VALUES_INVALID', 'the file of secrets is larger than 1 MiB', {
     item: path,
-    next: 'look at it',
+    likely: 'another file was copied over it',
+    next: 'restore it from a backup of the state folder',
   })
 }
 
@@ -223,7 +229,7 @@ async function textOf(path: string): Promise<string | undefined> {
   return await readFile(path, 'utf8')
 }
 
-/** Whole lines at the end of a file. */
+/** Returns the whole lines at the end of a file. */
 async function tailOf(path: string): Promise<string | undefined> {
   try {
     await using file = await open(path, 'r')
@@ -245,7 +251,7 @@ function lastLines(text: string, count = maxLines): string {
   return lines.length <= count + 1 ? text : lines.slice(-count - 1).join('\n')
 }
 
-/** What df, free, uname and ip would show. A file system on the network is not asked: it may never answer. */
+/** Returns what df, free, uname and ip would show. File systems on the network are left out: statfs on one may hang. */
 async function machineFacts(folder: string): Promise<string> {
   const read = async (path: string) => (await readFile(path, 'utf8').catch(() => '')).trimEnd()
   const mounts: string[] = []
@@ -263,12 +269,26 @@ async function machineFacts(folder: string): Promise<string> {
   )
   const memory = (await read('/proc/meminfo')).split('\n').filter(line => /^(?:Mem|Swap|Huge)/.test(line))
   return [
-    ...['# system', await read('/proc/version'), await read('/etc/os-release')],
-    ...['', '# uptime and load', await read('/proc/uptime'), await read('/proc/loadavg')],
-    ...['', '# memory', ...memory],
-    ...['', '# file systems', ...mounts, `state folder ${folder} ${own === undefined ? '' : sizes(own)}`],
-    ...['', '# addresses', ...addresses],
-    ...['', '# routes', await read('/proc/net/route')],
+    '# system',
+    await read('/proc/version'),
+    await read('/etc/os-release'),
+    '',
+    '# uptime and load',
+    await read('/proc/uptime'),
+    await read('/proc/loadavg'),
+    '',
+    '# memory',
+    ...memory,
+    '',
+    '# file systems',
+    ...mounts,
+    `state folder ${folder} ${own === undefined ? '' : sizes(own)}`,
+    '',
+    '# addresses',
+    ...addresses,
+    '',
+    '# routes',
+    await read('/proc/net/route'),
     '',
   ].join('\n')
 }
@@ -278,14 +298,16 @@ function sizes({ blocks, bavail, bsize }: { blocks: number; bavail: number; bsiz
   return `${gib(bavail)} GiB free of ${gib(blocks)} GiB`
 }
 
-async function askText(
+async function queryText(
   { bin, ...cluster }: Cluster,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<{ answers: boolean; text: string }> {
   try {
     const { stdout } = await promisify(execFile)(`${bin}/kubectl`, [...args, '--request-timeout=20s'], {
-      ...{ signal, timeout: 25_000, maxBuffer: 32 << 20 },
+      signal,
+      timeout: 25_000,
+      maxBuffer: 32 << 20,
       env: clusterEnvironment({ bin, ...cluster }),
     })
     return {
@@ -298,7 +320,7 @@ async function askText(
   } catch (error) {
     signal.throwIfAborted()
     const { stderr = '', message } = error as { stderr?: string; message: string }
-    const said = printableLine((stderr.trim() || message).split('\n').at(-1) ?? '', 1_000)
-    return { answers: false, text: `the cluster does not answer: ${said}\n` }
+    const reason = printableLine((stderr.trim() || message).split('\n').at(-1) ?? '', 1_000)
+    return { answers: false, text: `the cluster does not answer: ${reason}\n` }
   }
 }

@@ -31,7 +31,7 @@ const ask = () =>
   })
 
 describe('ansible', () => {
-  it('has ssh keep host keys in the site’s file, whatever its path is', async () => {
+  it('makes ssh keep host keys in the site’s file, whatever its path is', async () => {
     await program(
       'ansible',
       `printf '%s' "$ANSIBLE_SSH_ARGS" > '${join(folder, 'bin').replaceAll("'", `'\\''`)}/args'`,
@@ -45,7 +45,7 @@ describe('ansible', () => {
     expect(stdout).toContain(`userknownhostsfile ${join(folder, 'known hosts')}\n`)
   })
 
-  it('takes no settings of the operator’s', async () => {
+  it('uses no settings of the operator', async () => {
     await program('ansible', 'printf "%s\\n" "$ANSIBLE_CONFIG" > config; cat "$ANSIBLE_CONFIG" >> config')
     await ask()
     expect(await readFile(join(folder, 'work', 'config'), 'utf8')).toBe(
@@ -53,14 +53,14 @@ describe('ansible', () => {
     )
   })
 
-  it('takes kubespray’s where that is run', async () => {
+  it('uses the settings of kubespray for its playbooks', async () => {
     await writeFile(join(folder, 'ansible.cfg'), '[defaults]\n')
     await program('ansible-playbook', 'printf "%s" "$ANSIBLE_CONFIG" > config')
     await runPlaybook(ansible(), { name: 'x', playbook: 'cluster.yml', cwd: folder }, testContext())
     expect(await readFile(join(folder, 'config'), 'utf8')).toBe(join(folder, 'ansible.cfg'))
   })
 
-  it('does not tell what the playbook ignores', async () => {
+  it('does not report failures that the playbook ignores', async () => {
     const failed = (task: string, msg: string) =>
       `TASK [${task}] ***\nfatal: [m]: FAILED! => ${JSON.stringify({ msg })}\n`
     await writeFile(
@@ -77,7 +77,7 @@ describe('ansible', () => {
     expect(error.message).not.toContain('not there')
   })
 
-  it('tells why a machine failed, however much it said before', async () => {
+  it('reports why a machine failed, however long the output before is', async () => {
     const said = JSON.stringify({ cmd: 'x'.repeat(20_000), changed: false, msg: 'no package of this name' })
     await writeFile(join(folder, 'said'), `TASK [packages] ***\nfatal: [gpu-1]: FAILED! => ${said}\n`)
     await program('ansible-playbook', 'cat said; exit 2')

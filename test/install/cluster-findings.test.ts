@@ -74,7 +74,7 @@ const told = (answers: { nodes?: unknown; pods?: unknown }) =>
   )
 
 describe('clusterFindings', () => {
-  it('users’ own pods are no mistake of the install', () => {
+  it('reports pods of users as warnings', () => {
     const own = pod({ image: 'docker.io/user/own:1', ready: 'False' })
     const releases = [{ name: 'harbor', namespace: 'harbor' }]
     const severities = clusterFindings(
@@ -85,7 +85,7 @@ describe('clusterFindings', () => {
     expect(severities).toContain('warning')
   })
 
-  it('a cluster that is as it has to be', () => {
+  it('reports nothing about a healthy cluster', () => {
     expect(told({})).toEqual([])
   })
 
@@ -93,25 +93,25 @@ describe('clusterFindings', () => {
     [
       'an image of another registry',
       { image: 'docker.io/library/nginx:1' },
-      ['error: image docker.io/library/nginx:1 is not of this site: astrago/core-5d9 (main)'],
+      ['error: image docker.io/library/nginx:1 does not come from this site: astrago/core-5d9 (main)'],
     ],
     [
       'the same in an init container',
       { init: 'nginx' },
-      ['error: image nginx is not of this site: astrago/core-5d9 (main)'],
+      ['error: image nginx does not come from this site: astrago/core-5d9 (main)'],
     ],
     [
       'the same in one for debugging',
       { ephemeral: 'busybox' },
-      ['error: image busybox is not of this site: astrago/core-5d9 (main)'],
+      ['error: image busybox does not come from this site: astrago/core-5d9 (main)'],
     ],
     ['a name of the bundle, through a mirror', { image: 'registry.k8s.io/pause:3.9' }, []],
     [
       'a registry whose name only begins like the site’s',
       { image: `${registry}0/a:1` },
-      [`error: image ${registry}0/a:1 is not of this site: astrago/core-5d9 (main)`],
+      [`error: image ${registry}0/a:1 does not come from this site: astrago/core-5d9 (main)`],
     ],
-    ['no image', { image: '' }, ['error: image (none) is not of this site: astrago/core-5d9 (main)']],
+    ['no image', { image: '' }, ['error: image (none) does not come from this site: astrago/core-5d9 (main)']],
     ['not ready', { ready: 'False' }, ['error: pod astrago/core-5d9 is not ready']],
     [
       'a loop',
@@ -151,7 +151,7 @@ describe('clusterFindings', () => {
     expect(told({ pods: list(pod(options)) })).toEqual(findings)
   })
 
-  it('says why a pod has no place', () => {
+  it('reports why a pod is not scheduled', () => {
     const waits = pod({ phase: 'Pending', ready: 'False' })
     const message = '0/2 nodes are available: 2 Insufficient nvidia.com/gpu.'
     waits.status.conditions = [Object.assign(condition('PodScheduled', 'False'), { message })]
@@ -160,21 +160,21 @@ describe('clusterFindings', () => {
     ])
   })
 
-  it('one finding for an image that many pods use', () => {
+  it('reports an image once, however many pods use it', () => {
     const pods = Array.from({ length: 1000 }, (_, i) => pod({ image: 'evil.example/a:1', name: `p${i}` }))
     expect(told({ pods: list(...pods) })).toEqual([
-      'error: image evil.example/a:1 is not of this site: astrago/p0 (main), astrago/p1 (main), astrago/p2 (main) and 997 more',
+      'error: image evil.example/a:1 does not come from this site: astrago/p0 (main), astrago/p1 (main), astrago/p2 (main) and 997 more',
     ])
   })
 
   it.each<[string, object[], string[]]>([
-    ['no node', [], ['error: the cluster has no nodes', 'warning: GPU node gpu-1 is no node of the cluster']],
+    ['no node', [], ['error: the cluster has no nodes', 'warning: GPU node gpu-1 is not a node of the cluster']],
     ['a node that is not ready', [node('gpu-1', { ready: 'Unknown' })], ['error: node gpu-1 is not ready']],
-    ['no GPU', [node('gpu-1', { allocatable: {} })], ['warning: GPU node gpu-1 offers no nvidia.com/gpu']],
+    ['no GPU', [node('gpu-1', { allocatable: {} })], ['warning: GPU node gpu-1 has no allocatable nvidia.com/gpu']],
     [
       'none left',
       [node('gpu-1', { allocatable: { 'nvidia.com/gpu': '0' } })],
-      ['warning: GPU node gpu-1 offers no nvidia.com/gpu'],
+      ['warning: GPU node gpu-1 has no allocatable nvidia.com/gpu'],
     ],
     [
       'parts of one',
@@ -201,13 +201,13 @@ describe('clusterFindings', () => {
       { items: [{ ...pod(), metadata: { name: {} } }] },
       'kubectl get pods gives something that is no list of them',
     ],
-  ])('an answer that is none: %s', (_what, pods, finding) => {
+  ])('reports an invalid answer: %s', (_what, pods, finding) => {
     expect(told({ pods })).toEqual([`error: ${finding}`])
   })
 })
 
 describe('what status shows', () => {
-  it('nodes and releases', () => {
+  it('is nodes and releases', () => {
     expect(nodeStates(list(node('a'), node('b', { ready: 'False' })))).toEqual([
       { name: 'a', ready: true, version: 'v1.28.6' },
       { name: 'b', ready: false, version: 'v1.28.6' },
@@ -289,7 +289,7 @@ describe('sessionFindings', () => {
     expect(findings.every(one => one.severity === 'warning')).toBe(true)
     expect(findings.map(one => one.what)).toEqual(wanted.map(one => expect.stringMatching(one)))
   })
-  it('fewer than there are GPU nodes', () => {
+  it('reports GPU nodes without metrics', () => {
     const findings = sessionFindings({ success: vector('1'), age: vector('1') }, { gpuNodes: ['a', 'b'] })
     expect(findings.map(one => one.what)).toEqual(['1 of 2 GPU nodes send session metrics'])
   })

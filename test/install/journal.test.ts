@@ -20,7 +20,7 @@ async function written(path: string, entries: JournalEntry[]): Promise<void> {
 }
 
 describe('journal', () => {
-  it('remembers over runs', async () => {
+  it('keeps its entries from run to run', async () => {
     const path = join(await tempFolder(), 'journal.jsonl')
     await written(path, [entry('a', 'started'), entry('a')])
     await written(path, [entry('b')])
@@ -32,13 +32,13 @@ describe('journal', () => {
     expect(await readJournal(path, { site: 'here' })).toHaveLength(3)
   })
 
-  it('is empty where there is none, and reading makes none', async () => {
+  it('is empty where there is none, and is not created by reading', async () => {
     const path = join(await tempFolder(), 'journal.jsonl')
     expect(await readJournal(path, { site: 'here' })).toEqual([])
     await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  it('fault 103: cut short at any byte, it keeps the whole lines and goes on', async () => {
+  it('fault 103: truncated at any byte, keeps the whole lines and continues', async () => {
     const folder = await tempFolder()
     const path = join(folder, 'journal.jsonl')
     await written(path, [entry('a'), entry('b'), entry('c')])
@@ -62,7 +62,7 @@ describe('journal', () => {
     await expect(readJournal(path, { site: 'elsewhere' })).rejects.toMatchObject(refusal)
   })
 
-  it('fault 103: refuses the journal of a newer version, and says which program reads it', async () => {
+  it('fault 103: refuses the journal of a newer version, and names the program that reads it', async () => {
     const path = join(await tempFolder(), 'journal.jsonl')
     await writeFile(path, '{"journal":2,"site":"here"}\n')
     await expect(openJournal(path, { site: 'here' })).rejects.toMatchObject({
@@ -85,7 +85,7 @@ describe('journal', () => {
     },
   )
 
-  it('never throws anything but its own error on arbitrary bytes', async () => {
+  it('throws only its own error on arbitrary bytes (property)', async () => {
     const path = join(await tempFolder(), 'journal.jsonl')
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async bytes => {

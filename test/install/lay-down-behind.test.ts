@@ -44,8 +44,8 @@ async function site() {
   }
 }
 
-describe('a values file that could not be brought together with a new version', () => {
-  it('three versions in a row: what the middle one added is no wish of the site', async () => {
+describe('a values file that could not be merged with a new version', () => {
+  it('does not take the additions of a version in between for settings of the site', async () => {
     const { lay, write, text, fresh, behind } = await site()
     await lay(v1)
     await write(blocked)
@@ -65,7 +65,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await behind()).toBeUndefined()
   })
 
-  it('is merged with the version after that, where it can be by then', async () => {
+  it('is merged with a later version, once that is possible', async () => {
     const { lay, write, text, behind } = await site()
     await lay(v1)
     await write(blocked)
@@ -76,7 +76,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await behind()).toBeUndefined()
   })
 
-  it('a version that is no YAML, in between', async () => {
+  it('is merged past a version that is not valid YAML', async () => {
     const { lay, write, text } = await site()
     await lay(v1)
     await write(edited(v1))
@@ -85,7 +85,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await text()).toBe(edited(v3))
   })
 
-  it('merged by hand: what people left out then is their wish', async () => {
+  it('keeps what people left out when they merged by hand', async () => {
     const { lay, write, text, behind } = await site()
     await lay(v1)
     await write(blocked)
@@ -99,7 +99,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await text()).toBe(edited(v3).replace('  y: 1\n', ''))
   })
 
-  it('merged by hand, and the next version comes at once', async () => {
+  it('is merged with the next version after a merge by hand', async () => {
     const { lay, write, text } = await site()
     await lay(v1)
     await write(blocked)
@@ -112,7 +112,7 @@ describe('a values file that could not be brought together with a new version', 
   it.each([
     ['the new version', v2],
     ['the old version', v1],
-  ])('replaced with %s: it follows the tree again', async (_, own) => {
+  ])('follows the tree again after it was replaced with %s', async (_, own) => {
     const { lay, write, text, behind } = await site()
     await lay(v1)
     await write(blocked)
@@ -125,7 +125,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await text()).toBe(v3)
   })
 
-  it('that NAME.airgap-new was taken away is not taken for a merge', async () => {
+  it('is not taken for merged because NAME.airgap-new was deleted', async () => {
     const { lay, write, text, fresh } = await site()
     await lay(v1)
     await write(blocked)
@@ -136,7 +136,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await text()).toBe(edited(v3))
   })
 
-  it('the old version is not kept any more: nothing is ever removed or taken for the site’s', async () => {
+  it('loses nothing, and gains no settings, where the old version is no longer kept', async () => {
     const { lay, write, text, record } = await site()
     await lay(v1)
     await write(edited(v1))
@@ -146,7 +146,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await text()).toBe(edited(v1))
   })
 
-  it('a damaged record: the file is kept until it has all that is in the tree', async () => {
+  it('is kept, with a damaged record, until it has everything of the tree', async () => {
     const { lay, write, text, record } = await site()
     await lay(v1)
     await write(edited(v1))
@@ -159,7 +159,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await text()).toBe(`${edited(v3)}last: 1\n`)
   })
 
-  it('killed before the record was written: the next run ends with the same', async () => {
+  it('ends the same after a run that was killed before it wrote the record', async () => {
     const { lay, write, text, record } = await site()
     await lay(v1)
     await write(blocked)
@@ -173,7 +173,7 @@ describe('a values file that could not be brought together with a new version', 
     expect(await text()).toBe(after)
   })
 
-  it('the backup and the record of what was set follow just when the file does', async () => {
+  it('updates backup and record of settings only together with the file', async () => {
     const { lay, write, backup, set } = await site()
     await lay(v1)
     await write(blocked)

@@ -31,7 +31,7 @@ const tree: Files = {
 }
 
 describe('layDown', () => {
-  it('lays files, modes and links down, and sees that they are there', async () => {
+  it('writes files, modes and links, and finds them again', async () => {
     const folder = await tempFolder()
     const { written, check, at } = await placeIn(folder, tree)
     expect(written).toBe(4)
@@ -56,7 +56,7 @@ describe('layDown', () => {
     }
   })
 
-  it('keeps what people changed, follows what they did not, removes what is gone', async () => {
+  it('keeps changed files, updates the others, removes those that are gone from the tree', async () => {
     const folder = await tempFolder()
     const { at } = await placeIn(folder, { ...tree, 'old-1': '1', 'old-2': '2' })
     await writeFile(at('values.yaml'), 'a: of the operator\n')
@@ -74,7 +74,7 @@ describe('layDown', () => {
     expect(await next.check()).toBe(true)
   })
 
-  it('an edit that the tree did not touch is nothing to tell about', async () => {
+  it('does not report an edit of a file that is the same in the new tree', async () => {
     const folder = await tempFolder()
     const { at } = await placeIn(folder, tree)
     await writeFile(at('values.yaml'), 'mine')
@@ -82,7 +82,7 @@ describe('layDown', () => {
     expect(await readFile(at('values.yaml'), 'utf8')).toBe('mine')
   })
 
-  it('takes a changed mode along', async () => {
+  it('updates a mode', async () => {
     const folder = await tempFolder()
     const { at } = await placeIn(folder, { script: 'x' })
     await placeIn(folder, { script: { text: 'x', mode: '100755' } })
@@ -92,7 +92,7 @@ describe('layDown', () => {
     expect((await stat(at('script'))).mode & 0o777).toBe(0o644)
   })
 
-  it('a damaged record costs nobody their work', async () => {
+  it('keeps changed files where the record is damaged', async () => {
     const folder = await tempFolder()
     const { at } = await placeIn(folder, tree)
     await writeFile(at('values.yaml'), 'mine')
@@ -118,14 +118,14 @@ describe('layDown', () => {
     },
   )
 
-  it('hostile tree: a link that is also a folder is refused', async () => {
+  it('refuses a malicious tree: a link that is also a folder', async () => {
     const folder = await tempFolder()
     const files: Files = { x: { text: 'deep', mode: '120000' }, 'x/y': 'z' }
     await expect(placeIn(folder, files)).rejects.toMatchObject({ code: 'BUNDLE_CORRUPT' })
     expect(await readdir(folder)).toEqual([])
   })
 
-  it('writes and removes nothing through a link that stands in place of a folder', async () => {
+  it('writes and removes nothing through a link in place of a folder', async () => {
     const folder = await tempFolder()
     const outside = await tempFolder()
     const { at } = await placeIn(folder, tree)

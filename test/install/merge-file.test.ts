@@ -52,7 +52,7 @@ describe('mergeFile on a damaged file', () => {
     expect(await readFile(path!, 'utf8')).toBe(old)
   })
 
-  it('merges a file that people emptied on purpose, again and again', async () => {
+  it('merges a file that was emptied on purpose, several times', async () => {
     const { target, ...options } = await site('# nothing of it\n')
     expect(await mergeFile(target, options)).toMatchObject({ kept: ['more'] })
     expect(await readFile(target, 'utf8')).toBe('{}\n')

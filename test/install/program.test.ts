@@ -31,7 +31,7 @@ const alive = (pid: number) => {
 }
 
 describe('a program of a step', () => {
-  it('says what it says, into a log that only its owner reads', async () => {
+  it('prints into a log that only its owner can read', async () => {
     const lines: string[] = []
     const end = await runStepProgram(
       program('echo one; echo two >&2; exit 3', { onLine: line => lines.push(line) }),
@@ -42,13 +42,13 @@ describe('a program of a step', () => {
     expect((await stat(join(folder, 'logs', 'step.log'))).mode & 0o777).toBe(0o600)
   })
 
-  it('has nothing of this process’s environment', async () => {
+  it('gets nothing of this process’s environment', async () => {
     process.env['AIRGAP_TEST_SECRET'] = 'hunter2'
     const end = await runStepProgram(program('env'))
     expect(end.tail.join()).not.toContain('hunter2')
   })
 
-  it('is not ended by those who only look, at the same time', async () => {
+  it('is not ended by a command that only reads, at the same time', async () => {
     const { paths } = await previewState(folder)
     expect(paths.running).not.toBe((await previewState(folder)).paths.running)
     const working = runStepProgram(program('sleep 1; echo done', { running: pathsOf(folder).running }))
@@ -57,7 +57,7 @@ describe('a program of a step', () => {
     expect(await working).toMatchObject({ status: 0, tail: ['done'] })
   })
 
-  it('fault 102: one that is missing, that is no program, that prints binary', async () => {
+  it('fault 102: may be missing, not a program, or print binary', async () => {
     await expect(runStepProgram(program('', { command: ['/nowhere/ansible'] }))).rejects.toMatchObject({
       code: 'TOOL_MISSING',
       item: '/nowhere/ansible',
@@ -72,7 +72,7 @@ describe('a program of a step', () => {
     expect(end.tail[0]).toMatch(/^red [^\p{Cc}]+$/u)
   })
 
-  it('fault 102: one that hangs is ended after the silence it is given', async () => {
+  it('fault 102: is ended when it prints nothing for too long', async () => {
     const started = performance.now()
     await expect(
       runStepProgram(program('echo last words; sleep 600', { silenceMs: 300 })),
@@ -83,7 +83,7 @@ describe('a program of a step', () => {
     expect(performance.now() - started).toBeLessThan(8_000)
   })
 
-  it('ends with all that it started when the run is stopped', async () => {
+  it('is ended with all its children when the run is stopped', async () => {
     const stop = new AbortController()
     const running = runStepProgram(
       program('(trap "" TERM; exec setsid sleep 600) & echo $!; sleep 600', {
@@ -96,7 +96,7 @@ describe('a program of a step', () => {
     expect(alive(pid)).toBe(false)
   }, 30_000)
 
-  it('what a killed run left behind is ended by the next, and nothing else is', async () => {
+  it('is ended by the next run where a killed one left it behind, and nothing else is', async () => {
     const path = join(folder, 'running.json')
     const mark = await markProgram(path)
     const left = spawn('sh', ['-c', 'sleep 600 & sleep 600'], { env: { PATH: '/usr/bin:/bin', ...mark } })

@@ -15,7 +15,7 @@ const secrets = [
 describe('Redactor', () => {
   const redactor = new Redactor(secrets)
 
-  it.each(Object.keys(forms))('takes a secret out: %s', form => {
+  it.each(Object.keys(forms))('removes a secret: %s', form => {
     for (const secret of secrets) {
       const text = `2026-01-01 line before\nsome ${forms[form]!(secret)} text\nline after`
       expect(leaks(text, secret), `the test finds ${secret}`).toBeDefined()
@@ -26,7 +26,7 @@ describe('Redactor', () => {
     }
   })
 
-  it('any secret, anywhere', () => {
+  it('removes any secret, anywhere (property)', () => {
     const secret = fc.string({ minLength: 8, maxLength: 40 }).filter(text => /^[\x21-\x7e]+$/.test(text))
     const form = fc.constantFrom(...Object.keys(forms))
     fc.assert(
@@ -62,7 +62,7 @@ describe('Redactor', () => {
     expect(redactor.text(text)).toBe(clean)
   })
 
-  it('private keys: whole, in JSON, without an end, without a beginning', () => {
+  it('removes private keys: whole, in JSON, without an end, without a beginning', () => {
     const key = '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAAB3\nNzaC1y\n-----END OPENSSH PRIVATE KEY-----'
     expect(redactor.text(`a\n${key}\nb`)).toBe(`a\n${removed}\nb`)
     expect(redactor.text(JSON.stringify({ key, b: 1 }))).not.toContain('NzaC1y')
@@ -72,12 +72,12 @@ describe('Redactor', () => {
     expect(redactor.text(`a\n${pgp}\nb`)).toBe(`a\n${removed}\nb`)
   })
 
-  it('a line that was cut in the middle of a secret', () => {
+  it('removes the rest of a secret at the end of a truncated line', () => {
     const secret = secrets[5]!
     expect(redactor.text(`${'x '.repeat(600)}${secret.slice(0, 12)}`)).not.toContain(secret.slice(0, 5))
   })
 
-  it('documents: by the names of their keys', () => {
+  it('redacts documents by the names of their keys', () => {
     const yaml = [
       'ssh: {user: root, password: true, privateKey: /root/id}',
       'values:',
@@ -101,14 +101,14 @@ describe('Redactor', () => {
     )
   })
 
-  it('a document that cannot be read keeps its lines, but not its secrets', () => {
+  it('redacts an invalid document line by line', () => {
     const broken = 'a: [\nmyPassword: let me in\nkeys:\n  - one\n  - two\nport: 1\n'
     expect(redactor.document(broken, 'yaml')).toBe(
       `a: [\nmyPassword: ${removed}\nkeys: ${removed}\nport: 1\n`,
     )
   })
 
-  it('long words and long secrets take no long time', () => {
+  it('is fast on long words and long secrets', () => {
     const long = new Redactor([
       's'.repeat(5000),
       ...Array.from({ length: 20 }, (_, i) => `secret-number-${i}`),

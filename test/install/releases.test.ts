@@ -8,7 +8,7 @@ const history = (...statuses: string[]) =>
     return { revision: statuses.length - i, status, description }
   })
 
-describe('the revision that a release goes back to', () => {
+describe('the revision of a rollback', () => {
   it.each([
     ['an upgrade that worked', history('deployed: Upgrade complete', 'superseded'), 1],
     ['one that failed', history('failed', 'deployed'), 1],

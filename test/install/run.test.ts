@@ -17,7 +17,7 @@ async function runOnce(path: string, steps: Step[], now?: () => Date) {
 }
 
 describe('runSteps', () => {
-  it('runs in order once, and then nothing', async () => {
+  it('runs each step once, in order', async () => {
     const path = join(await tempFolder(), 'journal')
     const log: string[] = []
     const steps = [testStep('a', log), testStep('b', log, { needs: ['a'] })]
@@ -28,7 +28,7 @@ describe('runSteps', () => {
     expect(again.map(step => step.result)).toEqual(['skipped', 'skipped'])
   })
 
-  it('a changed input runs just the steps that have it', async () => {
+  it('runs again the steps whose input changed', async () => {
     const path = join(await tempFolder(), 'journal')
     const log: string[] = []
     const steps = (address: string) => [
@@ -43,14 +43,14 @@ describe('runSteps', () => {
     expect(results.map(step => step.reason)).toEqual(['done', 'inputs changed', 'done'])
   })
 
-  it('runs a step again whose world changed', async () => {
+  it('runs a step again where its check says that something changed', async () => {
     const path = join(await tempFolder(), 'journal')
     const log: string[] = []
     let state: 'done' | 'pending' = 'done'
     const steps = [testStep('a', log, { check: () => state })]
     await runOnce(path, steps)
     state = 'pending'
-    expect((await runOnce(path, steps))[0]?.reason).toBe('no longer as it was left')
+    expect((await runOnce(path, steps))[0]?.reason).toBe('changed since')
     expect(log).toHaveLength(2)
   })
 
@@ -75,7 +75,7 @@ describe('runSteps', () => {
     expect(results.map(step => step.reason)).toEqual(['done', 'failed', 'never run'])
   })
 
-  it('a step that was killed half-way runs again', async () => {
+  it('runs a step again that was killed', async () => {
     const path = join(await tempFolder(), 'journal')
     const log: string[] = []
     const steps = [testStep('a', log)]
@@ -86,7 +86,7 @@ describe('runSteps', () => {
     expect((await runOnce(path, steps))[0]?.reason).toBe('not finished')
   })
 
-  it('fault 80: a clock a year ahead or behind decides nothing', async () => {
+  it('fault 80: decides nothing by the clock', async () => {
     const path = join(await tempFolder(), 'journal')
     const log: string[] = []
     const steps = [testStep('a', log)]
@@ -95,7 +95,7 @@ describe('runSteps', () => {
     expect(log).toEqual(['apply a'])
   })
 
-  it('fault 97: the journal holds no inputs, only their digests', async () => {
+  it('fault 97: writes digests of inputs to the journal, not the inputs', async () => {
     const path = join(await tempFolder(), 'journal')
     await runOnce(path, [testStep('a', [], { inputs: { note: 'hunter2' } })])
     expect(JSON.stringify(await readJournal(path, { site: 'here' }))).not.toContain('hunter2')
@@ -112,7 +112,7 @@ describe('runSteps', () => {
 })
 
 describe('planSteps', () => {
-  it('says what would be done and why, and does nothing', async () => {
+  it('returns what would be done and why, and does nothing', async () => {
     const path = join(await tempFolder(), 'journal')
     const log: string[] = []
     await runOnce(path, [testStep('a', log)])
@@ -130,7 +130,7 @@ describe('planSteps', () => {
 })
 
 describe('undoSteps', () => {
-  it('undoes the last first, each for itself, and what was undone runs again', async () => {
+  it('undoes the last step first, past failures; an undone step runs again', async () => {
     const path = join(await tempFolder(), 'journal')
     const log: string[] = []
     const steps = [

@@ -25,31 +25,31 @@ describe('selectSteps', () => {
     expect(ids(selection)).toEqual(wanted)
   })
 
-  it('keeps what must not be left out by accident', () => {
+  it('keeps the step that `keep` names, unless `skip` does too', () => {
     expect(ids({ only: ['nodes'], keep: 'verify' })).toEqual(['verify', 'nodes'])
     expect(ids({ from: 'app', keep: 'verify' })).toEqual(['verify', 'app-a', 'app-b'])
     expect(ids({ from: 'app', keep: 'verify', skip: ['verify'] })).toEqual(['app-a', 'app-b'])
-    expect(() => ids({ only: ['nodes'], skip: ['nodes'], keep: 'verify' })).toThrow(/no step is left/)
+    expect(() => ids({ only: ['nodes'], skip: ['nodes'], keep: 'verify' })).toThrow(/the options select no step/)
   })
 
-  it('what is left out is assumed', () => {
+  it('assumes that steps that are left out are done', () => {
     expect(selectSteps(steps, { only: ['app-b'] })[0]?.needs).toEqual([])
   })
 
-  it('refuses a step that there is none of, and nothing at all', () => {
+  it('refuses an unknown step, and a selection of nothing', () => {
     expect(() => ids({ only: ['node'] })).toThrow(expect.objectContaining({ code: 'USAGE', item: 'node' }))
-    expect(() => ids({ only: ['nodes'], skip: ['nodes'] })).toThrow(/no step is left/)
+    expect(() => ids({ only: ['nodes'], skip: ['nodes'] })).toThrow(/the options select no step/)
   })
 })
 
-describe('a kept plan', () => {
+describe('a saved plan', () => {
   const step = (more: Partial<PlannedStep> = {}): PlannedStep => ({
     ...{ id: 'nodes', title: 'machines', state: 'pending', reason: 'never run', does: ['a', 'b'] },
     key: digestOf('1'),
     ...more,
   })
 
-  it('is carried out as long as nothing has changed', async () => {
+  it('is accepted as long as nothing has changed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'airgap-plan-'))
     const path = join(folder, 'plan.json')
     const asked = { only: ['nodes'], limit: 'gpu-1' }

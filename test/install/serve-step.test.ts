@@ -53,7 +53,7 @@ async function script(text: string): Promise<string> {
 }
 
 describe('the serve step', () => {
-  it('is done where the right site answers, and starts nothing', async () => {
+  it('is done where the site’s own servers answer, and starts nothing', async () => {
     const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, clients })))
     const { step } = await stepFor(['/nonexistent'], url)
     expect(await step.check(testContext())).toBe('done')
@@ -69,7 +69,7 @@ describe('the serve step', () => {
     await expect(step.apply(testContext())).rejects.toMatchObject({ item: '/nonexistent' })
   })
 
-  it('does not take another site’s servers for its own, nor stops them', async () => {
+  it('neither accepts nor stops the servers of another site', async () => {
     const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, site: 'theirs' })))
     const { step } = await stepFor(['/nonexistent'], url)
     expect(await step.check(testContext())).toBe('pending')
@@ -88,7 +88,7 @@ describe('the serve step', () => {
     },
   )
 
-  it('fault 102: a program that is missing', async () => {
+  it('fault 102: reports a missing program', async () => {
     const { step } = await stepFor(['/nonexistent/program'])
     await expect(step.apply(testContext())).rejects.toMatchObject({
       code: 'STEP_FAILED',
@@ -97,7 +97,7 @@ describe('the serve step', () => {
     })
   })
 
-  it('fault 102: a program that prints binary and ends', async () => {
+  it('fault 102: reports a program that prints binary and exits', async () => {
     const { step, log } = await stepFor([
       await script('head -c 20000 /dev/urandom; printf "\\033[2Jlast words\\n"; exit 3'),
     ])
@@ -108,7 +108,7 @@ describe('the serve step', () => {
     })
   })
 
-  it('tells the error of the program that it started, with its exit code', async () => {
+  it('throws the error of the program that it started, with its exit code', async () => {
     const error = {
       error: {
         code: 'PORT_IN_USE',
@@ -128,14 +128,14 @@ describe('the serve step', () => {
     })
   })
 
-  it('an error of a program that is none of ours is not believed', async () => {
+  it('does not believe an error in another program’s output', async () => {
     const { step } = await stepFor([
       await script(`echo '{"error":{"code":"__proto__","message":1}}' >&2; exit 7`),
     ])
     await expect(step.apply(testContext())).rejects.toMatchObject({ code: 'STEP_FAILED' })
   })
 
-  it('fault 102: a program that hangs is ended when the operator stops waiting', async () => {
+  it('fault 102: ends a program that hangs when the operator interrupts', async () => {
     const pidFile = join(await tempFolder(), 'pid')
     const { step } = await stepFor([await script(`echo $$ > ${pidFile}; exec sleep 60`)])
     const stop = new AbortController()
@@ -159,7 +159,7 @@ describe('the serve step', () => {
 })
 
 describe('stopHolder', () => {
-  it('ends a program that holds the lock and does not listen to SIGTERM', async () => {
+  it('ends a program that holds the lock and ignores SIGTERM', async () => {
     const folder = await tempFolder()
     const lock = join(folder, 'lock')
     const source = `import { acquireProcessLock } from ${JSON.stringify(new URL('../../src/core/process-lock.ts', import.meta.url).href)}
@@ -174,7 +174,7 @@ describe('stopHolder', () => {
     expect(await stopHolder(lock, { signal })).toBe('not running')
   })
 
-  it('never touches a process that only has the number of a dead one', async () => {
+  it('never ends a process that has the id of a dead one', async () => {
     const lock = join(await tempFolder(), 'lock')
     const held = await acquireProcessLock(lock, 'a test')
     const text = await readFile(lock, 'utf8')
@@ -189,19 +189,19 @@ describe('the check step', () => {
   const body = 'content'
   const descriptor = { mediaType: 'text/plain', digest: digestOf(body), size: body.length }
 
-  it('is good where the right bytes come', async () => {
+  it('succeeds with the right bytes', async () => {
     const url = await listening((_, answer) => answer.end(body))
     await checkStep({ requests: [{ url, expected: descriptor }, { url }] }).apply(testContext())
   })
 
-  it('wrong bytes under the site’s address are exit 6', async () => {
+  it('fails with exit code 6 on wrong bytes', async () => {
     const url = await listening((_, answer) => answer.end('c0ntent'))
     await expect(
       checkStep({ requests: [{ url, expected: descriptor }] }).apply(testContext()),
     ).rejects.toMatchObject({ code: 'DIGEST_MISMATCH', exitCode: 6 })
   })
 
-  it('an error page, a truncated answer and nobody there', async () => {
+  it('fails on an error page, a truncated answer and no answer', async () => {
     const page = await listening((_, answer) => answer.writeHead(502).end('proxy'))
     await expect(checkStep({ requests: [{ url: page }] }).apply(testContext())).rejects.toMatchObject({
       code: 'STEP_FAILED',
@@ -218,7 +218,7 @@ describe('the check step', () => {
     })
   })
 
-  it('a server that never answers is given up', async () => {
+  it('gives up a server that never answers', async () => {
     const url = await listening(() => {})
     await expect(httpGet(url, { ...testContext(), timeoutMs: 100 })).rejects.toMatchObject({
       code: 'NETWORK',

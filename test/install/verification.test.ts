@@ -69,12 +69,12 @@ esac
 }
 
 describe('verification', () => {
-  it('warnings are notes; Prometheus is asked through the API server', async () => {
+  it('notes warnings, and queries Prometheus through the API server', async () => {
     const { step, asked } = await clusterWith({ pods: pods(`${registry}/astrago/core:1`), metrics: vector() })
     const context = testContext()
     await step.apply(context)
     expect(context.notes).toEqual([
-      expect.stringContaining('GPU node gpu-1 offers no nvidia.com/gpu'),
+      expect.stringContaining('GPU node gpu-1 has no allocatable nvidia.com/gpu'),
       expect.stringContaining('metrics of GPU sessions have not arrived'),
     ])
     expect(await asked()).toContain(
@@ -82,18 +82,18 @@ describe('verification', () => {
     )
   })
 
-  it('a foreign image ends it at once', async () => {
+  it('fails at once on an image of another registry', async () => {
     const { step } = await clusterWith({ pods: pods('docker.io/evil/core:1') })
     await expect(step.apply(testContext())).rejects.toMatchObject({
       code: 'STEP_FAILED',
       message: expect.stringContaining(
-        'image docker.io/evil/core:1 is not of this site: astrago/core (main)',
+        'image docker.io/evil/core:1 does not come from this site: astrago/core (main)',
       ),
       next: expect.stringContaining('have it added to the bundle'),
     })
   })
 
-  it('waits for what may come', { timeout: 30_000 }, async () => {
+  it('waits for pods that may become ready', { timeout: 30_000 }, async () => {
     const image = `${registry}/astrago/core:1`
     const late = pods(image, [{ type: 'Ready', status: 'False' }])
     const { step } = await clusterWith({ pods: pods(image), late })
@@ -102,7 +102,7 @@ describe('verification', () => {
     expect(context.notes[0]).toBe('verification: waiting: pod astrago/core is not ready')
   })
 
-  it('a cluster that does not answer', async () => {
+  it('fails where the cluster does not answer', async () => {
     const { step } = await clusterWith({ pods: 'x' })
     await expect(step.apply(testContext())).rejects.toMatchObject({
       message: expect.stringContaining('kubectl get pods gives something that is no list'),

@@ -13,7 +13,7 @@ describe('addresses', () => {
     expect(httpServerOf(address)).toBe(http)
   })
 
-  it('leaves the default port of HTTP out', () => {
+  it('leave out the default port of HTTP', () => {
     expect(httpServerOf({ host: 'a', registryPort: 1, httpPort: 80 })).toBe('http://a')
   })
 
@@ -35,7 +35,7 @@ describe('addresses', () => {
     expect(() => parseHost(text)).toThrowError(expect.objectContaining({ code: 'USAGE' }))
   })
 
-  it('takes the only IPv4, and lists the choices otherwise', () => {
+  it('of this host: the only IPv4 address, or an error with the choices', () => {
     const four = (address: string) => ({ interface: 'eth0', address, family: 4 as const })
     expect(onlyAddress([four('10.0.0.1'), { interface: 'eth0', address: 'fd00::1', family: 6 }])).toBe(
       '10.0.0.1',

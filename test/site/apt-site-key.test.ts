@@ -9,7 +9,7 @@ const now = () => new Date()
 const noGpg = missing('gpg').length > 0
 
 describe('site key', () => {
-  it('is made once, private, and kept', async () => {
+  it('is generated once, private, and kept', async () => {
     await using temp = await tempFolder()
     const folder = join(temp.path, 'state/new')
     const first = await openSiteKey({ folder, now })
@@ -51,7 +51,7 @@ describe('site key', () => {
     expect(await readFile(path, 'utf8')).toBe(cut)
   })
 
-  it('is refused when others could read it', async () => {
+  it('is refused if others could read it', async () => {
     await using temp = await tempFolder()
     await openSiteKey({ folder: temp.path, now })
     await chmod(join(temp.path, 'site-key.asc'), 0o640)
@@ -60,7 +60,7 @@ describe('site key', () => {
     expect(error.next).toContain('chmod 600')
   })
 
-  it('says where it cannot be written', async () => {
+  it('reports where it cannot be written', async () => {
     await using temp = await tempFolder()
     await writeFile(join(temp.path, 'file'), '')
     const error = await errorOf(openSiteKey({ folder: join(temp.path, 'file/state'), now }))

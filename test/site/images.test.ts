@@ -24,13 +24,13 @@ describe('siteImages', () => {
     expect(images.hosts).toEqual(['docker.io'])
   })
 
-  it('never answers one upstream with another one’s image', async () => {
+  it('never answers with the image of another upstream', async () => {
     const images = await imagesOf([sampleImage('docker.io/library/busybox:1')])
     expect(images.find('library/busybox', 'evil.example')).toBeUndefined()
     expect(images.find('docker.io/library/busybox', 'evil.example')).toBeUndefined()
   })
 
-  it('takes its own address as ns for no ns', async () => {
+  it('ignores its own address as ns', async () => {
     const images = await imagesOf([sampleImage('docker.io/library/busybox:1')], {
       selves: ['10.77.0.1:35000'],
     })
@@ -62,7 +62,7 @@ describe('siteImages', () => {
     expect(await repository.manifest(missing)).toBeUndefined()
   })
 
-  it('lists what refers to an image, with type and annotations', async () => {
+  it('lists the referrers of an image, with type and annotations', async () => {
     const image = sampleImage('quay.io/a/b:1')
     const referrer = sampleReferrer('quay.io/a/b', image)
     const repository = (await imagesOf([image, referrer])).find('a/b')!
@@ -110,7 +110,7 @@ describe('siteImages', () => {
     await imagesOf([sampleImage('quay.io/a/b:1'), sampleImage('quay.io/a/b:1')])
   })
 
-  it('lets the manifest say who wins', async () => {
+  it('lets the manifest choose the upstream of a name', async () => {
     const pair = [sampleImage('quay.io/a/b:1'), sampleImage('ghcr.io/a/b:2')]
     await expect(imagesOf(pair)).rejects.toMatchObject({ code: 'NAME_COLLISION' })
     const images = await imagesOf(pair, { collisions: { 'a/b': 'quay.io' } })
@@ -118,7 +118,7 @@ describe('siteImages', () => {
     expect(images.find('a/b', 'ghcr.io')?.tags.has('2')).toBe(true)
   })
 
-  it('refuses a name that is no reference', async () => {
+  it('refuses a name that is not a reference', async () => {
     await expect(imagesOf([sampleImage('quay.io/../etc:1')])).rejects.toMatchObject({
       code: 'BUNDLE_CORRUPT',
     })

@@ -35,7 +35,7 @@ describe('nameTable', () => {
     expect(names.find('nothing')).toBeUndefined()
   })
 
-  it('does not take a name of Object for a repository or a collision', () => {
+  it('does not find names of Object.prototype', () => {
     expect(table([]).find('constructor')).toBeUndefined()
     expect(() => table(['quay.io/constructor', 'ghcr.io/constructor'])).toThrowError(
       expect.objectContaining({ code: 'NAME_COLLISION' }),
@@ -55,33 +55,33 @@ describe('nameTable', () => {
     )
   })
 
-  it('lets the manifest say who wins; ns and the full name find the other one', () => {
+  it('lets the manifest choose the upstream; ns and the full name find the other one', () => {
     const names = table(['quay.io/a/b', 'ghcr.io/a/b'], { 'a/b': 'ghcr.io' })
     expect(names.find('a/b')).toBe('ghcr.io/a/b')
     expect(names.find('a/b', 'quay.io')).toBe('quay.io/a/b')
     expect(names.find('quay.io/a/b')).toBe('quay.io/a/b')
   })
 
-  it('does not take a wrong winner', () => {
+  it('refuses a choice that is neither upstream', () => {
     expect(() => table(['quay.io/a/b', 'ghcr.io/a/b'], { 'a/b': 'docker.io' })).toThrowError(
       expect.objectContaining({ code: 'NAME_COLLISION', likely: expect.stringContaining('neither of them') }),
     )
   })
 
-  it('sees a full name that another upstream has as its path', () => {
+  it('finds the collision of a full name with the path of another upstream', () => {
     expect(() => table(['quay.io/a/b', 'ghcr.io/quay.io/a/b'])).toThrowError(
       expect.objectContaining({ code: 'NAME_COLLISION' }),
     )
   })
 
-  it('sees the short name of an official image', () => {
+  it('finds the collision of the short name of an official image', () => {
     expect(() => table(['docker.io/library/x', 'quay.io/x'])).toThrowError(
       expect.objectContaining({ item: 'x' }),
     )
     expect(table(['docker.io/library/x', 'quay.io/x'], { x: 'quay.io' }).find('x')).toBe('quay.io/x')
   })
 
-  it('several tags of one repository do not collide', () => {
+  it('lets several tags of one repository be', () => {
     checkCollisions([parseReference('quay.io/a/b:1'), parseReference('quay.io/a/b:2')], {})
   })
 })
@@ -97,7 +97,7 @@ describe('properties', () => {
   const claimsOf = (upstreams: Upstream[]) =>
     upstreams.map(each => ({ upstream: each, value: spelled(each) }))
 
-  it('every name is a repository name, and ns always finds exactly its upstream', () => {
+  it('hold: every name is a repository name, and ns finds exactly its upstream', () => {
     fc.assert(
       fc.property(distinct, upstreams => {
         let names: ReturnType<typeof nameTable<string>>
@@ -119,7 +119,7 @@ describe('properties', () => {
     )
   })
 
-  it('a collision is met exactly where two upstreams share a name, in any order', () => {
+  it('hold: a collision is where two upstreams share a name, in any order', () => {
     fc.assert(
       fc.property(distinct, upstreams => {
         const seen = new Map<string, string>()

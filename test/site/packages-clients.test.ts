@@ -97,14 +97,14 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
     ).toBe('app lib')
   })
 
-  it('says gpgcheck=1 and repo_gpgcheck=1, the priority of its publisher, and no more', () => {
+  it('gets gpgcheck=1, repo_gpgcheck=1 and the publisher’s priority', () => {
     const text = site.clients.find(({ kind }) => kind === 'yum-repo')!.text
     expect(text).toContain('gpgcheck=1\nrepo_gpgcheck=1\n')
     expect(text).toContain('priority=50')
     expect(text).not.toMatch(/gpgcheck=0|sslverify/)
   })
 
-  it('is refused with another key for the list', async () => {
+  it('refuses a list that is signed with another key', async () => {
     const other = await openSiteKey({ folder: join(folder, 'other-state'), now: () => new Date() })
     const { dnf } = await machine('wrong-key', { siteKey: other.publicKeyArmored })
     const { status, stdout, stderr } = await dnf('install', 'other')
@@ -112,7 +112,7 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
     expect(stdout + stderr).toMatch(/GPG|signature/i)
   })
 
-  it('is refused where a list or a package was changed on its way', async () => {
+  it('refuses a list or a package that was changed on the way', async () => {
     const mount = site.mounts.find(({ prefix }) => prefix === '/rpms/el9')!
     const { dnf } = await machine('tampered')
     const documents = mount.generated as Map<
@@ -221,7 +221,7 @@ describe.skipIf(lackingForPip.length > 0)(`pip (needs ${lackingForPip.join(', ')
     expect(stdout).toContain(`${site.url}/pypi/simple`)
   }, 60_000)
 
-  it('is asked in the form that the client prefers', async () => {
+  it('gets the index in the form that the client prefers', async () => {
     const get = async (accept: string | undefined, path = '/pypi/simple/apple/') => {
       const response = await fetch(`${site.url}${path}`, {
         redirect: 'manual',

@@ -112,7 +112,7 @@ describe('httpView', () => {
 })
 
 describe('registryView', () => {
-  it('reads from the lock who wins a name', async () => {
+  it('reads from the lock which upstream gets a name', async () => {
     const colliding = (collisions: Record<string, string>) => [
       sampleImage('quay.io/a/b:1'),
       sampleImage('ghcr.io/a/b:2'),

@@ -28,7 +28,7 @@ export interface ApplicationOptions {
   program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
 }
 
-/** Values may switch all releases of an application off: that is no failure. */
+/** Values may switch off all releases of an application, which is not a failure. */
 const syncing = ['sync', '--skip-deps', '--allow-no-matching-release'] as const
 
 /** `helmfile list --output json` */
@@ -36,12 +36,12 @@ const listedSchema = z.array(
   z.object({ name: z.string(), namespace: z.string(), enabled: z.boolean(), installed: z.boolean() }),
 )
 
-/** One application: all its releases, by helmfile, which waits until they are ready. */
+/** Installs one application: all its releases, with helmfile, which waits until they are ready. */
 export function applicationStep(options: ApplicationOptions): Step {
   const { name, needs, cluster, environment, inputs } = options
   return {
     id: `app-${name}`,
-    title: `application ${name}`,
+    title: `Install the application ${name}`,
     needs,
     inputs: async () => ({ of: await inputs(), environment }),
     describe: async () => [helmfileCommand(options, syncing).map(shellWord).join(' ')],
@@ -68,7 +68,10 @@ export function applicationStep(options: ApplicationOptions): Step {
         context.progress,
       )
       const end = await runStepProgram({
-        ...{ ...program, command, cwd: dirname(options.helmfile), env: clusterEnvironment(cluster) },
+        ...program,
+        command,
+        cwd: dirname(options.helmfile),
+        env: clusterEnvironment(cluster),
         signal: context.signal,
         onLine(line) {
           const release = /^(?:Upgrading|Installing) release=(\S+?),/.exec(line)?.[1]
@@ -77,11 +80,12 @@ export function applicationStep(options: ApplicationOptions): Step {
       })
       if (end.status !== 0)
         throw failedProgram(command, end, {
-          ...{ log: program.log, said: wordsOfHelm(end.tail) },
+          log: program.log,
+          said: wordsOfHelm(end.tail),
           likely:
             end.status === 1
-              ? 'a pod does not get ready: kubectl get pods, and kubectl describe pod, say why'
-              : 'the deployment tree or its values cannot be rendered',
+              ? 'a pod does not become ready: see kubectl get pods and kubectl describe pod'
+              : 'the deployment tree or its values are invalid',
         })
     },
   }
@@ -94,7 +98,7 @@ function helmRun(
   return { ...program(name), cluster, cwd: dirname(helmfile), signal }
 }
 
-/** Removes its releases; volumes and namespaces stay. */
+/** Uninstalls the releases of an application; volumes and namespaces stay. */
 export async function destroyApplication(
   options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
   signal: AbortSignal,
@@ -106,21 +110,24 @@ export async function destroyApplication(
   if (end.status !== 0) throw failedProgram(command, end, { log: program.log })
 }
 
-/** Each of its releases goes back to the revision before, and waits until that is ready; gives their names. */
+/**
+ * Rolls each release of an application back to its previous revision, and waits until that is ready. Returns their names. Throws
+ * STEP_FAILED if no release has a revision to return to.
+ */
 export async function rollBackApplication(
   options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
   signal: AbortSignal,
 ): Promise<string[]> {
   const releases = await releasesOf(options, signal)
   if (releases === undefined || releases.length === 0) {
-    throw new AirgapError('STEP_FAILED', 'helmfile does not tell which releases the application has', {
+    throw new AirgapError('STEP_FAILED', 'helmfile does not list the releases of the application', {
       item: options.name,
-      likely: 'the deployment tree does not render',
+      likely: 'the deployment tree or its values are invalid',
       next: `read ${options.program(`app-${options.name}`).log}`,
     })
   }
   const run = helmRun(options, { name: `rollback-${options.name}`, signal })
-  // what came last may stand on what came before it
+  // the last release may depend on those before it
   const back: string[] = []
   for (const release of releases.toReversed()) {
     const revision = revisionBefore(await historyOf(release, run))
@@ -133,10 +140,10 @@ export async function rollBackApplication(
     back.push(`${release.namespace}/${release.name}`)
   }
   if (back.length > 0) return back.toReversed()
-  throw new AirgapError('STEP_FAILED', 'no release of it has a working revision to go back to', {
+  throw new AirgapError('STEP_FAILED', 'no release of the application has a previous revision that worked', {
     item: options.name,
-    likely: 'it was installed once and not changed since, or was brought back already',
-    next: 'helm history NAME --namespace NAMESPACE shows the revisions; nothing was changed',
+    likely: 'it was not changed since it was installed, or is rolled back already',
+    next: 'see the revisions with helm history NAME --namespace NAMESPACE; nothing was changed',
   })
 }
 
@@ -149,16 +156,22 @@ function helmfileCommand(
   }: Pick<ApplicationOptions, 'cluster' | 'helmfile' | 'environment' | 'name'>,
   words: readonly string[],
 ): [string, ...string[]] {
-  const [verb = '', ...rest] = words
   return [
     `${cluster.bin}/helmfile`,
-    ...['--helm-binary', `${cluster.bin}/helm`, '--no-color'],
-    ...['--file', helmfile, '--environment', environment, '--selector', `app=${name}`],
-    ...[verb, ...rest],
+    '--helm-binary',
+    `${cluster.bin}/helm`,
+    '--no-color',
+    '--file',
+    helmfile,
+    '--environment',
+    environment,
+    '--selector',
+    `app=${name}`,
+    ...words,
   ]
 }
 
-/** What helmfile would install, nothing where it is switched off; undefined where it cannot tell. */
+/** Returns the releases that helmfile would install, none if they are switched off; undefined if helmfile fails. */
 async function releasesOf(
   options: Omit<ApplicationOptions, 'needs' | 'inputs'>,
   signal: AbortSignal,
@@ -168,14 +181,17 @@ async function releasesOf(
   const { cluster, helmfile } = options
   const end = await runStepProgram({
     ...options.program(`app-${options.name}`),
-    ...{ command, cwd: dirname(helmfile), env: clusterEnvironment(cluster), signal },
+    command,
+    cwd: dirname(helmfile),
+    env: clusterEnvironment(cluster),
+    signal,
     onLine: line => lines.push(line),
   }).catch(() => undefined)
   signal.throwIfAborted()
   if (end?.status !== 0) return undefined
   try {
     const json = lines.find(line => line.startsWith('['))
-    // nothing at all is printed where values switch all of them off
+    // helmfile prints nothing if values switch off all of them
     return listedSchema.parse(JSON.parse(json ?? '[]')).filter(one => one.enabled && one.installed)
   } catch {
     return undefined

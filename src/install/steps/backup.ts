@@ -11,29 +11,29 @@ import { saveOutput } from '../save-output.ts'
 import type { Step, StepContext } from '../step.ts'
 
 export interface BackupOptions {
-  /** a folder of its own for each upgrade is made in it */
+  /** each upgrade gets a new folder in it */
   folder: string
-  /** files and folders that are copied, by the name they get */
+  /** name of the copy → file or folder */
   copies: Readonly<Record<string, string>>
   cluster: Cluster
   ansible: Ansible
-  /** saves etcd; undefined where the cluster is not ours */
+  /** saves etcd; undefined if offline-deploy did not install the cluster */
   playbook: string | undefined
   cwd: string
   backups: Deployment['backups']
   inputs: () => Promise<object>
 }
 
-/** What the site had before an upgrade: values, inventory, releases, etcd, databases. It appears whole or not at all. */
+/** Backs up a site before an upgrade: values, inventory, releases, etcd, databases. The backup appears whole or not at all. */
 export function backupStep(options: BackupOptions): Step {
   const { folder, copies, cluster, ansible, playbook, cwd, backups, inputs } = options
   return {
     id: 'backup',
-    title: 'save what is there before it is changed',
+    title: 'Back up the site before the upgrade',
     needs: [],
     inputs,
     describe: async () => [
-      `in a new folder below ${folder} (mode 0700):`,
+      `write a new folder below ${folder} (mode 0700) with`,
       `  ${Object.keys(copies).join(', ')}; values and manifests of every release`,
       ...(playbook === undefined ? [] : ['  a snapshot of etcd']),
       ...backups.map(({ name, namespace, workload }) => `  database ${name} (${namespace}, ${workload})`),
@@ -50,10 +50,10 @@ export function backupStep(options: BackupOptions): Step {
         await copyAll(part)
         const namespaces = await saveReleases(part, context)
         for (const backup of backups) {
-          // a database that the new bundle brings, or of an application that was never installed
+          // a database that is new in this bundle, or of an application that was never installed
           if (!namespaces.has(backup.namespace)) {
             context.progress.note(
-              `backup: ${backup.name}: nothing is installed in ${backup.namespace}, nothing to save`,
+              `backup: ${backup.name}: skipped, no release is installed in ${backup.namespace}`,
             )
             continue
           }
@@ -66,7 +66,7 @@ export function backupStep(options: BackupOptions): Step {
             { name: 'backup', playbook, cwd, variables: { backup_folder: part } },
             context,
           )
-        // wherever they are copied to: there are secrets in all of them
+        // all of them contain secrets, wherever they are copied to later
         for (const entry of await readdir(part, { withFileTypes: true }))
           if (entry.isFile()) await chmod(join(part, entry.name), 0o600)
         await rename(part, join(folder, name))
@@ -85,7 +85,7 @@ export function backupStep(options: BackupOptions): Step {
     }
   }
 
-  /** The namespaces that have one. */
+  /** Returns the namespaces of all releases. */
   async function saveReleases(to: string, { signal }: StepContext): Promise<Set<string>> {
     const namespaces = new Set<string>()
     const releases = await askCluster(cluster, {
@@ -105,7 +105,8 @@ export function backupStep(options: BackupOptions): Step {
         continue
       namespaces.add(namespace)
       const all = await askCluster(cluster, {
-        ...{ program: 'helm', signal },
+        program: 'helm',
+        signal,
         args: ['get', 'values', name, '--namespace', namespace, '--all', '--output', 'json'],
       })
       await writeAtomically(join(to, `values-${namespace}-${name}.json`), `${canonicalJson(all, 2)}\n`, 0o600)
@@ -120,16 +121,18 @@ export function backupStep(options: BackupOptions): Step {
   ): Promise<void> {
     const kubectl = [`${cluster.bin}/kubectl`, '--namespace', namespace, 'exec', workload, '--', ...command]
     const { status, stderr, bytes } = await saveOutput(kubectl, {
-      ...{ to: createWriteStream(to, { mode: 0o600 }), env: clusterEnvironment(cluster), signal },
+      to: createWriteStream(to, { mode: 0o600 }),
+      env: clusterEnvironment(cluster),
+      signal,
     })
     if (status === 0 && bytes > 0) return
     throw new AirgapError(
       'STEP_FAILED',
-      `the database ${name} cannot be saved: ${stderr || 'it printed nothing'}`,
+      `the database ${name} cannot be dumped: ${stderr || 'the command printed nothing'}`,
       {
         item: `${namespace} ${workload}`,
-        likely: 'its pod does not run',
-        next: 'mend that first: an upgrade without a backup cannot be taken back; nothing was changed',
+        likely: 'its pod is not running',
+        next: 'repair it first: an upgrade without a backup cannot be undone; nothing was changed',
       },
     )
   }
@@ -139,6 +142,6 @@ function unreachable(): AirgapError {
   return new AirgapError('STEP_FAILED', 'the cluster does not answer', {
     item: 'helm list',
     likely: 'the API server is down, or the kubeconfig is of another cluster',
-    next: 'look at `offline-deploy status`; nothing was changed',
+    next: 'see `offline-deploy status`; nothing was changed',
   })
 }

@@ -1,23 +1,24 @@
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { SampleRequest } from '../../site/sample-requests.ts'
 import { httpGet } from '../http-get.ts'
 import type { Step } from '../step.ts'
 
-/** Sends requests as the site's machines will, to the address that they will use, and compares digests. */
+/** Requests content as the site's machines do, from the address that they use, and compares digests. */
 export function checkStep({ requests }: { requests: readonly SampleRequest[] }): Step {
   return {
     id: 'check',
-    title: 'pull as a client of the site would',
+    title: 'Pull content as a client of the site',
     needs: ['serve', 'configure'],
     inputs: requests.map(({ url, expected }) => ({ url, digest: expected?.digest ?? null })),
     describe: async () =>
       requests.map(({ url, expected }) => `GET ${url}${expected ? `, expect ${expected.digest}` : ''}`),
-    // it is quick, and only worth something now
+    // quick, and an earlier result says nothing about now
     always: true,
     check: async () => 'pending',
     async apply({ signal, progress }) {
       for (const { url, headers, expected } of requests) {
-        const answer = await httpGet(url, { signal, ...(headers === undefined ? {} : { headers }) })
+        const answer = await httpGet(url, defined({ signal, headers }))
         if (answer.status !== 200) throw wrong(url, `status ${answer.status} instead of 200`)
         if (expected !== undefined && (answer.digest !== expected.digest || answer.size !== expected.size)) {
           throw new AirgapError(
@@ -25,12 +26,12 @@ export function checkStep({ requests }: { requests: readonly SampleRequest[] }):
             `the answer has digest ${answer.digest}, not ${expected.digest}`,
             {
               item: url,
-              likely: 'another server answers under this address, or something on the way alters answers',
-              next: 'find out what answers there; do not deploy from it',
+              likely: 'another server answers at this address, or a proxy changes answers',
+              next: 'find out what answers there, and do not deploy from it',
             },
           )
         }
-        progress.note(`check: ${url}: good, ${answer.size} bytes`)
+        progress.note(`check: ${url}: ok, ${answer.size} bytes`)
       }
     },
   }
@@ -39,7 +40,7 @@ export function checkStep({ requests }: { requests: readonly SampleRequest[] }):
 function wrong(url: string, what: string): AirgapError {
   return new AirgapError('STEP_FAILED', `the site answers with ${what}`, {
     item: url,
-    likely: 'another server answers under this address',
+    likely: 'another server answers at this address',
     next: 'check --address and the ports, then run the same command again',
   })
 }

@@ -19,21 +19,21 @@ export interface ConfigureOptions {
   values: Settings
   /** settings of other files, by path in their tree: kubespray's variables of a closed site */
   variables: ReadonlyMap<string, Settings>
-  /** root of the machine whose files are written; undefined: none are */
+  /** root of the host whose files are written; undefined: none are */
   nodeRoot: string | undefined
-  /** what stands on the machines; `plan` has no key yet, so that its texts are not the final ones */
+  /** the client files; for `plan` without a key, so that their texts are not final */
   clients: (purpose: 'plan' | 'write') => Promise<readonly ClientFile[]>
-  /** which of them are for the machine with this root */
+  /** selects those for the host with this root */
   selectForNode: (files: readonly ClientFile[], options: { root: string }) => Promise<readonly ClientFile[]>
-  /** copies of the files for other machines */
+  /** folder for copies of all client files, for other machines */
   clientsFolder: string
-  /** which files were written where */
+  /** path of the record of written files */
   record: string
 }
 
 interface ValuesFileOfTree {
   path: string
-  /** what lay-down left there, in this run or long ago */
+  /** digests that the step lay-down may have left there, in this run or earlier */
   brought: () => (Digest | undefined)[]
   /** the tree's own versions of it */
   laidDown: readonly Digest[]
@@ -42,10 +42,10 @@ interface ValuesFileOfTree {
   record: string
 }
 
-/** Points the deployment tree and this machine at the site's servers. */
+/** Points the deployment tree and this host at the site's servers. */
 export function configureStep(options: ConfigureOptions): Step {
   const { trees, folder, environment, values, variables, nodeRoot, clients, clientsFolder, record } = options
-  /** what was shown to the operator: applying anything else is refused */
+  /** the plans that the operator has seen: anything else is refused */
   const planned = new Map<string, ValuesPlan>()
 
   async function valuesFiles(): Promise<ValuesFileOfTree[]> {
@@ -109,7 +109,7 @@ export function configureStep(options: ConfigureOptions): Step {
 
   return {
     id: 'configure',
-    title: 'point values files and clients at the site',
+    title: 'Point values files and clients at the site',
     needs: ['lay-down', 'serve'],
     inputs: {
       environment,
@@ -122,15 +122,15 @@ export function configureStep(options: ConfigureOptions): Step {
       const lines = (await Promise.all((await valuesFiles()).map(describeValues))).flat()
       for (const { files, root } of await nodeFiles('plan')) {
         if (root === clientsFolder) {
-          lines.push(`write ${files.length} ready-made client files below ${clientsFolder}`)
+          lines.push(`write ${files.length} client files below ${clientsFolder}`)
           continue
         }
         for (const { path, change } of await planFiles(files, { root })) {
           if (change === 'create') lines.push(`create ${path}`)
-          if (change === 'replace') lines.push(`replace ${path}, keeping a backup of what is not ours`)
+          if (change === 'replace') lines.push(`replace ${path}, with a backup of the file if it is not ours`)
         }
       }
-      if (nodeRoot === undefined) lines.push('configure nothing on this machine itself (--node-root)')
+      if (nodeRoot === undefined) lines.push('leave the configuration of this host as it is (--node-root)')
       return lines
     },
     async check() {

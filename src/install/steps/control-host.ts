@@ -15,23 +15,22 @@ import type { Step, StepContext } from '../step.ts'
 
 export interface ControlHostOptions {
   deployment: Deployment
-  /** what lies below /files */
+  /** files below /files */
   files: BundleFiles
-  /** what lies below /pypi */
+  /** files below /pypi */
   wheels: BundleFiles
   /** where the deployment tree is laid down */
   tree: string
   /** digest of the requirements file in the bundle's tree */
   requirements: string | null
-  /** URL of the site's index, as seen from this host */
+  /** URL of the site's index of Python packages, as this host reaches it */
   index: string
-  /** programs, virtual environment and kubespray come here */
+  /** folder for programs, virtual environment and kubespray */
   folder: string
-  /** of programs that are run */
   program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
 }
 
-/** Where the things of this host are, in its folder. */
+/** Returns the paths of programs in that folder. */
 export function toolPaths(folder: string) {
   return {
     bin: join(folder, 'bin'),
@@ -42,7 +41,7 @@ export function toolPaths(folder: string) {
   }
 }
 
-/** The host that installs gets its programs: helm, helmfile, kubectl, ansible, kubespray; all of them from the bundle. */
+/** Installs the programs of this host from the bundle: helm, helmfile, kubectl, ansible, kubespray. */
 export function controlHostStep(options: ControlHostOptions): Step {
   const { deployment, files, wheels, tree, requirements, index, folder } = options
   const { tools, python, kubespray } = deployment
@@ -66,11 +65,11 @@ export function controlHostStep(options: ControlHostOptions): Step {
 
   return {
     id: 'control-host',
-    title: 'programs of this host: ansible, helm, helmfile, kubectl, kubespray',
+    title: 'Install ansible, helm, helmfile, kubectl and kubespray on this host',
     needs: ['serve', 'lay-down'],
     inputs,
     async describe() {
-      // what is missing is told before anything is changed
+      // a missing file is reported before anything is changed
       for (const { file } of Object.values(tools)) bundleFile(files, file)
       if (kubespray !== undefined) bundleFile(files, kubespray.archive)
       return [
@@ -78,10 +77,10 @@ export function controlHostStep(options: ControlHostOptions): Step {
         ...(python === undefined
           ? []
           : [
-              `make ${paths.venv} with Python ${python.versions.join(' or ')} and the wheels of ${index}`,
+              `create ${paths.venv} with Python ${python.versions.join(' or ')} and the wheels of ${index}`,
               `  ${basename(pipWheel(wheels))}; ${join(tree, python.requirements)}`,
             ]),
-        ...(kubespray === undefined ? [] : [`unpack ${kubespray.archive} to ${paths.kubespray}`]),
+        ...(kubespray === undefined ? [] : [`extract ${kubespray.archive} to ${paths.kubespray}`]),
       ]
     },
     async check() {
@@ -94,7 +93,7 @@ export function controlHostStep(options: ControlHostOptions): Step {
       ]
       const found = await Promise.all(wanted.map(path => stat(path).catch(() => undefined)))
       if (found.includes(undefined)) return 'pending'
-      // a folder that was moved, or a Python that was replaced, leaves files that do not run
+      // after the folder was moved or Python was replaced, the files are there and do not run
       return python === undefined || (await runs(paths.ansible)) ? 'done' : 'pending'
     },
     async apply(context) {
@@ -117,7 +116,7 @@ export function controlHostStep(options: ControlHostOptions): Step {
   async function makeVenv(context: StepContext): Promise<void> {
     const found = await findPython(python?.versions ?? [], context.signal)
     context.progress.note(`control-host: ${paths.venv}, Python ${found.version}`)
-    // it names itself by its path in every script: it is made where it stays
+    // every script in it contains its path: it cannot be created elsewhere and renamed
     await rm(paths.venv, { recursive: true, force: true })
     const wheel = join(folder, basename(pipWheel(wheels)))
     await writeBundleFile(wheels, { path: pipWheel(wheels), to: wheel, mode: 0o644 })
@@ -137,20 +136,25 @@ export function controlHostStep(options: ControlHostOptions): Step {
         })
     }
     try {
-      // Debian's python3 comes without what would put a pip in: the bundle's own is used
+      // Debian's python3 has no ensurepip: the pip of the bundle is used
       await run([found.program, '-m', 'venv', '--without-pip', paths.venv])
       const trusted = new URL(index).hostname
-      const pip = [
+      await run([
         join(paths.venv, 'bin', 'python'),
         join(wheel, 'pip'),
         '--disable-pip-version-check',
         '--no-input',
-      ]
-      await run([
-        ...(pip as [string, ...string[]]),
-        ...['install', '--quiet', '--no-cache-dir', '--only-binary', ':all:'],
-        ...['--index-url', index, '--trusted-host', trusted],
-        ...['--requirement', join(tree, python!.requirements)],
+        'install',
+        '--quiet',
+        '--no-cache-dir',
+        '--only-binary',
+        ':all:',
+        '--index-url',
+        index,
+        '--trusted-host',
+        trusted,
+        '--requirement',
+        join(tree, python!.requirements),
       ])
       await run([paths.ansible, '--version'])
     } finally {
@@ -167,7 +171,7 @@ async function runs(program: string): Promise<boolean> {
   )
 }
 
-/** A wheel that Python runs as it is. */
+/** Returns the wheel of pip, which Python can run without installing it. */
 function pipWheel({ entries }: BundleFiles): string {
   const name = [...entries.keys()]
     .filter(path => /^pip\/pip-[0-9][^/]*-none-any\.whl$/.test(path))
@@ -176,8 +180,8 @@ function pipWheel({ entries }: BundleFiles): string {
   if (name !== undefined) return name
   throw new AirgapError('FILE_NOT_FOUND', 'the bundle has no wheel of pip', {
     item: 'pip',
-    likely: 'the manifest does not ask for it: it stands in package-lists/python/control-host.txt',
-    next: 'have a bundle built that has it; nothing was changed',
+    likely: 'the manifest does not include package-lists/python/control-host.txt',
+    next: 'add it under wheels: in the manifest and rebuild the bundle; nothing was changed',
   })
 }
 

@@ -6,21 +6,21 @@ import { type ManagedFile, planFiles, undoFiles, writeFiles } from '../../site/m
 import type { Step } from '../step.ts'
 
 export interface InventoryOptions {
-  /** path in the inventory's folder → text: hosts.yaml, the keys and mirrors that roles lay on machines */
+  /** the files of the folder: hosts.yaml, and the keys and mirrors that roles copy to the machines */
   files: (purpose: 'plan' | 'write') => Promise<readonly ManagedFile[]>
   folder: string
-  /** folder with group_vars in the deployment tree; undefined: none */
+  /** the group_vars of the deployment tree; undefined: it has none */
   groupVars: string | undefined
   record: string
   inputs: () => Promise<object>
 }
 
-/** The inventory that all playbooks run with. */
+/** Writes the inventory of all playbooks. */
 export function inventoryStep({ files, folder, groupVars, record, inputs }: InventoryOptions): Step {
   const link = join(folder, 'group_vars')
   return {
     id: 'inventory',
-    title: 'ansible’s inventory of the site',
+    title: 'Write the ansible inventory',
     needs: ['lay-down', 'configure'],
     inputs,
     async describe() {
@@ -82,15 +82,11 @@ async function replaceLink(link: string, target: string): Promise<void> {
     await mkdir(dirname(link), { recursive: true })
     const found = await lstat(link).catch(() => undefined)
     if (found !== undefined && !found.isSymbolicLink()) {
-      throw new AirgapError(
-        'SITE_INVALID',
-        'something else lies where the variables of groups are to be linked',
-        {
-          item: link,
-          likely: 'it was made by hand',
-          next: 'put what it says under `kubespray:` in site.yaml, and move it away',
-        },
-      )
+      throw new AirgapError('SITE_INVALID', 'a file or folder is in place of the link to group_vars', {
+        item: link,
+        likely: 'it was created by hand',
+        next: 'move its variables to `kubespray:` in site.yaml, and delete it',
+      })
     }
     await rm(link, { force: true })
     await symlink(target, link)

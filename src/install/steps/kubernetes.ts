@@ -13,28 +13,28 @@ export interface KubernetesOptions {
   needs: readonly string[]
   ansible: Ansible
   cluster: Cluster
-  /** where kubespray is unpacked */
+  /** the folder of kubespray */
   kubespray: string
   /** names of the cluster's machines, and those of its control plane */
   machines: readonly string[]
   controlPlane: readonly string[]
-  /** such as v1.28.6; undefined: whatever kubespray installs */
+  /** such as v1.28.6; undefined: the default of kubespray */
   version: string | undefined
-  /** these alone, as ansible writes it, and the names of those among `machines` */
+  /** only these: an ansible pattern, and the names of those among `machines` */
   limit?: { pattern: string; machines: readonly string[] } | undefined
-  /** a cluster is there, and is brought to the next version */
+  /** whether an existing cluster is upgraded */
   upgrade: boolean
   inputs: () => Promise<object>
 }
 
-/** The cluster, by kubespray's own playbook: done when every machine is a ready node of the right version. */
+/** Installs or upgrades the cluster with kubespray's playbook. Done when every machine is a ready node of the right version. */
 export function kubernetesStep(options: KubernetesOptions): Step {
   const { needs, ansible, cluster, kubespray, machines, version, inputs } = options
   const limit = options.limit?.pattern
-  /** what runs already is brought from one version to the next machine by machine, with its pods moved away */
+  /** an existing cluster is upgraded node by node, each drained before */
   const plan = async (signal: AbortSignal) => {
     const found = await nodesOf(cluster, signal)
-    if (found.size === 0 && options.upgrade) throw silent(cluster)
+    if (found.size === 0 && options.upgrade) throw noAnswer(cluster)
     const old = (name: string) =>
       version !== undefined && (found.get(name)?.kubeletVersion ?? version) !== version
     const upgrade = [...found.keys()].some(old)
@@ -51,7 +51,7 @@ export function kubernetesStep(options: KubernetesOptions): Step {
   }
   return {
     id: 'kubernetes',
-    title: `Kubernetes${version === undefined ? '' : ` ${version}`}, by kubespray`,
+    title: `Install Kubernetes${version === undefined ? '' : ` ${version}`} with kubespray`,
     needs,
     inputs: async () => ({ of: await inputs(), machines, version: version ?? null, limit: limit ?? null }),
     async describe({ signal }) {
@@ -59,8 +59,8 @@ export function kubernetesStep(options: KubernetesOptions): Step {
       if (newer !== undefined) return [`refused: ${downgrade(newer, version).message}`]
       return [
         upgrade
-          ? `upgrade on ${namesOf(machines, limit)}: machine by machine, its pods move away first; 15 minutes each`
-          : `on ${namesOf(machines, limit)}: containerd, etcd, kubeadm, Calico, CoreDNS; 15 to 40 minutes`,
+          ? `upgrade ${namesOf(machines, limit)}, one node at a time, drained before; 15 minutes each`
+          : `install containerd, etcd, kubeadm, Calico and CoreDNS on ${namesOf(machines, limit)}; 15 to 40 minutes`,
         playbookCommand(ansible, run).map(shellWord).join(' '),
         `write the administrator's kubeconfig to ${cluster.kubeconfig}`,
       ]
@@ -102,23 +102,27 @@ function downgrade({ name, kubeletVersion }: ClusterNode, version: string | unde
   )
 }
 
-function silent({ kubeconfig }: Cluster): AirgapError {
-  return new AirgapError('STEP_FAILED', 'the cluster does not answer: what runs there is not known', {
+function noAnswer({ kubeconfig }: Cluster): AirgapError {
+  return new AirgapError('STEP_FAILED', 'the cluster does not answer, so its version is not known', {
     item: kubeconfig,
     likely: 'the API server is down, or the kubeconfig is lost',
-    next: 'bring it back first: an upgrade takes a cluster that works; nothing was changed',
+    next: 'repair the cluster first, then upgrade it; nothing was changed',
   })
 }
 
 function controlPlaneFirst(name: string, version: string | undefined): AirgapError {
-  return new AirgapError('USAGE', `the control plane comes first: ${name} is not at ${version} yet`, {
-    item: '--limit',
-    likely: 'a kubelet must not be newer than the API server',
-    next: 'run it without --limit, or with the control plane in it',
-  })
+  return new AirgapError(
+    'USAGE',
+    `the control plane has to be upgraded first: ${name} is not at ${version} yet`,
+    {
+      item: '--limit',
+      likely: 'a kubelet must not be newer than the API server',
+      next: 'run it without --limit, or include the control plane in --limit',
+    },
+  )
 }
 
-/** Returns the nodes of the cluster by name; none where it does not answer. */
+/** Returns the nodes of the cluster by name; none if it does not answer. */
 async function nodesOf(cluster: Cluster, signal: AbortSignal): Promise<Map<string, ClusterNode>> {
   const answer = await askCluster(cluster, {
     program: 'kubectl',

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { ReadableStore } from '../../content/store.ts'
 import { readTree, type TreeEntries } from '../../content/tree.ts'
+import { defined } from '../../core/defined.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import type { Digest } from '../../core/digest.ts'
 import { deploymentFile } from '../deployment.ts'
@@ -8,18 +9,18 @@ import { isLaidDown, layDown } from '../lay-down.ts'
 import { layDownRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'
 
-/** A tree of the bundle and the folder it is laid down in. */
+/** A deployment tree of a bundle. */
 export interface DeploymentTree {
   name: string
   store: ReadableStore
   roots: readonly Descriptor[]
-  /** archives that come to `charts/` of a tree that installs applications; their content is in `store`, too */
+  /** chart archives for `charts/` of a tree that installs applications; their content is in `store` too */
   charts?: TreeEntries
-  /** what this run brought together of the site's changes and a new version: path in the tree → what it is now */
+  /** files in which this run merged the site's changes with a new version: path → digest of the merged file */
   merged?: ReadonlyMap<string, Digest>
 }
 
-/** Lays `tree/NAME` of the bundle down as `deploy/NAME`, keeping what people changed there. */
+/** Lays down `tree/NAME` of the bundle as `deploy/NAME`, and keeps the changes that people made there. */
 export function layDownStep(options: { trees: readonly DeploymentTree[]; folder: string }): Step {
   const { trees, folder } = options
   const entriesOf = new Map<string, Promise<TreeEntries>>()
@@ -33,24 +34,27 @@ export function layDownStep(options: { trees: readonly DeploymentTree[]; folder:
   }
   return {
     id: 'lay-down',
-    title: 'lay the deployment tree down',
+    title: 'Lay down the deployment tree',
     needs: ['verify'],
     inputs: {
       folder,
-      trees: trees.map(tree => ({
-        name: tree.name,
-        roots: tree.roots.map(root => root.digest),
-        ...(tree.charts === undefined || tree.charts.size === 0
-          ? {}
-          : { charts: [...tree.charts].map(([file, { descriptor }]) => [file, descriptor.digest]) }),
-      })),
+      trees: trees.map(({ name, roots, charts = new Map() }) =>
+        defined({
+          name,
+          roots: roots.map(root => root.digest),
+          charts:
+            charts.size === 0
+              ? undefined
+              : [...charts].map(([file, { descriptor }]) => [file, descriptor.digest]),
+        }),
+      ),
     },
     async describe() {
-      if (trees.length === 0) return ['nothing: the bundle has no deployment tree']
+      if (trees.length === 0) return ['nothing to do: the bundle has no deployment tree']
       return await Promise.all(
         trees.map(
           async tree =>
-            `write ${(await read(tree)).size} files to ${join(folder, tree.name)}; files changed there are kept`,
+            `write ${(await read(tree)).size} files to ${join(folder, tree.name)}; keep files that were changed there`,
         ),
       )
     },

@@ -10,22 +10,22 @@ export interface PlaybookStepOptions {
   ansible: Ansible
   playbook: string
   cwd: string
-  /** which machines, as ansible writes it, and their names */
+  /** the machines: an ansible pattern, and their names */
   pattern: string
   machines: readonly string[]
-  /** these alone, as ansible writes it, and the names of those among `machines` */
+  /** only these: an ansible pattern, and the names of those among `machines` */
   limit?: { pattern: string; machines: readonly string[] } | undefined
-  /** everything that decides what it does: digests of roles and of the inventory */
+  /** everything that decides what the playbook does: digests of roles and of the inventory */
   inputs: () => Promise<object>
-  /** what it does there, one line each */
+  /** what it does there, as imperatives */
   does: readonly string[]
-  /** runs before the playbook, for the machines of this ansible pattern: what its roles read beside the inventory */
+  /** runs before the playbook, with the ansible pattern of its machines: writes what its roles read beside the inventory */
   prepare?: (pattern: string, context: StepContext) => Promise<void>
 }
 
 /**
- * A playbook of the deployment tree. What is done is told by the machines themselves: each keeps the key of the step that was
- * done last, so that one which was installed anew is not taken for ready.
+ * Runs a playbook of the deployment tree. Each machine stores the key of the step that was done last, so that a machine that was
+ * reinstalled does not count as done.
  */
 export function playbookStep(options: PlaybookStepOptions): Step {
   const { id, title, needs, ansible, playbook, cwd, machines, does } = options
@@ -46,31 +46,37 @@ export function playbookStep(options: PlaybookStepOptions): Step {
     ],
     async check({ signal }) {
       const answers = await askMachines(ansible, {
-        ...{ name: id, pattern, module: 'ansible.builtin.slurp', signal },
+        name: id,
+        pattern,
+        module: 'ansible.builtin.slurp',
         arguments: { src: stamp },
+        signal,
       }).catch(error => {
-        // without ansible nobody can be asked: the step that brings it stands before this one
+        // the step that installs ansible comes before this one
         if (isErrorCode(error, 'TOOL_MISSING')) return new Map<string, Record<string, unknown>>()
         throw error
       })
       const expected = await key()
-      // one that does not answer has no stamp
-      const there = (name: string) =>
+      // a machine that does not answer is not done
+      const isDone = (name: string) =>
         Buffer.from(String(answers.get(name)?.['content'] ?? ''), 'base64').toString() === expected
-      return wanted.every(there) ? 'done' : 'pending'
+      return wanted.every(isDone) ? 'done' : 'pending'
     },
     async apply(context) {
       await options.prepare?.(pattern, context)
       await runPlaybook(ansible, run, context)
       await askMachines(ansible, {
-        ...{ name: id, pattern, module: 'ansible.builtin.copy', signal: context.signal },
+        name: id,
+        pattern,
+        module: 'ansible.builtin.copy',
         arguments: { content: await key(), dest: stamp, mode: '0644' },
+        signal: context.signal,
       })
     },
   }
 }
 
-/** At most eight by name. */
+/** Names at most eight machines. */
 export function namesOf(machines: readonly string[], limit?: string): string {
   if (limit !== undefined) return `${limit} (--limit)`
   const shown = machines.slice(0, 8).join(', ')

@@ -7,19 +7,19 @@ export interface PreflightStepOptions {
   look: (signal: AbortSignal) => Promise<readonly MachineFinding[]>
 }
 
-/** Looks at this host and the machines before anything is changed, and tells all that it finds at once. */
+/** Checks this host and the nodes before anything is changed, and reports all findings at once. */
 export function preflightStep({ machines, look }: PreflightStepOptions): Step {
   return {
     id: 'preflight',
-    title: 'this host and the machines, before anything is changed',
+    title: 'Check this host and the nodes',
     needs: [],
     inputs: { machines },
-    // it is quick, and only worth something now
+    // quick, and an earlier result says nothing about now
     always: true,
     async describe() {
       return [
-        'look at this host: room, Python, ssh, ports of the servers',
-        `ask ${machines.slice(0, 10).join(', ')}${machines.length > 10 ? ` and ${machines.length - 10} more` : ''} over SSH: system, memory, room, ports, clock, sudo, GPU; nothing is changed there`,
+        'check on this host: disk space, Python, ssh, ports of the servers',
+        `check over SSH on ${machines.slice(0, 10).join(', ')}${machines.length > 10 ? ` and ${machines.length - 10} more` : ''}: system, memory, disk space, ports, clock, sudo, GPU; nothing is changed there`,
       ]
     },
     check: async () => 'pending',
@@ -36,9 +36,9 @@ export function preflightStep({ machines, look }: PreflightStepOptions): Step {
 function preflightError(lines: readonly string[]): AirgapError {
   return new AirgapError(
     'PREFLIGHT',
-    ['the install cannot go on like this:', ...lines.map(line => `  ${line}`)].join('\n'),
+    ['the install would fail:', ...lines.map(line => `  ${line}`)].join('\n'),
     {
-      next: 'correct it and run the same command again; nothing was changed. `offline-deploy preflight` asks again, --skip preflight goes on without asking',
+      next: 'correct this and run the same command again; nothing was changed. `offline-deploy preflight` repeats the checks, --skip preflight leaves them out',
     },
   )
 }

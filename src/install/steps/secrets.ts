@@ -1,21 +1,21 @@
 import type { Secrets } from '../../site/secrets-file.ts'
 import type { Step } from '../step.ts'
 
-/** The secrets of the environment: kept where they are, else given, else made. */
+/** Completes the secrets of the environment: existing ones are kept, given ones added, the others generated. */
 export function secretsStep(secrets: Secrets): Step {
   return {
     id: 'secrets',
-    title: 'secrets of the applications',
+    title: 'Complete the secrets of the applications',
     needs: ['lay-down'],
     inputs: { path: secrets.path, list: secrets.list },
     describe: async () => [
-      `complete ${secrets.path} (mode 0600): what is there stays, what is given is taken, the rest is generated; published defaults are refused`,
+      `complete ${secrets.path} (mode 0600): keep existing secrets, add given ones, generate the others; refuse published defaults`,
     ],
     check: async () => ((await secrets.complete('check')).written ? 'pending' : 'done'),
     async apply({ progress }) {
       const { origins, written } = await secrets.complete('write')
-      const made = origins.filter(({ origin }) => origin === 'generated').length
-      progress.note(`secrets: ${secrets.path}: ${written ? `${made} generated` : 'unchanged'}`)
+      const generated = origins.filter(({ origin }) => origin === 'generated').length
+      progress.note(`secrets: ${secrets.path}: ${written ? `${generated} generated` : 'unchanged'}`)
     },
   }
 }

@@ -15,7 +15,7 @@ export interface ServeOptions {
   expected: Omit<SiteDescription, 'clients'>
   /** digest of the client files; for `plan` that of files without a key, as there may be none yet */
   clients: (purpose: 'plan' | 'write') => Promise<string>
-  /** URL of the HTTP server as seen from this machine */
+  /** URL of the HTTP server, as this host reaches it */
   localUrl: string
   /** where the servers listen, for people */
   listens: readonly string[]
@@ -26,7 +26,7 @@ export interface ServeOptions {
 
 const startTimeoutMs = 60_000
 
-/** The site's servers run in the background, with this content, under this address. */
+/** Starts the site's servers in the background, or restarts them if content, address or client files have changed. */
 export function serveStep(options: ServeOptions): Step {
   const { command, expected, localUrl, listens, lock, log } = options
   const complete = async (): Promise<SiteDescription> => ({
@@ -35,12 +35,12 @@ export function serveStep(options: ServeOptions): Step {
   })
   return {
     id: 'serve',
-    title: 'start the registry and the HTTP server',
+    title: 'Start the registry and the HTTP server',
     needs: ['verify'],
     inputs: async () => ({ expected, listens, clients: await options.clients('plan') }),
     describe: async () => [
-      `run ${command.map(shellWord).join(' ')}`,
-      `  in the background, log in ${log}; it listens on ${listens.join(' and ')}`,
+      `run in the background: ${command.map(shellWord).join(' ')}`,
+      `  log in ${log}; it listens on ${listens.join(' and ')}`,
       `  registry ${expected.registry}, HTTP server ${expected.httpServer}`,
     ],
     async check({ signal }) {
@@ -63,7 +63,7 @@ export function serveStep(options: ServeOptions): Step {
   }
 }
 
-/** They do not tell where they listen, but the command that started them does. */
+/** The servers do not report where they listen; the command that started them says so. */
 async function listensElsewhere(lock: string, command: readonly string[]): Promise<boolean> {
   const pid = await lockHolder(lock)
   const running = pid === undefined ? '' : await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
@@ -92,13 +92,13 @@ async function start(
       `serve: registry ${wanted.registry}, HTTP server ${wanted.httpServer} (process ${pid})`,
     )
   } catch (error) {
-    // what was started here and does not serve must not stay behind
+    // a process that was started here and does not serve must not stay
     if (child.ended() === undefined) killQuietly(child.pid)
     throw error
   }
 }
 
-/** What answers there says it is; undefined where nothing does, or something else. */
+/** Queries the description of the site at an address; undefined if nothing answers there, or another server. */
 export async function askSite(localUrl: string, signal: AbortSignal): Promise<SiteDescription | undefined> {
   try {
     const answer = await httpGet(`${localUrl}${siteDocumentPath}`, { signal, timeoutMs: 3_000 })
@@ -129,19 +129,19 @@ function isExpected(found: SiteDescription | undefined, expected: SiteDescriptio
   )
 }
 
-/** The child prints its error as JSON: told here as if it were this program's own, with its exit code. */
+/** The child prints its error as JSON: it becomes the error of this program, with its exit code. */
 function endedAtOnce(ended: string, { log, tail }: { log: string; tail: string }): AirgapError {
   const line = tail.split('\n').findLast(text => text.startsWith('{"error":'))
-  const told = line === undefined ? undefined : toldBy(line)
-  if (told !== undefined) return told
-  return new AirgapError('STEP_FAILED', `the servers ended at once (${ended})`, {
+  const error = line === undefined ? undefined : errorIn(line)
+  if (error !== undefined) return error
+  return new AirgapError('STEP_FAILED', `the servers exited at once (${ended})`, {
     item: log,
     likely: tail.trim().split('\n').at(-1)?.slice(0, 300) || 'the log is empty',
     next: 'read the log, correct the cause and run the same command again',
   })
 }
 
-function toldBy(line: string): AirgapError | undefined {
+function errorIn(line: string): AirgapError | undefined {
   try {
     const { code, message, ...details } = JSON.parse(line).error
     if (!isKnownCode(code) || typeof message !== 'string') return undefined
@@ -153,15 +153,15 @@ function toldBy(line: string): AirgapError | undefined {
 }
 
 function neverAnswered(localUrl: string, log: string): AirgapError {
-  return new AirgapError('STEP_FAILED', `the servers do not answer within ${startTimeoutMs / 1000} s`, {
+  return new AirgapError('STEP_FAILED', `the servers did not answer within ${startTimeoutMs / 1000} s`, {
     item: localUrl,
-    likely: 'a slow medium, or a firewall on this machine',
+    likely: 'a slow medium, or a firewall on this host',
     next: `read ${log}, then run the same command again`,
   })
 }
 
 function foreignSite(localUrl: string, found: SiteDescription): AirgapError {
-  return new AirgapError('PORT_IN_USE', 'another site is served here already', {
+  return new AirgapError('PORT_IN_USE', 'another site is being served here', {
     item: `${localUrl} (registry ${found.registry})`,
     likely: 'another state folder was used before',
     next: 'use that one with --site, stop it with `offline-deploy stop --site FOLDER`, or choose other ports',
@@ -172,6 +172,6 @@ function killQuietly(pid: number): void {
   try {
     process.kill(pid, 'SIGTERM')
   } catch {
-    // ended in the meantime
+    // it has ended
   }
 }

@@ -14,9 +14,9 @@ import type { Step } from '../step.ts'
 export interface VerificationOptions extends Expectations {
   cluster: Cluster
   needs: readonly string[]
-  /** whether something collects metrics of GPU sessions here */
+  /** whether metrics of GPU sessions are collected here */
   sessionMetrics: boolean
-  /** how long pods may take to get ready: operators go on after helmfile has ended */
+  /** time for pods to become ready: operators continue after helmfile has ended */
   patienceMs?: number
 }
 
@@ -24,25 +24,25 @@ const defaultPatienceMs = 10 * 60_000
 const pauseMs = 5_000
 const shownFindings = 30
 
-/** Last of all: what runs in the cluster came from this site, and runs. */
+/** Verifies that everything in the cluster is ready, and that all images come from this site. */
 export function verificationStep(options: VerificationOptions): Step {
   const { needs, registry, gpuNodes, sessionMetrics, patienceMs = defaultPatienceMs } = options
   return {
     id: 'verification',
-    title: 'what runs in the cluster came from this site, and is ready',
+    title: 'Verify the cluster',
     needs,
     inputs: { registry, gpuNodes, sessionMetrics },
     describe: async () => [
-      `every image of every pod is of ${registry}, or of the bundle by its own name; pods and nodes are ready`,
-      ...(gpuNodes.length === 0 ? [] : [`GPUs are offered by ${gpuNodes.join(', ')}`]),
-      ...(sessionMetrics ? ['Prometheus has the metrics of GPU sessions'] : []),
+      `check that nodes and pods are ready, and that every image comes from ${registry} or is in the bundle`,
+      ...(gpuNodes.length === 0 ? [] : [`check that GPUs are allocatable on ${gpuNodes.join(', ')}`]),
+      ...(sessionMetrics ? ['check that Prometheus has the metrics of GPU sessions'] : []),
     ],
-    // it is quick, and only worth something now
+    // an earlier result says nothing about now
     always: true,
     check: async () => 'pending',
     async apply({ signal, progress }) {
       const until = performance.now() + patienceMs
-      for (let told = ''; ; ) {
+      for (let reported = ''; ; ) {
         const { findings, waits } = await clusterState(options, signal)
         if (!waits || performance.now() >= until) {
           for (const { what, next } of findings.filter(one => one.severity === 'warning'))
@@ -52,32 +52,32 @@ export function verificationStep(options: VerificationOptions): Step {
         }
         const errors = findings.filter(one => one.severity === 'error')
         const line = `verification: waiting: ${errors[0]?.what}${errors.length > 1 ? `, and ${errors.length - 1} more` : ''}`
-        if (line !== told) progress.note((told = line))
+        if (line !== reported) progress.note((reported = line))
         await sleep(pauseMs, undefined, { signal })
       }
     },
   }
 }
 
-/** Asks a cluster once for all of it. `waits`: what is wrong may come right by itself. */
+/** Queries a cluster once. `waits`: the errors may go away by themselves. */
 export async function clusterState(
   options: Omit<VerificationOptions, 'needs' | 'patienceMs'>,
   signal: AbortSignal,
 ): Promise<{ findings: ClusterFinding[]; waits: boolean }> {
   const { cluster, gpuNodes, sessionMetrics } = options
-  const ask = (args: readonly string[]) =>
+  const query = (args: readonly string[]) =>
     askCluster(cluster, { program: 'kubectl', args: [...args, '--request-timeout=30s'], signal })
   const [nodes, pods, releases] = await Promise.all([
-    ask(['get', 'nodes', '--output', 'json']),
-    ask(['get', 'pods', '--all-namespaces', '--output', 'json']),
+    query(['get', 'nodes', '--output', 'json']),
+    query(['get', 'pods', '--all-namespaces', '--output', 'json']),
     askCluster(cluster, { program: 'helm', args: ['list', '--all-namespaces', '--output', 'json'], signal }),
   ])
   const findings = clusterFindings({ nodes, pods, releases }, options)
   if (sessionMetrics && nodes !== undefined) {
-    const path = prometheusPath(await ask(['get', 'services', '--all-namespaces', '--output', 'json']))
-    const query = (text: string) =>
-      path === undefined ? undefined : ask(['get', '--raw', `${path}?query=${encodeURIComponent(text)}`])
-    const [success, age] = await Promise.all([query(sessionQueries.success), query(sessionQueries.age)])
+    const path = prometheusPath(await query(['get', 'services', '--all-namespaces', '--output', 'json']))
+    const metrics = (text: string) =>
+      path === undefined ? undefined : query(['get', '--raw', `${path}?query=${encodeURIComponent(text)}`])
+    const [success, age] = await Promise.all([metrics(sessionQueries.success), metrics(sessionQueries.age)])
     findings.push(...sessionFindings({ success, age }, { gpuNodes }))
   }
   const errors = findings.filter(one => one.severity === 'error')
@@ -92,7 +92,7 @@ export function refuseFindings(findings: readonly ClusterFinding[]): void {
   throw new AirgapError(
     'STEP_FAILED',
     [
-      'the cluster is not as it has to be:',
+      'the cluster has problems:',
       ...errors.slice(0, shownFindings).map(({ what }) => `  ${what}`),
       ...(more > 0 ? [`  and ${more} more`] : []),
     ].join('\n'),

@@ -1,10 +1,10 @@
 import type { Digest } from '../../core/digest.ts'
 import type { Step, StepContext } from '../step.ts'
 
-/** A file as it was when it was last read whole; another one has to be read again. */
+/** A file as it was when it was last read whole; a changed one has to be read again. */
 export interface BundleFile {
   path: string
-  /** digest of its index.json, which vouches for all content */
+  /** digest of its index.json, from which all content can be verified */
   indexDigest: Digest
   /** bytes */
   size: number
@@ -12,25 +12,25 @@ export interface BundleFile {
   mtimeMs: number
 }
 
-/** A bundle that is open: what is verified is the file that the steps read, not the one that its path leads to by now. */
+/** An open bundle: the file that is verified is the file that the steps read, whatever its path leads to later. */
 export interface VerifiableBundle extends BundleFile {
   verify(context: StepContext): Promise<unknown>
 }
 
 /**
- * Reads every byte of the bundles. A good bundle is remembered by digest, size and time of change, so that a second `apply`
- * does not read it again; a flaw of the medium that comes later is met while serving, where each blob is verified as well.
+ * Reads every byte of the bundles. A good bundle is recorded by digest, size and time of change, so that the next `apply` does not
+ * read it again; later damage of the medium is noticed while serving, where each blob is verified as well.
  */
 export function verifyStep({ bundles }: { bundles: readonly VerifiableBundle[] }): Step {
   return {
     id: 'verify',
-    title: 'check every byte of the bundle',
+    title: 'Verify every byte of the bundle',
     needs: [],
     inputs: bundles.map(({ indexDigest, size, mtimeMs }) => ({ indexDigest, size, mtimeMs })),
     describe: async () =>
       bundles.map(
         ({ path, size, indexDigest }) =>
-          `read ${path} (${size} bytes, ${indexDigest}) once; skipped next time while size and time of change stay the same`,
+          `read ${path} (${size} bytes, ${indexDigest}); skipped next time if size and time of change are the same`,
       ),
     check: async () => 'done',
     async apply(context) {

@@ -40,14 +40,14 @@ async function backUp({ releases, kubectl }: { releases: object[]; kubectl: stri
 const installed = [{ name: 'app', namespace: 'app' }]
 
 describe('the backup before an upgrade', () => {
-  it('saves the database of what is installed, for root alone', async () => {
+  it('dumps the database of an installed application, readable by root only', async () => {
     const { saved } = await backUp({ releases: installed, kubectl: 'echo "-- a dump"' })
     expect(await readFile(join(saved, 'db.sql'), 'utf8')).toBe('-- a dump\n')
     const modes = (await readdir(saved)).map(async name => (await stat(join(saved, name))).mode & 0o777)
     expect(new Set(await Promise.all(modes))).toEqual(new Set([0o600]))
   })
 
-  it('says that there is nothing to save where nothing was installed', async () => {
+  it('notes a database that is skipped because nothing is installed', async () => {
     const { saved, notes } = await backUp({ releases: [], kubectl: 'exit 1' })
     expect(notes).toContain('backup: db: nothing is installed in app, nothing to save')
     expect(await readdir(saved)).toEqual(['releases.json', 'site.yaml'])

@@ -65,7 +65,7 @@ describe('configure', () => {
   const addresses = (text: string) =>
     text.replace('registry: ""', 'registry: "r:1"').replace('httpServer: ""', 'httpServer: "http://r:2"')
 
-  it('what is taken out of site.yaml is said, taken back, and rolls back', async () => {
+  it('shows, reverts and rolls back a setting that was removed from site.yaml', async () => {
     const { apply, plan, undo } = await site()
     expect(await apply(v1, more)).toContain('enabled: false # all teams')
     expect(await plan(v1, {})).toMatchObject({
@@ -79,13 +79,13 @@ describe('configure', () => {
     expect(await undo(v1, {})).toBe(v1)
   })
 
-  it('rolls back as well where site.yaml changed and nothing was applied since', async () => {
+  it('rolls back where site.yaml has changed since it was applied', async () => {
     const { apply, undo } = await site()
     await apply(v1, more)
     expect(await undo(v1, {})).toBe(v1)
   })
 
-  it('with a new version: its own values come, not those of the old one', async () => {
+  it('with a new version: restores its values, not those of the old one', async () => {
     const { apply, undo } = await site()
     await apply(v1, more)
     expect(await apply(v2, more)).toContain('enabled: false')
@@ -93,14 +93,14 @@ describe('configure', () => {
     expect(await undo(v2, {})).toBe(v2)
   })
 
-  it('with a new version and taken out at once', async () => {
+  it('restores the values of a new version that comes with the removal', async () => {
     const { apply, undo } = await site()
     await apply(v1, more)
     expect(await apply(v2, {})).toBe(addresses(v2))
     expect(await undo(v2, {})).toBe(v2)
   })
 
-  it('a file that cannot be merged stays with its old version until it is', async () => {
+  it('keeps the old version of a file that cannot be merged until it can', async () => {
     const { apply, file, text } = await site()
     await apply(v1, more)
     const apart = (all: string) => all.replace('one: &o 1\ntwo: *o\n', 'one: 9\ntwo: 1\n')

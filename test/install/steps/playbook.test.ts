@@ -43,8 +43,8 @@ const stamped = async (name: string) => {
   return `${name} | SUCCESS => {"changed": false, "content": "${content}"}`
 }
 
-describe('a playbook’s step', () => {
-  it('is done where every machine says so', async () => {
+describe('the step of a playbook', () => {
+  it('is done where every machine has its key', async () => {
     await answers([await stamped('a'), await stamped('b')])
     expect(await step().check(testContext())).toBe('done')
     expect(await step({ pattern: 'a', machines: ['a'] }).check(testContext())).toBe('done')
@@ -52,7 +52,7 @@ describe('a playbook’s step', () => {
 
   it.each([
     [
-      'was installed anew',
+      'was reinstalled',
       'b | FAILED! => {"changed": false, "msg": "file not found: /etc/airgap-nodes.stamp"}',
     ],
     ['does not answer', 'b | UNREACHABLE! => {"changed": false, "msg": "timed out", "unreachable": true}'],
@@ -63,7 +63,7 @@ describe('a playbook’s step', () => {
     expect(await step({ pattern: 'a', machines: ['a'] }).check(testContext())).toBe('done')
   })
 
-  it('waits for the step that brings ansible where it is gone', async () => {
+  it('is pending where ansible is not installed', async () => {
     expect(await step().check(testContext())).toBe('pending')
   })
 })
