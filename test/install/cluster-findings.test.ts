@@ -111,7 +111,11 @@ describe('clusterFindings', () => {
       { image: `${registry}0/a:1` },
       [`error: image ${registry}0/a:1 does not come from this site: astrago/core-5d9 (main)`],
     ],
-    ['no image', { image: '' }, ['error: image (none) does not come from this site: astrago/core-5d9 (main)']],
+    [
+      'no image',
+      { image: '' },
+      ['error: image (none) does not come from this site: astrago/core-5d9 (main)'],
+    ],
     ['not ready', { ready: 'False' }, ['error: pod astrago/core-5d9 is not ready']],
     [
       'a loop',
@@ -168,9 +172,17 @@ describe('clusterFindings', () => {
   })
 
   it.each<[string, object[], string[]]>([
-    ['no node', [], ['error: the cluster has no nodes', 'warning: GPU node gpu-1 is not a node of the cluster']],
+    [
+      'no node',
+      [],
+      ['error: the cluster has no nodes', 'warning: GPU node gpu-1 is not a node of the cluster'],
+    ],
     ['a node that is not ready', [node('gpu-1', { ready: 'Unknown' })], ['error: node gpu-1 is not ready']],
-    ['no GPU', [node('gpu-1', { allocatable: {} })], ['warning: GPU node gpu-1 has no allocatable nvidia.com/gpu']],
+    [
+      'no GPU',
+      [node('gpu-1', { allocatable: {} })],
+      ['warning: GPU node gpu-1 has no allocatable nvidia.com/gpu'],
+    ],
     [
       'none left',
       [node('gpu-1', { allocatable: { 'nvidia.com/gpu': '0' } })],
@@ -188,18 +200,18 @@ describe('clusterFindings', () => {
 
   it.each<[string, unknown, string]>([
     ['nothing', undefined, 'the cluster does not answer: kubectl get pods'],
-    ['a text', 'Unauthorized', 'kubectl get pods gives something that is no list of them'],
-    ['null', null, 'kubectl get pods gives something that is no list of them'],
+    ['a text', 'Unauthorized', 'the output of kubectl get pods is not a list of objects'],
+    ['null', null, 'the output of kubectl get pods is not a list of objects'],
     [
       'no items',
       { kind: 'Status', status: 'Failure' },
-      'kubectl get pods gives something that is no list of them',
+      'the output of kubectl get pods is not a list of objects',
     ],
-    ['items that are none', { items: [1] }, 'kubectl get pods gives something that is no list of them'],
+    ['items that are none', { items: [1] }, 'the output of kubectl get pods is not a list of objects'],
     [
       'names that are none',
       { items: [{ ...pod(), metadata: { name: {} } }] },
-      'kubectl get pods gives something that is no list of them',
+      'the output of kubectl get pods is not a list of objects',
     ],
   ])('reports an invalid answer: %s', (_what, pods, finding) => {
     expect(told({ pods })).toEqual([`error: ${finding}`])

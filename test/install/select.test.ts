@@ -29,7 +29,9 @@ describe('selectSteps', () => {
     expect(ids({ only: ['nodes'], keep: 'verify' })).toEqual(['verify', 'nodes'])
     expect(ids({ from: 'app', keep: 'verify' })).toEqual(['verify', 'app-a', 'app-b'])
     expect(ids({ from: 'app', keep: 'verify', skip: ['verify'] })).toEqual(['app-a', 'app-b'])
-    expect(() => ids({ only: ['nodes'], skip: ['nodes'], keep: 'verify' })).toThrow(/the options select no step/)
+    expect(() => ids({ only: ['nodes'], skip: ['nodes'], keep: 'verify' })).toThrow(
+      /the options select no step/,
+    )
   })
 
   it('assumes that steps that are left out are done', () => {
@@ -60,11 +62,11 @@ describe('a saved plan', () => {
       refuseChangedPlan(planned, { site: 's', steps: found, file: path })
     now(step())
     for (const [changed, words] of [
-      [[step({ key: digestOf('2') })], /nodes: what decides it has changed/],
+      [[step({ key: digestOf('2') })], /nodes: its inputs have changed/],
       [[step({ state: 'done', reason: 'done' })], /nodes: was pending, is done/],
       [[step({ does: ['a', 'c'] })], /- b\n +\+ c/],
-      [[], /nodes: is no step any more/],
-      [[step(), step({ id: 'nfs' })], /nfs: was no step then/],
+      [[], /nodes: this step no longer exists/],
+      [[step(), step({ id: 'nfs' })], /nfs: this step is new/],
     ] as const)
       expect(() => now(...changed)).toThrow(
         expect.objectContaining({ code: 'PLAN_CHANGED', message: expect.stringMatching(words) }),

@@ -89,7 +89,7 @@ describe('verification', () => {
       message: expect.stringContaining(
         'image docker.io/evil/core:1 does not come from this site: astrago/core (main)',
       ),
-      next: expect.stringContaining('have it added to the bundle'),
+      next: expect.stringContaining('rebuild the bundle'),
     })
   })
 
@@ -105,7 +105,7 @@ describe('verification', () => {
   it('fails where the cluster does not answer', async () => {
     const { step } = await clusterWith({ pods: 'x' })
     await expect(step.apply(testContext())).rejects.toMatchObject({
-      message: expect.stringContaining('kubectl get pods gives something that is no list'),
+      message: expect.stringContaining('the output of kubectl get pods is not a list'),
     })
     const none = verificationStep({
       cluster: { bin: '/nowhere', kubeconfig: '/nowhere', home: '/nowhere' },

@@ -50,7 +50,7 @@ export async function applyOrPlan(
     [
       ...steps.map(
         ({ id, result, seconds }) =>
-          `${id.padEnd(24)} ${result === 'skipped' ? 'done before' : `done in ${humanTime(seconds)}`}`,
+          `${id.padEnd(24)} ${result === 'skipped' ? 'already done' : `done in ${humanTime(seconds)}`}`,
       ),
       steps.length === allSteps
         ? `site ready: registry ${registry}, HTTP server ${httpServer} (${humanTime(seconds)})`

@@ -183,7 +183,7 @@ describe('offline-deploy apply', () => {
   it('killed at any moment, it continues', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    for (const moment of ['verify: check', 'lay-down: lay', 'serve: start', 'configure: point']) {
+    for (const moment of ['verify: Verify', 'lay-down: Lay', 'serve: Start', 'configure: Point']) {
       const running = start(['apply', ...site.options])
       await running.said(moment)
       running.child.kill('SIGKILL')
@@ -201,7 +201,7 @@ describe('offline-deploy apply', () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     const first = start(['apply', ...site.options])
-    await first.said('\nserve: start')
+    await first.said('\nserve: Start')
     // it stays in the middle, however slow this machine is with the second
     first.child.kill('SIGSTOP')
     const second = await run(['apply', ...site.options])
@@ -242,7 +242,7 @@ describe('offline-deploy apply', () => {
       ['SIGHUP', 129],
     ] as const) {
       const running = start(['apply', ...site.options])
-      await running.said('serve: start')
+      await running.said('serve: Start')
       running.child.kill(signal)
       expect((await running.ended).code).toBe(code)
     }

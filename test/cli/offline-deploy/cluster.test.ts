@@ -86,8 +86,8 @@ describe('offline-deploy verify --cluster', () => {
     expect(ran.stderr).toContain('error STEP_FAILED')
     for (const text of [
       'node one is not ready',
-      'busybox:latest is not',
-      'quay.io/library/busybox:1.36 is not',
+      'busybox:latest does not come',
+      'quay.io/library/busybox:1.36 does not come',
     ])
       expect(ran.stderr).toContain(text)
   })
@@ -247,6 +247,6 @@ describe('the step', () => {
     const started = performance.now()
     const status = await run(['status', '--site', site.site])
     expect(performance.now() - started).toBeLessThan(15_000)
-    expect(status.stdout).toMatch(/^pending +app-two: no longer as it was left$/m)
+    expect(status.stdout).toMatch(/^pending +app-two: changed since$/m)
   })
 })

@@ -49,12 +49,12 @@ describe('the backup before an upgrade', () => {
 
   it('notes a database that is skipped because nothing is installed', async () => {
     const { saved, notes } = await backUp({ releases: [], kubectl: 'exit 1' })
-    expect(notes).toContain('backup: db: nothing is installed in app, nothing to save')
+    expect(notes).toContain('backup: db: skipped, no release is installed in app')
     expect(await readdir(saved)).toEqual(['releases.json', 'site.yaml'])
   })
 
   it.each(['exit 1', 'exit 0'])(
-    'is refused where an installed database gives nothing (%s)',
+    'fails where the dump of an installed database is empty (%s)',
     async kubectl => {
       await expect(backUp({ releases: installed, kubectl })).rejects.toMatchObject({
         code: 'STEP_FAILED',
