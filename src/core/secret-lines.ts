@@ -1,3 +1,4 @@
+import { hasSecretUrl } from './redact.ts'
 import { isSecretName, mentionsSecret } from './secret-names.ts'
 
 export interface MaskOptions {
@@ -115,7 +116,7 @@ const maxSiblings = 100
 
 /** Whether a value has a secret in it, though its key does not say so. */
 function holdsSecret(content: string): boolean {
-  if (/-----BEGIN [A-Z ]*PRIVATE KEY/.test(content) || /:\/\/[^/\s"'@]*@/.test(content)) return true
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY/.test(content) || hasSecretUrl(content)) return true
   if (/^[[{]/.test(content)) return mentionsSecret(content)
   const names = content.matchAll(/(?<![\w-])--?([\w.-]+)|([\p{L}\p{N}._-]+)["'\\]*\s?[:=]/gu)
   return [...names].some(([, option, assigned]) => isSecretName(option ?? assigned ?? ''))

@@ -27,7 +27,7 @@ export function mentionsSecret(line: string): boolean {
 
 /** Distinctive enough to count wherever they appear, also in names without word boundaries (`MYDBPASSWORD`). */
 const secretStems =
-  /passw|passphrase|passcode|pswd|secret|token|credential|kubeconfig|dockerconfig|dockercfg|cookie|authorization|connectionstring|sharedaccess|snmpcommunity|webhookurl|recoverycode|seedphrase|mnemonic|serviceaccountjson|sessionid|netrc|id(?:rsa|dsa|ecdsa|ed25519)$/
+  /passw|passphrase|passcode|pswd|secret|token|credential|kubeconfig|dockerconfig|dockercfg|cookie|authorization|connectionstring|sharedaccess|snmpcommunity|hookurl|slack\w*url|keytab|recoverycode|seedphrase|mnemonic|serviceaccountjson|sessionid|netrc|id(?:rsa|dsa|ecdsa|ed25519)$/
 
 /** Contain a stem, but mean something else. */
 const harmlessStems =
@@ -80,7 +80,7 @@ const koreanSecret = /비밀번호|비밀키|비번|암호(?!화)|패스워드|�
 /** `AWSSecretKey_2` → aws, secret, key. Digits at the end of a word only number it (but `p12`, `b64`, `base64`). */
 function wordsOf(name: string): string[] {
   return name
-    .slice(0, maxName)
+    .slice(-maxName)
     .normalize('NFKC')
     .replace(/(\p{Ll}|\p{N})(?=\p{Lu})/gu, '$1 ')
     .replace(/(\p{Lu})(?=\p{Lu}\p{Ll})/gu, '$1 ')
@@ -96,8 +96,10 @@ const maxName = 1_000
 function namesASecret(words: readonly string[]): boolean {
   const last = words.findLast(word => !forms.has(word)) ?? ''
   const joined = words.join('')
-  if (aboutASecret.has(last)) return !/webhookurl$|sessionid$/.test(joined)
-  return /existing\w*secret|imagepullsecrets?$|(?:secret|key|token)(?:names?|refs?)$/.test(joined)
+  if (aboutASecret.has(last)) return !/hookurl$|slack\w*url$|sessionid$/.test(joined)
+  return /existing\w*secrets?$|existing\w*secret\w*(?:keys?|names?|refs?)$|imagepullsecrets?$|(?:secret|key|token)(?:names?|refs?)$/.test(
+    joined,
+  )
 }
 
 function isPublic(joined: string): boolean {
@@ -112,5 +114,5 @@ function isSecretWord(word: string, { at, words }: { at: number; words: readonly
   if (secretWords.has(word)) return true
   const isLast = words.slice(at + 1).every(other => forms.has(other))
   if (isLast && secretLastWords.has(word)) return true
-  return !harmlessEndings.test(word) && /(?:keys?|pass|pwd|pw|creds|auths?)$/.test(word) && word.length > 4
+  return !harmlessEndings.test(word) && /(?:keys?|pass|pwd|pw|creds|auths?)$/.test(word) && word.length >= 4
 }

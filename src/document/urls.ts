@@ -44,7 +44,7 @@ export function refuseLogin(
   at: string,
   code: 'MANIFEST_INVALID' | 'USAGE' = 'MANIFEST_INVALID',
 ): void {
-  const [, scheme = '', authority = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(address) ?? []
+  const [, scheme = '', authority = ''] = /^((?:[a-z][a-z0-9+.-]*:)?\/\/|)([^/?#]*)/i.exec(address) ?? []
   const end = authority.lastIndexOf('@')
   if (end < 0) return
   const host = authority.slice(end + 1)

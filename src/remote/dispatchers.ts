@@ -56,14 +56,14 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
       connect: { timeout: options.connectTimeoutMs, ...shown, ...lookup },
     })
     const throughProxy = proxyAgents(
-      { ...shared, connect: { ...tls, ...lookup }, proxyTls: tls, requestTls: shown },
-      options.env,
+      { ...shared, connect: { ...tls, ...lookup }, requestTls: shown },
+      { env: options.env, ca },
     )
     return { prefix: `${client.prefix.replace(/\/+$/, '')}/`, agent, throughProxy }
   })
   const proxied = proxyAgents(
-    { ...shared, connect: { ...tls, ...lookup }, proxyTls: tls, requestTls: tls },
-    options.env,
+    { ...shared, connect: { ...tls, ...lookup }, ...defined({ requestTls: ca && tls }) },
+    { env: options.env, ca },
   )
   return {
     for(url) {
@@ -87,14 +87,22 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
 /** Makes one agent for each scheme that has a proxy: as in curl and Go, HTTP_PROXY does not apply to https. */
 function proxyAgents(
   options: EnvHttpProxyAgent.Options,
-  env: Record<string, string | undefined>,
+  { env, ca }: { env: Record<string, string | undefined>; ca: string[] | undefined },
 ): { http?: EnvHttpProxyAgent; https?: EnvHttpProxyAgent } {
   const named = (name: string) => env[name.toLowerCase()] || env[name.toUpperCase()]
   const noProxy = named('no_proxy') ?? ''
   const agent = (proxy: string | undefined) => {
     if (!proxy) return undefined
     const uri = proxyUrl(proxy)
-    return new EnvHttpProxyAgent({ ...options, httpProxy: uri, httpsProxy: uri, noProxy })
+    // undici speaks TLS to a SOCKS proxy as soon as `proxyTls` is present, even when empty
+    const proxyTls = /^socks/i.test(uri) ? undefined : ca && { ca }
+    return new EnvHttpProxyAgent({
+      ...options,
+      ...defined({ proxyTls }),
+      httpProxy: uri,
+      httpsProxy: uri,
+      noProxy,
+    })
   }
   const http = agent(named('http_proxy') ?? named('all_proxy'))
   const https = agent(named('https_proxy') ?? named('all_proxy'))

@@ -1,3 +1,4 @@
+import { hasSecretUrl } from '../core/redact.ts'
 import { isSecretName } from '../core/secret-names.ts'
 import { Disputed, isDisputed, type Plain } from './tree.ts'
 
@@ -32,8 +33,10 @@ const maxShown = 80
 export function shownValue(value: Plain | undefined, path: readonly string[]): string {
   if (value === undefined) return '(removed)'
   if (path.some(isSecretName)) return '***'
-  // a password in a URL
-  const text = flowText(value, isSecretName).replace(/:\/\/[^/@\s"]+@/g, '://***@')
+  const plain = flowText(value, isSecretName)
+  const withoutLogin = plain.replace(/:\/\/[^/@\s"]+@/g, '://')
+  if (hasSecretUrl(withoutLogin)) return '***'
+  const text = plain.replace(/:\/\/[^/@\s"]+@/g, '://***@')
   return text.length <= maxShown ? text : `${text.slice(0, maxShown - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }
 

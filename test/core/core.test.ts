@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { AirgapError, fromSystemError } from '../../src/core/errors.ts'
 import { matchesPlatform, parsePlatform } from '../../src/core/platform.ts'
-import { redactText, redactUrl } from '../../src/core/redact.ts'
+import { hasSecretUrl, redactText, redactUrl } from '../../src/core/redact.ts'
 import { isSafeLink, safeRelativePath } from '../../src/core/safe-path.ts'
 
 describe('canonicalJson', () => {
@@ -82,13 +82,40 @@ describe('redactUrl', () => {
 
   it.each([
     ['https://me:pa/ss@example.org/a?sig=x y', 'https://…@example.org/a?… y'],
-    ['see https://me:a b@example.org', 'see https://me:a b@example.org'],
+    ['see https://me:a b@example.org', 'see https://…@example.org'],
+    ['https://me:pa/ss word@host', 'https://…@host'],
+    ['https://me:p"a@host/', 'https://…@host/'],
+    ['//me:pw@host/x', '//…@host/x'],
+    ['user:pa ss@host', '…@host'],
+    ['admin:p"w@host', '…@host'],
+    ['http://h/x?token=a"b', 'http://h/x?…'],
+    ['https://r.example/x:1@sha256:0123', 'https://r.example/x:1@sha256:0123'],
+    ['https://me:pw@r.example/x:1@sha256:0123', 'https://…@r.example/x:1@sha256:0123'],
     ['docker.io=me:hunter2@mirror,other', 'docker.io=…@mirror,other'],
     ['oci://me:hunter2@example.org/x', 'oci://…@example.org/x'],
     ['docker.io/library/x:1@sha256:0123', 'docker.io/library/x:1@sha256:0123'],
     ['r.example:5000/x:1', 'r.example:5000/x:1'],
     ['@scope/name, a@b', '@scope/name, a@b'],
   ])('masks what a person wrote: %s', (text, expected) => expect(redactText(text)).toBe(expected))
+})
+
+describe('redactUrl without a host', () => {
+  it('masks the password of an address that parses as another scheme', () => {
+    expect(redactUrl('me:pw@host:5000/x')).toBe('…@host:5000/x')
+  })
+})
+
+describe('hasSecretUrl', () => {
+  it.each([
+    'https://hooks.slack.com/services/T0/B0/x',
+    'https://acct.blob.core.windows.net/c?sv=1&sig=x',
+    'https://s3.example/x?X-Amz-Signature=x',
+    'postgres://user:x@db',
+  ])('%s', text => expect(hasSecretUrl(text)).toBe(true))
+
+  it('finds none in the address of a service', () => {
+    expect(hasSecretUrl('https://registry.example/x?ns=docker.io&page=2')).toBe(false)
+  })
 })
 
 describe('system errors', () => {

@@ -46,6 +46,10 @@ describe('isSecretName', () => {
         expect(isSecretName(form), form).toBe(true)
   })
 
+  it('looks at the end of a long path of keys', () => {
+    expect(isSecretName(`${'x'.repeat(2_000)}.password`)).toBe(true)
+  })
+
   it('takes no long time for a long name', () => {
     const started = performance.now()
     for (const part of ['password', 'aA', '-', 'key', 'tokeniz', '1']) isSecretName(part.repeat(1_000_000))

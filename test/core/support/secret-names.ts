@@ -14,7 +14,7 @@ export const secretNames = `
   registryCreds imageCredentials auth auths basicAuth basic-auth proxyauth REDISCLI_AUTH authorization
   Authorization Proxy-Authorization authString cookie sessionCookie Set-Cookie erlang_cookie sessionId
   dockerconfigjson .dockerconfigjson dockercfg kubeconfig KUBECONFIG_DATA .netrc kubeConfig
-  connectionString CONNECTION_STRING DATABASE_DSN slackWebhookUrl snmpCommunity otp postgres.auth.password
+  connectionString CONNECTION_STRING DATABASE_DSN slackWebhookUrl slack_api_url hook_url keytab dbpw mypw existingSecretPassword snmpCommunity otp postgres.auth.password
   global.postgresql.auth.postgresPassword a/b/secret ｐａｓｓｗｏｒｄ 비밀번호 접속_토큰
 `
   .trim()
