@@ -1,19 +1,19 @@
 import { parse, SemVer, satisfies } from 'semver'
 import type { Compatibility, Rule } from './schema.ts'
 
-/** Component → its version, as it is written: `v1.28.6`, `3.3.8-1-ubuntu22.04`. */
+/** Component → version, in the notation of its publisher: `v1.28.6`, `3.3.8-1-ubuntu22.04`. */
 export type Versions = ReadonlyMap<string, string>
 
-/** What a rule says of a set of versions. */
+/** The result of a rule for a set of versions. */
 export interface Verdict {
   rule: Rule
-  /** `unknown`: the rule applies, and the version of what it needs is not known */
+  /** `unknown`: the rule applies, but the version of a required component is unknown */
   result: 'met' | 'broken' | 'unknown'
-  /** the components that the rule looked at, with their versions */
+  /** the components that the rule compared, with their versions */
   found: { component: string; version: string | undefined; range: string }[]
 }
 
-/** Every rule that applies: whose `when` holds. Pure. */
+/** Returns the verdict of every rule that applies, that is, whose `when` holds. Pure. */
 export function checkVersions({ rules }: Compatibility, versions: Versions): Verdict[] {
   return rules.flatMap(rule => {
     const applies = Object.entries(rule.when).every(([component, range]) =>
@@ -47,18 +47,18 @@ export interface UpgradeStep {
   to: string
 }
 
-/** A candidate: what would have to come with it, and in what order. */
+/** What an upgrade requires, and in which order. */
 export interface UpgradePlan {
-  /** components in the order in which they are to be upgraded */
+  /** in the order in which the components are upgraded */
   steps: UpgradeStep[]
-  /** rules that the candidate breaks; each names what else has to change */
+  /** rules that the upgrade breaks; each names what else must change */
   broken: Verdict[]
   /** steps that the rules forbid, each with its reason */
   forbidden: { step: UpgradeStep; why: string }[]
   backupFirst: boolean
 }
 
-/** From the versions that are there to those that are wished for. Pure. */
+/** Plans the upgrade from the current versions to the wanted ones. Pure. */
 export function planUpgrade(
   compatibility: Compatibility,
   versions: { now: Versions; wanted: Versions },
@@ -83,19 +83,19 @@ export function planUpgrade(
   }
 }
 
-/** What is not named is an application. */
+/** Returns the position in the order of upgrades; a component that it does not name is an application. */
 function place(order: string[], component: string): number {
   const found = order.indexOf(component)
   return found >= 0 ? found : order.includes('applications') ? order.indexOf('applications') : order.length
 }
 
 function whyForbidden({ component, from, to }: UpgradeStep, oneMinorAtATime: string[]): string | undefined {
-  const [old, fresh] = [versionOf(from), versionOf(to)]
-  if (old === undefined || fresh === undefined) return undefined
-  if (fresh.compare(old) < 0) return 'it would go back to an older version'
+  const [old, next] = [versionOf(from), versionOf(to)]
+  if (old === undefined || next === undefined) return undefined
+  if (next.compare(old) < 0) return 'this is a downgrade'
   if (!oneMinorAtATime.includes(component)) return undefined
-  if (fresh.major === old.major && fresh.minor <= old.minor + 1) return undefined
-  return `minor versions may not be skipped: go to ${old.major}.${old.minor + 1} first`
+  if (next.major === old.major && next.minor <= old.minor + 1) return undefined
+  return `minor versions must not be skipped: upgrade to ${old.major}.${old.minor + 1} first`
 }
 
 function isIn(written: string | undefined, range: string): boolean {
@@ -104,14 +104,14 @@ function isIn(written: string | undefined, range: string): boolean {
 }
 
 /**
- * `v1.28.6`, `3.3.8-1-ubuntu22.04`, `535.129.03`: the first three numbers count, what follows them is how it was packed.
- * A pre-release of semantic versioning (`1.29.0-rc.1`) is one, and in no range.
+ * Parses `v1.28.6`, `3.3.8-1-ubuntu22.04`, `535.129.03`: the first three numbers are the version, the rest is packaging. A
+ * pre-release of semantic versioning (`1.29.0-rc.1`) stays one, and is in no range.
  */
 function versionOf(written: string | undefined): SemVer | undefined {
   if (written === undefined) return undefined
   const exact = parse(written)
   if (exact !== null && /^(?:alpha|beta|rc)/.test(String(exact.prerelease[0] ?? ''))) return exact
-  // not semver's own coerce: it refuses the driver's `535.129.03` for its zero
+  // semver's coerce() rejects the leading zero in the driver's `535.129.03`
   const numbers = /(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?/.exec(written)?.slice(1, 4)
   return numbers === undefined ? undefined : new SemVer(numbers.map(part => Number(part ?? 0)).join('.'))
 }

@@ -1,7 +1,7 @@
 import { AirgapError } from '../core/errors.ts'
 import type { UpgradePlan, Verdict } from './check.ts'
 
-/** Throws INCOMPATIBLE with every rule that is broken. */
+/** Throws INCOMPATIBLE with every broken rule. */
 export function refuseBroken(verdicts: readonly Verdict[], item: string): void {
   const broken = verdicts.filter(verdict => verdict.result === 'broken')
   if (broken.length === 0) return
@@ -11,12 +11,12 @@ export function refuseBroken(verdicts: readonly Verdict[], item: string): void {
   })
   throw new AirgapError('INCOMPATIBLE', `incompatible versions:\n${lines.join('\n')}`, {
     item,
-    likely: 'one of them was changed and the other was not',
-    next: 'run `airgap compat` for the whole table; change the version, or the rule if it is wrong',
+    likely: 'one component was upgraded without the other',
+    next: 'run `airgap compat` to see all versions; change a version, or correct the rule',
   })
 }
 
-/** Throws INCOMPATIBLE where rules are broken, or steps of an upgrade forbidden. */
+/** Throws INCOMPATIBLE if rules are broken or steps of an upgrade are forbidden. */
 export function refuseIncompatible(
   { broken, forbidden = [] }: { broken: readonly Verdict[]; forbidden?: UpgradePlan['forbidden'] },
   { message, next }: { message: string; next: string },

@@ -1,13 +1,13 @@
 import { Range } from 'semver'
 import { z } from 'zod'
 
-/** manifests/compatibility.yaml: what goes with what, as data. */
+/** manifests/compatibility.yaml: which versions are compatible, as data. */
 
 const name = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be lower-case letters, digits, dots and dashes')
+  .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must consist of lower-case letters, digits, dots and dashes')
 const text = z.string().min(1).max(500)
-const range = z.string().refine(isRange, 'must be a range of versions such as >=1.29.0')
+const range = z.string().refine(isRange, 'must be a version range such as >=1.29.0')
 
 function isRange(written: string): boolean {
   try {
@@ -28,11 +28,11 @@ const componentSchema = z.strictObject({
 
 const ruleSchema = z.strictObject({
   id: name,
-  /** applies where all of these components are there in such a version */
+  /** the rule applies if the versions of all these components are in their ranges */
   when: z.record(name, range),
   needs: z.record(name, range),
   why: text,
-  /** who says so */
+  /** who published this requirement */
   source: text,
 })
 export type Rule = z.infer<typeof ruleSchema>
@@ -57,7 +57,7 @@ export const compatibilitySchema = z
           addIssue({
             code: 'custom',
             path: ['rules', i, part, component],
-            message: `there is no component ${component}`,
+            message: `unknown component ${component}`,
           })
         }
       }

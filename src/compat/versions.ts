@@ -1,18 +1,18 @@
 import type { Versions } from './check.ts'
 import type { Compatibility } from './schema.ts'
 
-/** What a stack holds, as far as versions stand in it. */
+/** The parts of a stack that contain versions. */
 export interface StackContent {
-  /** fully spelled references */
+  /** full references */
   images: readonly string[]
   charts: readonly { name: string; version: string }[]
-  /** Python distributions that are locked */
+  /** locked Python distributions */
   wheels: readonly { project: string; version: string }[]
   /** what the manifest declares under `versions:` */
   declared: Readonly<Record<string, string>>
 }
 
-/** The version of each component that the stack tells. Of several tags of one image the first counts. */
+/** Returns the version of each component that the stack contains; of several tags of an image, the first. */
 export function versionsOf({ components }: Compatibility, stack: StackContent): Versions {
   const versions = new Map<string, string>()
   for (const [name, { image, chart, wheel }] of Object.entries(components)) {

@@ -1,9 +1,9 @@
 import { isImageText, withTag } from './image-text.ts'
 
-/** Annotations of a Chart.yaml that list its images: Artifact Hub's, and Bitnami's own. */
+/** Annotations of a Chart.yaml that list its images: of Artifact Hub and of Bitnami. */
 const names = ['artifacthub.io/images', 'images']
 
-/** The images that a chart says it may use, optional ones too; as they are written there. */
+/** Returns the images that a chart declares in its annotations, including optional ones, as written there. */
 export function annotatedImages(chart: { annotations?: unknown }): string[] {
   const { annotations } = chart
   if (typeof annotations !== 'object' || annotations === null) return []
@@ -11,7 +11,7 @@ export function annotatedImages(chart: { annotations?: unknown }): string[] {
     const text = (annotations as Record<string, unknown>)[name]
     return typeof text === 'string' ? [text] : []
   })
-  // a list in YAML, of which one key of each entry counts
+  // a YAML list; only one key of each entry is needed
   const found = texts.flatMap(text => [
     ...text.matchAll(/^[ \t]*(?:-[ \t]*)?image:[ \t]*["']?([^\s"'#]{1,500})/gm),
   ])

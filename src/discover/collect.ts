@@ -5,7 +5,7 @@ import { isImageText, joinParts, qualifiedImages, withTag } from './image-text.t
 import { closedGate, fetchedUnless, isPerNode } from './operators.ts'
 import { publicUrls } from './urls.ts'
 
-/** Everything that a rendered release names: images that would be pulled, URLs that its containers would fetch. */
+/** Returns the images that a rendered release would pull, and the URLs that its containers would fetch. */
 export function collect(rendered: string, release: string): Found {
   const found: Found = { images: [], urls: [] }
   for (const object of renderedObjects(rendered, release)) {
@@ -13,9 +13,8 @@ export function collect(rendered: string, release: string): Found {
       for (const rule of rules) {
         for (const { how, images = [], urls = [], perNode, path = node.path } of rule(node)) {
           const seen = { release, object: `${object.kind} ${object.name}`, path, how }
-          const asleep = node.dormant === undefined ? {} : { dormant: node.dormant }
-          const ends = perNode === true ? { perNode } : {}
-          for (const text of new Set(images)) found.images.push({ text, ...asleep, ...ends, seen })
+          const { dormant } = node
+          for (const text of new Set(images)) found.images.push(defined({ text, dormant, perNode, seen }))
           for (const url of new Set(urls)) found.urls.push({ url, seen })
         }
       }
@@ -24,7 +23,7 @@ export function collect(rendered: string, release: string): Found {
   return found
 }
 
-/** A map somewhere in an object. */
+/** A map at any depth of an object. */
 interface Node {
   object: RenderedObject
   path: string
@@ -34,15 +33,15 @@ interface Node {
 }
 
 function* nodesOf(object: RenderedObject): Generator<Node> {
-  const asleep = isTest(object) ? 'only `helm test` runs it' : undefined
-  yield* walk(object.value, { path: '', dormant: asleep })
+  const dormant = isTest(object) ? 'only `helm test` runs it' : undefined
+  yield* walk(object.value, { path: '', dormant })
 
   function* walk(value: unknown, place: { path: string; dormant: string | undefined }): Generator<Node> {
     if (Array.isArray(value)) {
       for (const [i, item] of value.entries()) yield* walk(item, { ...place, path: `${place.path}[${i}]` })
     }
     if (!isRecord(value)) return
-    const dormant = place.dormant ?? reasonToSleep(object, { path: place.path, value })
+    const dormant = place.dormant ?? whyDormant(object, { path: place.path, value })
     yield defined({ object, path: place.path, value, dormant })
     for (const [key, inner] of Object.entries(value))
       yield* walk(inner, { path: place.path === '' ? key : `${place.path}.${key}`, dormant })
@@ -59,13 +58,13 @@ function isTest({ value }: RenderedObject): boolean {
   )
 }
 
-function reasonToSleep(
+function whyDormant(
   object: RenderedObject,
   { path, value }: { path: string; value: Record<string, unknown> },
 ): string | undefined {
   if (value['enabled'] === false) return `${path === '' ? '' : `${path}.`}enabled is false`
   const gate = closedGate(object, path)
-  return gate === undefined ? undefined : `${gate} is not on`
+  return gate === undefined ? undefined : `${gate} is not true`
 }
 
 interface Match {
@@ -77,7 +76,7 @@ interface Match {
   path?: string
 }
 
-/** What counts as a reference; each rule looks at one map. */
+/** What counts as a reference; each rule examines one map. */
 const rules: readonly ((node: Node) => Match[])[] = [
   imageField,
   joinedParts,
@@ -86,7 +85,7 @@ const rules: readonly ((node: Node) => Match[])[] = [
   textData,
 ]
 
-/** Of a container `busybox` is an image; elsewhere a word may be anything. */
+/** In a container, `busybox` is an image; elsewhere, a single word may be anything. */
 function imageField({ path, value }: Node): Match[] {
   const { image } = value
   if (typeof image !== 'string' || joined(value) !== undefined || !isImageText(image)) return []
@@ -99,11 +98,11 @@ function imageField({ path, value }: Node): Match[] {
 function joinedParts({ object, path, value }: Node): Match[] {
   const text = joined(value)
   if (text === undefined) return []
-  const ends = isPerNode(object, path) ? { perNode: true as const } : {}
-  return [{ how: 'parts', images: [text], path: `${path}.image`, ...ends }]
+  const perNode = isPerNode(object, path) ? (true as const) : undefined
+  return [defined({ how: 'parts' as const, images: [text], path: `${path}.image`, perNode })]
 }
 
-/** `repository` (or `registry`) beside `image` and `version`: an operator joins them. */
+/** `repository` (or `registry`) next to `image` and `version`: an operator joins them. */
 function joined(value: Record<string, unknown>): string | undefined {
   const text = (key: string) => (typeof value[key] === 'string' ? value[key] : '')
   if (text('repository') === '') return undefined
@@ -133,7 +132,7 @@ function environment({ path, value }: Node): Match[] {
   return env.flatMap((entry, i): Match[] => {
     if (!isRecord(entry) || typeof entry['value'] !== 'string') return []
     const { name, value: text } = entry
-    // short forms count where the variable says that it holds an image
+    // a short name counts only if the variable is named as an image
     const isImage =
       typeof name === 'string' && /(?:^|_)IMAGE$/.test(name) && /[/:]/.test(text) && isImageText(text)
     const images = isImage ? [withTag(text)] : qualifiedImages(text)
@@ -149,7 +148,7 @@ function textData({ object, path, value }: Node): Match[] {
   if (!isRecord(data)) return []
   return Object.entries(data).flatMap(([file, text]): Match[] => {
     if (typeof text !== 'string') return []
-    // dashboards and rules are full of links that people follow; scripts fetch
+    // dashboards and rules contain links for people; only scripts fetch
     const urls = file.endsWith('.sh') ? publicUrls(text) : []
     return [{ how: 'text', images: qualifiedImages(text), urls, path: `data["${file}"]` }]
   })

@@ -3,13 +3,13 @@ import type { Found, FoundUrl } from './found.ts'
 import { pairImages, type UsedImage } from './pair.ts'
 import { type Deployment, type Renderer, renderReleases } from './render.ts'
 
-/** Stand-ins for the site's servers: names that no resolver knows, so that nothing else can be meant by them. */
+/** Placeholders for the site's servers: reserved names (RFC 6761), so that they match nothing else in a chart. */
 const site = { registry: 'registry.airgap.invalid:35000', httpServer: 'http://files.airgap.invalid:8080' }
 
 /** A URL that a container will fetch. */
 export interface UsedUrl {
   url: string
-  /** path on the site's HTTP server; undefined: it leads to the internet */
+  /** path on the site's HTTP server; undefined for an internet URL */
   path?: string
   seen: FoundUrl['seen'][]
 }

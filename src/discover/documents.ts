@@ -13,8 +13,8 @@ const maxDocument = 32 << 20 /* characters */
 const maxAliases = 1000
 
 /**
- * The objects of what `helm template` printed. Definitions of custom resources are left out before they are parsed: they
- * are schemas, where `image` is the name of a property, and megabytes of them. `kind: List` is opened.
+ * Returns the objects in the output of `helm template`. CustomResourceDefinitions are skipped before they are parsed: they are
+ * megabytes of schemas, in which `image` is the name of a property. The items of a `List` are returned one by one.
  */
 export function renderedObjects(text: string, item: string): RenderedObject[] {
   return splitDocuments(text).flatMap(document => {
@@ -42,14 +42,14 @@ function splitDocuments(text: string): TextDocument[] {
 
 function parse({ text, line }: TextDocument, item: string): unknown {
   const fail = (what: string, at: number) =>
-    new AirgapError('RENDER_FAILED', `what the chart renders is no YAML: ${what}`, {
+    new AirgapError('RENDER_FAILED', `the chart renders invalid YAML: ${what}`, {
       item: `${item}, line ${at}`,
-      likely: 'a template that mixes up its indentation with these values',
-      next: 'render it by hand (helm template) and look at that line',
+      likely: 'a template indents wrongly with these values',
+      next: 'render it with `helm template` and correct the template or the values at that line',
     })
   if (text.length > maxDocument) throw fail('a document of more than 32 MiB', line)
   const counter = new LineCounter()
-  // duplicate keys: helm and kubectl take the last one, so it is what counts
+  // helm and kubectl accept duplicate keys and use the last one
   const document = parseDocument(text, { lineCounter: counter, uniqueKeys: false, logLevel: 'error' })
   const [error] = document.errors
   if (error) throw fail(error.message.split('\n')[0]!, line + counter.linePos(error.pos[0]).line - 1)

@@ -1,4 +1,4 @@
-/** How a reference was written: what tells how sure it is that something pulls it. */
+/** How a reference was written, which determines how certain it is that something pulls it. */
 export type How =
   /** `image:` of a container, an init container, an image volume */
   | 'container'
@@ -8,7 +8,7 @@ export type How =
   | 'parts'
   /** value of an environment variable */
   | 'env'
-  /** part of a command line */
+  /** in a command line */
   | 'argument'
   /** inside the text of a ConfigMap or Secret */
   | 'text'
@@ -28,9 +28,9 @@ export interface Sighting {
 export interface FoundImage {
   /** as it would be pulled: parts joined, an implied tag written out */
   text: string
-  /** an operator ends the tag with the system of each node */
+  /** an operator appends the OS of each node to the tag */
   perNode?: true
-  /** why nothing pulls it as things are: a switch that is off, a test that only `helm test` runs */
+  /** why nothing pulls it at present: a disabled feature, a test that only `helm test` runs */
   dormant?: string
   seen: Sighting
 }

@@ -1,30 +1,30 @@
 import { isRepository, isTag } from '../core/reference.ts'
 
 /**
- * What in a text is an image reference. Upstream's grammar (distribution/reference) alone says little: `a:b` is one. Where
- * no key says that an image is meant, only fully spelled ones count: host with a dot or a port, path, tag or digest.
+ * Finds image references in text. The grammar (distribution/reference) alone is not enough: `a:b` matches it. Where no key
+ * marks an image, only full references count: host with a dot or a port, path, tag or digest.
  */
 
 const maxReference = 600
 
-/** Host, path and tag or digest; every quantifier is followed by a character it does not take, so that scanning is linear. */
+/** Host, path and tag or digest; every quantifier is followed by a character that it does not match, so that scanning is linear. */
 const qualified =
   /(?<![A-Za-z0-9._:/@%-])((?:[a-z0-9-]{1,63}\.){1,8}[a-z0-9-]{1,63}(?::[0-9]{1,5})?|localhost:[0-9]{1,5})\/([a-z0-9][a-z0-9._/-]{0,254})(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@sha256:([0-9a-f]{64}))?(?![A-Za-z0-9_/:@-])/g
 
-/** Fully spelled references anywhere in a text. */
+/** Returns all full references in a text. */
 export function qualifiedImages(text: string): string[] {
   const found: string[] = []
   for (const match of text.matchAll(qualified)) {
     const [whole, host, repository, tag, digest] = match
     if (tag === undefined && digest === undefined) continue
-    // `apps.example.io/name: value` and paths such as `a.b/c/` are no references
+    // `apps.example.io/name: value` and paths such as `a.b/c/` are not references
     if (!isRepository(repository!) || isFile(repository!) || !isRegistryHost(host!)) continue
     found.push(whole.replace(/\.$/, ''))
   }
   return found
 }
 
-/** A text that stands where an image is meant (`image:` of a container): any reference, `busybox` too. */
+/** Whether the value of a key for an image (`image:` of a container) is a reference, such as `busybox`. */
 export function isImageText(text: string): boolean {
   if (text.length === 0 || text.length > maxReference || /\s|:\/\//.test(text)) return false
   const [name = '', digest, ...more] = text.split('@')
@@ -36,15 +36,15 @@ export function isImageText(text: string): boolean {
   return isRepository(path.replace(/^[A-Za-z0-9.-]+(?::[0-9]{1,5})?\//, '').toLowerCase())
 }
 
-/** With the tag that container runtimes assume where there is none. */
+/** Adds the tag that container runtimes assume by default. */
 export function withTag(text: string): string {
   if (text.includes('@') || text.lastIndexOf(':') > text.lastIndexOf('/')) return text
   return `${text}:latest`
 }
 
 /**
- * GPU Operator's rule (and that of most operators): repository, image and version are joined by `/` and `:`, a version that is
- * a digest by `@`; an image that is a whole reference stands alone.
+ * Joins parts as GPU Operator and most other operators do: repository, image and version with `/` and `:`, a version that is a
+ * digest with `@`. Returns undefined for an image that is a full reference by itself.
  */
 export function joinParts(parts: {
   registry?: string
@@ -59,7 +59,7 @@ export function joinParts(parts: {
   return isImageText(text) ? text : undefined
 }
 
-/** Services of the cluster have ports and paths as well, and so have labels: `app.kubernetes.io/name:x`. */
+/** Excludes services of the cluster, which also have ports and paths, and labels such as `app.kubernetes.io/name:x`. */
 function isRegistryHost(host: string): boolean {
   const name = host.replace(/:[0-9]+$/, '')
   if (/(?:^|\.)(?:kubernetes|k8s)\.io$/.test(name) && !name.startsWith('registry.')) return false

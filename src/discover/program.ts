@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { defined } from '../core/defined.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
 export interface Program {
@@ -7,15 +8,15 @@ export interface Program {
   args: string[]
   cwd?: string
   env?: Record<string, string>
-  /** where to get it */
+  /** advice if it is missing */
   howToGet: string
   signal: AbortSignal
 }
 
-/** Of each stream the end is kept: errors stand there. */
+/** Only the end of each stream is kept, where errors are. */
 const maxKept = 256 << 10 /* characters */
 
-/** Runs a program to its end, without a shell and without input. TOOL_MISSING where it cannot be started. */
+/** Runs a program without a shell and without input, and waits for it. Throws TOOL_MISSING if it cannot be started. */
 export async function runProgram(
   run: Program,
 ): Promise<{ status: number | null; stdout: string; stderr: string }> {
@@ -23,8 +24,7 @@ export async function runProgram(
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(env === undefined ? {} : { env: { ...process.env, ...env } }),
+    ...defined({ cwd, env: env && { ...process.env, ...env } }),
   })
   const kept = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
@@ -45,9 +45,9 @@ function notStarted(error: Error, { program, howToGet, signal }: Program): unkno
   if (signal.aborted) return signal.reason
   const errno = errnoOf(error)
   if (errno === 'ENOENT' || errno === 'EACCES' || errno === 'ENOEXEC') {
-    return new AirgapError('TOOL_MISSING', 'a program that is needed is not here', {
+    return new AirgapError('TOOL_MISSING', 'a required program is missing', {
       item: program,
-      likely: 'it is not on PATH',
+      likely: 'it is not on PATH, or not executable',
       next: howToGet,
       cause: error,
     })

@@ -4,20 +4,20 @@ import { basename, dirname, join } from 'node:path'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { runProgram } from './program.ts'
 
-/** What is to be rendered. */
+/** What to render. */
 export interface Deployment {
   /** absolute path of the helmfile */
   helmfile: string
   environment: string
-  /** of the cluster: charts ask for it */
+  /** version of the cluster, on which charts depend */
   kubernetes?: string
-  /** further values files, absolute: what the site sets beyond the environment */
+  /** absolute paths of further values files: what the site sets in addition to the environment */
   values: string[]
-  /** folder of the bundle's charts, `NAME-VERSION.tgz`: what a tree finds as `.Values.charts` */
+  /** folder of the bundle's charts, `NAME-VERSION.tgz`: the value `charts` of a deployment tree */
   charts?: string
 }
 
-/** The site's addresses; empty texts stand for a site with internet. */
+/** The site's addresses; empty for a site with internet access. */
 export interface Addresses {
   registry: string
   httpServer: string
@@ -37,11 +37,11 @@ export interface RenderedRelease {
 }
 
 const howToGet =
-  'run ./scripts/setup --with-tools, or put helm 3 (https://helm.sh) and helmfile (https://helmfile.readthedocs.io) on PATH'
+  'run ./scripts/setup --with-tools, or install helm 3 (https://helm.sh) and helmfile (https://helmfile.readthedocs.io) on PATH'
 
 /**
- * Renders every release of an environment, hooks and tests too, with the addresses in place of those that the environment
- * has. Nothing is asked of a cluster. Throws RENDER_FAILED with what helm said, USAGE for an environment that is not there.
+ * Renders every release of an environment, including hooks and tests, with these addresses instead of those of the environment.
+ * Does not contact a cluster. Throws RENDER_FAILED with the message of helm, USAGE for an unknown environment.
  */
 export async function renderReleases(
   deployment: Deployment,
@@ -68,21 +68,31 @@ function argsOf(
   { addresses, renderer, folder }: { addresses: Addresses; renderer: Renderer; folder: string },
 ): string[] {
   return [
-    ...['--file', basename(helmfile), '--environment', environment],
-    ...['--helm-binary', renderer.helm, '--no-color', '--quiet'],
+    '--file',
+    basename(helmfile),
+    '--environment',
+    environment,
+    '--helm-binary',
+    renderer.helm,
+    '--no-color',
+    '--quiet',
     ...values.flatMap(path => ['--state-values-file', path]),
     ...(charts === undefined ? [] : ['--state-values-set-string', `charts=${charts}`]),
-    ...['--state-values-set-string', `offline.registry=${addresses.registry}`],
-    ...['--state-values-set-string', `offline.httpServer=${addresses.httpServer}`],
+    '--state-values-set-string',
+    `offline.registry=${addresses.registry}`,
+    '--state-values-set-string',
+    `offline.httpServer=${addresses.httpServer}`,
     'template',
     '--skip-deps',
     ...(kubernetes === undefined ? [] : ['--kube-version', kubernetes]),
-    ...['--output-dir', folder],
-    ...['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}'],
+    '--output-dir',
+    folder,
+    '--output-dir-template',
+    '{{ .OutputDir }}/{{ .Release.Namespace }}/{{ .Release.Name }}',
   ]
 }
 
-/** helm writes one file for each template. */
+/** Reads what helm wrote: one file for each template. */
 async function readReleases(folder: string): Promise<RenderedRelease[]> {
   const releases = new Map<string, string[]>()
   try {
@@ -106,25 +116,25 @@ function failure({ helmfile, environment, values }: Deployment, stderr: string):
   if (missing.test(stderr)) {
     return new AirgapError('USAGE', 'the helmfile has no such environment, or no releases in it', {
       item: `${helmfile}: ${environment}`,
-      next: 'choose one of those under `environments:` at its top',
+      next: 'choose one of the environments under `environments:` in the helmfile',
     })
   }
-  // helmfile shows the arguments of helm: `2: app (3 bytes)` behind `1: template`
+  // helmfile prints the arguments of helm: `2: app (3 bytes)` after `1: template`
   const release =
     /1: template \(\d+ bytes\)\n\s*2: (\S+) \(/.exec(stderr)?.[1] ??
     /(?:failed processing release|release=) ?"?([A-Za-z0-9._-]+)/.exec(stderr)?.[1]
-  const said = stderr
+  const errors = stderr
     .split('\n')
     .map(line => line.trim().replace(/^Error: /, ''))
     .filter(
       line =>
         /error |fail|cannot|nil pointer|not found|template:/i.test(line) && !/^in .*exited with/.test(line),
     )
-  const told = [...new Set(said.length > 0 ? said : stderr.trim().split('\n'))]
+  const reported = [...new Set(errors.length > 0 ? errors : stderr.trim().split('\n'))]
   const files = values.map(path => ` --state-values-file ${path}`).join('')
   return new AirgapError('RENDER_FAILED', 'a release does not render', {
     item: `${helmfile}: environment ${environment}${release === undefined ? '' : `, release ${release}`}`,
-    likely: told.slice(-4).join('; ').slice(0, 1200),
-    next: `look at the values of that release (${[`environment ${environment}`, ...values].join(', ')}); by hand: helmfile -f ${helmfile} -e ${environment}${files} template`,
+    likely: reported.slice(-4).join('; ').slice(0, 1200),
+    next: `check the values of this release (${[`environment ${environment}`, ...values].join(', ')}); to render it by hand, run: helmfile -f ${helmfile} -e ${environment}${files} template`,
   })
 }

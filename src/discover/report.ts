@@ -4,15 +4,15 @@ import type { UsedImage } from './pair.ts'
 
 /** An image that the manifest lists. */
 export interface ListedImage {
-  /** fully spelled */
+  /** full reference */
   reference: string
   /** `file:line:column` */
   at: string
-  /** its registry is named by an address that only one network knows */
+  /** its registry has a private address, which only one network can reach */
   isPrivate?: true
 }
 
-/** A finding that is known and meant, by the name of the image (or URL) and with a reason. */
+/** A finding that is expected: the name of the image, or a URL, and the reason. */
 export interface Excuse {
   name: string
   reason: string
@@ -26,25 +26,25 @@ export interface ImageReport {
   unlisted: UsedImage[]
   /** listed but unused; `others`: other versions of the same image, in other lists */
   unused: (ListedImage & { others: ListedImage[] })[]
-  /** listed by the address of one site's registry: `lock` refuses them */
+  /** listed with a private address: `airgap lock` refuses them */
   privateNames: ListedImage[]
-  /** would be pulled from the internet, whether or not they are listed */
+  /** would be pulled from the internet, listed or not */
   leaks: UsedImage[]
-  /** leaks of what is switched off: none as things are */
+  /** images of disabled features that would leak; not findings */
   dormantLeaks: UsedImage[]
   /** would be fetched from the internet by a container */
   urls: UsedUrl[]
-  /** would be fetched from the site, which does not have them */
+  /** would be fetched from the site, but are not in the manifest */
   missingFiles: UsedUrl[]
-  /** named by a chart's annotations, and neither used as things are nor listed: no finding */
+  /** declared by a chart's annotations, but neither used nor listed; not findings */
   annotated: { reference: string; chart: string }[]
-  /** findings that an excuse names */
+  /** findings that are excused */
   excused: { name: string; reason: string }[]
-  /** excuses that excuse nothing any more */
+  /** excuses that match no finding */
   idle: Excuse[]
 }
 
-/** Discovered against listed. Everything is sorted by name. */
+/** Compares the discovered images and URLs with the listed ones. Every list of the result is sorted by name. */
 export function compareImages(options: {
   used: readonly UsedImage[]
   urls: readonly UsedUrl[]
@@ -52,7 +52,7 @@ export function compareImages(options: {
   hasFile: (path: string) => boolean
   listed: readonly ListedImage[]
   excuses: readonly Excuse[]
-  /** what charts say of themselves, fully spelled */
+  /** images that charts declare, as full references */
   annotated?: readonly { reference: string; chart: string }[]
 }): ImageReport {
   const { used, urls, hasFile, listed, excuses, annotated = [] } = options
@@ -132,7 +132,7 @@ export function compareImages(options: {
 
 const fileOf = (at: string) => at.replace(/:\d+:\d+$/, '')
 
-/** Host and path of a reference that is fully spelled. */
+/** Returns host and path of a full reference. */
 export function repositoryOf(reference: string): string {
   return reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
 }

@@ -2,7 +2,7 @@ import { compareText } from '../core/canonical-json.ts'
 import type { UsedImage } from './pair.ts'
 import { type ImageReport, repositoryOf } from './report.ts'
 
-/** One change to an image list. `from` alone: taken out; `to` alone: added; both: another version in its place. */
+/** A change to an image list: `from` alone is removed, `to` alone is added, both together are another version. */
 export interface ListChange {
   /** path of the list */
   list: string
@@ -14,15 +14,15 @@ export interface UpdatedLists {
   changes: ListChange[]
   /** path → its new text */
   texts: Map<string, string>
-  /** what no list was found for, or what does not stand in a list */
+  /** images for which no list was found, or that are not in a list file */
   byHand: string[]
-  /** how many findings are none any more */
-  mended: number
+  /** number of findings that the changes resolve */
+  resolved: number
 }
 
 /**
- * The lists as releases want them: another version takes the place of the one that nothing uses; a new image goes to the list
- * whose images the same releases use; what nothing uses is taken out where `remove` says so. Comments and order stay.
+ * Returns the lists updated to what releases use: another version replaces the unused one, a new image is added to the list whose
+ * images the same releases use, and with `remove` unused images are removed. Comments and order do not change.
  */
 export function updatedLists(
   report: ImageReport,
@@ -35,7 +35,7 @@ export function updatedLists(
   if (options.remove)
     byHand.push(...report.unused.filter(one => !unused.includes(one)).map(one => one.reference))
 
-  let mended = 0
+  let resolved = 0
 
   for (const upstream of new Set(report.unlisted.map(image => image.upstream))) {
     const uses = report.unlisted.filter(image => image.upstream === upstream)
@@ -44,7 +44,7 @@ export function updatedLists(
       const [{ reference, at }] = unused.splice(old, 1) as [(typeof unused)[0]]
       replaceEntry(lines, at, upstream)
       changes.push({ list: placeOf(at).path, from: reference, to: upstream })
-      mended += uses.length + 1
+      resolved += uses.length + 1
       continue
     }
     const seen = uses.flatMap(image => image.seen)
@@ -55,13 +55,13 @@ export function updatedLists(
     }
     append(lines.get(list)!, upstream)
     changes.push({ list, to: upstream })
-    mended += uses.length
+    resolved += uses.length
   }
   if (options.remove) {
     for (const { reference, at } of unused) {
       replaceEntry(lines, at, undefined)
       changes.push({ list: placeOf(at).path, from: reference })
-      mended++
+      resolved++
     }
   }
   const texts = new Map<string, string>()
@@ -69,7 +69,7 @@ export function updatedLists(
     const text = all.filter(line => line !== removed).join('\n')
     if (text !== options.lists.get(path)) texts.set(path, text)
   }
-  return { changes, texts, byHand: byHand.sort(compareText), mended }
+  return { changes, texts, byHand: byHand.sort(compareText), resolved }
 }
 
 /** `file:line:column` */
@@ -78,7 +78,7 @@ function placeOf(at: string): { path: string; line: number; column: number } {
   return { path, line: Number(line), column: Number(column) }
 }
 
-/** No line of a file: it is split at line ends. */
+/** Marks a removed line; no line of a file contains it, as files are split at line ends. */
 const removed = '\n'
 
 function replaceEntry(lines: Map<string, string[]>, at: string, entry: string | undefined): void {
@@ -90,14 +90,14 @@ function replaceEntry(lines: Map<string, string[]>, at: string, entry: string | 
 }
 
 function append(lines: string[], entry: string): void {
-  // a file that ends with a line end has an empty text behind it
+  // after a final line end, split() leaves an empty text
   const end = lines.at(-1) === '' ? lines.length - 1 : lines.length
   const ending = lines.some(line => line.endsWith('\r')) ? '\r' : ''
   lines.splice(end, 0, `${entry}${ending}`)
   if (lines.at(-1) !== '') lines.push('')
 }
 
-/** The list that most images of the same releases stand in; the same number: the first by name. */
+/** Returns the list with most of the images of the same releases; of several, the first by name. */
 function listOfReleases(
   seen: UsedImage['seen'],
   { report, lines }: { report: ImageReport; lines: Map<string, string[]> },

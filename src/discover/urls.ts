@@ -2,7 +2,7 @@
 
 const url = /\bhttps?:\/\/[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~%:/@!$&()*+,;=?#-]{0,1000})?/g
 
-/** Those whose host is neither in the cluster nor on the machine, nor without a name. */
+/** Returns the URLs in a text whose host is a public name: not in the cluster, not on the machine, not an IP address. */
 export function publicUrls(text: string): string[] {
   return [...text.matchAll(url)].map(match => match[0].replace(/[.,;:)]+$/, '')).filter(isPublic)
 }
@@ -10,7 +10,7 @@ export function publicUrls(text: string): string[] {
 function isPublic(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { hostname } = new URL(text)
-  // one word is a service of the same namespace; addresses are the site's own
+  // a single word is a service in the same namespace; IP addresses are the site's own
   if (!hostname.includes('.') || /^[0-9.]+$/.test(hostname)) return false
   return (
     !/\.(?:svc|local|internal|test|example|localhost)$/.test(hostname) &&

@@ -21,7 +21,7 @@ const now = new Map(
   }),
 )
 
-describe('the rules that ship', () => {
+describe('the shipped rules', () => {
   it('are met by the stack of the component document', () => {
     expect(checkVersions(rules, now).map(({ rule, result }) => [rule.id, result])).toEqual([
       ['gpu-operator-24.9-kubernetes', 'met'],
@@ -64,20 +64,18 @@ describe('the rules that ship', () => {
       { 'gpu-operator': 'v25.3.0', kubernetes: 'v1.29.0-rc.1' },
       'gpu-operator-25.3-kubernetes: broken',
     ],
-  ])('tell %s', (_, versions, expected) => {
+  ])('report %s', (_, versions, expected) => {
     expect(results(versions as Record<string, string>)).toContain(expected)
   })
 
-  it('name no component that is not there, and no range that is none', () => {
+  it('refuse unknown components and invalid ranges', () => {
     const wrong = structuredClone(document) as { rules: { when: object; needs: object }[] }
     wrong.rules[0]!.when = { kuberntes: '1.x' }
     wrong.rules[1]!.needs = { kubernetes: 'new enough' }
     const { error } = compatibilitySchema.safeParse(wrong)
     expect(error?.issues.map(issue => issue.path.join('.'))).toContain('rules.1.needs.kubernetes')
     wrong.rules[1]!.needs = { kubernetes: '>=1.29.0' }
-    expect(compatibilitySchema.safeParse(wrong).error?.issues[0]?.message).toBe(
-      'there is no component kuberntes',
-    )
+    expect(compatibilitySchema.safeParse(wrong).error?.issues[0]?.message).toBe('unknown component kuberntes')
   })
 })
 
@@ -85,13 +83,13 @@ describe('an upgrade', () => {
   const plan = (wanted: Record<string, string>) =>
     planUpgrade(rules, { now, wanted: new Map(Object.entries(wanted)) })
 
-  it('says what else a candidate needs', () => {
+  it('reports what else it requires', () => {
     const { broken, steps } = plan({ 'gpu-operator': 'v25.3.0' })
     expect(steps).toEqual([{ component: 'gpu-operator', from: 'v24.9.2', to: 'v25.3.0' }])
     expect(broken.map(({ rule }) => rule.id)).toEqual(['gpu-operator-25.3-kubernetes'])
   })
 
-  it('goes Kubernetes, GPU Operator, applications, with a backup first', () => {
+  it('begins with a backup, then Kubernetes, GPU Operator, applications', () => {
     const { broken, steps, backupFirst, forbidden } = plan({
       dcgm: '4.1.1-2-ubuntu22.04',
       'gpu-operator': 'v25.3.0',
@@ -107,17 +105,17 @@ describe('an upgrade', () => {
     expect([broken, forbidden, backupFirst]).toEqual([[], [], true])
   })
 
-  it('skips no minor version of Kubernetes and never goes back', () => {
+  it('refuses to skip a minor version of Kubernetes, and to downgrade', () => {
     expect(plan({ kubernetes: 'v1.30.1' }).forbidden[0]?.why).toBe(
-      'minor versions may not be skipped: go to 1.29 first',
+      'minor versions must not be skipped: upgrade to 1.29 first',
     )
-    expect(plan({ 'gpu-operator': 'v24.6.0' }).forbidden[0]?.why).toBe('it would go back to an older version')
+    expect(plan({ 'gpu-operator': 'v24.6.0' }).forbidden[0]?.why).toBe('this is a downgrade')
     expect(plan({ kubernetes: 'v1.28.14' }).forbidden).toEqual([])
   })
 })
 
 describe('the versions of a stack', () => {
-  it('stand in tags, charts and wheels; what is declared wins', () => {
+  it('come from tags, charts and wheels; declared versions win', () => {
     const versions = versionsOf(rules, {
       images: [
         'registry.k8s.io/kube-apiserver:v1.28.6',

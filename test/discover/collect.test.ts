@@ -16,7 +16,7 @@ const images = (text: string) =>
 const pod = (spec: string) => `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n${spec}`
 
 describe('images of a rendered release', () => {
-  it('stand in containers of every sort, nested ones too', () => {
+  it('are found in all sorts of containers, including nested ones', () => {
     expect(
       images(
         [
@@ -36,7 +36,7 @@ describe('images of a rendered release', () => {
     ])
   })
 
-  it('stand in custom resources, whole or in parts, with what is switched off told', () => {
+  it('are found in custom resources, as text or in parts, and marked if disabled', () => {
     const text = [
       'kind: ClusterPolicy',
       'metadata: {name: p}',
@@ -71,13 +71,13 @@ describe('images of a rendered release', () => {
         'r.example/nvidia/cuda:12',
         'parts',
         'ClusterPolicy p spec.vfioManager.image',
-        'spec.sandboxWorkloads.enabled is not on',
+        'spec.sandboxWorkloads.enabled is not true',
       ],
       ['quay.io/prometheus/prometheus:v2', 'field', 'Prometheus q spec.image'],
     ])
   })
 
-  it('stand in arguments, environment and ConfigMaps', () => {
+  it('are found in arguments, environment and ConfigMaps', () => {
     const text = [
       pod('  containers:'),
       '  - name: a',
@@ -98,7 +98,7 @@ describe('images of a rendered release', () => {
     ])
   })
 
-  it('are found inside lists and marked where only a test runs them; definitions of resources are none', () => {
+  it('are found in lists, and marked if only a test runs them; CustomResourceDefinitions have none', () => {
     const text = [
       'kind: List',
       'items:',
@@ -115,7 +115,7 @@ describe('images of a rendered release', () => {
     ])
   })
 
-  it('say which line is no YAML', () => {
+  it('name the line with invalid YAML', () => {
     expect(() => collect('kind: A\n---\nkind: B\nx: [1\ny: 2\n', 'astrago')).toThrow(
       expect.objectContaining({
         code: 'RENDER_FAILED',
@@ -126,7 +126,7 @@ describe('images of a rendered release', () => {
 })
 
 describe('URLs that containers fetch', () => {
-  it('are those of command lines, environment and scripts that leave the cluster', () => {
+  it('are the public ones of command lines, environment and scripts', () => {
     const text = [
       pod('  initContainers:'),
       '  - name: i',
@@ -144,7 +144,7 @@ describe('URLs that containers fetch', () => {
     ])
   })
 
-  it('in the cluster or without a host are none', () => {
+  it('exclude those in the cluster or without a host', () => {
     expect(
       publicUrls('http://a.b.svc http://a.svc.cluster.local:8080/x http://one/ http://127.0.0.1/ https://'),
     ).toEqual([])
@@ -152,7 +152,7 @@ describe('URLs that containers fetch', () => {
 })
 
 describe('texts', () => {
-  it('never read a fully spelled reference wrongly (property)', () => {
+  it('yield full references unchanged (property)', () => {
     const part = fc.stringMatching(/^[a-z0-9]{1,8}(-[a-z0-9]{1,5})?$/)
     const reference = fc
       .tuple(
@@ -170,7 +170,7 @@ describe('texts', () => {
     )
   })
 
-  it('end for any input (property)', () => {
+  it('are scanned in finite time, whatever they contain (property)', () => {
     const letters = fc.constantFrom('a', '.', '/', ':', '-', '@', 'sha256:', ' ', 'a.b/', '_')
     fc.assert(
       fc.property(fc.array(letters, { maxLength: 4000 }), parts => {
@@ -184,15 +184,15 @@ describe('texts', () => {
   })
 })
 
-describe('what only an operator or a program knows', () => {
-  it('a driver ends with the system of each node', () => {
+describe('knowledge about operators and programs', () => {
+  it('marks a driver whose tag ends with the OS of each node', () => {
     const policy =
       'kind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  driver: {repository: nvcr.io/nvidia, image: driver, version: "535.1"}\n'
     const { images: found } = collect(policy, 'r')
     expect(found.map(({ text, perNode }) => [text, perNode])).toEqual([['nvcr.io/nvidia/driver:535.1', true]])
   })
 
-  it('Trivy asks for its databases unless it is told not to', () => {
+  it('reports that Trivy fetches its databases, unless that is disabled', () => {
     const trivy = (skip: string) =>
       collect(
         pod(
@@ -206,7 +206,7 @@ describe('what only an operator or a program knows', () => {
 })
 
 describe('annotations of charts', () => {
-  it('list images, as Artifact Hub and Bitnami write them', () => {
+  it('list images in the forms of Artifact Hub and Bitnami', () => {
     const chart = (text: string, name = 'artifacthub.io/images') =>
       annotatedImages({ annotations: { [name]: text } })
     expect(

@@ -35,7 +35,7 @@ spec:
 `,
 }
 
-describe.skipIf(lacking.length > 0)(`releases (needs ${lacking.join(', ') || 'nothing more'})`, () => {
+describe.skipIf(lacking.length > 0)(`releases (needs ${lacking.join(', ') || 'nothing else'})`, () => {
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'airgap-render-'))
@@ -51,7 +51,7 @@ describe.skipIf(lacking.length > 0)(`releases (needs ${lacking.join(', ') || 'no
       signal: new AbortController().signal,
     })
 
-  it('are rendered for the site and for the public', async () => {
+  it('are rendered with and without the addresses of the site', async () => {
     const { images, releases } = await render('prod')
     expect(releases).toEqual(['app (app)'])
     expect(images.map(({ upstream, leak }) => [upstream, leak])).toEqual([
@@ -60,7 +60,7 @@ describe.skipIf(lacking.length > 0)(`releases (needs ${lacking.join(', ') || 'no
     ])
   })
 
-  it('that do not render: which one, what helm says, and where its values come from', async () => {
+  it('that fail to render are named, with the message of helm and their values files', async () => {
     const values = join(folder, 'own.yaml')
     await writeFile(values, 'a: 1\n')
     await expect(render('stage', [values])).rejects.toMatchObject({
@@ -69,11 +69,11 @@ describe.skipIf(lacking.length > 0)(`releases (needs ${lacking.join(', ') || 'no
       likely: expect.stringMatching(
         /^execution error at \(app\/templates\/pod\.yaml.*: replicas must be a number, not wrong$/,
       ),
-      next: expect.stringContaining(`look at the values of that release (environment stage, ${values})`),
+      next: expect.stringContaining(`check the values of this release (environment stage, ${values})`),
     })
   })
 
-  it('of an environment that is not there', async () => {
+  it('of an unknown environment are refused', async () => {
     await expect(render('nowhere')).rejects.toMatchObject({
       code: 'USAGE',
       item: expect.stringContaining('nowhere'),

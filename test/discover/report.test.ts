@@ -28,7 +28,7 @@ const used = pairImages(
 )
 
 describe('two renderings', () => {
-  it('say where an image comes from and whether the site is asked for it', () => {
+  it('show where an image comes from, and whether it is pulled from the site', () => {
     expect(used.map(({ upstream, onSite, leak, seen }) => [upstream, onSite, leak, seen.length])).toEqual([
       ['docker.io/grafana/grafana:10', `${registry}/grafana/grafana:10`, false, 2],
       ['docker.io/library/nginx:1', `${registry}/library/nginx:1`, false, 1],
@@ -55,7 +55,7 @@ describe('the report', () => {
     excuses: [excuse('docker.io/xiilab/git-sync:v3'), excuse('docker.io/gone/x:1')],
   })
 
-  it('tells what is missing, what is not needed, what leaks and which excuse is idle', () => {
+  it('lists missing and unused images, leaks, and excuses that match nothing', () => {
     expect(report.agreed.map(image => image.reference)).toEqual(['docker.io/grafana/grafana:10'])
     expect(report.unlisted.map(image => image.upstream)).toEqual([
       'docker.io/library/nginx:1',
@@ -69,13 +69,13 @@ describe('the report', () => {
     expect(report.idle.map(({ name }) => name)).toEqual(['docker.io/gone/x:1'])
   })
 
-  it('tells names of one site apart from what is unused', () => {
+  it('lists private addresses separately from unused images', () => {
     const own = { reference: '10.61.3.31:35000/a/b:1', at: 'a.txt:1:1', isPrivate: true as const }
     const report = compareImages({ used: [], urls: [], hasFile: () => true, listed: [own], excuses: [] })
     expect([report.privateNames, report.unused]).toEqual([[own], []])
   })
 
-  it('takes an image of each system for one whose tag ends with the system of a node', () => {
+  it('accepts one image per OS for a tag that ends with the OS of a node', () => {
     const driver = {
       upstream: 'nvcr.io/nvidia/driver:535',
       onSite: 'x',
@@ -93,7 +93,7 @@ describe('the report', () => {
     })
   })
 
-  it('tells what charts name for what is off, without counting it', () => {
+  it('lists images that charts declare for disabled features, without counting them', () => {
     const image = (reference: string) => ({ reference, chart: 'keycloak-1' })
     const { annotated } = compareImages({
       used,
@@ -110,7 +110,7 @@ describe('the report', () => {
     expect(annotated).toEqual([image('docker.io/a/off:1')])
   })
 
-  it('counts no leak of what is off', () => {
+  it('does not count leaks of disabled features', () => {
     const off = { upstream: 'q.io/a/b:1', onSite: 'q.io/a/b:1', leak: true, dormant: 'x is false', seen: [] }
     const { leaks, dormantLeaks } = compareImages({
       used: [off],
@@ -122,7 +122,7 @@ describe('the report', () => {
     expect([leaks, dormantLeaks]).toEqual([[], [off]])
   })
 
-  it('names other versions of an image that two lists pin and one of them needs', () => {
+  it('names the other versions of an unused image in other lists', () => {
     const at = (reference: string, place: string) => ({ reference, at: place })
     const { unused } = compareImages({
       used,

@@ -10,7 +10,7 @@ const use = (upstream: string, ...releases: string[]): UsedImage => ({
   seen: releases.map(release => ({ release, object: 'Pod x', path: 'spec', how: 'container' as const })),
 })
 
-/** Lists as texts, compared with what is used. */
+/** Compares lists, given as texts, with the used images. */
 function update(texts: Record<string, string>, used: UsedImage[], remove = true) {
   const lists = new Map(Object.entries(texts))
   const listed = [...lists].flatMap(([path, text]) =>
@@ -23,7 +23,7 @@ function update(texts: Record<string, string>, used: UsedImage[], remove = true)
   return updatedLists(report, { lists, remove })
 }
 
-describe('image lists brought up to date', () => {
+describe('updating image lists', () => {
   const texts = {
     'a.txt': '# of a\nquay.io/a/one:1   # the first\n\n  quay.io/a/two:1\nquay.io/a/old:1 # gone\n',
     'b.txt': 'quay.io/b/one:1',
@@ -37,8 +37,8 @@ describe('image lists brought up to date', () => {
     use('quay.io/c/new:1', 'prod: c'),
   ]
 
-  it('keeps comments, blanks and order; what belongs to no list is told', () => {
-    const { texts: now, changes, byHand, mended } = update(texts, used)
+  it('keeps comments, blank lines and order, and reports images that belong to no list', () => {
+    const { texts: now, changes, byHand, resolved } = update(texts, used)
     expect(now.get('a.txt')).toBe(
       '# of a\nquay.io/a/one:2   # the first\n\n  quay.io/a/two:1\nquay.io/a/new:1\n',
     )
@@ -50,33 +50,33 @@ describe('image lists brought up to date', () => {
       { list: 'a.txt', from: 'quay.io/a/old:1' },
     ])
     expect(byHand).toEqual(['quay.io/c/new:1'])
-    expect(mended).toBe(5)
+    expect(resolved).toBe(5)
   })
 
-  it('is the same after a second time', () => {
+  it('changes nothing the second time', () => {
     const once = update(texts, used).texts
     const again = update(Object.fromEntries(once), used)
-    expect(again).toMatchObject({ changes: [], byHand: ['quay.io/c/new:1'], mended: 0 })
+    expect(again).toMatchObject({ changes: [], byHand: ['quay.io/c/new:1'], resolved: 0 })
     expect(again.texts.size).toBe(0)
   })
 
-  it('takes nothing out where only some environments were looked at', () => {
+  it('removes nothing if only some environments were rendered', () => {
     expect(update(texts, used, false).texts.get('a.txt')).toContain('quay.io/a/old:1 # gone')
   })
 
-  it('adds an image once that leaks in one release and not in another', () => {
+  it('adds an image once if it leaks in one release only', () => {
     const both = [
       use('quay.io/b/new:1', 'prod: b'),
       { ...use('quay.io/b/new:1', 'prod: b'), onSite: 'other', leak: true },
     ]
-    const { changes, mended } = update({ 'b.txt': 'quay.io/b/one:1\n' }, [
+    const { changes, resolved } = update({ 'b.txt': 'quay.io/b/one:1\n' }, [
       use('quay.io/b/one:1', 'prod: b'),
       ...both,
     ])
-    expect([changes, mended]).toEqual([[{ list: 'b.txt', to: 'quay.io/b/new:1' }], 2])
+    expect([changes, resolved]).toEqual([[{ list: 'b.txt', to: 'quay.io/b/new:1' }], 2])
   })
 
-  it('writes line ends as the list has them', () => {
+  it('keeps the line ends of the list', () => {
     const { texts: now } = update({ 'b.txt': 'quay.io/b/one:1\r\n' }, [
       use('quay.io/b/one:1', 'prod: b'),
       use('quay.io/b/new:$&', 'prod: b'),

@@ -319,7 +319,9 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
         buildInstallBundle({ work: test.work, resources, applications: true, version, versions })
       const before = await test.releases()
       const jump = await test.upgrade(await bring('1.2.0', { kubernetes: 'v1.30.4' }))
-      expect(jump.stderr).toMatch(/INCOMPATIBLE[\s\S]*minor versions may not be skipped: go to 1.29 first/)
+      expect(jump.stderr).toMatch(
+        /INCOMPATIBLE[\s\S]*minor versions must not be skipped: upgrade to 1.29 first/,
+      )
       expect(jump.code).toBe(4)
       // a machine whose driver the bundle's GPU operator does not support
       const other = '/opt/other-root'

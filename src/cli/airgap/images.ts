@@ -11,7 +11,7 @@ import type { Progress } from '../../core/progress.ts'
 import { formatReference } from '../../core/reference.ts'
 import { annotatedImages } from '../../discover/annotations.ts'
 import { discover } from '../../discover/discover.ts'
-import { spelledOut } from '../../discover/pair.ts'
+import { fullName } from '../../discover/pair.ts'
 import { compareImages, type ImageReport } from '../../discover/report.ts'
 import { type UpdatedLists, updatedLists } from '../../discover/update-lists.ts'
 import { chartKind } from '../../kinds/chart/index.ts'
@@ -64,7 +64,7 @@ export function imagesCommand(program: Command, shell: Shell): void {
               ...(update ? [renderChanges(update, !options.dryRun)] : []),
             ].join('\n'),
         )
-        const left = findings - (options.dryRun ? 0 : (update?.mended ?? 0))
+        const left = findings - (options.dryRun ? 0 : (update?.resolved ?? 0))
         if (left > 0) throw different(left, options.file)
       } finally {
         await stack.http.close()
@@ -167,7 +167,7 @@ async function writeCharts(
   const context = { http, registry, cache, folder: manifest.folder, progress, now: () => new Date(), signal }
   for (const request of manifest.charts) {
     const { name, layers, metadata } = await chartKind.resolve(request, context)
-    for (const text of annotatedImages(metadata)) annotated.push({ reference: spelledOut(text), chart: name })
+    for (const text of annotatedImages(metadata)) annotated.push({ reference: fullName(text), chart: name })
     await pipeline(await cache.open(layers[0]!), createWriteStream(join(folder, `${name}.tgz`)))
     progress.done(`chart ${name}`, layers[0]!.size)
   }

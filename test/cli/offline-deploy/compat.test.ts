@@ -98,9 +98,9 @@ describe('offline-deploy compat', () => {
     [
       'two minor versions at once',
       { kubernetes: 'v1.26.5' },
-      /minor versions may not be skipped: go to 1\.27 first/,
+      /minor versions must not be skipped: upgrade to 1\.27 first/,
     ],
-    ['an older one', { kubernetes: 'v1.29.1' }, /it would go back to an older version/],
+    ['an older one', { kubernetes: 'v1.29.1' }, /this is a downgrade/],
   ])('refuses %s', async (_what, versions, why) => {
     const ran = await (await siteRunning(versions))()
     expect(ran.code).toBe(4)
