@@ -43,7 +43,7 @@ describe('commands and flags (fault 128)', async () => {
   it.each(pages)('%s names existing ones only', async page => {
     const code = codeOf(await readFile(join(home, page), 'utf8'))
     const bare = code.map(span => /^--[a-z][a-z-]*/.exec(span)?.[0]).filter(flag => flag !== undefined)
-    const known = page.startsWith('scripts/') ? new Set([...flags, ...ofScripts]) : flags
+    const known = /^(src|bundle)\//.test(page) ? flags : new Set([...flags, ...ofScripts])
     expect([
       ...code.flatMap(span => wrongInvocations(span, { programs, code: true })),
       ...bare.filter(flag => !known.has(flag)),

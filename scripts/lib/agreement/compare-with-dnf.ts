@@ -21,7 +21,7 @@ export interface OracleSetup {
   platform: string
   modules: string[]
   repositories: { id: string; url: string; priority: number; exclude: string[]; hotfixes: boolean }[]
-  questions: string[][]
+  requests: string[][]
 }
 
 export type Answer = { packages: string[] } | { error: string }
@@ -42,12 +42,12 @@ export interface Agreement {
   compared: number
   same: number
   bothRefuse: number
-  differences: { question: string[]; ours: Answer; dnfs: Answer }[]
+  differences: { request: string[]; ours: Answer; dnfs: Answer }[]
 }
 
 /** Resolves the same random requests with dnf and with our closure, on random repositories. */
 export async function compareRandom(
-  options: RandomOptions & { questions: number; weak: boolean; modules?: number },
+  options: RandomOptions & { requests: number; weak: boolean; modules?: number },
 ): Promise<Agreement> {
   const folder = await mkdtemp(join(tmpdir(), 'agreement-dnf-'))
   try {
@@ -61,7 +61,7 @@ export async function compareRandom(
       })
     }
     const random = randomOf(options.seed + 1)
-    const questions = Array.from({ length: options.questions }, () =>
+    const requests = Array.from({ length: options.requests }, () =>
       Array.from(
         { length: 1 + Math.floor(random() * 3) },
         () => `pkg${Math.floor(random() * options.names)}`,
@@ -82,12 +82,12 @@ export async function compareRandom(
         exclude: [],
         hotfixes: false,
       })),
-      questions,
+      requests,
     })
     const filelists = new Map<string, RpmCandidate[]>()
     for (const [one, files] of hidden)
       for (const file of files) filelists.set(file, [...(filelists.get(file) ?? []), one])
-    const answer = (question: string[]) => {
+    const answer = (packages: string[]) => {
       const { isHidden } = chooseModules({
         ...modules,
         modules: modules.enabled,
@@ -105,13 +105,13 @@ export async function compareRandom(
         filelists,
         hidden,
       })
-      const request = { packages: question, weak: options.weak, groups: [], at: 'test' }
+      const request = { packages, weak: options.weak, groups: [], at: 'test' }
       return closureOf(universe, request).map(one => one.candidate)
     }
     return tally(
-      questions,
+      requests,
       dnfs,
-      questions.map(question => ours(() => answer(question))),
+      requests.map(request => ours(() => answer(request))),
     )
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -127,16 +127,16 @@ export function ours(resolve: () => RpmCandidate[]): Answer {
   }
 }
 
-export function tally(questions: string[][], dnfs: Answer[], own: Answer[]): Agreement {
-  const result: Agreement = { compared: questions.length, same: 0, bothRefuse: 0, differences: [] }
-  for (const [i, question] of questions.entries()) {
+export function tally(requests: string[][], dnfs: Answer[], own: Answer[]): Agreement {
+  const result: Agreement = { compared: requests.length, same: 0, bothRefuse: 0, differences: [] }
+  for (const [i, request] of requests.entries()) {
     const a = own[i]!
     const b = dnfs[i] ?? { error: 'no answer from dnf' }
     if ('error' in a && 'error' in b) {
       result.same++
       result.bothRefuse++
     } else if ('packages' in a && 'packages' in b && a.packages.join() === b.packages.join()) result.same++
-    else result.differences.push({ question, ours: a, dnfs: b })
+    else result.differences.push({ request, ours: a, dnfs: b })
   }
   return result
 }

@@ -1,4 +1,4 @@
-"""Asks dnf itself what it would install: one process, many questions. stdin: JSON {config, questions}; stdout: one JSON a line."""
+"""Resolves requests with dnf, many in one process. stdin: JSON (OracleSetup of compare-with-dnf.ts); stdout: one JSON object per request."""
 import json
 import sys
 
@@ -38,13 +38,13 @@ def prepare(setup):
 def main():
     setup = json.load(sys.stdin)
     base = prepare(setup)
-    for question in setup['questions']:
+    for request in setup['requests']:
         try:
             base.reset(goal=True)
-            groups = [name[1:] for name in question if name.startswith('@')]
+            groups = [name[1:] for name in request if name.startswith('@')]
             if groups:
                 base.env_group_install(groups, ('mandatory', 'default', 'conditional'), strict=True)
-            for name in question:
+            for name in request:
                 if not name.startswith('@'):
                     base.install(name)
             base.resolve(allow_erasing=False)

@@ -43,7 +43,7 @@ for (const { what, ...kind } of kinds) {
     const one = await compareRandom({
       seed,
       repositories: 2,
-      questions: Number(options.count),
+      requests: Number(options.count),
       ...kind,
       weak,
     })
@@ -57,9 +57,9 @@ for (const { what, ...kind } of kinds) {
   console.log(
     `${what}: ${all.same} of ${all.compared} (${percent(all.same, all.compared)}), of them ${all.bothRefuse} refused by both`,
   )
-  for (const { question, ours, dnfs } of all.differences.slice(0, Number(options.differences))) {
+  for (const { request, ours, dnfs } of all.differences.slice(0, Number(options.differences))) {
     console.log(
-      `  ${question.join(' ')}\n    ours: ${JSON.stringify(ours)}\n    dnf:  ${JSON.stringify(dnfs)}`,
+      `  ${request.join(' ')}\n    ours: ${JSON.stringify(ours)}\n    dnf:  ${JSON.stringify(dnfs)}`,
     )
   }
 }

@@ -18,7 +18,7 @@ describe.skipIf(!there)(
       const { compared, bothRefuse, differences } = await compareRandom({
         names: 200,
         repositories: 2,
-        questions: 40,
+        requests: 40,
         weak: false,
         ...random,
         ...more,
