@@ -7,7 +7,7 @@ import { kinds } from '../kinds/index.ts'
 import { formatLock } from '../lock/lock.ts'
 import type { Lock, RuntimeFile } from '../lock/schema.ts'
 
-/** Lock → every artifact of the bundle. Pure: this function and the bundle's layout decide every byte. */
+/** Returns every artifact of the bundle of a lock. Pure: this function and the bundle's layout determine every byte. Throws LOCK_INVALID. */
 export function assembleLock(lock: Lock): Artifact[] {
   checkKinds(lock)
   const artifacts = [
@@ -19,24 +19,24 @@ export function assembleLock(lock: Lock): Artifact[] {
   return artifacts
 }
 
-/** Items that no kind assembles would be missing on the site without notice. */
+/** Without this check, items of an unknown kind would silently be missing on the site. */
 function checkKinds(lock: Lock): void {
   const unknown = Object.keys(lock.items).find(name => !kinds.some(kind => kind.name === name))
   if (unknown === undefined) return
   throw new AirgapError('LOCK_INVALID', 'the lock contains items of a kind that this version does not know', {
     item: unknown.slice(0, 100),
-    likely: 'a newer airgap wrote it, or it was edited',
-    next: 'use the airgap that wrote it, or create it again with `airgap lock`',
+    likely: 'a newer version of airgap wrote it, or it was edited',
+    next: 'use the version of airgap that wrote it, or create it again with `airgap lock`',
   })
 }
 
-/** A bundle with such a name would be built, and then refused by every reader. */
+/** Without this check, a bundle with an invalid name would be built, and then refused by every reader. */
 function checkNames(artifacts: readonly Artifact[]): void {
   try {
     for (const { root } of artifacts) checkArtifactName(root)
   } catch (error) {
     if (!isErrorCode(error, 'BUNDLE_CORRUPT')) throw error
-    throw new AirgapError('LOCK_INVALID', 'the lock has an item with an invalid name', {
+    throw new AirgapError('LOCK_INVALID', 'the lock contains an item with an invalid name', {
       item: error.item ?? '',
       likely: 'it was edited by hand',
       next: 'run `airgap lock` again',
@@ -45,7 +45,7 @@ function checkNames(artifacts: readonly Artifact[]): void {
   }
 }
 
-/** The lock itself, so that a site can show what it has and why. */
+/** The lock itself, so that a site can show what its bundle contains and why. */
 function lockArtifacts(lock: Lock): Artifact[] {
   return treeArtifacts({
     name: 'lock',
@@ -54,7 +54,7 @@ function lockArtifacts(lock: Lock): Artifact[] {
   })
 }
 
-/** What a closed site needs to start is in the tar under its own name. */
+/** The program for the site, which is in the tar under its plain path, so that `tar xf` extracts it. */
 function runtimeArtifacts(runtime: RuntimeFile[]): Artifact[] {
   const files = runtime.map<TreeFile>(file => ({
     path: file.path,

@@ -18,7 +18,7 @@ import { download } from '../remote/download.ts'
 export interface FetchOptions {
   http: HttpClient
   registry: RegistryClient
-  /** earlier bundles that content is taken from before the network is used */
+  /** earlier bundles, tried before the network */
   reuse: { path: string; store: ReadableStore }[]
   /** content that was fetched while locking */
   cache: ReadableStore
@@ -33,13 +33,16 @@ export interface FetchOptions {
   signal: AbortSignal
 }
 
-/** Options of one slot, and what all slots share. */
+/** Options for filling a slot, and what all slots share. */
 interface FillOptions extends FetchOptions {
   /** for local files */
   buffers: BufferPool
 }
 
-/** Lock → slots: fills every slot of the bundle that is still empty, largest first. */
+/**
+ * Fills every slot of the bundle that is still empty, largest first. Throws INCOMPLETE with `keepGoing` if some are missing; a wrong
+ * digest stops everything.
+ */
 export async function fetchSlots(writer: BundleWriter, options: FetchOptions): Promise<void> {
   const limit = pLimit(options.concurrency)
   const stop = new AbortController()
@@ -56,7 +59,7 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
           options.progress.done(label(slot), slot.descriptor.size)
         } catch (error) {
           const wrong = error instanceof AirgapError && error.exitCode === 6
-          // a transfer that was cut off did not fail by itself
+          // an aborted transfer is not a failure of its own
           if (signal.aborted && !wrong) return
           failures[i] = withSource(error, slot)
           if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
@@ -83,27 +86,27 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
 async function fill(slot: Slot, options: FillOptions): Promise<void> {
   for (const bundle of options.reuse) {
     if (!(await bundle.store.exists(slot.descriptor))) continue
-    if (await copyNear(slot, bundle.store, options)) return
+    if (await copyFromStore(slot, bundle.store, options)) return
     throw damagedBundle(bundle.path, slot)
   }
   if (await options.cache.exists(slot.descriptor)) {
-    if (await copyNear(slot, options.cache, options)) return
-    // the cache only saves a transfer: a damaged copy is no error
+    if (await copyFromStore(slot, options.cache, options)) return
+    // the cache only saves transfers: a damaged copy in it is not an error
     options.progress.note(`${label(slot)}: the copy in the cache is damaged; fetching it from its source`)
   }
   const resumed = slot.received > 0
   try {
     await fillFromSources(slot, options)
   } catch (error) {
-    // the beginning is from an earlier run: only content that was fetched whole says something about its source
+    // the first part is from an earlier run: only a complete transfer proves that the source has wrong content
     if (!resumed || !isErrorCode(error, 'DIGEST_MISMATCH')) throw error
     options.progress.note(`${label(slot)}: the part from an earlier run does not match; starting over`)
     await fillFromSources(slot, options)
   }
 }
 
-/** Returns false where the store has other bytes under this digest; the slot is empty then. */
-async function copyNear(slot: Slot, store: ReadableStore, options: FetchOptions): Promise<boolean> {
+/** Returns false, with an empty slot, if the store has other bytes under this digest. */
+async function copyFromStore(slot: Slot, store: ReadableStore, options: FetchOptions): Promise<boolean> {
   for (const start of slot.received > 0 ? [slot.received, 0] : [0]) {
     try {
       if (start === 0 && slot.received > 0) await slot.restart()
@@ -121,11 +124,11 @@ async function copyNear(slot: Slot, store: ReadableStore, options: FetchOptions)
   return false
 }
 
-/** A damaged bundle that the operator names stops everything: a site may have a copy of it. */
+/** A damaged bundle passed with --reuse stops everything: a site may have a copy of it. */
 function damagedBundle(path: string, slot: Slot): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', 'the earlier bundle is damaged', {
     item: `${path}: ${slot.descriptor.digest}`,
-    likely: 'the file was damaged while it was copied, or changed by another program',
+    likely: 'it was damaged while it was copied, or changed by another program',
     next: `run \`airgap verify ${path}\` and copy it again, or build without --reuse`,
   })
 }
@@ -142,22 +145,22 @@ async function fillFromSources(slot: Slot, options: FillOptions): Promise<void> 
   try {
     await download({ openers, sink: slot, signal: options.signal, progress: options.progress })
   } catch (error) {
-    throw isErrorCode(error, 'NOT_FOUND_UPSTREAM') ? vanished(error, slot) : error
+    throw isErrorCode(error, 'NOT_FOUND_UPSTREAM') ? removedUpstream(error, slot) : error
   }
 }
 
-/** The lock names exact bytes that existed once: the advice differs from that for an address that never existed. */
-function vanished(error: AirgapError, slot: Slot): AirgapError {
+/** The locked content existed once: the advice differs from that for a URL that never existed. */
+function removedUpstream(error: AirgapError, slot: Slot): AirgapError {
   const url = slot.sources.find(source => source.type === 'url')
   if (url === undefined) return error
-  const kept =
+  const archived =
     url.archivedAt === undefined
       ? ''
       : `; or download this version from ${url.archivedAt}, put it on your own mirror and use --remap`
-  return new AirgapError('NOT_FOUND_UPSTREAM', 'the locked content is no longer there', {
+  return new AirgapError('NOT_FOUND_UPSTREAM', 'the locked content is no longer available', {
     item: redactUrl(url.url),
     likely: 'the publisher replaced it with a newer version, or the mirror does not have it',
-    next: `run \`airgap lock\` again and review the difference${kept}`,
+    next: `run \`airgap lock\` again and review the difference${archived}`,
     cause: error,
   })
 }
@@ -172,7 +175,7 @@ function remoteOpeners(
     : options.registry.openers(source.name, slot.descriptor.digest, source.as)
 }
 
-/** Throws LOCK_OUT_OF_DATE where the file is not the one that was locked: nothing is wrong with the medium then. */
+/** Throws LOCK_OUT_OF_DATE if the file is not the locked one: that is a change, not damage. */
 async function copyLocal(
   slot: Slot,
   source: Source & { type: 'path' | 'tool' },
@@ -196,16 +199,16 @@ async function copyLocal(
   })
 }
 
-/** Returns false where the path is not a file of the locked size. Buffers are shared: a tree may have very many small files. */
+/** Returns false if the path is not a file of the locked size. Buffers are shared, because a tree may have very many small files. */
 async function copyFile(path: string, slot: Slot, { buffers, signal }: FillOptions): Promise<boolean> {
   const { size } = slot.descriptor
   const found = await stat(path)
   if (!found.isFile() || found.size !== size) return false
-  // a pipe that takes the file's place now must not block the build
+  // if a named pipe replaces the file at this moment, opening it must not block the build
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const buffer = buffers.take()
   try {
-    // the file is here: reading all of it costs less than trusting what an earlier run left
+    // reading the whole local file is cheap, and safer than trusting the part from an earlier run
     if (slot.received > 0) await slot.restart()
     while (slot.received < size) {
       signal.throwIfAborted()
@@ -243,7 +246,7 @@ async function copy(body: Readable, slot: Slot, signal: AbortSignal): Promise<vo
   await slot.finish()
 }
 
-/** A digest means nothing to people: an error about a blob also names the source of the blob. */
+/** Adds the source of the blob to an error that names only its digest, which nobody recognizes. */
 function withSource(error: unknown, slot: Slot): unknown {
   if (!(error instanceof AirgapError) || error.item !== slot.descriptor.digest) return error
   const { code, message, likely, next } = error
@@ -255,7 +258,7 @@ function withSource(error: unknown, slot: Slot): unknown {
   })
 }
 
-/** What progress shows for a finished blob. */
+/** Returns the name of a blob for progress. */
 function label(slot: Slot): string {
   const [source] = slot.sources
   const short = slot.descriptor.digest.slice(7, 19)

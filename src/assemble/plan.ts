@@ -13,14 +13,14 @@ export interface BuildPlan {
   /** of the whole tar, bytes */
   size: number
   blobs: number
-  /** already here: in the cache or an earlier bundle */
+  /** already on this host: in the cache or an earlier bundle */
   near: { blobs: number; bytes: number }
   fetch: { blobs: number; bytes: number }
   /** what would be fetched, by host or folder, largest first */
   sources: SourcePlan[]
 }
 
-/** Returns what a build would fetch. Writes nothing. */
+/** Returns what a build would fetch. `near` are the stores tried before the network. Writes nothing. */
 export async function planBuild(layout: Layout, near: ReadableStore[]): Promise<BuildPlan> {
   const plan: BuildPlan = {
     size: layout.size,
@@ -49,7 +49,7 @@ export async function planBuild(layout: Layout, near: ReadableStore[]): Promise<
   return plan
 }
 
-/** In the order of `fetchSlots`: local content first, then the first place on the network. */
+/** Returns the source that `fetchSlots` would use: local content first, then the first source on the network. */
 function sourceName(sources: Source[]): string {
   const source = sources.find(({ type }) => type === 'path' || type === 'tool') ?? sources[0]
   switch (source?.type) {

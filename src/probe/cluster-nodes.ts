@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defined } from '../core/defined.ts'
 
-/** A node as `kubectl get nodes -o json` reports it. Texts are as the cluster has them: not yet fit for a terminal. */
+/** A node as `kubectl get nodes -o json` reports it. Its texts are untrusted: make them printable before they reach a terminal. */
 export interface ClusterNode {
   name: string
   /** the condition Ready is True */
@@ -14,7 +14,7 @@ export interface ClusterNode {
   allocatable: Record<string, string | number>
 }
 
-const answerSchema = z.object({
+const nodeListSchema = z.object({
   items: z.array(
     z.object({
       metadata: z.object({ name: z.string() }),
@@ -27,9 +27,9 @@ const answerSchema = z.object({
   ),
 })
 
-/** Reads the answer to `kubectl get nodes -o json`; undefined where it is not one. */
-export function parseClusterNodes(answer: unknown): ClusterNode[] | undefined {
-  const parsed = answerSchema.safeParse(answer)
+/** Parses the output of `kubectl get nodes -o json`; returns undefined for anything else. */
+export function parseClusterNodes(output: unknown): ClusterNode[] | undefined {
+  const parsed = nodeListSchema.safeParse(output)
   return parsed.data?.items.map(({ metadata, status }) =>
     defined({
       name: metadata.name,

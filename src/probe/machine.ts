@@ -3,15 +3,16 @@ import { readdir, readFile, statfs } from 'node:fs/promises'
 import { arch, cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { readOsRelease } from './os-release.ts'
 import type { Probe } from './schema.ts'
 
-const maxFile = 64 << 20 /* bytes; dpkg's status of 5,000 packages has 10 MB */
+const maxFile = 64 << 20 /* bytes; dpkg's status file has 10 MB for 5,000 packages */
 
 /**
- * Looks at the machine whose root is `root`. Needs no privileges; what cannot be read is left out. Kernel, memory and processors
- * are those of the running system. Throws UNSUPPORTED where there is no os-release.
+ * Describes the machine whose root file system is `root`. Requires no privileges; what cannot be read is omitted. Kernel, memory
+ * and CPUs are those of the running system. Throws UNSUPPORTED if there is no os-release.
  */
 export async function probeMachine(root: string): Promise<Probe> {
   const os = await osRelease(root)
@@ -34,11 +35,15 @@ export async function probeMachine(root: string): Promise<Probe> {
 async function osRelease(root: string): Promise<Probe['os']> {
   const release = await readOsRelease(root)
   if (release !== undefined) return { ...release, like: release.like && [...release.like] }
-  throw new AirgapError('UNSUPPORTED', 'the operating system does not say what it is', {
-    item: join(root, 'etc/os-release'),
-    likely: 'not a Linux system, or --root names another folder',
-    next: 'pass the root of the system with --root',
-  })
+  throw new AirgapError(
+    'UNSUPPORTED',
+    'the operating system cannot be identified: os-release is missing or has no ID',
+    {
+      item: join(root, 'etc/os-release'),
+      likely: 'it is not a Linux system, or --root is not the root of one',
+      next: 'pass the root of the system with --root',
+    },
+  )
 }
 
 function debArchitecture(): string {
@@ -53,7 +58,7 @@ function rpmArchitecture(): string {
   return { x64: 'x86_64', arm64: 'aarch64', ppc64: 'ppc64le' }[arch() as string] ?? arch()
 }
 
-/** dpkg's own list: what is installed, in the order of the file. */
+/** Returns the installed packages of dpkg's status file, in its order. */
 function debPackages(status: string): Probe['packages'] {
   return status.split('\n\n').flatMap(stanza => {
     const field = (name: string) => new RegExp(`^${name}: *(.+)$`, 'm').exec(stanza)?.[1]?.trim()
@@ -63,7 +68,7 @@ function debPackages(status: string): Probe['packages'] {
   })
 }
 
-/** rpm itself is asked: its database has had three formats. Nothing where there is no rpm. */
+/** Runs rpm, because its database has had three formats. Returns an empty list if there is no rpm. */
 async function rpmPackages(root: string): Promise<Probe['packages']> {
   const format = '%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE} %{ARCH}\\n'
   const output = await promisify(execFile)('rpm', ['--root', root, '-qa', '--qf', format], {
@@ -72,7 +77,7 @@ async function rpmPackages(root: string): Promise<Probe['packages']> {
   }).catch(() => undefined)
   return (output?.stdout ?? '').split('\n').flatMap(line => {
     const [name, version, architecture] = line.split(' ')
-    // gpg-pubkey is no package
+    // gpg-pubkey entries are keys, not packages
     if (!name || !version || !architecture || architecture === '(none)') return []
     return [{ name, version: version.replace(/^0:/, ''), architecture }]
   })
@@ -108,13 +113,13 @@ async function disks(root: string): Promise<Probe['disks']> {
       const model = (await textOf(join(folder, name, 'device/model')))?.trim()
       const isDisk = /^(?:sd|vd|xvd|nvme|hd|mmcblk|dasd)/.test(name)
       if (!isDisk || !Number.isSafeInteger(sectors)) return []
-      return [{ name, size: sectors * 512, ...(model ? { model } : {}) }]
+      return [defined({ name, size: sectors * 512, model: model || undefined })]
     }),
   )
   return found.flat()
 }
 
-/** proc(5), mounts: those on disks, each device once. */
+/** Returns the mounted file systems on block devices (proc(5), mounts), each device once. */
 async function mounts(root: string): Promise<Probe['mounts']> {
   const table = (await textOf('/proc/mounts')) ?? ''
   const seen = new Set<string>()

@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defined } from '../core/defined.ts'
 
-/** The fields of os-release(5) that say which packages fit a machine. */
+/** The fields of os-release(5) that determine which packages fit a machine. */
 export interface OsRelease {
   /** ID in lower case: `ubuntu`, `rocky`, `rhel`, `openeuler` */
   id: string
   /** ID_LIKE: `debian`; `rhel`, `centos` and `fedora` */
   like?: readonly string[] | undefined
-  /** VERSION_ID: `22.04`, `9.4`; absent where the system has none (Debian testing) */
+  /** VERSION_ID: `22.04`, `9.4`; absent on Debian testing */
   version?: string | undefined
   /** VERSION_CODENAME: `bookworm` */
   codename?: string | undefined
@@ -18,7 +18,7 @@ export interface OsRelease {
   name?: string | undefined
 }
 
-/** Reads a release from the text of os-release(5); undefined if it has no ID. */
+/** Parses os-release(5); returns undefined if it has no ID. */
 export function parseOsRelease(text: string): OsRelease | undefined {
   const fields = new Map(
     text.split('\n').flatMap(line => {
@@ -41,7 +41,7 @@ export function parseOsRelease(text: string): OsRelease | undefined {
   })
 }
 
-/** Reads the release of the system whose root is `root`; undefined if it does not say. */
+/** Reads the os-release file of the system whose root is `root`; returns undefined if there is none, or it has no ID. */
 export async function readOsRelease(root: string): Promise<OsRelease | undefined> {
   for (const path of ['etc/os-release', 'usr/lib/os-release']) {
     const text = await readFile(join(root, path), 'utf8').catch(() => undefined)

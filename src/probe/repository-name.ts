@@ -1,6 +1,6 @@
 import type { OsRelease } from './os-release.ts'
 
-/** Rebuilds of RHEL, whose packages are compatible, for releases that have no PLATFORM_ID (version 7). */
+/** Distributions with RHEL-compatible packages, for releases without a PLATFORM_ID (version 7). */
 const rhelFamily = ['rhel', 'centos', 'rocky', 'almalinux', 'ol']
 
 /**
@@ -11,7 +11,7 @@ const rhelFamily = ['rhel', 'centos', 'rocky', 'almalinux', 'ol']
 export function repositoryNames({ id, like = [], version, codename, platform }: OsRelease): string[] {
   const major = version?.split('.')[0]
   const shared = /^platform:(el[0-9]+)$/.exec(platform ?? '')?.[1]
-  // other platforms (`platform:f40`, `platform:al2023`) are like RHEL, and no packages of it fit them
+  // other platforms (`platform:f40`, `platform:al2023`) have ID_LIKE=rhel too, but its packages do not fit them
   const isRhel = platform === undefined && (rhelFamily.includes(id) || like.includes('rhel'))
   const names = [
     version === undefined ? [] : [`${id}-${version}`, `${id}-${major}`],
@@ -23,8 +23,8 @@ export function repositoryNames({ id, like = [], version, codename, platform }: 
 }
 
 /**
- * Returns the repository that serves a machine, of those that there are; undefined if none does. The one place that decides
- * it: for the entries of a manifest (`airgap lock --site`), for preflight, for the machines' package sources and this host's.
+ * Returns the available repository that serves a machine, or undefined. The only place that decides this: for the entries of a
+ * manifest (`airgap lock --site`), for preflight, and for the package sources of the machines and of this host.
  */
 export function repositoryFor(os: OsRelease, available: Iterable<string>): string | undefined {
   const known = new Set(available)

@@ -2,18 +2,19 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { defined } from '../core/defined.ts'
 import { withoutSecrets } from '../core/environment.ts'
 import { parseClusterNodes } from './cluster-nodes.ts'
 
 export interface RunningOptions {
-  /** of the machine to look at */
+  /** root of the file system of the machine */
   root: string
   /** a program, or a name on PATH */
   kubectl: string
   helm: string
   /** default: as kubectl finds it */
   kubeconfig?: string
-  /** component → chart, for the releases of helm */
+  /** component → chart, to recognize helm releases */
   charts: ReadonlyMap<string, string>
   signal: AbortSignal
 }
@@ -21,35 +22,35 @@ export interface RunningOptions {
 export interface Running {
   /** component → version */
   versions: Map<string, string>
-  /** what could not be asked, and why */
+  /** what could not be determined, and why */
   unknown: string[]
 }
 
-const timeout = 20_000 /* ms; kubectl waits much longer for an API server that is gone */
+const timeout = 20_000 /* ms; by default, kubectl waits much longer for an unreachable API server */
 
 /**
- * What runs here, as far as it tells: the driver's module, the API server and the oldest kubelet and containerd of its nodes, the
- * charts of helm's releases. Nothing is changed.
+ * Determines the running versions: of the driver's kernel module, the API server, the oldest containerd of the nodes, and the
+ * charts of helm's releases. Changes nothing.
  */
 export async function runningVersions(options: RunningOptions): Promise<Running> {
   const running: Running = { versions: new Map(), unknown: [] }
   const driver = await readFile(join(options.root, 'sys/module/nvidia/version'), 'utf8').catch(() => '')
   if (driver.trim() !== '') running.versions.set('nvidia-driver', driver.trim())
-  await ask(
+  await query(
     running,
     { what: 'the API server', program: options.kubectl, args: ['version'], options },
-    answer => {
-      const version = textAt(answer, 'serverVersion', 'gitVersion')
+    output => {
+      const version = textAt(output, 'serverVersion', 'gitVersion')
       if (version !== undefined) running.versions.set('kubernetes', version)
     },
   )
-  // a cluster that does not answer would only be waited for again
+  // a cluster that does not respond would only time out again
   if (!running.versions.has('kubernetes')) return running
-  await ask(
+  await query(
     running,
-    { what: 'its nodes', program: options.kubectl, args: ['get', 'nodes'], options },
-    answer => {
-      const runtimes = (parseClusterNodes(answer) ?? []).flatMap(node => {
+    { what: 'the nodes', program: options.kubectl, args: ['get', 'nodes'], options },
+    output => {
+      const runtimes = (parseClusterNodes(output) ?? []).flatMap(node => {
         const runtime = textAt(node, 'containerRuntimeVersion')
         return runtime?.startsWith('containerd://') ? [runtime.slice('containerd://'.length)] : []
       })
@@ -57,11 +58,11 @@ export async function runningVersions(options: RunningOptions): Promise<Running>
       if (oldest !== undefined) running.versions.set('containerd', oldest)
     },
   )
-  await ask(
+  await query(
     running,
     { what: "helm's releases", program: options.helm, args: ['list', '--all-namespaces'], options },
-    answer => {
-      for (const release of Array.isArray(answer) ? answer : []) {
+    output => {
+      for (const release of Array.isArray(output) ? output : []) {
         const [, name, version] = /^(.+?)-(v?[0-9].*)$/.exec(textAt(release, 'chart') ?? '') ?? []
         for (const [component, chart] of options.charts)
           if (chart === name && version !== undefined) running.versions.set(component, version)
@@ -71,8 +72,8 @@ export async function runningVersions(options: RunningOptions): Promise<Running>
   return running
 }
 
-/** Runs a program for its JSON; that it cannot be run or asked is no failure of ours. */
-async function ask(
+/** Runs the program and passes its JSON output to `take`. A failure is not an error, but is added to `unknown`. */
+async function query(
   running: Running,
   {
     what,
@@ -80,16 +81,15 @@ async function ask(
     args,
     options,
   }: { what: string; program: string; args: string[]; options: RunningOptions },
-  take: (answer: unknown) => void,
+  take: (output: unknown) => void,
 ): Promise<void> {
   const { kubeconfig, signal } = options
   try {
     const { stdout } = await promisify(execFile)(program, [...args, '-o', 'json'], {
-      ...{ timeout, signal, maxBuffer: 64 << 20 },
-      env: {
-        ...withoutSecrets(process.env),
-        ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }),
-      },
+      timeout,
+      signal,
+      maxBuffer: 64 << 20,
+      env: { ...withoutSecrets(process.env), ...defined({ KUBECONFIG: kubeconfig }) },
     })
     take(JSON.parse(stdout))
   } catch (error) {
@@ -97,7 +97,7 @@ async function ask(
     const { code, stderr = '', message } = error as { code?: unknown; stderr?: string; message: string }
     const why =
       code === 'ENOENT'
-        ? `${program} is not here`
+        ? `${program} was not found`
         : (stderr.trim().split('\n').at(-1) || message).slice(0, 200)
     running.unknown.push(`${what}: ${why}`)
   }
@@ -111,7 +111,7 @@ function at(value: unknown, keys: string[]): unknown {
   )
 }
 
-/** A version, short and printable: it comes from the cluster. */
+/** Returns a short, printable text: the value comes from the cluster, which is untrusted. */
 function textAt(value: unknown, ...keys: string[]): string | undefined {
   const found = at(value, keys)
   return typeof found === 'string' && /^[\w.+~:/-]{1,200}$/.test(found) ? found : undefined

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { AirgapError } from '../core/errors.ts'
 
 /**
- * What a machine of a site is: printed there by `offline-deploy probe`, carried out by hand, read by `airgap lock --site`.
- * Untrusted on that side. Unknown keys are left alone: a newer probe may tell more.
+ * A description of a machine of a site: printed there by `offline-deploy probe`, carried out by hand, read by `airgap lock
+ * --site`, where it is untrusted. Unknown keys are ignored: a newer probe may contain more.
  */
 
 const word = z.string().min(1).max(256)
@@ -20,20 +20,20 @@ export const probeSchema = z.object({
   os: z.object({
     /** os-release(5): `ubuntu`, `rocky` */
     id: word.regex(/^[a-z0-9._-]+$/),
-    /** `22.04`, `9.4`; absent where the release has none (testing) */
+    /** `22.04`, `9.4`; absent on Debian testing */
     version: word.regex(/^[A-Za-z0-9._-]+$/).optional(),
     codename: word.optional(),
     /** ID_LIKE; absent in probes of version 0.1 */
     like: z.array(word).max(32).optional(),
-    /** `platform:el9`, where dnf says so */
+    /** PLATFORM_ID: `platform:el9` */
     platform: word.optional(),
     name: word.optional(),
   }),
   kernel: z.object({
-    /** uname -r: it becomes a part of package names */
+    /** uname -r; becomes part of package names */
     release: word.regex(/^[A-Za-z0-9][A-Za-z0-9.+~_-]*$/),
   }),
-  /** as the package manager says it: `amd64`, `x86_64` */
+  /** in the notation of the package manager: `amd64`, `x86_64` */
   architecture: word.regex(/^[a-z0-9_]+$/),
   /** `vendor:device`, hex */
   pci: z.array(z.object({ id: word, class: word })).max(4096),
@@ -62,22 +62,23 @@ export const probeSchema = z.object({
 })
 export type Probe = z.infer<typeof probeSchema>
 
+/** Parses the output of `offline-deploy probe`. Throws MANIFEST_INVALID. */
 export function parseProbe(text: string, item: string): Probe {
   const fail = (what: string, cause?: unknown) =>
     new AirgapError('MANIFEST_INVALID', what, {
       item,
-      likely: 'it was cut short or edited on its way, or a newer version wrote it',
-      next: 'make it again on the machine: offline-deploy probe > probe.json',
+      likely: 'it was truncated or edited, or a newer version wrote it',
+      next: 'run on the machine: offline-deploy probe -o json > probe.json',
       cause,
     })
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw fail('not a probe: no JSON', error)
+    throw fail('the file is not a probe: it is not valid JSON', error)
   }
   const parsed = probeSchema.safeParse(value)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  throw fail(`not a probe: ${issue?.path.join('.') || 'top level'}: ${issue?.message}`)
+  throw fail(`the file is not a probe: ${issue?.path.join('.') || 'top level'}: ${issue?.message}`)
 }

@@ -8,7 +8,7 @@ import { lockedWheelsSchema } from '../kinds/wheel/locked.ts'
 import type { Lock, LockItem } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 
-/** The versions that a manifest names, and those that its lock has found. */
+/** Returns the versions that the manifest names, and those that its lock resolved. */
 export function stackVersions(
   rules: Compatibility,
   { manifest, wheels }: { manifest: StackManifest; wheels: readonly LockItem[] },
@@ -21,7 +21,7 @@ export function stackVersions(
   })
 }
 
-/** Checks the rules and puts them into the lock, for the site to check again. Throws INCOMPATIBLE. */
+/** Checks the compatibility rules and adds them to the lock, so that the site can check them again. Throws INCOMPATIBLE. */
 export async function withCompatibility(lock: Lock, manifest: StackManifest): Promise<Lock> {
   if (manifest.compatibility === undefined) return lock
   const rules = await loadCompatibility(manifest.compatibility)

@@ -6,8 +6,8 @@ import { kinds } from '../kinds/index.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 
 /**
- * Digest of everything that a manifest requests. Where it was written, its layout, its order and the mirrors in use do not
- * count. A lock with another digest of inputs is out of date.
+ * Returns the digest of everything that a manifest requests, independent of its path, its layout, the order of its entries and
+ * the mirrors. A lock with another digest of inputs is out of date.
  */
 export function inputsDigest(manifest: StackManifest): Digest {
   const { name, version, platforms, collisions, firstUse, testUpstream } = manifest

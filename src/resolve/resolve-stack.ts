@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import { compareText } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { together } from '../core/failures.ts'
 import { formatPlatform } from '../core/platform.ts'
@@ -12,14 +13,14 @@ import { withCompatibility } from './compatibility.ts'
 import { inputsDigest } from './inputs.ts'
 
 /**
- * Manifest → lock: the only use case that looks at mutable upstream state. Every item is tried, and all that cannot be
- * resolved is reported together; a wrong digest or signature stops at once.
+ * Resolves a manifest to a lock: the only use case that reads mutable upstream state. Every item is tried, and the failures are
+ * reported together; a wrong digest or signature stops everything at once.
  */
 export async function resolveStack(
   manifest: StackManifest,
   options: {
     context: ResolveContext
-    /** may still be read while items are resolved */
+    /** a promise, if the files are still being hashed while items are resolved */
     runtime: RuntimeFile[] | Promise<RuntimeFile[]>
     concurrency: number
     site?: SiteFacts[]
@@ -44,7 +45,7 @@ export async function resolveStack(
         } catch (error) {
           signal.throwIfAborted()
           if (error instanceof AirgapError && error.exitCode === 6) {
-            // items that are still waiting must not start
+            // waiting items must not start
             stop.abort(error)
             throw error
           }
@@ -54,7 +55,7 @@ export async function resolveStack(
       }),
     ),
   )
-  // in the order of the manifest, whichever failed first
+  // in the order of the manifest, not of their occurrence
   const failed = failures.filter(failure => failure !== undefined)
   if (failed.length > 0) throw together(failed, jobs.length)
   const items: Record<string, LockItem[]> = {}
@@ -71,9 +72,11 @@ export async function resolveStack(
     platforms: manifest.platforms.map(formatPlatform),
     inputs: inputsDigest(manifest),
     collisions: manifest.collisions,
-    ...(manifest.testUpstream ? { testUpstream: true as const } : {}),
-    ...(variants.length > 0 ? { variants } : {}),
-    ...(options.site === undefined || options.site.length === 0 ? {} : { site: options.site }),
+    ...defined({
+      testUpstream: manifest.testUpstream,
+      variants: variants.length > 0 ? variants : undefined,
+      site: options.site?.length ? options.site : undefined,
+    }),
     runtime: await options.runtime,
     items,
   }
@@ -86,10 +89,10 @@ function refuseFirstUse(lock: Lock): void {
   if (unknown.length === 0) return
   throw new AirgapError(
     'UNRESOLVABLE',
-    `${unknown.length} items have no checksum from their publisher, and firstUse is refuse`,
+    `${unknown.length} items have no checksum from their publisher, and the manifest sets firstUse: refuse`,
     {
       item: unknown.map(item => item.name).join(', '),
-      next: 'check them by other means and write their sha256 into the manifest',
+      next: 'verify them in another way and write their sha256 into the manifest',
     },
   )
 }

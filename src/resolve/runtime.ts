@@ -10,7 +10,7 @@ import { digestSchema, type RuntimeFile } from '../lock/schema.ts'
 /** Path in the bundle → absolute path in this tool's installation. */
 export type RuntimePaths = Record<string, string>
 
-/** Path → its state when it was hashed: size in bytes, time of the last change in ms. */
+/** Path → the state of the file when it was hashed: size in bytes, mtime in ms. */
 const memorySchema = z.record(
   z.string(),
   z.strictObject({ size: z.number(), mtimeMs: z.number(), inode: z.number(), digest: digestSchema }),
@@ -18,8 +18,8 @@ const memorySchema = z.record(
 type Memory = z.infer<typeof memorySchema>
 
 /**
- * Locks the tool's own files that every bundle carries. `memory` is a file that keeps the digests of files that have not changed
- * since: trusting it is safe, as a build reads each file and refuses one with another digest. Throws TOOL_MISSING.
+ * Locks the tool's own files, which every bundle carries. `memory` is a file that caches the digests of unchanged files: trusting
+ * it is safe, because a build reads each file and refuses one with another digest. Throws TOOL_MISSING.
  */
 export async function lockRuntime(paths: RuntimePaths, memory?: string): Promise<RuntimeFile[]> {
   const known = memory === undefined ? {} : await readMemory(memory)
@@ -49,7 +49,7 @@ async function digestOfFile(path: string): Promise<Digest> {
   return hasher.digest()
 }
 
-/** Empty where the file is missing or invalid. */
+/** Returns an empty object if the file is missing or invalid. */
 async function readMemory(path: string): Promise<Memory> {
   try {
     return memorySchema.parse(JSON.parse(await readFile(path, 'utf8')))
@@ -62,7 +62,7 @@ function missingRuntime(error: unknown, source: string): unknown {
   if (!(error instanceof AirgapError)) return error
   return new AirgapError('TOOL_MISSING', 'a file of the tool itself cannot be read', {
     item: source,
-    likely: 'the tool was not set up completely',
+    likely: 'the setup of the tool is incomplete',
     next: 'run ./scripts/setup',
     cause: error,
   })

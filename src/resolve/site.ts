@@ -8,15 +8,15 @@ import type { StackManifest } from '../manifest/stack.ts'
 import { repositoryFor, repositoryNames } from '../probe/repository-name.ts'
 import type { Probe } from '../probe/schema.ts'
 
-/** A probe and the file that it stands in. */
+/** A probe and the file that contains it. */
 export interface NamedProbe {
   file: string
   probe: Probe
 }
 
 /**
- * What the machines of a site mean for the package entries of a manifest: for each entry the kernels that run, and what all of
- * its machines have already. Throws MANIFEST_INVALID for a machine that no entry is for.
+ * Returns the facts about a site's machines for each package entry of the manifest: the running kernels, and the packages that all
+ * of its machines have. Throws MANIFEST_INVALID for a machine that no entry serves.
  */
 export function factsOf(manifest: StackManifest, probes: readonly NamedProbe[]): SiteFacts[] {
   const machines = new Map<string, Probe[]>()
@@ -35,7 +35,7 @@ export function factsOf(manifest: StackManifest, probes: readonly NamedProbe[]):
     .sort((a, b) => compareText(a.entry, b.entry))
 }
 
-/** The manifest as it is for that site: kernel packages for each kernel, and nothing that all machines have. */
+/** Returns the manifest adjusted to a site: with packages for each kernel, without the packages that all machines have. */
 export function forSite(manifest: StackManifest, facts: readonly SiteFacts[]): StackManifest {
   const adjust = <T extends DebRequest | RpmRequest>(request: T): T => {
     const own = facts.find(one => one.entry === request.name)
@@ -54,7 +54,7 @@ export function forSite(manifest: StackManifest, facts: readonly SiteFacts[]): S
   return { ...manifest, debs: manifest.debs.map(adjust), rpms: manifest.rpms.map(adjust) }
 }
 
-/** Entries whose kernel packages cannot be known yet. */
+/** Returns the entries whose kernel packages are unknown without a probe. */
 export function kernelsUnknown(manifest: StackManifest, facts: readonly SiteFacts[]): string[] {
   return [...manifest.debs, ...manifest.rpms]
     .filter(({ kernelPackages }) => kernelPackages.some(pattern => pattern.includes('{kernel}')))
@@ -67,14 +67,18 @@ function entryFor(manifest: StackManifest, { file, probe }: NamedProbe): string 
   const found = repositoryFor(probe.os, entries)
   if (found !== undefined) return found
   const names = repositoryNames(probe.os)
-  throw new AirgapError('MANIFEST_INVALID', `no package entry is for ${names[0] ?? probe.os.id}`, {
-    item: file,
-    likely: `the manifest has ${entries.length > 0 ? entries.join(', ') : 'no packages at all'}`,
-    next: `add an entry named ${names.at(-1) ?? probe.os.id} under debs: or rpms:, or leave out this probe`,
-  })
+  throw new AirgapError(
+    'MANIFEST_INVALID',
+    `the manifest has no package entry for ${names[0] ?? probe.os.id}`,
+    {
+      item: file,
+      likely: entries.length > 0 ? `it has entries for ${entries.join(', ')}` : 'it has no packages',
+      next: `add an entry named ${names.at(-1) ?? probe.os.id} under debs: or rpms:, or omit this probe`,
+    },
+  )
 }
 
-/** What every machine has in the same version: another version on one of them may be too old for what is carried. */
+/** Returns the packages that every machine has in the same version: a different one may be too old for what is carried. */
 function commonPackages(probes: readonly Probe[]): InstalledPackage[] {
   const [first, ...others] = probes
   const keyOf = ({ name, architecture }: InstalledPackage) => `${name}\u0000${architecture}`

@@ -31,25 +31,25 @@ const image = (name: string, content: string) => {
   }
 }
 
-describe('what a lock is assembled to', () => {
-  it('is a function of the lock: the same bytes again, after the lockfile, and in any order of artifacts', async () => {
+describe('the bundle of a lock', () => {
+  it('depends on the lock alone: same bytes again, from the lockfile, and in any order of artifacts', async () => {
     const lock = await sampleLock()
     const { layoutDigest } = layoutOf(lock)
     expect(layoutOf(parseLock(formatLock(lock), 'lock')).layoutDigest).toBe(layoutDigest)
     expect(canonicalJson(assembleLock(lock))).toBe(canonicalJson(assembleLock(structuredClone(lock))))
-    // another key order in memory is the same lockfile
+    // the order of keys in memory does not matter
     const turned = { ...lock, items: Object.fromEntries(Object.entries(lock.items).toReversed()) }
     expect(layoutOf(turned).layoutDigest).toBe(layoutDigest)
   })
 
-  it('leaves the lock as it is', async () => {
+  it('does not change the lock', async () => {
     const lock = await sampleLock()
     const before = formatLock(lock)
     assembleLock(lock)
     expect(formatLock(lock)).toBe(before)
   })
 
-  it('carries the lock itself, word for word', async () => {
+  it('carries the lock itself, byte for byte', async () => {
     const lock = await sampleLock()
     const artifact = assembleLock(lock).find(
       ({ root }) => root.annotations?.[annotationKeys.refName] === 'lock',
@@ -60,7 +60,7 @@ describe('what a lock is assembled to', () => {
     expect(entries.get('lock.json')?.descriptor.digest).toBe(digestOf(formatLock(lock)))
   })
 
-  it('has the tool under its own names, with their modes', async () => {
+  it('has the tool under its plain paths, with their modes', async () => {
     const lock = await sampleLock()
     const file = { path: 'app/tool.mjs', mode: 0o644 as const, digest: digestOf('m'), size: 1 }
     const { entries } = layoutOf({ ...lock, runtime: [...lock.runtime, file] })
@@ -69,7 +69,7 @@ describe('what a lock is assembled to', () => {
     expect(modes.get('app/tool.mjs')).toBe(0o644)
   })
 
-  it('is refused where one tag would stand for two images, whichever way it is written', async () => {
+  it('is refused if one tag would refer to two images, however it is written', async () => {
     const lock = await sampleLock()
     const images = (...list: ReturnType<typeof image>[]) => ({ ...lock, items: { image: list } })
     const pinned = (content: string) => `docker.io/library/x:1@${digestOf(content)}`
@@ -88,7 +88,7 @@ describe('what a lock is assembled to', () => {
     expect(() => layoutOf(apart)).not.toThrow()
   })
 
-  it('is refused where an item is not what its kind writes', async () => {
+  it('is refused if an item does not match the schema of its kind', async () => {
     const lock = await sampleLock()
     for (const items of [
       { file: [{ name: 'x' }] },

@@ -21,7 +21,7 @@ import { allocatedBytes, layoutOf, noise, type Sample, tempFolder, writeBundle }
 const bytes = noise(300_000, 31)
 const descriptor = { mediaType: mediaTypes.octets, digest: digestOf(bytes), size: bytes.length }
 
-/** An upstream of one file, and the bundle that carries it. */
+/** An upstream with one file, and the bundle that carries it. */
 async function upstream(body: Uint8Array = bytes): Promise<Sample & { asked: string[] }> {
   const asked: string[] = []
   const server = createServer((request, response) => {
@@ -65,8 +65,8 @@ async function build(path: string, of: Sample, near: Near = {}): Promise<string[
   return notes
 }
 
-describe('content that is near', () => {
-  it('spares the network', async () => {
+describe('content on this host', () => {
+  it('is not fetched from the network', async () => {
     const [folder, sample] = [await tempFolder(), await upstream()]
     const cache = await LayoutStore.open(join(folder, 'cache'))
     await cache.push(descriptor, Readable.from([bytes]))
@@ -74,7 +74,7 @@ describe('content that is near', () => {
     expect(sample.asked).toEqual([])
   })
 
-  it('in a cache that somebody edited is fetched from its source', async () => {
+  it('is fetched from its source if the copy in the cache was changed', async () => {
     const [folder, sample] = [await tempFolder(), await upstream()]
     const cache = await LayoutStore.open(join(folder, 'cache'))
     await writeFile(cache.pathOf(descriptor), Buffer.alloc(bytes.length))
@@ -106,7 +106,7 @@ describe('content that is near', () => {
   )
 })
 
-describe('a blob that an earlier run began', () => {
+describe('a partial blob of an earlier run', () => {
   async function begun(sample: Sample): Promise<string> {
     const path = join(await tempFolder(), 'a.tar')
     await (await BundleWriter.open(path, layoutOf(sample))).close()
@@ -115,7 +115,7 @@ describe('a blob that an earlier run began', () => {
     return path
   }
 
-  it('and whose journal lies starts over', async () => {
+  it('whose journal is wrong is fetched from the beginning', async () => {
     const sample = await upstream()
     const path = await begun(sample)
     expect(await build(path, sample)).toEqual([expect.stringContaining('starting over')])
@@ -123,7 +123,7 @@ describe('a blob that an earlier run began', () => {
     await verifyBundle(path)
   })
 
-  it('and that is wrong upstream, too, is refused', async () => {
+  it('that is also wrong upstream is refused', async () => {
     const sample = await upstream(noise(bytes.length, 32))
     const path = await begun(sample)
     await expect(build(path, sample)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
@@ -132,7 +132,7 @@ describe('a blob that an earlier run began', () => {
 })
 
 describe('local files', () => {
-  /** A bundle of files that lie beside it. */
+  /** A bundle of files in the folder of the manifest. */
   async function localFiles(count: number, size: number): Promise<{ folder: string; sample: Sample }> {
     const folder = await tempFolder()
     const contents: Sample['contents'] = new Map()
@@ -160,7 +160,7 @@ describe('local files', () => {
     await verifyBundle(path)
   })
 
-  it.each([0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])('of %i bytes are carried whole', async size => {
+  it.each([0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])('of %i bytes are carried completely', async size => {
     const { folder, sample } = await localFiles(1, size)
     await build(join(folder, 'a.tar'), sample)
     await verifyBundle(join(folder, 'a.tar'))

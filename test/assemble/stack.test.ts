@@ -13,7 +13,7 @@ import { noise } from '../remote/support/clients.ts'
 import { type Handler, serveBytes } from '../remote/support/upstream.ts'
 import { buildFrom, gate, layoutOf, lockOf, type Stack, stackOf } from './support.ts'
 
-/** Files with a checksum: asked for their size while locking, fetched while building. */
+/** Files with a checksum: only their size is requested while locking; they are fetched while building. */
 const listed = (origin: string, files: Record<string, Buffer>) =>
   `files:\n${Object.entries(files)
     .map(
@@ -29,7 +29,7 @@ const failureOf = async (work: Promise<unknown>) =>
   (await work.catch((reason: unknown) => reason)) as AirgapError
 
 describe('a plan', () => {
-  it('adds up to what the build then does', async () => {
+  it('matches what the build then does', async () => {
     const files = { big: noise(300_000), small: noise(1_000), same: noise(5_000) }
     const other = { other: noise(40_000) }
     const [one, two] = [await serve(served(files)), await serve(served(other))]
@@ -42,7 +42,7 @@ describe('a plan', () => {
     const layout = layoutOf(lock)
     const plan = await planBuild(layout, [stack.context.cache])
     expect(plan.near).toEqual({ blobs: 1, bytes: 7_000 })
-    // `same` has a URL and stands in the tree, too: it comes once, from here
+    // `same` has a URL and is in the tree, too: it is read once, from this host
     expect(plan.fetch).toEqual({ blobs: 6, bytes: 300_000 + 1_000 + 5_000 + 40_000 + 9 + 'the tool'.length })
     expect(plan.blobs).toBe(7)
     expect(plan.sources).toEqual([
@@ -63,7 +63,7 @@ describe('a plan', () => {
     await verifyBundle(path)
   })
 
-  it('with an earlier bundle fetches nothing, and the build neither', async () => {
+  it('with an earlier bundle fetches nothing, and neither does the build', async () => {
     const files = { a: noise(2_000), b: noise(3_000) }
     const upstream = await serve(served(files))
     const stack = await stackOf(listed(upstream.origin, files))
@@ -102,7 +102,7 @@ describe('a folder that changed between lock and build', () => {
     ['a link to nothing', instead(path => symlink('nowhere', path))],
   ]
 
-  it.each(changes)('is an out-of-date lock: a file is %s', async (_, change) => {
+  it.each(changes)('makes the lock out of date: a file is %s', async (_, change) => {
     const stack = await stackOf('trees: [{name: t, from: deploy}]\n', { 'deploy/sub/file': content })
     const lock = await lockOf(stack)
     const path = join(stack.folder, 'deploy/sub/file')
@@ -113,7 +113,7 @@ describe('a folder that changed between lock and build', () => {
     expect(existsSync(join(stack.folder, 'out.tar'))).toBe(false)
   })
 
-  it('and back again is what was locked; other files and modes do not count', async () => {
+  it('and was restored matches the lock; other files and modes do not count', async () => {
     const stack = await stackOf('trees: [{name: t, from: deploy}]\n', { 'deploy/file': content })
     const lock = await lockOf(stack)
     const path = join(stack.folder, 'deploy/file')
@@ -124,7 +124,7 @@ describe('a folder that changed between lock and build', () => {
     await verifyBundle(await buildFrom(stack, lock))
   })
 
-  it('is not the only thing locked: the tool itself is, too', async () => {
+  it('also includes the files of the tool: a changed one makes the lock out of date', async () => {
     const stack = await stackOf('')
     const lock = await lockOf(stack)
     await writeFile(join(stack.folder, 'tool.bin'), 'the toot')
@@ -138,7 +138,7 @@ describe('a folder that changed between lock and build', () => {
 describe('a build with failures', () => {
   const files = { a: noise(9_000), b: noise(8_000), c: noise(7_000), d: noise(6_000) }
 
-  /** Locked from an upstream that is well; `broken` paths answer for themselves from then on. */
+  /** Locks against a working upstream, in which the `broken` paths then fail. */
   async function lockedThen(broken: Record<string, Handler>) {
     let well = true
     const paths = Object.entries(files).map(([name, bytes]): [string, Handler] => [
@@ -175,7 +175,7 @@ describe('a build with failures', () => {
     const { stack, lock, upstream, mend } = await lockedThen({ b: gone })
     const error = await refused(buildFrom(stack, lock, { concurrency: 1 }), 'NOT_FOUND_UPSTREAM')
     expect(error.item).toContain('/b')
-    expect(error.message).toBe('the locked content is no longer there')
+    expect(error.message).toBe('the locked content is no longer available')
     expect(error.next).toBe('run `airgap lock` again and review the difference')
     expect(asked(upstream)).toEqual(['/a', '/b'])
     nothingFinal(stack)
@@ -184,7 +184,7 @@ describe('a build with failures', () => {
     expect(asked(upstream)).toEqual(['/b', '/c', '/d'])
   })
 
-  it('with --keep-going fetches all that can be had and ends with exit 9', async () => {
+  it('with --keep-going fetches everything available and exits with 9', async () => {
     const { stack, lock, upstream, mend } = await lockedThen({ a: gone, c: gone })
     const error = await failureOf(buildFrom(stack, lock, { concurrency: 1, keepGoing: true }))
     expect(error).toMatchObject({ code: 'INCOMPLETE', exitCode: 9 })
@@ -198,7 +198,7 @@ describe('a build with failures', () => {
     expect(asked(upstream)).toEqual(['/a', '/c'])
   })
 
-  it.each([false, true])('fault 6: a wrong digest stops all (keep going: %s)', async keepGoing => {
+  it.each([false, true])('fault 6: a wrong digest stops everything (keep going: %s)', async keepGoing => {
     const { stack, lock, upstream, mend } = await lockedThen({ b: wrong })
     const error = await refused(buildFrom(stack, lock, { concurrency: 1, keepGoing }), 'DIGEST_MISMATCH')
     expect(error.exitCode).toBe(6)
@@ -210,14 +210,14 @@ describe('a build with failures', () => {
     expect(asked(upstream)).toEqual(['/b', '/c', '/d'])
   })
 
-  it('fault 6: a wrong digest is exit 6 also where something else failed before it', async () => {
+  it('fault 6: a wrong digest is exit 6 even if something else failed before it', async () => {
     const { stack, lock } = await lockedThen({ a: gone, b: wrong })
     const keeping = await failureOf(buildFrom(stack, lock, { concurrency: 1, keepGoing: true }))
     expect(keeping).toMatchObject({ code: 'DIGEST_MISMATCH', exitCode: 6 })
     expect(keeping.message).toContain('NOT_FOUND_UPSTREAM')
   })
 
-  it('fault 6: a wrong digest under way while something else fails is not hidden by it', async () => {
+  it('fault 6: a failure during the transfer of wrong content does not hide it', async () => {
     const half = gate()
     const { stack, lock } = await lockedThen({
       a: (_, response) => {
@@ -236,7 +236,7 @@ describe('a build with failures', () => {
     nothingFinal(stack)
   })
 
-  it('that is cancelled continues later', async () => {
+  it('that is cancelled can be resumed', async () => {
     const begun = gate()
     const { stack, lock, upstream, mend } = await lockedThen({
       c: (_, response) => {
@@ -258,7 +258,7 @@ describe('a build with failures', () => {
     expect(asked(upstream)).toEqual(['/c', '/d'])
   })
 
-  it('never tells the secrets of a URL', async () => {
+  it('never shows the secrets of a URL', async () => {
     const upstream = await serve({ '/a': files.a })
     const url = `${upstream.origin}/a?token=hunter2`
     const stack = await stackOf(`files:\n  - {url: "${url}", sha256: "${digestOf(files.b).slice(7)}"}\n`)

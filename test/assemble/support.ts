@@ -13,7 +13,7 @@ import { type TestContext, temporaryFolder, testContext } from '../kinds/support
 
 const head = 'apiVersion: airgap/v1\nname: demo\nversion: 1.0.0\n'
 
-/** A manifest with the files beside it, clients, and a tool of one file. */
+/** A manifest with the files in its folder, clients, and a tool of one file. */
 export interface Stack {
   folder: string
   manifest: string
@@ -56,7 +56,7 @@ export function layoutOf(lock: Lock): Layout {
   return planLayout(assembleLock(lock), { name: lock.name, version: lock.version })
 }
 
-/** Lock → bundle, as `airgap build` does it. */
+/** Builds the bundle of a lock, as `airgap build` does. */
 export async function buildFrom(
   stack: Stack,
   lock: Lock,
@@ -77,7 +77,7 @@ export async function buildFrom(
   }
 }
 
-/** A moment that the test decides on. */
+/** A promise that the test resolves. */
 export function gate(): { open: () => void; opened: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>()
   onTestFinished(() => resolve())

@@ -39,7 +39,7 @@ const ubuntu = {
 }
 
 describe('a machine', () => {
-  it('is told by what stands in its files', async () => {
+  it('is described by its files', async () => {
     const probe = await probeMachine(await root('ubuntu', ubuntu))
     expect(probe).toMatchObject({
       probeVersion: 1,
@@ -66,13 +66,13 @@ describe('a machine', () => {
     expect((await probeMachine(place)).secureBoot).toBe(state)
   })
 
-  it('names neither itself nor its addresses', async () => {
+  it('is described without its name and addresses', async () => {
     const text = JSON.stringify(await probeMachine('/'))
     expect(text).not.toContain(`"${hostname()}"`)
     expect(text).not.toMatch(/"(?:\d{1,3}\.){3}\d{1,3}"/)
   })
 
-  it('that is none is refused', async () => {
+  it('without os-release is refused', async () => {
     await expect(probeMachine(await root('empty', { 'etc/hostname': 'x' }))).rejects.toMatchObject({
       code: 'UNSUPPORTED',
     })
@@ -125,7 +125,7 @@ describe('a machine', () => {
   )
 })
 
-describe('a probe that came back', () => {
+describe('a probe file', () => {
   const good: Probe = {
     probeVersion: 1,
     os: { id: 'ubuntu', version: '22.04' },
@@ -156,7 +156,7 @@ describe('a probe that came back', () => {
     )
   })
 
-  it('never ends in anything but an error that teaches (property)', () => {
+  it('is parsed or refused with an error, whatever it contains (property)', () => {
     fc.assert(
       fc.property(fc.json(), text => {
         try {

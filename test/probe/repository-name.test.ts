@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parseOsRelease } from '../../src/probe/os-release.ts'
 import { repositoryFor, repositoryNames } from '../../src/probe/repository-name.ts'
 
-/** As the systems ship it. */
+/** os-release as these systems ship it. */
 const releases = {
   ubuntu: `PRETTY_NAME="Ubuntu 22.04.4 LTS"
 NAME="Ubuntu"
@@ -82,7 +82,7 @@ describe('repositoryNames', () => {
 })
 
 describe('repositoryFor', () => {
-  it('takes the most exact of those that there are, and no other system’s', () => {
+  it('returns the most exact available name, never that of another system', () => {
     const rocky = parseOsRelease(releases.rocky)!
     expect(repositoryFor(rocky, ['el9', 'rocky-9', 'rocky-9.4'])).toBe('rocky-9.4')
     expect(repositoryFor(rocky, ['el9', 'rocky-9', 'rocky-9.2'])).toBe('rocky-9')
@@ -96,7 +96,7 @@ describe('repositoryFor', () => {
 })
 
 describe('parseOsRelease', () => {
-  it('reads quotes of both kinds and none, and skips what is no field', () => {
+  it('reads values in double, single or no quotes, and skips other lines', () => {
     expect(
       parseOsRelease(`# a comment\n\nID='x'\nVERSION_ID=1\nPRETTY_NAME="X 1"\nexport A=b\nID_LIKE= \n`),
     ).toEqual({
@@ -106,7 +106,7 @@ describe('parseOsRelease', () => {
     })
   })
 
-  it.each(['', 'NAME=x', 'ID=', 'ID=""', 'binary \0\u0001'])('knows no release in %j', text => {
+  it.each(['', 'NAME=x', 'ID=', 'ID=""', 'binary \0\u0001'])('returns undefined for %j', text => {
     expect(parseOsRelease(text)).toBeUndefined()
   })
 })

@@ -18,7 +18,7 @@ const whole = [
 ]
 
 describe('the digest of inputs', () => {
-  it('does not depend on the folder, also where keys stand elsewhere', async () => {
+  it('does not depend on the folder, even if the keys are elsewhere', async () => {
     const one = await loadManifest((await stackOf(whole.join(''))).manifest)
     const deeper = await stackOf('', {
       'a/b/c/stack.yaml': `apiVersion: airgap/v1\nname: demo\nversion: 1.0.0\n${whole.join('')}`,
@@ -39,7 +39,7 @@ describe('the digest of inputs', () => {
     expect(await digestOf(whole.toReversed().join(''))).toBe(await digestOf(whole.join('')))
   })
 
-  it('depends on everything that is asked for', async () => {
+  it('depends on everything that is requested', async () => {
     const texts = [
       '',
       'platforms: [linux/arm64]\n',

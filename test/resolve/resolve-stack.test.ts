@@ -10,7 +10,7 @@ const files = (origin: string, names: string[]) =>
   `files:\n${names.map(name => `  - {url: "${origin}/${name}", path: "${name}"}\n`).join('')}`
 
 describe('a lock', () => {
-  it('is the same, whatever the order of the manifest, of the answers, and -j', async () => {
+  it('does not depend on the order of the manifest or of responses, nor on -j', async () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f']
     const slow = Object.fromEntries(
       names.map((name, i): [string, Handler] => [
@@ -36,7 +36,7 @@ describe('a lock', () => {
     ])
   })
 
-  it('tells every item that cannot be resolved, in the order of the manifest', async () => {
+  it('reports every item that cannot be resolved, in the order of the manifest', async () => {
     const upstream = await serve({
       '/good': 'good',
       // the first of the manifest fails last
@@ -52,11 +52,11 @@ describe('a lock', () => {
     const places = ['/gone1', '/gone2', 'nowhere'].map(part => message.indexOf(part))
     expect(places.every(place => place > 0)).toBe(true)
     expect(places).toEqual(places.toSorted((a, b) => a - b))
-    // what could be had is in the cache for the next run
+    // what was fetched is in the cache for the next run
     expect(await stack.context.cache.exists({ mediaType: '', digest: digestOf('good'), size: 4 })).toBe(true)
   })
 
-  it('fault 61: a wrong digest stops those that have not begun', async () => {
+  it('fault 61: a wrong digest stops the items that have not started', async () => {
     const upstream = await serve({
       // no size is given: it has to be fetched
       '/wrong': (_, response) => response.writeHead(200).end('something else'),
@@ -69,7 +69,7 @@ describe('a lock', () => {
     expect(upstream.seen.map(({ url }) => url)).not.toContain('/later')
   })
 
-  it('is none where the work is cancelled', async () => {
+  it('is not returned if the work is cancelled', async () => {
     const asked = gate()
     const upstream = await serve({ '/slow': () => asked.open() })
     const stop = new AbortController()
@@ -80,7 +80,7 @@ describe('a lock', () => {
     await ended
   })
 
-  it('refuses what nobody vouches for, where the manifest says so, and names all of it', async () => {
+  it('refuses items without a checksum with firstUse: refuse, and names all of them', async () => {
     const upstream = await serve({ '/a': 'a', '/b': 'b', '/c': 'c' })
     const known = `  - {url: "${upstream.origin}/c", path: c, sha256: ${digestOf('c').slice(7)}}\n`
     const text = `${files(upstream.origin, ['a', 'b'])}${known}`
@@ -91,7 +91,7 @@ describe('a lock', () => {
     expect(one.items['file']).toHaveLength(1)
   })
 
-  it('needs the tool itself to be whole', async () => {
+  it('requires all files of the tool', async () => {
     const stack = await stackOf('')
     const broken = { ...stack, runtime: { node: `${stack.folder}/none` } }
     await refused(lockOf(broken), 'TOOL_MISSING')

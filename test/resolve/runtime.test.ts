@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-it('remembers what it has read, until the file or the memory changes', async () => {
+it('caches digests until the file or the cache changes', async () => {
   const [tool, memory] = [join(folder, 'tool'), join(folder, 'memory.json')]
   const lock = async () => (await lockRuntime({ 'app/tool': tool }, memory))[0]
   await writeFile(tool, 'one')
@@ -28,7 +28,7 @@ it('remembers what it has read, until the file or the memory changes', async () 
   }
 })
 
-it('says which file of the tool is missing', async () => {
+it('names the missing file of the tool', async () => {
   await expect(lockRuntime({ 'app/tool': join(folder, 'gone') })).rejects.toMatchObject({
     code: 'TOOL_MISSING',
     item: join(folder, 'gone'),

@@ -34,7 +34,7 @@ const node = (os: NamedProbe['probe']['os'], kernel: string, packages: string[] 
 const jammy = { id: 'ubuntu', version: '22.04' }
 
 describe('a site', () => {
-  it('adds the packages of every kernel that runs there, and leaves out what all machines have', async () => {
+  it('adds packages for every running kernel, and omits those that all machines have', async () => {
     const probes = [
       node(jammy, '5.15.0-91-generic', ['bash 5.1', 'curl 7.81', 'vim 8']),
       node(jammy, '5.15.0-119-generic', ['bash 5.1', 'curl 7.82']),
@@ -57,27 +57,27 @@ describe('a site', () => {
     expect(kernelsUnknown(await manifest(), facts)).toEqual([])
   })
 
-  it('is another input than no site, and the same facts are the same input', async () => {
+  it('changes the digest of inputs, and the same facts do not change it again', async () => {
     const facts = factsOf(await manifest(), [node(jammy, '5.15.0-91-generic')])
     const adjusted = inputsDigest(forSite(await manifest(), facts))
     expect(adjusted).not.toBe(inputsDigest(forSite(await manifest(), [])))
     expect(adjusted).toBe(inputsDigest(forSite(await manifest(), JSON.parse(JSON.stringify(facts)))))
   })
 
-  it('without probes has the packages that need no kernel, and says which entries lack theirs', async () => {
+  it('without probes has packages that need no kernel, and names the entries without theirs', async () => {
     const adjusted = forSite(await manifest(), [])
     expect(adjusted.debs[0]?.packages).toEqual(['dkms', 'jq'])
     expect(kernelsUnknown(await manifest(), [])).toEqual(['ubuntu-22.04', 'el9'])
   })
 
-  it('with a machine that no entry is for is refused, with the entries that there are', async () => {
+  it('with a machine that no entry serves is refused, and the error names the entries', async () => {
     const probe = node({ id: 'debian', version: '13' }, '6.12.0-1-amd64')
     const stack = await manifest()
     expect(() => factsOf(stack, [probe])).toThrow(
       expect.objectContaining({
         code: 'MANIFEST_INVALID',
         item: 'debian-6.12.0-1-amd64.json',
-        likely: 'the manifest has ubuntu-22.04, el9',
+        likely: 'it has entries for ubuntu-22.04, el9',
       }),
     )
   })

@@ -128,7 +128,7 @@ describe('offline-deploy compat', () => {
 
   it('says so where there is no kubectl, no rules', async () => {
     const compat = await siteRunning({ kubernetes: 'v1.28.6' })
-    expect((await compat('--kubectl', '/nowhere/kubectl')).stdout).toContain('/nowhere/kubectl is not here')
+    expect((await compat('--kubectl', '/nowhere/kubectl')).stdout).toContain('/nowhere/kubectl was not found')
     const site = await testSite()
     const lock = {
       lockVersion: 1,
