@@ -70,6 +70,17 @@ export function missingPrograms(programs: readonly string[]): string[] {
   return programs.filter(program => !has(program))
 }
 
+/** Throws TOOL_MISSING with all programs that are not on PATH. `setup` are the options of scripts/setup that install them. */
+export function requirePrograms(programs: readonly string[], setup: string): void {
+  const lacking = [...new Set(missingPrograms(programs))]
+  if (lacking.length === 0) return
+  throw new AirgapError('TOOL_MISSING', 'programs are missing', {
+    item: lacking.join(', '),
+    likely: 'they are not installed',
+    next: `run ./scripts/setup ${setup}`,
+  })
+}
+
 export const isRoot = process.getuid?.() === 0
 
 /** Returns the environment with the sbin folders on PATH, which a user's PATH lacks. */

@@ -35,6 +35,7 @@ export const clusterPrograms = [
   'containerd-shim-runc-v2',
   'ctr',
   'runc',
+  'busybox',
   '/usr/lib/cni/bridge',
 ] as const
 

@@ -3,11 +3,14 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AirgapError } from '../../../src/core/errors.ts'
+import { networkPrograms } from '../machines/closed-network.ts'
 import { type InstallSite, openInstallSite, siteFolder } from '../machines/install-site.ts'
-import { debianSshRoot, type SshNode } from '../machines/ssh-node.ts'
+import { debianSshRoot, type SshNode, sshNodePrograms } from '../machines/ssh-node.ts'
 import { cacheFolder } from '../places.ts'
-import { programPath } from '../run.ts'
+import { programPath, requirePrograms } from '../run.ts'
+import { clusterPrograms } from './cluster-downloads.ts'
 import { buildRehearsalBundle } from './stack-bundle.ts'
+import { stackPrograms } from './stack-upstream.ts'
 
 /** See scripts/cluster-rehearsal. */
 
@@ -30,6 +33,10 @@ async function main(): Promise<void> {
       next: 'scripts/cluster-rehearsal --kubespray FOLDER (an unpacked v2.24.1) [--charts FOLDER]',
     })
   }
+  requirePrograms(
+    [...stackPrograms, ...clusterPrograms, ...networkPrograms, ...sshNodePrograms],
+    '--with-clients --with-tools --with-stack --with-cluster --with-nodes',
+  )
   await using resources = new AsyncDisposableStack()
   const work = await mkdtemp(join(tmpdir(), 'airgap-cluster-'))
   resources.defer(() => rm(work, { recursive: true, force: true }))

@@ -5,12 +5,14 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { ended } from '../machines/background-process.ts'
-import { openControlPlane } from '../machines/control-plane.ts'
+import { networkPrograms } from '../machines/closed-network.ts'
+import { controlPlanePrograms, openControlPlane } from '../machines/control-plane.ts'
 import { type InstallSite, openInstallSite, siteFolder } from '../machines/install-site.ts'
-import { debianSshRoot } from '../machines/ssh-node.ts'
+import { debianSshRoot, sshNodePrograms } from '../machines/ssh-node.ts'
 import { cacheFolder } from '../places.ts'
-import { programPath, withSbin } from '../run.ts'
+import { programPath, requirePrograms, withSbin } from '../run.ts'
 import { buildRehearsalBundle } from './stack-bundle.ts'
+import { stackPrograms } from './stack-upstream.ts'
 
 /** See scripts/install-rehearsal. */
 
@@ -33,6 +35,10 @@ async function main(): Promise<void> {
       next: 'scripts/install-rehearsal --kubespray FOLDER (an unpacked v2.24.1) [--charts FOLDER]',
     })
   }
+  requirePrograms(
+    [...stackPrograms, 'kubeadm', ...controlPlanePrograms, ...networkPrograms, ...sshNodePrograms],
+    '--with-clients --with-tools --with-stack --with-cluster',
+  )
   await using resources = new AsyncDisposableStack()
   const work = await mkdtemp(join(tmpdir(), 'airgap-install-'))
   resources.defer(() => rm(work, { recursive: true, force: true }))

@@ -8,9 +8,9 @@ import { AirgapError } from '../../../src/core/errors.ts'
 import type { UsedImage } from '../../../src/discover/pair.ts'
 import type { ImageReport } from '../../../src/discover/report.ts'
 import { home } from '../places.ts'
-import { run } from '../run.ts'
+import { requirePrograms, run } from '../run.ts'
 import { answering, freePort } from '../upstreams/docker-registry.ts'
-import { startStackUpstream } from './stack-upstream.ts'
+import { stackPrograms, startStackUpstream } from './stack-upstream.ts'
 
 /** See scripts/rehearsal. */
 
@@ -22,6 +22,7 @@ async function main(): Promise<void> {
       manifest: { type: 'string', default: join(home, 'manifests', 'astrago.yaml') },
     },
   })
+  requirePrograms(stackPrograms, '--with-clients --with-tools --with-stack')
   await using resources = new AsyncDisposableStack()
   const work = await mkdtemp(join(tmpdir(), 'airgap-rehearsal-'))
   resources.defer(() => rm(work, { recursive: true, force: true }))

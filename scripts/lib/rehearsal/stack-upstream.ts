@@ -16,6 +16,9 @@ import { packPublishedCharts } from '../upstreams/published-charts.ts'
 import { serveFolder } from '../upstreams/serve-folder.ts'
 import type { RealImage } from './cluster-downloads.ts'
 
+/** Programs that `startStackUpstream` needs, and that render the releases. */
+export const stackPrograms = ['docker-registry', 'skopeo', 'helm', 'helmfile', 'kubectl'] as const
+
 /** An upstream that serves everything a manifest names, under the publishers' names. */
 export interface StackUpstream {
   /** the layer for `--test-upstream` */
