@@ -17,7 +17,7 @@ export interface Tree {
  * Returns the trees among the roots of one bundle, sorted by name, each with all its shards. A shard is known by its
  * annotations, never by its name: `rpms/rocky-9.2` is a tree of its own, whatever other trees there are.
  *
- * Throws BUNDLE_CORRUPT for a name that no builder gives (artifact-names.ts), for two trees of one name, and for shards that do not
+ * Throws BUNDLE_CORRUPT for a name that no builder writes (artifact-names.ts), for two trees of one name, and for shards that do not
  * make up exactly one tree: a site that joined what it finds could be made to serve half a repository, or files of another.
  */
 export function treesOf(roots: readonly Descriptor[]): Tree[] {

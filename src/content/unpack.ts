@@ -7,8 +7,8 @@ export const packings = ['.xz', '.zst', '.gz', ''] as const
 export type Packing = (typeof packings)[number]
 
 /**
- * Decompresses a stream, 64 KiB at a time whatever the content claims. The total is not limited here: the reader stops at the size
- * that the signed Release file gives (decompression bombs, CWE-409).
+ * Decompresses a stream, 64 KiB at a time whatever size the content claims. The total is not limited here: the reader stops at the
+ * size in the signed Release file (decompression bombs, CWE-409).
  */
 export function unpack(body: Readable, packing: Packing): Readable {
   switch (packing) {

@@ -79,7 +79,7 @@ export interface ErrorDetails {
   cause?: unknown
 }
 
-/** An error that tells an operator what failed, which item, the likely cause and what to do next. */
+/** An error for the operator: what failed, which item, the likely cause and what to do next. */
 export class AirgapError extends Error {
   readonly code: ErrorCode
   readonly item?: string

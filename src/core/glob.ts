@@ -4,8 +4,8 @@ export function isGlob(text: string): boolean {
 }
 
 /**
- * Compiles a pattern as fnmatch(3) and glob(7) define it: `*`, `?`, `[a-z]`, `[!a-z]`, `[[:digit:]]`, and a backslash before a
- * character that stands for itself. Braces and extended globs have no meaning; a leading dot is a character like any other.
+ * Compiles a pattern as fnmatch(3) and glob(7) define it: `*`, `?`, `[a-z]`, `[!a-z]`, `[[:digit:]]`, and a backslash that
+ * makes the next character literal. Braces and extended globs have no meaning; a leading dot is a character like any other.
  *
  * With `paths`, wildcards do not match a slash, but `**` does; `**` followed by a slash also matches nothing (gitignore(5)).
  *

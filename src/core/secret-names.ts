@@ -58,7 +58,7 @@ const aboutASecret = new Set(
   ).split(' '),
 )
 
-/** Kubernetes and charts name a key of a map by these, and a key of a map is no secret. */
+/** Words before `key` with which Kubernetes and charts name a key of a map, which is not a secret. */
 const keyOfAMap = new Set(
   'topology label labels annotation taint toleration partition sort foreign map configmap selector'.split(
     ' ',
@@ -90,7 +90,7 @@ function wordsOf(name: string): string[] {
     .filter(word => word !== '' && !/^\d+$/.test(word))
 }
 
-/** Longer ones are no names; what comes first of a path of keys matters least. */
+/** Longer text is not a name; of a long path of keys, the end matters most. */
 const maxName = 1_000
 
 function namesASecret(words: readonly string[]): boolean {

@@ -12,13 +12,13 @@ import { withNfsServer } from './site-interview.ts'
 import type { SiteOptions } from './site-options.ts'
 
 export interface InitOptions extends SiteOptions {
-  /** what the operator said in options; comes before what an inventory says */
+  /** set by options; takes precedence over the inventory */
   answers: SiteAnswers
   /** kubespray's inventory: a file, or its folder */
   from?: string | undefined
-  /** the values file that goes with it */
+  /** values file to convert with the inventory */
   values?: string | undefined
-  /** replaces a site.yaml, which is kept under another name */
+  /** replace an existing site.yaml, which is kept under another name */
   force: boolean
   dryRun: boolean
 }
@@ -28,13 +28,13 @@ export interface InitializedSite {
   path: string
   text: string
   nodes: SiteAnswers['nodes']
-  /** what a conversion could not take over */
+  /** what was not converted */
   notes: string[]
 }
 
 /**
- * Writes site.yaml. `interview` asks for what the options leave open; undefined where nobody can be asked. Throws USAGE where a
- * site.yaml exists or no machine was named, SITE_INVALID for answers that cannot be.
+ * Writes site.yaml. `interview` asks for what the options do not set; undefined without a terminal. Throws USAGE if site.yaml
+ * exists or no machine was named, SITE_INVALID for invalid answers.
  */
 export async function initSite(
   options: InitOptions,

@@ -39,7 +39,7 @@ export async function planInstall(
   return { setup, steps }
 }
 
-/** Throws INCOMPATIBLE before anything is changed: where its rules are broken, or where it is another version than the operator asked for. */
+/** Throws INCOMPATIBLE before anything is changed: for broken rules, and for a version that the operator did not request. */
 export async function refuseUnfitBundles(run: {
   setup: Setup
   bundles: readonly OpenBundle[]

@@ -3,7 +3,7 @@ import { AirgapError } from '../core/errors.ts'
 import { type SecretOrigin, type SecretsDeclaration, secretFault } from '../site/secrets.ts'
 import { secretsFromEnvironment, secretsOf } from '../site/secrets-file.ts'
 
-/** A person who types secrets: nothing of them is shown. */
+/** A dialogue in which secrets are typed without echo. */
 export interface SecretDialogue {
   askSecret(question: string): Promise<string>
   show(text: string): void

@@ -12,8 +12,8 @@ export interface VersionChangeOptions {
 }
 
 /**
- * Throws INCOMPATIBLE for a bundle of another version than the one installed under the same name, unless the operator asked for
- * that change. Where machines are installed they are backed up first, whichever way the version goes: only `upgrade` does that.
+ * Throws INCOMPATIBLE for a bundle of another version than the one installed under the same name, unless the operator requested
+ * that change. If machines are installed, they must be backed up before any change of version, and only `upgrade` does that.
  */
 export async function refuseOtherVersions(
   bundles: readonly { path: string; identity: BundleIdentity }[],

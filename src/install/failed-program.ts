@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { AirgapError } from '../core/errors.ts'
 import type { ProgramEnd } from './program.ts'
 
-/** What a program said last, for whoever stands before it. */
+/** Returns the error for a failed program, with the end of its output. */
 export function failedProgram(
   command: readonly string[],
   { status, tail }: ProgramEnd,

@@ -44,8 +44,8 @@ function shortName({ host, repository }: Upstream): string | undefined {
 }
 
 /**
- * Gives every upstream its names. Throws NAME_COLLISION where two upstreams get the same one and `collisions` does not say
- * which of them wins. There must be one claim for each upstream.
+ * Assigns names to every upstream. Throws NAME_COLLISION if two upstreams would get the same name and `collisions` does not
+ * choose one. There must be one claim for each upstream.
  */
 export function nameTable<T>(claims: readonly Claim<T>[], collisions: Collisions): NameTable<T> {
   const claimants = new Map<string, { claim: Claim<T>; kept: boolean }[]>()

@@ -53,8 +53,8 @@ export function parseDeclaration(text: string, item: string): SecretsDeclaration
 }
 
 /**
- * Returns the text of secrets.yaml with every secret in it. What the previous text has stays as it is, to the byte; a secret that is given
- * is added; the others are generated. Throws VALUES_INVALID for a text that is not a map of values, and with a list of all secrets
+ * Returns the text of secrets.yaml with every secret in it. The previous text is kept byte for byte; secrets that are passed
+ * are added; the others are generated. Throws VALUES_INVALID for a text that is not a map of values, and with a list of all secrets
  * that are too short, published or otherwise unfit.
  */
 export function completeSecrets(

@@ -41,9 +41,9 @@ export function compatCommand(program: Command, shell: Shell): void {
       const [bundle] = opened.bundles
       const carried = bundle && (await carriedRules(bundle))
       if (carried === undefined)
-        throw new AirgapError('USAGE', 'the bundle carries no rules', {
+        throw new AirgapError('USAGE', 'the bundle carries no compatibility rules', {
           item: paths[0] ?? '',
-          next: 'name them in the manifest (`compatibility:`) and build the bundle again',
+          next: 'set `compatibility:` in the manifest, then lock and build the bundle again',
         })
       const found = await compareWithRunning(carried, {
         root,
@@ -74,7 +74,7 @@ function render({ rules, bundled }: CarriedRules, { running, unknown, verdicts, 
   return [
     `${''.padEnd(30)} ${'here'.padEnd(24)} bundle`,
     ...table,
-    ...unknown.map(text => `not known: ${text}`),
+    ...unknown.map(text => `unknown: ${text}`),
     '',
     ...verdicts.flatMap(verdictLines),
     ...(plan === undefined ? [] : ['', ...planLines(plan)]),

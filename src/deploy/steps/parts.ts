@@ -30,7 +30,7 @@ export interface StepsOptions {
   setup: Setup
   state: SiteState
   context: DeployContext
-  /** with `plan` no password is asked for */
+  /** `plan` does not prompt for passwords */
   purpose: 'plan' | 'apply'
   /** of the machines, as ansible takes it */
   limit?: string | undefined

@@ -72,7 +72,7 @@ describe('offline-deploy compat', () => {
     const ran = await compat()
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.stdout).toContain(
-      'not known: the API server: The connection to the server 10.0.0.1:6443 was refused',
+      'unknown: the API server: The connection to the server 10.0.0.1:6443 was refused',
     )
     expect(ran.stdout).toMatch(/^GPU Operator +- +v24\.9\.2$/m)
   })
@@ -126,7 +126,7 @@ describe('offline-deploy compat', () => {
     await expect(stat(site.site)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  it('says so where there is no kubectl, no rules', async () => {
+  it('reports a missing kubectl, and a bundle without rules', async () => {
     const compat = await siteRunning({ kubernetes: 'v1.28.6' })
     expect((await compat('--kubectl', '/nowhere/kubectl')).stdout).toContain('/nowhere/kubectl was not found')
     const site = await testSite()
@@ -143,7 +143,7 @@ describe('offline-deploy compat', () => {
     await writeBundle(site.bundle, sampleTree('lock', { 'lock.json': JSON.stringify(lock) }, 'bundle'))
     expect(await run(['compat', '--bundle', site.bundle])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('the bundle carries no rules'),
+      stderr: expect.stringContaining('the bundle carries no compatibility rules'),
     })
   })
 })
