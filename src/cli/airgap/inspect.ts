@@ -14,15 +14,65 @@ import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 
-/** What `inspect` can list: the sections of all kinds. */
-const sections = [...new Set(kinds.map(kind => kind.section))]
-const others = ['why', 'sbom', 'lock'] as const
+/** A section of `inspect`. To add one, add it to `sections`: words, help and errors follow. */
+interface Section {
+  name: string
+  /** what it shows, where the name does not say so */
+  help?: string
+  show(lock: Lock, options: { name: string | undefined; match: string | undefined }): Shown | Promise<Shown>
+}
+
+/** What a section prints: data for JSON and YAML, and text for people. */
+interface Shown {
+  value: unknown
+  text(): string
+}
+
+/** The sections of all kinds, then those that concern the bundle as a whole. */
+const sections: Section[] = [
+  ...[...new Set(kinds.map(kind => kind.section))].map(
+    (name): Section => ({
+      name,
+      show: (lock, { match }) => {
+        const items = itemsOf(lock, { section: name, match })
+        return listing(lock, items, () =>
+          items.length > 0 ? table(items) : `no ${name}${match ? ` match "${match}"` : ''}`,
+        )
+      },
+    }),
+  ),
+  {
+    name: 'why',
+    help: 'what requires it',
+    show: (lock, { name }) => {
+      const lines = why(lock, name)
+      return { value: lines, text: () => lines.join('\n') }
+    },
+  },
+  {
+    name: 'sbom',
+    help: 'CycloneDX',
+    show: async lock => json((await import('../../kinds/sbom.ts')).sbomOf(lock)),
+  },
+  {
+    name: 'lock',
+    help: 'query values of URLs are masked',
+    show: lock => json(withoutSecrets(lock)),
+  },
+]
+
+/** Without a section: the totals of each kind. */
+const totals: Section['show'] = (lock, { match }) => {
+  const items = itemsOf(lock, { section: undefined, match })
+  return listing(lock, items, () => summary(lock, items))
+}
 
 interface InspectOptions {
   match?: string
 }
 
 export function inspectCommand(program: Command, shell: Shell): void {
+  const words = sections.map(({ name, help }) => (help === undefined ? name : `${name} (${help})`))
   addExamples(program.command('inspect'), [
     ['airgap inspect stack-1.0.0.tar images --match calico'],
     ['airgap inspect stack-1.0.0.tar why libssl3', 'which requested package requires it'],
@@ -30,50 +80,45 @@ export function inspectCommand(program: Command, shell: Shell): void {
   ])
     .description('Show what is inside a bundle or a lockfile')
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
-    .argument(
-      '[what]',
-      `${sections.join(', ')}; why (what requires it), sbom (CycloneDX), lock (query values of URLs are masked); default: totals`,
-    )
+    .argument('[what]', `${words.join(', ')}; default: totals`)
     .argument('[name]', 'with why: a package, image, chart or file')
     .option('--match <text>', 'only names that contain this')
-    .action((path: string, what: string | undefined, name: string | undefined, options: InspectOptions) =>
-      inspect(path, { what, name, options, shell }),
+    .action(
+      async (path: string, what: string | undefined, name: string | undefined, { match }: InspectOptions) => {
+        const show = what === undefined ? totals : sectionOf(what).show
+        const { value, text } = await show(await lockOf(path), { name, match })
+        shell.print(value, text)
+      },
     )
 }
 
-async function inspect(
-  path: string,
-  request: { what: string | undefined; name: string | undefined; options: InspectOptions; shell: Shell },
-): Promise<void> {
-  const { what, name, options, shell } = request
-  const words: string[] = [...sections, ...others]
-  if (what !== undefined && !words.includes(what)) {
-    throw new AirgapError('USAGE', 'inspect has no such section', {
-      item: what,
-      next: `choose one of ${words.join(', ')}`,
-    })
-  }
-  const lock = await lockOf(path)
-  if (what === 'lock') {
-    const shown = withoutSecrets(lock)
-    return shell.print(shown, () => printableJson(JSON.stringify(shown, null, 2)))
-  }
-  if (what === 'why') {
-    const lines = why(lock, name)
-    return shell.print(lines, () => lines.join('\n'))
-  }
-  if (what === 'sbom') {
-    const bom = (await import('../../kinds/sbom.ts')).sbomOf(lock)
-    return shell.print(bom, () => printableJson(JSON.stringify(bom, null, 2)))
-  }
-  const listed = kinds.filter(kind => what === undefined || kind.section === what).map(kind => kind.name)
-  const items = describeLock(lock).filter(
-    item => listed.includes(item.kind) && (!options.match || item.name.includes(options.match)),
-  )
-  shell.print({ name: lock.name, version: lock.version, platforms: lock.platforms, items }, () => {
-    if (what === undefined) return summary(lock, items)
-    return items.length > 0 ? table(items) : `no ${what}${options.match ? ` match "${options.match}"` : ''}`
+function sectionOf(name: string): Section {
+  const found = sections.find(section => section.name === name)
+  if (found !== undefined) return found
+  throw new AirgapError('USAGE', 'inspect has no such section', {
+    item: name,
+    next: `choose one of ${sections.map(section => section.name).join(', ')}`,
   })
+}
+
+type Item = { kind: string } & ItemSummary
+
+function itemsOf(
+  lock: Lock,
+  { section, match }: { section: string | undefined; match: string | undefined },
+): Item[] {
+  const listed = kinds.filter(kind => section === undefined || kind.section === section)
+  return describeLock(lock).filter(
+    item => listed.some(kind => kind.name === item.kind) && (!match || item.name.includes(match)),
+  )
+}
+
+function listing({ name, version, platforms }: Lock, items: Item[], text: () => string): Shown {
+  return { value: { name, version, platforms, items }, text }
+}
+
+function json(value: object): Shown {
+  return { value, text: () => printableJson(JSON.stringify(value, null, 2)) }
 }
 
 /** The query of a URL may be a signature, and a lock of an older version may have a password in a URL. */
@@ -96,7 +141,7 @@ export async function lockOf(path: string): Promise<Lock> {
   }
 }
 
-function summary(lock: Lock, items: ({ kind: string } & ItemSummary)[]): string {
+function summary(lock: Lock, items: Item[]): string {
   const lines = [`${lock.name} ${lock.version}  (${lock.platforms.join(', ')})`]
   if (lock.variants) lines.push(`  with ${lock.variants.join(', ')}`)
   if (lock.testUpstream)
