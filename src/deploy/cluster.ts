@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { type NodeState, nodeStates, type ReleaseState, releaseStates } from '../install/cluster-findings.ts'
-import { askCluster, type Cluster } from '../install/kube.ts'
+import { type Cluster, queryCluster } from '../install/kube.ts'
 import { adoptKubeconfig } from '../install/kubeconfig.ts'
 import { toolPaths } from '../install/steps/control-host.ts'
 import { apiServers } from '../inventory/api-servers.ts'
@@ -38,7 +38,7 @@ const quickMs = 5_000
 /** What a cluster reports about itself, within five seconds. */
 export async function clusterStatus(cluster: Cluster, signal: AbortSignal): Promise<ClusterStatus> {
   const query = (program: 'kubectl' | 'helm', args: string[]) =>
-    askCluster(cluster, { program, args, signal, timeoutMs: quickMs })
+    queryCluster(cluster, { program, args, signal, timeoutMs: quickMs })
   const [nodes, releases] = await Promise.all([
     query('kubectl', ['get', 'nodes', '--output', 'json', '--request-timeout=4s']).then(nodeStates),
     query('helm', ['list', '--all-namespaces', '--all', '--output', 'json']).then(releaseStates),

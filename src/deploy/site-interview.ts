@@ -13,7 +13,7 @@ export interface Dialogue {
 
 /** Asks for the machines of a site and for SSH access to them. Explains an invalid answer and repeats the question. */
 export async function interviewSite(known: SiteAnswers, dialogue: Dialogue): Promise<SiteAnswers> {
-  const answers = await askMachines(known, dialogue)
+  const answers = await runModule(known, dialogue)
   const withUser = await askUntilValid('SSH user on the machines [root]:', {
     answers,
     dialogue,
@@ -35,7 +35,7 @@ export async function interviewSite(known: SiteAnswers, dialogue: Dialogue): Pro
   })
 }
 
-async function askMachines(known: SiteAnswers, { ask, show }: Dialogue): Promise<SiteAnswers> {
+async function runModule(known: SiteAnswers, { ask, show }: Dialogue): Promise<SiteAnswers> {
   show(
     `Machines, one per line: NAME ADDRESS ROLE,ROLE (${nodeRoles.join(', ')}). An empty line ends the list.`,
   )

@@ -4,7 +4,7 @@ import { lockHolder } from '../core/process-lock.ts'
 import { readJournal } from '../install/journal.ts'
 import { type PlannedStep, planSteps } from '../install/plan.ts'
 import type { Step } from '../install/step.ts'
-import { askSite } from '../install/steps/serve.ts'
+import { querySite } from '../install/steps/serve.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { openBundles } from './open-bundles.ts'
@@ -62,7 +62,7 @@ async function serversStatus(
   { signal }: DeployContext,
 ): Promise<ServersStatus> {
   const pid = await lockHolder(lock)
-  const answer = await askSite(url, signal)
+  const answer = await querySite(url, signal)
   return {
     running: pid !== undefined && answer?.site === site,
     process: pid ?? null,

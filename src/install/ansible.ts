@@ -68,7 +68,7 @@ export async function runPlaybook(ansible: Ansible, run: Playbook, context: Step
 }
 
 /** Runs a module on all machines of a pattern; returns machine → its result. Machines that fail are left out. */
-export async function askMachines(
+export async function runModule(
   ansible: Ansible,
   options: {
     pattern: string

@@ -38,7 +38,7 @@ export function clusterEnvironment({ bin, kubeconfig, home }: Cluster): Record<s
 }
 
 /** Runs kubectl or helm; returns its JSON, or undefined if it fails, is too slow, or prints something else. */
-export async function askCluster(
+export async function queryCluster(
   cluster: Cluster,
   options: { program: 'kubectl' | 'helm'; args: readonly string[]; signal: AbortSignal; timeoutMs?: number },
 ): Promise<unknown> {

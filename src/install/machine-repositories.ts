@@ -6,7 +6,7 @@ import { AirgapError } from '../core/errors.ts'
 import { parseOsRelease } from '../probe/os-release.ts'
 import { repositoryFor, repositoryNames } from '../probe/repository-name.ts'
 import { writeFiles } from '../site/managed-files.ts'
-import { type Ansible, askMachines } from './ansible.ts'
+import { type Ansible, runModule } from './ansible.ts'
 import type { StepContext } from './step.ts'
 
 export interface MachineRepositoriesOptions {
@@ -35,7 +35,7 @@ export async function writeMachineRepositories(
   { signal }: Pick<StepContext, 'signal'>,
 ): Promise<void> {
   const { ansible, pattern, repositories, folder, record } = options
-  const answers = await askMachines(ansible, {
+  const answers = await runModule(ansible, {
     name: 'releases',
     pattern,
     module: 'ansible.builtin.slurp',

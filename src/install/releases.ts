@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AirgapError } from '../core/errors.ts'
 import { failedProgram } from './failed-program.ts'
-import { askCluster, type Cluster, clusterEnvironment } from './kube.ts'
+import { type Cluster, clusterEnvironment, queryCluster } from './kube.ts'
 import { runStepProgram, type StepProgram } from './program.ts'
 import type { StepContext } from './step.ts'
 
@@ -42,7 +42,7 @@ export async function historyOf(
   { cluster, signal }: HelmRun,
 ): Promise<Revision[]> {
   const args = ['history', name, '--namespace', namespace, '--output', 'json']
-  const found = historySchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
+  const found = historySchema.safeParse(await queryCluster(cluster, { program: 'helm', args, signal }))
   if (found.success && found.data.length > 0) return found.data.toSorted((a, b) => b.revision - a.revision)
   throw new AirgapError('STEP_FAILED', 'helm does not return the history of a release', {
     item: `${namespace}/${name}`,
@@ -72,7 +72,7 @@ export async function endPending(
 ): Promise<void> {
   const args = ['list', '--all-namespaces', '--pending', '--output', 'json']
   const found = releasesSchema.safeParse(
-    await askCluster(run.cluster, { program: 'helm', args, signal: run.signal }),
+    await queryCluster(run.cluster, { program: 'helm', args, signal: run.signal }),
   )
   for (const { name, namespace, status } of found.data ?? []) {
     if (!own.some(one => one.name === name && one.namespace === namespace)) continue

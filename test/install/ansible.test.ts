@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Ansible, askMachines, runPlaybook } from '../../src/install/ansible.ts'
+import { type Ansible, runModule, runPlaybook } from '../../src/install/ansible.ts'
 import { testContext } from './support.ts'
 
 let folder: string
@@ -25,7 +25,7 @@ const ansible = (): Ansible => ({
 const program = (name: string, script: string) =>
   writeFile(join(folder, 'bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
 const ask = () =>
-  askMachines(ansible(), {
+  runModule(ansible(), {
     ...{ pattern: 'all', module: 'ping', arguments: {}, name: 'ping' },
     signal: new AbortController().signal,
   })

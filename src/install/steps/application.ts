@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
 import { failedProgram } from '../failed-program.ts'
-import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
+import { type Cluster, clusterEnvironment, queryCluster } from '../kube.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
 import {
   endPending,
@@ -49,7 +49,7 @@ export function applicationStep(options: ApplicationOptions): Step {
       const wanted = await releasesOf(options, signal)
       if (wanted === undefined) return 'pending'
       const args = ['list', '--all-namespaces', '--all', '--output', 'json']
-      const found = releasesSchema.safeParse(await askCluster(cluster, { program: 'helm', args, signal }))
+      const found = releasesSchema.safeParse(await queryCluster(cluster, { program: 'helm', args, signal }))
       if (!found.success) return 'pending'
       const deployed = new Set(
         found.data.filter(one => one.status === 'deployed').map(one => `${one.namespace}/${one.name}`),

@@ -6,7 +6,7 @@ import { canonicalJson } from '../../core/canonical-json.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { type Ansible, runPlaybook } from '../ansible.ts'
 import type { Deployment } from '../deployment.ts'
-import { askCluster, type Cluster, clusterEnvironment } from '../kube.ts'
+import { type Cluster, clusterEnvironment, queryCluster } from '../kube.ts'
 import { saveOutput } from '../save-output.ts'
 import type { Step, StepContext } from '../step.ts'
 
@@ -88,7 +88,7 @@ export function backupStep(options: BackupOptions): Step {
   /** Returns the namespaces of all releases. */
   async function saveReleases(to: string, { signal }: StepContext): Promise<Set<string>> {
     const namespaces = new Set<string>()
-    const releases = await askCluster(cluster, {
+    const releases = await queryCluster(cluster, {
       program: 'helm',
       args: ['list', '-A', '-o', 'json'],
       signal,
@@ -104,7 +104,7 @@ export function backupStep(options: BackupOptions): Step {
       )
         continue
       namespaces.add(namespace)
-      const all = await askCluster(cluster, {
+      const all = await queryCluster(cluster, {
         program: 'helm',
         signal,
         args: ['get', 'values', name, '--namespace', namespace, '--all', '--output', 'json'],

@@ -3,7 +3,7 @@ import { coerce, compare } from 'semver'
 import { AirgapError } from '../../core/errors.ts'
 import { type ClusterNode, parseClusterNodes } from '../../probe/cluster-nodes.ts'
 import { type Ansible, playbookCommand, runPlaybook } from '../ansible.ts'
-import { askCluster, type Cluster } from '../kube.ts'
+import { type Cluster, queryCluster } from '../kube.ts'
 import { adoptKubeconfig } from '../kubeconfig.ts'
 import { shellWord } from '../shell-word.ts'
 import type { Step } from '../step.ts'
@@ -124,7 +124,7 @@ function controlPlaneFirst(name: string, version: string | undefined): AirgapErr
 
 /** Returns the nodes of the cluster by name; none if it does not answer. */
 async function nodesOf(cluster: Cluster, signal: AbortSignal): Promise<Map<string, ClusterNode>> {
-  const answer = await askCluster(cluster, {
+  const answer = await queryCluster(cluster, {
     program: 'kubectl',
     args: ['get', 'nodes', '-o', 'json'],
     signal,

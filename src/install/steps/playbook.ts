@@ -1,5 +1,5 @@
 import { isErrorCode } from '../../core/errors.ts'
-import { type Ansible, askMachines, playbookCommand, runPlaybook } from '../ansible.ts'
+import { type Ansible, playbookCommand, runModule, runPlaybook } from '../ansible.ts'
 import { shellWord } from '../shell-word.ts'
 import { type Step, type StepContext, stepKey } from '../step.ts'
 
@@ -45,7 +45,7 @@ export function playbookStep(options: PlaybookStepOptions): Step {
       playbookCommand(ansible, run).map(shellWord).join(' '),
     ],
     async check({ signal }) {
-      const answers = await askMachines(ansible, {
+      const answers = await runModule(ansible, {
         name: id,
         pattern,
         module: 'ansible.builtin.slurp',
@@ -65,7 +65,7 @@ export function playbookStep(options: PlaybookStepOptions): Step {
     async apply(context) {
       await options.prepare?.(pattern, context)
       await runPlaybook(ansible, run, context)
-      await askMachines(ansible, {
+      await runModule(ansible, {
         name: id,
         pattern,
         module: 'ansible.builtin.copy',

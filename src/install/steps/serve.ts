@@ -44,10 +44,10 @@ export function serveStep(options: ServeOptions): Step {
       `  registry ${expected.registry}, HTTP server ${expected.httpServer}`,
     ],
     async check({ signal }) {
-      return isExpected(await askSite(localUrl, signal), await complete()) ? 'done' : 'pending'
+      return isExpected(await querySite(localUrl, signal), await complete()) ? 'done' : 'pending'
     },
     async apply(context) {
-      const running = await askSite(localUrl, context.signal)
+      const running = await querySite(localUrl, context.signal)
       const wanted = await complete()
       if (isExpected(running, wanted) && !(await listensElsewhere(lock, command))) return
       if (running !== undefined && running.site !== expected.site) throw foreignSite(localUrl, running)
@@ -81,7 +81,7 @@ async function start(
   const child = await startBackground(command, { log })
   try {
     const deadline = performance.now() + startTimeoutMs
-    while (!isExpected(await askSite(localUrl, context.signal), wanted)) {
+    while (!isExpected(await querySite(localUrl, context.signal), wanted)) {
       const ended = child.ended()
       if (ended !== undefined) throw endedAtOnce(ended, { log, tail: await logTail(log, logStart) })
       if (performance.now() > deadline) throw neverAnswered(localUrl, log)
@@ -99,7 +99,7 @@ async function start(
 }
 
 /** Queries the description of the site at an address; undefined if nothing answers there, or another server. */
-export async function askSite(localUrl: string, signal: AbortSignal): Promise<SiteDescription | undefined> {
+export async function querySite(localUrl: string, signal: AbortSignal): Promise<SiteDescription | undefined> {
   try {
     const answer = await httpGet(`${localUrl}${siteDocumentPath}`, { signal, timeoutMs: 3_000 })
     if (answer.status !== 200) return undefined

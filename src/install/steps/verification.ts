@@ -8,7 +8,7 @@ import {
   sessionFindings,
   sessionQueries,
 } from '../cluster-findings.ts'
-import { askCluster, type Cluster } from '../kube.ts'
+import { type Cluster, queryCluster } from '../kube.ts'
 import type { Step } from '../step.ts'
 
 export interface VerificationOptions extends Expectations {
@@ -66,11 +66,15 @@ export async function clusterState(
 ): Promise<{ findings: ClusterFinding[]; waits: boolean }> {
   const { cluster, gpuNodes, sessionMetrics } = options
   const query = (args: readonly string[]) =>
-    askCluster(cluster, { program: 'kubectl', args: [...args, '--request-timeout=30s'], signal })
+    queryCluster(cluster, { program: 'kubectl', args: [...args, '--request-timeout=30s'], signal })
   const [nodes, pods, releases] = await Promise.all([
     query(['get', 'nodes', '--output', 'json']),
     query(['get', 'pods', '--all-namespaces', '--output', 'json']),
-    askCluster(cluster, { program: 'helm', args: ['list', '--all-namespaces', '--output', 'json'], signal }),
+    queryCluster(cluster, {
+      program: 'helm',
+      args: ['list', '--all-namespaces', '--output', 'json'],
+      signal,
+    }),
   ])
   const findings = clusterFindings({ nodes, pods, releases }, options)
   if (sessionMetrics && nodes !== undefined) {
