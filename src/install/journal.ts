@@ -5,13 +5,13 @@ import { type Digest, isDigest } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
 /**
- * What has been done on this site: JSON lines in the state folder, appended and synced. The first line says whose journal it
- * is. A last line that was cut off by a crash or a full disk is dropped; anything else that cannot be read is refused, as
- * carrying on from a wrong journal would leave out steps.
+ * The record of what was done on a site: JSON lines in the state folder, appended and synced. The first line has the identity of
+ * the site. A last line that was truncated by a crash or a full disk is dropped; any other invalid line is refused, as continuing
+ * from a wrong journal would leave out steps.
  */
 
 const journalVersion = 1
-/** Ten lines a run: this is more runs than anybody makes. */
+/** At about ten lines per run, more than anybody needs. */
 const maxSize = 16 << 20 /* bytes */
 
 export const stepEvents = ['started', 'done', 'failed', 'undone'] as const
@@ -21,25 +21,25 @@ export interface JournalEntry {
   step: string
   key: Digest
   event: StepEvent
-  /** ISO 8601, of this machine's clock: for people only, nothing is decided by it */
+  /** ISO 8601, by the clock of this host: for people only, nothing is decided by it */
   at: string
 }
 
 export interface Journal extends AsyncDisposable {
-  /** newest entry of the step */
+  /** Returns the newest entry of a step. */
   last(step: string): JournalEntry | undefined
   entries(): readonly JournalEntry[]
-  /** On disk when it resolves. */
+  /** Appends an entry, which is on disk when the promise resolves. */
   record(entry: JournalEntry): Promise<void>
   close(): Promise<void>
 }
 
 export interface JournalOptions {
-  /** identity of this site and machine */
+  /** identity of this site and host */
   site: string
 }
 
-/** Opens the journal for writing; makes it where there is none. Throws JOURNAL_INVALID. */
+/** Opens the journal for writing; creates it if there is none. Throws JOURNAL_INVALID. */
 export async function openJournal(path: string, options: JournalOptions): Promise<Journal> {
   let handle: FileHandle
   try {
@@ -50,7 +50,7 @@ export async function openJournal(path: string, options: JournalOptions): Promis
   try {
     const { text, size } = await readWhole(handle, path)
     const parsed = parseJournal(text, { path, site: options.site })
-    // a torn line must not be glued to the next one
+    // the next entry must not be appended to a truncated line
     if (parsed.goodSize < size) await handle.truncate(parsed.goodSize)
     if (parsed.goodSize === 0) {
       await append(handle, { journal: journalVersion, site: options.site })
@@ -63,7 +63,7 @@ export async function openJournal(path: string, options: JournalOptions): Promis
   }
 }
 
-/** The entries, without making or repairing anything; none where there is no journal. */
+/** Returns the entries without creating or repairing anything; none if there is no journal. */
 export async function readJournal(path: string, options: JournalOptions): Promise<JournalEntry[]> {
   let handle: FileHandle
   try {
@@ -153,7 +153,7 @@ function parseJournal(
 
 function checkHead(head: Record<string, unknown>, { path, site }: { path: string; site: string }): void {
   const { journal } = head
-  if (typeof journal !== 'number') throw invalid(path, 'not a journal of offline-deploy')
+  if (typeof journal !== 'number') throw invalid(path, 'the file is not a journal of offline-deploy')
   if (journal > journalVersion) {
     throw new AirgapError(
       'JOURNAL_INVALID',
@@ -166,9 +166,9 @@ function checkHead(head: Record<string, unknown>, { path, site }: { path: string
     )
   }
   if (head['site'] !== site) {
-    throw new AirgapError('JOURNAL_INVALID', 'the journal is of another site or machine', {
+    throw new AirgapError('JOURNAL_INVALID', 'the journal belongs to another site or host', {
       item: path,
-      likely: 'the state folder was copied from another machine, where other things are done already',
+      likely: 'the state folder was copied from another host, where other steps are done',
       next: 'choose another folder with --site, or delete the journal: every step then runs again, which is safe',
     })
   }
@@ -180,16 +180,16 @@ function parseLine(line: string, item: string): Record<string, unknown> {
     if (value !== null && typeof value === 'object' && !Array.isArray(value))
       return value as Record<string, unknown>
   } catch {
-    // told below
+    // reported below
   }
-  throw invalid(item, 'a line of the journal cannot be read')
+  throw invalid(item, 'a line of the journal is not JSON')
 }
 
 function toEntry(value: Record<string, unknown>, item: string): JournalEntry {
   const { step, key, event, at } = value
   const known = stepEvents.find(name => name === event)
   if (typeof step !== 'string' || typeof key !== 'string' || !isDigest(key) || known === undefined)
-    throw invalid(item, 'a line of the journal is no entry')
+    throw invalid(item, 'a line of the journal is not an entry')
   return { step, key, event: known, at: typeof at === 'string' ? at : '' }
 }
 
