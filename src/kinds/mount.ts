@@ -101,7 +101,7 @@ export function documentOf(text: Uint8Array | string, mediaType: string, now: Da
   return { bytes: Buffer.from(text), mediaType, lastModified: now }
 }
 
-/** A tree as it is, with its merged documents. */
+/** Mounts a tree unchanged, with its merged documents. */
 export function mountOfTree(
   { name, entries, documents }: MountedTree,
   { now, mediaTypeOf = () => plainText }: { now: Date; mediaTypeOf?: (path: string) => string },

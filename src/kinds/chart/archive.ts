@@ -21,7 +21,7 @@ interface Wanted {
 
 /**
  * Reads a chart archive without unpacking it. Refuses paths that leave it, links, devices and bombs (fault 55), a chart that
- * is not the one asked for (57), and declared subcharts that are not inside (58): UPSTREAM_INVALID.
+ * is not the requested one (57), and declared subcharts that are not inside (58): UPSTREAM_INVALID.
  */
 export async function readChartArchive(archive: Readable, wanted: Wanted): Promise<ChartMetadata> {
   const content = new ArchiveContent()
@@ -172,11 +172,11 @@ function checked(content: ArchiveContent, wanted: Wanted): ChartMetadata {
   if (missing.length === 0) return metadata
   throw new AirgapError(
     'UPSTREAM_INVALID',
-    `the chart archive is refused: not inside are its subcharts ${missing.join(', ')}`,
+    `the chart archive is refused: its subcharts ${missing.join(', ')} are missing`,
     {
       item,
       likely: 'it was packed without `helm dependency build`',
-      next: 'take another version, or pack it anew with its subcharts and name that repository',
+      next: 'use another version, or package the chart again with its subcharts and set that repository',
     },
   )
 }

@@ -56,7 +56,7 @@ function checkServedName({ name, version }: { name: string; version: string }, a
   throw new AirgapError('MANIFEST_INVALID', 'a registry cannot serve a chart of this name and version', {
     item: `${at}: ${name} ${version}`,
     likely: 'a name has single dots, dashes or underscores between letters and digits; a version has no ~',
-    next: 'check the name and the version that the publisher gives; leave the chart out if they are right',
+    next: 'check name and version against the publisher’s; if they are right, remove the chart',
   })
 }
 

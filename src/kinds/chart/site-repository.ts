@@ -75,15 +75,15 @@ function parseMetadata(bytes: Buffer, item: string): z.infer<typeof metadataSche
     throw corrupt('the config of a chart is not JSON', item, error)
   }
   const parsed = metadataSchema.safeParse(value)
-  if (!parsed.success) throw corrupt('the config of a chart gives no name and version', item, parsed.error)
+  if (!parsed.success) throw corrupt('the config of a chart has no name and version', item, parsed.error)
   return parsed.data
 }
 
 function corrupt(what: string, item: string, cause?: unknown): AirgapError {
   return new AirgapError('BUNDLE_CORRUPT', what, {
     item,
-    likely: 'a chart that was not pushed by helm',
-    next: 'ask whoever built the bundle',
+    likely: 'the chart was not packaged by helm',
+    next: 'ask the person who built the bundle to lock and build it again',
     cause,
   })
 }

@@ -31,7 +31,7 @@ export function archiveFolder(archive: string): string {
   return normalizeRelativePath(`${host}/${decoded(pathname)}`, 'LOCK_INVALID')
 }
 
-/** A percent sign that is no escape stands for itself, as apt sends it. */
+/** A percent sign that is not part of an escape is kept literally, as apt sends it. */
 function decoded(path: string): string {
   try {
     return decodeURIComponent(path)
@@ -43,9 +43,9 @@ function decoded(path: string): string {
 function sourceOf(item: LockedDebs, deb: LockedDeb): LockedSource {
   const source = item.sources[deb.source]
   if (source) return source
-  throw new AirgapError('LOCK_INVALID', 'a package names a source that the lock does not have', {
+  throw new AirgapError('LOCK_INVALID', 'a package refers to a source that is not in the lock', {
     item: `${item.name}: ${deb.name} ${deb.version}`,
-    next: 'make the lock anew with `airgap lock`',
+    next: 'create the lock again with `airgap lock`',
   })
 }
 

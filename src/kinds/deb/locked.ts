@@ -18,7 +18,7 @@ const lockedDebSchema = z.strictObject({
   size: sizeSchema,
   /** hex */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  /** the manifest asks for it by name */
+  /** the manifest requests it by name */
   requested: z.literal(true).optional(),
   /** name of the package that pulled it in */
   because: word.optional(),
@@ -37,7 +37,7 @@ const lockedSourceSchema = z.strictObject({
 })
 export type LockedSource = z.infer<typeof lockedSourceSchema>
 
-/** The suites of one OS release with the closure of what was asked for. Packages are sorted by name, version, architecture. */
+/** The suites of one OS release with the closure of the requested packages. Packages are sorted by name, version, architecture. */
 export const lockedDebsSchema = z.strictObject({
   name: word,
   architectures: z.array(word).min(1),

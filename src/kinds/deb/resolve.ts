@@ -82,7 +82,7 @@ async function readCandidates(
   for (const [source, suite] of suites.entries()) {
     const release = releases[source]!
     for (const one of [architecture, ...foreign]) {
-      // as apt: a source that lacks a foreign architecture is just not asked for it
+      // like apt, skip a source that lacks a foreign architecture
       if (one !== architecture && !isFlat(suite.suite) && !release.architectures.includes(one)) continue
       for (const candidate of await readPackages(suite, { release, architecture: one }, context)) {
         candidate.source = source

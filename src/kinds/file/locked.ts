@@ -8,7 +8,7 @@ export const lockedFileSchema = z.strictObject({
   digest: digestSchema,
   size: sizeSchema,
   executable: z.boolean(),
-  /** the manifest gives no checksum: seen once, while locking */
+  /** the manifest has no checksum: trusted on first use, while locking */
   firstUse: z.literal(true).optional(),
 })
 export type LockedFile = z.infer<typeof lockedFileSchema>

@@ -78,7 +78,7 @@ class ImageWalk {
       if (found.descriptor.size !== child.size) {
         throw this.#error(
           'SIZE_MISMATCH',
-          `the index gives ${child.size} bytes for a manifest of ${found.descriptor.size}`,
+          `the index states ${child.size} bytes for a manifest of ${found.descriptor.size}`,
           'report it to the publisher',
         )
       }
@@ -125,7 +125,7 @@ class ImageWalk {
     const { mediaType, digest, size } = descriptor
     const known = this.blobs.get(digest)
     if (known && known.size !== size)
-      throw this.#error('UPSTREAM_INVALID', `gives two sizes for ${digest}`, 'report it to the publisher')
+      throw this.#error('UPSTREAM_INVALID', `states two sizes for ${digest}`, 'report it to the publisher')
     this.blobs.set(digest, { mediaType, digest, size, ...(urls?.length ? { urls } : {}) })
   }
 

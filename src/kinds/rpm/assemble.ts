@@ -43,7 +43,7 @@ function checkRepositories(item: LockedRpms): void {
   throw new AirgapError('LOCK_INVALID', 'a package refers to a repository that is not in the lock', {
     item: `${item.name}: ${lost.name} ${lost.version}`,
     likely: 'the lock was edited by hand',
-    next: 'make the lock anew with `airgap lock`',
+    next: 'create the lock again with `airgap lock`',
   })
 }
 

@@ -23,7 +23,7 @@ export interface ModuleRequest {
 export interface ModuleChoice {
   /** requested, default, or required by such a stream */
   active: ModuleStream[]
-  /** `name:stream` of the active streams that are no defaults: machines must enable them */
+  /** `name:stream` of the active streams that are not defaults: machines must enable them */
   enabled: string[]
   /** packages of the requested profiles */
   packages: string[]

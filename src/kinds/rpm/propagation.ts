@@ -1,6 +1,6 @@
 import type { Rule } from './rules.ts'
 
-/** Index of a decision's reason that is no rule: a free choice. */
+/** Index used as the reason of a decision that no rule forced: a free choice. */
 export const freeChoice = -1
 /** Level returned where the rules cannot all hold. */
 export const unsolvable = -1

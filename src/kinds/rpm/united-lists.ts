@@ -1,6 +1,6 @@
 import { type ListEntry, uniteLists } from '../united-lists.ts'
 
-/** Unites createrepo's lists of two bundles; undefined for a file that is no such list. */
+/** Unites createrepo's lists of two bundles; returns undefined for other files. */
 export function mergeYumLists(path: string, texts: readonly Buffer[]): Buffer | undefined {
   const lists = texts.map(text => text.toString('utf8'))
   if (/\/repodata\/(?:primary|filelists)\.xml$/.test(path)) return Buffer.from(mergePackages(path, lists))

@@ -5,7 +5,7 @@ import { defineKind } from '../kind.ts'
 import { treeEntry } from './entry.ts'
 import { type LockedTree, lockedTreeSchema } from './locked.ts'
 
-/** A folder of the build host, laid down on the site as it is. */
+/** A folder of the build host, extracted unchanged on the site. */
 export const treeKind = defineKind({
   name: 'tree',
   entry: treeEntry,

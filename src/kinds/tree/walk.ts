@@ -44,18 +44,18 @@ async function list(folder: string, request: TreeRequest): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
-    const told = fromSystemError(error, folder)
-    if (!(told instanceof AirgapError)) throw told
-    throw new AirgapError(told.code, told.message, {
+    const reported = fromSystemError(error, folder)
+    if (!(reported instanceof AirgapError)) throw reported
+    throw new AirgapError(reported.code, reported.message, {
       item: `${folder} (${request.at})`,
-      next: 'correct `from:`; paths are meant from the manifest’s folder',
+      next: 'correct `from:`; its path is relative to the folder of the manifest',
       cause: error,
     })
   }
 }
 
 function checkName(request: TreeRequest, path: string): void {
-  // what stands for bytes that are no UTF-8
+  // the replacement character for bytes that are not UTF-8
   if (path.includes('\ufffd')) throw refused(request, { path, what: 'a name that is not UTF-8' })
   try {
     safeRelativePath(path, 'MANIFEST_INVALID')
@@ -96,8 +96,8 @@ async function hashed(
       await handle.close()
     }
   } catch (error) {
-    const told = fromSystemError(error, join(folder, path))
-    if (told instanceof AirgapError) throw told
+    const reported = fromSystemError(error, join(folder, path))
+    if (reported instanceof AirgapError) throw reported
     throw new AirgapError('IO', 'a file cannot be read', {
       item: join(folder, path),
       likely: 'it was replaced by something else while the folder was read',
@@ -109,8 +109,8 @@ async function hashed(
 }
 
 /**
- * The target as it is written. Refused where it leaves the folder, and where it goes up again after a name: with `a/l → ../..`
- * inside, `m → a/l/../x` looks harmless and leaves. Without that, no chain of links can.
+ * Returns the target of a link unchanged. Refuses one that leaves the folder, and one with `..` after a name: with `a/l → ../..`
+ * inside, `m → a/l/../x` looks harmless and leaves. Without such links, no chain of links can leave.
  */
 async function link(request: TreeRequest, path: string): Promise<WalkedFile> {
   const bytes = await readlink(join(request.folder, path), 'buffer')

@@ -13,7 +13,7 @@ export function explainConflict(
   found: {
     information: ReadonlyMap<string, readonly RequirementInformation[]>
     candidates: readonly Candidate[]
-    /** `filename|version` → why that version is no candidate */
+    /** `filename|version` → why that version is not a candidate */
     unusable: ReadonlyMap<string, string>
     constraints: ReadonlyMap<string, readonly Requirement[]>
     request: ResolutionRequest

@@ -18,7 +18,7 @@ const pattern =
 
 const maxLength = 200
 
-/** undefined for what is no version of PEP 440 (names of old files have such). */
+/** Parses a version; returns undefined for one that PEP 440 does not allow (old files have such names). */
 export function parseVersion(text: string): PythonVersion | undefined {
   if (text.length > maxLength) return undefined
   const match = pattern.exec(text)

@@ -32,25 +32,26 @@ export async function readFromZip(
   const fail = (what: string) =>
     new AirgapError('UPSTREAM_INVALID', `not a zip archive: ${what}`, {
       item,
-      likely: 'a damaged file, or one that means harm',
+      likely: 'the file is damaged or malicious',
       next: 'choose another version of the package, with a constraint',
     })
   const tailStart = Math.max(0, archive.size - tailSize - 22)
   const tail = await archive.read(tailStart, archive.size)
   const { offset, size, count } = endRecord(tail, fail)
-  if (size > maxDirectory || offset + size > archive.size) throw fail('its directory lies outside')
+  if (size > maxDirectory || offset + size > archive.size)
+    throw fail('its central directory is outside the file')
   const directory =
     offset >= tailStart
       ? tail.subarray(offset - tailStart, offset - tailStart + size)
       : await archive.read(offset, offset + size)
   const [entry, another] = [...entries(directory, { count, fail })].filter(({ name }) => isWanted(name))
-  if (another !== undefined) throw fail('which of two files counts is a guess')
+  if (another !== undefined) throw fail('it contains two matching files')
   return entry && (await contentOf(archive, { entry, fail }))
 }
 
 type Fail = (what: string) => AirgapError
 
-/** 4.3.16; an archive that needs the zip64 form is no wheel of ours. */
+/** 4.3.16; an archive that requires zip64 is refused. */
 function endRecord(tail: Buffer, fail: Fail): { offset: number; size: number; count: number } {
   for (let at = tail.length - 22; at >= 0; at--) {
     if (tail.readUInt32LE(at) !== 0x06054b50 || at + 22 + tail.readUInt16LE(at + 20) !== tail.length) continue
@@ -62,22 +63,22 @@ function endRecord(tail: Buffer, fail: Fail): { offset: number; size: number; co
     if (offset === 0xffffffff || size === 0xffffffff) throw fail('larger than 4 GiB')
     return { offset, size, count }
   }
-  throw fail('it has no end')
+  throw fail('its end record is missing')
 }
 
 /** 4.3.12 */
 function* entries(directory: Buffer, { count, fail }: { count: number; fail: Fail }): Generator<Entry> {
   let at = 0
-  // 65,535 stands for "that many or more"
+  // 65,535 means that many or more
   for (let i = 0; i < count || (count === 0xffff && at < directory.length); i++) {
     if (at + 46 > directory.length || directory.readUInt32LE(at) !== 0x02014b50)
-      throw fail('its directory is damaged')
+      throw fail('its central directory is damaged')
     const [names, extra, comment] = [28, 30, 32].map(offset => directory.readUInt16LE(at + offset)) as [
       number,
       number,
       number,
     ]
-    if (at + 46 + names > directory.length) throw fail('its directory is damaged')
+    if (at + 46 + names > directory.length) throw fail('its central directory is damaged')
     yield {
       name: directory.toString('utf8', at + 46, at + 46 + names),
       method: directory.readUInt16LE(at + 10),
