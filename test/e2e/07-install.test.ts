@@ -48,44 +48,41 @@ describe.skipIf(lacking.length > 0)(`apply on three machines of a closed network
   }, patience)
   afterAll(() => resources.disposeAsync())
 
-  it(
-    'continues after a kill in every step, and does nothing twice',
-    async () => {
-      const killed: string[] = []
-      let last: Deployed
-      do {
-        const before = [...killed]
-        last = await test.apply([], {
-          onLine(line, kill) {
-            const [, step] = /^([a-z][a-z-]*): (?!already done|failed)/.exec(line) ?? []
-            if (step === undefined || before.includes(step) || killed.length > before.length) return
-            // all applications go through the same code: those with a hook, a volume and our own chart will do
-            if (step.startsWith('app-') && !killedApplications.includes(step)) return
-            killed.push(step)
-            // somewhere within the step
-            setTimeout(kill, 300)
-          },
-        })
-        // a run that failed was not killed
-        if (killed.length === before.length) break
-      } while (last.code !== 0)
-      expect(last.stderr).toMatch(/already done/)
-      expect(last, last.stderr).toMatchObject({ code: 0 })
-      expect(killed).toEqual(
-        expect.arrayContaining(['control-host', 'nodes', 'nfs', ...(withCluster ? killedApplications : [])]),
-      )
-      // no step starts again once it is done, except those that run every time
-      const entries = await test.journal()
-      for (const [i, { step, event }] of entries.entries()) {
-        if (event !== 'started' || ['check', 'preflight', 'verification'].includes(step)) continue
-        expect(
-          entries.slice(0, i).filter(one => one.step === step && one.event === 'done'),
-          step,
-        ).toEqual([])
-      }
-    },
-    patience,
-  )
+  it('continues after a kill in every step, and does nothing twice', async () => {
+    const killed: string[] = []
+    let last: Deployed
+    do {
+      const before = [...killed]
+      // preflight runs every time, and queries every machine: to be killed in it once is enough
+      last = await test.apply(before.includes('preflight') ? ['--skip', 'preflight'] : [], {
+        onLine(line, kill) {
+          const [, step] = /^([a-z][a-z-]*): (?!already done|failed)/.exec(line) ?? []
+          if (step === undefined || before.includes(step) || killed.length > before.length) return
+          // all applications go through the same code: those with a hook, a volume and our own chart will do
+          if (step.startsWith('app-') && !killedApplications.includes(step)) return
+          killed.push(step)
+          // somewhere within the step
+          setTimeout(kill, 300)
+        },
+      })
+      // a run that failed was not killed
+      if (killed.length === before.length) break
+    } while (last.code !== 0)
+    expect(last.stderr).toMatch(/already done/)
+    expect(last, last.stderr).toMatchObject({ code: 0 })
+    expect(killed).toEqual(
+      expect.arrayContaining(['control-host', 'nodes', 'nfs', ...(withCluster ? killedApplications : [])]),
+    )
+    // no step starts again once it is done, except those that run every time
+    const entries = await test.journal()
+    for (const [i, { step, event }] of entries.entries()) {
+      if (event !== 'started' || ['check', 'preflight', 'verification'].includes(step)) continue
+      expect(
+        entries.slice(0, i).filter(one => one.step === step && one.event === 'done'),
+        step,
+      ).toEqual([])
+    }
+  }, 1_800_000)
 
   it(
     'has configured every machine to use the site only, and installed its prerequisites',
