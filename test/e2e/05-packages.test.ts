@@ -122,8 +122,8 @@ describe.skipIf(lackingForDebian.length > 0 && lackingForEl.length > 0)(
           const said = await install(names)
           expect(Number(/(\d+) newly installed/.exec(said)?.[1])).toBeGreaterThan(150)
           expect(/^Err:|^W:|^E:|cannot be authenticated/m.exec(said)).toBeNull()
-          const asked = await node.chroot(['apt-get', 'indextargets', '--format', '$(SITE)'])
-          const others = asked
+          const configured = await node.chroot(['apt-get', 'indextargets', '--format', '$(SITE)'])
+          const others = configured
             .trim()
             .split('\n')
             .filter(place => !place.startsWith(`${site.http}/debs/`))

@@ -90,9 +90,9 @@ access_ip=10.0.0.9
       ['-i', join(inventory, 'hosts.ini'), '--list'],
       { encoding: 'utf8', env: environment() },
     )
-    const told = JSON.parse(stdout)._meta.hostvars
+    const hostvars = JSON.parse(stdout)._meta.hostvars
     const ours = await readInventory(inventory)
-    expect([...ours.hosts.keys()].sort()).toEqual(Object.keys(told).sort())
+    expect([...ours.hosts.keys()].sort()).toEqual(Object.keys(hostvars).sort())
     for (const host of ours.hosts.values()) {
       const variables = variablesOf(host, ours)
       for (const key of [
@@ -103,7 +103,7 @@ access_ip=10.0.0.9
         'ip',
         'access_ip',
       ])
-        expect(String(variables.get(key)), `${host.name}: ${key}`).toBe(String(told[host.name][key]))
+        expect(String(variables.get(key)), `${host.name}: ${key}`).toBe(String(hostvars[host.name][key]))
     }
   })
 

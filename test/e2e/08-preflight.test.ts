@@ -124,9 +124,9 @@ describe.skipIf(lacking.length > 0)(
         machines: { name: string; facts?: Record<string, unknown> }[]
         findings: { machine: string; level: string; what: string; next: string }[]
       }
-      const told = (name: string) =>
+      const problemsOf = (name: string) =>
         findings.filter(one => one.machine === name && one.level === 'error').map(({ what }) => what)
-      return { ...ran, machines, findings, told }
+      return { ...ran, machines, findings, problemsOf }
     }
 
     it(
@@ -191,15 +191,15 @@ describe.skipIf(lacking.length > 0)(
         const listener = spawn(program!, args, { stdio: ['ignore', 'pipe', 'ignore'] })
         try {
           await new Promise(there => listener.stdout.once('data', there))
-          const { code, told, stderr } = await preflight()
+          const { code, problemsOf, stderr } = await preflight()
           expect(code, stderr).toBe(7)
-          expect(told('worker-1')).toEqual(['nothing listens on 10.77.0.3, port 22'])
-          expect(told('worker-2')).toEqual(['10.77.0.4 rejects the login of astrago'])
-          expect(told('worker-3')).toEqual(['10.77.0.5 answers with another host key than before'])
-          expect(told('gpu-1')).toEqual(
+          expect(problemsOf('worker-1')).toEqual(['nothing listens on 10.77.0.3, port 22'])
+          expect(problemsOf('worker-2')).toEqual(['10.77.0.4 rejects the login of astrago'])
+          expect(problemsOf('worker-3')).toEqual(['10.77.0.5 answers with another host key than before'])
+          expect(problemsOf('gpu-1')).toEqual(
             expect.arrayContaining(['sudo requires a password', 'has the same /etc/machine-id as master-1']),
           )
-          expect(told('master-1')).toEqual(
+          expect(problemsOf('master-1')).toEqual(
             expect.arrayContaining([
               'another program listens on ports that Kubernetes needs: 6443 (API server)',
               'does not run systemd, which kubelet and containerd require',

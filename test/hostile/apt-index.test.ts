@@ -154,13 +154,13 @@ describe.skipIf(lacking.length > 0)(
       const line = (size: number, hex: string) => ` ${hex} ${size} main/binary-amd64/Packages`
       const text = await readFile(join(folder, 'base', index, 'Packages'))
       const hex = hexOf(digestOf(text))
-      for (const [lie, code] of [
+      for (const [forgery, code] of [
         [line(text.length - 1, hex), 'SIZE_MISMATCH'],
         [line(text.length + 1, hex), 'SIZE_MISMATCH'],
         [line(text.length, hexOf(digestOf('other'))), 'DIGEST_MISMATCH'],
       ] as const) {
         const edit = (release: string) =>
-          release.replace(/^ [0-9a-f]{64} +[0-9]+ main\/binary-amd64\/Packages$/m, lie)
+          release.replace(/^ [0-9a-f]{64} +[0-9]+ main\/binary-amd64\/Packages$/m, forgery)
         const error = await errorOf(lockFrom({ edit }))
         expect([error.code, error.exitCode]).toEqual([code, 6])
       }

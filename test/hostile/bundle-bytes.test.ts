@@ -97,7 +97,7 @@ describe('a forged bundle', () => {
     mode: 0o755,
     bytes: Buffer.from('evil'),
   }
-  const craft = (lie: UnplacedEntry[], table = lie) => craftBundle(small, { entries: lie, table })
+  const craft = (forgery: UnplacedEntry[], table = forgery) => craftBundle(small, { entries: forgery, table })
 
   it('is good without the forgery', async () => {
     await expect(verifyBytes(craft(entries))).resolves.toMatchObject({ artifacts: 4 })
@@ -123,8 +123,8 @@ describe('a forged bundle', () => {
     ],
     ['a link to nowhere', [...entries, { path: 'x', type: 'link', size: 0, mode: 0o644, target: 'nowhere' }]],
     ['a link from one blob to another', entries.map((e, i) => (i === 1 ? linkTo(e, entries[0]!) : e))],
-  ])('fault 64: with %s is refused', async (_what, lie, table) => {
-    await expect(verifyBytes(craft(lie, table))).rejects.toMatchObject(corrupt)
+  ])('fault 64: with %s is refused', async (_what, forgery, table) => {
+    await expect(verifyBytes(craft(forgery, table))).rejects.toMatchObject(corrupt)
   })
 
   it.each([
@@ -193,8 +193,8 @@ describe('a forged bundle', () => {
       bytes,
     }
     const at = entries.findIndex((entry, i) => i > entries.length - 4 && entry.path > stray.path)
-    const lie = at < 0 ? [...entries, stray] : entries.toSpliced(at, 0, stray)
-    await expect(verifyBytes(craft(lie))).rejects.toMatchObject({
+    const forgery = at < 0 ? [...entries, stray] : entries.toSpliced(at, 0, stray)
+    await expect(verifyBytes(craft(forgery))).rejects.toMatchObject({
       ...corrupt,
       message: expect.stringContaining('nothing in the bundle refers to'),
     })

@@ -233,10 +233,10 @@ describe.skipIf(!hasOpenssl)('hostile upstream: TLS (needs openssl)', () => {
     onTestFinished(() => other.remove())
     const upstream = await startUpstream(answer, { tls: other.issue('IP:127.0.0.1') })
     const probe = join(import.meta.dirname, '..', 'remote', 'support', 'get-probe.ts')
-    const asked: GetProbeArguments = [`${upstream.origin}/x`, authority.caFile]
+    const probeArguments: GetProbeArguments = [`${upstream.origin}/x`, authority.caFile]
     const get = async (extra: string) => {
       const env = { ...process.env, NODE_EXTRA_CA_CERTS: extra }
-      return (await promisify(execFile)(process.execPath, [probe, ...asked], { env })).stdout
+      return (await promisify(execFile)(process.execPath, [probe, ...probeArguments], { env })).stdout
     }
     expect(await get(other.caFile)).toBe('ok')
     expect(await get('')).toBe('TLS_FAILED')

@@ -96,12 +96,12 @@ describe('hostile upstream: registries', () => {
   })
 
   it('fault 15: a digest header that disagrees with the bytes is exit code 6, and no other mirror is tried', async () => {
-    const lies = describeBytes(Buffer.from('something else')).digest
+    const wrong = describeBytes(Buffer.from('something else')).digest
     const liar = await startRegistry((request, response) => {
       if (!request.url?.includes('/manifests/')) return false
       const manifest = [...liar.manifests.values()][0]!
       response
-        .writeHead(200, { 'content-type': manifest.mediaType, 'docker-content-digest': lies })
+        .writeHead(200, { 'content-type': manifest.mediaType, 'docker-content-digest': wrong })
         .end(manifest.bytes)
       return true
     })
@@ -113,7 +113,7 @@ describe('hostile upstream: registries', () => {
     for (const reference of [image, { ...image, digest }]) {
       const error = await failure(registry.manifest(reference), 'DIGEST_MISMATCH')
       expect(error.exitCode).toBe(6)
-      expect(error.message).toContain(lies)
+      expect(error.message).toContain(wrong)
     }
     expect(honest.upstream.seen).toEqual([])
   })

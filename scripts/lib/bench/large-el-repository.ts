@@ -93,7 +93,7 @@ const fragments = {
   <version epoch="0" ver="2.${i % 50}" rel="1.el9"/>
   <checksum type="sha256" pkgid="YES">${idOf(i)}</checksum>
   <summary>Package ${i} of the lists</summary>
-  <description>Nobody asks for this package. It is here so that the lists are as long as those of a distribution,
+  <description>Nothing requests this package. It makes the metadata as long as that of a distribution,
 with a description of the usual length, in two lines or three, as most packages of a distribution have one.</description>
   <packager>Nobody &lt;nobody@example.org&gt;</packager>
   <url>https://example.org/listed${i}</url>

@@ -73,11 +73,11 @@ async function runningPythons(): Promise<{ program: string; version: string }[]>
 
 /** Checks with pip, so that its index, proxy and certificates apply. */
 async function reachIndex(python: string): Promise<void> {
-  const asked = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--retries=1', '--timeout=20']
+  const download = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--retries=1', '--timeout=20']
   const folder = await run(['mktemp', '-d']).then(text => text.trim())
   try {
     // a small package that ansible depends on
-    await run([python, ...asked, '--no-cache-dir', '--dest', folder, 'resolvelib'])
+    await run([python, ...download, '--no-cache-dir', '--dest', folder, 'resolvelib'])
   } catch (cause) {
     throw new AirgapError('NETWORK', 'PyPI cannot be reached', {
       item: redactUrl(process.env['PIP_INDEX_URL'] ?? 'https://pypi.org/simple/'),

@@ -109,10 +109,10 @@ async function ansibleRun(command: string[], workspace: Workspace): Promise<void
     await run(['bash', '-c', 'exec "$@" 2>&1', 'bash', ...command], environment(workspace))
   } catch (cause) {
     if (!isErrorCode(cause, 'STEP_FAILED')) throw cause
-    const told = /^fatal: .*$/m.exec(cause.message)?.[0] ?? cause.message
+    const reason = /^fatal: .*$/m.exec(cause.message)?.[0] ?? cause.message
     throw new AirgapError(
       'RENDER_FAILED',
-      `ansible cannot evaluate kubespray's variables:\n${told.slice(0, 2000)}`,
+      `ansible cannot evaluate kubespray's variables:\n${reason.slice(0, 2000)}`,
       {
         item: command.slice(0, 2).join(' '),
         likely: 'the inventory or --set selects a version that this kubespray release has no checksum for',

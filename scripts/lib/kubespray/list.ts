@@ -14,16 +14,16 @@ import { architecturesOf, parseOptions } from './options.ts'
 /** See scripts/kubespray-list. */
 
 async function main(): Promise<void> {
-  const { json, checkout, inventory, ...asked } = parseOptions(process.argv.slice(2))
+  const { json, checkout, inventory, ...options } = parseOptions(process.argv.slice(2))
   await checkCheckout(checkout, inventory)
-  const manifest = await loadManifest(asked.manifest, { variants: asked.variants })
-  const architectures = architecturesOf(asked.architectures, manifest)
+  const manifest = await loadManifest(options.manifest, { variants: options.variants })
+  const architectures = architecturesOf(options.architectures, manifest)
   const ansible = await openAnsible(checkout, text => console.error(text))
   const folder = await mkdtemp(join(tmpdir(), 'airgap-kubespray-'))
   try {
     const workspace = await openWorkspace(checkout, { inventory, folder, ansible })
-    const needs = await needsOf(workspace, { architectures, set: asked.set })
-    const difference = differenceOf(needs, manifest, asked)
+    const needs = await needsOf(workspace, { architectures, set: options.set })
+    const difference = differenceOf(needs, manifest, options)
     const findings = countOf(difference)
     const report = { checkout, inventory, manifest: manifest.file, ...needs, difference, findings }
     console.log(json ? JSON.stringify(report, undefined, 2) : render(needs, difference))

@@ -42,8 +42,9 @@ export function parseOptions(argv: string[]): Options {
 }
 
 /** Returns the requested architectures, by default those of the manifest. Throws USAGE for an unsupported one. */
-export function architecturesOf(asked: string[], { platforms }: StackManifest): string[] {
-  const all = asked.length > 0 ? asked : [...new Set(platforms.map(({ architecture }) => architecture))]
+export function architecturesOf(requested: string[], { platforms }: StackManifest): string[] {
+  const all =
+    requested.length > 0 ? requested : [...new Set(platforms.map(({ architecture }) => architecture))]
   const unknown = all.filter(name => !knownArchitectures.includes(name))
   if (unknown.length > 0) throw misused('unsupported architecture', unknown.join(', '))
   return all

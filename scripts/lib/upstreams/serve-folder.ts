@@ -6,8 +6,8 @@ import { join, normalize } from 'node:path'
 /** Starts a plain file server on loopback that sends Content-Length. */
 export async function serveFolder(folder: string): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer(async (request, response) => {
-    const asked = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname))
-    const path = join(folder, asked.endsWith('/') ? `${asked}index.html` : asked)
+    const requested = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname))
+    const path = join(folder, requested.endsWith('/') ? `${requested}index.html` : requested)
     const found = await stat(path).catch(() => undefined)
     if (!found?.isFile() || !path.startsWith(folder)) {
       response.writeHead(404).end()
