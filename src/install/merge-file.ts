@@ -1,6 +1,7 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../core/atomic-file.ts'
+import { defined } from '../core/defined.ts'
 import { type Digest, digestOf, hexOf } from '../core/digest.ts'
 import { errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
 import { backupPathOf, readGuarded, replaceGuarded } from '../core/guarded-file.ts'
@@ -68,9 +69,9 @@ export async function mergeFile(target: string, options: MergeOptions): Promise<
   return await unlessInvalid(async () => {
     const versions = { base: old, theirs, name: target }
     const merged = mergeValues({ ...versions, ours })
-    await follow(target, { ...versions, record })
     // an empty file would count as damaged next time
     const text = isBlank(merged.text) ? '{}\n' : merged.text
+    await follow(target, { ...versions, record, rewritten: { from: digestOf(ours), to: digestOf(text) } })
     await replaceGuarded(target, text, found)
     return { digest: digestOf(text), kept: merged.kept, conflicts: merged.conflicts }
   })
@@ -98,17 +99,28 @@ export async function followFile(
   await unlessInvalid(() => follow(target, { base: old, theirs, name: target, record }))
 }
 
+interface Followed {
+  base: string
+  theirs: string
+  name: string
+  record: string
+  /** digests of the file before and after the merge: it stays unedited where it was */
+  rewritten?: { from: Digest; to: Digest }
+}
+
 /** Changes backup and record or, throwing VALUES_INVALID, neither. */
-async function follow(
-  target: string,
-  { record, ...versions }: { base: string; theirs: string; name: string; record: string },
-): Promise<void> {
+async function follow(target: string, { record, rewritten, ...versions }: Followed): Promise<void> {
   const merged = (ours: string) => mergeValues({ ...versions, ours }).text
   const path = backupPathOf(target)
   const backup = await readGuarded(path, maxSize)
   const original = backup && merged(backup.bytes.toString('utf8'))
   const known = await readValuesRecord(record)
-  if (known !== undefined) await writeValuesRecord(record, { ...known, before: merged(known.before) })
+  if (known !== undefined) {
+    const { written } = known
+    const unedited = rewritten !== undefined && written?.includes(rewritten.from) === true
+    const next = unedited ? [...(written ?? []), rewritten.to] : written
+    await writeValuesRecord(record, { ...known, before: merged(known.before), ...defined({ written: next }) })
+  }
   if (original !== undefined) await replaceGuarded(path, original, backup)
 }
 

@@ -13,7 +13,7 @@ import {
 } from '../core/guarded-file.ts'
 import { diffText } from './diff-text.ts'
 import { readValuesRecord, removeValuesRecord, writeValuesRecord } from './record.ts'
-import { reviseValues, underWay, type ValuesRecord, writtenTexts } from './revise.ts'
+import { isUnedited, reviseValues, underWay, type ValuesRecord, writtenTexts } from './revise.ts'
 import { currentSettings, type Settings } from './set.ts'
 import { maxValuesSize } from './tree.ts'
 
@@ -117,11 +117,13 @@ export async function rollbackValues(
     return 'no backup'
   }
   const current = await readExisting(path)
-  const { sets } = (await readValuesRecord(record)) ?? {
+  const known = (await readValuesRecord(record)) ?? {
+    before: original.text,
     sets: [currentSettings(current.text, settings, path)],
   }
-  const written = writtenTexts({ sets }, { before: original.text, name: backup })
-  if (![...written, original.text].includes(current.text)) {
+  const from = { before: original.text, name: backup }
+  if (current.text !== original.text && !isUnedited(current.text, { record: known, ...from })) {
+    const written = writtenTexts(known, from)
     throw new AirgapError(
       'VALUES_CHANGED',
       `edited since it was configured:\n${diffText(written.at(-1) ?? original.text, current.text)}`,

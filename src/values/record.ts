@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
+import { type Digest, isDigest } from '../core/digest.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { readGuarded, removeGuarded } from '../core/guarded-file.ts'
 import type { ValuesRecord } from './revise.ts'
@@ -18,6 +19,7 @@ const schema = z.strictObject({
       }),
     )
     .min(1),
+  written: z.array(z.custom<Digest>(one => typeof one === 'string' && isDigest(one))).optional(),
 })
 
 /** The text of a values file as JSON, and its settings. */

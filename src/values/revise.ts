@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
+import { defined } from '../core/defined.ts'
+import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { mergeValues } from './merge.ts'
 import { type Settings, setValues } from './set.ts'
+import { readValuesTree } from './tree.ts'
 
 /** What we set in a values file, and the file without it. */
 export interface ValuesRecord {
@@ -9,12 +12,20 @@ export interface ValuesRecord {
   before: string
   /** what was set; while the file is being changed there are several, one of which it has */
   sets: Settings[]
+  /**
+   * digests of the texts that were written: another version of this program may write the same settings with other line breaks.
+   * Undefined in a record that has none, for which `isUnedited` compares the values
+   */
+  written?: Digest[] | undefined
 }
 
 /** The record before the file is changed: whichever text a killed run leaves, it is known. */
 export function underWay(known: ValuesRecord | undefined, next: ValuesRecord): ValuesRecord {
   const old = (known?.sets ?? []).filter(set => !next.sets.some(one => isDeepStrictEqual(one, set)))
-  return { before: next.before, sets: [...old, ...next.sets] }
+  const earlier = known?.before === next.before ? (known.written ?? []) : []
+  const unrecorded = known !== undefined && known.written === undefined
+  const written = unrecorded ? undefined : [...earlier, ...(next.written ?? [])]
+  return { before: next.before, sets: [...old, ...next.sets], ...defined({ written }) }
 }
 
 /** The texts that `before` became with what was set. */
@@ -23,6 +34,33 @@ export function writtenTexts(
   { before, name }: { before: string; name: string },
 ): string[] {
   return sets.map(set => setValues(before, set, name))
+}
+
+/** Whether the text is `before` with recorded settings in it, as this or an older version of this program wrote it. */
+export function isUnedited(
+  text: string,
+  { record, before, name }: { record: ValuesRecord; before: string; name: string },
+): boolean {
+  const written = writtenTexts(record, { before, name })
+  if (written.includes(text)) return true
+  if (record.written !== undefined) return record.before === before && record.written.includes(digestOf(text))
+  // earlier versions added lines behind trailing blank lines and comments, and left a last line without its line end
+  const own = new Set(linesOf(before))
+  const parts = (one: string) => [
+    linesOf(one).filter(line => own.has(line)),
+    linesOf(one).filter(line => !own.has(line)),
+  ]
+  const found = parts(text)
+  const alike = written.filter(one => isDeepStrictEqual(parts(one), found))
+  if (alike.length === 0) return false
+  const valuesOf = (one: string) => readValuesTree(one, { name, whose: 'the values file' }).value
+  const values = valuesOf(text)
+  return alike.some(one => isDeepStrictEqual(valuesOf(one), values))
+}
+
+/** The lines that are not blank, without blanks at their ends. */
+function linesOf(text: string): string[] {
+  return text.split('\n').flatMap(line => line.trimEnd() || [])
 }
 
 export interface ReviseOptions {
@@ -42,13 +80,15 @@ export interface ReviseOptions {
  */
 export function reviseValues(text: string, options: ReviseOptions): { after: string; record: ValuesRecord } {
   const { settings, record, name } = options
-  const revised = (before: string, after = setValues(before, settings, name)) => ({
-    after,
-    record: { before, sets: [settings] },
-  })
+  const revised = (before: string) => {
+    const after = setValues(before, settings, name)
+    return { after, record: { before, sets: [settings], written: [digestOf(after)] } }
+  }
   if (record === undefined) return revised(text)
   const written = writtenTexts(record, { before: record.before, name })
   if (text === record.before || written.includes(text)) return revised(record.before)
+  if (isUnedited(text, { record, before: record.before, name }))
+    return isDeepStrictEqual(record.sets, [settings]) ? { after: text, record } : revised(record.before)
   if (options.untouched) return revised(text)
   refuseDamaged(text, { known: [record.before, ...written], name, backup: options.backup })
   const wanted = setValues(record.before, settings, name)
@@ -57,7 +97,7 @@ export function reviseValues(text: string, options: ReviseOptions): { after: str
     if (!isDeepStrictEqual(record.sets[i], settings))
       after = putBack({ base, ours: wanted, theirs: after, name })
   const before = withoutSettings(text, { before: record.before, written, name })
-  return revised(before, setValues(after, settings, name))
+  return { after: setValues(after, settings, name), record: { before, sets: [settings] } }
 }
 
 /** What people wrote, without our settings; `before` where that cannot be determined. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { keepBase, mergeFile } from '../../src/install/merge-file.ts'
+import { rollbackValues } from '../../src/values/file.ts'
 import { writeValuesRecord } from '../../src/values/record.ts'
 import { setValues } from '../../src/values/set.ts'
 import { tempFolder } from './support.ts'
@@ -60,5 +61,24 @@ describe('mergeFile on a damaged file', () => {
     const next = { ...options, base: digestOf(theirs), theirs: old }
     expect(await mergeFile(target, next)).toMatchObject({ kept: ['more'] })
     expect(await readFile(target, 'utf8')).toBe('{}\n')
+  })
+})
+
+describe('mergeFile and the digests of written texts', () => {
+  // as a program with another layout of added lines would write it
+  const written = `${old}\n\n  c: 3\n`
+
+  it.each([
+    ['a file that nobody edited can still be rolled back', written, 'restored'],
+    ['an edited one cannot', `${written}own: 1\n`, 'VALUES_CHANGED'],
+  ])('%s', async (_, text, result) => {
+    const { target, ...options } = await site(text)
+    await writeFile(`${target}.airgap-backup`, old)
+    await writeValuesRecord(options.record, { before: old, sets: [settings], written: [digestOf(written)] })
+    await mergeFile(target, options)
+    expect(await readFile(target, 'utf8')).toBe(text.replace('a: 1', 'a: 2').replace('\n\n\n', '\n\n'))
+    const rolledBack = rollbackValues(target, { settings, record: options.record })
+    expect(await rolledBack.catch(error => error.code)).toBe(result)
+    if (result === 'restored') expect(await readFile(target, 'utf8')).toBe(theirs)
   })
 })

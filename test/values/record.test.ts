@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
+import { digestOf } from '../../src/core/digest.ts'
 import { applyValues, isApplied, planValues, rollbackValues } from '../../src/values/file.ts'
 import { readValuesRecord, writeValuesRecord } from '../../src/values/record.ts'
 import { reviseValues, underWay, type ValuesRecord } from '../../src/values/revise.ts'
@@ -262,6 +263,80 @@ describe('a run that was killed', () => {
   })
 })
 
+describe('a file that a program with another layout of added lines configured', () => {
+  const added = 'offline:\n  registry: "10.77.0.1:35000"\n  httpServer: "http://10.77.0.1:8080"'
+  const sets = [settingsOf({}, offline)]
+  const texts = [
+    ['a blank line at the end', 'a: 1\n\n', `a: 1\n\n${added}\n`],
+    ['blank lines and a comment at the end', 'a: 1\n\n\n# end', `a: 1\n\n\n# end\n${added}\n`],
+    ['a last line without its line end', 'a: 1\noffline:', `a: 1\n${added}`],
+    ['CRLF', 'a: 1\r\n\r\n', `a: 1\r\n\r\n${added.replaceAll('\n', '\r\n')}\r\n`],
+  ] as const
+  beforeEach(() => mkdir(join(folder, 'set/prod'), { recursive: true }))
+
+  it.each(texts)('%s, recorded without digests: rolled back', async (_, before, written) => {
+    await writeFile(file, written)
+    await writeFile(`${file}.airgap-backup`, before)
+    await writeValuesRecord(record, { before, sets })
+    expect(await set({})).toBe(written)
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(before)
+  })
+
+  it.each(texts)('%s, without a record: rolled back', async (_, before, written) => {
+    await writeFile(file, written)
+    await writeFile(`${file}.airgap-backup`, before)
+    expect(await rollback()).toBe('restored')
+    expect(await text()).toBe(before)
+  })
+
+  it.each(texts)(
+    '%s, after a change of settings that was killed: rolled back',
+    async (_, before, written) => {
+      await writeFile(file, written)
+      await writeFile(`${file}.airgap-backup`, before)
+      await writeValuesRecord(record, { before, sets })
+      const { record: planned } = await plan(settingsOf(off, offline))
+      await writeValuesRecord(record, underWay(planned.known, planned.next))
+      expect(await rollback()).toBe('restored')
+      expect(await text()).toBe(before)
+    },
+  )
+
+  it('any layout, recorded with its digest: rolled back, and other settings are made in the original', async () => {
+    const written = `${original}\n# another layout\n`
+    const known = { before: original, sets, written: [digestOf(written)] }
+    for (const next of [{}, off]) {
+      await writeFile(file, written)
+      await writeFile(`${file}.airgap-backup`, original)
+      await writeValuesRecord(record, known)
+      expect(await set(next)).toBe(next === off ? configured(original, off) : written)
+      expect(await rollback(next)).toBe('restored')
+      expect(await text()).toBe(original)
+    }
+  })
+
+  it.each([
+    ['a line', 'a: 1\n', 'a: 1\nb: 2\n'],
+    ['a value', 'a: 1\n', 'a: 2\n'],
+    ['a comment', 'a: 1\n', 'a: 1 # one\n'],
+    ['the order of keys', 'a: 1\nb: 2\n', 'b: 2\na: 1\n'],
+    ['blank lines of a text', 'a: |\n  1\n\n  2\n', 'a: |\n  1\n  2\n'],
+  ])('people changed %s since: not rolled back', async (_, before, edited) => {
+    await writeFile(file, `${edited}${added}\n`)
+    await writeFile(`${file}.airgap-backup`, before)
+    await writeValuesRecord(record, { before, sets })
+    await expect(rollback()).rejects.toMatchObject({ code: 'VALUES_CHANGED' })
+  })
+
+  it('edits that were there before the last apply are not rolled back, whatever the digest', async () => {
+    await set({})
+    await change('- one', '- two')
+    await set(off)
+    await expect(rollback(off)).rejects.toMatchObject({ code: 'VALUES_CHANGED' })
+  })
+})
+
 describe('a record that is missing or damaged', () => {
   it('missing at a site of an older version: the backup tells what the same keys were before', async () => {
     await writeFile(`${file}.airgap-backup`, original)
@@ -365,7 +440,7 @@ describe('reviseValues with random values', () => {
         }
         expect(revise(now, known, {})).toEqual({
           after: original,
-          record: { before: original, sets: [{ values: '' }] },
+          record: { before: original, sets: [{ values: '' }], written: [digestOf(original)] },
         })
       }),
       { numRuns: 300 },
