@@ -31,20 +31,30 @@ export async function readBundleRecord(path: string): Promise<BundleIdentity[]> 
 /** Enough for every version that a site ever has. */
 const maxRecorded = 100
 
-/** Adds bundles that a site is set up with from now on. Those it was set up with before stay known: they were trusted, too. */
+/**
+ * Adds bundles that a site is set up with from now on. Those it was set up with before stay known: they were trusted, too. Not so
+ * another build of the same version: the operator has replaced it by name (--expect), and a medium with the discarded build must be refused.
+ */
 export async function addToBundleRecord(path: string, bundles: readonly BundleIdentity[]): Promise<void> {
   const before = await readBundleRecord(path)
-  const added = new Set(bundles.map(({ digest }) => digest))
-  const others = before.filter(({ digest }) => !added.has(digest))
+  const others = before.filter(
+    one => !bundles.some(added => added.digest === one.digest || isSameVersion(added, one)),
+  )
   await writeBundleRecord(path, [...others, ...bundles].slice(-maxRecorded))
+}
+
+function isSameVersion(one: BundleIdentity, other: BundleIdentity): boolean {
+  return one.name === other.name && one.version === other.version
 }
 
 export async function writeBundleRecord(path: string, bundles: readonly BundleIdentity[]): Promise<void> {
   await writeAtomically(path, `${canonicalJson({ bundles }, 2)}\n`, 0o600)
 }
 
-/** Every bundle that the site knows. Throws JOURNAL_INVALID. */
+/** Every bundle that the site knows; of an installed one that was rebuilt since, only the new build. Throws JOURNAL_INVALID. */
 export async function knownBundles(siteFolder: string): Promise<BundleIdentity[]> {
   const paths = pathsOf(siteFolder)
-  return [...(await readBundleRecord(paths.bundles)), ...(await readBundleRecord(paths.installed))]
+  const bundles = await readBundleRecord(paths.bundles)
+  const installed = await readBundleRecord(paths.installed)
+  return [...bundles, ...installed.filter(one => !bundles.some(known => isSameVersion(known, one)))]
 }

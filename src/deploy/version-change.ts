@@ -1,4 +1,5 @@
-import { coerce, compare } from 'semver'
+import { parse } from 'semver'
+import { compareVersions } from '../core/debian-version.ts'
 import { AirgapError } from '../core/errors.ts'
 import { type BundleIdentity, readBundleRecord } from './bundle-record.ts'
 
@@ -26,9 +27,9 @@ export async function refuseOtherVersions(
     const before = installed.find(({ name }) => name === identity.name)?.version
     if (before === undefined) continue
     const change = { path, before, version: identity.version }
-    if (isOlder(change.version, before) && !(allowOlder && backedUp))
-      throw olderBundle(change, machines ? 'upgrade' : 'apply')
-    if (isOlder(before, change.version) && !backedUp) throw newerBundle(change)
+    const order = compareBundleVersions(change.version, before)
+    if (order < 0 && !(allowOlder && backedUp)) throw olderBundle(change, machines ? 'upgrade' : 'apply')
+    if (order >= 0 && change.version !== before && !backedUp) throw otherBundle(change, order)
   }
 }
 
@@ -39,9 +40,13 @@ interface VersionChange {
   before: string
 }
 
-function isOlder(version: string, than: string): boolean {
-  const [a, b] = [coerce(version), coerce(than)]
-  return a !== null && b !== null && compare(a, b) < 0
+/**
+ * The precedence of semver.org (1.2.0-rc.1 < 1.2.0) where both versions are semantic ones, else Debian's order (2026.11.1 < 2026.11.1.2),
+ * which takes any text. 0 also for versions that differ only in build metadata (1.2.0+a, 1.2.0+b) or leading zeros.
+ */
+function compareBundleVersions(a: string, b: string): number {
+  const [left, right] = [parse(a), parse(b)]
+  return left && right ? left.compare(right) : compareVersions(a, b)
 }
 
 function olderBundle({ path, version, before }: VersionChange, command: string): AirgapError {
@@ -56,10 +61,10 @@ function olderBundle({ path, version, before }: VersionChange, command: string):
   )
 }
 
-function newerBundle({ path, version, before }: VersionChange): AirgapError {
+function otherBundle({ path, version, before }: VersionChange, order: number): AirgapError {
   return new AirgapError(
     'INCOMPATIBLE',
-    `the bundle is newer than the installed one: ${version}, not ${before}`,
+    `the bundle is ${order > 0 ? 'newer than' : 'another build of'} the installed one: ${version}, not ${before}`,
     {
       item: path,
       likely: 'this is an upgrade, or an upgrade that was interrupted',

@@ -97,6 +97,28 @@ describe('openBundles', () => {
     expect(opened.bundles).toHaveLength(1)
   })
 
+  it('refuses the discarded build of a version that was rebuilt, also where it is still the installed one', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    const old = {
+      name: 'sample',
+      version: '1.0.0',
+      digest: (await writeBundle(path, sampleStack())) as Digest,
+    }
+    const rebuilt = { ...old, digest: digest('1') }
+    const other = { ...old, version: '0.9.0', digest: digest('2') }
+    const { bundles: record, installed } = pathsOf(siteFolder)
+    await addToBundleRecord(record, [other])
+    await addToBundleRecord(record, [old])
+    await writeBundleRecord(installed, [old])
+    await addToBundleRecord(record, [rebuilt])
+    expect(await readBundleRecord(record)).toEqual([other, rebuilt])
+    await expect(openBundles([path], { siteFolder, expect: [], unknown: 'opened' })).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+      message: expect.stringContaining(rebuilt.digest),
+    })
+  })
+
   it('refuses names of which folders and URLs would be made: tree/.., an image without a name', async () => {
     const siteFolder = await workFolder()
     const path = join(siteFolder, 'a.tar')

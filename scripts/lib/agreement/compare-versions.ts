@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { compareVersions } from '../../../src/kinds/deb/version.ts'
+import { compareVersions } from '../../../src/core/debian-version.ts'
 import { parseEvr } from '../../../src/kinds/rpm/rich.ts'
 import { compareEvr } from '../../../src/kinds/rpm/rpm-version.ts'
 

@@ -1,3 +1,4 @@
+import { compareVersions } from '../../core/debian-version.ts'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
@@ -5,7 +6,6 @@ import type { BaseSystem, InstalledPackage } from '../package-entry.ts'
 import type { Candidate } from './candidate.ts'
 import { closureOf } from './closure.ts'
 import { Universe } from './universe.ts'
-import { compareVersions } from './version.ts'
 
 /** `minimal` ⊂ `server` ⊂ `cloud`. Without Recommends: a package that some of these installations lack must be carried. */
 const debian = {

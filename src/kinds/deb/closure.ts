@@ -1,3 +1,4 @@
+import { compareVersions } from '../../core/debian-version.ts'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { nearNames } from '../../core/near-names.ts'
@@ -11,7 +12,6 @@ import { formatRelation } from './relation.ts'
 import { type PackageRequest, parseRequest } from './request.ts'
 import { preferSuite } from './suite-choice.ts'
 import type { Package, Universe } from './universe.ts'
-import { compareVersions } from './version.ts'
 import { whyNot } from './why-not.ts'
 
 /** A package of the closure, and why it is in it. */

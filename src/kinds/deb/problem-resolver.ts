@@ -1,3 +1,4 @@
+import { compareVersions } from '../../core/debian-version.ts'
 import { markRequired } from './auto-remove.ts'
 import type { Candidate } from './candidate.ts'
 import type { DepCache } from './dep-cache.ts'
@@ -11,7 +12,6 @@ import {
   type Package,
   type Target,
 } from './universe.ts'
-import { compareVersions } from './version.ts'
 
 /** pkgProblemResolver::MaxCounter */
 const maxRounds = 20

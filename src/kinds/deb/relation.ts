@@ -1,5 +1,5 @@
+import { compareVersions } from '../../core/debian-version.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { compareVersions } from './version.ts'
 
 /** One package of a relationship field: Debian policy 7.1. */
 export interface Relation {

@@ -1,5 +1,5 @@
+import { isVersion } from '../../core/debian-version.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { isVersion } from './version.ts'
 
 /** apt-get(8): `name[:architecture][=version | /suite]`. */
 export interface PackageRequest {

@@ -1,4 +1,5 @@
 import { compareText } from '../../core/canonical-json.ts'
+import { compareVersions } from '../../core/debian-version.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -14,7 +15,6 @@ import { readPackages } from './packages.ts'
 import { priorities } from './policy.ts'
 import { fetchRelease, type Release, type SuiteRequest } from './release.ts'
 import { itemOf, Universe } from './universe.ts'
-import { compareVersions } from './version.ts'
 
 /** Reads the archives, checks the signatures of their suites, and computes the closure of the requested packages. */
 export async function resolveDebs(request: DebRequest, context: ResolveContext): Promise<LockedDebs> {

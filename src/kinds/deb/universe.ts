@@ -1,8 +1,8 @@
+import { compareVersions } from '../../core/debian-version.ts'
 import type { Candidate } from './candidate.ts'
 import { NameOrder } from './name-order.ts'
 import type { PriorityOf } from './policy.ts'
 import { type Alternatives, parseRelations, type Relation, satisfiesVersion } from './relation.ts'
-import { compareVersions } from './version.ts'
 
 /** A name on one architecture with all its versions; also a name that only relations mention, such as a virtual package. */
 export interface Package {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compareVersions, isVersion, splitVersion } from '../../../src/kinds/deb/version.ts'
-import { missing, must, run } from './support/programs.ts'
+import { compareVersions, isVersion, splitVersion } from '../../src/core/debian-version.ts'
+import { missing, must, run } from '../kinds/deb/support/programs.ts'
 
 const noDpkg = (await run('perl', ['-MDpkg::Version', '-e', '1'])).status !== 0
 const digits = fc.array(fc.constantFrom(...'0019'), { maxLength: 4 }).map(chars => chars.join(''))
