@@ -1,6 +1,7 @@
 import { AirgapError } from '../core/errors.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
 import { openJournal } from '../install/journal.ts'
+import { adoptKubeconfig } from '../install/kubeconfig.ts'
 import { endMarked } from '../install/orphan-process.ts'
 import { planSteps } from '../install/plan.ts'
 import { readPlanFile, refuseChangedPlan } from '../install/plan-file.ts'
@@ -8,8 +9,9 @@ import { runSteps, type StepResult } from '../install/run.ts'
 import { selectSteps } from '../install/select.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
 import { writeSiteConfig } from '../site/config.ts'
-import { openState, previewState, type SiteState } from '../site/state.ts'
+import { openState, pathsOf, previewState, type SiteState } from '../site/state.ts'
 import { addToBundleRecord, writeBundleRecord } from './bundle-record.ts'
+import { clusterOf, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { type InstallOptions, requestedPart, selectionOf } from './install-options.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
@@ -48,13 +50,17 @@ export async function applyInstall(
   refuseAnyPort(setup.config)
   await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
   const { bundles } = opened
-  await refuseUnfitBundles({ setup, bundles, options, signal: context.signal })
+  {
+    await using cluster = await knownCluster(setup.site, pathsOf(setup.siteFolder))
+    await refuseUnfitBundles({ setup, bundles, options, cluster, signal: context.signal })
+  }
   // before anything is created: a saved plan is for the site as it was
   const previewed = saved && (await previewState(setup.siteFolder))
   const state = await openState(setup.siteFolder)
   await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
   const orphans = await endMarked(state.paths.running)
   if (orphans > 0) context.progress.note(`ended ${orphans} processes that a killed run had left behind`)
+  await adoptKubeconfig(clusterOf(setup.site, state.paths))
   const all = await stepsOf({ setup, bundles, state, options, context, purpose: 'apply' })
   const steps = selectSteps(all, selectionOf(options))
   await using journal = await openJournal(state.paths.journal, { site: state.identity })

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
+import type { AirgapError } from '../core/errors.ts'
 import { type NodeState, nodeStates, type ReleaseState, releaseStates } from '../install/cluster-findings.ts'
 import { type Cluster, queryCluster } from '../install/kube.ts'
-import { adoptKubeconfig } from '../install/kubeconfig.ts'
+import { previewCluster } from '../install/kubeconfig.ts'
 import { toolPaths } from '../install/steps/control-host.ts'
 import { apiServers } from '../inventory/api-servers.ts'
 import type { SiteFile } from '../inventory/schema.ts'
@@ -16,14 +17,16 @@ export function clusterOf(site: SiteFile | undefined, paths: SiteState['paths'])
   return { ...shared, kubeconfig: paths.kubeconfig, fetched }
 }
 
-/** Undefined where there is no kubeconfig yet: no cluster was installed, or none is known. Throws STEP_FAILED (adoptKubeconfig). */
+/**
+ * The cluster for commands that change nothing, and for checks before the site is locked. Undefined where there is no kubeconfig yet:
+ * no cluster was installed, or none is known. Throws STEP_FAILED (previewCluster).
+ */
 export async function knownCluster(
   site: SiteFile | undefined,
   paths: SiteState['paths'],
-): Promise<Cluster | undefined> {
-  const cluster = clusterOf(site, paths)
-  await adoptKubeconfig(cluster)
-  const found = await stat(cluster.kubeconfig).catch(() => undefined)
+): Promise<(Cluster & AsyncDisposable) | undefined> {
+  const cluster = await previewCluster(clusterOf(site, paths))
+  const found = cluster.preview ?? (await stat(cluster.kubeconfig).catch(() => undefined))
   return found === undefined ? undefined : cluster
 }
 
@@ -31,6 +34,8 @@ export interface ClusterStatus {
   answers: boolean
   nodes: NodeState[]
   releases: ReleaseState[]
+  /** why the kubeconfig that kubespray fetched is not used */
+  refused?: AirgapError
 }
 
 const quickMs = 5_000

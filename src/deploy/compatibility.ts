@@ -89,7 +89,7 @@ export async function refuseIncompatibleBundles(
   const programs = {
     kubectl: cluster === undefined ? 'kubectl' : `${cluster.bin}/kubectl`,
     helm: cluster === undefined ? 'helm' : `${cluster.bin}/helm`,
-    kubeconfig: cluster?.kubeconfig,
+    kubeconfig: cluster?.preview ?? cluster?.kubeconfig,
   }
   for (const bundle of bundles) {
     const carried = await carriedRules(bundle)

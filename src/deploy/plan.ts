@@ -1,5 +1,6 @@
 import { defined } from '../core/defined.ts'
 import { readJournal } from '../install/journal.ts'
+import type { Cluster } from '../install/kube.ts'
 import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { writePlanFile } from '../install/plan-file.ts'
 import { selectSteps } from '../install/select.ts'
@@ -29,9 +30,10 @@ export async function planInstall(
   refuseAnyPort(setup.config)
   await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
   const { bundles } = opened
-  await refuseUnfitBundles({ setup, bundles, options, signal: context.signal })
   const state = await previewState(setup.siteFolder)
-  const all = await stepsOf({ setup, bundles, state, options, context, purpose: 'plan' })
+  await using cluster = await knownCluster(setup.site, state.paths)
+  await refuseUnfitBundles({ setup, bundles, options, cluster, signal: context.signal })
+  const all = await stepsOf({ setup, bundles, state, options, context, cluster, purpose: 'plan' })
   const entries = await readJournal(state.paths.journal, { site: state.identity })
   const steps = await planSteps(selectSteps(all, selectionOf(options)), { entries, context })
   if (options.out !== undefined)
@@ -44,15 +46,14 @@ export async function refuseUnfitBundles(run: {
   setup: Setup
   bundles: readonly OpenBundle[]
   options: InstallOptions
+  cluster: Cluster | undefined
   signal: AbortSignal
 }): Promise<void> {
-  const { setup, bundles, options, signal } = run
+  const { setup, bundles, options, cluster, signal } = run
   const { config, site, siteFolder } = setup
-  const paths = pathsOf(siteFolder)
-  const cluster = await knownCluster(site, paths)
   await refuseIncompatibleBundles(bundles, { root: config.nodeRoot ?? '/', cluster, signal })
   await refuseOtherVersions(bundles, {
-    record: paths.installed,
+    record: pathsOf(siteFolder).installed,
     machines: site !== undefined,
     upgrade: options.upgrade ?? false,
     allowOlder: options.allowOlder ?? false,
@@ -66,6 +67,8 @@ export async function stepsOf(run: {
   state: SiteState
   options: InstallOptions
   context: DeployContext
+  /** in place of the one of the site's state, for a plan */
+  cluster?: Cluster | undefined
   purpose: 'plan' | 'apply'
 }): Promise<Step[]> {
   const { options, ...rest } = run

@@ -22,9 +22,14 @@ export interface SiteTools {
 /** `silenceMs`: how long a program may print nothing before it is ended (default: an hour). */
 export function siteTools(
   site: SiteFile,
-  options: { state: SiteState; passwords: Passwords; silenceMs?: number | undefined },
+  options: {
+    state: SiteState
+    passwords: Passwords
+    silenceMs?: number | undefined
+    cluster?: Cluster | undefined
+  },
 ): SiteTools {
-  const { state, passwords, silenceMs = defaultSilenceMs } = options
+  const { state, passwords, silenceMs = defaultSilenceMs, cluster } = options
   const { paths } = state
   const tools = toolPaths(paths.tools)
   const program = (name: string) => ({
@@ -35,7 +40,7 @@ export function siteTools(
   return {
     paths: tools,
     program,
-    cluster: clusterOf(site, paths),
+    cluster: cluster ?? clusterOf(site, paths),
     ansible: {
       bin: join(tools.venv, 'bin'),
       inventory: join(paths.inventory, 'hosts.yaml'),

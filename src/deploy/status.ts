@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AirgapError } from '../core/errors.ts'
 import { lockHolder } from '../core/process-lock.ts'
 import { readJournal } from '../install/journal.ts'
 import { type PlannedStep, planSteps } from '../install/plan.ts'
@@ -36,10 +37,13 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
   const setup = await setUp(options)
   await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
   const { bundles } = opened
-  const all = await installSteps({ bundles, setup, state, context, purpose: 'plan' })
+  const found = await knownCluster(setup.site, state.paths).catch(refusal)
+  const refused = found instanceof AirgapError ? found : undefined
+  await using known = found instanceof AirgapError ? undefined : found
+  const all = await installSteps({ bundles, setup, state, context, cluster: known, purpose: 'plan' })
   const entries = await readJournal(state.paths.journal, { site: state.identity })
-  const known = await knownCluster(setup.site, state.paths)
-  const cluster = known === undefined ? null : await clusterStatus(known, context.signal)
+  const reported = known === undefined ? null : await clusterStatus(known, context.signal)
+  const cluster = refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused }
   // those that run every time only check, which is done here
   const lasting = all.filter(step => !step.always)
   const checked = cluster?.answers ? lasting : lasting.map(withoutCluster)
@@ -55,6 +59,12 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
     steps: await Promise.all(steps),
     cluster,
   }
+}
+
+/** A kubeconfig that is refused is part of the status. */
+function refusal(error: unknown): AirgapError {
+  if (error instanceof AirgapError && error.code === 'STEP_FAILED') return error
+  throw error
 }
 
 async function serversStatus(

@@ -34,10 +34,11 @@ export async function collectSupportBundle(
     bundles: 'bundles' in status ? status.bundles : (config?.bundles ?? []),
   }
   const out = resolve(options.out)
+  // that a kubeconfig is refused is in status.json
+  await using cluster = await knownCluster(site, state.paths).catch(() => undefined)
   const files = await writeSupportBundle(out, {
     state,
-    // that a kubeconfig is refused is in status.json
-    cluster: await knownCluster(site, state.paths).catch(() => undefined),
+    cluster,
     facts: new Map<string, unknown>([
       ['versions.json', versions],
       ['status.json', status],

@@ -23,7 +23,7 @@ export async function verifyCluster(
   const { siteFolder, state } = await existingSite(options)
   const setup = await setUp(options)
   const { site } = setup
-  const cluster = await knownCluster(site, state.paths)
+  await using cluster = await knownCluster(site, state.paths)
   if (cluster === undefined)
     throw new AirgapError('FILE_NOT_FOUND', 'this site has no kubeconfig', {
       item: clusterOf(site, state.paths).kubeconfig,

@@ -18,18 +18,20 @@ export interface Cluster {
   /** folder of kubectl, helm and helmfile */
   bin: string
   kubeconfig: string
+  /** used instead while `kubeconfig` lacks what kubespray fetched and nothing may be written (previewCluster) */
+  preview?: string
   /** what `kubeconfig` is made of (adoptKubeconfig) where kubespray installed the cluster */
   fetched?: FetchedKubeconfig
   /** of helm's files: the operator's plugins are not used */
   home: string
 }
 
-export function clusterEnvironment({ bin, kubeconfig, home }: Cluster): Record<string, string> {
+export function clusterEnvironment({ bin, kubeconfig, preview, home }: Cluster): Record<string, string> {
   return {
     PATH: `${bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     HOME: home,
     LC_ALL: 'C.UTF-8',
-    KUBECONFIG: kubeconfig,
+    KUBECONFIG: preview ?? kubeconfig,
     HELM_CACHE_HOME: `${home}/helm/cache`,
     HELM_CONFIG_HOME: `${home}/helm/config`,
     HELM_DATA_HOME: `${home}/helm/data`,

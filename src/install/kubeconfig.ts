@@ -1,12 +1,14 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { isIPv6 } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { defined } from '../core/defined.ts'
-import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
 import { type DocumentWords, type Mistake, parsePositioned } from '../document/positioned.ts'
 import { readText } from '../document/read-text.ts'
-import type { Cluster, FetchedKubeconfig } from './kube.ts'
+import type { Cluster } from './kube.ts'
 
 /** A PEM file, as kubeadm embeds it. */
 const base64 = z
@@ -54,16 +56,44 @@ const words: DocumentWords = {
 const maxSize = 64 << 10 /* bytes */
 
 /**
- * Makes the kubeconfig of a cluster out of the data in the one that kubespray fetched, unless it is up to date. Call it before
- * anything uses the cluster, and after kubespray ran. Throws STEP_FAILED, naming every part that is refused; the kubeconfig stays
- * as it was then.
+ * Makes the kubeconfig of a cluster out of the data in the one that kubespray fetched, unless it is up to date. Call it under the
+ * lock of the site: before anything uses the cluster, and after kubespray ran. Throws STEP_FAILED, naming every part that is
+ * refused; the kubeconfig stays as it was then.
  */
-export async function adoptKubeconfig({
+export async function adoptKubeconfig(cluster: Pick<Cluster, 'kubeconfig' | 'fetched'>): Promise<void> {
+  const text = await newKubeconfig(cluster)
+  if (text !== undefined) await writeAtomically(cluster.kubeconfig, text, 0o600)
+}
+
+/**
+ * Returns the cluster for commands that change nothing: what adoptKubeconfig would write is in a private file until it is
+ * disposed of. Throws STEP_FAILED as adoptKubeconfig does.
+ */
+export async function previewCluster(cluster: Cluster): Promise<Cluster & AsyncDisposable> {
+  const text = await newKubeconfig(cluster)
+  if (text === undefined) return { ...cluster, [Symbol.asyncDispose]: async () => {} }
+  const place = join(tmpdir(), 'offline-deploy-')
+  const folder = await mkdtemp(place).catch(error => {
+    throw fromSystemError(error, place)
+  })
+  const remove = () => rm(folder, { recursive: true, force: true })
+  const preview = join(folder, 'kubeconfig')
+  try {
+    await writeFile(preview, text, { mode: 0o600 })
+  } catch (error) {
+    await remove()
+    throw fromSystemError(error, preview)
+  }
+  return { ...cluster, preview, [Symbol.asyncDispose]: remove }
+}
+
+/** What `kubeconfig` is to have; undefined where it has that, or kubespray has fetched nothing. */
+async function newKubeconfig({
   kubeconfig,
   fetched,
-}: Pick<Cluster, 'kubeconfig' | 'fetched'>): Promise<void> {
-  if (fetched === undefined) return
-  const { path } = fetched
+}: Pick<Cluster, 'kubeconfig' | 'fetched'>): Promise<string | undefined> {
+  if (fetched === undefined) return undefined
+  const { path, servers } = fetched
   let text: string
   try {
     text = await readText(path, {
@@ -73,23 +103,32 @@ export async function adoptKubeconfig({
     })
   } catch (error) {
     // kubespray has not run yet
-    if (isErrorCode(error, 'FILE_NOT_FOUND')) return
+    if (isErrorCode(error, 'FILE_NOT_FOUND')) return undefined
     throw error
   }
-  const safe = safeKubeconfig(text, fetched)
-  if ((await readFile(kubeconfig, 'utf8').catch(() => '')) !== safe)
-    await writeAtomically(kubeconfig, safe, 0o600)
+  const { safe, host, item } = safeKubeconfig(text, path)
+  // its server was one of the site when it was adopted. If site.yaml has changed since, only kubespray can fetch another file
+  if ((await readFile(kubeconfig, 'utf8').catch(() => '')) === safe) return undefined
+  if (servers?.every(known => canonicalHost(known) !== host)) throw foreignServer(host, item)
+  return safe
+}
+
+interface SafeKubeconfig {
+  /** the text */
+  safe: string
+  /** host of the server, and where the fetched file names it */
+  host: string
+  item: string
 }
 
 /** Returns a kubeconfig with the data of `text` alone, in our own words. Throws STEP_FAILED. */
-export function safeKubeconfig(text: string, { path, servers }: FetchedKubeconfig): string {
+function safeKubeconfig(text: string, path: string): SafeKubeconfig {
   const { value, at, refuse } = parsePositioned(text, { file: path, schema, words })
   const { cluster } = value.clusters[0]!
   const { user } = value.users[0]!
-  refuse(contradictions(value))
   const host = hostOf(cluster.server)
-  if (host === undefined) refuse([{ path: serverPath, what: 'server: must be https://ADDRESS:PORT' }])
-  else if (servers?.every(known => canonicalHost(known) !== host)) throw foreignServer(host, at(serverPath))
+  const unusable = { path: serverPath, what: 'server: must be https://ADDRESS:PORT' }
+  refuse([...contradictions(value), ...(host === undefined ? [unusable] : [])])
   const credentials = {
     'client-certificate-data': user['client-certificate-data'],
     'client-key-data': user['client-key-data'],
@@ -103,7 +142,7 @@ export function safeKubeconfig(text: string, { path, servers }: FetchedKubeconfi
     contexts: [{ name: 'site', context: { cluster: 'site', user: 'administrator' } }],
     users: [{ name: 'administrator', user: defined(credentials) }],
   }
-  return `${JSON.stringify(config, null, 2)}\n`
+  return { safe: `${JSON.stringify(config, null, 2)}\n`, host: host ?? '', item: at(serverPath) }
 }
 
 function contradictions(config: z.infer<typeof schema>): Mistake[] {
@@ -145,8 +184,9 @@ function foreignServer(host: string, item: string): AirgapError {
     `the kubeconfig that a control-plane node returned has a server outside this site: ${host.slice(0, 253)}`,
     {
       item,
-      likely: 'a load balancer that site.yaml does not name, or somebody changed the file on the node',
-      next: 'if it is the load balancer of this site, set loadbalancer_apiserver under kubespray in site.yaml; otherwise reinstall the node, delete the fetched file and run apply again',
+      likely:
+        'site.yaml changed since (a node was replaced or has another address), it does not name the load balancer, or somebody changed the file on the node',
+      next: 'if site.yaml changed, delete the fetched file and run apply again, which fetches it again; if it is the load balancer of this site, set loadbalancer_apiserver under kubespray in site.yaml; otherwise reinstall the node, delete the fetched file and run apply again',
     },
   )
 }

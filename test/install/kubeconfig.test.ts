@@ -1,9 +1,10 @@
 import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { adoptKubeconfig } from '../../src/install/kubeconfig.ts'
+import { clusterEnvironment } from '../../src/install/kube.ts'
+import { adoptKubeconfig, previewCluster } from '../../src/install/kubeconfig.ts'
 import { apiServers } from '../../src/inventory/api-servers.ts'
 import { parseSiteFile } from '../../src/inventory/site-file.ts'
 
@@ -217,6 +218,49 @@ describe('adoptKubeconfig (fault 113)', () => {
       })
   })
 
+  it('keeps what it took before site.yaml changed, and refuses a changed file', async () => {
+    const { adopted, path, kubeconfig } = await adopt(stringify(fetched))
+    await adopted
+    const before = await readFile(kubeconfig, 'utf8')
+    const cluster = { kubeconfig, fetched: { path, servers: ['10.0.0.7', 'cp-7'] } }
+    await adoptKubeconfig(cluster)
+    const edited = changed(({ user }) => {
+      for (const key of Object.keys(user)) delete user[key]
+      user.token = 'another'
+    })
+    await writeFile(path, edited)
+    await expect(adoptKubeconfig(cluster)).rejects.toMatchObject({
+      message: expect.stringContaining('outside this site: 10.0.0.1'),
+      likely: expect.stringContaining('site.yaml changed'),
+    })
+    expect(await readFile(kubeconfig, 'utf8')).toBe(before)
+    await rm(kubeconfig)
+    await writeFile(path, stringify(fetched))
+    await expect(adoptKubeconfig(cluster)).rejects.toMatchObject({ code: 'STEP_FAILED' })
+  })
+
+  it('previewCluster writes a private file while the kubeconfig is not up to date', async () => {
+    const { adopted, kubeconfig, cluster, folder } = await adopt(stringify(fetched))
+    await adopted
+    const known = { ...cluster, bin: folder, home: folder }
+    {
+      await using current = await previewCluster(known)
+      expect(clusterEnvironment(current).KUBECONFIG).toBe(kubeconfig)
+    }
+    const text = await readFile(kubeconfig, 'utf8')
+    await rm(kubeconfig)
+    let preview = ''
+    {
+      await using fresh = await previewCluster(known)
+      preview = clusterEnvironment(fresh).KUBECONFIG!
+      expect(await readFile(preview, 'utf8')).toBe(text)
+      expect((await stat(preview)).mode & 0o777).toBe(0o600)
+      expect((await stat(dirname(preview))).mode & 0o777).toBe(0o700)
+    }
+    await expect(stat(dirname(preview))).rejects.toThrow()
+    await expect(stat(kubeconfig)).rejects.toThrow()
+  })
+
   const withServer = (server: unknown) => changed(({ cluster }) => Object.assign(cluster, { server }))
 
   it.each<[string, string[]]>([
@@ -286,5 +330,15 @@ kubespray: ${kubespray}
     ])
     expect(site('{apiserver_loadbalancer_domain_name: lb.site.example}')).toContain('lb.site.example')
     expect(site('{loadbalancer_apiserver: x}')).toEqual(['10.0.0.1', 'cp-1'])
+    expect(site('{loadbalancer_apiserver: {address: 10.0.0.100}, kube_vip_address: }')).toEqual([
+      '10.0.0.1',
+      'cp-1',
+      '10.0.0.100',
+    ])
+    expect(
+      site(
+        '{loadbalancer_apiserver: x, apiserver_loadbalancer_domain_name: "", kube_vip_address: 10.0.0.101}',
+      ),
+    ).toEqual(['10.0.0.1', 'cp-1', '10.0.0.101'])
   })
 })

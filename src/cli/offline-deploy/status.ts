@@ -20,6 +20,7 @@ export function statusCommand(program: Command, shell: Shell): void {
       const status = await siteStatus(options, deployContext(shell))
       shell.print(status, () => statusText(status))
       const pending = status.steps.filter(({ state }) => state === 'pending')
+      if (exitCode && status.cluster?.refused !== undefined) throw status.cluster.refused
       if (exitCode && pending.length > 0)
         throw new AirgapError('DIFFERENT', `${pending.length} steps are not as apply leaves them`, {
           item: pending.map(({ id }) => id).join(', '),
@@ -48,8 +49,17 @@ function stepLine({ id, state, reason, doneAt, log }: SiteStatus['steps'][number
   return `${state.padEnd(8)} ${id}${what}${log === undefined ? '' : `, see ${log}`}`
 }
 
+function refusalLines({ message, item, next }: AirgapError): string[] {
+  return [
+    `cluster: not queried: ${message}`,
+    ...(item === undefined ? [] : [`  item: ${item}`]),
+    ...(next === undefined ? [] : [`  next: ${next}`]),
+  ]
+}
+
 function clusterLines(status: ClusterStatus | null): string[] {
   if (status === null) return []
+  if (status.refused !== undefined) return refusalLines(status.refused)
   if (!status.answers) return ['cluster: does not answer']
   const ready = status.nodes.filter(node => node.ready).length
   return [

@@ -4,6 +4,7 @@ import type { ReadableStore } from '../../content/store.ts'
 import type { TreeEntries } from '../../content/tree.ts'
 import { digestOf } from '../../core/digest.ts'
 import { folderDigest } from '../../install/folder-digest.ts'
+import type { Cluster } from '../../install/kube.ts'
 import { limitedNodes } from '../../install/preflight/limit.ts'
 import type { DeploymentTree } from '../../install/steps/lay-down.ts'
 import { inventoryText } from '../../inventory/hosts.ts'
@@ -30,6 +31,8 @@ export interface StepsOptions {
   setup: Setup
   state: SiteState
   context: DeployContext
+  /** used instead of the cluster of the site's state */
+  cluster?: Cluster | undefined
   /** `plan` does not prompt for passwords */
   purpose: 'plan' | 'apply'
   /** of the machines, as ansible takes it */
@@ -101,7 +104,7 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
 }
 
 export async function machineParts(parts: SiteParts, install: SiteInstall): Promise<MachineParts> {
-  const { bundles, state, context, purpose, silenceMs, registry, httpServer } = parts
+  const { bundles, state, context, purpose, cluster, silenceMs, registry, httpServer } = parts
   const { site } = install
   const passwords = await openPasswords(site, {
     folder: state.paths.access,
@@ -112,7 +115,7 @@ export async function machineParts(parts: SiteParts, install: SiteInstall): Prom
     ...parts,
     install,
     passwords,
-    tools: siteTools(site, { state, passwords, silenceMs }),
+    tools: siteTools(site, { state, passwords, silenceMs, cluster }),
     hosts: inventoryText(site, { registry, httpServer }),
     files: await treeEntries(bundles, 'files'),
   }

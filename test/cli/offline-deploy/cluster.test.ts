@@ -153,7 +153,7 @@ describe('the kubeconfig that kubespray fetched from a node', () => {
     ['support-bundle', '--site', site.site, '--out', join(site.work, 'support.tar.gz')],
   ]
 
-  it('is read, and kubectl and helm get our own file', async () => {
+  it('is read, and kubectl and helm get a private file that is removed: nothing is written to the site', async () => {
     const site = await deployed()
     await withCluster(site, {})
     const seen = join(site.work, 'seen')
@@ -162,9 +162,20 @@ describe('the kubeconfig that kubespray fetched from a node', () => {
     await writeFile(program, text.replace('#!/bin/sh\n', `#!/bin/sh\necho "$KUBECONFIG" >> '${seen}'\n`))
     for (const command of commands(site)) expect(await run(command)).toMatchObject({ code: 0 })
     const own = join(site.site, 'kubeconfig')
-    expect(new Set((await readFile(seen, 'utf8')).trim().split('\n'))).toEqual(new Set([own]))
+    const used = new Set((await readFile(seen, 'utf8')).trim().split('\n'))
+    expect(used.size).toBe(commands(site).length + 1)
+    for (const path of used) {
+      expect(path).not.toContain(site.site)
+      expect(existsSync(path)).toBe(false)
+    }
+    expect(existsSync(own)).toBe(false)
+
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
     expect((await stat(own)).mode & 0o777).toBe(0o600)
     expect(JSON.parse(await readFile(own, 'utf8')).users[0].user).toEqual({ token: 'a-token' })
+    await rm(seen)
+    for (const command of commands(site)) expect(await run(command)).toMatchObject({ code: 0 })
+    expect(new Set((await readFile(seen, 'utf8')).trim().split('\n'))).toEqual(new Set([own]))
   })
 
   it.skipIf(helm === '')('fault 113: runs no program of the node (needs helm)', async () => {
@@ -187,8 +198,9 @@ describe('the kubeconfig that kubespray fetched from a node', () => {
     await rm(trap)
     for (const command of commands(site)) {
       const ran = await run(command)
-      if (command[0] !== 'support-bundle')
-        expect(ran).toMatchObject({ code: 8, stderr: expect.stringContaining('unknown key "exec"') })
+      const text = expect.stringContaining('unknown key "exec"')
+      if (command[0] === 'status') expect(ran).toMatchObject({ code: 0, stdout: text })
+      if (command[0] === 'verify') expect(ran).toMatchObject({ code: 8, stderr: text })
       expect([command[0], existsSync(trap)]).toEqual([command[0], false])
     }
     expect(existsSync(join(site.site, 'kubeconfig'))).toBe(false)
@@ -208,6 +220,29 @@ describe('the kubeconfig that kubespray fetched from a node', () => {
       code: 8,
       stderr: expect.stringMatching(/server outside this site: 10\.0\.0\.9[\s\S]*loadbalancer_apiserver/),
     })
+    const status = (...more: string[]) => run(['status', '--site', site.site, ...more])
+    expect(await status()).toMatchObject({ code: 0, stdout: expect.stringContaining('site.yaml changed') })
+    expect(JSON.parse((await status('-o', 'json')).stdout).cluster).toMatchObject({
+      answers: false,
+      refused: { code: 'STEP_FAILED' },
+    })
+    expect(await status('--exit-code')).toMatchObject({ code: 8 })
+  })
+})
+
+describe('a site.yaml that was edited after the cluster was installed', () => {
+  it('leaves the cluster in use, although its first control-plane node has another address now', async () => {
+    const site = await deployed()
+    await withCluster(site, {})
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    await writeFile(
+      join(site.site, 'site.yaml'),
+      'apiVersion: airgap-site/v1\nnodes: [{name: new, address: 10.0.0.8, roles: [control-plane, worker]}]\n',
+    )
+    expect(await run(['verify', '--cluster', '--site', site.site])).toMatchObject({ code: 0 })
+    const { stdout } = await run(['status', '--site', site.site, '-o', 'json'])
+    expect(JSON.parse(stdout).cluster).toMatchObject({ answers: true })
+    expect(await run(['plan', ...site.options])).toMatchObject({ code: 0 })
   })
 })
 
