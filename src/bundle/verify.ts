@@ -1,5 +1,6 @@
 import { treesOf } from '../content/shards.ts'
 import { readTree } from '../content/tree.ts'
+import { refuseUnmarkedShards } from '../content/unmarked-shards.ts'
 import { type Digest, Hasher } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
@@ -52,7 +53,7 @@ export async function verifyBundle(
     await checkBytes(source, { front, damage, options })
     const { reached, notCarried } = await checkReferences(store, damage)
     checkNothingElse(front, { reached, damage })
-    await checkTrees(store, damage)
+    await checkTrees(store, { damage, item: source.name })
     damage.throwIfAny()
     const { info, indexDigest, roots } = front
     return {
@@ -154,7 +155,10 @@ async function entryFaults(
 }
 
 /** Every tree can be read: its shards fit together, its paths are valid. */
-async function checkTrees(store: BundleStore, damage: DamageList): Promise<void> {
+async function checkTrees(
+  store: BundleStore,
+  { damage, item }: { damage: DamageList; item: string },
+): Promise<void> {
   const collect = (error: unknown, tree: string) => {
     // a missing, damaged or too large manifest is among the faults of `walkGraph`
     if (isErrorCode(error, 'NOT_FOUND', 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) return
@@ -162,6 +166,7 @@ async function checkTrees(store: BundleStore, damage: DamageList): Promise<void>
     damage.add(error.item ?? tree, error.message)
   }
   try {
+    await refuseUnmarkedShards(store, item)
     for (const { name, roots } of treesOf(store.roots()))
       await readTree(store, roots).catch(error => collect(error, name))
   } catch (error) {

@@ -1,5 +1,6 @@
 import { type ByteSource, openFileSource } from '../bundle/byte-source.ts'
 import { type BundleStore, openBundle } from '../bundle/reader.ts'
+import { refuseUnmarkedShards } from '../content/unmarked-shards.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { BundleFile } from '../install/steps/verify.ts'
@@ -65,6 +66,7 @@ async function openTrusted(path: string, trust: Trust): Promise<OpenBundle> {
     const identity = { name: store.info.name, version: store.info.version, digest: store.indexDigest }
     checkExpected(path, identity, trust)
     checkKnown(path, identity, trust)
+    await refuseUnmarkedShards(store, path)
     const file = {
       path,
       indexDigest: identity.digest,

@@ -119,6 +119,38 @@ describe('openBundles', () => {
     })
   })
 
+  it('refuses a tree in parts without annotations, as an early version of airgap built it', {
+    timeout: 60_000,
+  }, async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    const expectation = { siteFolder, expect: [], unknown: 'opened' } as const
+    const names = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => `p/${String(from + i).padStart(5, '0')}.rpm`)
+    const trees = (name: string, paths: readonly string[]) =>
+      sampleTree(name, Object.fromEntries(paths.map(one => [one, 'x'])))
+    const cases: [boolean, Parameters<typeof writeBundle>[1]][] = [
+      [false, [...trees('rpms/rocky-9', names(0, 8000)), ...trees('rpms/rocky-9.2', names(8000, 2))]],
+      [false, ['', '.2', '.3'].flatMap((end, i) => trees(`files${end}`, names(i * 8000, i < 2 ? 8000 : 1)))],
+      // trees of their own: the first is not full, or the second does not continue it
+      [true, [...trees('rpms/rocky-9', names(0, 7999)), ...trees('rpms/rocky-9.2', names(8000, 2))]],
+      [true, [...trees('rpms/rocky-9', names(0, 8000)), ...trees('rpms/rocky-9.2', names(0, 2))]],
+      [true, [...trees('rpms/rocky-9', names(0, 8001)), ...trees('rpms/rocky-9.2', names(9000, 2))]],
+    ]
+    for (const [accepted, content] of cases) {
+      await rm(path, { force: true })
+      await writeBundle(path, [...sampleStack(), ...content])
+      const opening = openBundles([path], expectation)
+      if (accepted) await (await opening)[Symbol.asyncDispose]()
+      else
+        await expect(opening).rejects.toMatchObject({
+          code: 'BUNDLE_VERSION',
+          item: path,
+          message: expect.stringContaining('earlier development version'),
+        })
+    }
+  })
+
   it('refuses names of which folders and URLs would be made: tree/.., an image without a name', async () => {
     const siteFolder = await workFolder()
     const path = join(siteFolder, 'a.tar')

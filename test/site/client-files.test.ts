@@ -133,6 +133,53 @@ describe('on a machine', () => {
     expect(await pathsFor()).toEqual([])
   })
 
+  it.each<[string, Record<string, string>, string[]]>([
+    ['an entry of any name, by its suites', { debs: 'bookworm' }, ['debs']],
+    ['several entries', { 'debian-12': 'bookworm', docker: 'bookworm' }, ['debian-12', 'docker']],
+    [
+      'updates beside the release, and not what another release gets',
+      { base: 'bookworm-updates', 'debian-13': 'trixie', cuda: 'trixie', security: 'bookworm/updates' },
+      ['base', 'security'],
+    ],
+    [
+      'a flat repository, where the bundles are for one release',
+      { 'debian-12': 'bookworm', k8s: './' },
+      ['debian-12', 'k8s'],
+    ],
+    [
+      'not where they are for two',
+      { 'debian-12': 'bookworm', 'debian-13': 'trixie', k8s: './' },
+      ['debian-12'],
+    ],
+    ['not one that is named after another release', { 'debian-13': 'stable' }, []],
+    ['none of another release', { debs: 'trixie', 'ubuntu-22.04': 'jammy' }, []],
+  ])('with apt: %s', async (_, entries, expected) => {
+    const debs = Object.entries(entries).map(([name, suite]) => ({ name, suites: suites(suite) }))
+    await system('apt', 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
+    const all = await filesForHost(filesOf({ debs }), { root })
+    const chosen = all.flatMap(file => (file.kind === 'apt-sources' ? [file.repository] : []))
+    expect(chosen.sort()).toEqual(expected)
+    expect(all.some(file => file.kind === 'site-key')).toBe(expected.length > 0)
+  })
+
+  it.each<[string, string[], string[]]>([
+    ['an entry of any name', ['rpms'], ['rpms']],
+    [
+      'other entries beside the release',
+      ['rocky-9', 'docker', 'k8s-tools'],
+      ['docker', 'k8s-tools', 'rocky-9'],
+    ],
+    ['the closest of one major release', ['el9', 'rocky-9', 'docker'], ['docker', 'rocky-9']],
+    ['not where the bundles are for two releases', ['el8', 'el9', 'docker'], ['el9']],
+    ['none of another release', ['el8', 'docker'], []],
+  ])('with dnf: %s', async (_, names, expected) => {
+    const rpms = names.map(name => ({ name, id: 'base', keys: [] }))
+    await system('yum.repos.d', 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n')
+    const all = await filesForHost(filesOf({ rpms }), { root })
+    const chosen = all.flatMap(file => (file.kind === 'yum-repo' ? [file.repository] : []))
+    expect(chosen.sort()).toEqual(expected)
+  })
+
   it('leaves alone a machine without apt, and one that does not say its release', async () => {
     expect(await pathsFor()).toEqual([])
     await system('apt')

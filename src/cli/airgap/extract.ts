@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { artifactsOf, type BundleArtifact } from '../../bundle/artifacts.ts'
 import { extractBundle } from '../../bundle/extract.ts'
 import { openBundle } from '../../bundle/reader.ts'
+import { refuseUnmarkedShards } from '../../content/unmarked-shards.ts'
 import { repeated } from '../shell/arguments.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
@@ -31,6 +32,7 @@ export function extractCommand(program: Command, shell: Shell): void {
       ) => {
         const bundle = await openBundle(path)
         try {
+          await refuseUnmarkedShards(bundle, path)
           const select = selection(options)
           if (options.dryRun) {
             const names = artifactsOf(bundle.roots())

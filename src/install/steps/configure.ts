@@ -42,6 +42,19 @@ interface ValuesFileOfTree {
   record: string
 }
 
+function repositoriesIn(files: readonly ClientFile[]): string[] {
+  return files.flatMap(file =>
+    file.kind === 'apt-sources' || file.kind === 'yum-repo' ? [file.repository] : [],
+  )
+}
+
+/** Undefined where this host gets package sources, or the bundles have none. */
+function withoutSources(selected: readonly ClientFile[], all: readonly ClientFile[]): string | undefined {
+  const names = repositoriesIn(all)
+  if (names.length === 0 || repositoriesIn(selected).length > 0) return undefined
+  return `no package sources for this host: the bundles have repositories for other systems (${names.join(', ')})`
+}
+
 /** Points the deployment tree and this host at the site's servers. */
 export function configureStep(options: ConfigureOptions): Step {
   const { trees, folder, environment, values, variables, nodeRoot, clients, clientsFolder, record } = options
@@ -99,12 +112,12 @@ export function configureStep(options: ConfigureOptions): Step {
 
   async function nodeFiles(
     purpose: 'plan' | 'write',
-  ): Promise<{ files: readonly ClientFile[]; root: string }[]> {
+  ): Promise<{ files: readonly ClientFile[]; root: string; note?: string | undefined }[]> {
     const files = await clients(purpose)
-    const places = [{ files, root: clientsFolder }]
-    if (nodeRoot !== undefined)
-      places.push({ files: await options.selectForNode(files, { root: nodeRoot }), root: nodeRoot })
-    return places
+    const copies = { files, root: clientsFolder }
+    if (nodeRoot === undefined) return [copies]
+    const selected = await options.selectForNode(files, { root: nodeRoot })
+    return [copies, { files: selected, root: nodeRoot, note: withoutSources(selected, files) }]
   }
 
   return {
@@ -120,7 +133,8 @@ export function configureStep(options: ConfigureOptions): Step {
     },
     async describe() {
       const lines = (await Promise.all((await valuesFiles()).map(describeValues))).flat()
-      for (const { files, root } of await nodeFiles('plan')) {
+      for (const { files, root, note } of await nodeFiles('plan')) {
+        if (note !== undefined) lines.push(note)
         if (root === clientsFolder) {
           lines.push(`write ${files.length} client files below ${clientsFolder}`)
           continue
@@ -152,7 +166,8 @@ export function configureStep(options: ConfigureOptions): Step {
         const plan = shown === undefined || brought().includes(digestOf(now.before)) ? now : shown
         progress.note(`configure: ${path}: ${await applyValues(plan)}`)
       }
-      for (const { files, root } of await nodeFiles('write')) {
+      for (const { files, root, note } of await nodeFiles('write')) {
+        if (note !== undefined) progress.note(`configure: ${note}`)
         for (const { path, change } of await writeFiles(files, { root, record })) {
           if (change !== 'none' && root !== clientsFolder) progress.note(`configure: ${path}: ${change}d`)
         }

@@ -12,6 +12,39 @@ const v1 =
 const v2 = v1.replace('true', 'auto').replace('"1.31"', '"1.33"').concat('fresh: 1\n')
 const variables = 'inventory/group_vars/all/offline.yml'
 
+describe('configure on a host for which the bundles have no repository', () => {
+  const repository = (name: string) =>
+    ({ kind: 'apt-sources', repository: name, path: `etc/${name}.sources`, text: '' }) as const
+  const files = [repository('debian-13'), repository('ubuntu-22.04')]
+
+  it.each([
+    ['names those that exist', 0, true],
+    ['is silent where one fits', 1, false],
+  ])('%s', async (_, count, noted) => {
+    const folder = await tempFolder()
+    const notes: string[] = []
+    const context = testContext()
+    const step = configureStep({
+      trees: [],
+      folder: join(folder, 'deploy'),
+      environment: 'prod',
+      nodeRoot: join(folder, 'root'),
+      values: settingsOf({}),
+      variables: new Map(),
+      clients: async () => files,
+      selectForNode: async all => all.slice(0, count),
+      clientsFolder: join(folder, 'clients'),
+      record: join(folder, 'written.json'),
+    })
+    const text = 'no package sources for this host'
+    const lines = (await step.describe(context)).filter(line => line.includes(text))
+    expect(lines).toEqual(noted ? [expect.stringContaining('(debian-13, ubuntu-22.04)')] : [])
+    const progress = { ...context.progress, note: (line: string) => void notes.push(line) }
+    await step.apply({ ...context, progress })
+    expect(notes.some(line => line.includes(text))).toBe(noted)
+  })
+})
+
 async function site() {
   const folder = await tempFolder()
   const file = join(folder, 'deploy/a/environments/prod/values.yaml')
