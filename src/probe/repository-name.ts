@@ -24,7 +24,8 @@ export function repositoryNames({ id, like = [], version, codename, platform }: 
 
 /**
  * Returns the available repository that serves a machine, or undefined. The only place that decides this: for the entries of a
- * manifest (`airgap lock --site`), for preflight, and for the package sources of the machines and of this host.
+ * manifest (`airgap lock --site`), for preflight, and for the package sources of the machines and of this host, which
+ * gets others besides (site/host-files.ts).
  */
 export function repositoryFor(os: OsRelease, available: Iterable<string>): string | undefined {
   const known = new Set(available)
