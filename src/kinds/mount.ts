@@ -95,6 +95,31 @@ export interface SiteMount {
   generated?: ReadonlyMap<string, SiteDocument>
   /** folder → its page, in several media types; the first for clients that prefer none */
   pages?: ReadonlyMap<string, readonly SiteDocument[]>
+  /** path → service; wins over everything else at that path, where it has an answer */
+  services?: ReadonlyMap<string, SiteService>
+}
+
+/** Answers what no file can: a protocol in which the client says what it wants. */
+export interface SiteService {
+  /** undefined: the file at this path, if there is one, is the answer. Throws USAGE, METHOD_NOT_ALLOWED. */
+  answer(request: ServiceRequest): Promise<ServiceAnswer | undefined>
+  /** query of a GET that shows that the service answers */
+  readonly sample?: string
+}
+
+export interface ServiceRequest {
+  method: 'GET' | 'POST'
+  query: URLSearchParams
+  /** lower-case names */
+  headers: Readonly<Record<string, string | undefined>>
+  /** of a POST; unpacked where the client compressed it */
+  body: Buffer
+}
+
+export interface ServiceAnswer {
+  mediaType: string
+  /** an error while it is read breaks the connection */
+  body: Uint8Array | AsyncIterable<Uint8Array>
 }
 
 export function documentOf(text: Uint8Array | string, mediaType: string, now: Date): SiteDocument {

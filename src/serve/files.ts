@@ -11,6 +11,7 @@ import { htmlListing, jsonListing } from './listing.ts'
 import { preferred } from './negotiate.ts'
 import type { GeneratedDocument, ServedMount, ServerOptions } from './served.ts'
 import { readOnlyServer, type ServerContext } from './server.ts'
+import { serviceTable } from './services.ts'
 import { decodePath, parseTarget } from './target.ts'
 
 /**
@@ -34,7 +35,12 @@ export function createHttpServer(
   mounts: readonly ServedMount[],
   options: ServerOptions = {},
 ): FastifyInstance {
-  const { server, context } = readOnlyServer(store, { errorBody: textError, options })
+  const services = serviceTable(mounts)
+  const { server, context } = readOnlyServer(store, {
+    errorBody: textError,
+    options,
+    takesPost: services.takesPost,
+  })
   const table = fileTable(store, mounts)
   const etags = new WeakMap<GeneratedDocument, string>()
   server.route({
@@ -42,10 +48,12 @@ export function createHttpServer(
     url: '*',
     async handler(request, reply) {
       const path = decodePath(parseTarget(request.raw.url ?? '/').path)
+      if (await services.answer(context, { request, reply }, path)) return reply
       const found = await lookUp(table, path)
       return answer({ context, etags }, { exchange: { request, reply }, path, found })
     },
   })
+  services.routePosts(server, context)
   return server
 }
 

@@ -52,6 +52,29 @@ export interface ServedMount {
    * Accept header chooses; the first is for clients that accept none of them
    */
   pages?: ReadonlyMap<string, readonly GeneratedDocument[]>
+  /** path below `prefix` → service; wins over everything else at that path, where it has an answer */
+  services?: ReadonlyMap<string, Service>
+}
+
+/** Answers what no file can: a protocol in which the client says what it wants. Only these paths take a POST. */
+export interface Service {
+  /** undefined: the file at this path, if there is one, is the answer */
+  answer(request: ServiceRequest): Promise<ServiceAnswer | undefined>
+}
+
+export interface ServiceRequest {
+  method: 'GET' | 'POST'
+  query: URLSearchParams
+  /** lower-case names */
+  headers: Readonly<Record<string, string | undefined>>
+  /** of a POST, at most 8 MiB; unpacked where the client compressed it */
+  body: Buffer
+}
+
+export interface ServiceAnswer {
+  mediaType: string
+  /** an error while it is read breaks the connection */
+  body: Uint8Array | AsyncIterable<Uint8Array>
 }
 
 /** One request, answered or aborted. */

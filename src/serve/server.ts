@@ -14,6 +14,8 @@ export interface ServerContext {
   blobs: BlobSender
   /** Records an error that aborted an answer in progress. */
   noteError(reply: FastifyReply, error: unknown): void
+  /** Counts bytes of a body that is not content of the store, for the access log. */
+  countSent(reply: FastifyReply, bytes: number): void
 }
 
 /** Formats an error: the registry and the file server use different bodies. */
@@ -23,20 +25,28 @@ export type ErrorBody = (error: AirgapError) => { contentType: string; body: str
 const maxHeaderSize = 16 << 10 /* bytes */
 
 /**
- * Creates a read-only Fastify instance: every method but GET and HEAD gets 405, every error becomes `errorBody`, and the options limit
- * how long and how large anything from a client is kept.
+ * Creates a read-only Fastify instance: every method but GET and HEAD gets 405, unless it is a POST that `takesPost` accepts; every error
+ * becomes `errorBody`, and the options limit how long and how large anything from a client is kept.
  */
 export function readOnlyServer(
   store: ReadableStore,
-  { errorBody, options }: { errorBody: ErrorBody; options: ServerOptions },
+  {
+    errorBody,
+    options,
+    takesPost = () => false,
+  }: { errorBody: ErrorBody; options: ServerOptions; takesPost?: (url: string) => boolean },
 ): { server: FastifyInstance; context: ServerContext } {
   const blobs = blobSender(store)
-  const access = accessLog(options.log ?? (() => {}), { sent: blobs.sent })
+  const counted = new WeakMap<FastifyReply['raw'], number>()
+  const access = accessLog(options.log ?? (() => {}), {
+    sent: response => blobs.sent(response) ?? counted.get(response),
+  })
   const context: ServerContext = {
     store,
     blobs,
     small: smallCache(store, { limit: options.cacheBytes ?? 32 << 20 }),
     noteError: (reply, error) => access.noteError(reply.raw, error),
+    countSent: ({ raw }, bytes) => void counted.set(raw, (counted.get(raw) ?? 0) + bytes),
   }
 
   function refuse(reply: FastifyReply, thrown: unknown): FastifyReply {
@@ -85,6 +95,7 @@ export function readOnlyServer(
   server.addHook('onRequest', async (request, reply) => {
     access.follow(request.raw, reply.raw)
     if (request.method === 'GET' || request.method === 'HEAD') return
+    if (request.method === 'POST' && takesPost(request.raw.url ?? '/')) return
     reply.header('allow', 'GET, HEAD')
     // the rest of a body is not read
     if (hasBody(request.headers)) reply.header('connection', 'close')

@@ -27,19 +27,21 @@ export function registryRequests(named: readonly NamedRoot[], registry: string):
   ]
 }
 
-/** Of each folder that is served: the smallest file, and one document that the site generates. */
+/** Of each folder that is served: the smallest file, a document that the site generates, and a service. */
 export function httpRequests(mounts: readonly SiteMount[], httpServer: string): SampleRequest[] {
   return mounts
     .filter(({ prefix }) => prefix !== '/')
-    .flatMap(({ prefix, entries, generated, pages }) => {
+    .flatMap(({ prefix, entries, generated, pages, services }) => {
       const urlOf = (path: string) => `${httpServer}${encodePath(`${prefix}/${path}`)}`
       const smallest = smallestFile(entries ?? new Map(), generated)
       const [document] = generated?.keys() ?? []
       const [page] = pages?.keys() ?? []
+      const service = [...(services ?? [])].find(([, { sample }]) => sample !== undefined)
       return [
         ...(smallest === undefined ? [] : [{ url: urlOf(smallest.path), expected: smallest.descriptor }]),
         ...(document === undefined ? [] : [{ url: urlOf(document) }]),
         ...(page === undefined ? [] : [{ url: `${urlOf(page)}/` }]),
+        ...(service === undefined ? [] : [{ url: `${urlOf(service[0])}?${service[1].sample}` }]),
       ]
     })
 }

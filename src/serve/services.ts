@@ -1,0 +1,132 @@
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AirgapError } from '../core/errors.ts'
+import type { Exchange } from './answer.ts'
+import type { ServedMount, Service, ServiceAnswer } from './served.ts'
+import type { ServerContext } from './server.ts'
+import { decodePath, parseTarget } from './target.ts'
+
+/** Requests of services are lists of names and commits. */
+const maxBody = 8 << 20 /* bytes, before and after they are unpacked */
+
+/** The services of all mounts, by path. */
+export interface ServiceTable {
+  /** whether a POST to this URL is answered at all */
+  takesPost(url: string): boolean
+  /** Answers a GET where a service does; false where it is a matter of files. */
+  answer(context: ServerContext, exchange: Exchange, path: string): Promise<boolean>
+  /** Adds the route of POST requests. */
+  routePosts(server: FastifyInstance, context: ServerContext): void
+}
+
+export function serviceTable(mounts: readonly ServedMount[]): ServiceTable {
+  const services = new Map<string, Service>(
+    mounts.flatMap(({ prefix, services: own }) =>
+      [...(own ?? [])].map(([path, service]) => [`${prefix}/${path}`, service] as const),
+    ),
+  )
+  return {
+    takesPost(url) {
+      try {
+        return services.has(decodePath(parseTarget(url).path))
+      } catch {
+        // a path that no server answers is reported as what it is: no place to post to
+        return false
+      }
+    },
+    async answer(context, { request, reply }, path) {
+      const service = request.method === 'GET' ? services.get(path) : undefined
+      const found = await service?.answer({ method: 'GET', ...partsOf(request), body: Buffer.alloc(0) })
+      if (found === undefined) return false
+      send(context, reply, found)
+      return true
+    },
+    routePosts(server, context) {
+      // the body reaches the handler as it came: no parser looks into it
+      server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+      server.route({
+        method: 'POST',
+        url: '*',
+        async handler(request, reply) {
+          const path = decodePath(parseTarget(request.raw.url ?? '/').path)
+          const found = await services
+            .get(path)
+            ?.answer({ method: 'POST', ...partsOf(request), body: await bodyOf(request, reply) })
+          if (found === undefined)
+            throw new AirgapError('METHOD_NOT_ALLOWED', 'this path takes no POST', {
+              item: path.slice(0, 300),
+            })
+          return send(context, reply, found)
+        },
+      })
+    },
+  }
+}
+
+function partsOf({ raw, headers }: FastifyRequest): {
+  query: URLSearchParams
+  headers: Record<string, string | undefined>
+} {
+  const texts = Object.entries(headers).map(([name, value]) => [name, value?.toString()] as const)
+  return { query: parseTarget(raw.url ?? '/').query, headers: Object.fromEntries(texts) }
+}
+
+/** The whole body; git compresses larger ones. Throws USAGE where it is too large or cannot be unpacked. */
+async function bodyOf({ headers, body }: FastifyRequest, reply: FastifyReply): Promise<Buffer> {
+  if (!(body instanceof Readable)) return Buffer.alloc(0)
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBody) {
+      // what is left of a body is not waited for
+      reply.header('connection', 'close')
+      throw unreadable('the body of the request is too large')
+    }
+    chunks.push(chunk)
+  }
+  const bytes = Buffer.concat(chunks, size)
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding === 'identity') return bytes
+  if (encoding !== 'gzip' && encoding !== 'x-gzip')
+    throw unreadable('the body of the request has an unknown encoding')
+  try {
+    // a few kilobytes can be gigabytes when they are unpacked
+    return await promisify(gunzip)(bytes, { maxOutputLength: maxBody })
+  } catch (error) {
+    throw unreadable('the body of the request cannot be unpacked', error)
+  }
+}
+
+function unreadable(what: string, cause?: unknown): AirgapError {
+  return new AirgapError('USAGE', what, {
+    likely: 'a client that does not speak the protocol of this path',
+    next: 'use the program that the path is for',
+    cause,
+  })
+}
+
+function send(context: ServerContext, reply: FastifyReply, { mediaType, body }: ServiceAnswer): FastifyReply {
+  reply.type(mediaType).headers({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' })
+  if (body instanceof Uint8Array) return reply.send(body)
+  return reply.send(Readable.from(followed(context, reply, body), { objectMode: false }))
+}
+
+/** Counts what is sent, and reports what breaks it: the framework only closes the connection. */
+async function* followed(
+  context: ServerContext,
+  reply: FastifyReply,
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of body) {
+      context.countSent(reply, chunk.length)
+      yield chunk
+    }
+  } catch (error) {
+    context.noteError(reply, error)
+    throw error
+  }
+}
