@@ -6,6 +6,7 @@ import pLimit from 'p-limit'
 import { BufferPool } from '../bundle/buffer-pool.ts'
 import type { BundleWriter, Slot } from '../bundle/writer.ts'
 import type { Source } from '../content/artifact.ts'
+import type { LayoutStore } from '../content/layout-store.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { defined } from '../core/defined.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
@@ -14,14 +15,15 @@ import type { Progress } from '../core/progress.ts'
 import { redactUrl } from '../core/redact.ts'
 import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.ts'
 import { download } from '../remote/download.ts'
+import { contentCreator, createdOtherwise } from './create-content.ts'
 
 export interface FetchOptions {
   http: HttpClient
   registry: RegistryClient
   /** earlier bundles, tried before the network */
   reuse: { path: string; store: ReadableStore }[]
-  /** content that was fetched while locking */
-  cache: ReadableStore
+  /** content that was fetched while locking, or that is created now */
+  cache: LayoutStore
   /** folder of the manifest, for the files of trees */
   folder: string
   /** path in the bundle → absolute path in this tool's installation */
@@ -37,6 +39,7 @@ export interface FetchOptions {
 interface FillOptions extends FetchOptions {
   /** for local files */
   buffers: BufferPool
+  creator: ReturnType<typeof contentCreator>
 }
 
 /**
@@ -49,13 +52,14 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
   const signal = AbortSignal.any([stop.signal, options.signal])
   const failures: unknown[] = []
   const buffers = new BufferPool(1 << 20)
+  const creator = contentCreator({ ...options, now: () => new Date() })
   const slots = writer.pending()
   await Promise.all(
     slots.map((slot, i) =>
       limit(async () => {
         if (signal.aborted) return
         try {
-          await fill(slot, { ...options, signal, buffers })
+          await fill(slot, { ...options, signal, buffers, creator })
           options.progress.done(label(slot), slot.descriptor.size)
         } catch (error) {
           const wrong = error instanceof AirgapError && error.exitCode === 6
@@ -139,6 +143,12 @@ async function fillFromSources(slot: Slot, options: FillOptions): Promise<void> 
     if (source.type === 'path' || source.type === 'tool') {
       await copyLocal(slot, source, options)
       return
+    }
+    if (source.type === 'created') {
+      await options.creator.create(source, options.signal)
+      const known = await options.cache.exists(slot.descriptor)
+      if (known && (await copyNear(slot, options.cache, options))) return
+      throw createdOtherwise(source)
     }
     openers.push(...remoteOpeners(slot, source, options))
   }

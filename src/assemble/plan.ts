@@ -54,6 +54,7 @@ function sourceName(sources: Source[]): string {
   const source = sources.find(({ type }) => type === 'path' || type === 'tool') ?? sources[0]
   switch (source?.type) {
     case 'registry':
+    case 'created':
       return source.name.split('/')[0]!
     case 'url':
       return new URL(source.url).host

@@ -20,6 +20,8 @@ export type Source =
     }
   /** relative to the folder of the stack manifest */
   | { type: 'path'; path: string }
+  /** written by a kind (`Kind.create`), from the recipe alone; `name` is host/path, for people */
+  | { type: 'created'; kind: string; name: string; recipe: Record<string, string> }
   /** a file of this tool's own installation, by its name in the bundle */
   | { type: 'tool'; name: string }
 

@@ -45,6 +45,7 @@ export interface AnyKind {
   /** What the digest of inputs covers of a manifest's requests; undefined where nothing is requested and that is not counted. */
   inputs(requests: Requests): unknown[] | undefined
   jobs(requests: Requests): { at: string; resolve(context: ResolveContext): Promise<LockItem> }[]
+  create: 'nothing' | ((recipe: Record<string, string>, context: ResolveContext) => Promise<void>)
   assemble(items: unknown[]): Artifact[]
   readonly section: string
   describe(items: unknown[]): ItemSummary[]
@@ -79,6 +80,7 @@ function erase(kind: SomeKind): AnyKind {
         at: request.at,
         resolve: context => kind.resolve(request, context),
       })),
+    create: kind.create,
     assemble: items => kind.assemble(parse(items)),
     section: kind.section,
     describe: items => parse(items).flatMap(item => kind.describe(item)),

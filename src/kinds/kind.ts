@@ -47,6 +47,11 @@ export interface Kind<
   /** schema of an item in the lockfile, strict */
   readonly schema: z.ZodType<Locked>
   resolve(request: Request, context: ResolveContext): Promise<Locked>
+  /**
+   * Writes content into the cache that upstream does not have as it is: what a source of type `created` names. Reproducible: the digests are
+   * in the lock. `nothing` where all content is fetched.
+   */
+  create: 'nothing' | ((recipe: Record<string, string>, context: ResolveContext) => Promise<void>)
   /** Pure: all items of this kind in the lock → artifacts. No clock, no network, no file. */
   assemble(items: Locked[]): Artifact[]
   /** what `inspect BUNDLE …` lists its items under: `images`, `packages`; several kinds may share one */

@@ -37,6 +37,8 @@ export interface HttpClient {
   size(url: string): Promise<number | undefined>
   /** Returns one opener per mirror of the URL (remapped sources); `download` tries them in order. */
   openers(url: string): BlobOpener[]
+  /** Places of the URL (remapped sources), the first to be tried first; for programs that fetch by themselves. */
+  mirrors(url: string): string[]
   close(): Promise<void>
 }
 

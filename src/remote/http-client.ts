@@ -35,6 +35,7 @@ export function createHttpClient(options: HttpOptions = {}): TransportingHttpCli
       firstOf(mirrorsOf(sources, url), place => getWhole(web, place, request), transport),
     size: url => firstOf(mirrorsOf(sources, url), place => sizeOf(web, place), transport),
     openers: url => mirrorsOf(sources, url).map(place => urlOpener(web, place)),
+    mirrors: url => mirrorsOf(sources, url),
     close: () => transport.close(),
   }
 }

@@ -9,7 +9,6 @@ import { openBundle } from '../../src/bundle/reader.ts'
 import { verifyBundle } from '../../src/bundle/verify.ts'
 import { BundleWriter } from '../../src/bundle/writer.ts'
 import { LayoutStore } from '../../src/content/layout-store.ts'
-import { MemoryStore } from '../../src/content/memory-store.ts'
 import type { ReadableStore } from '../../src/content/store.ts'
 import { type TreeFile, treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -41,7 +40,7 @@ async function upstream(body: Uint8Array = bytes): Promise<Sample & { asked: str
 }
 
 interface Near {
-  cache?: ReadableStore
+  cache?: LayoutStore
   reuse?: { path: string; store: ReadableStore }[]
 }
 
@@ -53,7 +52,10 @@ async function build(path: string, of: Sample, near: Near = {}): Promise<string[
   try {
     await fetchSlots(writer, {
       ...{ http, registry: createRegistryClient({ http, progress, env: {} }), progress },
-      ...{ cache: near.cache ?? new MemoryStore(), reuse: near.reuse ?? [] },
+      ...{
+        cache: near.cache ?? (await LayoutStore.open(join(path, '../empty-cache'))),
+        reuse: near.reuse ?? [],
+      },
       ...{ folder: join(path, '..'), runtime: {}, concurrency: 2, keepGoing: false },
       signal: new AbortController().signal,
     })

@@ -16,6 +16,7 @@ export const chartKind = defineKind({
   inputs: { of: request => request, empty: 'counted' },
   schema: lockedChartSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveChart(request, context),
+  create: 'nothing',
   assemble: assembleCharts,
   section: 'charts',
   describe: ({ name, layers, origin, firstUse }) => [

@@ -20,6 +20,7 @@ export const debKind = defineKind({
   },
   schema: lockedDebsSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveDebs(request, context),
+  create: 'nothing',
   assemble: assembleDebs,
   section: 'packages',
   describe: item =>

@@ -17,6 +17,7 @@ export const fileKind = defineKind({
   inputs: { of: request => request, empty: 'counted' },
   schema: lockedFileSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveFile(request, context),
+  create: 'nothing',
   assemble: files =>
     files.length === 0
       ? []

@@ -23,6 +23,7 @@ export const imageKind = defineKind({
   },
   schema: lockedImageSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveImage(request, context),
+  create: 'nothing',
   assemble: assembleImages,
   section: 'images',
   describe(image) {

@@ -24,6 +24,7 @@ export const rpmKind = defineKind({
   },
   schema: lockedRpmsSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveRpms(request, context),
+  create: 'nothing',
   assemble: assembleRpms,
   section: 'packages',
   describe(item) {

@@ -12,6 +12,7 @@ export const treeKind = defineKind({
   inputs: { of: ({ folder, ...tree }) => tree, empty: 'counted' },
   schema: lockedTreeSchema,
   resolve: async request => (await import('./resolve.ts')).resolveTree(request),
+  create: 'nothing',
   assemble: trees =>
     trees.flatMap(tree =>
       treeArtifacts({

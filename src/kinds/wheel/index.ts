@@ -22,6 +22,7 @@ export const wheelKind = defineKind({
   },
   schema: lockedWheelsSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveWheels(request, context),
+  create: 'nothing',
   assemble: assembleWheels,
   section: 'packages',
   describe: item =>
