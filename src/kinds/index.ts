@@ -7,6 +7,7 @@ import type { Component } from './component.ts'
 import { debKind } from './deb/index.ts'
 import type { LoadContext } from './entry.ts'
 import { fileKind } from './file/index.ts'
+import { gitKind } from './git/index.ts'
 import { imageKind } from './image/index.ts'
 import type { ItemSummary, Kind, ResolveContext } from './kind.ts'
 import type { Mounts } from './mount.ts'
@@ -16,7 +17,7 @@ import { treeKind } from './tree/index.ts'
 import { wheelKind } from './wheel/index.ts'
 
 /** The one list of kinds, in the order in which they are loaded, resolved and shown. */
-const list = [imageKind, chartKind, fileKind, debKind, rpmKind, wheelKind, treeKind] as const
+const list = [imageKind, chartKind, fileKind, debKind, rpmKind, wheelKind, gitKind, treeKind] as const
 
 type AnyOf = (typeof list)[number]
 

@@ -15,12 +15,20 @@ import { type ServedSite, serveSite } from './support/served-site.ts'
 const index = {
   files: [{ project: 'six', version: '1', filename: 'six-1-py3-none-any.whl', sha256: 'a', size: 5 }],
 }
+const commit = 'c'.repeat(40)
+const gitFiles = {
+  'a/HEAD': `${commit}\n`,
+  'a/info/refs': '',
+  'a/objects/info/packs': `P pack-${commit}.pack\n\n`,
+  [`a/objects/pack/pack-${commit}.pack`]: 'not really a pack',
+}
 /** A tree of each kind that the HTTP server serves. */
 const trees = {
   'rpms/el9': [
     'rpm',
     { 'r/repodata/primary.xml': '<metadata/>', 'r/repodata/filelists.xml': '<filelists/>' },
   ],
+  git: ['git', gitFiles],
   pypi: ['wheel', { 'index.json': JSON.stringify(index), 'six/six-1-py3-none-any.whl': 'wheel' }],
 } as const
 const stack = [
@@ -57,13 +65,15 @@ describe('sample requests to a site', () => {
       ['/rpms/el9/r/repodata/repomd.xml', 'any'],
       ['/pypi/six/six-1-py3-none-any.whl', 'digest'],
       ['/pypi/simple/', 'any'],
+      ['/git/a/info/refs', 'digest'],
+      ['/git/a/info/refs?service=git-upload-pack', 'any'],
     ])
   })
 
   it('are all answered by the server', async () => {
     const context = testContext()
     await checkStep({ requests: httpRequests(site.mounts, site.url) }).apply(context)
-    expect(context.notes).toHaveLength(9)
+    expect(context.notes).toHaveLength(11)
   })
 
   it('miss no kind that has trees on the HTTP server', () => {

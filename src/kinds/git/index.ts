@@ -1,0 +1,43 @@
+import { hexOf } from '../../core/digest.ts'
+import { sha256Hash } from '../component.ts'
+import { defineKind } from '../kind.ts'
+import { assembleGit, repositoriesOf } from './assemble.ts'
+import { gitEntry } from './entry.ts'
+import { type LockedRepository, lockedGitSchema } from './locked.ts'
+import { gitMount } from './mount.ts'
+import { packageUrlOf } from './package-url.ts'
+import { shownUrl } from './url.ts'
+
+/** Git repositories at a commit, with the submodules that the manifest follows; served under /git. */
+export const gitKind = defineKind({
+  name: 'git',
+  entry: gitEntry,
+  inputs: { of: request => request, empty: 'omitted' },
+  schema: lockedGitSchema,
+  resolve: async (request, context) => (await import('./resolve.ts')).resolveGit(request, context),
+  create: async (recipe, context) => (await import('./resolve.ts')).createPacks(recipe, context),
+  assemble: assembleGit,
+  section: 'git',
+  describe: item => repositoriesOf(item).map(summaryOf),
+  packages: 'requested',
+  components: item =>
+    repositoriesOf(item).map(repository => ({
+      type: 'application',
+      'bom-ref': `git/${repository.name}`,
+      name: repository.name,
+      version: repository.commit,
+      hashes: sha256Hash(hexOf(repository.packs[0]!.digest)),
+      purl: packageUrlOf(repository),
+    })),
+  mounts: { registry: 'none', http: gitMount },
+})
+
+function summaryOf({ name, url, commit, ref, packs }: LockedRepository) {
+  const short = ref?.replace(/^refs\/(?:heads|tags)\//, '')
+  return {
+    name,
+    version: short === undefined ? commit : `${short} ${commit}`,
+    size: packs.reduce((sum, pack) => sum + pack.size + pack.index.size, 0),
+    source: shownUrl(url),
+  }
+}
