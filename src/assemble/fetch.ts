@@ -147,7 +147,7 @@ async function fillFromSources(slot: Slot, options: FillOptions): Promise<void> 
     if (source.type === 'created') {
       await options.creator.create(source, options.signal)
       const known = await options.cache.exists(slot.descriptor)
-      if (known && (await copyNear(slot, options.cache, options))) return
+      if (known && (await copyFromStore(slot, options.cache, options))) return
       throw createdOtherwise(source)
     }
     openers.push(...remoteOpeners(slot, source, options))

@@ -220,7 +220,7 @@ async function listRemote(patterns: readonly string[], options: FetchOptions): P
 export function unsupportedHash(url: string): AirgapError {
   return new AirgapError('UNSUPPORTED', 'the repository uses SHA-256 object names', {
     item: shownUrl(url),
-    likely: 'it was created with --object-format=sha256; Flux and many other clients cannot read it either',
+    likely: 'it was created with the object format sha256; Flux and many other clients cannot read it either',
     next: 'use a repository with SHA-1 object names',
   })
 }

@@ -66,7 +66,7 @@ const meanings: readonly {
     pattern: /shallow update not allowed|source repository is shallow/i,
     code: 'UNSUPPORTED',
     what: 'the repository at this address is shallow: it does not have the whole history',
-    likely: 'a mirror or a clone that was made with --depth',
+    likely: 'a mirror, or a clone of the latest commit alone',
     next: 'use `history: shallow`, or the address of a complete repository',
   },
   {

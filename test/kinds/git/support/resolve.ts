@@ -1,4 +1,3 @@
-import { dirname } from 'node:path'
 import { mediaTypes } from '../../../../src/core/media-types.ts'
 import { repositoriesOf } from '../../../../src/kinds/git/assemble.ts'
 import type { GitRequest } from '../../../../src/kinds/git/entry.ts'
@@ -41,9 +40,4 @@ export async function createAgain(locked: LockedGit, context?: TestContext): Pro
         throw new Error(`${digest} is missing`)
     }
   }
-}
-
-/** The folder that a bare repository is served from, and its name there. */
-export function servedFrom(bare: string): { root: string; path: string } {
-  return { root: dirname(bare), path: bare.slice(dirname(bare).length + 1) }
 }
