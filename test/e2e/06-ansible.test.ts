@@ -31,7 +31,7 @@ const lackingForNode = [
   ...(reached('http://deb.debian.org/debian/dists/bookworm/InRelease') ? [] : ['deb.debian.org']),
 ]
 const needs = (programs: string[]) => `needs ${programs.join(', ') || 'nothing more'}`
-const playbooks = ['site-repositories.yml', 'gpu-driver.yml', 'nfs.yml']
+const playbooks = ['site-repositories.yml', 'nodes.yml', 'gpu-driver.yml', 'nfs.yml', 'backup.yml']
 const patience = 420_000
 const ownNames = `127.0.0.1 localhost ${hostname()}\n::1 localhost ${hostname()}\n`
 
@@ -120,10 +120,12 @@ access_ip=10.0.0.9
     const linted = lint([
       ...playbooks,
       'roles/offline_repositories',
+      'roles/node_packages',
+      'roles/containerd_mirrors',
       'roles/nvidia_driver',
       'roles/nfs_server',
     ])
-    expect(linted.stderr + linted.stdout).toMatch(/Passed: 0 failure\(s\), 0 warning\(s\) on (2\d|3\d) files/)
+    expect(linted.stderr + linted.stdout).toMatch(/Passed: 0 failure\(s\), 0 warning\(s\) on (3\d|4\d) files/)
     expect(linted.status).toBe(0)
     // counter-check: it does find a mistake
     await writeFile(join(copy, 'ansible', 'bad.yml'), '- hosts: all\n  tasks:\n    - shell: ls\n')
@@ -321,7 +323,7 @@ access_ip=10.0.0.9
           await mkdir(device, { recursive: true })
           await writeFile(join(device, 'vendor'), '0x10de\n')
           await writeFile(join(device, 'class'), '0x030200\n')
-          await expect(play('gpu-driver.yml')).rejects.toThrow(/no driver packages are carried for Debian/)
+          await expect(play('gpu-driver.yml')).rejects.toThrow(/there are no driver packages for Debian/)
           // with Secure Boot it stops before it installs anything
           const variables = join(node.root, 'sys', 'firmware', 'efi', 'efivars')
           await mkdir(variables, { recursive: true })
@@ -330,7 +332,7 @@ access_ip=10.0.0.9
           await expect(play('gpu-driver.yml', '-e', asUbuntu)).rejects.toThrow(/Secure Boot is on/)
           await rm(join(node.root, 'sys', 'firmware'), { recursive: true })
           await expect(play('gpu-driver.yml', '-e', asUbuntu)).rejects.toThrow(
-            /linux-headers-.*made for kernel .*airgap lock --site/,
+            /linux-headers-.*built for kernel .*airgap lock --site/,
           )
         },
         patience,
