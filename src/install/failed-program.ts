@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { ProgramEnd } from './program.ts'
 
@@ -11,11 +12,11 @@ export function failedProgram(
   const said = options.said ?? tail.filter(line => line.trim() !== '').slice(-8)
   return new AirgapError(
     'STEP_FAILED',
-    [`${basename(command[0] ?? '')} ended with ${status}:`, ...said.map(line => `  ${line}`)].join('\n'),
-    {
+    [`${basename(command[0] ?? '')} failed with ${status}:`, ...said.map(line => `  ${line}`)].join('\n'),
+    defined({
       item: options.log,
-      ...(options.likely === undefined ? {} : { likely: options.likely }),
-      next: 'the log has all of it; correct the cause and run the same command again: it continues here',
-    },
+      likely: options.likely,
+      next: 'see the log for all of its output; correct the cause and run the same command again, which continues here',
+    }),
   )
 }

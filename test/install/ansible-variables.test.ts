@@ -16,7 +16,11 @@ async function tree(files: Record<string, string>, site: Record<string, unknown>
   const store = await contentOf(sampleTree('tree/a', files))
   const folder = await tempFolder()
   const options = {
-    ...{ site, store, folder, inventory: 'inventory', groups: ['gpu_node', 'all'] },
+    site,
+    store,
+    folder,
+    inventory: 'inventory',
+    groups: ['gpu_node', 'all'],
     entries: await readTree(store, store.roots()),
     playbook: 'ansible/driver.yml',
   }
@@ -72,7 +76,12 @@ describe('ansibleVariable', () => {
     const entries = await readTree(store, store.roots())
     const of = (name: string, groups: string[]) =>
       ansibleVariable(name, {
-        ...{ site: {}, store, entries, groups, folder: '/nonexistent', inventory: 'kubespray/inventory' },
+        site: {},
+        store,
+        entries,
+        groups,
+        folder: '/nonexistent',
+        inventory: 'kubespray/inventory',
         playbook: 'ansible/gpu-driver.yml',
       })
     const { nvidia_driver_branch: branch } = parse(files['ansible/roles/nvidia_driver/defaults/main.yml']!)

@@ -26,7 +26,10 @@ const program = (name: string, script: string) =>
   writeFile(join(folder, 'bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
 const ask = () =>
   runModule(ansible(), {
-    ...{ pattern: 'all', module: 'ping', arguments: {}, name: 'ping' },
+    pattern: 'all',
+    module: 'ping',
+    arguments: {},
+    name: 'ping',
     signal: new AbortController().signal,
   })
 

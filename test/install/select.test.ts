@@ -46,7 +46,11 @@ describe('selectSteps', () => {
 
 describe('a saved plan', () => {
   const step = (more: Partial<PlannedStep> = {}): PlannedStep => ({
-    ...{ id: 'nodes', title: 'machines', state: 'pending', reason: 'never run', does: ['a', 'b'] },
+    id: 'nodes',
+    title: 'machines',
+    state: 'pending',
+    reason: 'never run',
+    does: ['a', 'b'],
     key: digestOf('1'),
     ...more,
   })

@@ -62,7 +62,11 @@ esac
   await writeFile(join(bin, 'kubectl'), script, { mode: 0o755 })
   const step = verificationStep({
     cluster: { bin, kubeconfig: join(folder, 'kubeconfig'), home: folder },
-    ...{ registry, carried: () => false, gpuNodes: ['gpu-1'], sessionMetrics: true, needs: [] },
+    registry,
+    carried: () => false,
+    gpuNodes: ['gpu-1'],
+    sessionMetrics: true,
+    needs: [],
     patienceMs: answers.late === undefined ? 0 : 60_000,
   })
   return { step, asked: () => readFile(join(folder, 'asked'), 'utf8') }
@@ -109,7 +113,12 @@ describe('verification', () => {
     })
     const none = verificationStep({
       cluster: { bin: '/nowhere', kubeconfig: '/nowhere', home: '/nowhere' },
-      ...{ registry, carried: () => false, gpuNodes: [], sessionMetrics: false, needs: [], patienceMs: 0 },
+      registry,
+      carried: () => false,
+      gpuNodes: [],
+      sessionMetrics: false,
+      needs: [],
+      patienceMs: 0,
     })
     await expect(none.apply(testContext())).rejects.toMatchObject({
       code: 'STEP_FAILED',

@@ -5,8 +5,13 @@ const GiB = 1 << 30
 
 describe('hostFindings', () => {
   const host: HostFacts = {
-    ...{ folder: '/opt/site', free: 10 * GiB, needed: 2 * GiB, python: { version: '3.11.2' }, ssh: true },
-    ...{ sshpass: undefined, privateKey: { path: '/k', state: 'good' } },
+    folder: '/opt/site',
+    free: 10 * GiB,
+    needed: 2 * GiB,
+    python: { version: '3.11.2' },
+    ssh: true,
+    sshpass: undefined,
+    privateKey: { path: '/k', state: 'good' },
     ports: [
       { port: 35_000, listen: '0.0.0.0', state: 'ours' },
       { port: 8080, listen: '0.0.0.0', state: 'free' },

@@ -34,14 +34,17 @@ describe('the command line of ssh', () => {
 
 describe('a machine', () => {
   const access = async (): Promise<SshAccess> => ({
-    ...{ ssh, passwords: {} },
+    ssh,
+    passwords: {},
     knownHosts: join(await tempFolder(), 'known_hosts'),
   })
 
   it('where nothing listens is a finding', async () => {
     expect(await probeMachine(node, await access(), signal)).toEqual({
       finding: {
-        ...{ machine: 'm', level: 'error', what: 'nothing listens on 127.0.0.1, port 9' },
+        machine: 'm',
+        level: 'error',
+        what: 'nothing listens on 127.0.0.1, port 9',
         next: expect.stringContaining('start sshd'),
       },
     })

@@ -29,8 +29,17 @@ const ansible = (): Ansible => ({
 const inputs = async () => ({ of: 1 })
 const step = (limit?: { pattern: string; machines: string[] }) =>
   playbookStep({
-    ...{ id: 'nodes', title: 'machines', needs: [], ansible: ansible(), cwd: folder, inputs, does: [] },
-    ...{ playbook: 'nodes.yml', pattern: 'all', machines: ['a', 'b'], limit },
+    id: 'nodes',
+    title: 'machines',
+    needs: [],
+    ansible: ansible(),
+    cwd: folder,
+    inputs,
+    does: [],
+    playbook: 'nodes.yml',
+    pattern: 'all',
+    machines: ['a', 'b'],
+    limit,
   })
 /** ansible as it answers for machines that cannot be had here */
 const answers = async (lines: string[]) => {
