@@ -173,7 +173,8 @@ async function siteSecrets({ paths }: SiteState): Promise<string[]> {
   for (const name of await namesIn(paths.access)) secrets.push(await secretText(join(paths.access, name)))
   for (const path of [paths.kubeconfig, paths.fetchedKubeconfig])
     for (const [, value = ''] of ((await textOf(path)) ?? '').matchAll(
-      /^[ \t]*"?(?:token|password|client-key-data)"?: *["']?([^\s"']+)/gm,
+      // also in JSON, or in YAML on one line
+      /\b(?:token|password|client-key-data)["']?\s*:\s*["']?([^\s"',}]+)/g,
     ))
       secrets.push(value)
   return secrets
