@@ -307,7 +307,7 @@ describe('offline-deploy apply', () => {
     await writeFile(journal, text.replace(/"site":"[^/]*\/[^"]*"/, '"site":"another/machine"'))
     expect(await run(['apply', ...site.options])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('another site or machine'),
+      stderr: expect.stringContaining('another site or host'),
     })
     await writeFile(journal, text.replace('"journal":1', '"journal":9'))
     expect(await run(['status', ...site.options])).toMatchObject({
