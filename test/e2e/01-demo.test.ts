@@ -9,7 +9,7 @@ import { nodePrograms } from '../../scripts/lib/machines/containerd-node.ts'
 import { isRoot, missingPrograms, withSbin } from '../../scripts/lib/run.ts'
 import { debianRootPrograms } from '../../scripts/lib/upstreams/debian-images.ts'
 
-const demo = resolve(import.meta.dirname, '..', '..', 'scripts', 'lib', 'demo.ts')
+const demo = resolve(import.meta.dirname, '..', '..', 'scripts', 'lib', 'demo', 'demo.ts')
 const archive = 'http://deb.debian.org/debian/dists/bookworm/InRelease'
 const reached = (url: string) =>
   spawnSync('curl', ['--fail', '--silent', '--head', '--max-time', '10', url]).status === 0
