@@ -122,9 +122,9 @@ export function selected(
 }
 
 function nothingInstalled(siteFolder: string, path: string): AirgapError {
-  return new AirgapError('FILE_NOT_FOUND', `nothing was installed from ${siteFolder} yet`, {
+  return new AirgapError('FILE_NOT_FOUND', `nothing has been installed from ${siteFolder} yet`, {
     item: path,
-    likely: 'the site has another state folder, or apply has not come this far',
-    next: 'name it with --site, or run `offline-deploy apply` first',
+    likely: 'the site uses another state folder, or apply has not reached this point',
+    next: 'pass it with --site, or run `offline-deploy apply` first',
   })
 }

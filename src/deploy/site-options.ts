@@ -6,7 +6,7 @@ import type { Digest } from '../core/digest.ts'
  */
 export interface SiteOptions {
   bundle?: string[]
-  /** index digests of the bundles, from another source than the medium: any other bundle is refused */
+  /** index digests of the bundles, obtained separately from the medium: any other bundle is refused */
   expect?: Digest[]
   site?: string
   address?: string

@@ -59,7 +59,7 @@ export async function writeMember(
     if (written === undefined) {
       throw new AirgapError('FILE_NOT_FOUND', `the archive has no ${member}`, {
         item: path,
-        likely: 'another version of it has other folders',
+        likely: 'the folder layout differs in this version of the archive',
         next: 'correct `member` in install.yaml of the deployment tree, and rebuild the bundle',
       })
     }

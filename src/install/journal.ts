@@ -157,7 +157,7 @@ function checkHead(head: Record<string, unknown>, { path, site }: { path: string
   if (journal > journalVersion) {
     throw new AirgapError(
       'JOURNAL_INVALID',
-      `the journal has version ${journal}, this program writes ${journalVersion}`,
+      `the journal has version ${journal}, but this program supports at most ${journalVersion}`,
       {
         item: path,
         likely: 'a newer offline-deploy worked on this site',

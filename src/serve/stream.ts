@@ -67,10 +67,10 @@ export function blobSender(store: ReadableStore): BlobSender {
     }
     const [only] = chunks
     if (size === length) return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size)
-    throw new AirgapError('SIZE_MISMATCH', `the content has ${size} bytes where ${length} are expected`, {
+    throw new AirgapError('SIZE_MISMATCH', `the content is ${size} bytes long; ${length} were expected`, {
       item: descriptor.digest,
       likely: 'the bundle was truncated or replaced while it was served',
-      next: 'run `verify` on the bundle',
+      next: 'run `offline-deploy verify` on the bundle',
     })
   }
 

@@ -25,7 +25,7 @@ export function stackOptions(command: Command): Command {
     )
     .option(
       '--with <variant>',
-      'also carry this variant of the manifest (repeatable; none: drop those of the lockfile; default: those of the lockfile)',
+      'also include this variant of the manifest (repeatable; none: drop those of the lockfile; default: those of the lockfile)',
       repeated,
       [],
     )
@@ -35,7 +35,7 @@ export function stackOptions(command: Command): Command {
     )
     .option(
       '--platform <os/arch>',
-      'carry this platform instead of those of the manifest (repeatable)',
+      'include this platform instead of those in the manifest (repeatable)',
       repeated,
       [],
     )

@@ -11,7 +11,7 @@ export function verifyCommand(program: Command, shell: Shell): void {
   program
     .command('verify')
     .description(
-      'Read the whole bundle; check every byte, and that its names can be served; exit 6 if a byte is wrong',
+      'Verify every byte of the bundle and check that its names can be served; exit 6 if it is corrupt',
     )
     .argument('<bundle>', 'the .tar that `airgap build` wrote')
     .option(

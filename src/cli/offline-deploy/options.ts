@@ -14,7 +14,7 @@ export function bundleOptions(command: Command): Command {
     .addOption(
       new Option(
         '--expect <digest>',
-        'digest that `airgap build` printed, from another source than the medium; refuse any other bundle (repeatable)',
+        'digest that `airgap build` printed, obtained separately from the medium; refuse any other bundle (repeatable)',
       )
         .argParser(digests)
         .env('OFFLINE_DEPLOY_EXPECT'),
@@ -61,7 +61,7 @@ export function configureOptions(command: Command): Command {
     .addOption(
       new Option(
         '--env <name>',
-        `environment: edit environments/NAME/values.yaml (default: ${defaults.environment})`,
+        `environment, whose settings are in environments/NAME/values.yaml (default: ${defaults.environment})`,
       ).env('OFFLINE_DEPLOY_ENV'),
     )
     .addOption(
@@ -94,7 +94,7 @@ export function stepOptions(command: Command): Command {
     .option('--allow-older', 'accept a bundle that is older than the installed one')
     .option(
       '--silence <minutes>',
-      'end a program that prints nothing for so long (default: 60; 0: never)',
+      'stop a program that prints nothing for this many minutes (default: 60; 0: never)',
       minutes,
     )
 }
@@ -102,7 +102,7 @@ export function stepOptions(command: Command): Command {
 export function limitOption(): Option {
   return new Option(
     '--limit <hosts>',
-    'only these machines, as ansible writes it: names and groups with commas, `!` to leave one out',
+    'run on these machines only (Ansible pattern): names and groups, separated by commas; `!` excludes one',
   ).argParser(hostPattern)
 }
 

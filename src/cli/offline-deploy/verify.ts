@@ -17,7 +17,7 @@ export function verifyCommand(program: Command, shell: Shell): void {
     ['offline-deploy verify --cluster', 'what runs in the cluster, against this site'],
   ])
     .description(
-      'Read the whole bundle; check every byte, and that its names can be served; exit 6 if a byte is wrong',
+      'Verify every byte of the bundle and check that its names can be served; exit 6 if it is corrupt',
     )
     .argument('[bundle]', 'the bundle (default: --bundle, or the .tar next to the program)')
     .option(

@@ -198,9 +198,9 @@ async function provenanceOf(archive: string, context: ResolveContext): Promise<B
 function checkProvenance(text: string, context: { archive: Descriptor; item: string }): void {
   const digests = [...text.matchAll(/^ +\S+\.tgz: *"?(sha256:[0-9a-f]{64})"?\s*$/gm)].map(match => match[1])
   if (digests.includes(context.archive.digest)) return
-  throw new AirgapError('SIGNATURE_INVALID', 'the provenance belongs to another archive', {
+  throw new AirgapError('SIGNATURE_INVALID', 'the provenance file does not match the chart archive', {
     item: context.item,
     likely: 'the archive was replaced after it was signed, or the provenance is outdated',
-    next: 'do not use it; ask the publisher which of the two is right',
+    next: 'do not use the chart; ask the publisher which of the two files is correct',
   })
 }

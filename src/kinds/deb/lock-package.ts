@@ -40,11 +40,15 @@ export async function lockPackages(
 function toLocked({ candidate, requested, because }: Selected, stanza: string[]): LockedDeb {
   const { name, version, architecture, source, component, size, sha256 } = candidate
   if (size < 0 || !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the archive has no size or no SHA256 for a package', {
-      item: itemOf(candidate),
-      likely: 'an archive made with very old tools',
-      next: 'report it to the maintainers of the archive, or leave the package out',
-    })
+    throw new AirgapError(
+      'UPSTREAM_INVALID',
+      'the index of the archive lists no size or no SHA256 for a package',
+      {
+        item: itemOf(candidate),
+        likely: 'an archive made with very old tools',
+        next: 'report it to the maintainers of the archive, or leave the package out',
+      },
+    )
   }
   return {
     name,

@@ -112,8 +112,8 @@ function checkSource(source: DebSource, request: DebRequest): void {
       `${JSON.stringify(word.slice(0, 200))} cannot be the name of a suite or component`,
       {
         item: request.at,
-        likely: 'several names in one text, or an address',
-        next: 'write each name as an element of its own: suites: [jammy, jammy-updates], components: [main, universe]',
+        likely: 'several names in one string, or a URL',
+        next: 'write each name as a separate list element: suites: [jammy, jammy-updates], components: [main, universe]',
       },
     )
   }

@@ -58,11 +58,15 @@ function writtenPath(path: string, at: string): string {
   try {
     return safeRelativePath(path, 'MANIFEST_INVALID')
   } catch (error) {
-    throw new AirgapError('MANIFEST_INVALID', 'the text is not a relative path', {
-      item: `${at}: ${JSON.stringify(path.slice(0, 200))}`,
-      next: 'write it as folder/name, without .. and without a slash at either end',
-      cause: error,
-    })
+    throw new AirgapError(
+      'MANIFEST_INVALID',
+      'the path is invalid: it must be relative and must not contain ..',
+      {
+        item: `${at}: ${JSON.stringify(path.slice(0, 200))}`,
+        next: 'write it as folder/name, without .. and without a slash at either end',
+        cause: error,
+      },
+    )
   }
 }
 

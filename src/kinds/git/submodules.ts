@@ -67,10 +67,10 @@ function servedName(path: string, url: string, parent: Parent): string {
   if (!/^\.\.?\//.test(url)) return `${parent.name}.modules/${path}`
   const parts = relativeTo(['git', ...parent.name.split('/')], url.replace(/\.git\/*$/, ''))
   if (parts !== undefined && parts[0] === 'git' && parts.length > 1) return parts.slice(1).join('/')
-  throw new AirgapError('UNSUPPORTED', 'the relative address of a submodule leads out of /git on the site', {
+  throw new AirgapError('UNSUPPORTED', 'the relative URL of a submodule points outside /git on the site', {
     item: `${shownUrl(parent.url)} (${parent.at}): ${JSON.stringify(path.slice(0, 200))} → ${shownUrl(url)}`,
-    likely: `the name ${parent.name} has fewer parts than the address goes up`,
-    next: 'give the repository a name with as many folders as upstream, for example `name: organization/repository`',
+    likely: `the URL goes up more levels than the name ${parent.name} has`,
+    next: 'give the repository a name with as many path components as the upstream URL, for example `name: organization/repository`',
   })
 }
 

@@ -135,11 +135,17 @@ export async function fetchList(
   if (known !== undefined && (await context.cache.exists(known))) return known
   for (const { type } of openChecksum === undefined ? [entry.checksum] : [entry.checksum, openChecksum]) {
     if (strong.includes(type)) continue
-    throw new AirgapError('UPSTREAM_INVALID', `repository metadata has ${type || 'no'} checksum`, {
-      item,
-      likely: 'a repository made with very old tools (createrepo with --checksum sha)',
-      next: 'use a repository with SHA-256 or stronger, or ask its maintainers to recreate it with createrepo_c',
-    })
+    throw new AirgapError(
+      'UPSTREAM_INVALID',
+      type
+        ? `the repository metadata uses a weak checksum (${type})`
+        : 'the repository metadata has no checksum',
+      {
+        item,
+        likely: 'a repository made with very old tools (createrepo with --checksum sha)',
+        next: 'use a repository with SHA-256 or stronger, or ask its maintainers to recreate it with createrepo_c',
+      },
+    )
   }
   const maxBytes = Math.min(entry.size ?? maxPacked, maxPacked)
   const { bytes } = await context.http.get(url, { maxBytes })
