@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrorCode } from '../../../src/core/errors.ts'
 import { type ClosedNetwork, networkPrograms, openClosedNetwork } from '../machines/closed-network.ts'
@@ -23,8 +23,9 @@ export async function deployInClosedNetwork(context: DemoContext, bundle: string
   const network = await openNetwork(context)
   const node = network ? await openNodeIn(network, context) : undefined
   const nodeRoot = node?.root ?? join(work, 'node', 'root')
-  // offline-deploy configures apt where a machine has it
+  // offline-deploy configures apt where a machine has it, with the repository of the machine's release
   await mkdir(join(nodeRoot, 'etc', 'apt'), { recursive: true })
+  if (node === undefined) await writeFile(join(nodeRoot, 'etc', 'os-release'), bookworm)
   const address = network?.site.address ?? '127.0.0.1'
   const ports = network
     ? { registry: 35_000, http: 8080 }
@@ -85,6 +86,9 @@ async function openNodeIn(network: ClosedNetwork, context: DemoContext): Promise
   await mkdir(join(work, 'node'))
   return resources.use(await openNode(network.node, { folder: join(work, 'node'), rootTar }))
 }
+
+/** os-release(5) for the folder that replaces a node where there is no namespace: the demo carries packages of Debian 12. */
+const bookworm = 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n'
 
 interface Site {
   disk: string
