@@ -17,10 +17,10 @@ const index = {
 }
 const commit = 'c'.repeat(40)
 const gitFiles = {
-  'a/HEAD': `${commit}\n`,
-  'a/info/refs': '',
+  'a/HEAD': 'ref: refs/heads/a\n',
+  'a/info/refs': `${commit}\trefs/heads/a\n`,
   'a/objects/info/packs': `P pack-${commit}.pack\n\n`,
-  [`a/objects/pack/pack-${commit}.pack`]: 'not really a pack',
+  [`a/objects/pack/pack-${commit}.pack`]: 'x'.repeat(1000),
 }
 /** A tree of each kind that the HTTP server serves. */
 const trees = {
@@ -65,7 +65,7 @@ describe('sample requests to a site', () => {
       ['/rpms/el9/r/repodata/repomd.xml', 'any'],
       ['/pypi/six/six-1-py3-none-any.whl', 'digest'],
       ['/pypi/simple/', 'any'],
-      ['/git/a/info/refs', 'digest'],
+      ['/git/a/HEAD', 'digest'],
       ['/git/a/info/refs?service=git-upload-pack', 'any'],
     ])
   })

@@ -49,21 +49,21 @@ export function repositoriesOf({ submodules = [], lfsPointers, ...main }: Locked
   return [main, ...submodules.map(({ path, ...submodule }) => submodule)]
 }
 
+/** Where a tag or a commit was requested: a client checks out a branch, and go-git finds no HEAD without one. */
+const branchOfBundle = 'refs/heads/bundle'
+
 function filesOf(repository: LockedRepository): TreeFile[] {
   const { name, ref, commit, tag, cut, packs } = repository
-  const isBranch = ref?.startsWith('refs/heads/') === true
+  const branch = ref?.startsWith('refs/heads/') ? ref : branchOfBundle
+  const refs = [{ name: branch, id: commit, peeled: undefined as string | undefined }]
+  if (ref !== undefined && ref !== branch)
+    refs.push({ name: ref, id: tag ?? commit, peeled: tag === undefined ? undefined : commit })
   const text = (path: string, content: string) => inlineFile(`${name}/${path}`, Buffer.from(content))
   return [
-    text('HEAD', isBranch ? `ref: ${ref}\n` : `${commit}\n`),
+    text('HEAD', `ref: ${branch}\n`),
     text('config', '[core]\n\trepositoryformatversion = 0\n\tbare = true\n'),
-    // git takes a folder for a repository only where it has refs/
-    text(ref ?? 'refs/heads/.keep', ref === undefined ? '' : `${tag ?? commit}\n`),
-    text(
-      'info/refs',
-      ref === undefined
-        ? ''
-        : `${tag ?? commit}\t${ref}\n${tag === undefined ? '' : `${commit}\t${ref}^{}\n`}`,
-    ),
+    ...refs.map(one => text(one.name, `${one.id}\n`)),
+    text('info/refs', refs.map(infoLines).join('')),
     text('objects/info/packs', `${packs.map(pack => `P pack-${pack.id}.pack\n`).join('')}\n`),
     ...(cut ? [text('shallow', `${commit}\n`)] : []),
     ...packs.flatMap(pack => [
@@ -71,6 +71,11 @@ function filesOf(repository: LockedRepository): TreeFile[] {
       file(`objects/pack/pack-${pack.id}.pack`, pack, repository),
     ]),
   ]
+}
+
+/** gitrepository-layout(5), "info/refs": an annotated tag has a second line with the commit. */
+function infoLines({ name, id, peeled }: { name: string; id: string; peeled: string | undefined }): string {
+  return `${id}\t${name}\n${peeled === undefined ? '' : `${peeled}\t${name}^{}\n`}`
 }
 
 function file(

@@ -6,8 +6,8 @@ import { isRefName } from './ref.ts'
 /** A repository as the site serves it: at one commit. */
 export interface ServedRepository {
   commit: string
-  /** the branch that HEAD is; undefined where HEAD is the commit itself */
-  branch: string | undefined
+  /** the branch that HEAD is */
+  branch: string
   /** branches and tags */
   refs: { name: string; id: string; peeled?: string }[]
   /** the objects of the commit, then those of its ancestors */
@@ -26,15 +26,17 @@ export async function servedRepository(tree: MountedTree, name: string): Promise
   const text = async (path: string) =>
     tree.entries.has(`${name}/${path}`) ? (await tree.text(`${name}/${path}`)).toString('latin1') : ''
   const refs = parseRefs(await text('info/refs'))
-  const [, branch, detached] = /^(?:ref: (refs\/heads\/\S+)|([0-9a-f]{40}))\n$/.exec(await text('HEAD')) ?? []
-  const commit = detached ?? refs.find(({ name }) => name === branch)?.id
+  const branch = /^ref: (refs\/heads\/\S+)\n$/.exec(await text('HEAD'))?.[1]
+  const commit = refs.find(({ name }) => name === branch)?.id
   const packs = [...(await text('objects/info/packs')).matchAll(/^P (pack-[0-9a-f]{40}\.pack)$/gm)].flatMap(
-    ([, file]) => tree.entries.get(`${name}/objects/pack/${file}`)?.descriptor ?? [],
+    ([, file]) => [tree.entries.get(`${name}/objects/pack/${file}`)?.descriptor],
   )
   if (
+    branch === undefined ||
     commit === undefined ||
     packs.length === 0 ||
     packs.length > 2 ||
+    !packs.every(pack => pack !== undefined) ||
     !refs.every(({ name }) => isRefName(name))
   )
     throw new AirgapError('BUNDLE_CORRUPT', 'a git repository in the bundle cannot be read', {

@@ -62,7 +62,7 @@ function refLines({ commit, branch, refs }: ServedRepository): string[] {
     'no-progress',
     'allow-tip-sha1-in-want',
     'object-format=sha1',
-    ...(branch === undefined ? [] : [`symref=HEAD:${branch}`]),
+    `symref=HEAD:${branch}`,
     agent,
   ]
   const lines = [{ name: 'HEAD', id: commit }, ...refs].flatMap(({ name, id, ...ref }) => [
@@ -146,7 +146,7 @@ function parseCommand(packets: readonly Packet[]): { command: string; lines: str
 function listRefs({ commit, branch, refs }: ServedRepository, lines: readonly string[]): Buffer {
   const prefixes = lines.flatMap(line => /^ref-prefix (.*)$/.exec(line)?.[1] ?? [])
   const isListed = (name: string) => prefixes.length === 0 || prefixes.some(prefix => name.startsWith(prefix))
-  const symref = lines.includes('symrefs') && branch !== undefined ? ` symref-target:${branch}` : ''
+  const symref = lines.includes('symrefs') ? ` symref-target:${branch}` : ''
   const listed = [
     { name: 'HEAD', line: `${commit} HEAD${symref}` },
     ...refs.map(({ name, id, peeled }) => ({

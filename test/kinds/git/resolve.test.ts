@@ -93,17 +93,18 @@ describe('resolving a repository', () => {
       expect((await refused(lock(`file://${folder}`, ref), 'UNSUPPORTED')).message).toContain('SHA-256')
   })
 
-  it('reads 10,000 files', async () => {
-    const files = Object.fromEntries(
-      Array.from({ length: 10_000 }, (_, i) => [`d${i % 100}/f${i}`, `content ${i}\n`.repeat(20)]),
-    )
+  it('reads 10,000 files in seconds', { timeout: 120_000 }, async () => {
     const upstream = repository()
-    upstream.commit(files)
+    const files = Array.from({ length: 10_000 }, (_, i) => {
+      const content = `content ${i}\n`.repeat(20)
+      return `M 100644 inline d${i % 100}/f${i}\ndata ${content.length}\n${content}\n`
+    })
+    const head = 'commit refs/heads/main\ncommitter A <a@example.com> 1767323045 +0000\ndata 1\nx\n'
+    git(upstream.bare, ['fast-import', '--quiet'], head + files.join(''))
     const started = performance.now()
     const locked = await lock(upstream.url, 'main')
-    const seconds = (performance.now() - started) / 1000
     expect(locked.packs[0]?.objects).toBe(10_000 + 100 + 2)
-    expect(seconds).toBeLessThan(60)
+    expect(performance.now() - started).toBeLessThan(60_000)
   })
 })
 

@@ -4,33 +4,18 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { MemoryStore } from '../../../src/content/memory-store.ts'
-import { canonicalJson } from '../../../src/core/canonical-json.ts'
 import { digestOf } from '../../../src/core/digest.ts'
-import { assembleGit } from '../../../src/kinds/git/assemble.ts'
-import type { LockedGit } from '../../../src/kinds/git/locked.ts'
 import { packet } from '../../../src/kinds/git/pkt-line.ts'
 import type { SiteContent } from '../../../src/site/content.ts'
 import { openSiteKey, type SiteKey } from '../../../src/site/site-key.ts'
-import { type ServedSite, serveSite } from '../../site/support/served-site.ts'
 import { type TestContext, testContext } from '../support/context.ts'
 import { git, repository, type TestRepository, temporary } from './support/repository.ts'
 import { lock } from './support/resolve.ts'
+import { bundleOf, serveContents } from './support/site.ts'
 
 const run = promisify(execFile)
-
-/** A bundle with these repositories, in memory. */
-async function bundleOf(items: LockedGit[], { cache }: TestContext): Promise<SiteContent> {
-  const artifacts = assembleGit(items)
-  const store = new MemoryStore()
-  for (const { inline, blobs } of artifacts) {
-    for (const { descriptor, bytes } of inline) await store.push(descriptor, Readable.from([bytes]))
-    for (const { descriptor } of blobs) await store.push(descriptor, await cache.open(descriptor))
-  }
-  const roots = artifacts.map(({ root }) => root)
-  return Object.assign(store, { roots: () => roots, indexDigest: digestOf(canonicalJson(roots)) })
-}
 
 let context: TestContext
 let key: SiteKey
@@ -39,11 +24,7 @@ beforeEach(async () => {
   key = await openSiteKey({ folder: temporary(), now: () => new Date() })
 })
 
-async function serving(...contents: SiteContent[]): Promise<ServedSite> {
-  const site = await serveSite(contents, key)
-  onTestFinished(() => site[Symbol.asyncDispose]())
-  return site
-}
+const serving = (...contents: SiteContent[]) => serveContents(contents, key)
 
 /** A stock client: no configuration but what the test passes. */
 async function client(args: readonly string[], { smart = true, cwd = '/' } = {}): Promise<string> {
@@ -152,16 +133,21 @@ describe('a repository on the site', () => {
     const tag = upstream.git('rev-parse', 'v1')
     expect(await list('tag')).toEqual([
       [upstream.commits[2], 'HEAD'],
+      [upstream.commits[2], 'refs/heads/bundle'],
       [tag, 'refs/tags/v1'],
       [upstream.commits[2], 'refs/tags/v1^{}'],
     ])
-    expect(await list('commit')).toEqual([[upstream.commits[1], 'HEAD']])
+    expect(await list('commit')).toEqual([
+      [upstream.commits[1], 'HEAD'],
+      [upstream.commits[1], 'refs/heads/bundle'],
+    ])
     const folder = join(temporary(), 'clone')
     await client([...protocol(version), 'clone', '--quiet', '--branch', 'v1', `${url}/git/tag`, folder])
     expect(git(folder, ['describe', '--exact-match'])).toBe('v1')
     const detached = join(temporary(), 'clone')
     await client([...protocol(version), 'clone', '--quiet', `${url}/git/commit`, detached])
     expect(git(detached, ['rev-parse', 'HEAD'])).toBe(upstream.commits[1])
+    expect(git(detached, ['symbolic-ref', 'HEAD'])).toBe('refs/heads/bundle')
     for (const [name, depth] of [
       ['commit', []],
       ['cut', ['--depth=1']],
