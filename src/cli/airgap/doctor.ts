@@ -84,6 +84,7 @@ async function tools(): Promise<Requirement[]> {
       ['version'],
       'needed by `airgap push` only: run ./scripts/setup --with-oras, or see https://oras.land',
     ],
+    ['git', ['--version'], 'needed for entries of `git:` in a manifest only: install git'],
     ['fallocate', ['--version'], 'reserves disk space at the start of a build: install util-linux'],
   ]
   return await Promise.all(

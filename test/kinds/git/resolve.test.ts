@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { AirgapError } from '../../../src/core/errors.ts'
@@ -153,6 +153,33 @@ describe('servers', () => {
     )
     const wrong = await refused(lock(address, 'main'), 'UNAUTHORIZED')
     expect(JSON.stringify(wrong.toJSON())).not.toContain('hunter2')
+  })
+
+  it.each([
+    (path: string) => `git@git.example:${path}`,
+    (path: string) => `ssh://git@git.example:2222${path}`,
+  ])('are reached by ssh, which finds no terminal and gets the agent of the user', async address => {
+    const upstream = three()
+    const log = join(temporary(), 'log')
+    const ssh = join(temporary(), 'ssh')
+    // in place of ssh and its server: reports what it gets, and runs the command here
+    const script = `#!/bin/sh
+echo "$SSH_AUTH_SOCK $*" >> ${log}
+sh -c 'exec 3< /dev/tty' 2> /dev/null && echo terminal >> ${log}
+case "$*" in *-G*) exit 0;; esac
+for last; do :; done; exec sh -c "$last"
+`
+    writeFileSync(ssh, script, { mode: 0o755 })
+    vi.stubEnv('GIT_SSH', ssh)
+    vi.stubEnv('GIT_SSH_VARIANT', 'ssh')
+    vi.stubEnv('SSH_AUTH_SOCK', '/run/agent')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const locked = await lock(address(upstream.bare), 'main')
+    expect(locked.commit).toBe(upstream.commits[2])
+    await createAgain(locked)
+    const calls = readFileSync(log, 'utf8')
+    expect(calls).toMatch(/^\/run\/agent .*git@git\.example git-upload-pack '/m)
+    expect(calls).not.toContain('terminal')
   })
 
   it('are remapped like any other source: the lock names the publisher', async () => {
