@@ -162,6 +162,26 @@ describe('lockfiles of version 1', () => {
     `)
   })
 
+  it('with a git repository, too', () => {
+    const pack = { id: 'a'.repeat(40), objects: 3, digest, size: 7, index: { digest: other, size: 13 } }
+    const commit = 'c'.repeat(40)
+    const common = { commit, history: 'shallow', cut: true, packs: [pack] }
+    const git = [
+      { name: 'a', url: 'https://x.example/a.git', ref: 'refs/heads/main', ...common },
+      { name: 'b', url: 'git@x.example:b.git', ref: 'refs/tags/v1', tag: 'b'.repeat(40), ...common },
+    ]
+    const { indexDigest, layoutDigest } = planLayout(assembleLock({ ...lock, items: { git } }), {
+      name: 'demo',
+      version: '1.0.0',
+    })
+    expect({ indexDigest, layoutDigest }).toMatchInlineSnapshot(`
+      {
+        "indexDigest": "sha256:edb2a532ce7ff0d590452486cb735a0dbd8c84fa8b1888bcc851d7091c1db81c",
+        "layoutDigest": "sha256:42ff6570b424ad40c1256d9bbed87371d80f5089f0ca488fe4542627eb346e15",
+      }
+    `)
+  })
+
   it('stay up to date: the digest of what a manifest requests does not change', async () => {
     const load = async (text: string) => inputsDigest(await loadManifest((await stackOf(text)).manifest))
     expect([await load(''), await load(manifest)]).toMatchInlineSnapshot(`

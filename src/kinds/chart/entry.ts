@@ -31,7 +31,7 @@ export const chartEntry = manifestEntry({
 # charts:
 #   - name: csi-driver-nfs
 #     repo: https://raw.githubusercontent.com/kubernetes-csi/csi-driver-nfs/master/charts
-#     version: v4.7.0
+#     version: v4.7.0                         # and sha256: of the archive, where you know it
 #   - name: keycloak
 #     repo: oci://registry-1.docker.io/bitnamicharts
 #     version: 17.3.5

@@ -124,7 +124,7 @@ export const debEntry = manifestEntry({
 #     lists: [packages.txt]
 #     kernelPackages: ["linux-headers-{kernel}"]   # for the kernels of a site: airgap lock --site probe.json
 #     recommends: false
-#     pins: [{packages: [containerd*], suite: jammy-updates, priority: 990}]
+#     pins: [{packages: [containerd*], suite: jammy-updates, priority: 990}]   # or by version: or origin:
 #     base: none                              # or what the machines have already: minimal, server, cloud, {list: FILE}
 `,
 })

@@ -28,9 +28,10 @@ export const fileEntry = manifestEntry({
     executable: z.boolean().optional(),
   }),
   starter: `\
-# files:                                      # served under /files/HOST/PATH, or under /files/PATH if given
+# files:                                      # served under /files/PATH
 #   - url: https://dl.k8s.io/release/v1.28.6/bin/linux/amd64/kubectl
 #     sha256: c8351fe0611119fd36634dd3f53eb94ec1a2d43ef9e78b92b4846df5cc7aa7e3
+#     path: bin/kubectl                       # default: host and path of the URL
 #     executable: true
 `,
   load(entries, { at, mistakes }) {

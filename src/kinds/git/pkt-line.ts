@@ -37,7 +37,7 @@ export function parsePackets(bytes: Buffer): Packet[] {
 function malformed(offset: number): AirgapError {
   return new AirgapError('USAGE', 'the request is not a message of the git protocol', {
     item: `byte ${offset}`,
-    likely: 'a client that is no git, or a proxy that changed the request',
+    likely: 'the client is not git, or a proxy changed the request',
     next: 'clone with git',
   })
 }

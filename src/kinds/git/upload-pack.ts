@@ -6,8 +6,8 @@ import { sentPack } from './sent-pack.ts'
 import type { ServedRepository } from './served-repository.ts'
 
 /**
- * git's smart HTTP protocol, reading only (gitprotocol-http(5), -pack(5), -v2(5)): go-git, and with it Flux, speaks no other, and no other
- * serves a history that is cut. There is one commit: whatever a client has, it gets the pack with all of it.
+ * git's smart HTTP protocol, read-only (gitprotocol-http(5), -pack(5), -v2(5)): the only one that go-git, and with it Flux, speaks, and the only
+ * one that can serve a shallow history. A repository has one commit: whatever a client has, it gets the whole pack.
  */
 export function uploadPack(
   repository: ServedRepository,
@@ -27,7 +27,7 @@ const agent = 'agent=airgap-site'
 
 function advertisement(repository: ServedRepository, request: ServiceRequest): ServiceAnswer | undefined {
   const service = request.query.get('service')
-  // without one it is the file info/refs of the dumb protocol
+  // a request without it is for the file of the dumb protocol
   if (service === null || request.method !== 'GET') return undefined
   if (service !== 'git-upload-pack') return refusePush()
   const version = protocolVersion(request)
@@ -53,7 +53,7 @@ function protocolVersion({ headers }: ServiceRequest): 0 | 1 | 2 {
   return versions.includes('version=1') ? 1 : 0
 }
 
-/** All refs with HEAD first, and the capabilities behind the first. */
+/** All refs, HEAD first; the capabilities follow the first line. */
 function refLines({ commit, branch, refs }: ServedRepository): string[] {
   const capabilities = [
     'side-band',
@@ -88,7 +88,7 @@ function conversation(
   const { command, lines } = parseCommand(packets)
   if (command === 'ls-refs') return answer(listRefs(repository, lines))
   if (command === 'fetch') return answer(answerFetch(repository, { wants: parseLines(lines), store }))
-  throw new AirgapError('USAGE', 'the site does not know this command of the git protocol', {
+  throw new AirgapError('USAGE', 'the site does not support this command of the git protocol', {
     item: command.slice(0, 100),
     next: 'clone with git',
   })
@@ -101,7 +101,7 @@ interface Wants {
   depth: number
   /** commits of the client whose parents it does not have */
   shallow: string[]
-  /** versions 0 and 1: the client wants to know where the history is cut, and sends another request for the rest */
+  /** versions 0 and 1: the client requests only where the history is cut, and sends another request for the pack */
   onlyShallow: boolean
   done: boolean
 }
@@ -124,7 +124,7 @@ function parseLines(lines: readonly string[]): Wants {
   return {
     wants: valuesOf('want'),
     capabilities: [],
-    // by date or by ref: what there is at most is one commit and all its ancestors
+    // a depth by date or by ref is answered with the whole history
     depth: Number(valuesOf('deepen')[0] ?? 0),
     shallow: valuesOf('shallow'),
     onlyShallow: false,
@@ -217,14 +217,14 @@ function unknownWant({ commit, refs }: ServedRepository, { wants }: Wants): stri
   return wants.find(want => !known.has(want))?.slice(0, 100)
 }
 
-/** Depth 1 is the commit alone; any other is answered with everything, which is never too little. */
+/** Depth 1 is the commit alone; any other depth is answered with the whole history, which is always enough. */
 function chosen(
   { commit, packs, cut }: ServedRepository,
   { depth, shallow }: Wants,
 ): { packs: ServedRepository['packs']; shallowLines: string[] } {
   const isCut = cut || (depth === 1 && packs.length > 1)
   if (isCut) {
-    // a client that has the line already is not told again
+    // the client sends the lines that it has
     return { packs: packs.slice(0, 1), shallowLines: shallow.includes(commit) ? [] : [`shallow ${commit}`] }
   }
   return { packs, shallowLines: shallow.includes(commit) ? [`unshallow ${commit}`] : [] }

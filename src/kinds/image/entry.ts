@@ -49,6 +49,7 @@ export const imageEntry = manifestEntry({
 images:
   - registry.k8s.io/pause:3.9
   # - list: images.txt                        # one reference a line, # begins a comment
+  #   usedBy: kubespray                       # what starts these images, where no release does
   # - ref: docker.io/bitnami/keycloak:22.0.5  # the name it is deployed under …
   #   from: docker.io/bitnamilegacy/keycloak  # … and where it is fetched from
   #   platforms: [linux/amd64, linux/arm64]

@@ -108,9 +108,10 @@ export const rpmEntry = manifestEntry({
 #     architectures: [x86_64]
 #     modules: ["nvidia-driver:535-dkms"]
 #     packages: [nfs-utils, "@core"]          # name, name-version-release, name.arch, @group, /a/file
+#     lists: [packages.txt]
 #     kernelPackages: ["kernel-devel-{kernel}"]
 #     weak: false                             # weak dependencies, too
-#     base: none
+#     base: none                              # as for debs: minimal, server, cloud, {list: FILE}
 `,
 })
 
