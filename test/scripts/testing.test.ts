@@ -1,7 +1,8 @@
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { home } from '../../scripts/lib/places.ts'
+import { seconds } from '../../scripts/lib/testing/longest-first.ts'
 import { leftOut } from '../../scripts/lib/testing/summary-reporter.ts'
 
 describe('the line of skipped tests', () => {
@@ -22,7 +23,7 @@ describe('the line of skipped tests', () => {
     )
   })
 
-  it.each(globSync('test/**/*.test.ts', { cwd: home, exclude: ['test/scripts/summary-reporter.test.ts'] }))(
+  it.each(globSync('test/**/*.test.ts', { cwd: home, exclude: ['test/scripts/testing.test.ts'] }))(
     'every condition in %s names its reason',
     file => {
       const text = readFileSync(join(home, file), 'utf8')
@@ -35,4 +36,8 @@ describe('the line of skipped tests', () => {
       )
     },
   )
+})
+
+it('the files that start first exist', () => {
+  expect(Object.keys(seconds).filter(file => !existsSync(join(home, file)))).toEqual([])
 })
