@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Digest } from '../core/digest.ts'
+import type { LeftOut } from './left-out.ts'
 
 /** The lockfile: the exact content of one bundle. Canonical JSON, reviewed in git. */
 
@@ -13,6 +14,7 @@ export const sizeSchema = z.number().int().nonnegative().max(Number.MAX_SAFE_INT
 export interface LockItem {
   /** unique in its kind; items are sorted by it */
   name: string
+  leftOut?: LeftOut[] | undefined
   [key: string]: unknown
 }
 

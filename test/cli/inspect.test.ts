@@ -14,14 +14,30 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 async function inspect(...args: string[]) {
   const digest = `sha256:${'a'.repeat(64)}` as const
-  const file = { name: 'a\u001b[2Jb\u009b', url: 'https://a.example/x', digest, size: 3, executable: false }
+  const leftOut = [{ name: 'app 2.0\u001b', reason: 'its metadata cannot be read' }]
+  const wheels = { name: 'py', distributions: [], leftOut }
+  const file = {
+    name: 'a\u001b[2Jb\u009b',
+    url: 'https://a.example/x',
+    digest,
+    size: 3,
+    executable: false,
+  }
   const head = { lockVersion: 1 as const, name: 'x', version: '1', platforms: [], collisions: {} }
   const lock = join(folder, 'x.lock.json')
-  await writeFile(lock, formatLock({ ...head, inputs: digest, runtime: [], items: { file: [file] } }))
+  await writeFile(
+    lock,
+    formatLock({ ...head, inputs: digest, runtime: [], items: { file: [file], wheel: [wheels] } }),
+  )
   return spawnSync(process.execPath, [program, 'inspect', lock, ...args], { encoding: 'utf8' })
 }
 
 describe('airgap inspect', () => {
+  it('lists what was left out with the reason', async () => {
+    const { stdout } = await inspect('left-out')
+    expect(stdout).toBe('wheel py: app 2.0\\x1b: its metadata cannot be read\n')
+  })
+
   it.each([[[]], [['files']], [['lock']], [['files', '-o', 'yaml']]])(
     'prints no control characters: %j',
     async args => {

@@ -8,6 +8,7 @@ import { describeLock } from '../../kinds/items.ts'
 import type { ItemSummary } from '../../kinds/kind.ts'
 import { why } from '../../kinds/why.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
+import { leftOutOf } from '../../lock/left-out.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { addExamples } from '../shell/examples.ts'
@@ -41,6 +42,15 @@ const sections: Section[] = [
       },
     }),
   ),
+  {
+    name: 'left-out',
+    help: 'what is not carried, and why',
+    show: lock => {
+      const items = leftOutOf(lock)
+      const lines = items.map(({ kind, item, name, reason }) => `${kind} ${item}: ${name}: ${reason}`)
+      return { value: items, text: () => (lines.length > 0 ? lines.join('\n') : 'nothing was left out') }
+    },
+  },
   {
     name: 'why',
     help: 'what requires it',

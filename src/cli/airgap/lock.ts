@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { describeLock } from '../../kinds/items.ts'
+import { leftOutOf } from '../../lock/left-out.ts'
 import { diffLocks, formatLock, type LockChange, readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
@@ -44,10 +45,20 @@ export function lockCommand(program: Command, shell: Shell): void {
         }
         const written = !same && !options.check && !options.dryRun
         if (written) await writeLock(stack.lockPath, after)
-        const leftOut = stack.manifest.variants.filter(({ included }) => !included).map(({ name }) => name)
+        const otherVariants = stack.manifest.variants
+          .filter(({ included }) => !included)
+          .map(({ name }) => name)
+        const leftOut = leftOutOf(after)
         shell.print(
-          { lock: stack.lockPath, written, changes: changes ?? null, leftOut, ...totals(after) },
-          () => render(stack.lockPath, { after, changes, same, written, leftOut }),
+          {
+            lock: stack.lockPath,
+            written,
+            changes: changes ?? null,
+            leftOut,
+            otherVariants,
+            ...totals(after),
+          },
+          () => render(stack.lockPath, { after, changes, same, written, otherVariants }),
         )
       } finally {
         await stack.http.close()
@@ -87,7 +98,7 @@ function render(
     changes: LockChange[] | undefined
     same: boolean
     written: boolean
-    leftOut: string[]
+    otherVariants: string[]
   },
 ): string {
   const { items, firstUse } = totals(result.after)
@@ -97,8 +108,10 @@ function render(
   )
   if (firstUse > 0) lines.push(`  ${firstUse} without a checksum from the publisher (trusted on first use)`)
   if (result.after.variants) lines.push(`  with ${result.after.variants.join(', ')}`)
-  if (result.leftOut.length > 0)
-    lines.push(`  left out: ${result.leftOut.join(', ')} (--with NAME includes them)`)
+  if (result.otherVariants.length > 0)
+    lines.push(`  variants not selected: ${result.otherVariants.join(', ')} (--with NAME includes them)`)
+  for (const { kind, item, name, reason } of leftOutOf(result.after))
+    lines.push(`  left out of ${kind} ${item}: ${name}: ${reason}`)
   for (const change of (result.changes ?? []).slice(0, 50))
     lines.push(`  ${change.change}: ${change.kind} ${change.name}`)
   const state = result.same ? 'unchanged' : result.written ? 'written' : 'not written'

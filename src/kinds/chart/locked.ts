@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { leftOutSchema } from '../../lock/left-out.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
 
 const descriptorSchema = z.strictObject({ mediaType: z.string(), digest: digestSchema, size: sizeSchema })
@@ -25,5 +26,6 @@ export const lockedChartSchema = z.strictObject({
   layers: z.array(descriptorSchema).min(1),
   /** its repository has no digest: trusted on first use */
   firstUse: z.literal(true).optional(),
+  leftOut: leftOutSchema.optional(),
 })
 export type LockedChart = z.infer<typeof lockedChartSchema>

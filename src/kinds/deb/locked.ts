@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { leftOutSchema } from '../../lock/left-out.ts'
 import { sizeSchema } from '../../lock/schema.ts'
 
 const word = z.string().min(1).max(1024)
@@ -46,5 +47,6 @@ export const lockedDebsSchema = z.strictObject({
   base: z.strictObject({ name: word, leftOut: z.number().int().nonnegative() }).optional(),
   sources: z.array(lockedSourceSchema).min(1),
   packages: z.array(lockedDebSchema),
+  leftOut: leftOutSchema.optional(),
 })
 export type LockedDebs = z.infer<typeof lockedDebsSchema>

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseReference } from '../../core/reference.ts'
+import { leftOutSchema } from '../../lock/left-out.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
 
 const blobSchema = z.strictObject({
@@ -24,6 +25,7 @@ const lockedImage = z.strictObject({
   blobs: z.array(blobSchema),
   /** roots among `manifests` that refer to this image: signatures, SBOMs */
   referrers: z.array(digestSchema).optional(),
+  leftOut: leftOutSchema.optional(),
 })
 export type LockedImage = z.infer<typeof lockedImage>
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { leftOutSchema } from '../../lock/left-out.ts'
 import { sizeSchema } from '../../lock/schema.ts'
 
 const word = z.string().min(1).max(1024)
@@ -55,5 +56,6 @@ export const lockedRpmsSchema = z.strictObject({
   streams: z.array(word),
   repositories: z.array(lockedRepositorySchema).min(1),
   packages: z.array(lockedRpmSchema),
+  leftOut: leftOutSchema.optional(),
 })
 export type LockedRpms = z.infer<typeof lockedRpmsSchema>

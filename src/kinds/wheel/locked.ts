@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { leftOutSchema } from '../../lock/left-out.ts'
 import { sizeSchema } from '../../lock/schema.ts'
 
 const word = z.string().min(1).max(1024)
@@ -33,5 +34,6 @@ export type LockedDistribution = z.infer<typeof lockedDistributionSchema>
 export const lockedWheelsSchema = z.strictObject({
   name: word,
   distributions: z.array(lockedDistributionSchema),
+  leftOut: leftOutSchema.optional(),
 })
 export type LockedWheels = z.infer<typeof lockedWheelsSchema>
