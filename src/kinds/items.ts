@@ -6,8 +6,15 @@ import type { PackageSet } from './package-set.ts'
 
 /** What people read of the items of a lock. Each function throws LOCK_INVALID for an item that its kind cannot read. */
 
-/** What `inspect`, `plan` and `diff` show, kind by kind. */
-export function describeLock(lock: Lock): ({ kind: string } & ItemSummary)[] {
+export type DescribedItem = { kind: string } & ItemSummary
+
+/** What `inspect` and `plan` show, kind by kind. */
+export function describeLock(lock: Lock): Omit<DescribedItem, 'locked'>[] {
+  return itemsWithFacts(lock).map(({ locked, ...item }) => item)
+}
+
+/** The same with everything that the lock records about each item, for `diff`. */
+export function itemsWithFacts(lock: Lock): DescribedItem[] {
   return kinds.flatMap(kind =>
     kind.describe(lock.items[kind.name] ?? []).map(item => ({ kind: kind.name, ...item })),
   )

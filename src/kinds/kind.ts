@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Artifact } from '../content/artifact.ts'
 import type { LayoutStore } from '../content/layout-store.ts'
+import type { Digest } from '../core/digest.ts'
 import type { Progress } from '../core/progress.ts'
 import type { LockItem } from '../lock/schema.ts'
 import type { HttpClient, RegistryClient } from '../remote/contract.ts'
@@ -82,11 +83,22 @@ export function defineKind<
 export interface ItemSummary {
   /** unique in its kind: a reference, `name-version`, a path */
   name: string
+  /** what lists show it under: `images`, `debs/ubuntu-22.04` */
+  group: string
+  /** the same in every version: `docker.io/library/x`, `jq:amd64`. Several versions can be carried at once */
+  subject: string
   version?: string
+  /** of its content; of the list of digests where it has several parts */
+  digest: Digest
+  platforms?: readonly string[]
   /** bytes of all content, each digest once */
   size: number
   /** where it is fetched from */
   source: string
+  /** whose word its digest is: an OpenPGP key, a checksum in the manifest, an index */
+  vouchedBy: string
   /** no publisher vouches for its digest (trust on first use) */
   firstUse?: boolean
+  /** everything that the lock records about it, for comparisons */
+  locked: unknown
 }

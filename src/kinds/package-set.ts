@@ -5,6 +5,8 @@ export interface PackageSet {
   /** tree of the bundle that the packages are in: `debs/debian-12`, `pypi` */
   tree: string
   packages: readonly PackageReason[]
+  /** everything that the lock records about the set, except its packages: repositories, keys, streams */
+  locked: unknown
 }
 
 export interface PackageReason {

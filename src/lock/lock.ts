@@ -56,33 +56,3 @@ export async function readLock(path: string): Promise<Lock> {
 export async function writeLock(path: string, lock: Lock): Promise<void> {
   await writeAtomically(path, formatLock(lock))
 }
-
-export interface LockChange {
-  kind: string
-  name: string
-  change: 'added' | 'removed' | 'changed'
-}
-
-/** Returns the differences between two locks, item by item. */
-export function diffLocks(before: Lock, after: Lock): LockChange[] {
-  const table = (lock: Lock) =>
-    new Map(
-      [
-        ...Object.entries(lock.items),
-        ['runtime', lock.runtime.map(file => ({ ...file, name: file.path }))] as const,
-      ].flatMap(([kind, items]) =>
-        items.map(item => [`${kind}\u0000${item.name}`, canonicalJson(item)] as const),
-      ),
-    )
-  const old = table(before)
-  const fresh = table(after)
-  const changes: LockChange[] = []
-  for (const key of new Set([...old.keys(), ...fresh.keys()])) {
-    const [kind, name] = key.split('\u0000') as [string, string]
-    const [a, b] = [old.get(key), fresh.get(key)]
-    if (a === undefined) changes.push({ kind, name, change: 'added' })
-    else if (b === undefined) changes.push({ kind, name, change: 'removed' })
-    else if (a !== b) changes.push({ kind, name, change: 'changed' })
-  }
-  return changes
-}

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AirgapError } from '../../src/core/errors.ts'
-import { diffLocks, formatLock, parseLock } from '../../src/lock/lock.ts'
+import { formatLock, parseLock } from '../../src/lock/lock.ts'
 import type { Lock } from '../../src/lock/schema.ts'
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}` as const
@@ -22,24 +22,6 @@ describe('the lockfile', () => {
     const turned = Object.fromEntries(Object.entries(lock).reverse())
     expect(formatLock(parseLock(JSON.stringify(turned), 'x'))).toBe(formatLock(lock))
     expect(parseLock(formatLock(lock), 'x')).toEqual(lock)
-  })
-
-  it('reports what changed, item by item', () => {
-    const after: Lock = {
-      ...lock,
-      runtime: [],
-      items: {
-        image: [{ name: 'docker.io/library/x:1', digest: digest('d') }],
-        deb: [{ name: 'debian-12' }],
-      },
-    }
-    expect(diffLocks(lock, lock)).toEqual([])
-    expect(diffLocks(lock, after).sort((a, b) => (a.kind < b.kind ? -1 : 1))).toEqual([
-      { kind: 'deb', name: 'debian-12', change: 'added' },
-      { kind: 'file', name: 'a', change: 'removed' },
-      { kind: 'image', name: 'docker.io/library/x:1', change: 'changed' },
-      { kind: 'runtime', name: 'offline-deploy/node', change: 'removed' },
-    ])
   })
 
   it.each([

@@ -4,8 +4,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { printableJson } from '../../core/printable.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { kinds } from '../../kinds/index.ts'
-import { describeLock } from '../../kinds/items.ts'
-import type { ItemSummary } from '../../kinds/kind.ts'
+import { type DescribedItem, describeLock } from '../../kinds/items.ts'
 import { why } from '../../kinds/why.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { leftOutOf } from '../../lock/left-out.ts'
@@ -14,6 +13,7 @@ import type { Lock } from '../../lock/schema.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { vouchersText } from '../shell/vouchers-text.ts'
 
 /** A section of `inspect`. To add one, add it to `sections`: words, help and errors follow. */
 interface Section {
@@ -111,7 +111,7 @@ function sectionOf(name: string): Section {
   })
 }
 
-type Item = { kind: string } & ItemSummary
+type Item = Omit<DescribedItem, 'locked'>
 
 function itemsOf(
   lock: Lock,
@@ -161,12 +161,16 @@ function summary(lock: Lock, items: Item[]): string {
     const bytes = own.reduce((sum, item) => sum + item.size, 0)
     lines.push(`  ${kind.padEnd(6)} ${String(own.length).padStart(6)}  ${humanBytes(bytes).padStart(10)}`)
   }
+  lines.push(...vouchersText(items))
   return lines.join('\n')
 }
 
-/** Columns: name, version if any item has one, size, source. */
-function table(items: ItemSummary[]): string {
-  const rows = items.map(item => ({ item, name: shortName(item), version: item.version ?? '' }))
+/** Columns: name, version unless all names contain it, size, then digest and platforms of images, source. */
+function table(items: readonly Item[]): string {
+  const rows = items.map(item => {
+    const name = shortName(item)
+    return { item, name, version: name.includes(item.version ?? '') ? '' : item.version! }
+  })
   const width = (texts: string[]) => texts.reduce((most, text) => Math.max(most, text.length), 0)
   const names = width(rows.map(row => row.name))
   const versions = width(rows.map(row => row.version))
@@ -176,13 +180,18 @@ function table(items: ItemSummary[]): string {
         name.padEnd(names),
         ...(versions > 0 ? [version.padEnd(versions)] : []),
         humanBytes(item.size).padStart(10),
-        `${item.source}${item.firstUse ? '  (first use)' : ''}`,
+        ...(item.platforms === undefined
+          ? []
+          : [item.digest.slice(0, 'sha256:'.length + 12), item.platforms.join(',') || 'no platform']),
+        // the name of an image says where it is from, unless it is fetched from another place
+        ...(item.source === item.subject ? [] : [item.source]),
+        ...(item.firstUse ? ['(first use)'] : []),
       ].join('  '),
     )
     .join('\n')
 }
 
 /** The version has a column of its own: `jq_1.6_amd64` becomes `jq:amd64`, as dpkg writes it. */
-function shortName({ name, version }: ItemSummary): string {
+function shortName({ name, version }: Item): string {
   return version === undefined ? name : name.replace(`_${version}_`, ':')
 }

@@ -1,13 +1,17 @@
 import type { Command } from 'commander'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { describeLock } from '../../kinds/items.ts'
+import { differenceOf, type LockDifference } from '../../kinds/lock-changes.ts'
 import { leftOutOf } from '../../lock/left-out.ts'
-import { diffLocks, formatLock, type LockChange, readLock, writeLock } from '../../lock/lock.ts'
+import { formatLock, readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
+import { countsOf, renderChanges } from '../shell/changes-text.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
+import type { StyledLine } from '../shell/output.ts'
 import type { Shell } from '../shell/run.ts'
+import { vouchersText } from '../shell/vouchers-text.ts'
 import { openStack, resolveNow, type StackOptions } from './context.ts'
 import { stackOptions } from './options.ts'
 
@@ -32,17 +36,8 @@ export function lockCommand(program: Command, shell: Shell): void {
       try {
         const before = await lockIfAny(stack.lockPath)
         const after = await resolveNow(stack, { ...options, progress, signal: shell.signal })
-        const changes = before ? diffLocks(before, after) : undefined
+        const difference = before ? differenceOf(before, after) : undefined
         const same = before !== undefined && formatLock(before) === formatLock(after)
-        if (options.check && !same) {
-          throw new AirgapError('LOCK_OUT_OF_DATE', 'the lockfile is out of date', {
-            item: stack.lockPath,
-            likely: changes?.length
-              ? changes.slice(0, 10).map(showChange).join(', ')
-              : 'the lockfile does not exist yet, or the manifest has changed',
-            next: 'run `airgap lock` and review the difference',
-          })
-        }
         const written = !same && !options.check && !options.dryRun
         if (written) await writeLock(stack.lockPath, after)
         const otherVariants = stack.manifest.variants
@@ -53,13 +48,15 @@ export function lockCommand(program: Command, shell: Shell): void {
           {
             lock: stack.lockPath,
             written,
-            changes: changes ?? null,
+            changes: difference?.changes ?? null,
+            settings: difference?.settings ?? null,
             leftOut,
             otherVariants,
             ...totals(after),
           },
-          () => render(stack.lockPath, { after, changes, same, written, otherVariants }),
+          () => render(stack.lockPath, { after, difference, same, written, otherVariants }),
         )
+        if (options.check && !same) throw outOfDate(stack.lockPath, { before, difference })
       } finally {
         await stack.http.close()
       }
@@ -87,20 +84,31 @@ function totals(lock: Lock): { items: Record<string, { items: number; bytes: num
   return { items, firstUse }
 }
 
-function showChange(change: LockChange): string {
-  return `${change.kind} ${change.name} ${change.change}`
+function outOfDate(
+  item: string,
+  { before, difference }: { before: Lock | undefined; difference: LockDifference | undefined },
+): AirgapError {
+  const changes = difference?.changes ?? []
+  return new AirgapError('LOCK_OUT_OF_DATE', 'the lockfile is out of date', {
+    item,
+    likely:
+      before === undefined
+        ? 'it does not exist yet'
+        : `${changes.length > 0 ? countsOf(changes, 0) : 'the manifest has changed'}; stdout lists the differences`,
+    next: 'run `airgap lock` and review the difference',
+  })
 }
 
 function render(
   path: string,
   result: {
     after: Lock
-    changes: LockChange[] | undefined
+    difference: LockDifference | undefined
     same: boolean
     written: boolean
     otherVariants: string[]
   },
-): string {
+): StyledLine[] {
   const { items, firstUse } = totals(result.after)
   const lines = Object.entries(items).map(
     ([kind, row]) =>
@@ -112,8 +120,12 @@ function render(
     lines.push(`  variants not selected: ${result.otherVariants.join(', ')} (--with NAME includes them)`)
   for (const { kind, item, name, reason } of leftOutOf(result.after))
     lines.push(`  left out of ${kind} ${item}: ${name}: ${reason}`)
-  for (const change of (result.changes ?? []).slice(0, 50))
-    lines.push(`  ${change.change}: ${change.kind} ${change.name}`)
+  lines.push(...vouchersText(describeLock(result.after)))
   const state = result.same ? 'unchanged' : result.written ? 'written' : 'not written'
-  return [`${path}: ${state}`, ...lines].join('\n')
+  const { difference } = result
+  return [
+    { text: `${path}: ${state}`, style: 'heading' },
+    ...lines.map(text => ({ text })),
+    ...(difference === undefined ? [] : renderChanges(difference)),
+  ]
 }

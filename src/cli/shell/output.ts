@@ -11,6 +11,22 @@ export function parseOutputFormat(text: string): OutputFormat {
   return found
 }
 
+/** A line of text for people. Colours never carry what the text does not. */
+export interface StyledLine {
+  text: string
+  style?: keyof typeof colours
+}
+
+const colours = { added: 32, removed: 31, changed: 33, heading: 1, warning: 33, faint: 2 } as const
+
+/** What a command's text can be: a string, or lines that a terminal shows in colour. */
+export type TextResult = string | readonly StyledLine[]
+
+/** Whether a stream shows colours (no-color.org). */
+export function hasColour(stream: { isTTY?: boolean }): boolean {
+  return stream.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
+}
+
 /**
  * Formats one result. Control characters in it are escaped, because names come from bundles. The value must be JSON;
  * `renderText` is called for `text` only.
@@ -18,14 +34,26 @@ export function parseOutputFormat(text: string): OutputFormat {
 export async function formatResult(
   value: unknown,
   format: OutputFormat,
-  renderText: () => string,
+  renderText: () => TextResult,
+  { color = false } = {},
 ): Promise<string> {
-  if (format === 'text') return terminated(printable(renderText()))
+  if (format === 'text') return terminated(textOf(renderText(), color))
   const json = printableJson(canonicalJson(value, 2))
   if (format === 'json') return terminated(json)
   // loaded on demand: most commands print text and never load the YAML library
   const { formatYaml } = await import('./format-yaml.ts')
   return terminated(formatYaml(JSON.parse(json)))
+}
+
+/** Each line is made printable before it gets its colour: names come from bundles, and must not start escape sequences. */
+function textOf(result: TextResult, color: boolean): string {
+  if (typeof result === 'string') return printable(result)
+  return result
+    .map(({ text, style }) => {
+      const line = printable(text)
+      return color && style !== undefined ? `\u001b[${colours[style]}m${line}\u001b[0m` : line
+    })
+    .join('\n')
 }
 
 function terminated(text: string): string {

@@ -3,7 +3,14 @@ import { Command, CommanderError, Option } from 'commander'
 import type { Progress } from '../../core/progress.ts'
 import { formatError } from './format-error.ts'
 import { loadCommands } from './load-commands.ts'
-import { formatResult, type OutputFormat, outputFormats, parseOutputFormat } from './output.ts'
+import {
+  formatResult,
+  hasColour,
+  type OutputFormat,
+  outputFormats,
+  parseOutputFormat,
+  type TextResult,
+} from './output.ts'
 import { createProgress, type DrawnProgress, type LogFormat, logFormats } from './progress.ts'
 import { toReported } from './report-error.ts'
 import { toolVersion } from './version.ts'
@@ -14,7 +21,7 @@ export interface Shell {
   readonly signal: AbortSignal
   readonly quiet: boolean
   /** Prints the result of the command to stdout. `value` must be JSON. */
-  print(value: unknown, renderText: () => string): void
+  print(value: unknown, renderText: () => TextResult): void
   /** Writes one line to stderr, even with --quiet: the log of a long-running command. */
   log(line: string): void
   /** Returns the progress on stderr; the same object for the whole run. */
@@ -153,8 +160,8 @@ class CliRun implements Shell {
     this.#options = options
   }
 
-  print(value: unknown, renderText: () => string): void {
-    const text = formatResult(value, this.#options.output, renderText)
+  print(value: unknown, renderText: () => TextResult): void {
+    const text = formatResult(value, this.#options.output, renderText, { color: hasColour(process.stdout) })
     this.printed = Promise.all([text, this.printed]).then(([line]) => {
       this.#progress?.clear()
       process.stdout.write(line)
@@ -188,7 +195,7 @@ class CliRun implements Shell {
     process.stderr.write(
       formatError(reported, {
         json: [outputOption(argv), valueIn(argv, '--log-format')].includes('json'),
-        color: process.stderr.isTTY === true && !process.env['NO_COLOR'],
+        color: hasColour(process.stderr),
         verbose: argv.includes('--verbose'),
       }),
     )

@@ -6,7 +6,7 @@ import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleCharts } from './assemble.ts'
 import { chartEntry } from './entry.ts'
-import { lockedChartSchema } from './locked.ts'
+import { type LockedChart, lockedChartSchema } from './locked.ts'
 import { chartHttpMount, chartRegistryMount } from './mount.ts'
 
 /** Helm charts, of classic repositories and of OCI registries. */
@@ -19,12 +19,18 @@ export const chartKind = defineKind({
   create: 'nothing',
   assemble: assembleCharts,
   section: 'charts',
-  describe: ({ name, layers, origin, firstUse }) => [
+  describe: chart => [
     {
-      name,
-      size: layers.reduce((sum, layer) => sum + layer.size, 0),
-      source: origin.type === 'http' ? redactUrl(origin.url) : `oci://${origin.repository}`,
-      ...defined({ firstUse }),
+      name: chart.name,
+      group: 'charts',
+      subject: chart.chart,
+      version: chart.version,
+      digest: chart.origin.type === 'oci' ? chart.origin.manifest.digest : chart.layers[0]!.digest,
+      size: chart.layers.reduce((sum, layer) => sum + layer.size, 0),
+      source: chart.origin.type === 'http' ? redactUrl(chart.origin.url) : `oci://${chart.origin.repository}`,
+      vouchedBy: voucherOf(chart),
+      ...defined({ firstUse: chart.firstUse }),
+      locked: chart,
     },
   ],
   packages: 'requested',
@@ -44,3 +50,9 @@ export const chartKind = defineKind({
   },
   mounts: { registry: chartRegistryMount, http: chartHttpMount },
 })
+
+function voucherOf({ origin, firstUse, pinned }: LockedChart): string {
+  if (pinned) return 'sha256 in the manifest'
+  if (origin.type === 'oci') return `${origin.repository.split('/')[0]} (its tag when locked)`
+  return firstUse ? 'nobody (first use)' : `index of ${new URL(origin.url).host}`
+}

@@ -24,6 +24,8 @@ export const lockedChartSchema = z.strictObject({
   metadata: z.record(z.string(), z.json()),
   /** the archive, then provenance where there is one */
   layers: z.array(descriptorSchema).min(1),
+  /** the manifest has its checksum */
+  pinned: z.literal(true).optional(),
   /** its repository has no digest: trusted on first use */
   firstUse: z.literal(true).optional(),
   leftOut: leftOutSchema.optional(),

@@ -59,6 +59,7 @@ async function fromRepository(request: ChartRequest, context: ResolveContext): P
     origin: { type: 'http', url },
     metadata: jsonOf(metadata),
     layers,
+    ...(request.sha256 === undefined ? {} : { pinned: true }),
     ...(sha256 === undefined && request.sha256 === undefined ? { firstUse: true } : {}),
   }
 }
@@ -103,6 +104,7 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
     },
     metadata: jsonOf(metadata),
     layers: [archive, ...layers.filter(layer => layer.digest !== archive.digest)].map(plain),
+    ...(request.sha256 === undefined ? {} : { pinned: true }),
   }
 }
 

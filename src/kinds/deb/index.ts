@@ -1,3 +1,4 @@
+import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { sha256Hash } from '../component.ts'
@@ -26,9 +27,14 @@ export const debKind = defineKind({
   describe: item =>
     item.packages.map(deb => ({
       name: `${item.name}/${deb.name}_${deb.version}_${deb.architecture}`,
+      group: `debs/${item.name}`,
+      subject: `${deb.name}:${deb.architecture}`,
       version: deb.version,
+      digest: digestFromHex(deb.sha256),
       size: deb.size,
       source: shownArchive(item.sources[deb.source]),
+      vouchedBy: voucherOf(item.sources[deb.source]),
+      locked: deb,
     })),
   packages: item => ({
     title: `debs/${item.name}`,
@@ -38,6 +44,7 @@ export const debKind = defineKind({
       const title = `${name} ${version} ${architecture}`
       return { name, title, source: `${shownArchive(from)} ${from?.suite ?? ''}`, because }
     }),
+    locked: { ...item, packages: undefined },
   }),
   components(item) {
     const archives = item.sources.map(source => source.archive).join(' ')
@@ -57,4 +64,9 @@ export const debKind = defineKind({
 /** A lock of an older version may have a password in it. */
 function shownArchive(source: LockedSource | undefined): string {
   return source === undefined ? '' : redactUrl(source.archive).replace(/\/$/, '')
+}
+
+function voucherOf(source: LockedSource | undefined): string {
+  const keys = source?.signedBy ?? []
+  return keys.length === 0 ? 'the suite (an OpenPGP key)' : `OpenPGP key ${keys.join(', ')}`
 }

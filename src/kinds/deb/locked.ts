@@ -35,6 +35,8 @@ const lockedSourceSchema = z.strictObject({
   components: z.array(word),
   /** fields of upstream's Release that apt's preferences look at: `Origin`, `Suite`, `NotAutomatic`, … */
   release: z.record(z.string(), z.string()),
+  /** fingerprints of the keys that signed the suite; locks of older versions lack them */
+  signedBy: z.array(word).optional(),
 })
 export type LockedSource = z.infer<typeof lockedSourceSchema>
 

@@ -32,8 +32,18 @@ export const fileKind = defineKind({
           })),
         }),
   section: 'files',
-  describe: ({ name, size, url, firstUse }) => [
-    { name, size, source: redactUrl(url), ...defined({ firstUse }) },
+  describe: file => [
+    {
+      name: file.name,
+      group: 'files',
+      ...versionIn(file.name),
+      digest: file.digest,
+      size: file.size,
+      source: redactUrl(file.url),
+      vouchedBy: file.firstUse ? 'nobody (first use)' : 'sha256 in the manifest',
+      ...defined({ firstUse: file.firstUse }),
+      locked: file,
+    },
   ],
   packages: 'requested',
   components({ name, url, digest }) {
@@ -45,3 +55,13 @@ export const fileKind = defineKind({
   },
   mounts: { registry: 'none', http: fileMount },
 })
+
+/** Most paths contain the version of the file: `v1.28.6/kubectl` and `v1.29.0/kubectl` are two versions of one. */
+function versionIn(path: string): { subject: string; version?: string } {
+  const found = new Set<string>()
+  const subject = path.replace(/v?\d+(?:\.\d+)+(?:[-+](?:alpha|beta|rc)[.\d]*)?/g, version => {
+    found.add(version)
+    return '*'
+  })
+  return found.size === 0 ? { subject } : { subject, version: [...found].join(' ') }
+}

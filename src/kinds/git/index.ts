@@ -1,6 +1,7 @@
-import { hexOf } from '../../core/digest.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { digestOf, hexOf } from '../../core/digest.ts'
 import { sha256Hash } from '../component.ts'
-import { defineKind } from '../kind.ts'
+import { defineKind, type ItemSummary } from '../kind.ts'
 import { assembleGit, repositoriesOf } from './assemble.ts'
 import { gitEntry } from './entry.ts'
 import { type LockedRepository, lockedGitSchema } from './locked.ts'
@@ -32,12 +33,18 @@ export const gitKind = defineKind({
   mounts: { registry: 'none', http: gitMount },
 })
 
-function summaryOf({ name, url, commit, ref, packs }: LockedRepository) {
+function summaryOf(repository: LockedRepository): ItemSummary {
+  const { name, url, commit, ref, packs } = repository
   const short = ref?.replace(/^refs\/(?:heads|tags)\//, '')
   return {
     name,
+    group: 'git',
+    subject: name,
     version: short === undefined ? commit : `${short} ${commit}`,
+    digest: digestOf(canonicalJson(packs.map(pack => pack.digest))),
     size: packs.reduce((sum, pack) => sum + pack.size + pack.index.size, 0),
     source: shownUrl(url),
+    vouchedBy: ref === undefined ? 'commit in the manifest' : 'the server (its ref when locked)',
+    locked: repository,
   }
 }

@@ -29,7 +29,23 @@ export const imageKind = defineKind({
   describe(image) {
     const sizes = new Map([...image.manifests, ...image.blobs].map(blob => [blob.digest, blob.size]))
     const size = [...sizes.values()].reduce((sum, one) => sum + one, 0)
-    return [{ name: image.name, size, source: image.from }]
+    const { host, repository, tag } = parseReference(image.name)
+    return [
+      {
+        name: image.name,
+        group: 'images',
+        subject: `${host}/${repository}`,
+        version: tag ?? image.digest,
+        digest: image.digest,
+        platforms: image.platforms,
+        size,
+        source: image.from,
+        vouchedBy: image.name.includes('@')
+          ? 'digest in the manifest'
+          : `${image.from.split('/')[0]} (its tag when locked)`,
+        locked: image,
+      },
+    ]
   },
   packages: 'requested',
   components(image) {

@@ -1,3 +1,4 @@
+import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { sha256Hash } from '../component.ts'
@@ -34,9 +35,14 @@ export const rpmKind = defineKind({
     )
     return item.packages.map(rpm => ({
       name: `${item.name}/${rpm.name}-${evrOf(rpm)}.${rpm.architecture}`,
+      group: `rpms/${item.name}`,
+      subject: `${rpm.name}.${rpm.architecture}`,
       version: `${rpm.version}-${rpm.release}`,
+      digest: digestFromHex(rpm.sha256),
       size: rpm.size,
       source: baseurls.get(rpm.repository) ?? '',
+      vouchedBy: `OpenPGP key ${rpm.signedBy}`,
+      locked: rpm,
     }))
   },
   packages: item => ({
@@ -48,6 +54,7 @@ export const rpmKind = defineKind({
       source: rpm.repository,
       because: rpm.because,
     })),
+    locked: { ...item, packages: undefined },
   }),
   components: item =>
     item.packages.map(rpm => {

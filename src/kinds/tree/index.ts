@@ -1,4 +1,5 @@
 import { type TreeFile, treeArtifacts } from '../../content/tree.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
 import { digestOf } from '../../core/digest.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { defineKind } from '../kind.ts'
@@ -25,9 +26,14 @@ export const treeKind = defineKind({
   describe: tree => [
     {
       name: tree.name,
+      group: 'trees',
+      subject: tree.name,
       version: `${tree.files.length} files`,
       size: tree.files.reduce((sum, file) => sum + ('size' in file ? file.size : 0), 0),
+      digest: digestOf(canonicalJson(tree.files)),
       source: tree.from,
+      vouchedBy: 'the folder beside the manifest',
+      locked: tree,
     },
   ],
   packages: 'requested',

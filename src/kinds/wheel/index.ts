@@ -1,4 +1,5 @@
 import { defined } from '../../core/defined.ts'
+import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { sha256Hash } from '../component.ts'
@@ -26,12 +27,17 @@ export const wheelKind = defineKind({
   assemble: assembleWheels,
   section: 'packages',
   describe: item =>
-    item.distributions.map(({ filename, version, size, url, firstUse }) => ({
-      name: `pypi/${filename}`,
-      version,
-      size,
-      source: redactUrl(new URL('/', url)),
-      ...defined({ firstUse }),
+    item.distributions.map(one => ({
+      name: `pypi/${one.filename}`,
+      group: `pypi (${item.name})`,
+      subject: one.project,
+      version: one.version,
+      digest: digestFromHex(one.sha256),
+      size: one.size,
+      source: redactUrl(new URL('/', one.url)),
+      vouchedBy: one.firstUse ? 'nobody (first use)' : 'the package index',
+      ...defined({ firstUse: one.firstUse }),
+      locked: one,
     })),
   packages: item => ({
     title: `pypi (${item.name})`,
@@ -42,6 +48,7 @@ export const wheelKind = defineKind({
       source: filename,
       because,
     })),
+    locked: { ...item, distributions: undefined },
   }),
   components: item =>
     item.distributions.map(({ project: name, version, filename, sha256 }) => ({
