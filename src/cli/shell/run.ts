@@ -191,6 +191,8 @@ class CliRun implements Shell {
     if (error instanceof CommanderError && error.code === 'commander.help') return this.end(2)
     if (this.#received !== undefined && isAbort(error)) return this.end(0)
     const reported = toReported(error, program)
+    // a result that comes with an error (`lock --check`) is complete before the error
+    await this.printed.catch(() => {})
     this.#progress?.clear()
     process.stderr.write(
       formatError(reported, {
