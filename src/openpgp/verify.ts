@@ -65,11 +65,17 @@ async function parsePublicKeys(bytes: Buffer, path: string): Promise<Key[]> {
   return keys
 }
 
+export interface VerifiedText {
+  text: string
+  /** of the primary key that signed, in upper case */
+  fingerprint: string
+}
+
 /** Verifies `InRelease` and returns the signed text only. Throws SIGNATURE_INVALID. */
-export async function verifyClearSigned(bytes: Uint8Array, options: VerifyOptions): Promise<string> {
+export async function verifyClearSigned(bytes: Uint8Array, options: VerifyOptions): Promise<VerifiedText> {
   const { signed, signature } = splitClearSigned(bytes, options.item)
-  await verifySignature({ signed, signature, types: [enums.signature.text] }, options)
-  return signed.toString('utf8').replaceAll('\r\n', '\n')
+  const signer = await verifySignature({ signed, signature, types: [enums.signature.text] }, options)
+  return { text: signed.toString('utf8').replaceAll('\r\n', '\n'), fingerprint: fingerprintOf(signer) }
 }
 
 /** Verifies `Release` against `Release.gpg` and returns its text. Throws SIGNATURE_INVALID. */
@@ -77,10 +83,11 @@ export async function verifyDetached(
   signed: Uint8Array,
   signature: Uint8Array,
   options: VerifyOptions,
-): Promise<string> {
+): Promise<VerifiedText> {
   const types = [enums.signature.binary, enums.signature.text]
-  await verifySignature({ signed, signature: Buffer.from(signature).toString('latin1'), types }, options)
-  return Buffer.from(signed).toString('utf8')
+  const text = Buffer.from(signature).toString('latin1')
+  const signer = await verifySignature({ signed, signature: text, types }, options)
+  return { text: Buffer.from(signed).toString('utf8'), fingerprint: fingerprintOf(signer) }
 }
 
 /** Verifies bytes against an unarmored signature packet (an rpm's header) and returns the signing key. Throws SIGNATURE_INVALID. */
@@ -90,7 +97,11 @@ export async function verifyPacket(
   options: VerifyOptions,
 ): Promise<{ fingerprint: string }> {
   const signer = await verifySignature({ signed, signature, types: [enums.signature.binary] }, options)
-  return { fingerprint: signer.getFingerprint().toUpperCase() }
+  return { fingerprint: fingerprintOf(signer) }
+}
+
+function fingerprintOf(key: Key): string {
+  return key.getFingerprint().toUpperCase()
 }
 
 interface Signed {

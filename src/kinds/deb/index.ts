@@ -67,6 +67,5 @@ function shownArchive(source: LockedSource | undefined): string {
 }
 
 function voucherOf(source: LockedSource | undefined): string {
-  const keys = source?.signedBy ?? []
-  return keys.length === 0 ? 'the suite (an OpenPGP key)' : `OpenPGP key ${keys.join(', ')}`
+  return source?.signedBy === undefined ? 'the suite (an OpenPGP key)' : `OpenPGP key ${source.signedBy}`
 }

@@ -35,8 +35,8 @@ const lockedSourceSchema = z.strictObject({
   components: z.array(word),
   /** fields of upstream's Release that apt's preferences look at: `Origin`, `Suite`, `NotAutomatic`, … */
   release: z.record(z.string(), z.string()),
-  /** fingerprints of the keys that signed the suite; locks of older versions lack them */
-  signedBy: z.array(word).optional(),
+  /** fingerprint of the key that signed the suite; absent in locks of older versions */
+  signedBy: word.optional(),
 })
 export type LockedSource = z.infer<typeof lockedSourceSchema>
 

@@ -3,7 +3,7 @@ import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
-import { readPublicKeys, verifyClearSigned, verifyDetached } from '../../openpgp/verify.ts'
+import { readPublicKeys, type VerifiedText, verifyClearSigned, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { DebSource } from './entry.ts'
 import { flatFolder, isFlat } from './flat.ts'
@@ -19,6 +19,8 @@ export interface Release {
   components: string[]
   architectures: string[]
   date: Date
+  /** fingerprint of the key that signed it */
+  signedBy: string
   byHash: boolean
   /** `Architecture: all` packages are listed only in `binary-all` */
   separateAll: boolean
@@ -34,11 +36,11 @@ const allowedSkewMs = 5 * 60 * 1000
 /** Fetches `InRelease`, or `Release` with `Release.gpg`, and checks its signature, suite and dates. */
 export async function fetchRelease(request: SuiteRequest, context: ResolveContext): Promise<Release> {
   const base = suiteUrl(request)
-  const text = await fetchSigned(base, request, context)
+  const { text, fingerprint } = await fetchSigned(base, request, context)
   const fields = parseFields(text, base)
   checkSuite(fields, request, base)
   const date = checkDates(fields, context.now(), base)
-  const release = toRelease(fields, date, base)
+  const release = { ...toRelease(fields, date, base), signedBy: fingerprint }
   await checkNotOlder({ base, date }, context)
   return release
 }
@@ -54,7 +56,7 @@ async function fetchSigned(
   base: string,
   request: SuiteRequest,
   { http, now }: ResolveContext,
-): Promise<string> {
+): Promise<VerifiedText> {
   const keys = await readPublicKeys(request.keys)
   const options = { maxBytes: maxReleaseSize }
   let inRelease: Buffer
@@ -66,7 +68,7 @@ async function fetchSigned(
   }
   return await verifyClearSigned(inRelease, { keys, now: now(), item: `${base}/InRelease` })
 
-  async function fetchDetached(): Promise<string> {
+  async function fetchDetached(): Promise<VerifiedText> {
     const signed = await http.get(`${base}/Release`, options)
     let signature: Buffer
     try {
@@ -163,7 +165,7 @@ function parseDate(text: string | undefined, name: string, item: string): Date |
   return date
 }
 
-function toRelease(fields: Fields, date: Date, item: string): Release {
+function toRelease(fields: Fields, date: Date, item: string): Omit<Release, 'signedBy'> {
   const words = (name: string) => (fields.get(name) ?? []).join(' ').split(/\s+/).filter(Boolean)
   const architectures = words('architectures')
   return {

@@ -61,6 +61,7 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
       suite,
       components,
       release: releases[i]!.fields,
+      signedBy: releases[i]!.signedBy,
     })),
     packages: [...locked.values()].sort(
       (a, b) =>

@@ -67,11 +67,13 @@ describe('a chart of a classic repository', () => {
     const upstream = await repository()
     const locked = await chartKind.resolve(request(`${upstream.origin}/stable`), await testContext())
     expect(locked.firstUse).toBe(true)
-    expect(chartKind.describe(locked)).toEqual([
+    expect(chartKind.describe(locked)).toMatchObject([
       {
         name: 'web-1.2.3',
+        subject: 'web',
         size: archive.length,
         source: expect.stringContaining('web-1.2.3.tgz'),
+        vouchedBy: 'nobody (first use)',
         firstUse: true,
       },
     ])
@@ -80,6 +82,7 @@ describe('a chart of a classic repository', () => {
       await testContext(),
     )
     expect(known.firstUse).toBeUndefined()
+    expect(chartKind.describe(known)[0]).toMatchObject({ vouchedBy: 'sha256 in the manifest' })
   })
 
   it('carries the provenance that stands beside it', async () => {

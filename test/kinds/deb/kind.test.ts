@@ -145,12 +145,15 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
   })
 
   it('describes each package', () => {
-    expect(debKind.describe(locked)[0]).toEqual({
+    expect(debKind.describe(locked)[0]).toMatchObject({
       name: 'test/app_1:2.0+b~1-3_amd64',
       version: '1:2.0+b~1-3',
       size: locked.packages[0]!.size,
       source: server.url,
+      subject: 'app:amd64',
+      vouchedBy: `OpenPGP key ${locked.sources[0]!.signedBy}`,
     })
+    expect(locked.sources[0]!.signedBy).toMatch(/^[0-9A-F]{40}$/)
   })
 
   it('takes a version that is requested', async () => {

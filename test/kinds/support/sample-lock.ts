@@ -65,7 +65,7 @@ export function sampleLock(versions: Partial<SampleVersions> = {}): Lock {
               suite: 'jammy-updates',
               components: ['main'],
               release: { Origin: 'Ubuntu' },
-              signedBy: ['F6ECB3762474EDA9D21B7022871920D1991BC93C'],
+              signedBy: 'F6ECB3762474EDA9D21B7022871920D1991BC93C',
             },
           ],
           packages: [
