@@ -11,6 +11,8 @@ export const mediaTypes = {
   dockerSchema1Signed: 'application/vnd.docker.distribution.manifest.v1+prettyjws',
   helmConfig: 'application/vnd.cncf.helm.config.v1+json',
   helmChart: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
+  /** before helm 3.7 */
+  helmChartLegacy: 'application/tar+gzip',
   helmProvenance: 'application/vnd.cncf.helm.chart.provenance.v1.prov',
   octets: 'application/octet-stream',
   /** artifactType of a tree: one layer per file, title = path */
@@ -23,6 +25,10 @@ export function isIndexType(mediaType: string): boolean {
 
 export function isManifestType(mediaType: string): boolean {
   return mediaType === mediaTypes.ociManifest || mediaType === mediaTypes.dockerManifest
+}
+
+export function isHelmArchiveType(mediaType: string): boolean {
+  return mediaType === mediaTypes.helmChart || mediaType === mediaTypes.helmChartLegacy
 }
 
 /** Returns whether registries may lack the bytes of such a layer (OCI "nondistributable", Docker "foreign"). */

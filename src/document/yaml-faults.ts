@@ -12,9 +12,12 @@ const maxAliases = 1_000
 /**
  * Finds in one pass what a parsed document must not contain (fault 59): duplicate keys, keys that are not text, aliases without an
  * anchor before them (YAML 1.2.2 section 7.1), more aliases than people write. Parse with `uniqueKeys: false`: the parser's own check
- * compares each key with every other, which a hostile document turns into minutes.
+ * compares each key with every other, which a hostile document turns into minutes. With `duplicates: 'last'`, duplicate keys are no fault.
  */
-export function yamlFaults(document: Document.Parsed): YamlFault[] {
+export function yamlFaults(
+  document: Document.Parsed,
+  { duplicates = 'refuse' }: { duplicates?: 'refuse' | 'last' } = {},
+): YamlFault[] {
   const anchors = new Set<string>()
   const faults: YamlFault[] = []
   let aliases = 0
@@ -39,7 +42,7 @@ export function yamlFaults(document: Document.Parsed): YamlFault[] {
         continue
       }
       const text = String(key.value)
-      if (keys.has(text))
+      if (duplicates === 'refuse' && keys.has(text))
         faults.push({
           offset: startOf(key),
           what: `the key ${JSON.stringify(text.slice(0, 100))} appears twice: keys must be unique`,

@@ -51,8 +51,10 @@ export interface ResolvedManifest {
 export interface RegistryClient {
   /** Fetches a manifest or index by tag or digest from the first mirror that has it. Throws NOT_FOUND_UPSTREAM, UNSUPPORTED (schema 1), … */
   manifest(reference: Reference): Promise<ResolvedManifest>
-  /** Fetches a small blob (an image config) into memory, verified. */
-  blob(reference: Reference, descriptor: Descriptor): Promise<Buffer>
+  /** Returns all tags of a repository, in the order of the registry. Throws NOT_FOUND_UPSTREAM. */
+  tags(name: Pick<Reference, 'host' | 'repository'>): Promise<string[]>
+  /** Fetches a small blob (an image config) into memory, verified. Throws SIZE_MISMATCH above maxBytes (default: 16 MiB). */
+  blob(reference: Reference, descriptor: Descriptor, options?: { maxBytes: number }): Promise<Buffer>
   /** Returns one opener per mirror. `name` is host/repository. */
   openers(name: string, digest: Digest, as: 'manifest' | 'blob'): BlobOpener[]
   /** Returns the descriptors that refer to `digest` (distribution-spec: referrers API, or its fallback tag). */

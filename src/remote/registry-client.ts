@@ -6,7 +6,7 @@ import { type Digest, hexOf, isDigest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import type { Progress } from '../core/progress.ts'
-import { type Reference, splitRepository } from '../core/reference.ts'
+import { isTag, type Reference, splitRepository } from '../core/reference.ts'
 import { createRegistryAuth, parseTrustedRealms, type RegistryAuth, unauthorized } from './auth.ts'
 import { refuseHtml } from './captive-portal.ts'
 import type { BlobOpener, RegistryClient, ResolvedManifest } from './contract.ts'
@@ -36,7 +36,8 @@ export interface RegistryOptions {
 /** Largest blob that is read into memory (image configs). */
 const maxMemoryBlob = 16 * 1024 * 1024 /* bytes */
 const maxReferrerPages = 10
-const maxTagList = 1 << 20 /* bytes */
+const maxTagList = 8 << 20 /* bytes, of one page */
+const maxTagPages = 100
 
 /** Creates a client for the pull side of the OCI distribution specification v1.1, over mirrors. */
 export function createRegistryClient(options: RegistryOptions): RegistryClient {
@@ -60,8 +61,9 @@ export function createRegistryClient(options: RegistryOptions): RegistryClient {
         endpoint => manifestAt(endpoint, reference, context),
         transport,
       ),
-    async blob(reference, descriptor) {
-      const sink = new MemorySink(descriptor, maxMemoryBlob)
+    tags: name => firstOf(registryEndpoints(sources, name), endpoint => tagsAt(endpoint, context), transport),
+    async blob(reference, descriptor, { maxBytes } = { maxBytes: maxMemoryBlob }) {
+      const sink = new MemorySink(descriptor, maxBytes)
       const places = openers(`${reference.host}/${reference.repository}`, descriptor.digest, 'blob')
       await download({
         openers: places,
@@ -206,15 +208,42 @@ async function similarTags(
       maxBytes: maxTagList,
       headers: response.headers,
     })
-    const list: unknown = JSON.parse(bytes.toString('utf8')).tags
-    if (!Array.isArray(list)) return undefined
-    const tags = list.filter(tag => typeof tag === 'string' && /^[\w][\w.-]{0,127}$/.test(tag)) as string[]
+    const tags = tagsIn(bytes)
+    if (tags.length === 0) return undefined
     const score = (tag: string) =>
       commonPrefix(tag, options.tag) * 4 - Math.abs(tag.length - options.tag.length)
     return tags.sort((a, b) => score(b) - score(a)).slice(0, 5)
   } catch {
     // the missing tag is the error to report, not that similar ones cannot be listed
     return undefined
+  }
+}
+
+/** Lists all tags (distribution-spec, "Listing Tags"), page by page. */
+async function tagsAt(endpoint: Endpoint, context: Context): Promise<string[]> {
+  const { transport } = context
+  const tags: string[] = []
+  let path: string | undefined = 'tags/list'
+  for (let page = 0; path !== undefined && page < maxTagPages; page++) {
+    const { headers, bytes } = await withRetries(async () => {
+      const response = await ask(endpoint, path!, { context })
+      const body = await refuseHtml(response, { wanted: response.url })
+      const whole = { transport, item: endpoint.name, maxBytes: maxTagList, headers: response.headers }
+      return { headers: response.headers, bytes: await collectBody(body, whole) }
+    }, transport.retrying())
+    tags.push(...tagsIn(bytes))
+    path = nextPage(endpoint, headers['link'])
+  }
+  return tags
+}
+
+/** `tags` is null where Go wrote an empty list. */
+function tagsIn(bytes: Buffer): string[] {
+  try {
+    const list: unknown = JSON.parse(bytes.toString('utf8')).tags
+    return Array.isArray(list) ? list.filter(tag => typeof tag === 'string' && isTag(tag)) : []
+  } catch {
+    return []
   }
 }
 

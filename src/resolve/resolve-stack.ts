@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import { compareText } from '../core/canonical-json.ts'
+import { canonicalJson, compareText } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { together } from '../core/failures.ts'
@@ -63,7 +63,7 @@ export async function resolveStack(
     const item = found[i]
     if (item !== undefined) (items[job.kind] ??= []).push(item)
   })
-  for (const list of Object.values(items)) list.sort((a, b) => compareText(a.name, b.name))
+  for (const [kind, list] of Object.entries(items)) items[kind] = distinctItems(kind, list)
   const variants = manifest.variants.filter(({ included }) => included).map(({ name }) => name)
   const lock: Lock = {
     lockVersion: 1,
@@ -82,6 +82,22 @@ export async function resolveStack(
   }
   if (manifest.firstUse === 'refuse') refuseFirstUse(lock)
   return await withCompatibility(lock, manifest)
+}
+
+/** Sorted by name. A version and a constraint of the manifest may lead to the same item, which is locked once. */
+function distinctItems(kind: string, list: readonly LockItem[]): LockItem[] {
+  const found = new Map<string, LockItem>()
+  for (const item of list) {
+    const before = found.get(item.name)
+    if (before !== undefined && canonicalJson(before) !== canonicalJson(item)) {
+      throw new AirgapError('NAME_COLLISION', `two entries of kind ${kind} resolve to different content`, {
+        item: item.name,
+        next: 'keep one of them in the manifest',
+      })
+    }
+    found.set(item.name, item)
+  }
+  return [...found.values()].sort((a, b) => compareText(a.name, b.name))
 }
 
 function refuseFirstUse(lock: Lock): void {

@@ -4,6 +4,7 @@ import { loadCompatibility } from '../../compat/load.ts'
 import { refuseIncompatible } from '../../compat/refuse.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { readLock } from '../../lock/lock.ts'
+import type { Lock } from '../../lock/schema.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import { stackVersions } from '../../resolve/compatibility.ts'
 import { repeated } from '../shell/arguments.ts'
@@ -36,7 +37,7 @@ export function compatCommand(program: Command, shell: Shell): void {
         })
       }
       const rules = await loadCompatibility(manifest.compatibility)
-      const now = stackVersions(rules, { manifest, wheels: await lockedWheels(file) })
+      const now = stackVersions(rules, { manifest, locked: await lockedItems(file) })
       const titles = new Map(Object.entries(rules.components).map(([name, { title }]) => [name, title]))
       const wanted = new Map(upgrade.map(text => candidate(text, titles)))
       const verdicts = checkVersions(rules, now)
@@ -64,11 +65,11 @@ export function compatCommand(program: Command, shell: Shell): void {
     })
 }
 
-async function lockedWheels(file: string) {
+async function lockedItems(file: string): Promise<Lock['items']> {
   try {
-    return (await readLock(defaultLockPath(file))).items['wheel'] ?? []
+    return (await readLock(defaultLockPath(file))).items
   } catch (error) {
-    if (isErrorCode(error, 'FILE_NOT_FOUND', 'LOCK_INVALID')) return []
+    if (isErrorCode(error, 'FILE_NOT_FOUND', 'LOCK_INVALID')) return {}
     throw error
   }
 }

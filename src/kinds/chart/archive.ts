@@ -1,11 +1,12 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { Parser, type ReadEntry } from 'tar'
 import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
-import { type ChartMetadata, parseChartYaml, parseRequirements } from './metadata.ts'
+import { type ChartMetadata, parseChartName, parseChartYaml, parseRequirements } from './metadata.ts'
+import { isSameVersion } from './version-constraint.ts'
 
 /** Bounds of a chart: the largest public ones are a few MiB; helm itself stops at 100 MiB. */
 const maxUnpacked = 100 * 1024 * 1024 /* bytes */
@@ -24,7 +25,16 @@ interface Wanted {
  * is not the requested one (57), and declared subcharts that are not inside (58): UPSTREAM_INVALID.
  */
 export async function readChartArchive(archive: Readable, wanted: Wanted): Promise<ChartMetadata> {
-  const content = new ArchiveContent()
+  const content = new ArchiveContent({ maxUnpacked })
+  try {
+    await scan(archive, content)
+    return await checked(content, wanted)
+  } catch (error) {
+    throw refused(error, wanted.item)
+  }
+}
+
+async function scan(archive: Readable, content: ArchiveContent): Promise<void> {
   const parser = new Parser({ strict: true })
   let refusal: unknown
   const note = (work: () => void) => {
@@ -40,24 +50,19 @@ export async function readChartArchive(archive: Readable, wanted: Wanted): Promi
   })
   // types that the parser does not know, and headers that are too large
   parser.on('ignoredEntry', (entry: ReadEntry) => note(() => refuseType(entry)))
-  try {
-    await pipeline(archive, createGunzip(), async source => {
-      let size = 0
-      for await (const chunk of source as AsyncIterable<Buffer>) {
-        if (size === 0) refuseCompressed(chunk)
-        size += chunk.length
-        parser.write(chunk)
-        if (refusal) throw refusal
-      }
-      // the parser is silent about half a header at the end
-      if (size % 512 !== 0) throw new Refusal('it is cut short')
-      parser.end()
-    })
-    if (refusal) throw refusal
-  } catch (error) {
-    throw refused(error, wanted.item)
-  }
-  return checked(content, wanted)
+  await pipeline(archive, createGunzip(), async source => {
+    let size = 0
+    for await (const chunk of source as AsyncIterable<Buffer>) {
+      if (size === 0) refuseCompressed(chunk)
+      size += chunk.length
+      parser.write(chunk)
+      if (refusal) throw refusal
+    }
+    // the parser is silent about half a header at the end
+    if (size % 512 !== 0) throw new Refusal('it is cut short')
+    parser.end()
+  })
+  if (refusal) throw refusal
 }
 
 /** The parser would unpack a second time, without bounds; helm does not. */
@@ -75,7 +80,7 @@ function refused(error: unknown, item: string): unknown {
   if (!(error instanceof Error)) return error
   return new AirgapError('UPSTREAM_INVALID', `the chart archive is refused: ${error.message}`, {
     item,
-    likely: 'a damaged or hostile archive',
+    likely: 'a damaged or malicious archive',
     next: 'report it to its publisher; do not install it',
     ...(error instanceof Refusal ? {} : { cause: error }),
   })
@@ -83,64 +88,92 @@ function refused(error: unknown, item: string): unknown {
 
 function refuseType(entry: ReadEntry): void {
   if (['File', 'OldFile', 'ContiguousFile', 'Directory', 'GNUDumpDir'].includes(entry.type)) return
-  throw new Refusal(`a ${entry.type}: ${JSON.stringify(entry.path.slice(0, 200))}`)
+  throw new Refusal(`it contains a ${entry.type}: ${JSON.stringify(entry.path.slice(0, 200))}`)
 }
 
 /** What has been seen of the archive. helm drops the first part of every path, whatever it is called. */
 class ArchiveContent {
   readonly #paths = new Set<string>()
-  readonly #yaml = { 'Chart.yaml': [] as Buffer[], 'requirements.yaml': [] as Buffer[] }
-  readonly #subcharts = new Set<string>()
+  /** content of the files that `isKept` */
+  readonly #kept = new Map<string, Buffer[]>()
+  readonly #maxUnpacked: number
   #entries = 0
   #bytes = 0
+
+  constructor({ maxUnpacked: limit }: { maxUnpacked: number /* bytes */ }) {
+    this.#maxUnpacked = limit
+  }
 
   enter(entry: ReadEntry): void {
     if (++this.#entries > maxEntries) throw new Refusal(`more than ${maxEntries} entries`)
     refuseType(entry)
-    const path = entry.path.replace(/\/$/, '')
+    const path = normalized(entry.path)
     try {
       safeRelativePath(path, 'UPSTREAM_INVALID')
     } catch {
       throw new Refusal(`an unsafe path: ${JSON.stringify(path.slice(0, 200))}`)
     }
-    const inside = withoutRoot(path)
-    const subchart = /^charts\/([^/]+)/.exec(inside)?.[1]
-    if (subchart) this.#subcharts.add(subchart)
     if (entry.type === 'Directory') return
+    const inside = withoutRoot(path)
     if (inside === '')
       throw new Refusal(`a file outside of its folder: ${JSON.stringify(path.slice(0, 200))}`)
     // readers differ in which of the two they take
     if (this.#paths.has(inside))
-      throw new Refusal(`${JSON.stringify(inside.slice(0, 200))} stands twice in it`)
+      throw new Refusal(`${JSON.stringify(inside.slice(0, 200))} appears twice in it`)
     this.#paths.add(inside)
+    if (isKept(inside)) this.#kept.set(inside, [])
   }
 
   take(path: string, chunk: Buffer): void {
     this.#bytes += chunk.length
-    if (this.#bytes > maxUnpacked) throw new Refusal(`it unpacks to more than ${maxUnpacked} bytes`)
-    const name = withoutRoot(path)
-    if (name !== 'Chart.yaml' && name !== 'requirements.yaml') return
-    const chunks = this.#yaml[name]
+    if (this.#bytes > this.#maxUnpacked)
+      throw new Refusal(`it unpacks to more than ${this.#maxUnpacked} bytes`)
+    const name = withoutRoot(normalized(path))
+    const chunks = this.#kept.get(name)
+    if (chunks === undefined) return
     chunks.push(chunk)
-    if (chunks.reduce((sum, { length }) => sum + length, 0) > maxYaml)
+    if (name.endsWith('.yaml') && chunks.reduce((sum, { length }) => sum + length, 0) > maxYaml)
       throw new Refusal(`its ${name} is larger than 1 MiB`)
   }
 
-  has(path: string): boolean {
-    return this.#paths.has(path)
+  get unpacked(): number {
+    return this.#bytes
   }
 
-  text(name: 'Chart.yaml' | 'requirements.yaml'): string {
-    return Buffer.concat(this.#yaml[name]).toString('utf8')
-  }
-
-  /** Subcharts stand as folders or as NAME-VERSION.tgz. */
-  hasSubchart(name: string): boolean {
-    return [...this.#subcharts].some(
-      file =>
-        file === name || (file.startsWith(`${name}-`) && /^v?\d.*\.tgz$/.test(file.slice(name.length + 1))),
+  /** Text of a kept file without its byte order mark, which helm removes, too. */
+  text(name: string): string | undefined {
+    const chunks = this.#kept.get(name)
+    return (
+      chunks &&
+      Buffer.concat(chunks)
+        .toString('utf8')
+        .replace(/^\uFEFF/, '')
     )
   }
+
+  /** Subcharts in folders: their Chart.yaml. */
+  subchartFolders(): string[] {
+    return [...this.#kept.keys()].filter(path => /^charts\/[^/]+\/Chart\.yaml$/.test(path))
+  }
+
+  /** Subcharts in archives: their bytes. */
+  subchartArchives(): Buffer[] {
+    return [...this.#kept].flatMap(([path, chunks]) => (path.endsWith('.tgz') ? [Buffer.concat(chunks)] : []))
+  }
+}
+
+/** helm ignores subcharts whose name begins with an underscore or a dot. */
+function isKept(path: string): boolean {
+  return (
+    path === 'Chart.yaml' ||
+    path === 'requirements.yaml' ||
+    /^charts\/[^/_.][^/]*(?:\/Chart\.yaml|\.tgz)$/.test(path)
+  )
+}
+
+/** Archives that were packed on Windows. */
+function normalized(path: string): string {
+  return path.replaceAll('\\', '/').replace(/\/$/, '')
 }
 
 function withoutRoot(path: string): string {
@@ -148,48 +181,70 @@ function withoutRoot(path: string): string {
   return slash < 0 ? '' : path.slice(slash + 1)
 }
 
-function checked(content: ArchiveContent, wanted: Wanted): ChartMetadata {
-  const { item } = wanted
-  if (!content.has('Chart.yaml')) throw refused(new Refusal('it has no Chart.yaml'), item)
-  const metadata = readYaml('Chart.yaml', { item, read: () => parseChartYaml(content.text('Chart.yaml')) })
-  // with and without v are the same version to helm
-  const same = metadata.version.replace(/^v/, '') === wanted.version.replace(/^v/, '')
-  if (metadata.name !== wanted.name || !same) {
+async function checked(content: ArchiveContent, wanted: Wanted): Promise<ChartMetadata> {
+  const text = content.text('Chart.yaml')
+  if (text === undefined) throw new Refusal('it has no Chart.yaml')
+  const metadata = readYaml('Chart.yaml', () => parseChartYaml(text))
+  if (metadata.name !== wanted.name || !isSameVersion(metadata.version, wanted.version)) {
     const found = `${metadata.name} ${metadata.version}`.slice(0, 200)
-    throw refused(new Refusal(`it holds ${found}, not ${wanted.name} ${wanted.version}`), item)
+    throw new Refusal(`it holds ${found}, not ${wanted.name} ${wanted.version}`)
   }
-  const declared = (metadata.dependencies ?? []).map(({ name }) => name)
-  if (metadata.apiVersion === 'v1' && content.has('requirements.yaml')) {
-    declared.push(
-      ...readYaml('requirements.yaml', {
-        item,
-        read: () => parseRequirements(content.text('requirements.yaml')),
-      }),
-    )
-  }
+  // helm reads it whatever the apiVersion is, and its list replaces that of Chart.yaml
+  const requirements = content.text('requirements.yaml')
+  const declared =
+    (requirements === undefined
+      ? undefined
+      : readYaml('requirements.yaml', () => parseRequirements(requirements))) ??
+    (metadata.dependencies ?? []).map(({ name }) => name)
+  if (declared.length === 0) return metadata
+  const present = await subchartNames(content)
   // also those that a condition turns off: helm refuses to install without them
-  const missing = declared.filter(name => !content.hasSubchart(name))
+  const missing = [...new Set(declared)].filter(name => !present.has(name))
   if (missing.length === 0) return metadata
   throw new AirgapError(
     'UPSTREAM_INVALID',
     `the chart archive is refused: its subcharts ${missing.join(', ')} are missing`,
     {
-      item,
+      item: wanted.item,
       likely: 'it was packed without `helm dependency build`',
       next: 'use another version, or package the chart again with its subcharts and set that repository',
     },
   )
 }
 
-function readYaml<T>(name: string, options: { item: string; read: () => T }): T {
+/** A subchart is known by the name in its Chart.yaml (helm's `CheckDependencies`), whatever its folder or archive is called. */
+async function subchartNames(content: ArchiveContent): Promise<Set<string>> {
+  const names = new Set<string>()
+  const add = (text: string | undefined) => {
+    const name = text === undefined ? undefined : readYaml('subchart', () => parseChartName(text))
+    if (name !== undefined) names.add(name)
+  }
+  for (const path of content.subchartFolders()) add(content.text(path))
+  // all of them together are bounded like the chart itself
+  let left = maxUnpacked
+  for (const archive of content.subchartArchives()) {
+    const inner = new ArchiveContent({ maxUnpacked: left })
+    try {
+      await scan(Readable.from([archive]), inner)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'it cannot be read'
+      throw new Refusal(`one of its subcharts is refused: ${why}`, { cause: error })
+    }
+    left -= inner.unpacked
+    add(inner.text('Chart.yaml'))
+  }
+  return names
+}
+
+function readYaml<T>(name: string, read: () => T): T {
   try {
-    return options.read()
+    return read()
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined
     const why =
       issue === undefined
         ? `its ${name} cannot be read: ${error instanceof Error ? error.message.split('\n')[0] : 'not YAML'}`
         : `its ${name} is malformed: ${issue.path.join('.') || 'top level'}: ${issue.message}`
-    throw refused(new Refusal(why, { cause: error }), options.item)
+    throw new Refusal(why, { cause: error })
   }
 }

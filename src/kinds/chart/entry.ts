@@ -8,15 +8,26 @@ import { nameField, sha256Field, versionField } from '../../document/fields.ts'
 import { publicUrl, refuseLogin } from '../../document/urls.ts'
 import { manifestEntry } from '../entry.ts'
 import { chartTag } from './assemble.ts'
+import { parseConstraint } from './version-constraint.ts'
 
 export interface ChartRequest {
   at: string
   name: string
   repo: string
+  /** or a constraint, as helm reads it */
   version: string
   /** hex */
   sha256?: string
 }
+
+/** A version, or a constraint: `^1.2`, `>=1.2 <2`, `1.x`. */
+const chartVersionField = z
+  .string()
+  .max(100)
+  .refine(
+    text => versionField.safeParse(text).success || parseConstraint(text) !== undefined,
+    'must be a version such as 1.2.0, or a constraint such as ^1.2',
+  )
 
 export const chartEntry = manifestEntry({
   key: 'charts',
@@ -24,14 +35,15 @@ export const chartEntry = manifestEntry({
     name: nameField,
     /** https://… with an index.yaml, or oci://host/path */
     repo: z.string().regex(/^(https?|oci):\/\//, 'must begin with https://, http:// or oci://'),
-    version: versionField,
+    version: chartVersionField,
     sha256: sha256Field.optional(),
   }),
   starter: `\
 # charts:
 #   - name: csi-driver-nfs
 #     repo: https://raw.githubusercontent.com/kubernetes-csi/csi-driver-nfs/master/charts
-#     version: v4.7.0                         # and sha256: of the archive, where you know it
+#     version: v4.7.0                         # or a constraint, as helm reads it: ^4.7
+#     sha256: 64 hex digits                   # of the archive, where you know it
 #   - name: keycloak
 #     repo: oci://registry-1.docker.io/bitnamicharts
 #     version: 17.3.5
@@ -41,7 +53,7 @@ export const chartEntry = manifestEntry({
     for (const [i, chart] of entries.entries()) {
       mistakes.attempt(() => {
         checkRepository(chart.repo, at(i, 'repo'))
-        checkServedName(chart, at(i))
+        if (versionField.safeParse(chart.version).success) checkServedName(chart, at(i))
         requests.push({ at: at(i), ...defined(chart) })
       })
     }
@@ -50,8 +62,8 @@ export const chartEntry = manifestEntry({
   },
 })
 
-/** The site's registry serves every chart as charts/NAME:VERSION; distribution-spec is stricter than helm. */
-function checkServedName({ name, version }: { name: string; version: string }, at: string): void {
+/** The site's registry serves every chart as charts/NAME:VERSION; distribution-spec is stricter than helm. Throws MANIFEST_INVALID. */
+export function checkServedName({ name, version }: { name: string; version: string }, at: string): void {
   if (isRepository(name) && isTag(chartTag(version))) return
   throw new AirgapError('MANIFEST_INVALID', 'a registry cannot serve a chart of this name and version', {
     item: `${at}: ${name} ${version}`,

@@ -1,38 +1,49 @@
-import { parseDocument } from 'yaml'
 import { z } from 'zod'
-import { yamlFaults } from '../../document/yaml-faults.ts'
+import { readYamlTexts } from '../../document/yaml-texts.ts'
 
 /** Chart.yaml (helm.sh/docs/topics/charts), with the fields and types of helm's own struct; unknown fields are dropped. */
 
-/** All scalars arrive as text; an empty one counts as absent. */
-const text = z.string()
-const optionalText = text.transform(value => value || undefined).optional()
+/** All scalars arrive as text; an empty one and null count as absent, as in Go. */
+const text = z
+  .string()
+  .nullable()
+  .transform(value => value ?? '')
+const optionalText = z
+  .string()
+  .nullish()
+  .transform(value => value || undefined)
+/** The booleans of YAML 1.1, which Go's reader knows. */
 const flag = z
   .string()
-  .regex(/^(true|false|True|False|TRUE|FALSE|)$/, 'must be true or false')
-  .transform(value => value.toLowerCase() === 'true' || undefined)
-  .optional()
-/** `key:` without a value arrives as empty text */
+  .regex(/^(?:true|false|yes|no|on|off|y|n|)$/i, 'must be true or false')
+  .nullish()
+  .transform(value => /^(?:true|yes|on|y)$/i.test(value ?? '') || undefined)
 const list = <T extends z.ZodType>(item: T) =>
-  z.union([z.literal('').transform(() => undefined), z.array(item)]).optional()
+  z
+    .array(item)
+    .nullish()
+    .transform(value => value ?? undefined)
 
 const dependencySchema = z.object({
-  name: text.min(1),
+  name: text.default(''),
   version: optionalText,
-  repository: text.optional(),
+  repository: z
+    .string()
+    .nullish()
+    .transform(value => value ?? undefined),
   condition: optionalText,
   tags: list(text),
   enabled: flag,
-  'import-values': list(z.union([text, z.record(z.string(), text)])),
+  'import-values': list(z.json()),
   alias: optionalText,
 })
 const dependencies = list(dependencySchema)
 
 const metadataSchema = z.object({
-  name: text.min(1),
+  name: z.string().min(1),
   home: optionalText,
   sources: list(text),
-  version: text.min(1),
+  version: z.string().min(1),
   description: optionalText,
   keywords: list(text),
   maintainers: list(z.object({ name: optionalText, email: optionalText, url: optionalText })),
@@ -42,7 +53,10 @@ const metadataSchema = z.object({
   tags: optionalText,
   appVersion: optionalText,
   deprecated: flag,
-  annotations: z.union([z.literal('').transform(() => undefined), z.record(z.string(), text)]).optional(),
+  annotations: z
+    .record(z.string(), text)
+    .nullish()
+    .transform(value => value ?? undefined),
   kubeVersion: optionalText,
   dependencies,
   type: optionalText,
@@ -50,31 +64,23 @@ const metadataSchema = z.object({
 export type ChartMetadata = z.infer<typeof metadataSchema>
 
 /** Charts of apiVersion v1 have their dependencies in a separate file. */
-const requirementsSchema = z.object({ dependencies })
+const requirementsSchema = z.object({ dependencies }).nullish()
 
-/** Throws what `yaml` and `zod` throw: the caller knows which file it is. */
+/** Throws an Error or a ZodError: the caller knows which file it is. */
 export function parseChartYaml(source: string): ChartMetadata {
-  return metadataSchema.parse(parseTexts(source))
+  return metadataSchema.parse(readYamlTexts(source, { duplicates: 'last' }))
 }
 
-/** Names of the subcharts in requirements.yaml. */
-export function parseRequirements(source: string): string[] {
-  return (requirementsSchema.parse(parseTexts(source)).dependencies ?? []).map(({ name }) => name)
+/** Names of the subcharts in requirements.yaml; undefined where it lists none and those of Chart.yaml count. */
+export function parseRequirements(source: string): string[] | undefined {
+  const parsed = requirementsSchema.parse(readYamlTexts(source, { duplicates: 'last' }))
+  return parsed?.dependencies?.map(({ name }) => name)
 }
 
-/** YAML with every scalar as written; no tags, bounded aliases, no duplicate keys (fault 59). */
-export function parseTexts(source: string): unknown {
-  const document = parseDocument(source, {
-    schema: 'failsafe',
-    resolveKnownTags: false,
-    merge: true,
-    // yamlFaults finds these in less time
-    uniqueKeys: false,
-    logLevel: 'error',
-  })
-  const [error] = document.errors
-  if (error) throw error
-  const [fault] = yamlFaults(document)
-  if (fault) throw new Error(fault.what)
-  return document.toJS({ maxAliasCount: 100 })
+/** The name in the Chart.yaml of a subchart; undefined where it has none. */
+export function parseChartName(source: string): string | undefined {
+  const parsed = z
+    .looseObject({ name: z.string().min(1) })
+    .safeParse(readYamlTexts(source, { duplicates: 'last' }))
+  return parsed.success ? parsed.data.name : undefined
 }

@@ -2,20 +2,29 @@ import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactText, redactUrl } from '../../core/redact.ts'
-import { parseTexts } from './metadata.ts'
+import { entriesOf, IndexFault } from './index-text.ts'
+import { newestFirst, parseChartVersion, parseConstraint } from './version-constraint.ts'
 
 /** One version of a chart in a repository's index.yaml (helm.sh/docs/topics/chart_repository); only what we use. */
 const entrySchema = z.object({
   version: z.string(),
-  urls: z.array(z.string()).min(1),
-  // one parser reads `digest:` without a value as text, the other as null
+  urls: z.array(z.string()).nullish(),
+  // quoted by some tools
   digest: z
     .string()
     .nullish()
-    .transform(digest => (/^(null|~|)$/.test(digest ?? '') ? undefined : digest?.replace(/^sha256:/, ''))),
+    .transform(digest => (/^(null|~|)$/.test(digest ?? '') ? undefined : digest?.replace(/^sha256:/i, ''))),
+})
+type Entry = z.infer<typeof entrySchema>
+
+/** helm passes over entries that are null, or whose name or version no chart can have (`loadIndex`, `Metadata.Validate`). */
+const validEntry = entrySchema.extend({
+  name: z.string().min(1).nullish(),
+  type: z.enum(['', 'application', 'library']).nullish(),
 })
 
 export interface IndexEntry {
+  version: string
   /** absolute */
   url: string
   /** hex, where the repository has it */
@@ -25,113 +34,87 @@ export interface IndexEntry {
 interface WantedChart {
   repo: string
   name: string
+  /** a version, or a constraint as helm reads it */
   version: string
 }
 
-/** Finds a chart's archive. Throws NOT_FOUND_UPSTREAM with near versions, and UPSTREAM_INVALID where the index cannot be read. */
+/**
+ * Finds a chart's archive as helm does (`IndexFile.Get`): by the exact text of its version, else the newest version that satisfies
+ * it as a constraint. Throws NOT_FOUND_UPSTREAM with near versions; UPSTREAM_INVALID where the index cannot be read, or has two
+ * digests for the version.
+ */
 export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
   const { repo, name, version } = wanted
-  const entries = z.array(z.looseObject({ version: z.string() })).safeParse(versionsOf(text, wanted))
-  if (!entries.success) {
-    throw new AirgapError('NOT_FOUND_UPSTREAM', `the repository has no chart ${name}`, {
-      item: redactUrl(repo),
-      likely: 'a typing mistake, or the chart is in another repository',
-      next: 'correct name: or repo: in the manifest',
+  const listed = listedEntries(text, wanted)
+  const entries = listed
+    .flatMap(entry => {
+      const parsed = validEntry.safeParse(entry)
+      return parsed.success && parseChartVersion(parsed.data.version) !== undefined ? [parsed.data] : []
     })
-  }
-  const found = entries.data.filter(entry => entry.version === version)
-  if (found.length === 0) {
-    const versions = entries.data.map(entry => entry.version)
-    const near = versions.filter(other => other.replace(/^v/, '') === version.replace(/^v/, ''))
-    throw new AirgapError('NOT_FOUND_UPSTREAM', `chart ${name} has no version ${version}`, {
-      item: redactUrl(repo),
-      likely: `available: ${(near.length > 0 ? near : versions.slice(0, 8)).join(', ').slice(0, 500)}`,
-      next: 'correct the version in the manifest',
-    })
-  }
-  if (found.length > 1) throw invalid(repo, `it lists ${name} ${version} twice`)
-  const entry = entrySchema.safeParse(found[0])
-  if (!entry.success) throw invalid(repo, `the entry of ${name} ${version} has no usable urls`)
-  const { digest, urls } = entry.data
+    .sort((a, b) => newestFirst(a.version, b.version))
+  const found = entries.find(entry => entry.version === version) ?? newestMatch(entries, version)
+  if (found === undefined) throw missing(wanted, { listed, entries })
+  const same = entries.filter(entry => entry.version === found.version)
+  const digests = new Set(same.flatMap(entry => entry.digest?.toLowerCase() ?? []))
+  if (digests.size > 1) throw invalid(repo, `it lists ${name} ${found.version} with different digests`)
+  const [digest] = digests
   if (digest !== undefined && !/^[0-9a-f]{64}$/.test(digest))
-    throw invalid(repo, `the digest of ${name} ${version} is not SHA-256`)
-  return { url: absolute(urls[0]!, repo), ...defined({ sha256: digest }) }
+    throw invalid(repo, `the digest of ${name} ${found.version} is not SHA-256`)
+  // of entries that agree, one with a digest: its archive can be verified
+  const { urls } = same.find(entry => entry.digest !== undefined) ?? found
+  if (urls?.[0] === undefined || urls[0] === '')
+    throw invalid(repo, `the entry of ${name} ${found.version} has no usable urls`)
+  return { version: found.version, url: archiveUrl(urls[0], repo), ...defined({ sha256: digest }) }
+}
+
+function listedEntries(text: string, { repo, name }: WantedChart): unknown[] {
+  let value: unknown
+  try {
+    value = entriesOf(text, name)
+  } catch (error) {
+    throw error instanceof IndexFault ? invalid(repo, error.message, error.cause) : error
+  }
+  if (Array.isArray(value)) return value
+  throw new AirgapError('NOT_FOUND_UPSTREAM', `the repository has no chart ${name}`, {
+    item: redactUrl(repo),
+    likely: 'a typing mistake, or the chart is in another repository',
+    next: 'correct name: or repo: in the manifest',
+  })
+}
+
+function newestMatch(entries: readonly Entry[], version: string): Entry | undefined {
+  const constraint = parseConstraint(version)
+  return entries.find(entry => {
+    const parsed = parseChartVersion(entry.version)
+    return parsed !== undefined && constraint?.(parsed)
+  })
+}
+
+function missing(
+  { repo, name, version }: WantedChart,
+  { listed, entries }: { listed: readonly unknown[]; entries: readonly Entry[] },
+): AirgapError {
+  const written = z.array(z.looseObject({ version: z.string() }).catch({ version: '' })).parse(listed)
+  if (written.some(entry => entry.version === version))
+    return invalid(repo, `the entry of ${name} ${version} is not that of a chart`)
+  const versions = [...new Set(entries.map(entry => entry.version))]
+  return new AirgapError('NOT_FOUND_UPSTREAM', `chart ${name} has no version ${version}`, {
+    item: redactUrl(repo),
+    likely:
+      versions.length === 0
+        ? 'its index lists no valid version of this chart'
+        : `available: ${versions.slice(0, 8).join(', ').slice(0, 500)}`,
+    next: 'correct the version in the manifest',
+  })
 }
 
 /**
- * The list of one chart's versions. Indexes of public repositories reach tens of megabytes: in helm's own output, the entry of
- * a chart is a block that can be cut out by indentation. Any other form is parsed completely.
+ * `ResolveReferenceURL` of helm: a relative address starts below the repository's and gets its query, because that is how signed
+ * repositories work. Another host never gets it.
  */
-function versionsOf(text: string, wanted: WantedChart): unknown {
-  const { name, repo } = wanted
-  if (text.trimStart().startsWith('{')) return child(child(readJson(text, repo), 'entries'), name)
-  const blocks = cutBlocks(text, name)
-  if (blocks !== undefined) {
-    if (blocks.length > 1) throw invalid(repo, `it lists ${name} twice`)
-    return blocks[0] === undefined ? undefined : child(readYaml(blocks[0], repo), name)
-  }
-  if (text.length > maxWhole)
-    throw invalid(repo, `it is larger than ${maxWhole} bytes and not formatted as helm formats it`)
-  return child(child(readYaml(text, repo), 'entries'), name)
-}
-
-/** Parsing needs about 100 times the text's size in memory. */
-const maxWhole = 8 * 1024 * 1024
-
-/**
- * The blocks of `  NAME:` under `entries:`; undefined where the text is not formatted as helm does: a line at that depth is
- * neither a name nor a list item, or no line has that depth.
- */
-function cutBlocks(text: string, name: string): string[] | undefined {
-  const entries = /^entries:[ \t\r]*$/m.exec(text)
-  if (!entries) return undefined
-  const lines = /^( {0,2})(?![ \t\n\r]|$)(.*)$/gm
-  lines.lastIndex = entries.index + entries[0].length
-  const blocks: string[] = []
-  let named = false
-  let start: number | undefined
-  let end = text.length
-  for (let line = lines.exec(text); line !== null; line = lines.exec(text)) {
-    const [, indent, rest = ''] = line
-    if (indent === '  ' && rest.startsWith('- ')) continue
-    if (indent === '') {
-      end = line.index
-      break
-    }
-    const key = /^(["']?)([A-Za-z0-9._-]+)\1:\s*$/.exec(rest)?.[2]
-    if (indent !== '  ' || key === undefined) return undefined
-    named = true
-    if (start !== undefined) blocks.push(text.slice(start, line.index))
-    start = key === name ? line.index : undefined
-  }
-  if (start !== undefined) blocks.push(text.slice(start, end))
-  return named ? blocks : undefined
-}
-
-function readYaml(text: string, repo: string): unknown {
-  try {
-    return parseTexts(text)
-  } catch (error) {
-    throw invalid(repo, 'its index.yaml is not YAML', error)
-  }
-}
-
-function readJson(text: string, repo: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw invalid(repo, 'its index.yaml is neither YAML nor JSON', error)
-  }
-}
-
-function child(value: unknown, key: string): unknown {
-  return value !== null && typeof value === 'object' && Object.hasOwn(value, key)
-    ? Reflect.get(value, key)
-    : undefined
-}
-
-function absolute(url: string, repo: string): string {
-  const base = repo.endsWith('/') ? repo : `${repo}/`
+function archiveUrl(url: string, repo: string): string {
+  const base = new URL(repo)
+  base.pathname = `${base.pathname.replace(/\/$/, '')}/`
   let made: URL
   try {
     made = new URL(url, base)
@@ -150,6 +133,9 @@ function absolute(url: string, repo: string): string {
     throw invalid(repo, `the address of an archive begins with ${made.protocol}`)
   if (made.username !== '' || made.password !== '')
     throw invalid(repo, 'the address of an archive has a user or password')
+  const isRelative = !/^[a-z][a-z0-9+.-]*:/i.test(url)
+  if (isRelative && made.origin === base.origin && base.search !== '') made.search = base.search
+  made.hash = ''
   return made.href
 }
 

@@ -5,17 +5,18 @@ import { canonicalJson } from '../../core/canonical-json.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { digestFromHex, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
-import { mediaTypes } from '../../core/media-types.ts'
+import { isHelmArchiveType, mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { formatReference, parseReference } from '../../core/reference.ts'
+import { formatReference, parseReference, type Reference, splitRepository } from '../../core/reference.ts'
 import type { ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
 import { readChartArchive } from './archive.ts'
 import { chartTag, provenanceUrl } from './assemble.ts'
-import type { ChartRequest } from './entry.ts'
+import { type ChartRequest, checkServedName } from './entry.ts'
 import { type LockedChart, lockedChartSchema } from './locked.ts'
 import type { ChartMetadata } from './metadata.ts'
 import { findInIndex, type IndexEntry } from './repository-index.ts'
+import { newestFirst, parseChartVersion, parseConstraint } from './version-constraint.ts'
 
 const maxIndex = 64 * 1024 * 1024 /* bytes */
 const maxArchive = 64 * 1024 * 1024 /* bytes */
@@ -29,10 +30,11 @@ export async function resolveChart(request: ChartRequest, context: ResolveContex
 }
 
 async function fromRepository(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
-  const { repo, name, version } = request
-  const { url, sha256 } = await findArchive(request, context)
+  const { repo, name } = request
+  const { url, sha256, version } = await findArchive(request, context)
   const item = redactUrl(url)
-  const archive = (await context.http.get(url, { maxBytes: maxArchive })).bytes
+  checkServedName({ name, version }, `${item} (${request.at})`)
+  const archive = await getAtMost(url, { context, maxBytes: maxArchive, what: 'the chart' })
   const descriptor = described(archive, mediaTypes.helmChart)
   if (sha256 !== undefined)
     checkDigest(descriptor, {
@@ -67,20 +69,50 @@ async function fromRepository(request: ChartRequest, context: ResolveContext): P
 async function findArchive(request: ChartRequest, context: ResolveContext): Promise<IndexEntry> {
   const index = new URL(request.repo)
   index.pathname = `${index.pathname.replace(/\/+$/, '')}/index.yaml`
-  const { bytes } = await context.http.get(index.href, { maxBytes: maxIndex })
+  const bytes = await getAtMost(index.href, {
+    context,
+    maxBytes: maxIndex,
+    what: 'the index of the repository',
+  })
   return findInIndex(bytes.toString('utf8'), request)
 }
 
+/** Exit 6 is for content that is not what somebody promised: content that is only too large is UNSUPPORTED. */
+async function getAtMost(
+  url: string,
+  { context, maxBytes, what }: { context: ResolveContext; maxBytes: number; what: string },
+): Promise<Buffer> {
+  try {
+    return (await context.http.get(url, { maxBytes })).bytes
+  } catch (error) {
+    if (isErrorCode(error, 'SIZE_MISMATCH'))
+      throw tooLarge(what, { item: redactUrl(url), maxBytes, cause: error })
+    throw error
+  }
+}
+
+function tooLarge(
+  what: string,
+  { item, maxBytes, cause }: { item: string; maxBytes: number; cause?: unknown },
+): AirgapError {
+  return new AirgapError('UNSUPPORTED', `${what} is larger than ${maxBytes} bytes`, {
+    item,
+    likely: 'unrelated files were packed into it, or the address is that of other content',
+    next: 'report it to its publisher, or use a smaller version',
+    cause,
+  })
+}
+
 async function fromRegistry(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
-  const { name, version } = request
+  const { name } = request
   const repository = `${request.repo.slice('oci://'.length).replace(/\/+$/, '')}/${name}`
-  const reference = parseReference(`${repository}:${chartTag(version)}`)
-  const item = formatReference(reference)
-  const found = await context.registry.manifest(reference)
-  const { config, archive, layers } = chartManifest(found, item)
+  const version = await tagFor(repository, { request, context })
+  const tagged = parseReference(`${repository}:${chartTag(version)}`)
+  const item = formatReference(tagged)
+  const { reference, found, config, archive, layers } = await chartManifest(tagged, { context, item })
   if (request.sha256 !== undefined)
     checkDigest(archive, { sha256: request.sha256, who: 'the manifest', item: `${item} (${request.at})` })
-  const content = await context.registry.blob(reference, archive)
+  const content = await context.registry.blob(reference, archive, { maxBytes: maxArchive })
   const metadata = await readChartArchive(Readable.from([content]), { name, version, item })
   await context.cache.push(found.descriptor, Readable.from([found.bytes]))
   await context.cache.push(archive, Readable.from([content]))
@@ -108,29 +140,83 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
   }
 }
 
-/** helm.sh/docs/topics/registries: config, archive, and provenance where there is one. */
-function chartManifest(
+/** helm's `getOciURI`: a version is a tag; anything else is a constraint, for the newest tag that satisfies it. */
+async function tagFor(
+  repository: string,
+  { request, context }: { request: ChartRequest; context: ResolveContext },
+): Promise<string> {
+  const { version } = request
+  const constraint = parseChartVersion(version) === undefined ? parseConstraint(version) : undefined
+  if (constraint === undefined) return version
+  const tags = (await context.registry.tags(splitRepository(repository)))
+    .map(tag => tag.replaceAll('_', '+'))
+    .filter(tag => /^\d+\.\d+\.\d+/.test(tag))
+    .sort(newestFirst)
+  const found = tags.find(tag => {
+    const parsed = parseChartVersion(tag)
+    return parsed !== undefined && constraint(parsed)
+  })
+  if (found !== undefined) return found
+  throw new AirgapError('NOT_FOUND_UPSTREAM', `no tag satisfies ${version}`, {
+    item: `${repository} (${request.at})`,
+    likely:
+      tags.length === 0 ? 'it has no tag that is a version' : `available: ${tags.slice(0, 8).join(', ')}`,
+    next: 'correct the version in the manifest',
+  })
+}
+
+interface FoundChart {
+  /** by digest where the chart is inside an index */
+  reference: Reference
+  found: ResolvedManifest
+  config: Descriptor
+  archive: Descriptor
+  layers: Descriptor[]
+}
+
+/** Charts of an index that are tried. */
+const maxInIndex = 20
+
+/** helm.sh/docs/topics/registries: config, archive, and provenance where there is one; as such, or inside an index. */
+async function chartManifest(
+  tagged: Reference,
+  { context, item }: { context: ResolveContext; item: string },
+): Promise<FoundChart> {
+  const root = await context.registry.manifest(tagged)
+  const parsed = parseManifest(root.bytes, { mediaType: root.descriptor.mediaType, item })
+  const references =
+    parsed.type === 'index'
+      ? parsed.manifests.slice(0, maxInIndex).map(({ digest }) => ({ ...tagged, digest }))
+      : []
+  const charts: FoundChart[] = []
+  const add = (reference: Reference, found: ResolvedManifest) => {
+    const chart = chartOf(found, item)
+    if (chart !== undefined) charts.push({ reference, found, ...chart })
+  }
+  if (parsed.type === 'manifest') add(tagged, root)
+  for (const reference of references) add(reference, await context.registry.manifest(reference))
+  const [chart] = charts
+  if (chart === undefined || charts.length > 1) {
+    throw new AirgapError('UNSUPPORTED', 'the artifact under that name is not a Helm chart', {
+      item,
+      likely: chart === undefined ? 'an image of the same name' : 'an index with several charts',
+      next: 'correct repo:, name: or version: in the manifest',
+    })
+  }
+  if (chart.archive.size > maxArchive) throw tooLarge('the chart', { item, maxBytes: maxArchive })
+  return chart
+}
+
+/** Of several archives, helm takes the last: readers differ, so that none is accepted. */
+function chartOf(
   found: ResolvedManifest,
   item: string,
-): { config: Descriptor; archive: Descriptor; layers: Descriptor[] } {
+): { config: Descriptor; archive: Descriptor; layers: Descriptor[] } | undefined {
   const parsed = parseManifest(found.bytes, { mediaType: found.descriptor.mediaType, item })
-  if (parsed.type === 'manifest' && parsed.config.mediaType === mediaTypes.helmConfig) {
-    const archives = parsed.layers.filter(layer => layer.mediaType === mediaTypes.helmChart)
-    const [archive] = archives
-    if (archive !== undefined && archives.length === 1) {
-      if (archive.size <= maxArchive) return { config: parsed.config, archive, layers: parsed.layers }
-      throw new AirgapError('UNSUPPORTED', `the chart is larger than ${maxArchive} bytes`, {
-        item,
-        likely: 'unrelated files were packed into it',
-        next: 'report it to its publisher',
-      })
-    }
-  }
-  throw new AirgapError('UNSUPPORTED', 'the artifact under that name is not a Helm chart', {
-    item,
-    likely: 'an image of the same name',
-    next: 'correct repo:, name: or version: in the manifest',
-  })
+  if (parsed.type !== 'manifest' || parsed.config.mediaType !== mediaTypes.helmConfig) return undefined
+  const [archive, ...others] = parsed.layers.filter(layer => isHelmArchiveType(layer.mediaType))
+  if (archive === undefined || others.length > 0) return undefined
+  return { config: parsed.config, archive, layers: parsed.layers }
 }
 
 /** The site makes its index.yaml of the configs: helm writes Chart.yaml into them, other tools may write anything. */

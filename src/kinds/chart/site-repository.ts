@@ -7,7 +7,7 @@ import { canonicalJson } from '../../core/canonical-json.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { mediaTypes } from '../../core/media-types.ts'
+import { isHelmArchiveType, mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 
 /** Chart.yaml as the OCI config of a chart has it (helm.sh/docs/topics/registries); everything else passes through. */
@@ -41,7 +41,7 @@ export async function chartRepository(
     const manifest = parseManifest(bytes, { mediaType: root.mediaType, item, code: 'BUNDLE_CORRUPT' })
     const archive =
       manifest.type === 'manifest'
-        ? manifest.layers.find(layer => layer.mediaType === mediaTypes.helmChart)
+        ? manifest.layers.find(layer => isHelmArchiveType(layer.mediaType))
         : undefined
     if (manifest.type !== 'manifest' || archive === undefined)
       throw corrupt('a chart without an archive', item)

@@ -77,13 +77,70 @@ describe('a chart archive', () => {
     expect(metadata.version).toBe('1.2.3')
   })
 
-  it('has its subcharts inside, as folders or archives', async () => {
-    const yaml = 'dependencies: [{name: redis, version: 1.x}, {name: common, version: 2.x}]\n'
+  // helm's CheckDependencies: by the name in the subchart's own Chart.yaml
+  it('has its subcharts inside, as folders or archives of any name', async () => {
+    const yaml = [
+      'dependencies:',
+      '- {name: redis, version: 1.x, alias: cache, repository: "file://../redis"}',
+      '- {name: redis, version: 1.x, alias: queue, repository: ""}',
+      '- {name: common, version: 2.x}',
+      '- {name: db, version: 3.x, repository: null}',
+      '',
+    ].join('\n')
     const entries = [
-      { path: 'web/charts/redis/Chart.yaml', text: 'x' },
-      { path: 'web/charts/common-2.0.0.tgz', text: 'x' },
+      { path: 'web/charts/valkey-fork/Chart.yaml', text: 'name: redis\nversion: 1.0.0\n' },
+      { path: 'web/charts/library.tgz', text: chartTgz({ name: 'common' }) },
+      { path: 'web/charts/db-v3.0.0+build.tgz', text: chartTgz({ name: 'db' }) },
+      { path: 'web/charts/_old.tgz', text: 'no chart' },
+      { path: 'web/charts/.keep', text: '' },
+      { path: 'web/charts/README.md', text: 'x' },
     ]
-    expect((await readSpec({ yaml, entries })).dependencies).toHaveLength(2)
+    expect((await readSpec({ yaml, entries })).dependencies).toHaveLength(4)
+  })
+
+  // the results of helm template and helm show chart
+  it('may have nulls, a byte order mark, duplicate keys and the booleans of YAML 1.1', async () => {
+    const text = [
+      '\uFEFFapiVersion: v2',
+      'name: web',
+      'version: 1.2.3',
+      'keywords: null',
+      'maintainers: ~',
+      'dependencies:',
+      'deprecated: yes',
+      'home: a',
+      'home: b',
+      'annotations: {a: null, b: 1}',
+      'description: "null"',
+      '---',
+      'x: 1',
+      '',
+    ].join('\n')
+    expect(JSON.parse(JSON.stringify(await read(tgzOf([{ path: 'web/Chart.yaml', text }]))))).toEqual({
+      apiVersion: 'v2',
+      name: 'web',
+      version: '1.2.3',
+      deprecated: true,
+      home: 'b',
+      annotations: { a: '', b: '1' },
+      description: 'null',
+    })
+  })
+
+  it('may have been packed on Windows, and may write its version in a shorter form', async () => {
+    const text = 'name: web\nversion: v1.2\n'
+    const bytes = tgzOf([
+      { path: 'web\\Chart.yaml', text },
+      { path: 'web\\templates\\a.yaml', text: 'a: 1\n' },
+    ])
+    expect((await read(bytes, { name: 'web', version: '1.2.0' })).name).toBe('web')
+  })
+
+  it('has the subcharts of requirements.yaml, whatever its apiVersion', async () => {
+    const entries = [{ path: 'web/requirements.yaml', text: 'dependencies: [{name: redis}]\n' }]
+    await refused(readSpec({ entries }), 'UPSTREAM_INVALID')
+    const empty = [{ path: 'web/requirements.yaml', text: 'dependencies: null\n' }]
+    expect((await readSpec({ entries: empty })).name).toBe('web')
   })
 
   it.each<[string, Buffer, string]>([

@@ -28,9 +28,97 @@ describe('an entry of index.yaml', () => {
     ['//cdn.example/web.tgz', 'https://cdn.example/web.tgz'],
   ])('with the URL %s leads to %s', (url, wanted) => {
     expect(find(indexYaml({ web: [{ version: '1.2.3', url, digest }] }))).toEqual({
+      version: '1.2.3',
       url: wanted,
       sha256: digest,
     })
+  })
+
+  // helm's ResolveReferenceURL
+  it.each([
+    ['/charts?a=1&b=2', 'web.tgz', '/charts/web.tgz?a=1&b=2'],
+    ['/charts/?a=1&b=2', 'web.tgz', '/charts/web.tgz?a=1&b=2'],
+    ['/charts/?a=1', '../web.tgz', '/web.tgz?a=1'],
+    ['/charts?a=1', '/abs/web.tgz', '/abs/web.tgz?a=1'],
+    ['/charts?a=1', 'web.tgz?c=3#x', '/charts/web.tgz?a=1'],
+    ['/charts', 'web.tgz?c=3', '/charts/web.tgz?c=3'],
+    ['/charts?a=1', 'https://charts.example/web.tgz', '/web.tgz'],
+    ['?a=1', 'web.tgz', '/web.tgz?a=1'],
+  ])('of the repository %s with the URL %s leads to %s', (path, url, wanted) => {
+    const text = indexYaml({ web: [{ version: '1.2.3', url }] })
+    const found = findInIndex(text, { repo: `https://charts.example${path}`, name: 'web', version: '1.2.3' })
+    expect(found.url).toBe(`https://charts.example${wanted}`)
+  })
+
+  it('with the URL of another host never gets the query of the repository', () => {
+    for (const url of ['//cdn.example/web.tgz', 'https://cdn.example/web.tgz']) {
+      const text = indexYaml({ web: [{ version: '1.2.3', url }] })
+      const repo = 'https://charts.example/stable?a=1'
+      expect(findInIndex(text, { repo, name: 'web', version: '1.2.3' }).url).toBe(
+        'https://cdn.example/web.tgz',
+      )
+    }
+  })
+
+  it('may be listed several times where the digests agree, and not where they differ', () => {
+    const listed = (...digests: (string | undefined)[]) =>
+      indexYaml({
+        web: digests.map((one, i) => ({ version: '1.2.3', url: `${i}.tgz`, ...defined({ digest: one }) })),
+      })
+    expect(find(listed(digest, digest))).toEqual({ version: '1.2.3', url: `${repo}/0.tgz`, sha256: digest })
+    expect(find(listed(undefined, digest))).toEqual({
+      version: '1.2.3',
+      url: `${repo}/1.tgz`,
+      sha256: digest,
+    })
+    expect(find(listed(undefined, undefined))).toEqual({ version: '1.2.3', url: `${repo}/0.tgz` })
+    const error = refusal(() => find(listed(digest, 'cd'.repeat(32))))
+    expect(error.code).toBe('UPSTREAM_INVALID')
+    expect(error.message).toContain('different digests')
+  })
+
+  it('is passed over where it is malformed, unless it is the requested one', () => {
+    const text = [
+      'entries:',
+      '  web:',
+      '  - null',
+      '  -',
+      '  - version: not a version',
+      '  - urls: [x.tgz]',
+      '  - {version: 1.2.2, type: other, urls: [x.tgz]}',
+      '  - {version: 1.2.3, apiVersion: null, created: ~, keywords: null, urls: [a.tgz], digest: null}',
+      '  - {version: 1.2.4, urls: null}',
+      '',
+    ].join('\n')
+    expect(find(text)).toEqual({ version: '1.2.3', url: `${repo}/a.tgz` })
+    expect(refusal(() => find(text, 'web', '1.2.2')).code).toBe('UPSTREAM_INVALID')
+    expect(refusal(() => find(text, 'web', '1.2.4')).code).toBe('UPSTREAM_INVALID')
+    expect(refusal(() => find('entries: {web: null}\n')).code).toBe('NOT_FOUND_UPSTREAM')
+    const json = {
+      entries: { web: [null, { version: '1.2.3', urls: ['a.tgz'], digest: null }], other: null },
+    }
+    expect(find(JSON.stringify(json)).url).toBe(`${repo}/a.tgz`)
+  })
+
+  // the results of helm's IndexFile.Get
+  it.each([
+    ['1.2.3', '1.2.3'],
+    ['v1.2.3', '1.2.3'],
+    ['2.0.0', 'v2.0.0'],
+    ['1.2', '1.2.10'],
+    ['^1.2', '1.3.0'],
+    ['~1.2.3', '1.2.10'],
+    ['>=1.2, <1.3', '1.2.10'],
+    ['1.2.0 - 1.2.9', '1.2.3'],
+    ['1.x || 2.x', 'v2.0.0'],
+    ['!=2.x', '1.3.0'],
+    ['>0.0.0-0', '2.1.0-rc.1'],
+    ['*', 'v2.0.0'],
+    ['2.1.0-rc.1', '2.1.0-rc.1'],
+  ])('of the version %s is %s', (version, wanted) => {
+    const versions = ['1.2.3', '1.3.0', 'v2.0.0', '2.1.0-rc.1', '1.2.10', 'latest']
+    const text = indexYaml({ web: versions.map(one => ({ version: one, url: `web-${one}.tgz` })) })
+    expect(find(text, 'web', version)).toEqual({ version: wanted, url: `${repo}/web-${wanted}.tgz` })
   })
 
   it('may have no digest, an empty one, or one with its algorithm', () => {
@@ -60,9 +148,9 @@ describe('an entry of index.yaml', () => {
     expect(find(text, 'web', '1.10').url).toMatch(/ten/)
     expect(find(text, 'web', '1.1').url).toMatch(/one/)
     expect(find(text, 'web', 'v2.0.0').url).toMatch(/v\.tgz/)
-    expect(refusal(() => find(text, 'web', '2.0.0'))).toMatchObject({
+    expect(refusal(() => find(text, 'web', '3.0.0'))).toMatchObject({
       code: 'NOT_FOUND_UPSTREAM',
-      likely: 'available: v2.0.0',
+      likely: 'available: v2.0.0, 1.10, 1.1',
     })
   })
 
@@ -118,10 +206,11 @@ describe('an entry of index.yaml', () => {
         )
         for (const [chart, list] of Object.entries(charts)) {
           for (const version of list) {
-            const wanted = { url: `${repo}/${chart}-${version}.tgz`, sha256: digest }
+            const wanted = { version, url: `${repo}/${chart}-${version}.tgz`, sha256: digest }
             expect(find(text, chart, version)).toEqual(wanted)
-            // a comment at the depth of names makes it parse the whole
-            expect(find(text.replace('entries:\n', 'entries:\n  # whole\n'), chart, version)).toEqual(wanted)
+            // a merge key at the depth of names makes it parse the whole
+            const merged = text.replace('entries:\n', 'entries:\n  <<: {}\n')
+            expect(find(merged, chart, version)).toEqual(wanted)
           }
         }
       }),
@@ -138,8 +227,11 @@ describe('an entry of index.yaml', () => {
     )
     const text = indexYaml({ ...many, web: [{ version: '1.2.3', url: 'a.tgz' }] })
     expect(text.length).toBeGreaterThan(30_000_000)
+    // as other tools indent and comment it
+    const deeper = `# x\n${text.replace(/^(?= )/gm, '  ').replace('entries:\n', 'entries: # of charts\n\n    # a\n')}`
     const started = performance.now()
     expect(find(text).url).toBe(`${repo}/a.tgz`)
+    expect(find(deeper).url).toBe(`${repo}/a.tgz`)
     expect(refusal(() => find(text, 'none')).code).toBe('NOT_FOUND_UPSTREAM')
     expect(performance.now() - started).toBeLessThan(5_000)
   })

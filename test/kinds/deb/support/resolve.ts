@@ -75,7 +75,7 @@ export async function withContext<T>(
   try {
     return await work({
       http,
-      registry: { manifest: unused, blob: unused, openers: () => [], referrers: unused },
+      registry: { manifest: unused, tags: unused, blob: unused, openers: () => [], referrers: unused },
       cache: await LayoutStore.open(join(folder, 'cache')),
       folder,
       progress: silentProgress,

@@ -1,0 +1,52 @@
+import { parseDocument, type ScalarTag } from 'yaml'
+import { yamlFaults } from './yaml-faults.ts'
+
+/** Plain scalars that YAML 1.1 and 1.2 read as null; quoted, they are text. */
+const nothing: ScalarTag = {
+  tag: 'tag:yaml.org,2002:null',
+  default: true,
+  test: /^(?:~|[Nn]ull|NULL)?$/,
+  resolve: () => null,
+  identify: value => value === null,
+}
+
+/**
+ * Reads YAML of an upstream: every scalar as the text that was written (`1.10` stays `1.10`), null as null. Only the first document counts,
+ * as for Go's readers. Bounded: aliases, nesting and tags of their own are errors. Duplicate keys are errors, too, unless `duplicates` is
+ * `last`: the last one counts, as in sigs.k8s.io/yaml `Unmarshal` (its `UnmarshalStrict` refuses them). Throws an Error.
+ */
+export function readYamlTexts(
+  text: string,
+  { duplicates = 'refuse' }: { duplicates?: 'refuse' | 'last' } = {},
+): unknown {
+  try {
+    const document = parseDocument(firstDocument(text), {
+      schema: 'failsafe',
+      customTags: tags => [...tags, nothing],
+      resolveKnownTags: false,
+      merge: true,
+      // yamlFaults finds these in less time
+      uniqueKeys: false,
+      logLevel: 'error',
+    })
+    const [error] = document.errors
+    if (error) throw new Error(error.message.split('\n')[0], { cause: error })
+    const [fault] = yamlFaults(document, { duplicates })
+    if (fault) throw new Error(fault.what)
+    return document.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    // the parser is recursive: ten thousand brackets exhaust its stack
+    if (error instanceof RangeError) throw new Error('nested too deeply', { cause: error })
+    throw error
+  }
+}
+
+/** The text up to the marker that ends the first document with content; markers stand at the start of a line. */
+function firstDocument(text: string): string {
+  const marker = /^(?:---|\.\.\.)(?=\s|$)/gm
+  for (let match = marker.exec(text); match !== null; match = marker.exec(text)) {
+    const before = text.slice(0, match.index)
+    if (/^[^#%\s]/m.test(before.replace(/^---(?=\s|$)/gm, ''))) return before
+  }
+  return text
+}
