@@ -1,42 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { delimiter, dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Artifact } from '../../../src/content/artifact.ts'
 import { digestOf } from '../../../src/core/digest.ts'
 import { chartKind } from '../../../src/kinds/chart/index.ts'
 import type { LockedChart } from '../../../src/kinds/chart/locked.ts'
 import type { ResolveContext } from '../../../src/kinds/kind.ts'
-import { hasDockerRegistry, startDockerRegistry } from '../../remote/support/docker-registry.ts'
-import {
-  cached,
-  expectKindContract,
-  refused,
-  serve,
-  temporaryFolder,
-  testContext,
-} from '../support/context.ts'
-import { chartTgz, sha256Of } from './support.ts'
-
-const tools = resolve(import.meta.dirname, '../../../.tools/bin')
-const PATH = `${process.env['PATH'] ?? ''}${delimiter}${tools}`
-const has = (program: string, argument: string) =>
-  spawnSync(program, [argument], { env: { ...process.env, PATH } }).error === undefined
-const hasHelm = has('helm', 'version')
-const hasGpg = has('gpg', '--version')
-
-/** helm with a home of its own. */
-function helm(home: string, args: string[], cwd = home): string {
-  const env = {
-    PATH,
-    HOME: home,
-    HELM_CACHE_HOME: join(home, 'c'),
-    HELM_CONFIG_HOME: join(home, 'f'),
-    HELM_DATA_HOME: join(home, 'd'),
-  }
-  return execFileSync('helm', args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-}
+import { hasDockerRegistry } from '../../remote/support/docker-registry.ts'
+import { cached, expectKindContract, serve, temporaryFolder, testContext } from '../support/context.ts'
+import { hasGpg, hasHelm, helm, put, putBlob, registry } from './helm.ts'
+import { sha256Of } from './support.ts'
 
 const chartYaml = [
   'apiVersion: v2',
@@ -92,49 +65,6 @@ async function served(home: string, files: string[]): Promise<string> {
 }
 
 const request = (repo: string) => ({ at: 'stack.yaml:5:5', name: 'web', repo, version: '1.2.3+build.7' })
-
-/** What a bundle's registry holds of the artifact: put into docker-registry, from the lock and the cache alone. */
-async function put(
-  artifact: Artifact,
-  to: { host: string; repository: string; tag: string; context: ResolveContext },
-) {
-  const base = `http://${to.host}/v2/${to.repository}`
-  const root = artifact.root.digest
-  const contents = [
-    ...artifact.inline,
-    ...(await Promise.all(
-      artifact.blobs.map(async ({ descriptor }) => ({
-        descriptor,
-        bytes: await cached(to.context, descriptor),
-      })),
-    )),
-  ]
-  for (const { descriptor, bytes } of contents) {
-    if (descriptor.digest === root) continue
-    const begun = await fetch(`${base}/blobs/uploads/`, { method: 'POST' })
-    const location = new URL(begun.headers.get('location')!, base)
-    location.searchParams.set('digest', descriptor.digest)
-    const done = await fetch(location, {
-      method: 'PUT',
-      body: new Uint8Array(bytes),
-      headers: { 'content-type': 'application/octet-stream' },
-    })
-    expect(done.status).toBe(201)
-  }
-  const manifest = contents.find(({ descriptor }) => descriptor.digest === root)!
-  const done = await fetch(`${base}/manifests/${to.tag}`, {
-    method: 'PUT',
-    body: new Uint8Array(manifest.bytes),
-    headers: { 'content-type': manifest.descriptor.mediaType },
-  })
-  expect([done.status, await done.text()]).toEqual([201, ''])
-}
-
-async function registry(): Promise<string> {
-  const running = await startDockerRegistry()
-  onTestFinished(() => running.stop())
-  return running.host
-}
 
 /** Puts the locked chart where a site would have it, and pulls it by helm. */
 async function pulled(
@@ -239,57 +169,6 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)(
       expect(locked.metadata).toEqual(config)
     })
 
-    it('of older media types and inside an index are carried; a constraint is the newest tag', async () => {
-      const [home, host] = [await temporaryFolder(), await registry()]
-      const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
-      const [version, older] = ['1.2.3', '1.2.2']
-      for (const one of [older, version]) {
-        const archive = chartTgz({ version: one })
-        const layer = { mediaType: 'application/tar+gzip', ...(await putBlob(host, archive)) }
-        await putManifest(host, { tag: one, manifest: await helmManifest(host, { version: one, layer }) })
-      }
-      const request = { at: 'stack.yaml:5:5', name: 'web', repo: `oci://${host}/up`, version: '^1.2' }
-      const locked = await chartKind.resolve(request, context)
-      expect([locked.name, locked.layers[0]?.mediaType]).toEqual(['web-1.2.3', 'application/tar+gzip'])
-      const [artifact] = await expectKindContract(chartKind, locked)
-      await put(artifact!, { host, repository: 'charts/web', tag: '1.2.3', context })
-      helm(home, ['pull', `oci://${host}/charts/web`, '--version', '1.2.3', '--plain-http'])
-      expect(await readFile(join(home, 'web-1.2.3.tgz'))).toEqual(chartTgz({ version }))
-      const index = {
-        schemaVersion: 2,
-        mediaType: 'application/vnd.oci.image.index.v1+json',
-        manifests: locked.origin.type === 'oci' ? [locked.origin.manifest] : [],
-      }
-      await putManifest(host, { tag: '2.0.0', manifest: index })
-      const inside = chartKind.resolve({ ...request, version: '2.0.0' }, context)
-      expect((await refused(inside, 'UPSTREAM_INVALID')).message).toContain('it holds web 1.2.3')
-      await putManifest(host, { tag: '1.2.3', manifest: index })
-      expect(await chartKind.resolve({ ...request, version: '1.2.3' }, context)).toEqual(locked)
-      const none = await refused(
-        chartKind.resolve({ ...request, version: '>3' }, context),
-        'NOT_FOUND_UPSTREAM',
-      )
-      expect(none.likely).toBe('available: 2.0.0, 1.2.3, 1.2.2')
-    })
-
-    it('may have 64 MiB, and more is exit 4', async () => {
-      const host = await registry()
-      const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
-      const request = { at: 'stack.yaml:5:5', name: 'web', repo: `oci://${host}/up`, version: '1.2.3' }
-      const layer = { mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip' }
-      const large = chartTgz({ entries: [{ path: 'web/large', text: randomBytes(20 << 20) }] })
-      const manifest = await helmManifest(host, {
-        version: '1.2.3',
-        layer: { ...layer, ...(await putBlob(host, large)) },
-      })
-      await putManifest(host, { tag: '1.2.3', manifest })
-      const locked = await chartKind.resolve(request, context)
-      expect(locked.layers[0]?.size).toBe(large.length)
-      const larger = await putBlob(host, Buffer.alloc((64 << 20) + 1))
-      await putManifest(host, { tag: '1.2.3', manifest: { ...manifest, layers: [{ ...layer, ...larger }] } })
-      expect((await refused(chartKind.resolve(request, context), 'UNSUPPORTED')).exitCode).toBe(4)
-    })
-
     it('that are no charts, and versions that are not there, are refused', async () => {
       const [home, host] = [await temporaryFolder(), await registry()]
       const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
@@ -353,39 +232,6 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)(
     )
   },
 )
-
-async function helmManifest(host: string, { version, layer }: { version: string; layer: object }) {
-  const config = await putBlob(host, JSON.stringify({ apiVersion: 'v2', name: 'web', version }))
-  return {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config: { mediaType: 'application/vnd.cncf.helm.config.v1+json', ...config },
-    layers: [layer],
-  }
-}
-
-async function putManifest(
-  host: string,
-  { tag, manifest }: { tag: string; manifest: { mediaType: string; [key: string]: unknown } },
-): Promise<void> {
-  const done = await fetch(`http://${host}/v2/up/web/manifests/${tag}`, {
-    method: 'PUT',
-    body: JSON.stringify(manifest),
-    headers: { 'content-type': manifest.mediaType },
-  })
-  expect([done.status, await done.text()]).toEqual([201, ''])
-}
-
-async function putBlob(host: string, text: string | Buffer): Promise<{ digest: string; size: number }> {
-  const begun = await fetch(`http://${host}/v2/up/web/blobs/uploads/`, { method: 'POST' })
-  const location = new URL(begun.headers.get('location')!, `http://${host}`)
-  location.searchParams.set('digest', digestOf(text))
-  const headers = { 'content-type': 'application/octet-stream' }
-  expect(
-    (await fetch(location, { method: 'PUT', body: new Uint8Array(Buffer.from(text)), headers })).status,
-  ).toBe(201)
-  return { digest: digestOf(text), size: Buffer.byteLength(text) }
-}
 
 /** A key of its own in the old format that helm reads. */
 async function keyrings(home: string): Promise<{ secret: string; publicOnes: string }> {

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { chartKind } from '../../../src/kinds/chart/index.ts'
+import { hasDockerRegistry } from '../../remote/support/docker-registry.ts'
+import { expectKindContract, refused, temporaryFolder, testContext } from '../support/context.ts'
+import { hasHelm, helm, helmManifest, put, putBlob, putManifest, registry } from './helm.ts'
+import { chartTgz } from './support.ts'
+
+describe.skipIf(!hasHelm || !hasDockerRegistry)('charts of a registry (needs helm, docker-registry)', () => {
+  it('of older media types and inside an index are carried; a constraint is the newest tag', async () => {
+    const [home, host] = [await temporaryFolder(), await registry()]
+    const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
+    const [version, older] = ['1.2.3', '1.2.2']
+    for (const one of [older, version]) {
+      const archive = chartTgz({ version: one })
+      const layer = { mediaType: 'application/tar+gzip', ...(await putBlob(host, archive)) }
+      await putManifest(host, { tag: one, manifest: await helmManifest(host, { version: one, layer }) })
+    }
+    const request = { at: 'stack.yaml:5:5', name: 'web', repo: `oci://${host}/up`, version: '^1.2' }
+    const locked = await chartKind.resolve(request, context)
+    expect([locked.name, locked.layers[0]?.mediaType]).toEqual(['web-1.2.3', 'application/tar+gzip'])
+    const [artifact] = await expectKindContract(chartKind, locked)
+    await put(artifact!, { host, repository: 'charts/web', tag: '1.2.3', context })
+    helm(home, ['pull', `oci://${host}/charts/web`, '--version', '1.2.3', '--plain-http'])
+    expect(await readFile(join(home, 'web-1.2.3.tgz'))).toEqual(chartTgz({ version }))
+    const index = {
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+      manifests: locked.origin.type === 'oci' ? [locked.origin.manifest] : [],
+    }
+    await putManifest(host, { tag: '2.0.0', manifest: index })
+    const inside = chartKind.resolve({ ...request, version: '2.0.0' }, context)
+    expect((await refused(inside, 'UPSTREAM_INVALID')).message).toContain('it holds web 1.2.3')
+    await putManifest(host, { tag: '1.2.3', manifest: index })
+    expect(await chartKind.resolve({ ...request, version: '1.2.3' }, context)).toEqual(locked)
+    const none = await refused(
+      chartKind.resolve({ ...request, version: '>3' }, context),
+      'NOT_FOUND_UPSTREAM',
+    )
+    expect(none.likely).toBe('available: 2.0.0, 1.2.3, 1.2.2')
+  })
+
+  it('may have 64 MiB, and more is exit 4', async () => {
+    const host = await registry()
+    const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
+    const request = { at: 'stack.yaml:5:5', name: 'web', repo: `oci://${host}/up`, version: '1.2.3' }
+    const layer = { mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip' }
+    const large = chartTgz({ entries: [{ path: 'web/large', text: randomBytes(20 << 20) }] })
+    const manifest = await helmManifest(host, {
+      version: '1.2.3',
+      layer: { ...layer, ...(await putBlob(host, large)) },
+    })
+    await putManifest(host, { tag: '1.2.3', manifest })
+    const locked = await chartKind.resolve(request, context)
+    expect(locked.layers[0]?.size).toBe(large.length)
+    const larger = await putBlob(host, Buffer.alloc((64 << 20) + 1))
+    await putManifest(host, { tag: '1.2.3', manifest: { ...manifest, layers: [{ ...layer, ...larger }] } })
+    expect((await refused(chartKind.resolve(request, context), 'UNSUPPORTED')).exitCode).toBe(4)
+  })
+})
