@@ -1,18 +1,13 @@
 import { createHash } from 'node:crypto'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type AirgapError, isErrorCode } from '../../src/core/errors.ts'
-import { parseComps } from '../../src/kinds/rpm/comps.ts'
+import type { AirgapError } from '../../src/core/errors.ts'
 import type { RpmRequest } from '../../src/kinds/rpm/entry.ts'
-import { readHeader, readSignatureHeader } from '../../src/kinds/rpm/header.ts'
 import { rpmKind } from '../../src/kinds/rpm/index.ts'
 import type { LockedRpms } from '../../src/kinds/rpm/locked.ts'
-import { parseModules } from '../../src/kinds/rpm/modules.ts'
-import { parseRepomd } from '../../src/kinds/rpm/repomd.ts'
 import { Gpg } from '../kinds/deb/support/archive.ts'
 import { must } from '../kinds/deb/support/programs.ts'
 import { errorOf, withContext } from '../kinds/deb/support/resolve.ts'
@@ -38,7 +33,12 @@ describe.skipIf(lackingForRpm.length > 0)(
       await makeRpms(join(folder, 'good'), {
         gpgHome: gpg.home,
         user: 'publisher',
-        packages: [{ name: 'app', requires: ['lib'] }, { name: 'lib' }, { name: 'old', version: '0.9' }],
+        packages: [
+          { name: 'app', requires: ['lib'] },
+          { name: 'lib', version: '0.9' },
+          { name: 'lib' },
+          { name: 'old', version: '0.9' },
+        ],
       })
       await sign(join(folder, 'good'))
     }, 60_000)
@@ -90,6 +90,7 @@ describe.skipIf(lackingForRpm.length > 0)(
     async function lock(
       place: string,
       change: Partial<RpmRequest['repositories'][0]> = {},
+      packages = ['app'],
     ): Promise<LockedRpms> {
       await using server = await serveFolder(place)
       const keys = [join(folder, 'publisher.asc')]
@@ -104,6 +105,7 @@ describe.skipIf(lackingForRpm.length > 0)(
             keys,
             keysAsWritten: keys,
             metadata: 'signed',
+            packages: 'signed',
             priority: 99,
             excludepkgs: [],
             moduleHotfixes: false,
@@ -112,7 +114,7 @@ describe.skipIf(lackingForRpm.length > 0)(
         ],
         architectures: ['x86_64'],
         modules: [],
-        packages: ['app'],
+        packages,
         kernelPackages: [],
         weak: false,
         base: { type: 'none' },
@@ -211,18 +213,75 @@ describe.skipIf(lackingForRpm.length > 0)(
       expect([error.code, error.exitCode]).toEqual(['UPSTREAM_INVALID', 5])
     })
 
-    it.each(['../../etc/passwd', '/etc/passwd', 'http://evil.example/app.rpm'])(
-      'fault 38: a package at %s',
-      async location => {
+    /** Moves `app`, or all packages, to another address. */
+    const relocate = (place: string, location: string, names = 'app') =>
+      changeList(place, 'primary', text =>
+        Buffer.from(
+          text
+            .toString()
+            .replaceAll(new RegExp(`location href="[^"]*(?:${names})[^"]*"`, 'g'), `location ${location}`),
+        ),
+      )
+
+    it.each(['../../etc/passwd', '/etc/passwd', '../copy/repodata/x'])(
+      'fault 38: a package at %s stays below its server, and in its folder of the bundle',
+      async href => {
         const place = await copy()
-        await changeList(place, 'primary', text =>
-          Buffer.from(
-            text.toString().replaceAll(/location href="[^"]*app[^"]*"/g, `location href="${location}"`),
-          ),
+        const [app] = (await readdir(join(place, 'Packages'))).filter(name => name.startsWith('app-'))
+        const target = join(place, new URL(`http://x/${href}`).pathname)
+        await mkdir(dirname(target), { recursive: true })
+        await cp(join(place, 'Packages', app!), target)
+        await relocate(place, `href="${href}"`)
+        const locked = await lock(place)
+        const one = locked.packages.find(({ name }) => name === 'app')!
+        expect(one.location).toMatch(
+          /^(?:elsewhere\/[0-9a-f]{32}\/app-1\.0-1\.el9\.noarch\.rpm|etc\/passwd)$/,
         )
-        expect((await refused(place)).code).toBe('UPSTREAM_INVALID')
+        expect(one.primary).toContain(`<location href="${one.location}"/>`)
+        const paths = rpmKind.assemble([locked]).flatMap(({ blobs }) => blobs)
+        expect(paths).toHaveLength(2)
       },
     )
+
+    it.each([
+      ['href="file:///etc/passwd"', 'its address is neither http nor https'],
+      ['xml:base="ftp://x.example/" href="app.rpm"', 'its address is neither http nor https'],
+      ['xml:base="media://1#2" href="app.rpm"', 'its address is neither http nor https'],
+      ['xml:base="../up" href="app.rpm"', 'its address (xml:base) is not a URL'],
+      ['xml:base="http://me:secret@x.example" href="app.rpm"', 'its address contains a password'],
+      ['href="http://x.example/app.rpm?X-Amz-Signature=secret"', 'its address contains a password'],
+    ])('a package at %s is refused by name, and only where it is needed', async (location, reason) => {
+      const place = await copy()
+      await relocate(place, location)
+      const error = await refused(place)
+      expect([error.code, error.exitCode]).toEqual(['UNRESOLVABLE', 4])
+      expect(`${error.message} ${error.likely}`).toContain(`app-1.0-1.el9.noarch is left out: ${reason}`)
+      expect(JSON.stringify(error)).not.toContain('secret')
+      const others = await lock(place, {}, ['lib'])
+      expect([others.packages.map(({ name }) => name), others.leftOut]).toEqual([['lib'], undefined])
+    })
+
+    it('leaves a package out where another one will do, and says so', async () => {
+      const place = await copy()
+      await relocate(place, 'href="file:///lib"', 'lib-1')
+      const { packages, leftOut } = await lock(place)
+      expect(packages.map(({ name, version }) => `${name} ${version}`)).toEqual(['app 1.0', 'lib 0.9'])
+      expect(leftOut).toEqual([
+        { name: 'lib-1.0-1.el9.noarch', reason: 'its address is neither http nor https' },
+      ])
+    })
+
+    it('an unsigned list does not lead to another server', async () => {
+      await using other = await serveFolder(folder)
+      const place = await copy()
+      await relocate(place, `xml:base="${other.url}/good/Packages" href="app-1.0-1.el9.noarch.rpm"`)
+      expect((await lock(place)).packages.map(({ href }) => href)).toEqual([
+        `${other.url}/good/Packages/app-1.0-1.el9.noarch.rpm`,
+        undefined,
+      ])
+      const error = await refused(place, { metadata: 'unsigned' })
+      expect(`${error.message} ${error.likely}`).toContain('the list that says so is not signed')
+    })
 
     it('fault 47: a package signed by another key, or by none', async () => {
       const place = await copy()
@@ -263,88 +322,3 @@ describe.skipIf(lackingForRpm.length > 0)(
     })
   },
 )
-
-describe('any metadata from upstream', () => {
-  const safe = (work: () => unknown) => {
-    try {
-      work()
-    } catch (error) {
-      expect(isErrorCode(error, 'UPSTREAM_INVALID')).toBe(true)
-    }
-  }
-
-  it('is read, or refused with a proper error (property)', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), bytes =>
-        safe(() => readHeader(Buffer.from(bytes), 'x')),
-      ),
-    )
-    const header = Buffer.concat([Buffer.from([0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0]), Buffer.alloc(200)])
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(190), fc.nat(255)), { maxLength: 20 }), changes => {
-        const bytes = Buffer.from(header)
-        for (const [at, value] of changes) bytes[8 + at] = value
-        safe(() => {
-          const parsed = readHeader(bytes, 'x')
-          for (const tag of [1000, 1003, 268]) [parsed.string(tag), parsed.int32(tag), parsed.bin(tag)]
-        })
-        safe(() =>
-          readSignatureHeader(
-            Buffer.concat([Buffer.from([0xed, 0xab, 0xee, 0xdb]), Buffer.alloc(92), bytes]),
-            'x',
-          ),
-        )
-      }),
-    )
-    const words = fc.constantFrom(
-      '<repomd>',
-      '<data type="primary">',
-      '</data>',
-      '<location href="a"/>',
-      '<checksum type="sha256">',
-      '</checksum>',
-      '</repomd>',
-      '&',
-      '<!DOCTYPE x>',
-      'a',
-      '<group>',
-      '</group>',
-      '<id>',
-      '---\n',
-      'document: modulemd\n',
-      'data: {',
-      '}',
-      '\n',
-      '*x',
-      '&x ',
-    )
-    fc.assert(
-      fc.property(fc.array(words, { maxLength: 20 }), parts => {
-        safe(() => parseRepomd(parts.join(''), 'http://x.example/'))
-        safe(() => parseComps(parts.join(''), { repository: 0, item: 'x' }))
-        safe(() => parseModules(parts.join(''), { repository: 0, item: 'x' }))
-      }),
-    )
-  })
-
-  it('fault 59: modules.yaml with exponential aliases is refused', () => {
-    const lines = ['document: modulemd', 'a: &a [x, x, x, x, x, x, x, x, x]']
-    for (let i = 1; i < 9; i++)
-      lines.push(
-        `${'abcdefghij'[i]}: &${'abcdefghij'[i]} [${Array(9)
-          .fill(`*${'abcdefghij'[i - 1]}`)
-          .join(', ')}]`,
-      )
-    expect(() => parseModules(`---\n${lines.join('\n')}\n`, { repository: 0, item: 'x' })).toThrow(
-      expect.objectContaining({ code: 'UPSTREAM_INVALID' }),
-    )
-  })
-
-  it('has streams as strings: 1.10 is not a number', () => {
-    const { streams } = parseModules(
-      '---\ndocument: modulemd\nversion: 2\ndata: {name: a, stream: 1.10, version: 820, context: 0e5, arch: x86_64}\n',
-      { repository: 0, item: 'x' },
-    )
-    expect([streams[0]?.stream, streams[0]?.context]).toEqual(['1.10', '0e5'])
-  })
-})

@@ -1,10 +1,12 @@
 import type { Artifact } from '../../content/artifact.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../content/tree.ts'
 import { canonicalJson, compareText } from '../../core/canonical-json.ts'
+import { defined } from '../../core/defined.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
-import { encodePath, safeRelativePath } from '../../core/safe-path.ts'
+import { safeRelativePath } from '../../core/safe-path.ts'
+import { lockedPlace, urlsOf } from './location.ts'
 import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
 import { compareEvr } from './rpm-version.ts'
 
@@ -51,18 +53,25 @@ function packageFiles({ id, baseurl }: LockedRepository, packages: readonly Lock
   const files = new Map<string, TreeFile>()
   for (const one of packages) {
     const path = safeRelativePath(`${id}/${one.location}`, 'LOCK_INVALID')
+    const digest = digestFromHex(one.sha256)
+    const other = files.get(path)
+    if (other !== undefined && other.descriptor.digest !== digest) throw twice(path)
     files.set(path, {
       path,
       mode: '100644',
-      descriptor: { mediaType: mediaTypes.octets, digest: digestFromHex(one.sha256), size: one.size },
-      origin: { sources: [{ type: 'url', url: rpmUrl(baseurl, one.location) }] },
+      descriptor: { mediaType: mediaTypes.octets, digest, size: one.size },
+      origin: { sources: urlsOf([baseurl], lockedPlace(one)).map(url => ({ type: 'url', url })) },
     })
   }
   return [...files.values()]
 }
 
-export function rpmUrl(baseurl: string, location: string): string {
-  return `${baseurl.replace(/\/+$/, '')}/${encodePath(location)}`
+function twice(path: string): AirgapError {
+  return new AirgapError('LOCK_INVALID', 'two packages of a repository have the same path', {
+    item: path,
+    likely: 'the repository lists two different packages at one address, or the lock was edited by hand',
+    next: 'exclude one of them (excludepkgs:), or ask the maintainers of the repository to recreate its metadata with createrepo_c',
+  })
 }
 
 const declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -91,7 +100,13 @@ function metadataFiles(repository: LockedRepository, packages: readonly LockedRp
     inlineFile(
       `${repository.id}/repository.json`,
       Buffer.from(
-        canonicalJson({ priority: repository.priority, moduleHotfixes: repository.moduleHotfixes ?? false }),
+        canonicalJson(
+          defined({
+            priority: repository.priority,
+            moduleHotfixes: repository.moduleHotfixes ?? false,
+            unsignedPackages: repository.unsignedPackages,
+          }),
+        ),
       ),
     ),
     ...repository.keys.map((key, i) =>

@@ -18,7 +18,9 @@ export interface RpmCandidate {
   architecture: string
   /** index into the request's repositories */
   repository: number
+  /** primary's `location`: its `href` and `xml:base`, as written; untrusted (`location.ts`) */
   location: string
+  base?: string
   /** bytes */
   size: number
   checksum: { type: string; hex: string }
@@ -78,20 +80,4 @@ export interface PackageGroup {
   groups: { mandatory: string[]; optional: string[] }
   /** the element verbatim */
   document: string
-}
-
-/** A repository whose metadata signature was checked; made by `loadRepository`. */
-export interface LoadedRepository {
-  packages: RpmCandidate[]
-  modules: ModuleStream[]
-  defaults: ModuleDefaults[]
-  groups: PackageGroup[]
-  /** public keys of its publisher, armored */
-  keys: string[]
-  /** which packages contain these files, according to filelists */
-  ownersOf(paths: ReadonlySet<string>): Promise<Map<string, RpmCandidate[]>>
-  /** `<package …>…</package>` of primary.xml and of filelists.xml, verbatim */
-  fragments(
-    candidates: readonly RpmCandidate[],
-  ): Promise<Map<RpmCandidate, { primary: string; filelists: string }>>
 }

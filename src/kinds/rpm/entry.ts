@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { compareText } from '../../core/canonical-json.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { httpUrlField, nameField, textField } from '../../document/fields.ts'
 import { publicBaseUrl } from '../../document/urls.ts'
@@ -22,8 +23,10 @@ export interface RpmRepository {
   /** absolute paths of OpenPGP public keys that sign packages, and repomd.xml */
   keys: string[]
   keysAsWritten: string[]
-  /** whether the publisher signs repomd.xml; package headers are always checked */
+  /** whether the publisher signs repomd.xml */
   metadata: 'signed' | 'unsigned'
+  /** whether the publisher signs packages; at least one of the two is signed */
+  packages: 'signed' | 'unsigned'
   /** dnf: the smaller number wins; default 99 */
   priority: number
   /** names or `name-evr.arch`, as patterns (fnmatch(3)) */
@@ -67,8 +70,10 @@ const schema = z.strictObject({
         baseurl: httpUrlField,
         /** OpenPGP public keys that sign packages and repomd.xml */
         keys: z.array(textField).min(1),
-        /** `unsigned` where the publisher does not sign repomd.xml (EPEL); the signature of each package is always checked */
+        /** `unsigned` where the publisher does not sign repomd.xml (EPEL): the signature of each package vouches for it */
         metadata: z.enum(['signed', 'unsigned']).default('signed'),
+        /** `unsigned` where the publisher signs only repomd.xml, which has the digest of each package: `gpgcheck=0` on the site */
+        packages: z.enum(['signed', 'unsigned']).default('signed'),
         priority: priorityField.default(99),
         excludepkgs: z.array(textField).default([]),
         moduleHotfixes: z.boolean().default(false),
@@ -101,6 +106,7 @@ export const rpmEntry = manifestEntry({
 #         baseurl: https://mirror.example/BaseOS/x86_64/os
 #         keys: [keys/RPM-GPG-KEY-example]    # who signs packages and their list
 #         metadata: signed                    # unsigned, where the publisher signs packages only
+#         packages: signed                    # unsigned, where the publisher signs their list only
 #         priority: 99
 #         excludepkgs: [kernel-rt*]
 #         moduleHotfixes: false
@@ -122,8 +128,11 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<Rp
     const lines = await packageLines(context, index, entry)
     const base = await baseOf(context, index, { written: entry.base, command: listCommand })
     if (lines === undefined || base === undefined) continue
-    entry.repositories.forEach(({ baseurl }, i) => {
-      mistakes.attempt(() => publicBaseUrl(baseurl, at(index, 'repositories', i, 'baseurl')))
+    entry.repositories.forEach((repository, i) => {
+      const own = (...path: string[]) => at(index, 'repositories', i, ...path)
+      mistakes.attempt(() => publicBaseUrl(repository.baseurl, own('baseurl')))
+      if (repository.metadata === 'unsigned' && repository.packages === 'unsigned')
+        mistakes.add(nothingSigned(own('packages')))
     })
     requests.push({
       at: at(index),
@@ -139,6 +148,18 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<Rp
     })
   }
   return distinctRequests(requests, { nameOf: rpm => rpm.name, mistakes })
+}
+
+function nothingSigned(at: string): AirgapError {
+  return new AirgapError(
+    'MANIFEST_INVALID',
+    'neither the packages of the repository nor their list are signed',
+    {
+      item: at,
+      likely: 'nothing would show that a server or a proxy replaced a package',
+      next: 'list the packages under `files:` with their sha256, or mirror the repository and sign its repomd.xml with a key of yours',
+    },
+  )
 }
 
 const listCommand = "rpm -qa --qf '%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE} %{ARCH}\\n'"

@@ -62,6 +62,16 @@ export async function readFilelists(
   return found
 }
 
+/** The element of filelists.xml as far as primary.xml has it: version, and the files that dependencies usually name. */
+export function filesOfPrimary(primary: string, { checksum }: RpmCandidate): string {
+  const text = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(primary)?.[1] ?? ''
+  const attribute = (name: string) => text(name).replaceAll('"', '&quot;')
+  const version = /<version\b[^>]*>/.exec(primary)?.[0].replace(/\/?>$/, '/>') ?? ''
+  const files = primary.match(/<file\b[^>]*>[^<]*<\/file>/g) ?? []
+  const start = `<package pkgid="${checksum.hex}" name="${attribute('name')}" arch="${attribute('arch')}">`
+  return [start, ...[version, ...files].map(line => `  ${line}`), '</package>'].join('\n')
+}
+
 const maxFragment = 256 << 20 /* characters */
 
 /** Cuts complete elements off the text, keeps the wanted ones, and returns the rest. */
@@ -79,7 +89,7 @@ function takeFragments(
       return text.slice(start)
     }
     at = end + '</package>'.length
-    const id = /\bpkgid="([0-9a-f]+)"/.exec(text.slice(start, start + 400))?.[1]
+    const id = /\bpkgid=["']([0-9A-Fa-f]+)["']/.exec(text.slice(start, start + 400))?.[1]?.toLowerCase()
     if (id !== undefined && fragments.has(id)) found.set(id, text.slice(start, at))
   }
 }

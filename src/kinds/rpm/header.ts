@@ -33,6 +33,19 @@ export function readSignatureHeader(file: Buffer, item: string): { header: RpmHe
   return { header, mainStart: 96 + Math.ceil(header.length / 8) * 8 }
 }
 
+/**
+ * Returns where the main header ends, as far as the bytes say it: at least the end of the part that must be read next. In bytes from
+ * the start of the file.
+ */
+export function headerEnd(file: Buffer, item: string): number {
+  const intro = 16
+  if (file.length < 96 + intro) return 96 + intro
+  if (file.readUInt32BE(0) !== 0xedabeedb) throw malformed('no rpm', item)
+  const lengthAt = (at: number) => intro + file.readUInt32BE(at + 8) * 16 + file.readUInt32BE(at + 12)
+  const main = 96 + Math.ceil(lengthAt(96) / 8) * 8
+  return file.length < main + intro ? main + intro : main + lengthAt(main)
+}
+
 export function readHeader(bytes: Buffer, item: string): RpmHeader {
   if (bytes.length < 16 || !bytes.subarray(0, 4).equals(magic))
     throw malformed('a header without the magic number', item)

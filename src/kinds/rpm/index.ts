@@ -16,8 +16,9 @@ export const rpmKind = defineKind({
     // the entitlement of the build host does not change what is requested
     of: rpm => ({
       ...rpm,
-      repositories: rpm.repositories.map(({ client, keysAsWritten, ...repository }) => ({
+      repositories: rpm.repositories.map(({ client, keysAsWritten, packages, ...repository }) => ({
         ...repository,
+        ...(packages === 'unsigned' ? { packages } : {}),
         keys: keysAsWritten,
       })),
     }),

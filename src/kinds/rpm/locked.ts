@@ -14,8 +14,10 @@ const lockedRpmSchema = z.strictObject({
   architecture: word,
   /** id of its repository */
   repository: word,
-  /** path under the repository's baseurl: primary's `location href` */
+  /** path under the repository's folder, on the site and, unless `href` is present, upstream */
   location: word,
+  /** where upstream has it: a complete URL (`xml:base`), or encoded and relative to the repository (`../x.rpm`) */
+  href: z.string().min(1).max(8192).optional(),
   /** bytes */
   size: sizeSchema,
   /** hex */
@@ -24,9 +26,9 @@ const lockedRpmSchema = z.strictObject({
   requested: z.literal(true).optional(),
   /** name of the package that pulled it in */
   because: word.optional(),
-  /** fingerprint of the key that signed the package's header */
-  signedBy: word,
-  /** `<package …>…</package>` of upstream's primary.xml and filelists.xml, verbatim */
+  /** fingerprint of the key that signed the package's header; absent where only the list is signed */
+  signedBy: word.optional(),
+  /** `<package …>…</package>` of upstream's primary.xml and filelists.xml, verbatim but for a location that the site has elsewhere */
   primary: z.string(),
   filelists: z.string(),
 })
@@ -39,6 +41,8 @@ const lockedRepositorySchema = z.strictObject({
   keys: z.array(z.string()).min(1),
   /** repomd.xml was not signed by its publisher */
   unsignedMetadata: z.literal(true).optional(),
+  /** packages are not signed by their publisher: the signed repomd.xml vouches for them */
+  unsignedPackages: z.literal(true).optional(),
   priority: z.number().int(),
   moduleHotfixes: z.literal(true).optional(),
   /** documents of modules.yaml, verbatim: the carried streams, and the defaults of their modules */

@@ -39,15 +39,15 @@ function mediaTypeOf(path: string): string {
 }
 
 /** Settings of a repository for dnf, as the manifest has them. */
-const settingsSchema = z.looseObject({
+const settingsSchema = z.object({
   priority: z.number().int().optional(),
   moduleHotfixes: z.boolean().optional(),
+  unsignedPackages: z.boolean().optional(),
 })
 
-function settingsOf(bytes: Buffer): Pick<YumClient, 'priority' | 'moduleHotfixes'> {
+function settingsOf(bytes: Buffer): Pick<YumClient, 'priority' | 'moduleHotfixes' | 'unsignedPackages'> {
   try {
-    const { priority, moduleHotfixes } = settingsSchema.parse(JSON.parse(bytes.toString('utf8')))
-    return defined({ priority, moduleHotfixes })
+    return defined(settingsSchema.parse(JSON.parse(bytes.toString('utf8'))))
   } catch (error) {
     throw new AirgapError('BUNDLE_CORRUPT', 'the settings of a package repository cannot be read', {
       item: 'repository.json',
@@ -67,6 +67,7 @@ export interface YumClient {
   keys: readonly string[]
   priority?: number
   moduleHotfixes?: boolean
+  unsignedPackages?: boolean
 }
 
 /** Returns the client files of dnf. Throws BUNDLE_CORRUPT. */

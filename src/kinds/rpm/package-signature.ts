@@ -2,10 +2,11 @@ import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { readPublicKeys, verifyPacket } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
-import { rpmUrl } from './assemble.ts'
 import type { RpmCandidate } from './candidate.ts'
 import type { RpmRepository } from './entry.ts'
-import { readHeader, readSignatureHeader, signatureTags, tags } from './header.ts'
+import { headerEnd, readHeader, readSignatureHeader, signatureTags, tags } from './header.ts'
+import { type Place, urlsOf } from './location.ts'
+import { getFile, type Upstream } from './upstream.ts'
 
 /** Headers of kernels have a few MB because of their file lists. */
 const maxHeader = 64 << 20 /* bytes */
@@ -16,13 +17,24 @@ const maxHeader = 64 << 20 /* bytes */
  */
 export async function checkPackageSignature(
   candidate: RpmCandidate,
-  repository: RpmRepository,
-  context: ResolveContext,
+  {
+    repository,
+    upstream,
+    place,
+    context,
+  }: { repository: RpmRepository; upstream: Upstream; place: Place; context: ResolveContext },
 ): Promise<string> {
   const keys = await readPublicKeys(repository.keys)
-  const url = rpmUrl(repository.baseurl, candidate.location)
-  const item = redactUrl(url)
-  const start = await headOf(url, { end: candidate.headerRange.end, context })
+  const item = redactUrl(urlsOf(upstream.bases, place)[0]!)
+  const get = async (end: number) =>
+    (
+      await getFile(upstream, place, {
+        maxBytes: 2 ** 31,
+        headers: { range: `bytes=0-${end - 1}` },
+        context,
+      })
+    ).bytes.subarray(0, end)
+  const start = await headOf(get, { end: candidate.headerRange.end, size: candidate.size, item })
   const { header: signatures, mainStart } = readSignatureHeader(start, item)
   const main = readHeader(start.subarray(mainStart), item)
   const signature = signatures.bin(signatureTags.rsa) ?? signatures.bin(signatureTags.dsa)
@@ -30,7 +42,10 @@ export async function checkPackageSignature(
     throw new AirgapError('SIGNATURE_INVALID', 'a package is not signed', {
       item,
       likely: 'the publisher forgot to sign it, or the package was replaced',
-      next: 'exclude it (excludepkgs:) and contact the publisher; nothing unsigned goes into a bundle',
+      next:
+        repository.metadata === 'signed'
+          ? 'if the publisher signs only the list of packages (gpgcheck=0, repo_gpgcheck=1), set `packages: unsigned` for this repository; otherwise exclude the package (excludepkgs:)'
+          : 'exclude it (excludepkgs:) and contact the publisher: neither the package nor its list is signed',
     })
   }
   const signed = start.subarray(mainStart, mainStart + main.length)
@@ -59,17 +74,21 @@ export async function checkPackageSignature(
 
 /** The first bytes of the file, up to the end of its main header; the whole file where the server does not support ranges. */
 async function headOf(
-  url: string,
-  { end, context }: { end: number; context: ResolveContext },
+  get: (end: number) => Promise<Buffer>,
+  { end, size, item }: { end: number; size: number; item: string },
 ): Promise<Buffer> {
-  if (end <= 0 || end > maxHeader) {
-    throw new AirgapError('UPSTREAM_INVALID', 'a repository does not give the header range of a package', {
-      item: redactUrl(url),
-      likely: 'a repository made with broken tools',
-      next: 'ask its maintainers to recreate the metadata with createrepo_c',
-    })
+  if (end > 0 && end <= maxHeader) return await get(end)
+  // the list does not say where the header ends: the package does, in two places
+  for (let wanted = 64 << 10; ; ) {
+    const bytes = await get(size > 0 ? Math.min(wanted, size) : wanted)
+    const next = headerEnd(bytes, item)
+    if (next <= bytes.length) return bytes.subarray(0, next)
+    if (next > maxHeader || next <= wanted) break
+    wanted = next
   }
-  const headers = { range: `bytes=0-${end - 1}` }
-  const { bytes } = await context.http.get(url, { maxBytes: 2 ** 31, headers })
-  return bytes.subarray(0, end)
+  throw new AirgapError('UPSTREAM_INVALID', 'a package cannot be read: its header is truncated', {
+    item,
+    likely: 'a damaged file, or a mirror in the middle of an update',
+    next: 'use another mirror; if the error remains, report it to the maintainers of the repository',
+  })
 }

@@ -1,6 +1,5 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { Descriptor } from '../../core/descriptor.ts'
-import { safeRelativePath } from '../../core/safe-path.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmCandidate, RpmRelation } from './candidate.ts'
 import { malformed } from './repomd.ts'
@@ -67,9 +66,8 @@ export async function readPrimary(
           one.size = numberOf(attributes['package'])
           break
         case 'location':
-          if (attributes['xml:base'] !== undefined)
-            throw malformed('a package lies in another place (xml:base)', item)
           one.location = attributes['href'] ?? ''
+          if (attributes['xml:base']) one.base = attributes['xml:base']
           break
         case 'rpm:header-range':
           one.headerRange = { start: numberOf(attributes['start']), end: numberOf(attributes['end']) }
@@ -161,11 +159,9 @@ function addRelation(relations: RpmRelation[], attributes: Record<string, string
   relations.push(relation)
 }
 
-/** Locations become URLs and paths in the bundle, names appear in messages (fault 38). */
 function checked(one: RpmCandidate, item: string): RpmCandidate {
   if (one.name === '' || one.version === '' || one.architecture === '')
     throw malformed('a package has no name, version or architecture', item)
-  safeRelativePath(one.location, 'UPSTREAM_INVALID')
   return one
 }
 

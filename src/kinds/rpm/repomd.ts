@@ -3,20 +3,23 @@ import { Readable } from 'node:stream'
 import { SaxesParser } from 'saxes'
 import { collect } from '../../content/read.ts'
 import { type Packing, unpack } from '../../content/unpack.ts'
+import { defined } from '../../core/defined.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { digestFromHex, Hasher } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { safeRelativePath } from '../../core/safe-path.ts'
 import { readPublicKeys, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmRepository } from './entry.ts'
+import { placeOfList, urlsOf } from './location.ts'
+import { getFile, type Upstream } from './upstream.ts'
 
 /** One metadata file of a repository, as listed in repomd.xml. */
 export interface RepomdEntry {
   type: string
-  location: string
+  /** `href` and `xml:base` of its location, as written */
+  location: { href: string; base?: string }
   checksum: { type: string; hex: string }
   openChecksum?: { type: string; hex: string }
   /** bytes, where given */
@@ -33,12 +36,21 @@ const strong = ['sha256', 'sha384', 'sha512']
 
 /** Fetches repomd.xml, checks its signature, and returns its entries by type. */
 export async function fetchRepomd(
-  repository: RpmRepository,
-  { at, context }: { at: string; context: ResolveContext },
+  upstream: Upstream,
+  { repository, at, context }: { repository: RpmRepository; at: string; context: ResolveContext },
 ): Promise<Map<string, RepomdEntry>> {
-  const url = `${repository.baseurl}/repodata/repomd.xml`
-  const { bytes } = await context.http.get(url, { maxBytes: maxRepomd })
-  if (repository.metadata === 'signed') await checkSignature(bytes, { repository, url, at, context })
+  const { bytes, url } = await getFile(
+    upstream,
+    { below: 'repodata/repomd.xml' },
+    {
+      maxBytes: maxRepomd,
+      context,
+      check: async (answer, from) => {
+        if (repository.metadata === 'signed')
+          await checkSignature(answer, { repository, url: from, at, context })
+      },
+    },
+  )
   return parseRepomd(bytes.toString('utf8'), url)
 }
 
@@ -78,7 +90,8 @@ export function parseRepomd(text: string, url: string): Map<string, RepomdEntry>
     content = ''
     if (name === 'data') entry = { type: attributes['type'] ?? '' }
     else if (name === 'checksum' || name === 'open-checksum') checksumType = attributes['type'] ?? ''
-    else if (name === 'location') entry.location = attributes['href'] ?? ''
+    else if (name === 'location')
+      entry.location = { href: attributes['href'] ?? '', ...defined({ base: attributes['xml:base'] }) }
   })
   parser.on('text', part => {
     content += part
@@ -101,7 +114,7 @@ function complete(entry: Partial<RepomdEntry>, item: string): RepomdEntry {
   const { type = '', location, checksum } = entry
   if (location === undefined || checksum === undefined)
     throw malformed(`${type} has no location or no checksum`, item)
-  return { ...entry, type, checksum, location: safeRelativePath(location, 'UPSTREAM_INVALID') }
+  return { ...entry, type, checksum, location }
 }
 
 /**
@@ -122,11 +135,12 @@ export function strictParser(item: string, options: { doctype?: 'ignored' } = {}
 
 /** Fetches a metadata file into the cache under its unpacked digest; verifies it packed, before unpacking, and unpacked. */
 export async function fetchList(
-  repository: RpmRepository,
+  upstream: Upstream,
   { entry, context }: { entry: RepomdEntry; context: ResolveContext },
 ): Promise<Descriptor> {
-  const url = `${repository.baseurl}/${entry.location}`
-  const item = redactUrl(url)
+  const place = placeOfList(entry.location, upstream)
+  if ('refused' in place) throw malformed(`${entry.type}: ${place.refused}`, upstream.name)
+  const item = redactUrl(urlsOf(upstream.bases, place)[0]!)
   const { openChecksum, openSize } = entry
   const known =
     openChecksum?.type === 'sha256' && openSize !== undefined && /^[0-9a-f]{64}$/.test(openChecksum.hex)
@@ -148,10 +162,13 @@ export async function fetchList(
     )
   }
   const maxBytes = Math.min(entry.size ?? maxPacked, maxPacked)
-  const { bytes } = await context.http.get(url, { maxBytes })
-  checkBytes(bytes, { entry, item })
+  const { bytes } = await getFile(upstream, place, {
+    maxBytes,
+    context,
+    check: (answer, url) => checkBytes(answer, { entry, item: redactUrl(url) }),
+  })
   const stream = () =>
-    bounded(unpack(Readable.from([bytes]), packingOf(entry.location, item)), {
+    bounded(unpack(Readable.from([bytes]), packingOf(entry.location.href, item)), {
       limit: openSize ?? Math.min(maxUnpacked, bytes.length * 100 + (64 << 20)),
       item,
     })

@@ -4,16 +4,35 @@ import { fromSystemError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { armoredKeys } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
-import type { LoadedRepository } from './candidate.ts'
+import type { ModuleDefaults, ModuleStream, PackageGroup, RpmCandidate } from './candidate.ts'
 import { parseComps } from './comps.ts'
 import type { RpmRepository } from './entry.ts'
-import { readFilelists } from './filelists.ts'
+import { filesOfPrimary, readFilelists } from './filelists.ts'
 import { parseModules } from './modules.ts'
 import { readPrimary } from './primary.ts'
-import { fetchList, fetchRepomd, listText, malformed } from './repomd.ts'
+import { fetchList, fetchRepomd, listText } from './repomd.ts'
 import { compatibleArchitectures } from './universe.ts'
+import type { Upstream } from './upstream.ts'
 
 const maxFragment = 16 << 20 /* bytes */
+
+/** A repository whose metadata signature was checked. */
+export interface LoadedRepository {
+  packages: RpmCandidate[]
+  modules: ModuleStream[]
+  defaults: ModuleDefaults[]
+  groups: PackageGroup[]
+  upstream: Upstream
+  /** public keys of its publisher, armored */
+  keys: string[]
+  /** which packages contain these files, according to filelists */
+  ownersOf(paths: ReadonlySet<string>): Promise<Map<string, RpmCandidate[]>>
+  /** `<package …>…</package>` of primary.xml and of filelists.xml, verbatim; the latter made of the former where the list does not have it */
+  fragments(
+    candidates: readonly RpmCandidate[],
+  ): Promise<Map<RpmCandidate, { primary: string; filelists: string }>>
+}
+
 /**
  * Reads one repository. `index` is its position among the request's repositories. Throws SIGNATURE_INVALID,
  * DIGEST_MISMATCH, UPSTREAM_INVALID.
@@ -24,13 +43,15 @@ export async function loadRepository(
   context: ResolveContext,
 ): Promise<LoadedRepository> {
   const item = redactUrl(repository.baseurl)
-  const entries = await fetchRepomd(repository, { at, context })
+  const upstream = { bases: [repository.baseurl], signed: repository.metadata === 'signed', name: item }
+  const entries = await fetchRepomd(upstream, { repository, at, context })
   const list = async (type: string): Promise<Descriptor | undefined> => {
     const entry = entries.get(type)
-    return entry === undefined ? undefined : await fetchList(repository, { entry, context })
+    return entry === undefined ? undefined : await fetchList(upstream, { entry, context })
   }
-  // some publishers offer several compressions, the `_zck` and `_db` ones for dnf alone
-  const [primary, modules, comps] = await Promise.all([list('primary'), list('modules'), list('group')])
+  // some publishers offer several compressions, the `_zck` and `_db` ones for dnf alone; dnf prefers `group_gz`, too
+  const groupType = entries.has('group_gz') ? 'group_gz' : 'group'
+  const [primary, modules, comps] = await Promise.all([list('primary'), list('modules'), list(groupType)])
   const takes = new Set(architectures.flatMap(compatibleArchitectures))
   const packages = await readPrimary(primary!, { repository: index, item, architectures: takes, context })
   const { streams, defaults } =
@@ -45,6 +66,7 @@ export async function loadRepository(
     modules: streams,
     defaults,
     groups,
+    upstream,
     keys: await publicKeys(repository.keys),
     async ownersOf(paths) {
       const descriptor = await list('filelists')
@@ -79,9 +101,10 @@ export async function loadRepository(
       const texts = candidates.length === 0 ? [] : await context.cache.parts(primary!, ranges)
       return new Map(
         candidates.map((candidate, i) => {
-          const files = found?.fragments.get(candidate.checksum.hex)
-          if (files === undefined) throw malformed(`the file list of ${candidate.name} is missing`, item)
-          return [candidate, { primary: texts[i]!.toString('utf8'), filelists: files }] as const
+          const text = texts[i]!.toString('utf8')
+          // dnf needs no list of files; some publishers have none, or one that lacks packages
+          const files = found?.fragments.get(candidate.checksum.hex) ?? filesOfPrimary(text, candidate)
+          return [candidate, { primary: text, filelists: files }] as const
         }),
       )
     },

@@ -1,25 +1,21 @@
-import pLimit from 'p-limit'
+import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
-import { hexOf } from '../../core/digest.ts'
-import { AirgapError } from '../../core/errors.ts'
 import { globMatcher } from '../../core/glob.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
-import { fetchOnce } from '../../remote/fetch-once.ts'
+import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
-import { comparePackages, rpmUrl } from './assemble.ts'
+import { comparePackages } from './assemble.ts'
 import { installedPackages, namedBase } from './base.ts'
-import type { LoadedRepository, ModuleStream, RpmCandidate } from './candidate.ts'
+import type { ModuleStream, RpmCandidate } from './candidate.ts'
 import { closureOf, type SelectedRpm } from './closure.ts'
 import type { RpmRepository, RpmRequest } from './entry.ts'
-import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
+import { placeOfPackage } from './location.ts'
+import { lockPackages } from './lock-packages.ts'
+import type { LockedRepository, LockedRpms } from './locked.ts'
 import { chooseModules, type ModuleChoice } from './module-choice.ts'
-import { checkPackageSignature } from './package-signature.ts'
-import { loadRepository } from './repository.ts'
+import { type LoadedRepository, loadRepository } from './repository.ts'
 import { nevraOf } from './request.ts'
 import { makeUniverse, type Universe } from './universe.ts'
-
-/** Package headers fetched at the same time. */
-const concurrency = 8
 
 /** Reads the repositories, chooses module streams, computes the closure of the requested packages and checks their signatures. */
 export async function resolveRpms(request: RpmRequest, context: ResolveContext): Promise<LockedRpms> {
@@ -32,12 +28,14 @@ export async function resolveRpms(request: RpmRequest, context: ResolveContext):
   const selected = new Map<RpmCandidate, SelectedRpm>()
   const streams = new Set<ModuleStream>()
   const enabled = new Set<string>()
+  const leftOut = new Map<string, LeftOut>()
   for (const architecture of architectures) {
-    const { modules, closure } = await resolveArchitecture(architecture, { request, loaded })
+    const { modules, closure, refused } = await resolveArchitecture(architecture, { request, loaded })
     for (const one of closure) {
       const before = selected.get(one.candidate)
       if (!before || (one.requested && !before.requested)) selected.set(one.candidate, one)
     }
+    for (const [one, reason] of refused) leftOut.set(nevraOf(one), { name: nevraOf(one), reason })
     for (const one of modules.active) streams.add(one)
     for (const one of modules.enabled) enabled.add(one)
   }
@@ -53,6 +51,10 @@ export async function resolveRpms(request: RpmRequest, context: ResolveContext):
       lockedRepository(one, { loaded: loaded[i]!, index: i, taken, request }),
     ),
     packages: packages.sort(comparePackages),
+    ...defined({
+      leftOut:
+        leftOut.size > 0 ? [...leftOut.values()].sort((a, b) => compareText(a.name, b.name)) : undefined,
+    }),
   }
 }
 
@@ -64,7 +66,7 @@ interface Loaded {
 async function resolveArchitecture(
   architecture: string,
   { request, loaded }: Loaded,
-): Promise<{ modules: ModuleChoice; closure: SelectedRpm[] }> {
+): Promise<{ modules: ModuleChoice; closure: SelectedRpm[]; refused: Map<RpmCandidate, string> }> {
   const { repositories, at } = request
   const modules = chooseModules({
     modules: request.modules,
@@ -77,12 +79,14 @@ async function resolveArchitecture(
   })
   const excluded = repositories.map(one => excluder(one.excludepkgs))
   const candidates = loaded.flatMap(one => one.packages)
+  const refused = new Map<RpmCandidate, string>()
   const hidden = (one: RpmCandidate) =>
-    excluded[one.repository]!(one)
+    refused.get(one) ??
+    (excluded[one.repository]!(one)
       ? 'excludepkgs of its repository excludes it'
       : modules.isHidden(one)
         ? 'it belongs to a module stream that is not enabled, or an active stream has its own version'
-        : undefined
+        : undefined)
   const groups = loaded.flatMap(one => one.groups)
   const priorities = repositories.map(one => one.priority)
   const filelists = new Map<string, RpmCandidate[]>()
@@ -105,7 +109,16 @@ async function resolveArchitecture(
   const list = base.type === 'list' ? installedPackages(base.packages, { candidates, architecture }) : []
   const fresh = base.type === 'named' ? await resolveWith(namedBase(base, { groups, at }), []) : []
   const installed = [...list, ...fresh.map(one => ({ ...one.candidate }))]
-  return { modules, closure: await resolveWith([...request.packages, ...modules.packages], installed) }
+  for (;;) {
+    const closure = await resolveWith([...request.packages, ...modules.packages], installed)
+    const more = closure.flatMap(({ candidate }) => {
+      const place = placeOfPackage(candidate, loaded[candidate.repository]!.upstream)
+      return 'refused' in place ? [[candidate, place.refused] as const] : []
+    })
+    if (more.length === 0) return { modules, closure, refused }
+    // what cannot be carried is left out where another package does, and otherwise named as the reason
+    for (const [candidate, reason] of more) refused.set(candidate, reason)
+  }
 }
 
 /** Defers the outcome, or its error, until all file dependencies are known. */
@@ -156,98 +169,6 @@ function excluder(patterns: readonly string[]): (candidate: RpmCandidate) => boo
   }
 }
 
-type LockContext = Loaded & { context: ResolveContext }
-
-async function lockPackages(selected: readonly SelectedRpm[], options: LockContext): Promise<LockedRpm[]> {
-  const { request, loaded, context } = options
-  const limit = pLimit(concurrency)
-  const perRepository = request.repositories.map(async (repository, index) => {
-    const own = selected.filter(one => one.candidate.repository === index)
-    const fragments = await loaded[index]!.fragments(own.map(one => one.candidate))
-    return Promise.all(
-      own.map(({ candidate, requested, because }) =>
-        limit(async (): Promise<LockedRpm> => {
-          const location = safeLocation(candidate)
-          const { name, epoch, version, release, architecture, size } = candidate
-          const signedBy = await checkPackageSignature(candidate, repository, context)
-          const fragment = fragments.get(candidate)
-          if (!fragment)
-            throw new AirgapError('INTERNAL', 'a package has no metadata fragment', {
-              item: nevraOf(candidate),
-            })
-          return {
-            name,
-            epoch,
-            version,
-            release,
-            architecture,
-            repository: repository.id,
-            location,
-            size,
-            sha256: await sha256Of(candidate, { repository, context }),
-            ...defined({ requested: requested ? (true as const) : undefined, because }),
-            signedBy,
-            ...fragment,
-          }
-        }),
-      ),
-    )
-  })
-  return (await Promise.all(perRepository)).flat()
-}
-
-/** Checks that a location stays below its repository, upstream and on the site. Throws UPSTREAM_INVALID. */
-function safeLocation(candidate: RpmCandidate): string {
-  try {
-    return safeRelativePath(candidate.location, 'UPSTREAM_INVALID')
-  } catch (error) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the repository has an unsafe path for a package', {
-      item: `${nevraOf(candidate)}: ${JSON.stringify(candidate.location.slice(0, 300))}`,
-      likely: 'a malicious or broken repository: the path would leave its folder',
-      next: 'do not use this repository',
-      cause: error,
-    })
-  }
-}
-
-/** Packages with SHA-384 or SHA-512 checksums are fetched once while locking, because bundles address content by SHA-256. */
-async function sha256Of(
-  candidate: RpmCandidate,
-  { repository, context }: { repository: RpmRepository; context: ResolveContext },
-): Promise<string> {
-  const { type, hex } = candidate.checksum
-  if (type === 'sha256') return hex
-  const url = rpmUrl(repository.baseurl, candidate.location)
-  const { digest, size } = await fetchOnce(url, context)
-  if (size !== candidate.size) {
-    throw new AirgapError(
-      'SIZE_MISMATCH',
-      `a package has ${size} bytes; its repository lists ${candidate.size}`,
-      {
-        item: nevraOf(candidate),
-        likely: 'the mirror is being updated, or the package was replaced',
-        next: 'try again later, or use another mirror',
-      },
-    )
-  }
-  const { createHash } = await import('node:crypto')
-  const hash = createHash(type)
-  for await (const chunk of await context.cache.open({ mediaType: 'application/octet-stream', digest, size }))
-    hash.update(chunk)
-  if (hash.digest('hex') !== hex) {
-    throw new AirgapError(
-      'DIGEST_MISMATCH',
-      `the ${type} digest of a package differs from the repository’s`,
-      {
-        item: nevraOf(candidate),
-        likely: 'the mirror is being updated, or the package was replaced',
-        next: 'try again later, or use another mirror',
-      },
-    )
-  }
-  return hexOf(digest)
-}
-
 /** Streams of which a package is carried, or that machines must enable. */
 function takenStreams(
   streams: readonly ModuleStream[],
@@ -276,7 +197,10 @@ function lockedRepository(
     id: repository.id,
     baseurl: repository.baseurl.replace(/\/+$/, ''),
     keys: loaded.keys,
-    ...(repository.metadata === 'unsigned' ? { unsignedMetadata: true as const } : {}),
+    ...defined({
+      unsignedMetadata: repository.metadata === 'unsigned' ? (true as const) : undefined,
+      unsignedPackages: repository.packages === 'unsigned' ? (true as const) : undefined,
+    }),
     priority: repository.priority,
     ...(repository.moduleHotfixes ? { moduleHotfixes: true as const } : {}),
     modules: [

@@ -1,3 +1,4 @@
+import { canonicalJson } from '../../core/canonical-json.ts'
 import { type ListEntry, uniteLists } from '../united-lists.ts'
 
 /** Unites createrepo's lists of two bundles; returns undefined for other files. */
@@ -7,8 +8,15 @@ export function mergeYumLists(path: string, texts: readonly Buffer[]): Buffer | 
   if (path.endsWith('/repodata/comps.xml')) return Buffer.from(mergeGroups(path, lists))
   if (path.endsWith('/repodata/modules.yaml'))
     return Buffer.from(uniteLists(path, lists.map(yamlDocuments)).join(''))
-  // settings for dnf: those of the newer bundle
-  return path.endsWith('/repository.json') ? texts.at(-1) : undefined
+  return path.endsWith('/repository.json') ? mergeSettings(texts) : undefined
+}
+
+/** Settings for dnf are those of the newer bundle; but packages that nobody signed stay so. */
+function mergeSettings(texts: readonly Buffer[]): Buffer | undefined {
+  const newest = texts.at(-1)
+  const unsigned = (text: Buffer) => text.includes('"unsignedPackages":true')
+  if (newest === undefined || unsigned(newest) || !texts.some(unsigned)) return newest
+  return Buffer.from(canonicalJson({ ...JSON.parse(newest.toString('utf8')), unsignedPackages: true }))
 }
 
 /** The element around the packages counts them. `</package>` is in no text, as `<` is escaped there. */

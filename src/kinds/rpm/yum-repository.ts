@@ -86,6 +86,8 @@ export interface YumSection {
   /** dnf's, 99 unless the publisher's entry said otherwise */
   priority?: number
   moduleHotfixes?: boolean
+  /** its publisher signs no packages */
+  unsignedPackages?: boolean
   /** paths of public keys on the machine; the site's own first */
   keys: string[]
 }
@@ -93,14 +95,14 @@ export interface YumSection {
 /** The client's file in /etc/yum.repos.d: dnf.conf(5), one section for each repository. */
 export function yumRepoFile(sections: readonly YumSection[], baseUrl: string): string {
   return sections
-    .map(({ name, id, priority, moduleHotfixes, keys }) =>
+    .map(({ name, id, priority, moduleHotfixes, unsignedPackages, keys }) =>
       [
         `[airgap-${name}-${id}]`,
         `name=${name} ${id}, from the bundle`,
         `baseurl=${baseUrl.replace(/\/+$/, '')}/rpms/${name}/${id}`,
         'enabled=1',
-        // packages are signed with their publisher's key, their list with the site's
-        'gpgcheck=1',
+        // packages are signed with their publisher's key, their list with the site's; the list has the digests of packages without a signature
+        `gpgcheck=${unsignedPackages ? 0 : 1}`,
         'repo_gpgcheck=1',
         `gpgkey=${keys.map(path => `file://${path}`).join('\n       ')}`,
         ...(priority === undefined || priority === 99 ? [] : [`priority=${priority}`]),

@@ -15,16 +15,25 @@ export interface TestRpm {
   name: string
   version?: string
   requires?: string[]
+  /** tag lines of the spec: `Epoch: 1` */
+  tags?: string[]
+  /** what the file of the package contains (default: its name): makes another package of the same name and version */
+  content?: string
 }
 
 /** Builds packages, signed by the user's key, into `folder/Packages`; returns the texts of createrepo_c's lists. */
 export async function makeRpms(
   folder: string,
-  options: { gpgHome: string; user: string; packages: TestRpm[] },
+  options: {
+    gpgHome: string
+    /** name before `@example.org`, or a key as gpg takes it: `0123ABCD!`; none: no signature */
+    user?: string
+    packages: TestRpm[]
+  },
 ): Promise<{ primary: string; filelists: string }> {
   const { gpgHome, user, packages } = options
   await mkdir(join(folder, 'Packages'), { recursive: true })
-  for (const { name, version = '1.0', requires = [] } of packages) {
+  for (const { name, version = '1.0', requires = [], tags = [], content = name } of packages) {
     const spec = join(folder, `${name}.spec`)
     const lines = [
       `Name: ${name}`,
@@ -34,10 +43,11 @@ export async function makeRpms(
       'License: MIT',
       'BuildArch: noarch',
       ...requires.map(text => `Requires: ${text}`),
+      ...tags,
       '%description\ntest',
       '%install',
       `mkdir -p %{buildroot}/opt/${name}`,
-      `echo ${name} > %{buildroot}/opt/${name}/file`,
+      `echo ${content} > %{buildroot}/opt/${name}/file`,
       '%files',
       `/opt/${name}/file`,
     ]
@@ -54,26 +64,39 @@ export async function makeRpms(
     ])
   }
   const files = (await readdir(join(folder, 'Packages'))).filter(name => name.endsWith('.rpm'))
-  await must(
-    'rpmsign',
-    [
-      '--addsign',
-      '--define',
-      `_gpg_name ${user}@example.org`,
-      '--define',
-      `__gpg_sign_cmd %{__gpg} gpg --batch --no-armor --pinentry-mode loopback --passphrase "" -u "%{_gpg_name}" -sbo %{__signature_filename} --digest-algo sha256 %{__plaintext_filename}`,
-      '--define',
-      '__gpg /usr/bin/gpg',
-      ...files.map(name => join(folder, 'Packages', name)),
-    ],
-    { env: { GNUPGHOME: gpgHome } },
-  )
+  if (user !== undefined)
+    await signRpms(
+      files.map(name => join(folder, 'Packages', name)),
+      { gpgHome, user },
+    )
   await must('createrepo_c', ['--no-database', '--simple-md-filenames', '--compress-type', 'gz', folder])
   const list = async (kind: string) => {
     const name = (await readdir(join(folder, 'repodata'))).find(file => file.endsWith(`${kind}.xml.gz`))!
     return gunzipSync(await readFile(join(folder, 'repodata', name))).toString('utf8')
   }
   return { primary: await list('primary'), filelists: await list('filelists') }
+}
+
+/** `at`: the time of the signature as gpg takes it, if not now. */
+export async function signRpms(
+  files: readonly string[],
+  { gpgHome, user, digest = 'sha256', at }: { gpgHome: string; user: string; digest?: string; at?: string },
+): Promise<void> {
+  const time = at === undefined ? '' : `--faked-system-time ${at} `
+  await must(
+    'rpmsign',
+    [
+      '--resign',
+      '--define',
+      `_gpg_name ${/[@!]/.test(user) ? user : `${user}@example.org`}`,
+      '--define',
+      `__gpg_sign_cmd %{__gpg} gpg --batch --no-armor ${time}--pinentry-mode loopback --passphrase "" -u "%{_gpg_name}" -sbo %{__signature_filename} --digest-algo ${digest} %{__plaintext_filename}`,
+      '--define',
+      '__gpg /usr/bin/gpg',
+      ...files,
+    ],
+    { env: { GNUPGHOME: gpgHome } },
+  )
 }
 
 /** An unmodified dnf with an empty root of its own; `repos` is the text of its .repo files. */

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import pLimit from 'p-limit'
+import { defined } from '../../core/defined.ts'
+import { hexOf } from '../../core/digest.ts'
+import { AirgapError } from '../../core/errors.ts'
+import { mediaTypes } from '../../core/media-types.ts'
+import { fetchOnce } from '../../remote/fetch-once.ts'
+import { firstOf } from '../../remote/mirrors.ts'
+import type { ResolveContext } from '../kind.ts'
+import type { RpmCandidate } from './candidate.ts'
+import type { SelectedRpm } from './closure.ts'
+import type { RpmRequest } from './entry.ts'
+import { hrefOf, placeOfPackage, urlsOf } from './location.ts'
+import type { LockedRpm } from './locked.ts'
+import { checkPackageSignature } from './package-signature.ts'
+import { malformed } from './repomd.ts'
+import type { LoadedRepository } from './repository.ts'
+import { nevraOf } from './request.ts'
+
+/** Package headers fetched at the same time. */
+const concurrency = 8
+
+interface LockContext {
+  request: RpmRequest
+  loaded: readonly LoadedRepository[]
+  context: ResolveContext
+}
+
+/** Checks the signature of each package, and describes it for the lock. Throws SIGNATURE_INVALID, DIGEST_MISMATCH. */
+export async function lockPackages(
+  selected: readonly SelectedRpm[],
+  { request, loaded, context }: LockContext,
+): Promise<LockedRpm[]> {
+  const limit = pLimit(concurrency)
+  const perRepository = request.repositories.map(async (repository, index) => {
+    const { upstream, fragments } = loaded[index]!
+    const own = selected.filter(one => one.candidate.repository === index)
+    const texts = await fragments(own.map(one => one.candidate))
+    return Promise.all(
+      own.map(({ candidate, requested, because }) =>
+        limit(async (): Promise<LockedRpm> => {
+          const place = placeOfPackage(candidate, upstream)
+          const text = texts.get(candidate)
+          if ('refused' in place || text === undefined)
+            throw new AirgapError('INTERNAL', 'a package that cannot be carried was selected', {
+              item: nevraOf(candidate),
+            })
+          const { name, epoch, version, release, architecture } = candidate
+          const urls = urlsOf(upstream.bases, place.upstream)
+          // a signed list vouches for the whole file by its digest
+          const signedBy =
+            repository.packages === 'unsigned'
+              ? undefined
+              : await checkPackageSignature(candidate, {
+                  repository,
+                  upstream,
+                  place: place.upstream,
+                  context,
+                })
+          return {
+            name,
+            epoch,
+            version,
+            release,
+            architecture,
+            repository: repository.id,
+            location: place.path,
+            ...(await contentOf(candidate, { urls, context })),
+            ...defined({
+              href: hrefOf(place),
+              requested: requested ? (true as const) : undefined,
+              because,
+              signedBy,
+            }),
+            primary: withLocation(text.primary, { candidate, path: place.path, item: upstream.name }),
+            filelists: text.filelists,
+          }
+        }),
+      ),
+    )
+  })
+  return (await Promise.all(perRepository)).flat()
+}
+
+/** The element of primary.xml with the path that the site has: dnf there must not go where `xml:base` leads. */
+function withLocation(
+  primary: string,
+  { candidate, path, item }: { candidate: RpmCandidate; path: string; item: string },
+): string {
+  if (candidate.base === undefined && candidate.location === path) return primary
+  const element = /<location\b[^>]*>/g
+  if (primary.match(element)?.length !== 1)
+    throw malformed(`the element of ${candidate.name} does not have exactly one location`, item)
+  const href = path.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+  return primary.replace(element, written => `<location href="${href}"${written.endsWith('/>') ? '/>' : '>'}`)
+}
+
+/**
+ * Returns SHA-256 and size of a package. Packages with another checksum, or without a size, are fetched once while locking, because
+ * bundles address content by SHA-256.
+ */
+async function contentOf(
+  candidate: RpmCandidate,
+  { urls, context }: { urls: readonly string[]; context: ResolveContext },
+): Promise<{ size: number; sha256: string }> {
+  const { checksum, size: listed } = candidate
+  if (checksum.type === 'sha256' && listed >= 0) return { size: listed, sha256: checksum.hex }
+  const { digest, size } = await firstOf(urls, url => fetchOnce(url, context), context)
+  if (listed >= 0 && size !== listed) {
+    throw new AirgapError('SIZE_MISMATCH', `a package has ${size} bytes; its repository lists ${listed}`, {
+      item: nevraOf(candidate),
+      likely: 'the mirror is being updated, or the package was replaced',
+      next: 'try again later, or use another mirror',
+    })
+  }
+  const hash = createHash(checksum.type)
+  for await (const chunk of await context.cache.open({ mediaType: mediaTypes.octets, digest, size }))
+    hash.update(chunk)
+  if (hash.digest('hex') !== checksum.hex) {
+    throw new AirgapError(
+      'DIGEST_MISMATCH',
+      `the ${checksum.type} digest of a package differs from the repository’s`,
+      {
+        item: nevraOf(candidate),
+        likely: 'the mirror is being updated, or the package was replaced',
+        next: 'try again later, or use another mirror',
+      },
+    )
+  }
+  return { size, sha256: hexOf(digest) }
+}

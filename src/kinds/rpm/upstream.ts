@@ -1,0 +1,41 @@
+import { AirgapError } from '../../core/errors.ts'
+import type { ResolveContext } from '../kind.ts'
+import { type AddressTrust, type Place, urlsOf } from './location.ts'
+
+/** The places that have a repository, the first to be tried first. */
+export interface Upstream extends AddressTrust {
+  /** for messages, redacted */
+  name: string
+}
+
+/**
+ * Fetches a file of the repository into memory from the first place that has it and whose answer `check` accepts: a mirror may be
+ * in the middle of an update. Throws what the last place led to.
+ */
+export async function getFile(
+  upstream: Upstream,
+  place: Place,
+  options: {
+    maxBytes: number
+    headers?: Record<string, string>
+    /** throws DIGEST_MISMATCH for other bytes than the wanted ones */
+    check?: (bytes: Buffer, url: string) => Promise<void> | void
+    context: ResolveContext
+  },
+): Promise<{ bytes: Buffer; url: string }> {
+  const { context, check, ...request } = options
+  const urls = urlsOf(upstream.bases, place)
+  for (const [i, url] of urls.entries()) {
+    try {
+      const { bytes } = await context.http.get(url, request)
+      await check?.(bytes, url)
+      return { bytes, url }
+    } catch (error) {
+      context.signal.throwIfAborted()
+      if (!(error instanceof AirgapError) || error.code === 'SIGNATURE_INVALID') throw error
+      if (i === urls.length - 1) throw error
+      context.progress.note(`${error.item ?? upstream.name}: ${error.message}; trying the next mirror`)
+    }
+  }
+  throw new AirgapError('UPSTREAM_INVALID', 'the repository has no address', { item: upstream.name })
+}
