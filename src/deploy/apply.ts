@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { AirgapError } from '../core/errors.ts'
-import { acquireProcessLock } from '../core/process-lock.ts'
-import { openJournal } from '../install/journal.ts'
+import { acquireProcessLock, lockHolder } from '../core/process-lock.ts'
+import { openJournal, readJournal } from '../install/journal.ts'
 import { adoptKubeconfig } from '../install/kubeconfig.ts'
 import { endMarked } from '../install/orphan-process.ts'
 import { planSteps } from '../install/plan.ts'
@@ -57,17 +58,21 @@ export async function applyInstall(
   // before anything is created: a saved plan is for the site as it was
   const previewed = saved && (await previewState(setup.siteFolder))
   const state = await openState(setup.siteFolder)
-  await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
-  const orphans = await endMarked(state.paths.running)
-  if (orphans > 0) context.progress.note(`ended ${orphans} processes that a killed run had left behind`)
+  await refuseBusy(state)
   await adoptKubeconfig(clusterOf(setup.site, state.paths))
   const all = await stepsOf({ setup, bundles, state, options, context, purpose: 'apply' })
   const steps = selectSteps(all, selectionOf(options))
-  await using journal = await openJournal(state.paths.journal, { site: state.identity })
-  const planned = await planSteps(steps, { entries: journal.entries(), context })
+  const entries = await readJournal(state.paths.journal, { site: state.identity })
+  const planned = await planSteps(steps, { entries, context })
   if (saved !== undefined && planFile !== undefined)
     refuseChangedPlan(saved, { site: previewed!.id, steps: planned, file: planFile })
   await approve({ setup, steps: planned }, { saved: saved !== undefined })
+  // not before: a question that nobody answers must not block the site
+  await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
+  const orphans = await endMarked(state.paths.running)
+  if (orphans > 0) context.progress.note(`ended ${orphans} processes that a killed run had left behind`)
+  await using journal = await openJournal(state.paths.journal, { site: state.identity })
+  if (!isDeepStrictEqual(journal.entries(), entries)) throw changedMeanwhile(setup.siteFolder)
   const started = performance.now()
   const before = rememberSetup({ setup, bundles, state })
   const results = await runSteps(steps, { journal, context, before: ({ id }) => before(id) })
@@ -80,6 +85,20 @@ export async function applyInstall(
     allSteps: all.length,
     seconds: (performance.now() - started) / 1000,
   }
+}
+
+/** Before the plan is shown; the lock itself is taken once it was approved. */
+async function refuseBusy({ folder, paths }: SiteState): Promise<void> {
+  if ((await lockHolder(paths.lock)) !== undefined)
+    await (await acquireProcessLock(paths.lock, folder)).release()
+}
+
+function changedMeanwhile(siteFolder: string): AirgapError {
+  return new AirgapError('PLAN_CHANGED', 'the site was changed while the plan was shown', {
+    item: siteFolder,
+    likely: 'another `apply` ran in another terminal',
+    next: 'run the same command again; nothing was changed by this one',
+  })
 }
 
 /** Steps that change nothing of the site. */

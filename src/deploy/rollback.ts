@@ -2,10 +2,9 @@ import { acquireProcessLock } from '../core/process-lock.ts'
 import { openJournal } from '../install/journal.ts'
 import { undoSteps } from '../install/run.ts'
 import type { DeployContext } from './context.ts'
-import { openBundles } from './open-bundles.ts'
 import { existingSite, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
-import { installSteps } from './steps/install-steps.ts'
+import { undoableSteps } from './steps/undo-steps.ts'
 
 export interface RolledBack {
   steps: { id: string; result: 'undone' | 'nothing to undo' | 'failed' }[]
@@ -21,14 +20,11 @@ export async function rollBackSite(
 ): Promise<RolledBack | { undo: string[] }> {
   const { state } = await existingSite(options)
   const setup = await setUp(options)
-  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
   await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
   await using journal = await openJournal(state.paths.journal, { site: state.identity })
-  const steps = await installSteps({ bundles: opened.bundles, setup, state, context, purpose: 'plan' })
+  const steps = undoableSteps(state, setup.address)
   if (dryRun) {
-    const done = steps.filter(
-      ({ id, undo }) => undo && !['undone', undefined].includes(journal.last(id)?.event),
-    )
+    const done = steps.filter(({ id }) => !['undone', undefined].includes(journal.last(id)?.event))
     return { undo: done.map(({ id }) => id) }
   }
   const results = await undoSteps(steps, { journal, context })

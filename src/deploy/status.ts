@@ -1,26 +1,39 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AirgapError } from '../core/errors.ts'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { lockHolder } from '../core/process-lock.ts'
-import { readJournal } from '../install/journal.ts'
+import { type JournalEntry, readJournal, type StepEvent } from '../install/journal.ts'
 import { type PlannedStep, planSteps } from '../install/plan.ts'
 import type { Step } from '../install/step.ts'
 import { querySite } from '../install/steps/serve.ts'
+import { knownBundles } from './bundle-record.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { openBundles } from './open-bundles.ts'
-import { existingSite, localUrl, setUp } from './set-up.ts'
+import { existingSite, localUrl, type Setup, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 import { installSteps } from './steps/install-steps.ts'
 
 export interface SiteStatus {
   site: string
-  bundles: { path: string; name: string; version: string; digest: string }[]
+  bundles: BundleStatus[]
   servers: ServersStatus
-  /** `log`: of a step that failed or did not finish */
-  steps: (PlannedStep & { log?: string })[]
+  /** the command that is changing the site now; null: none is */
+  running: RunningStatus | null
+  /** compared with the bundles; where these cannot be read, as the journal has them */
+  steps: ((PlannedStep & { log?: string }) | RecordedStep)[]
   /** null where no cluster is known */
   cluster: ClusterStatus | null
+}
+
+export interface BundleStatus {
+  path: string
+  /** null where the bundle cannot be read, and the site does not know which one it was */
+  name: string | null
+  version: string | null
+  digest: string | null
+  /** why it cannot be read: the medium was removed */
+  unreadable?: AirgapError
 }
 
 export interface ServersStatus {
@@ -29,36 +42,107 @@ export interface ServersStatus {
   process: number | null
   registry: string | null
   httpServer: string | null
+  /** digests of the bundles that are served now */
+  serves: string[]
 }
 
-/** What is installed and what runs; changes nothing. Throws FILE_NOT_FOUND where nothing was deployed yet. */
+export interface RunningStatus {
+  /** process id */
+  process: number
+  /** the step that it started last, and when (ISO 8601); null before the first */
+  step: string | null
+  since: string | null
+}
+
+/** What the journal says of a step whose bundle cannot be read. */
+export interface RecordedStep {
+  id: string
+  state: 'unknown'
+  /** the last event in the journal */
+  reason: StepEvent
+  at: string
+  log?: string
+}
+
+/**
+ * What is installed and what runs; changes nothing, and needs no medium: a bundle that cannot be read is part of the status. Throws
+ * FILE_NOT_FOUND where nothing was deployed yet.
+ */
 export async function siteStatus(options: SiteOptions, context: DeployContext): Promise<SiteStatus> {
   const { state } = await existingSite(options)
   const setup = await setUp(options)
-  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
-  const { bundles } = opened
+  const entries = await readJournal(state.paths.journal, { site: state.identity })
   const found = await knownCluster(setup.site, state.paths).catch(refusal)
   const refused = found instanceof AirgapError ? found : undefined
-  await using known = found instanceof AirgapError ? undefined : found
-  const all = await installSteps({ bundles, setup, state, context, cluster: known, purpose: 'plan' })
-  const entries = await readJournal(state.paths.journal, { site: state.identity })
-  const reported = known === undefined ? null : await clusterStatus(known, context.signal)
-  const cluster = refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused }
-  // those that run every time only check, which is done here
-  const lasting = all.filter(step => !step.always)
-  const checked = cluster?.answers ? lasting : lasting.map(withoutCluster)
-  const planned = await planSteps(checked, { entries, context })
-  const steps = planned.map(async step => ({ ...step, ...(await logOf(step, state.paths.logs)) }))
-  return {
+  await using cluster = found instanceof AirgapError ? undefined : found
+  const reported = cluster === undefined ? null : await clusterStatus(cluster, context.signal)
+  const status = {
     site: setup.siteFolder,
-    bundles: bundles.map(({ path, store }) => ({ path, ...store.info, digest: store.indexDigest })),
     servers: await serversStatus(
       { lock: state.paths.serveLock, url: localUrl(setup.config), site: state.id },
       context,
     ),
-    steps: await Promise.all(steps),
-    cluster,
+    running: await runningStatus(state.paths.lock, entries),
+    cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },
   }
+  const opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' }).catch(outOfReach)
+  const withLog = async <S extends { id: string; reason: string }>(step: S) => ({
+    ...step,
+    ...(await logOf(step, state.paths.logs)),
+  })
+  if (opened instanceof AirgapError)
+    return {
+      ...status,
+      bundles: await unreadableBundles(setup, opened),
+      steps: await Promise.all(recordedSteps(entries).map(withLog)),
+    }
+  await using _ = opened
+  const { bundles } = opened
+  const all = await installSteps({ bundles, setup, state, context, cluster, purpose: 'plan' })
+  // those that run every time only check, which is done here
+  const lasting = all.filter(step => !step.always)
+  const checked = status.cluster?.answers ? lasting : lasting.map(withoutCluster)
+  const planned = await planSteps(checked, { entries, context })
+  return {
+    ...status,
+    bundles: bundles.map(({ path, store }) => ({ path, ...store.info, digest: store.indexDigest })),
+    steps: await Promise.all(planned.map(withLog)),
+  }
+}
+
+/** The medium was removed, or it fails: the site can still be shown and undone. Any other bundle than the known one is refused. */
+function outOfReach(error: unknown): AirgapError {
+  if (isErrorCode(error, 'FILE_NOT_FOUND', 'PERMISSION', 'IO', 'BUNDLE_UNREADABLE')) return error
+  throw error
+}
+
+/** Named by the record of what the site was set up with last, where there is one bundle only. */
+async function unreadableBundles(
+  { config, siteFolder }: Setup,
+  reason: AirgapError,
+): Promise<BundleStatus[]> {
+  const [last] = (await knownBundles(siteFolder)).slice(-1)
+  const identity = config.bundles.length === 1 ? last : undefined
+  return config.bundles.map(path => ({
+    path,
+    name: identity?.name ?? null,
+    version: identity?.version ?? null,
+    digest: identity?.digest ?? null,
+    unreadable: reason,
+  }))
+}
+
+function recordedSteps(entries: readonly JournalEntry[]): RecordedStep[] {
+  const last = new Map(entries.map(entry => [entry.step, entry]))
+  return [...last.values()].map(({ step, event, at }) => ({ id: step, state: 'unknown', reason: event, at }))
+}
+
+async function runningStatus(lock: string, entries: readonly JournalEntry[]): Promise<RunningStatus | null> {
+  const process = await lockHolder(lock)
+  if (process === undefined) return null
+  const last = entries.at(-1)
+  const step = last?.event === 'started' ? last : undefined
+  return { process, step: step?.step ?? null, since: step?.at ?? null }
 }
 
 /** A kubeconfig that is refused is part of the status. */
@@ -78,11 +162,15 @@ async function serversStatus(
     process: pid ?? null,
     registry: answer?.registry ?? null,
     httpServer: answer?.httpServer ?? null,
+    serves: answer?.site === site ? answer.bundles : [],
   }
 }
 
-async function logOf({ id, reason }: PlannedStep, folder: string): Promise<{ log?: string }> {
-  if (reason !== 'failed' && reason !== 'not finished') return {}
+async function logOf(
+  { id, reason }: { id: string; reason: string },
+  folder: string,
+): Promise<{ log?: string }> {
+  if (!['failed', 'not finished', 'started'].includes(reason)) return {}
   const log = join(folder, `${id}.log`)
   return (await stat(log).catch(() => undefined)) === undefined ? {} : { log }
 }

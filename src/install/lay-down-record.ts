@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, readdir, readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
-import { canonicalJson } from '../core/canonical-json.ts'
+import { canonicalJson, compareText } from '../core/canonical-json.ts'
 import { errnoOf, fromSystemError } from '../core/errors.ts'
+import { backupPathOf } from '../core/guarded-file.ts'
 
 /** What was laid down. */
 export interface LayDownRecord {
@@ -31,6 +32,49 @@ export function basesOf(record: string): string {
 /** Returns the path of the record of what the step configure set in a file of the tree (values/record.ts). */
 export function valuesRecordOf(record: string, path: string): string {
   return join(record.replace(/\.json$/, '.set'), `${path}.json`)
+}
+
+/**
+ * The files below DEPLOY that the step configure changed, each with the path of its record: those with a record, and the values files
+ * with a backup, which an older version of this program kept without one.
+ */
+export async function configuredFiles(deploy: string): Promise<{ path: string; record: string }[]> {
+  const found: { path: string; record: string }[] = []
+  for (const folder of await foldersIn(deploy)) {
+    const name = /^\.(.+)\.airgap\.set$/.exec(folder)?.[1]
+    const paths =
+      name === undefined ? await unrecordedIn(join(deploy, folder)) : await recordedIn(join(deploy, folder))
+    for (const path of paths) {
+      const tree = name ?? folder
+      found.push({
+        path: join(deploy, tree, path),
+        record: valuesRecordOf(layDownRecordOf(deploy, tree), path),
+      })
+    }
+  }
+  const unique = new Map(found.map(file => [file.path, file]))
+  return [...unique.values()].sort((a, b) => compareText(a.path, b.path))
+}
+
+async function recordedIn(records: string): Promise<string[]> {
+  const entries = await readdir(records, { recursive: true, withFileTypes: true })
+  return entries
+    .filter(entry => entry.isFile() && entry.name.endsWith('.json'))
+    .map(entry => relative(records, join(entry.parentPath, entry.name)).slice(0, -'.json'.length))
+}
+
+async function unrecordedIn(tree: string): Promise<string[]> {
+  const environments = await foldersIn(join(tree, 'environments'))
+  const paths = environments.map(name => `environments/${name}/values.yaml`)
+  const backups = await Promise.all(
+    paths.map(path => lstat(backupPathOf(join(tree, path))).catch(() => undefined)),
+  )
+  return paths.filter((_, i) => backups[i] !== undefined)
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  return entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
 }
 
 const schema = z.object({

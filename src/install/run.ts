@@ -1,7 +1,7 @@
 import { AirgapError } from '../core/errors.ts'
 import type { Journal, StepEvent } from './journal.ts'
 import { checkOrder, reasonFor, type StepReason } from './plan.ts'
-import { type Step, type StepContext, stepKey } from './step.ts'
+import { type Step, type StepContext, stepKey, type UndoStep } from './step.ts'
 
 export interface StepResult {
   id: string
@@ -62,15 +62,15 @@ async function runStep(
   await record('done')
 }
 
-/** Undoes the steps that were done, the last one first. One that cannot be undone does not stop the others. */
+/** Undoes those of the steps that were done, the last one first. One that cannot be undone does not stop the others. */
 export async function undoSteps(
-  steps: readonly Step[],
+  steps: readonly UndoStep[],
   { journal, context }: { journal: Journal; context: StepContext },
 ): Promise<{ id: string; result: 'undone' | 'nothing to undo' | 'failed'; error?: unknown }[]> {
   const results: Awaited<ReturnType<typeof undoSteps>> = []
   for (const step of steps.toReversed()) {
     const last = journal.last(step.id)
-    if (step.undo === undefined || last === undefined || last.event === 'undone') {
+    if (last === undefined || last.event === 'undone') {
       results.push({ id: step.id, result: 'nothing to undo' })
       continue
     }

@@ -28,7 +28,13 @@ export interface Step {
   /** Returns whether everything is as this step leaves it, as far as a quick check can say. Changes nothing. */
   check(context: StepContext): Promise<'done' | 'pending'>
   apply(context: StepContext): Promise<void>
-  undo?(context: StepContext): Promise<void>
+}
+
+/** Takes back what a step changed on this host. It needs nothing but the state folder: the bundle may be out of reach. */
+export interface UndoStep {
+  /** of the step */
+  readonly id: string
+  undo(context: StepContext): Promise<void>
 }
 
 export type StepInputs = object | (() => Promise<object>)

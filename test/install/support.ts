@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { Step, StepContext } from '../../src/install/step.ts'
+import type { Step, StepContext, UndoStep } from '../../src/install/step.ts'
 
 export async function tempFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'airgap-install-'))
@@ -30,7 +30,7 @@ export function testStep(
     apply?: () => Promise<void>
     check?: () => 'done' | 'pending'
   } = {},
-): Step {
+): Step & UndoStep {
   return {
     id,
     title: `step ${id}`,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { InstallOptions } from '../../deploy/install-options.ts'
-import { askForYes, canConfirm } from '../shell/confirm.ts'
+import { confirm } from '../shell/confirm.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanTime } from '../shell/format.ts'
 import { renderPlan } from '../shell/plan-text.ts'
@@ -21,7 +21,7 @@ export function applyCommand(program: Command, shell: Shell): void {
   ])
     .description('Run all steps of the install; after a failure, run it again and it continues')
     .argument('[plan]', 'a saved plan; refused if the site has changed since')
-    .option('--yes', 'do not ask for confirmation')
+    .option('--yes', 'do not ask for confirmation; required without a terminal')
     .option('--dry-run', 'the same as plan')
     .action(async (planFile: string | undefined, options: ApplyOptions) => {
       await applyOrPlan(options, shell, { planFile })
@@ -41,8 +41,12 @@ export async function applyOrPlan(
     planFile,
     async approve({ setup, steps }, { saved }) {
       if (!shell.quiet) for (const line of renderPlan(steps, setup).split('\n')) context.progress.note(line)
-      // a script that runs apply means it
-      if (!yes && !saved && canConfirm()) await askForYes('Run these steps?', shell.signal)
+      const pending = steps.filter(({ state, reason }) => state === 'pending' && reason !== 'runs every time')
+      if (saved || pending.length === 0) return
+      await confirm(
+        { what: `run ${pending.length} of ${steps.length} steps on this site`, yes },
+        shell.signal,
+      )
     },
   })
   const { registry, httpServer, steps, allSteps, seconds } = applied

@@ -11,7 +11,7 @@ export function configureCommand(program: Command, shell: Shell): void {
     ['offline-deploy configure --node-root none', 'values files only, no files of this machine'],
   ])
     .description('Set offline.registry and offline.httpServer in values files, and write client files')
-    .option('--yes', 'do not ask for confirmation')
+    .option('--yes', 'do not ask for confirmation; required without a terminal')
     .option('--dry-run', 'show what would change; change nothing')
     .action(async (options: ApplyOptions) => {
       await applyOrPlan({ ...options, only: ['lay-down', 'configure'] }, shell)

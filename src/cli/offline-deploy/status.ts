@@ -2,8 +2,9 @@ import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import type { ClusterStatus } from '../../deploy/cluster.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
-import type { ServersStatus, SiteStatus } from '../../deploy/status.ts'
+import type { BundleStatus, RunningStatus, ServersStatus, SiteStatus } from '../../deploy/status.ts'
 import { addExamples } from '../shell/examples.ts'
+import { localTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
@@ -19,6 +20,8 @@ export function statusCommand(program: Command, shell: Shell): void {
       const { siteStatus } = await import('../../deploy/status.ts')
       const status = await siteStatus(options, deployContext(shell))
       shell.print(status, () => statusText(status))
+      const missing = status.bundles.find(({ unreadable }) => unreadable !== undefined)
+      if (exitCode && missing?.unreadable !== undefined) throw missing.unreadable
       const pending = status.steps.filter(({ state }) => state === 'pending')
       if (exitCode && status.cluster?.refused !== undefined) throw status.cluster.refused
       if (exitCode && pending.length > 0)
@@ -29,23 +32,54 @@ export function statusCommand(program: Command, shell: Shell): void {
     })
 }
 
-function statusText({ site, bundles, servers, steps, cluster }: SiteStatus): string {
+function statusText({ site, bundles, servers, running, steps, cluster }: SiteStatus): string {
   return [
-    ...bundles.map(({ name, version, path }) => `bundle   ${name} ${version}  ${path}`),
+    ...bundles.flatMap(bundleLines),
     `site     ${site}`,
-    serversLine(servers),
+    ...serversLines(servers, bundles),
+    ...(running === null ? [] : [runningLine(running)]),
     ...steps.map(stepLine),
     ...clusterLines(cluster),
   ].join('\n')
 }
 
-function serversLine({ running, process, registry, httpServer }: ServersStatus): string {
-  if (!running) return 'servers  not running'
-  return `servers  running (process ${process}): registry ${registry}, HTTP server ${httpServer}`
+function bundleLines({ name, version, path, unreadable }: BundleStatus): string[] {
+  const line = `bundle   ${name === null ? 'unknown' : `${name} ${version}`}  ${path}`
+  if (unreadable === undefined) return [line]
+  return [
+    line,
+    `  cannot be read: ${unreadable.message}`,
+    '  next: connect the medium again; until then the steps are shown as the journal has them',
+  ]
 }
 
-function stepLine({ id, state, reason, doneAt, log }: SiteStatus['steps'][number]): string {
-  const what = state === 'done' ? `, ${doneAt}` : `: ${reason}`
+function serversLines(
+  { running, process, registry, httpServer, serves }: ServersStatus,
+  bundles: readonly BundleStatus[],
+): string[] {
+  if (!running) return ['servers  not running']
+  const others = serves.filter(digest => !bundles.some(bundle => bundle.digest === digest))
+  return [
+    `servers  running (process ${process}): registry ${registry}, HTTP server ${httpServer}`,
+    ...others.map(digest => `  they serve another bundle: ${digest}`),
+    ...(bundles.some(({ unreadable }) => unreadable)
+      ? [
+          '  requests fail while the medium is missing, and they have to be restarted after it: run `offline-deploy apply`',
+        ]
+      : []),
+  ]
+}
+
+function runningLine({ process, step, since }: RunningStatus): string {
+  const doing = step === null || since === null ? '' : `, step ${step} since ${localTime(since)}`
+  return `running  process ${process} is changing this site${doing}`
+}
+
+function stepLine(step: SiteStatus['steps'][number]): string {
+  const { id, state, reason, log } = step
+  const at = state === 'unknown' ? step.at : step.doneAt
+  const when = at === undefined || (state !== 'unknown' && state !== 'done') ? '' : `, ${localTime(at)}`
+  const what = state === 'done' ? when : `: ${reason}${when}`
   return `${state.padEnd(8)} ${id}${what}${log === undefined ? '' : `, see ${log}`}`
 }
 

@@ -11,7 +11,7 @@ export function upgradeCommand(program: Command, shell: Shell): void {
     ['offline-deploy upgrade --bundle OLD.tar --allow-older', 'go back to an earlier version'],
   ])
     .description('Back up the site, then apply another version of the bundle in the order of its rules')
-    .option('--yes', 'do not ask for confirmation')
+    .option('--yes', 'do not ask for confirmation; required without a terminal')
     .option('--dry-run', 'show the plan; change nothing')
     .action(async (options: ApplyOptions) => {
       if ((options.bundle ?? []).length === 0)

@@ -2,18 +2,8 @@ import { AirgapError } from '../../core/errors.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
 /** Whether a person can answer: if stderr is redirected, nobody sees the question. */
-export function canConfirm(): boolean {
+function canConfirm(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY
-}
-
-/** Asks for confirmation on the terminal. Throws USAGE for any answer but y or yes. */
-export async function askForYes(question: string, signal: AbortSignal): Promise<void> {
-  const terminal = openTerminal(signal)
-  try {
-    await requireYes(terminal, question)
-  } finally {
-    terminal.close()
-  }
 }
 
 export interface Confirmation {

@@ -18,3 +18,12 @@ export function humanTime(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
+
+/** A time of ISO 8601 in the time zone of this host: `2026-11-27 09:30:12`. */
+export function localTime(iso: string): string {
+  const time = new Date(iso)
+  if (Number.isNaN(time.getTime())) return iso
+  const pad = (value: number) => String(value).padStart(2, '0')
+  const date = [time.getFullYear(), pad(time.getMonth() + 1), pad(time.getDate())].join('-')
+  return `${date} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map(pad).join(':')}`
+}

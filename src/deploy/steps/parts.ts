@@ -129,7 +129,7 @@ const plannedKey: Signer = {
 }
 
 /** Which files of the inventory's folder were written, and what they were. */
-export function inventoryRecord({ state }: MachineParts): string {
+export function inventoryRecord({ state }: Pick<MachineParts, 'state'>): string {
   return join(state.folder, 'inventory.json')
 }
 

@@ -3,8 +3,8 @@ import { readTree } from '../../content/tree.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import type { ClientFile } from '../../site/client-files.ts'
-import { planFiles, undoFiles, writeFiles } from '../../site/managed-files.ts'
-import { applyValues, isApplied, planValues, rollbackValues, type ValuesPlan } from '../../values/file.ts'
+import { planFiles, writeFiles } from '../../site/managed-files.ts'
+import { applyValues, isApplied, planValues, type ValuesPlan } from '../../values/file.ts'
 import { type Settings, settingLines } from '../../values/set.ts'
 import { layDownRecordOf, valuesRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'
@@ -172,16 +172,6 @@ export function configureStep(options: ConfigureOptions): Step {
           if (change !== 'none' && root !== clientsFolder) progress.note(`configure: ${path}: ${change}d`)
         }
       }
-    },
-    async undo({ progress }) {
-      for (const { path, ...file } of await valuesFiles()) {
-        try {
-          progress.note(`configure: ${path}: ${await rollbackValues(path, file)}`)
-        } catch (error) {
-          if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
-        }
-      }
-      for (const { path, result } of await undoFiles(record)) progress.note(`configure: ${path}: ${result}`)
     },
   }
 }

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { AirgapError, errnoOf, fromSystemError } from '../../core/errors.ts'
 import type { ClientFile } from '../../site/client-files.ts'
 import { type ManagedFile, planFiles, undoFiles, writeFiles } from '../../site/managed-files.ts'
-import type { Step } from '../step.ts'
+import type { Step, UndoStep } from '../step.ts'
 
 export interface InventoryOptions {
   /** the files of the folder: hosts.yaml, and the keys and mirrors that roles copy to the machines */
@@ -17,7 +17,7 @@ export interface InventoryOptions {
 
 /** Writes the inventory of all playbooks. */
 export function inventoryStep({ files, folder, groupVars, record, inputs }: InventoryOptions): Step {
-  const link = join(folder, 'group_vars')
+  const link = groupVarsIn(folder)
   return {
     id: 'inventory',
     title: 'Write the ansible inventory',
@@ -43,12 +43,24 @@ export function inventoryStep({ files, folder, groupVars, record, inputs }: Inve
       await writeFiles(await files('write'), { root: folder, record })
       if (groupVars !== undefined) await replaceLink(link, groupVars)
     },
+  }
+}
+
+/** Removes the files of the folder that are as they were written. */
+export function undoInventory({ folder, record }: Pick<InventoryOptions, 'folder' | 'record'>): UndoStep {
+  const link = groupVarsIn(folder)
+  return {
+    id: 'inventory',
     async undo({ progress }) {
       for (const { path, result } of await undoFiles(record)) progress.note(`inventory: ${path}: ${result}`)
       const found = await lstat(link).catch(() => undefined)
       if (found?.isSymbolicLink()) await rm(link)
     },
   }
+}
+
+function groupVarsIn(folder: string): string {
+  return join(folder, 'group_vars')
 }
 
 /** The files of the inventory's folder. Roles copy keys and mirrors from there, and never fetch them over the network. */

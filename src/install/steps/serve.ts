@@ -6,7 +6,7 @@ import { type SiteDescription, siteDocumentPath } from '../../site/site-view.ts'
 import { logSize, logTail, startBackground, stopHolder } from '../background.ts'
 import { httpGet } from '../http-get.ts'
 import { shellWord } from '../shell-word.ts'
-import type { Step, StepContext } from '../step.ts'
+import type { Step, StepContext, UndoStep } from '../step.ts'
 
 export interface ServeOptions {
   /** program and arguments that serve in the foreground */
@@ -57,6 +57,13 @@ export function serveStep(options: ServeOptions): Step {
         )
       await start(options, { wanted, context })
     },
+  }
+}
+
+/** Stops the servers; `lock` is held by their process. */
+export function undoServe(lock: string): UndoStep {
+  return {
+    id: 'serve',
     async undo({ signal }) {
       await stopHolder(lock, { signal })
     },

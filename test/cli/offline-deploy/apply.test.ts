@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -17,7 +17,7 @@ afterAll(() => program.remove())
 async function deployed(): Promise<TestSite> {
   const site = await testSite()
   await writeBundle(site.bundle, sampleStack())
-  expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   return site
 }
 
@@ -68,10 +68,52 @@ describe('offline-deploy apply', () => {
     expect((await run(['status', '--site', site.site, '--exit-code'])).code).toBe(3)
   })
 
+  it('needs --yes where nobody can answer; with nothing left to do it does not ask', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const refused = await run(['apply', ...site.options])
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('pass --yes; nothing was changed'),
+    })
+    expect(refused.stderr).toContain('this would run 4 of 5 steps on this site')
+    await expect(stat(join(site.site, 'deploy'))).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await lockHolder(join(site.site, 'lock'))).toBeUndefined()
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  })
+
+  it('whose medium was removed is shown, supported, stopped and rolled back', async () => {
+    const site = await deployed()
+    await rename(site.bundle, `${site.bundle}.away`)
+    const here = ['--site', site.site]
+    const status = await run(['status', ...here])
+    expect(status).toMatchObject({ code: 0 })
+    expect(status.stdout).toMatch(/^bundle {3}sample 1\.0\.0 {2}.*\n {2}cannot be read: .+$/m)
+    expect(status.stdout).toMatch(/^unknown {2}configure: done, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/m)
+    expect(JSON.parse((await run(['status', ...here, '-o', 'json'])).stdout)).toMatchObject({
+      bundles: [{ name: 'sample', unreadable: { code: 'FILE_NOT_FOUND' } }],
+      servers: { running: true, serves: [expect.stringMatching(/^sha256:/)] },
+      running: null,
+    })
+    expect(await run(['status', ...here, '--exit-code'])).toMatchObject({ code: 2 })
+    const out = join(site.site, 'support.tar.gz')
+    expect(await run(['support-bundle', ...here, '--out', out])).toMatchObject({ code: 0 })
+    expect(await run(['rollback', ...here, '--dry-run'])).toMatchObject({
+      code: 0,
+      stdout: 'would undo serve\nwould undo configure\n',
+    })
+    expect(await run(['stop', ...here])).toMatchObject({ code: 0 })
+    expect(await run(['rollback', ...here, '--yes'])).toMatchObject({ code: 0 })
+    expect(await readFile(valuesPath(site), 'utf8')).toBe(sampleValues)
+    await rename(`${site.bundle}.away`, site.bundle)
+    expect(await run(['apply', '--yes', ...here])).toMatchObject({ code: 0 })
+  })
+
   it('a second run has nothing to do but to check', async () => {
     const site = await deployed()
     const pid = await servers(site)
-    const again = await run(['apply', ...site.options, '-o', 'json'])
+    const again = await run(['apply', '--yes', ...site.options, '-o', 'json'])
     expect(resultsOf(again.stdout)).toEqual({
       verify: 'skipped',
       'lay-down': 'skipped',
@@ -86,7 +128,16 @@ describe('offline-deploy apply', () => {
     const site = await deployed()
     const before = await servers(site)
     const port = await freePort()
-    const moved = await run(['apply', '--site', site.site, '--http-port', String(port), '-o', 'json'])
+    const moved = await run([
+      'apply',
+      '--yes',
+      '--site',
+      site.site,
+      '--http-port',
+      String(port),
+      '-o',
+      'json',
+    ])
     expect(resultsOf(moved.stdout)).toEqual({
       verify: 'skipped',
       'lay-down': 'skipped',
@@ -103,7 +154,7 @@ describe('offline-deploy apply', () => {
     const before = await servers(site)
     const key = await (await fetch(`${site.http}/site-key.asc`)).text()
     await rm(join(site.site, 'site-key.asc'))
-    const again = await run(['apply', ...site.options, '-o', 'json'])
+    const again = await run(['apply', '--yes', ...site.options, '-o', 'json'])
     expect(resultsOf(again.stdout)).toMatchObject({ serve: 'done', configure: 'done' })
     expect(await servers(site)).not.toBe(before)
     const served = await (await fetch(`${site.http}/site-key.asc`)).text()
@@ -114,7 +165,7 @@ describe('offline-deploy apply', () => {
   it('restarts the servers on another address to listen on, without secrets in their environment', async () => {
     const site = await deployed()
     const before = await servers(site)
-    const ran = await run(['apply', ...site.options, '--listen', '0.0.0.0'], {
+    const ran = await run(['apply', '--yes', ...site.options, '--listen', '0.0.0.0'], {
       env: { OFFLINE_DEPLOY_SSH_PASSWORD: 'hunter2', OFFLINE_DEPLOY_SECRET_A_B: 'hunter2' },
     })
     expect(ran).toMatchObject({ code: 0 })
@@ -132,7 +183,7 @@ describe('offline-deploy apply', () => {
       [...sampleStack({ values: `${sampleValues}more: 1\n` }), sampleImage('quay.io/new/one:1')],
       '2.0.0',
     )
-    expect(await run(['apply', ...site.options, '-o', 'json'])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options, '-o', 'json'])).toMatchObject({ code: 0 })
     expect((await fetch(`http://${site.registry}/v2/new/one/manifests/1`)).status).toBe(200)
     const merged = await readFile(valuesPath(site), 'utf8')
     expect(merged).toContain('more: 1')
@@ -145,10 +196,10 @@ describe('offline-deploy apply', () => {
   it('an older bundle is refused, and installed with --allow-older', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack(), '2.0.0')
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
     const older = join(site.work, 'older.tar')
     await writeBundle(older, sampleStack(), '1.0.0')
-    const back = ['apply', '--site', site.site, '--bundle', older]
+    const back = ['apply', '--yes', '--site', site.site, '--bundle', older]
     expect(await run(back)).toMatchObject({
       code: 4,
       stderr: expect.stringContaining(`offline-deploy apply --bundle ${older} --allow-older`),
@@ -165,16 +216,16 @@ describe('offline-deploy apply', () => {
     const at = bytes.lastIndexOf('not really a package')
     bytes[at] = 0x4e
     await writeFile(site.bundle, bytes)
-    const ran = await run(['apply', ...site.options])
+    const ran = await run(['apply', '--yes', ...site.options])
     expect(ran).toMatchObject({ code: 6 })
     expect(ran.stderr).toMatch(/error BUNDLE_CORRUPT/)
     expect(await servers(site)).toBeUndefined()
     expect(await readdir(site.site)).not.toContain('deploy')
     await writeBundle(`${site.bundle}.good`, sampleStack())
     const good = ['--bundle', `${site.bundle}.good`, ...site.options.slice(2)]
-    expect(await run(['apply', ...good])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...good])).toMatchObject({ code: 0 })
     await utimes(`${site.bundle}.good`, 1, 1)
-    expect(resultsOf((await run(['apply', ...good, '-o', 'json'])).stdout)).toMatchObject({
+    expect(resultsOf((await run(['apply', '--yes', ...good, '-o', 'json'])).stdout)).toMatchObject({
       verify: 'done',
       serve: 'skipped',
     })
@@ -184,12 +235,12 @@ describe('offline-deploy apply', () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
     for (const moment of ['verify: Verify', 'lay-down: Lay', 'serve: Start', 'configure: Point']) {
-      const running = start(['apply', ...site.options])
+      const running = start(['apply', '--yes', ...site.options])
       await running.said(moment)
       running.child.kill('SIGKILL')
       await running.ended
     }
-    const last = await run(['apply', ...site.options, '-o', 'json'])
+    const last = await run(['apply', '--yes', ...site.options, '-o', 'json'])
     expect(last).toMatchObject({ code: 0 })
     expect(await readFile(valuesPath(site), 'utf8')).toContain(site.registry)
     const folder = join(site.site, 'deploy/deploy/environments/prod')
@@ -200,11 +251,11 @@ describe('offline-deploy apply', () => {
   it('fault 78: of two runs at once, the second stops with exit 10', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    const first = start(['apply', ...site.options])
+    const first = start(['apply', '--yes', ...site.options])
     await first.said('\nserve: Start')
     // it stays in the middle, however slow this machine is with the second
     first.child.kill('SIGSTOP')
-    const second = await run(['apply', ...site.options])
+    const second = await run(['apply', '--yes', ...site.options])
     first.child.kill('SIGCONT')
     expect(second).toMatchObject({ code: 10, stderr: expect.stringContaining('BUSY') })
     expect(await first.ended).toMatchObject({ code: 0 })
@@ -221,7 +272,9 @@ describe('offline-deploy apply', () => {
     const options = ['--bundle', bundle, '--site', korean, ...site.options.slice(4)]
     const umask = process.umask(0o077)
     try {
-      expect(await run(['apply', ...options], { env: { LANG: 'C', TMPDIR: '/nonexistent' } })).toMatchObject({
+      expect(
+        await run(['apply', '--yes', ...options], { env: { LANG: 'C', TMPDIR: '/nonexistent' } }),
+      ).toMatchObject({
         code: 0,
       })
       const hosts = join(site.nodeRoot, 'etc/containerd/certs.d/docker.io/hosts.toml')
@@ -241,18 +294,18 @@ describe('offline-deploy apply', () => {
       ['SIGTERM', 143],
       ['SIGHUP', 129],
     ] as const) {
-      const running = start(['apply', ...site.options])
+      const running = start(['apply', '--yes', ...site.options])
       await running.said('serve: Start')
       running.child.kill(signal)
       expect((await running.ended).code).toBe(code)
     }
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   })
 
   it('fault 84: a reader that closes its end stops nothing', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    const running = start(['apply', ...site.options])
+    const running = start(['apply', '--yes', ...site.options])
     running.child.stdout?.destroy()
     running.child.stderr?.destroy()
     expect((await running.ended).code).toBe(0)
@@ -265,13 +318,13 @@ describe('offline-deploy apply', () => {
     const port = Number(site.registry.split(':')[1])
     await new Promise<void>(done => other.listen(port, '127.0.0.1', done))
     try {
-      const ran = await run(['apply', ...site.options])
+      const ran = await run(['apply', '--yes', ...site.options])
       expect(ran).toMatchObject({ code: 7 })
       expect(ran.stderr).toMatch(new RegExp(`error PORT_IN_USE: .*${port}`))
     } finally {
       await new Promise(done => other.close(done))
     }
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   })
 
   it('fault 85: an address that is not of this machine', async () => {
@@ -285,7 +338,7 @@ describe('offline-deploy apply', () => {
     const site = await testSite()
     const planted = secretNames.map(name => `${JSON.stringify(name)}: hunter2\n`).join('')
     await writeBundle(site.bundle, sampleStack({ values: `${planted}${sampleValues}` }))
-    await run(['apply', ...site.options])
+    await run(['apply', '--yes', ...site.options])
     const path = valuesPath(site)
     await writeFile(
       path,
@@ -305,7 +358,7 @@ describe('offline-deploy apply', () => {
     const text = await readFile(journal, 'utf8')
     const [head] = text.split('\n')
     await writeFile(journal, text.replace(/"site":"[^/]*\/[^"]*"/, '"site":"another/machine"'))
-    expect(await run(['apply', ...site.options])).toMatchObject({
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('another site or host'),
     })
@@ -315,6 +368,6 @@ describe('offline-deploy apply', () => {
       stderr: expect.stringContaining('newer'),
     })
     await writeFile(journal, `${head}\n{"step":"ver`)
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   })
 })

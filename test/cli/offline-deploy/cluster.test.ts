@@ -56,7 +56,7 @@ async function withCluster(site: TestSite, answers: { nodes?: object[]; pods?: o
 async function deployed(): Promise<TestSite> {
   const site = await testSite()
   await writeBundle(site.bundle, sampleStack())
-  expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   return site
 }
 
@@ -100,7 +100,7 @@ describe('offline-deploy verify --cluster', () => {
       stderr: expect.stringContaining('nothing was deployed here'),
     })
     await writeBundle(site.bundle, sampleStack())
-    await run(['apply', ...site.options])
+    await run(['apply', '--yes', ...site.options])
     expect(await verify()).toMatchObject({ code: 2, stderr: expect.stringContaining('no kubeconfig') })
     expect(await verify(site.bundle)).toMatchObject({ code: 2, stderr: expect.stringContaining('USAGE') })
   })
@@ -170,7 +170,7 @@ describe('the kubeconfig that kubespray fetched from a node', () => {
     }
     expect(existsSync(own)).toBe(false)
 
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
     expect((await stat(own)).mode & 0o777).toBe(0o600)
     expect(JSON.parse(await readFile(own, 'utf8')).users[0].user).toEqual({ token: 'a-token' })
     await rm(seen)
@@ -234,7 +234,7 @@ describe('a site.yaml that was edited after the cluster was installed', () => {
   it('leaves the cluster in use, although its first control-plane node has another address now', async () => {
     const site = await deployed()
     await withCluster(site, {})
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
     await writeFile(
       join(site.site, 'site.yaml'),
       'apiVersion: airgap-site/v1\nnodes: [{name: new, address: 10.0.0.8, roles: [control-plane, worker]}]\n',
@@ -272,7 +272,7 @@ describe('the step', () => {
     const ids = JSON.parse(ran.stdout).steps.map((step: { id: string }) => step.id)
     expect(ids.slice(-3)).toEqual(['app-one', 'app-two', 'verification'])
     // done before, and now nobody answers: status says so, and waits for none of them
-    await run(['apply', ...site.options, '--only', 'lay-down'])
+    await run(['apply', '--yes', ...site.options, '--only', 'lay-down'])
     const { steps } = JSON.parse((await run(['plan', ...site.options, '-o', 'json'])).stdout)
     const done = (steps as { id: string; key: string }[])
       .filter(({ id }) => id.startsWith('app-'))

@@ -21,12 +21,11 @@ const commands: [string, ...string[]][] = [
   ['preflight'],
   ['nodes', 'check'],
   ['plan'],
-  ['apply'],
-  ['upgrade'],
+  ['apply', '--yes'],
+  ['upgrade', '--yes'],
   ['configure', '--yes'],
   ['status'],
   ['receipt'],
-  ['rollback', '--yes'],
   ['rollback-app', 'demo', '--yes'],
   ['destroy', '--yes', '--confirm', 'prod'],
   ['reset', '--yes', '--confirm', 'prod'],
@@ -58,7 +57,7 @@ async function newSite(): Promise<TestSite> {
 /** A site that is set up with its bundle, and its site.yaml. */
 async function deployedSite(): Promise<TestSite> {
   const site = await newSite()
-  expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   await writeFile(join(site.site, 'site.yaml'), siteFile)
   return site
 }
@@ -135,7 +134,7 @@ describe('--expect', () => {
     const site = await deployedSite()
     const digest = await writeBundle(site.bundle, [...sampleStack(), sampleImage('quay.io/new/one:1')])
     expect((await run(['status', '--site', site.site])).code).toBe(6)
-    const apply = ['apply', '--site', site.site, '--only', 'verify,lay-down']
+    const apply = ['apply', '--yes', '--site', site.site, '--only', 'verify,lay-down']
     expect(await run([...apply, '--expect', digest])).toMatchObject({ code: 0 })
     // it is known from now on
     expect(await run(['status', '--site', site.site])).toMatchObject({ code: 0 })
@@ -151,7 +150,7 @@ describe('a bundle of another version in the place of the installed one', () => 
   it('is opened by commands that install it, not by those that work on what is installed', async () => {
     const site = await deployedSite()
     await writeBundle(site.bundle, sampleStack(), '2.0.0')
-    for (const command of [['status'], ['rollback', '--yes'], ['destroy', '--yes', '--confirm', 'prod']])
+    for (const command of [['status'], ['destroy', '--yes', '--confirm', 'prod']])
       expect(await run([...command, ...at(site)]), command.join(' ')).toMatchObject({
         code: 6,
         stderr: expect.stringContaining('not set up with this bundle'),

@@ -25,7 +25,7 @@ describe('offline-deploy plan', () => {
   it('takes flags before the environment, and the environment before what was saved', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
     const listens = async (args: string[], env: Record<string, string> = {}) => {
       const { stdout } = await run(['plan', '--site', site.site, '-o', 'json', ...args], { env })
       const { does } = JSON.parse(stdout).steps.find(({ id }: { id: string }) => id === 'serve')
@@ -48,6 +48,6 @@ describe('offline-deploy plan', () => {
   it('works with a bundle that has no deployment tree, no images and no files', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleLock())
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   })
 })

@@ -15,7 +15,7 @@ describe('offline-deploy receipt', () => {
   it('names the bundles and their blobs, the same every time, and nothing of this machine', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
     const out = join(site.work, 'receipt.json')
     const ran = await run(['receipt', '--site', site.site, '--out', out])
     const text = await readFile(out, 'utf8')

@@ -52,7 +52,7 @@ const all = () => secrets.flatMap((_, i) => written(i)).join('\n')
 async function planted(): Promise<TestSite> {
   const site = await testSite()
   await writeBundle(site.bundle, sampleStack())
-  expect(await run(['apply', ...site.options])).toMatchObject({ code: 0 })
+  expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
   const at = (path: string) => join(site.site, path)
   const [first, ...rest] = secrets
   const values = Object.fromEntries(rest.slice(0, 12).map((secret, i) => [`value${i}`, secret]))
@@ -150,7 +150,7 @@ describe('offline-deploy support-bundle', () => {
   it('says the same of the same, and nothing of the clock in its headers', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    await run(['apply', ...site.options])
+    await run(['apply', '--yes', ...site.options])
     const headers = async (name: string) => {
       const out = join(site.work, name)
       expect(await run(['support-bundle', '--site', site.site, '--out', out])).toMatchObject({ code: 0 })
@@ -173,7 +173,7 @@ describe('offline-deploy support-bundle', () => {
   it('a site that cannot be planned still has one', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    await run(['apply', ...site.options])
+    await run(['apply', '--yes', ...site.options])
     await put(join(site.site, 'site.yaml'), 'nodes: [\nmyPassword: Unkn0wn-of-yaml\n')
     const out = join(site.work, 'support.tar.gz')
     expect(await run(['support-bundle', '--site', site.site, '--out', out])).toMatchObject({ code: 0 })
@@ -185,7 +185,7 @@ describe('offline-deploy support-bundle', () => {
   it('refuses where it does not know the secrets, and leaves nothing behind', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    await run(['apply', ...site.options])
+    await run(['apply', '--yes', ...site.options])
     await put(join(site.site, 'deploy/deploy/environments/prod/secrets.yaml'), 'a: [\n', 0o600)
     const out = join(site.work, 'support.tar.gz')
     expect(await run(['support-bundle', '--site', site.site, '--out', out])).toMatchObject({

@@ -42,7 +42,7 @@ describe('bad usage', () => {
     expect(
       await run(['plan', ...site.options, '--registry-port', '5000', '--http-port', '5000']),
     ).toMatchObject({ code: 2 })
-    expect(await run(['apply', ...site.options, '--registry-port', '0'])).toMatchObject({ code: 2 })
+    expect(await run(['apply', '--yes', ...site.options, '--registry-port', '0'])).toMatchObject({ code: 2 })
     await rm(site.site, { recursive: true, force: true })
   })
 })

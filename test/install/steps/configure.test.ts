@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { configureStep } from '../../../src/install/steps/configure.ts'
 import { layDownStep } from '../../../src/install/steps/lay-down.ts'
+import { undoConfigure } from '../../../src/install/steps/undo-configure.ts'
 import { settingsOf, type ValueTree } from '../../../src/values/set.ts'
 import { contentOf, sampleTree } from '../../site/support/sample-site.ts'
 import { tempFolder, testContext } from '../support.ts'
@@ -84,9 +85,12 @@ async function site() {
       }
       return await readFile(file, 'utf8')
     },
-    async undo(values: string, more: ValueTree) {
-      const [, configure] = await steps(values, more)
-      await configure.undo?.(testContext())
+    async undo(more: ValueTree) {
+      await undoConfigure({
+        folder: join(folder, 'deploy'),
+        record: join(folder, 'written.json'),
+        settings: settingsOf(more, { registry: 'r:1', httpServer: 'http://r:2' }),
+      }).undo(testContext())
       expect(await readFile(join(folder, 'deploy/a', variables), 'utf8')).toBe('# none\n')
       return await readFile(file, 'utf8')
     },
@@ -109,13 +113,13 @@ describe('configure', () => {
     expect(await apply(v1, more)).toContain('kubernetes: "1.32"')
     expect(await apply(v1, { harbor: { enabled: false } })).toBe(addresses(v1).replace('true', 'false'))
     expect(await apply(v1, {})).toBe(addresses(v1))
-    expect(await undo(v1, {})).toBe(v1)
+    expect(await undo({})).toBe(v1)
   })
 
   it('rolls back where site.yaml has changed since it was applied', async () => {
     const { apply, undo } = await site()
     await apply(v1, more)
-    expect(await undo(v1, {})).toBe(v1)
+    expect(await undo({})).toBe(v1)
   })
 
   it('with a new version: restores its values, not those of the old one', async () => {
@@ -123,14 +127,14 @@ describe('configure', () => {
     await apply(v1, more)
     expect(await apply(v2, more)).toContain('enabled: false')
     expect(await apply(v2, {})).toBe(addresses(v2))
-    expect(await undo(v2, {})).toBe(v2)
+    expect(await undo({})).toBe(v2)
   })
 
   it('restores the values of a new version that comes with the removal', async () => {
     const { apply, undo } = await site()
     await apply(v1, more)
     expect(await apply(v2, {})).toBe(addresses(v2))
-    expect(await undo(v2, {})).toBe(v2)
+    expect(await undo({})).toBe(v2)
   })
 
   it('keeps the old version of a file that cannot be merged until it can', async () => {
