@@ -67,7 +67,9 @@ export async function startStackUpstream(options: {
   for (const origin of new Set(manifest.files.map(file => new URL(file.url).origin)))
     sources.push({ from: `${origin}/`, to: [`${server.url}/files/${new URL(origin).host}/`] })
   const wheels = options.realWheels ? 0 : await layWheels(manifest, join(folder, 'pypi'))
-  for (const index of options.realWheels ? [] : new Set(manifest.wheels.flatMap(({ indexes }) => indexes)))
+  for (const index of options.realWheels
+    ? []
+    : new Set(manifest.wheels.flatMap(({ indexes }) => indexes.map(({ url }) => url))))
     sources.push({ from: index, to: [`${server.url}/pypi/`] })
   // addresses that the manifest itself remaps must lead here, too
   for (const { from } of manifest.sources) {

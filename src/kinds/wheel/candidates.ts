@@ -1,11 +1,12 @@
 import { takesPython } from './environment.ts'
+import { isListed, isStrong } from './file-hash.ts'
 import type { IndexFile } from './index-page.ts'
 import { normalizeProject, type Requirement } from './requirement.ts'
 import { satisfies, wantsPreRelease } from './specifier.ts'
-import { parseWheelName, rankOf, type Target } from './tags.ts'
+import { parseWheelName, rankOf, type Target, type WheelName } from './tags.ts'
 import { compareVersions, isPreRelease, type PythonVersion, parseVersion } from './version.ts'
 
-/** One version of a project with the file that a target would install. */
+/** A file of a project that a target could install. */
 export interface Candidate {
   project: string
   version: PythonVersion
@@ -23,25 +24,26 @@ export interface CandidateRules {
 }
 
 /**
- * Returns the best file of each version for a target, newest version first, and for every other version why it has none.
+ * Returns the files that a target could install, the newest version first and the best file of a version first (pip's `CandidateEvaluator`),
+ * and why every other version has none.
  */
 export function filesFor(
   project: string,
   files: readonly IndexFile[],
   rules: CandidateRules,
 ): { candidates: Candidate[]; unusable: Map<string, string> } {
-  const best = new Map<string, { candidate: Candidate; rank: number; build: string }>()
+  const usable: (Candidate & { rank: number; build: string })[] = []
   const unusable = new Map<string, string>()
   /** version → tags of wheels for other machines */
   const elsewhere = new Map<string, string[]>()
   const sources = rules.sdists.includes('*') || rules.sdists.some(name => normalizeProject(name) === project)
   for (const file of files) {
-    const named = nameOf(file.filename, project)
+    const named = distributionName(file.filename, project)
     if (named === undefined) continue
     const { version, build, wheel } = named
     const key = canonical(version)
-    const rank =
-      wheel === undefined ? (sources ? Number.MAX_SAFE_INTEGER : undefined) : rankOf(wheel, rules.supported)
+    const source = sources || file.direct === true ? Number.MAX_SAFE_INTEGER : undefined
+    const rank = wheel === undefined ? source : rankOf(wheel, rules.supported)
     if (rank === undefined) {
       if (wheel !== undefined) elsewhere.set(key, [...(elsewhere.get(key) ?? []), ...wheel.tags])
       else if (!unusable.has(key)) unusable.set(key, 'only a source distribution')
@@ -51,30 +53,32 @@ export function filesFor(
       unusable.set(key, `needs Python ${file.requiresPython}`)
       continue
     }
-    const other = best.get(key)
-    if (
-      other !== undefined &&
-      (other.rank < rank || (other.rank === rank && !isLaterBuild(build, other.build)))
-    )
-      continue
-    best.set(key, { candidate: { project, version, file }, rank, build })
+    usable.push({ project, version, file, rank, build })
   }
-  const candidates = [...best.values()].map(one => one.candidate)
-  candidates.sort((a, b) => compareVersions(b.version, a.version))
+  usable.sort(
+    (a, b) =>
+      compareVersions(b.version, a.version) ||
+      a.rank - b.rank ||
+      Number(isLaterBuild(b.build, a.build)) - Number(isLaterBuild(a.build, b.build)),
+  )
   for (const [key, tags] of elsewhere)
     if (!unusable.get(key)?.startsWith('needs')) unusable.set(key, wheelsFor(tags))
-  for (const key of best.keys()) unusable.delete(key)
-  return { candidates, unusable }
+  for (const { version } of usable) unusable.delete(canonical(version))
+  return { candidates: usable.map(({ version, file }) => ({ project, version, file })), unusable }
 }
 
-const maxTold = 4
+const maxShown = 4
 
 function wheelsFor(tags: readonly string[]): string {
   const distinct = [...new Set(tags)]
-  return `has wheels for ${distinct.slice(0, maxTold).join(', ')}${distinct.length > maxTold ? ' and others' : ''} only`
+  return `has wheels for ${distinct.slice(0, maxShown).join(', ')}${distinct.length > maxShown ? ' and others' : ''} only`
 }
 
-function nameOf(filename: string, project: string) {
+/** Version, build and tags of a file of this project; undefined where its name is of no wheel and no .tar.gz of it. */
+export function distributionName(
+  filename: string,
+  project: string,
+): { version: PythonVersion; build: string; wheel: WheelName | undefined } | undefined {
   const wheel = parseWheelName(filename)
   if (wheel !== undefined) {
     const version = parseVersion(wheel.version)
@@ -102,23 +106,37 @@ function isLaterBuild(a: string, b: string): boolean {
   return Number(x) - Number(y) > 0 || (Number(x) === Number(y) && restA > restB)
 }
 
-/** Returns the candidates that satisfy all requirements. Yanked versions only where pinned (PEP 592); pre-releases as in pip. */
+/**
+ * Returns the best file of each version that satisfies all requirements. Yanked files only where a version is pinned and has no others (PEP 592);
+ * pre-releases as in pip. Where the hashes of a file are still unknown, it is among them: they are checked before it is pinned.
+ */
 export function choosable(
   candidates: readonly Candidate[],
   requirements: readonly Requirement[],
   rules: CandidateRules,
 ): Candidate[] {
   const specifiers = requirements.flatMap(requirement => requirement.specifiers)
-  const hashes = requirements.filter(requirement => requirement.hashes.length > 0).map(one => one.hashes)
+  const lists = requirements.flatMap(({ hashes }) => (hashes.length > 0 ? [hashes] : []))
   const isPinned = specifiers.some(one => one.operator === '===' || (one.operator === '==' && !one.wildcard))
-  const fitting = candidates.filter(
+  const satisfying = candidates.filter(
     ({ version, file }) =>
       specifiers.every(specifier => satisfies(version, specifier)) &&
-      (file.yanked === undefined || isPinned) &&
-      hashes.every(list => file.sha256 !== undefined && list.includes(file.sha256)) &&
-      (!rules.requireHashes || hashes.length > 0),
+      (!rules.requireHashes || lists.length > 0 || (file.direct === true && file.hashes.some(isStrong))),
   )
+  const verdicts = satisfying.map(({ file }) => lists.map(list => isListed(file.hashes, list)))
+  const listed = satisfying.filter((_, i) => verdicts[i]!.every(verdict => verdict === 'yes'))
+  const possible = satisfying.filter((_, i) => verdicts[i]!.every(verdict => verdict !== 'no'))
+  const allowed = listed.length > 0 ? listed : possible
+  const current = allowed.filter(({ file }) => file.yanked === undefined)
+  const fitting = bestOfVersions(current.length === 0 && isPinned ? allowed : current)
   if (rules.prereleases || specifiers.some(wantsPreRelease)) return fitting
   const final = fitting.filter(candidate => !isPreRelease(candidate.version))
   return final.length > 0 ? final : fitting
+}
+
+/** They are sorted: the first of each version. */
+function bestOfVersions(candidates: readonly Candidate[]): Candidate[] {
+  return candidates.filter(
+    ({ version }, i) => i === 0 || compareVersions(candidates[i - 1]!.version, version) !== 0,
+  )
 }

@@ -1,4 +1,5 @@
 import { type Candidate, type CandidateRules, choosable } from './candidates.ts'
+import type { FileHash } from './file-hash.ts'
 import type { Requirement } from './requirement.ts'
 import { satisfies } from './specifier.ts'
 
@@ -50,11 +51,13 @@ export function matchesOf(
     information: readonly RequirementInformation[]
     incompatibilities: ReadonlySet<Candidate>
     criteria: Criteria
+    /** candidates that can never be used: their metadata is unreadable, or is for other Pythons */
+    unsuitable: { has(candidate: Candidate): boolean }
     constraints: ReadonlyMap<string, readonly Requirement[]>
     rules: CandidateRules
   },
 ): Candidate[] {
-  const { candidates, incompatibilities, criteria, constraints, rules } = given
+  const { candidates, incompatibilities, unsuitable, criteria, constraints, rules } = given
   const { project, extras } = projectOf(name)
   const information =
     extras.length === 0
@@ -62,10 +65,23 @@ export function matchesOf(
       : [...given.information, ...(criteria.get(project)?.information ?? [])]
   const exact = information.flatMap(one => one.exactly ?? [])
   const requirements = [...information.map(one => one.requirement), ...(constraints.get(project) ?? [])]
-  const left = candidates.filter(one => !incompatibilities.has(one) && exact.every(other => other === one))
+  const left = candidates.filter(one => !unsuitable.has(one) && exact.every(other => other === one))
   // the version of `project[extra]` was already accepted, pre-release or not
-  if (exact.length > 0) return left.filter(one => satisfiesAll(one, information))
-  return choosable(left, requirements, rules)
+  const matching =
+    exact.length > 0
+      ? left.filter(one => satisfiesAll(one, information))
+      : choosable(left, requirements, rules)
+  // only now, as in pip: another file of a version that led to a conflict would lead there again
+  return matching.filter(one => !incompatibilities.has(one))
+}
+
+/** The lists of hashes, of one of which each the file of a candidate must be. */
+export function hashListsOf(
+  information: readonly RequirementInformation[],
+  constraints: readonly Requirement[],
+): (readonly FileHash[])[] {
+  const requirements = [...information.map(one => one.requirement), ...constraints]
+  return requirements.flatMap(({ hashes }) => (hashes.length > 0 ? [hashes] : []))
 }
 
 export function satisfiesAll(candidate: Candidate, information: readonly RequirementInformation[]): boolean {

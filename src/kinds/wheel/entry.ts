@@ -5,24 +5,39 @@ import { httpUrlField, nameField, textField } from '../../document/fields.ts'
 import { publicBaseUrl } from '../../document/urls.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import { nothingRequested } from '../package-entry.ts'
+import type { IndexSource } from './index-sources.ts'
+import { normalizeProject } from './requirement.ts'
 import { type RequirementLine, readRequirements } from './requirements-file.ts'
 
 export interface WheelRequest {
   at: string
   name: string
-  /** PEP 503 or 691; a project is taken from the first that has it */
-  indexes: string[]
+  /** a project is taken from the first that may provide it and has it */
+  indexes: IndexSource[]
   requirements: RequirementLine[]
   constraints: RequirementLine[]
   pythons: string[]
   platforms: string[]
   sdists: string[]
   prereleases: boolean
+  /** a requirements file has `--require-hashes` */
+  requireHashes?: true
 }
+
+const indexField = z.union([
+  httpUrlField,
+  z.strictObject({
+    url: httpUrlField,
+    /** projects that come from this index only, and for which alone it is queried */
+    projects: z
+      .array(z.string().regex(/^[A-Za-z0-9._*?-]+$/, 'must be a project name, which may contain * and ?'))
+      .min(1),
+  }),
+])
 
 const schema = z.strictObject({
   name: nameField,
-  indexes: z.array(httpUrlField).min(1).default(['https://pypi.org/simple/']),
+  indexes: z.array(indexField).min(1).default(['https://pypi.org/simple/']),
   /** requirement specifiers: `ansible==8.5.0` */
   packages: z.array(textField).default([]),
   /** requirements files */
@@ -46,7 +61,9 @@ export const wheelEntry = manifestEntry({
 # wheels:                                     # Python: one index for the site, for these Pythons and platforms
 #   - name: tools
 #     indexes: ["https://pypi.org/simple/"]
-#     packages: ["ansible==8.5.0"]
+#     # a second index, for these projects alone; they come from nowhere else:
+#     #   - {url: "https://pypi.example.org/simple/", projects: ["acme-*"]}
+#     packages: ["ansible==8.5.0"]            # or a file: "name @ https://host/name-1.0-py3-none-any.whl#sha256=…"
 #     requirements: [requirements.txt]
 #     constraints: [constraints.txt]
 #     pythons: ["3.11"]
@@ -63,7 +80,11 @@ async function load(
   const requests: WheelRequest[] = []
   for (const [index, entry] of entries.entries()) {
     const place = at(index)
-    entry.indexes.forEach((url, i) => {
+    const indexes = entry.indexes.map((written): IndexSource => {
+      if (typeof written === 'string') return { url: written }
+      return { url: written.url, projects: written.projects.map(normalizeProject) }
+    })
+    indexes.forEach(({ url }, i) => {
       mistakes.attempt(() => publicBaseUrl(url, at(index, 'indexes', i)))
     })
     const requirements = entry.packages.map((text, i) => ({ text, at: at(index, 'packages', i) }))
@@ -81,7 +102,7 @@ async function load(
     requests.push({
       at: place,
       name: entry.name,
-      indexes: entry.indexes,
+      indexes,
       requirements,
       constraints,
       pythons: entry.pythons,

@@ -1,6 +1,8 @@
 import { AirgapError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact.ts'
 import { type Candidate, choosable } from './candidates.ts'
 import { projectOf, type RequirementInformation, type ResolutionRequest } from './criteria.ts'
+import type { ProjectPage } from './package-index.ts'
 import type { Requirement } from './requirement.ts'
 import { formatSpecifiers } from './specifier.ts'
 
@@ -15,11 +17,15 @@ export function explainConflict(
     candidates: readonly Candidate[]
     /** `filename|version` → why that version is not a candidate */
     unusable: ReadonlyMap<string, string>
+    /** candidates that their own metadata or content excludes */
+    unsuitable: ReadonlyMap<Candidate, string>
+    /** the project in the indexes; undefined for a file that is named by its URL */
+    page: ProjectPage | undefined
     constraints: ReadonlyMap<string, readonly Requirement[]>
     request: ResolutionRequest
   },
 ): AirgapError {
-  const { information, candidates, unusable, request } = found
+  const { information, candidates, unusable, unsuitable, page, request } = found
   const { target } = request.rules
   const own = information.get(project) ?? []
   const constraints = found.constraints.get(project) ?? []
@@ -33,7 +39,7 @@ export function explainConflict(
   const versions = [
     ...candidates.map(
       one =>
-        `${one.version.text}: ${whyNot(one, [...own.map(one => one.requirement), ...constraints], request)}`,
+        `${one.version.text}: ${unsuitable.get(one) ?? whyNot(one, [...own.map(one => one.requirement), ...constraints], request)}`,
     ),
     ...[...unusable].reverse().map(([version, why]) => `${version.split('|')[1]}: ${why}`),
   ]
@@ -41,7 +47,7 @@ export function explainConflict(
   const lines = [
     `no version of ${project} satisfies all requirements for Python ${target.python} on ${target.platform}:`,
     ...requirements.slice(0, maxLines),
-    ...(versions.length === 0 ? ['the index has no version of it'] : ['available versions:']),
+    ...(versions.length === 0 ? whyNone(page) : ['available versions:']),
     ...versions.slice(0, maxLines).map(line => `  ${line}`),
     ...more,
   ]
@@ -55,9 +61,19 @@ export function explainConflict(
   })
 }
 
+function whyNone(page: ProjectPage | undefined): string[] {
+  if (page?.queried === 0) return ['no index may provide it: each has `projects:`, and none lists it']
+  const refused = (page?.refused ?? []).map(({ index, error }) => `${redactUrl(index.url)}: ${error.message}`)
+  return [page?.queried === 1 ? 'the index has no version of it' : 'no index has a version of it', ...refused]
+}
+
 function formatRequirement(requirement: Requirement): string {
   const extras = requirement.extras.length === 0 ? '' : `[${requirement.extras.join(',')}]`
-  return `${requirement.project}${extras}${formatSpecifiers(requirement.specifiers)}`
+  const versions =
+    requirement.url === undefined
+      ? formatSpecifiers(requirement.specifiers)
+      : ` @ ${redactUrl(requirement.url)}`
+  return `${requirement.project}${extras}${versions}`
 }
 
 /** ` ← top ← requirements.txt:1` */

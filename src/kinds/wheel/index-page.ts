@@ -3,50 +3,75 @@ import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { reachOfHostname } from '../../remote/addresses.ts'
+import { type FileHash, fileHash, fragmentHashes } from './file-hash.ts'
+import { htmlLinks } from './html-links.ts'
 
 /** A file of a project in an index. */
 export interface IndexFile {
   filename: string
+  /** without its fragment */
   url: string
-  /** hex */
-  sha256?: string
+  hashes: readonly FileHash[]
   /** a specifier, as written */
   requiresPython?: string
   /** its reason, perhaps empty (PEP 592) */
   yanked?: string
   /** the index serves its metadata separately (PEP 658); with or without a digest */
   metadata?: { sha256?: string }
-  /** bytes, where the index gives it */
+  /** bytes, where the index states it */
   size?: number
+  /** named by a requirement with its URL, not found in an index (PEP 508) */
+  direct?: true
 }
 
 const maxFiles = 200_000
 
-/** Reads a project's page: JSON of PEP 691 or HTML of PEP 503, by its media type. `url` is the page's own. Throws UPSTREAM_INVALID. */
+/**
+ * Reads a project's page: JSON of PEP 691 or HTML of PEP 503, by its media type, or by its first character where it has another type or none.
+ * `url` is the final address of the page, to which links are relative. Throws UPSTREAM_INVALID.
+ */
 export function parseProjectPage(
-  text: string,
+  bytes: Uint8Array | string,
   { url, mediaType }: { url: string; mediaType: string },
 ): IndexFile[] {
-  const files = /json/i.test(mediaType) ? fromJson(text, url) : fromHtml(text, url)
+  const text = typeof bytes === 'string' ? bytes : decoded(bytes, mediaType)
+  const files = isJson(text, mediaType) ? fromJson(text, url) : fromHtml(text, url)
   if (files.length > maxFiles) throw invalid(url, 'it lists too many files')
   return files
 }
 
-const hashesSchema = z.record(z.string(), z.string()).catch({})
-const jsonSchema = z.object({
-  files: z.array(
-    z.object({
-      filename: z.string(),
-      url: z.string(),
-      hashes: hashesSchema,
-      'requires-python': z.string().nullish(),
-      yanked: z.union([z.boolean(), z.string()]).optional(),
-      size: z.number().int().nonnegative().optional(),
-      'core-metadata': z.union([z.boolean(), hashesSchema]).optional(),
-      'dist-info-metadata': z.union([z.boolean(), hashesSchema]).optional(),
-    }),
-  ),
+function isJson(text: string, mediaType: string): boolean {
+  if (/json/i.test(mediaType)) return true
+  return !/html/i.test(mediaType) && text.trimStart().startsWith('{')
+}
+
+function decoded(bytes: Uint8Array, mediaType: string): string {
+  const label = /;\s*charset\s*=\s*"?([\w.:-]+)/i.exec(mediaType)?.[1] ?? 'utf-8'
+  try {
+    return new TextDecoder(label).decode(bytes)
+  } catch {
+    return new TextDecoder().decode(bytes)
+  }
+}
+
+/** What pip would ignore in a file's description is ignored: null, missing members, other types (pip's `Link.from_json`). */
+const text = z.string().optional().catch(undefined)
+const hashesSchema = z.record(z.string(), z.unknown()).catch({})
+const metadataSchema = z
+  .union([z.boolean(), z.record(z.string(), z.unknown())])
+  .optional()
+  .catch(undefined)
+const fileSchema = z.object({
+  filename: text,
+  url: text,
+  hashes: hashesSchema,
+  'requires-python': text,
+  yanked: z.unknown().optional(),
+  size: z.number().int().nonnegative().optional().catch(undefined),
+  'core-metadata': metadataSchema,
+  'dist-info-metadata': metadataSchema,
 })
+const jsonSchema = z.object({ files: z.array(z.unknown()).nullish() })
 
 function fromJson(text: string, url: string): IndexFile[] {
   let parsed: z.infer<typeof jsonSchema>
@@ -55,67 +80,73 @@ function fromJson(text: string, url: string): IndexFile[] {
   } catch (error) {
     throw invalid(url, 'its JSON is not that of PEP 691', error)
   }
-  return parsed.files.flatMap(file => {
+  return (parsed.files ?? []).flatMap(given => {
+    const { success, data: file } = fileSchema.safeParse(given)
+    if (!success || file.url === undefined) return []
     const { yanked, size } = file
     const metadata = file['core-metadata'] ?? file['dist-info-metadata']
-    const digest = typeof metadata === 'object' ? metadata['sha256'] : undefined
     return described(
       {
         filename: file.filename,
         href: file.url,
-        sha256: file.hashes['sha256'],
-        requiresPython: file['requires-python'] ?? undefined,
-        yanked: yanked === true ? '' : yanked === false ? undefined : yanked,
+        hashes: hashesOf(file.hashes),
+        requiresPython: file['requires-python'],
+        yanked: typeof yanked === 'string' && yanked !== '' ? yanked : yanked ? '' : undefined,
         metadata:
           metadata === undefined || metadata === false
             ? undefined
-            : { ...(digest ? { sha256: digest } : {}) },
+            : defined({ sha256: typeof metadata === 'object' ? sha256Of(metadata['sha256']) : undefined }),
         size,
       },
-      url,
+      { page: url, base: url },
     )
   })
 }
 
-/** Reads anchors and their attributes, and ignores the rest. Every part ends where the next begins, so it takes linear time. */
-const anchor = /<a\s([^<>]{0,8192})>([^<]{0,1024})<\/a\s*>/gi
-const attribute = /([a-z][a-z0-9-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')|([a-z][a-z0-9-]*)/gi
+function hashesOf(given: Record<string, unknown>): FileHash[] {
+  return Object.entries(given).flatMap(([name, hex]) =>
+    typeof hex === 'string' ? (fileHash(name, hex) ?? []) : [],
+  )
+}
+
+function sha256Of(hex: unknown): string | undefined {
+  return typeof hex === 'string' ? fileHash('sha256', hex)?.hex : undefined
+}
 
 function fromHtml(text: string, url: string): IndexFile[] {
-  const files: IndexFile[] = []
-  for (const [, written = '', title = ''] of text.matchAll(anchor)) {
-    const attributes = new Map<string, string>()
-    for (const [, name, double, single, bare] of written.matchAll(attribute))
-      attributes.set((name ?? bare)!.toLowerCase(), unescaped(double ?? single ?? ''))
+  const { baseHref, anchors } = htmlLinks(text)
+  const base = baseHref !== undefined && URL.canParse(baseHref, url) ? new URL(baseHref, url).href : url
+  return anchors.flatMap(attributes => {
     const href = attributes.get('href')
-    if (href === undefined) continue
-    const metadata = attributes.get('data-core-metadata') ?? attributes.get('data-dist-info-metadata')
-    const fragment = /#(.*)$/.exec(href)?.[1] ?? ''
-    files.push(
-      ...described(
-        {
-          filename: unescaped(title).trim(),
-          href: href.replace(/#.*$/, ''),
-          sha256: /(?:^|&)sha256=([0-9a-fA-F]{64})/.exec(fragment)?.[1],
-          requiresPython: attributes.get('data-requires-python'),
-          yanked: attributes.get('data-yanked'),
-          metadata:
-            metadata === undefined
-              ? undefined
-              : { ...(/^sha256=[0-9a-f]{64}$/.test(metadata) ? { sha256: metadata.slice(7) } : {}) },
-          size: undefined,
-        },
-        url,
-      ),
+    if (!href) return []
+    return described(
+      {
+        filename: undefined,
+        href,
+        hashes: [],
+        requiresPython: attributes.get('data-requires-python'),
+        yanked: attributes.get('data-yanked'),
+        metadata: htmlMetadata(
+          attributes.get('data-core-metadata') ?? attributes.get('data-dist-info-metadata'),
+        ),
+        size: undefined,
+      },
+      { page: url, base },
     )
-  }
-  return files
+  })
+}
+
+/** `true`, or a hash; anything else is as if it were absent. */
+function htmlMetadata(written: string | undefined): { sha256?: string } | undefined {
+  if (written === undefined || (written !== 'true' && !written.includes('='))) return undefined
+  return defined({ sha256: written.startsWith('sha256=') ? sha256Of(written.slice(7)) : undefined })
 }
 
 interface Written {
-  filename: string
+  /** undefined: the last part of the link's path, which is what pip goes by; the text of a link may be shortened */
+  filename: string | undefined
   href: string
-  sha256: string | undefined
+  hashes: FileHash[]
   requiresPython: string | undefined
   yanked: string | undefined
   metadata: { sha256?: string } | undefined
@@ -126,38 +157,52 @@ interface Written {
  * Files may be on another host, as PyPI's are; their digests are on the page. A link with another scheme, or from https down to
  * http, is ignored (fault 53), and so is one from a public index to this host or a private network, and a name that could be a path.
  */
-function described({ href, filename, ...rest }: Written, page: string): IndexFile[] {
-  if (!URL.canParse(href, page)) return []
-  const url = new URL(href, page)
+function described(
+  { href, filename, hashes, ...rest }: Written,
+  { page, base }: { page: string; base: string },
+): IndexFile[] {
+  if (!URL.canParse(href, base)) return []
+  const url = new URL(href, base)
   const from = new URL(page)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && from.protocol === 'http:')) return []
   if (url.host !== from.host && reach(url) > reach(from)) return []
-  if (!/^[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}$/.test(filename) || url.username !== '' || url.password !== '')
-    return []
-  const { sha256, requiresPython, yanked, metadata, size } = rest
+  const name = filename ?? fileNameOf(url)
+  if (!isFileName(name) || url.username !== '' || url.password !== '') return []
+  const inLink = fragmentHashes(url.hash.slice(1))
+  url.hash = ''
+  const { requiresPython, yanked, metadata, size } = rest
   return [
     {
-      filename,
+      filename: name,
       url: url.href,
-      ...(sha256 === undefined || !/^[0-9a-fA-F]{64}$/.test(sha256) ? {} : { sha256: sha256.toLowerCase() }),
+      hashes: [...hashes, ...inLink],
       ...(requiresPython ? { requiresPython } : {}),
       ...defined({ yanked, metadata, size }),
     },
   ]
 }
 
+export function isFileName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}$/.test(name)
+}
+
+/** The last part of the path, decoded twice as pip does it: some servers encode `+` twice. */
+export function fileNameOf(url: URL): string {
+  const path = percentDecoded(url.pathname).replace(/\/+$/, '')
+  return percentDecoded(path.slice(path.lastIndexOf('/') + 1))
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 /** How near a host is: a page may link only to hosts that are as far away as itself, or farther. */
 function reach({ hostname }: URL): number {
   return ['public', 'private', 'local'].indexOf(reachOfHostname(hostname) ?? 'public')
-}
-
-function unescaped(text: string): string {
-  const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
-  return text.replace(/&(?:#(\d{1,6})|#x([0-9a-f]{1,6})|([a-z]{2,6}));/gi, (whole, decimal, hex, name) => {
-    if (name !== undefined) return Object.hasOwn(named, name) ? named[name]! : whole
-    const code = Number.parseInt(decimal ?? hex, decimal === undefined ? 16 : 10)
-    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole
-  })
 }
 
 function invalid(url: string, why: string, cause?: unknown): AirgapError {

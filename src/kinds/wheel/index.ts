@@ -16,6 +16,8 @@ export const wheelKind = defineKind({
   inputs: {
     of: wheel => ({
       ...wheel,
+      // a plain index as the first lockfiles have it
+      indexes: wheel.indexes.map(index => (index.projects === undefined ? index.url : index)),
       requirements: wheel.requirements.map(({ text }) => ({ text })),
       constraints: wheel.constraints.map(({ text }) => ({ text })),
     }),

@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { normalizeExtra } from './marker.ts'
 import { normalizeProject, parseRequirement, type Requirement } from './requirement.ts'
@@ -8,6 +9,8 @@ export interface CoreMetadata {
   project: string
   version: string
   requires: Requirement[]
+  /** `Requires-Python`, as written */
+  requiresPython?: string
   /** normalised */
   extras: string[]
   /** `Metadata-Version`, and the fields that may change when a source distribution is built */
@@ -43,6 +46,7 @@ export function parseMetadata(text: string, item: string): CoreMetadata {
     version,
     requires: requires.map(written => parseRequirement(written, { item })),
     extras: (fields.get('provides-extra') ?? []).map(normalizeExtra),
+    ...defined({ requiresPython: fields.get('requires-python')?.[0] || undefined }),
     metadataVersion: fields.get('metadata-version')?.[0] ?? '',
     dynamic: (fields.get('dynamic') ?? []).map(field => field.toLowerCase()),
   }

@@ -1,24 +1,42 @@
-import { digestOf, hexOf } from '../../core/digest.ts'
-import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { type AirgapError, isErrorCode } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import type { ResolveContext } from '../kind.ts'
+import { type FileContent, fileContent } from './file-content.ts'
 import { type IndexFile, parseProjectPage } from './index-page.ts'
+import { type IndexSource, indexesFor } from './index-sources.ts'
 import { type CoreMetadata, parseMetadata } from './metadata.ts'
-import { normalizeProject } from './requirement.ts'
-import { readSourceMetadata } from './source-distribution.ts'
+import { type BuildSystem, readSourceDistribution, type SourceDistribution } from './source-distribution.ts'
 import { parseWheelName } from './tags.ts'
-import { readFromZip } from './zip.ts'
+import { wheelMetadata } from './wheel-metadata.ts'
 
-/** The indexes of one entry. Pages and metadata are fetched once. */
+/** A project as the indexes of an entry have it. */
+export interface ProjectPage {
+  files: IndexFile[]
+  /** the index that has it; undefined: none has */
+  index: IndexSource | undefined
+  /** indexes that answered 401 or 403 for it and were passed over */
+  refused: { index: IndexSource; error: AirgapError }[]
+  /** the manifest binds the project to its indexes */
+  isBound: boolean
+  /** the number of indexes that may have it */
+  queried: number
+}
+
+/** The indexes of one entry. Pages, metadata and files are fetched once. */
 export interface PackageIndex {
-  /** Files of a project in the first index that has it; empty where none has. */
-  files(project: string): Promise<IndexFile[]>
-  /** Core metadata, verbatim and parsed. Throws UPSTREAM_INVALID, DIGEST_MISMATCH. */
+  /** The project in the first index that has files of it. */
+  project(project: string): Promise<ProjectPage>
+  /** Other indexes that have files of a project which is bound to none. Never throws: it is only for a note. */
+  others(project: string): Promise<IndexSource[]>
+  /** Core metadata, verbatim and parsed. Throws UPSTREAM_INVALID, UNSUPPORTED, DIGEST_MISMATCH. */
   metadata(file: IndexFile): Promise<{ text: string; parsed: CoreMetadata }>
+  /** What building a source distribution requires. Throws UPSTREAM_INVALID, UNSUPPORTED. */
+  buildSystem(file: IndexFile): Promise<BuildSystem>
+  /** Fetches the file into the cache and checks it against the hashes of its page. Throws DIGEST_MISMATCH. */
+  content(file: IndexFile): Promise<FileContent>
 }
 
 const maxPage = 128 << 20 /* bytes */
-const maxMetadata = 16 << 20 /* bytes */
 
 /** PEP 691, "Version + format selection" */
 const accept = [
@@ -27,13 +45,62 @@ const accept = [
   'text/html;q=0.1',
 ].join(', ')
 
-export function openIndex(indexes: readonly string[], context: ResolveContext): PackageIndex {
-  const pages = new Map<string, Promise<IndexFile[]>>()
+export function openIndex(indexes: readonly IndexSource[], context: ResolveContext): PackageIndex {
+  const sourcesOf = indexesFor(indexes)
+  const pages = new Map<string, Promise<IndexFile[] | AirgapError>>()
+  const projects = new Map<string, Promise<ProjectPage>>()
   const known = new Map<string, Promise<{ text: string; parsed: CoreMetadata }>>()
-  return {
-    files: project => once(pages, project, () => projectFiles(project, { indexes, context })),
-    metadata: file => once(known, file.url, () => fileMetadata(file, context)),
+  const sources = new Map<string, Promise<SourceDistribution>>()
+  const contents = new Map<string, Promise<FileContent>>()
+
+  const page = (index: IndexSource, project: string) => {
+    const url = `${index.url.replace(/\/*$/, '/')}${project}/`
+    return once(pages, url, () => projectFiles(url, context))
   }
+  const sourceDistribution = (file: IndexFile) =>
+    once(sources, file.url, () => readSourceDistribution(file, context))
+
+  return {
+    project: project =>
+      once(projects, project, async () => {
+        const { indexes: queried, isBound } = sourcesOf(project)
+        const refused: ProjectPage['refused'] = []
+        for (const index of queried) {
+          const files = await page(index, project)
+          if (!Array.isArray(files)) refused.push({ index, error: files })
+          else if (files.some(isDistribution))
+            return { files, index, refused, isBound, queried: queried.length }
+        }
+        return { files: [], index: undefined, refused, isBound, queried: queried.length }
+      }),
+    async others(project) {
+      const { indexes: queried, isBound } = sourcesOf(project)
+      if (isBound || queried.length < 2) return []
+      const { index: own } = await this.project(project)
+      const found = await Promise.all(
+        queried.map(async index => {
+          if (index === own) return []
+          const files = await page(index, project).catch(() => [])
+          return Array.isArray(files) && files.some(isDistribution) ? [index] : []
+        }),
+      )
+      return found.flat()
+    },
+    metadata: file =>
+      once(known, file.url, async () => {
+        const text = parseWheelName(file.filename)
+          ? await wheelMetadata(file, context)
+          : (await sourceDistribution(file)).metadata
+        return { text, parsed: parseMetadata(text, redactUrl(file.url)) }
+      }),
+    buildSystem: async file => (await sourceDistribution(file)).buildSystem,
+    content: file => once(contents, file.url, () => fileContent(file, context)),
+  }
+}
+
+/** Pages also link to their parent folder, and to signatures. */
+function isDistribution({ filename }: IndexFile): boolean {
+  return /\.(?:whl|tar\.(?:gz|bz2|xz)|tgz|zip|egg)$/.test(filename)
 }
 
 function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
@@ -46,118 +113,20 @@ function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promis
   return made
 }
 
-async function projectFiles(
-  project: string,
-  { indexes, context }: { indexes: readonly string[]; context: ResolveContext },
-): Promise<IndexFile[]> {
-  for (const index of indexes) {
-    const url = `${index.replace(/\/*$/, '/')}${project}/`
-    try {
-      const page = await context.http.get(url, { maxBytes: maxPage, headers: { accept } })
-      return parseProjectPage(page.bytes.toString('utf8'), {
-        url,
-        mediaType: page.headers['content-type'] ?? '',
-      })
-    } catch (error) {
-      if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
-    }
-  }
-  return []
-}
-
-async function fileMetadata(
-  file: IndexFile,
-  context: ResolveContext,
-): Promise<{ text: string; parsed: CoreMetadata }> {
-  const item = redactUrl(file.url)
-  const text = parseWheelName(file.filename)
-    ? await wheelMetadata(file, context)
-    : await readSourceMetadata(file, context)
-  return { text, parsed: parseMetadata(text, item) }
-}
-
-/** Separate metadata with its digest where the index has it (PEP 658), otherwise from the wheel itself. */
-async function wheelMetadata(file: IndexFile, context: ResolveContext): Promise<string> {
-  const { sha256 } = file.metadata ?? {}
-  if (sha256 === undefined) return await metadataInWheel(file, context)
-  const { bytes } = await context.http.get(`${file.url}.metadata`, { maxBytes: maxMetadata })
-  if (hexOf(digestOf(bytes)) === sha256) return bytes.toString('utf8')
-  throw new AirgapError('DIGEST_MISMATCH', 'the metadata of a wheel does not match the index', {
-    item: `${redactUrl(file.url)}.metadata`,
-    likely: 'damage in transit, or tampering',
-    next: 'try again, if necessary from another network; if the error remains, do not use this index',
-  })
-}
-
-/** METADATA of a wheel, read by ranges; the whole wheel where the server does not support them. */
-export async function metadataInWheel(file: IndexFile, { http }: ResolveContext): Promise<string> {
-  const item = redactUrl(file.url)
-  /** the archive, where the server does not support ranges */
-  const kept: { whole: Buffer | undefined } = { whole: undefined }
-  const part = async (range: string): Promise<{ bytes: Buffer; size?: number }> => {
-    const { bytes, headers } = await http.get(file.url, {
-      maxBytes: maxWheel,
-      headers: { range: `bytes=${range}` },
-    })
-    const [, start, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers['content-range'] ?? '') ?? []
-    if (start === undefined) {
-      kept.whole = bytes
-      return { bytes, size: bytes.length }
-    }
-    return { bytes, size: Number(size) }
-  }
-  const tail = await part('-65558')
-  const size = tail.size ?? tail.bytes.length
-  const tailStart = size - tail.bytes.length
-  const content = await readFromZip(
-    {
-      size,
-      async read(start, end) {
-        const whole = kept.whole
-        if (whole !== undefined) return whole.subarray(start, end)
-        if (start >= tailStart) return tail.bytes.subarray(start - tailStart, end - tailStart)
-        const found = await part(`${start}-${end - 1}`)
-        // a server that answered one range may send everything the next time
-        return found.bytes.length === found.size ? found.bytes.subarray(start, end) : found.bytes
-      },
-    },
-    { item, isWanted: name => /^[^/]+\.dist-info\/METADATA$/.test(name) },
-  )
-  if (content !== undefined) return content.toString('utf8')
-  throw new AirgapError('UPSTREAM_INVALID', 'a wheel has no metadata', {
-    item,
-    likely: 'not a wheel',
-    next: 'choose another version of the package, with a constraint',
-  })
-}
-
-const maxWheel = 1 << 30 /* bytes, where a server gives no parts */
-
 /**
- * Checks that a chosen wheel's own METADATA is the one that was resolved with (fault 52): an index with other metadata would
- * make the closure wrong.
+ * Files of a project's page; none where the index does not have it. Returns the error where the index answers 401 or 403: some servers answer
+ * so for every project that they lack.
  */
-export async function checkOwnMetadata(
-  file: IndexFile,
-  { used, context }: { used: CoreMetadata; context: ResolveContext },
-): Promise<void> {
-  const item = redactUrl(file.url)
-  const own = parseMetadata(await metadataInWheel(file, context), item)
-  const requires = (metadata: CoreMetadata) =>
-    metadata.requires
-      .map(one => one.text)
-      .sort()
-      .join('\n')
-  const name = parseWheelName(file.filename)
-  const same =
-    own.project === used.project &&
-    own.version === used.version &&
-    requires(own) === requires(used) &&
-    own.project === normalizeProject(name?.project ?? '')
-  if (same) return
-  throw new AirgapError('UPSTREAM_INVALID', 'the index has other metadata than the wheel itself', {
-    item,
-    likely: 'an index that was tampered with, or made with broken tools',
-    next: 'choose another version of the package with a constraint, and report it to the maintainers of the index',
-  })
+async function projectFiles(url: string, { http }: ResolveContext): Promise<IndexFile[] | AirgapError> {
+  try {
+    const page = await http.get(url, { maxBytes: maxPage, headers: { accept } })
+    // a mirror answers for the index itself; only after a redirect are links relative to another address
+    const isDirect = http.mirrors(url).some(place => redactUrl(place) === page.url)
+    const mediaType = page.headers['content-type'] ?? ''
+    return parseProjectPage(page.bytes, { url: isDirect ? url : page.url, mediaType })
+  } catch (error) {
+    if (isErrorCode(error, 'UNAUTHORIZED')) return error
+    if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
+    return []
+  }
 }

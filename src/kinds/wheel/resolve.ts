@@ -1,18 +1,20 @@
 import pLimit from 'p-limit'
 import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
-import { hexOf } from '../../core/digest.ts'
-import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { fetchOnce } from '../../remote/fetch-once.ts'
+import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
+import { buildRequirements } from './build-requirements.ts'
+import type { Chosen } from './build-result.ts'
+import type { ResolutionRequest } from './criteria.ts'
 import type { WheelRequest } from './entry.ts'
+import { hashOf, isStrong } from './file-hash.ts'
 import type { LockedDistribution, LockedWheels } from './locked.ts'
-import { checkOwnMetadata, openIndex, type PackageIndex } from './package-index.ts'
+import { openIndex, type PackageIndex } from './package-index.ts'
 import { parseRequirement } from './requirement.ts'
-import { type Chosen, solve } from './solver.ts'
+import { type Solution, solve } from './solver.ts'
 import { parseWheelName, supportedTags, type Target, targetName } from './tags.ts'
-import { compareVersions, parseVersion } from './version.ts'
+import { checkOwnMetadata } from './wheel-metadata.ts'
 
 /** Resolves the requirements for each Python on each platform, and checks the chosen wheels against their metadata. */
 export async function resolveWheels(request: WheelRequest, context: ResolveContext): Promise<LockedWheels> {
@@ -24,14 +26,15 @@ export async function resolveWheels(request: WheelRequest, context: ResolveConte
   const constraints = request.constraints.map(({ at, text }) =>
     parseRequirement(text, { item: at, code: 'MANIFEST_INVALID' }),
   )
-  const requireHashes = requirements.some(({ requirement }) => requirement.hashes.length > 0)
+  const requireHashes =
+    request.requireHashes === true || requirements.some(({ requirement }) => requirement.hashes.length > 0)
   // all pages at once: one after another they would take most of the time
-  for (const { requirement } of requirements) void index.files(requirement.project).catch(() => undefined)
+  for (const { requirement } of requirements)
+    if (requirement.url === undefined) void index.project(requirement.project).catch(() => undefined)
   const targets = request.pythons.flatMap(python => request.platforms.map(platform => ({ python, platform })))
   const answers = await Promise.all(
-    targets.map(async target => ({
-      target,
-      chosen: await solve(index, {
+    targets.map(async target => {
+      const resolution: ResolutionRequest = {
         requirements,
         constraints,
         at: request.at,
@@ -42,30 +45,59 @@ export async function resolveWheels(request: WheelRequest, context: ResolveConte
           sdists: request.sdists,
           requireHashes,
         },
-      }),
-    })),
+      }
+      const solution = await solve(index, resolution)
+      const builds = await buildRequirements(solution.chosen, { index, resolution, context })
+      return [solution, ...builds].map(one => ({ target, ...one }))
+    }),
   )
-  return { name: request.name, distributions: await lockedOf(answers, { index, context }) }
+  const distributions = await lockedOf(answers.flat(), { index, context })
+  const indexed = answers
+    .flat()
+    .flatMap(({ chosen }) => chosen.filter(({ candidate }) => !candidate.file.direct))
+  await noteIndexes(new Set(indexed.map(({ candidate }) => candidate.project)), { index, context })
+  return {
+    name: request.name,
+    distributions,
+    ...defined({ leftOut: leftOutOf(answers.flat()) }),
+  }
+}
+
+interface Answer extends Solution {
+  target: Target
+}
+
+/** Newer versions that cannot be used, each once. */
+function leftOutOf(answers: readonly Answer[]): LeftOut[] | undefined {
+  const reasons = new Map<string, string>()
+  for (const { passedOver } of answers)
+    for (const { candidate, reason } of passedOver)
+      reasons.set(`${candidate.project} ${candidate.version.text} (${candidate.file.filename})`, reason)
+  if (reasons.size === 0) return undefined
+  return [...reasons].map(([name, reason]) => ({ name, reason })).sort((a, b) => compareText(a.name, b.name))
 }
 
 /** One entry for each file, with all targets that use it. */
 async function lockedOf(
-  answers: readonly { target: Target; chosen: readonly Chosen[] }[],
+  answers: readonly Answer[],
   { index, context }: { index: PackageIndex; context: ResolveContext },
 ): Promise<LockedDistribution[]> {
-  const files = new Map<string, { chosen: Chosen; targets: string[] }>()
+  const files = new Map<string, { chosen: Chosen; targets: Set<string> }>()
   for (const { target, chosen } of answers) {
     for (const one of chosen) {
       const { filename } = one.candidate.file
       const known = files.get(filename)
-      if (known === undefined) files.set(filename, { chosen: one, targets: [targetName(target)] })
-      else known.targets.push(targetName(target))
+      if (known === undefined) files.set(filename, { chosen: one, targets: new Set([targetName(target)]) })
+      else {
+        known.targets.add(targetName(target))
+        if (one.requested && !known.chosen.requested) known.chosen = one
+      }
     }
   }
   const limit = pLimit(8)
   const distributions = await Promise.all(
     [...files.values()].map(({ chosen, targets }) =>
-      limit(() => toLocked(chosen, { targets, index, context })),
+      limit(() => toLocked(chosen, { targets: [...targets], index, context })),
     ),
   )
   return distributions.sort(
@@ -77,24 +109,16 @@ async function lockedOf(
 }
 
 async function toLocked(
-  { candidate, requested, because }: Chosen,
+  chosen: Chosen,
   { targets, index, context }: { targets: string[]; index: PackageIndex; context: ResolveContext },
 ): Promise<LockedDistribution> {
+  const { candidate, requested, because } = chosen
   const { project, version, file } = candidate
   const isWheel = parseWheelName(file.filename) !== undefined
   const { text, parsed } = await index.metadata(file)
   // metadata read from the wheel itself needs no second check
   if (isWheel && file.metadata?.sha256 !== undefined) await checkOwnMetadata(file, { used: parsed, context })
-  const said = parseVersion(parsed.version)
-  if (parsed.project !== project || said === undefined || compareVersions(said, version) !== 0) {
-    const what = `a file of ${project} ${version.text} claims to be ${parsed.project} ${parsed.version.slice(0, 100)}`
-    throw new AirgapError('UPSTREAM_INVALID', what, {
-      item: redactUrl(file.url),
-      likely: 'an index that was tampered with, or made with broken tools',
-      next: 'do not use this index',
-    })
-  }
-  const { sha256, size, firstUse } = await contentOf(candidate, context)
+  const { sha256, size, firstUse } = await contentOf(chosen, { index, context })
   return {
     project,
     version: version.text,
@@ -102,7 +126,7 @@ async function toLocked(
     url: file.url,
     size,
     sha256,
-    ...defined({ requiresPython: file.requiresPython, yanked: file.yanked }),
+    ...defined({ requiresPython: file.requiresPython ?? parsed.requiresPython, yanked: file.yanked }),
     ...(requested ? { requested: true as const } : {}),
     ...defined({ because }),
     targets: targets.sort(compareText),
@@ -111,21 +135,60 @@ async function toLocked(
   }
 }
 
-/** For an index without hashes or a server without sizes: fetches the file now and keeps it for the build. */
+/** For an index without sha256 or a server without sizes: fetches the file now and keeps it for the build. */
 async function contentOf(
-  { file }: Chosen['candidate'],
-  context: ResolveContext,
+  { candidate: { file }, isHashed }: Chosen,
+  { index, context }: { index: PackageIndex; context: ResolveContext },
 ): Promise<{ sha256: string; size: number; firstUse: boolean }> {
-  if (file.sha256 !== undefined) {
+  const stated = hashOf(file.hashes, 'sha256')
+  if (stated !== undefined) {
     const size = file.size ?? (await context.http.size(file.url))
-    if (size !== undefined) return { sha256: file.sha256, size, firstUse: false }
+    if (size !== undefined) return { sha256: stated, size, firstUse: false }
   }
-  const { digest, size } = await fetchOnce(file.url, context)
-  if (file.sha256 === undefined || file.sha256 === hexOf(digest))
-    return { sha256: hexOf(digest), size, firstUse: file.sha256 === undefined }
-  throw new AirgapError('DIGEST_MISMATCH', 'a file does not match the index', {
-    item: redactUrl(file.url),
-    likely: 'damage in transit, or tampering',
-    next: 'try again, if necessary from another network; if the error remains, do not use this index',
-  })
+  const { hashes, size } = await index.content(file)
+  return { sha256: hashOf(hashes, 'sha256')!, size, firstUse: !isHashed && !file.hashes.some(isStrong) }
+}
+
+const maxNamed = 5
+
+/** Notes which indexes were passed over, and which projects of the closure are in several without being bound to one. */
+async function noteIndexes(
+  projects: ReadonlySet<string>,
+  { index, context }: { index: PackageIndex; context: ResolveContext },
+): Promise<void> {
+  const refused = new Map<string, string[]>()
+  const shared = new Map<string, string[]>()
+  const limit = pLimit(8)
+  await Promise.all(
+    [...projects].map(project =>
+      limit(async () => {
+        const page = await index.project(project)
+        for (const { index: source, error } of page.refused)
+          add(refused, `${redactUrl(source.url)}: ${error.message}`, project)
+        if (page.index === undefined) return
+        const others = await index.others(project)
+        if (others.length > 0) {
+          const where = others.map(({ url }) => redactUrl(url)).join(', ')
+          add(shared, `${redactUrl(page.index.url)}, also in ${where}`, project)
+        }
+      }),
+    ),
+  )
+  for (const [what, some] of refused) context.progress.note(`${what}; passed over for ${named(some)}`)
+  for (const [where, some] of shared)
+    context.progress.note(
+      `${named(some)}: taken from ${where}; bind a project to its index with \`projects:\` (see \`airgap init\`)`,
+    )
+}
+
+function add(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
+}
+
+function named(projects: readonly string[]): string {
+  const sorted = [...projects].sort(compareText)
+  const more = sorted.length > maxNamed ? ` and ${sorted.length - maxNamed} more` : ''
+  return `${sorted.slice(0, maxNamed).join(', ')}${more}`
 }

@@ -1,9 +1,11 @@
-import { defined } from '../../core/defined.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact.ts'
+import { buildResult, type Chosen, type State } from './build-result.ts'
 import { type Candidate, filesFor } from './candidates.ts'
 import {
   type Criteria,
   type Criterion,
+  hashListsOf,
   identifierOf,
   matchesOf,
   type Pin,
@@ -12,25 +14,22 @@ import {
   type ResolutionRequest,
   satisfiesAll,
 } from './criteria.ts'
-import { environmentsOf, isWanted } from './environment.ts'
+import { directFile } from './direct-file.ts'
+import { environmentsOf, isWanted, takesPython } from './environment.ts'
 import { explainConflict } from './explain.ts'
+import { isListed } from './file-hash.ts'
 import { nextToPin } from './get-preference.ts'
+import type { IndexFile } from './index-page.ts'
+import type { CoreMetadata } from './metadata.ts'
 import type { PackageIndex } from './package-index.ts'
 import type { Requirement } from './requirement.ts'
+import { compareVersions, parseVersion } from './version.ts'
 
-/** A distribution of the closure, and why it is in it. */
-export interface Chosen {
-  candidate: Candidate
-  requested: boolean
-  /** project that pulled it in */
-  because?: string
-}
-
-/** One step of the search (resolvelib's State). */
-interface State {
-  /** in the order in which they were pinned */
-  pins: Map<string, Pin>
-  criteria: Criteria
+/** The closure of the requirements for one target. */
+export interface Solution {
+  chosen: Chosen[]
+  /** newer versions than the chosen ones that cannot be used, and why */
+  passedOver: { candidate: Candidate; reason: string }[]
 }
 
 /** Large closures have a few hundred projects; bounds a search that would not end. */
@@ -53,24 +52,28 @@ class Conflict {
  * later requirements exclude, and where no candidate is left jump back to the last pin that required what failed.
  * Throws UNRESOLVABLE with the contradicting requirements.
  */
-export async function solve(index: PackageIndex, request: ResolutionRequest): Promise<Chosen[]> {
+export async function solve(index: PackageIndex, request: ResolutionRequest): Promise<Solution> {
   const { rules } = request
   const environments = environmentsOf(rules.target)
   const constraints = new Map<string, Requirement[]>()
+  /** projects whose file is named by its URL */
+  const direct = new Map<string, IndexFile>()
   for (const one of request.constraints) {
     if (!isWanted(one.marker, { environments, extras: new Set() })) continue
     constraints.set(one.project, [...(constraints.get(one.project) ?? []), one])
+    useDirect(one, request.at)
   }
   const known = new Map<string, Promise<ReturnType<typeof filesFor>>>()
   const informationOf = new Map<string, RequirementInformation[]>()
-  /** first error of a version whose metadata cannot be used; reported where no other version is left */
-  let broken: AirgapError | undefined
+  /** candidates that their own metadata or content excludes */
+  const unsuitable = new Map<Candidate, AirgapError>()
   let failure: { conflict: Conflict; depth: number } | undefined
   const order = new Map<string, number>()
 
   const roots: RequirementInformation[] = []
   for (const { requirement, at } of request.requirements) {
     if (!isWanted(requirement.marker, { environments, extras: new Set() })) continue
+    useDirect(requirement, at)
     roots.push({ requirement, parent: undefined, by: at })
     const identifier = identifierOf(requirement)
     if (!order.has(identifier)) order.set(identifier, order.size)
@@ -83,7 +86,7 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
   for (let round = 0; round < maxRounds; round++) {
     const state = states.at(-1)!
     const open = [...state.criteria].filter(([name, criterion]) => !isSatisfied(state, { name, criterion }))
-    if (open.length === 0) return buildResult(state)
+    if (open.length === 0) return solutionOf(state)
     const pinned = new Set([...state.criteria.keys()].filter(name => !open.some(([other]) => other === name)))
     const name = nextToPin(open, { order, causes, depths })
     const conflicts = await attemptToPin(state, name)
@@ -105,7 +108,7 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
         ...information.flatMap(one => one.parent ?? []),
       ]),
     )
-    if (!(await backjump(causes))) throw broken ?? (await conflictError(failure.conflict))
+    if (!(await backjump(causes))) throw await conflictError(failure.conflict)
   }
   throw new AirgapError('UNRESOLVABLE', `no solution after ${maxRounds} choices`, {
     item: request.at,
@@ -113,10 +116,25 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
     next: 'pin the important versions, in the requirements or as constraints',
   })
 
+  function useDirect(requirement: Requirement, at: string): void {
+    const file = directFile(requirement, at)
+    if (file === undefined) return
+    const other = direct.get(requirement.project)
+    direct.set(requirement.project, file)
+    if (other === undefined || other.url === file.url) return
+    throw new AirgapError('MANIFEST_INVALID', 'two requirements name different files of one project', {
+      item: `${at}: ${requirement.project} @ ${redactUrl(file.url)}`,
+      likely: `another requirement names ${redactUrl(other.url)}`,
+      next: 'remove one of them, or give each a marker, such as `; python_version == "3.11"`',
+    })
+  }
+
   function available(project: string): Promise<ReturnType<typeof filesFor>> {
     const found = known.get(project)
     if (found !== undefined) return found
-    const made = index.files(project).then(files => filesFor(project, files, rules))
+    const file = direct.get(project)
+    const files = file === undefined ? index.project(project).then(page => page.files) : [file]
+    const made = Promise.resolve(files).then(all => filesFor(project, all, rules))
     made.catch(() => undefined)
     known.set(project, made)
     return made
@@ -127,18 +145,53 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
     const key = `${name} ${candidate.file.filename}`
     const found = informationOf.get(key)
     if (found !== undefined) return found
-    const { parsed } = await index.metadata(candidate.file)
     const { project, extras } = projectOf(name)
+    const parsed = await ownMetadata(candidate)
     const by = `${name} ${candidate.version.text}`
     const information = parsed.requires
       .filter(one => isWanted(one.marker, { environments, extras: new Set(extras) }))
       .map((requirement): RequirementInformation => ({ requirement, parent: name, by }))
     if (extras.length > 0) {
-      const itself = { project, extras: [], specifiers: [], hashes: [], text: project }
+      const itself: Requirement = { project, extras: [], specifiers: [], hashes: [], text: project }
       information.unshift({ requirement: itself, parent: name, by, exactly: candidate })
     }
     informationOf.set(key, information)
     return information
+  }
+
+  /** Throws UNRESOLVABLE where the metadata is for other Pythons: the page may be silent about that. */
+  async function ownMetadata(candidate: Candidate): Promise<CoreMetadata> {
+    const { parsed } = await index.metadata(candidate.file)
+    assertClaims(candidate, parsed)
+    if (takesPython(parsed.requiresPython, rules.target)) return parsed
+    throw new AirgapError('UNRESOLVABLE', `needs Python ${parsed.requiresPython}`, { item: request.at })
+  }
+
+  /** Fetches the file where its page has no hash of the listed algorithms. Throws UPSTREAM_INVALID where it is not a listed file. */
+  async function checkHashes(
+    candidate: Candidate,
+    information: readonly RequirementInformation[],
+  ): Promise<void> {
+    const { file, project } = candidate
+    const lists = hashListsOf(information, constraints.get(project) ?? [])
+    if (lists.every(list => isListed(file.hashes, list) === 'yes')) return
+    const { hashes } = await index.content(file)
+    if (lists.every(list => isListed(hashes, list) === 'yes')) return
+    throw new AirgapError('UPSTREAM_INVALID', 'no requirement lists the hash of this file', {
+      item: redactUrl(file.url),
+      likely: 'the index has another file of this version than when the hashes were written',
+      next: 'do not use it before you know why; then correct the hash in the requirements',
+    })
+  }
+
+  function matching(
+    name: string,
+    given: Pick<
+      Parameters<typeof matchesOf>[1],
+      'candidates' | 'information' | 'incompatibilities' | 'criteria'
+    >,
+  ): Candidate[] {
+    return matchesOf(name, { ...given, unsuitable, constraints, rules })
   }
 
   async function addToCriteria(
@@ -152,14 +205,7 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
       const old = criteria.get(name)
       const all = [...(old?.information ?? []), one]
       const incompatibilities = old?.incompatibilities ?? new Set()
-      const candidates = matchesOf(name, {
-        ...pages[i]!,
-        information: all,
-        incompatibilities,
-        criteria,
-        constraints,
-        rules,
-      })
+      const candidates = matching(name, { ...pages[i]!, information: all, incompatibilities, criteria })
       if (candidates.length === 0) return new Conflict(name, all, criteria)
       criteria.set(name, { candidates, information: all, incompatibilities })
       prefetch(name, candidates[0]!)
@@ -176,14 +222,23 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
 
   async function attemptToPin(state: State, name: string): Promise<Conflict[]> {
     const criterion = state.criteria.get(name)!
+    const page = await available(projectOf(name).project)
     const conflicts: Conflict[] = []
-    for (const candidate of criterion.candidates) {
+    const tried = new Set<Candidate>()
+    let { candidates } = criterion
+    for (;;) {
+      const candidate = candidates.find(one => !tried.has(one) && !unsuitable.has(one))
+      if (candidate === undefined) return conflicts
+      tried.add(candidate)
       let information: RequirementInformation[]
       try {
+        await checkHashes(candidate, criterion.information)
         information = await dependencies(name, candidate)
       } catch (error) {
-        if (!isErrorCode(error, 'UPSTREAM_INVALID') && !isErrorCode(error, 'UNSUPPORTED')) throw error
-        broken ??= error as AirgapError
+        if (!isErrorCode(error, 'UPSTREAM_INVALID', 'UNSUPPORTED', 'UNRESOLVABLE')) throw error
+        unsuitable.set(candidate, error)
+        // another file of the same version may do
+        candidates = matching(name, { ...criterion, candidates: page.candidates, criteria: state.criteria })
         conflicts.push(new Conflict(name, criterion.information, state.criteria))
         continue
       }
@@ -201,7 +256,6 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
       })
       return []
     }
-    return conflicts
   }
 
   /** Reverts to the last pin that required one of these, and excludes its candidate. Returns false where none is left. */
@@ -239,13 +293,11 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
       const incompatibilities = new Set([...candidates, ...old.incompatibilities])
       const { project } = projectOf(name)
       const page = await available(project)
-      const left = matchesOf(name, {
-        ...page,
+      const left = matching(name, {
+        candidates: page.candidates,
         information: old.information,
         incompatibilities,
         criteria: state.criteria,
-        constraints,
-        rules,
       })
       if (left.length === 0) return false
       state.criteria.set(name, { candidates: left, information: old.information, incompatibilities })
@@ -265,14 +317,55 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
   async function conflictError({ identifier, information, criteria }: Conflict): Promise<AirgapError> {
     const { project } = projectOf(identifier)
     const { candidates, unusable } = await available(project)
+    const page = direct.has(project) ? undefined : await index.project(project)
+    // it may be there, behind a login
+    if (page !== undefined && page.queried > 0 && page.refused.length === page.queried)
+      return page.refused[0]!.error
+    const broken = candidates.map(one => unsuitable.get(one))
+    if (broken[0] !== undefined && broken.every(one => one !== undefined && one.code !== 'UNRESOLVABLE'))
+      return broken[0]
     const all = new Map<string, RequirementInformation[]>()
     for (const [name, criterion] of criteria) {
       const key = projectOf(name).project
       all.set(key, [...(all.get(key) ?? []), ...criterion.information])
     }
     all.set(project, [...new Set([...(all.get(project) ?? []), ...information])])
-    return explainConflict(project, { information: all, candidates, unusable, constraints, request })
+    return explainConflict(project, {
+      information: all,
+      candidates,
+      unusable,
+      unsuitable: new Map([...unsuitable].map(([candidate, error]) => [candidate, error.message])),
+      page,
+      constraints,
+      request,
+    })
   }
+
+  function solutionOf(state: State): Solution {
+    const chosen = buildResult(state, constraints)
+    const passedOver = [...unsuitable].flatMap(([candidate, error]) => {
+      const isNewer = chosen.some(
+        ({ candidate: { project, version } }) =>
+          project === candidate.project && compareVersions(candidate.version, version) > 0,
+      )
+      return isNewer && error.code !== 'UNRESOLVABLE'
+        ? [{ candidate, reason: `it cannot be used: ${error.message}` }]
+        : []
+    })
+    return { chosen, passedOver }
+  }
+}
+
+/** Throws UPSTREAM_INVALID where a file's metadata is of another project or version than its name (fault 52). */
+function assertClaims({ project, version, file }: Candidate, parsed: CoreMetadata): void {
+  const own = parseVersion(parsed.version)
+  if (parsed.project === project && own !== undefined && compareVersions(own, version) === 0) return
+  const what = `a file of ${project} ${version.text} claims to be ${parsed.project} ${parsed.version.slice(0, 100)}`
+  throw new AirgapError('UPSTREAM_INVALID', what, {
+    item: redactUrl(file.url),
+    likely: 'an index that was tampered with, or made with broken tools',
+    next: 'do not use this index',
+  })
 }
 
 /** Drops the requirements of pins that have to be pinned again. */
@@ -284,34 +377,4 @@ function removeInformationOf({ criteria }: State, stale: ReadonlySet<string>): v
     )
     if (information.length < criterion.information.length) criteria.set(name, { ...criterion, information })
   }
-}
-
-/** The pins that are reachable from the manifest's requirements (resolvelib's _build_result). */
-function buildResult({ pins, criteria }: State): Chosen[] {
-  const reached = new Set<string>()
-  const from = new Map<string | undefined, string[]>()
-  for (const [name, { information }] of criteria)
-    for (const { parent } of information) from.set(parent, [...(from.get(parent) ?? []), name])
-  const queue = [...(from.get(undefined) ?? [])]
-  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
-    if (reached.has(name)) continue
-    reached.add(name)
-    queue.push(...(from.get(name) ?? []))
-  }
-  const chosen = new Map<string, Chosen>()
-  for (const [name, { candidate }] of pins) {
-    if (!reached.has(name)) continue
-    const information = criteria.get(name)!.information
-    const { project } = projectOf(name)
-    const before = chosen.get(project)
-    const requested = before?.requested === true || information.some(one => one.parent === undefined)
-    const parents = information.flatMap(({ parent }) =>
-      parent !== undefined && reached.has(parent) ? [projectOf(parent).project] : [],
-    )
-    const because = before?.because ?? parents.find(parent => parent !== project)
-    chosen.set(project, defined({ candidate, requested, because }))
-  }
-  return [...chosen.values()].map(one =>
-    defined({ ...one, because: one.requested ? undefined : one.because }),
-  )
 }

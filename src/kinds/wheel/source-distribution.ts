@@ -1,21 +1,40 @@
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { parse as parseToml } from 'smol-toml'
 import { Parser } from 'tar'
+import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { IndexFile } from './index-page.ts'
 import { parseMetadata } from './metadata.ts'
 
+export interface SourceDistribution {
+  /** PKG-INFO, verbatim */
+  metadata: string
+  buildSystem: BuildSystem
+}
+
+/** `build-system` of pyproject.toml (PEP 518, PEP 517). */
+export interface BuildSystem {
+  /** requirements, as written */
+  requires: string[]
+  /** setuptools, of which old versions request `wheel` when they build */
+  isSetuptools: boolean
+}
+
 const maxArchive = 256 << 20 /* bytes */
 const maxUnpacked = 1 << 30 /* bytes */
-const maxMetadata = 16 << 20 /* bytes */
+const maxMember = 16 << 20 /* bytes */
 
 /**
- * Reads PKG-INFO of a source distribution. Only one that declares its requirements static (core metadata 2.2, PEP 643) can be
- * resolved without running its code. Throws UNSUPPORTED for the others.
+ * Reads PKG-INFO and pyproject.toml of a source distribution. Only one that declares its requirements static (core metadata 2.2, PEP 643)
+ * can be resolved without running its code. Throws UNSUPPORTED for the others, UPSTREAM_INVALID.
  */
-export async function readSourceMetadata(file: IndexFile, { http }: ResolveContext): Promise<string> {
+export async function readSourceDistribution(
+  file: IndexFile,
+  { http }: ResolveContext,
+): Promise<SourceDistribution> {
   const item = redactUrl(file.url)
   const unsupported = (what: string) =>
     new AirgapError('UNSUPPORTED', `a source distribution ${what}`, {
@@ -25,31 +44,66 @@ export async function readSourceMetadata(file: IndexFile, { http }: ResolveConte
     })
   if (!/\.tar\.gz$/.test(file.filename)) throw unsupported('is not a .tar.gz')
   const { bytes } = await http.get(file.url, { maxBytes: maxArchive })
-  const text = await pkgInfo(bytes, item)
-  if (text === undefined) throw unsupported('has no PKG-INFO')
-  const { metadataVersion, dynamic } = parseMetadata(text, item)
+  const { 'PKG-INFO': metadata, 'pyproject.toml': project } = await topFiles(bytes, {
+    names: ['PKG-INFO', 'pyproject.toml'],
+    item,
+  })
+  if (metadata === undefined) throw unsupported('has no PKG-INFO')
+  const { metadataVersion, dynamic } = parseMetadata(metadata, item)
   const [major = 0, minor = 0] = metadataVersion.split('.').map(Number)
   if (major < 2 || (major === 2 && minor < 2)) throw unsupported('has metadata older than 2.2')
   if (dynamic.includes('requires-dist'))
     throw unsupported('has requirements that are computed when it is built')
-  return text
+  return { metadata, buildSystem: buildSystemOf(project, item) }
 }
 
-/** `NAME-VERSION/PKG-INFO`, no deeper. */
-async function pkgInfo(archive: Buffer, item: string): Promise<string | undefined> {
-  let found: Buffer | undefined
+const pyprojectSchema = z.object({
+  'build-system': z
+    .object({ requires: z.array(z.string()), 'build-backend': z.string().optional() })
+    .optional(),
+})
+
+/** pip's default where pyproject.toml is missing or names no build system (`load_pyproject_toml`). */
+const defaultBuildSystem: BuildSystem = { requires: ['setuptools>=40.8.0'], isSetuptools: true }
+
+function buildSystemOf(pyproject: string | undefined, item: string): BuildSystem {
+  if (pyproject === undefined) return defaultBuildSystem
+  let system: z.infer<typeof pyprojectSchema>['build-system']
+  try {
+    system = pyprojectSchema.parse(parseToml(pyproject))['build-system']
+  } catch (error) {
+    throw new AirgapError('UPSTREAM_INVALID', 'the pyproject.toml of a source distribution is invalid', {
+      item,
+      likely: 'a package made with broken tools: pip cannot build it either',
+      next: 'choose another version of the package, with a constraint',
+      cause: error,
+    })
+  }
+  if (system === undefined) return defaultBuildSystem
+  const backend = system['build-backend'] ?? 'setuptools.build_meta:__legacy__'
+  return { requires: system.requires, isSetuptools: /^setuptools\b/.test(backend) }
+}
+
+/** Files of these names in `NAME-VERSION/`, no deeper. */
+async function topFiles<const Name extends string>(
+  archive: Buffer,
+  { names, item }: { names: readonly Name[]; item: string },
+): Promise<Partial<Record<Name, string>>> {
+  const found: Partial<Record<Name, string>> = {}
   let unpacked = 0
+  const nameOf = (path: string) => names.find(name => /^[^/]+\/([^/]+)$/.exec(path)?.[1] === name)
   const parser = new Parser({
-    filter: path => /^[^/]+\/PKG-INFO$/.test(path),
+    filter: path => nameOf(path) !== undefined,
     onReadEntry(entry) {
       const chunks: Buffer[] = []
       let size = 0
       entry.on('data', (chunk: Buffer) => {
         size += chunk.length
-        if (size <= maxMetadata) chunks.push(chunk)
+        if (size <= maxMember) chunks.push(chunk)
       })
       entry.on('end', () => {
-        found ??= Buffer.concat(chunks)
+        const name = nameOf(entry.path)
+        if (name !== undefined) found[name] ??= Buffer.concat(chunks).toString('utf8')
       })
     },
   })
@@ -72,5 +126,5 @@ async function pkgInfo(archive: Buffer, item: string): Promise<string | undefine
       cause: error,
     })
   }
-  return found?.toString('utf8')
+  return found
 }

@@ -209,10 +209,64 @@ describe('wheels', () => {
     expect(await chosen(upstream, { packages: ['b'] })).toEqual(['b 1'])
   })
 
+  it('go back to an older version where only the metadata says that the newest is for other Pythons', async () => {
+    const upstream = await startIndex(
+      [
+        release('top', '1', ['a']),
+        release('a', '2', [], { requiresPython: '>=3.12' }),
+        release('a', '1', [], { requiresPython: '>=3.8' }),
+      ],
+      { silent: true },
+    )
+    const request = wheelRequest(upstream.origin, { packages: ['top'], pythons: ['3.11', '3.12'] })
+    const { distributions, leftOut } = await resolveWheels(request, await testContext())
+    expect(distributions.map(one => [one.project, one.version, one.requiresPython, ...one.targets])).toEqual([
+      ['a', '1', '>=3.8', 'cp311-manylinux_2_28_x86_64'],
+      ['a', '2', '>=3.12', 'cp312-manylinux_2_28_x86_64'],
+      ['top', '1', undefined, 'cp311-manylinux_2_28_x86_64', 'cp312-manylinux_2_28_x86_64'],
+    ])
+    expect(leftOut).toBeUndefined()
+    const pinned = wheelRequest(upstream.origin, { packages: ['a==2'] })
+    const error = await refused(resolveWheels(pinned, await testContext()), 'UNRESOLVABLE')
+    expect(error.message).toContain('2: needs Python >=3.12')
+  })
+
+  it('name what is wrong with a newer version that they leave out', async () => {
+    const invalid = wheelFile({ name: 'a', version: '3', requires: ['b (>dev)'] })
+    const liar = wheelFile({ name: 'a', version: '2' }, 'Name: a\nVersion: 9\n')
+    const upstream = await startIndex([release('a', '1'), liar, invalid], { apart: false })
+    const { distributions, leftOut } = await resolveWheels(
+      wheelRequest(upstream.origin, { packages: ['a'] }),
+      await testContext(),
+    )
+    expect(distributions.map(one => one.version)).toEqual(['1'])
+    expect(leftOut).toEqual([
+      {
+        name: 'a 2 (a-2-py3-none-any.whl)',
+        reason: 'it cannot be used: a file of a 2 claims to be a 9',
+      },
+      { name: 'a 3 (a-3-py3-none-any.whl)', reason: 'it cannot be used: invalid version specifiers' },
+    ])
+  })
+
+  it('may be another file of a version whose best file is damaged', async () => {
+    const [best, other] = ['cp311-cp311-manylinux_2_17_x86_64', 'py3-none-any'].map(tag =>
+      release('a', '1', [], { tag }),
+    ) as [ServedFile, ServedFile]
+    const upstream = await startIndex([{ ...best, bytes: Buffer.from('not a wheel') }, other], {
+      apart: false,
+    })
+    const { distributions } = await resolveWheels(
+      wheelRequest(upstream.origin, { packages: ['a'] }),
+      await testContext(),
+    )
+    expect(distributions.map(one => one.filename)).toEqual(['a-1-py3-none-any.whl'])
+  })
+
   it('come from the first index that has the project', async () => {
     const own = await startIndex([release('a', '1')])
     const other = await startIndex([release('a', '9'), release('b', '1')])
-    const indexes = [`${own.origin}/simple/`, `${other.origin}/simple/`]
+    const indexes = [own, other].map(({ origin }) => ({ url: `${origin}/simple/` }))
     expect(await chosen(own, { packages: ['a', 'b'], indexes })).toEqual(['a 1', 'b 1'])
   })
 })

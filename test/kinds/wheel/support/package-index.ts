@@ -11,11 +11,13 @@ export interface Shape {
   format?: 'html' | 'json'
   /** metadata apart, true as far as a file says nothing else */
   apart?: boolean
+  /** the page says nothing of Pythons */
+  silent?: boolean
 }
 
 /** A package index on loopback. Ranges are answered, the last bytes of a file too. */
 export async function startIndex(files: readonly ServedFile[], shape: Shape = {}): Promise<Upstream> {
-  const { format = 'html', apart = true } = shape
+  const { format = 'html', apart = true, silent = false } = shape
   const described = files.map(file => ({
     ...file,
     path: `/files/${file.filename}`,
@@ -44,7 +46,7 @@ export async function startIndex(files: readonly ServedFile[], shape: Shape = {}
       response.setHeader('content-type', 'text/html; charset=UTF-8')
       const anchors = own.map(({ filename, path: url, digest, release, apart: metadata }) => {
         const said = [
-          release.requiresPython === undefined
+          silent || release.requiresPython === undefined
             ? ''
             : ` data-requires-python="${escaped(release.requiresPython)}"`,
           release.yanked === undefined ? '' : ` data-yanked="${escaped(release.yanked)}"`,
@@ -103,7 +105,7 @@ export function wheelRequest(
   return {
     at: 'stack.yaml:5:5',
     name: 'x',
-    indexes: [`${origin}/simple/`],
+    indexes: [{ url: `${origin}/simple/` }],
     pythons: ['3.11'],
     platforms: ['manylinux_2_28_x86_64'],
     requirements: packages.map((text, i) => ({ text, at: `requirements.txt:${i + 1}` })),
