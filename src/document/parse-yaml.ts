@@ -1,6 +1,16 @@
-import { type Document, LineCounter, type ParsedNode, parseDocument } from 'yaml'
+import {
+  type Document,
+  isCollection,
+  isNode,
+  isScalar,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+  visit,
+} from 'yaml'
 import { defined } from '../core/defined.ts'
 import { type YamlFault, yamlFaults } from './yaml-faults.ts'
+import { isUnclosed, yamlWords } from './yaml-words.ts'
 
 export interface YamlOptions {
   /** resolves merge keys `<<` */
@@ -15,7 +25,7 @@ export interface YamlOptions {
 
 export interface ParsedYaml {
   document: Document.Parsed<ParsedNode>
-  /** in the parser's words, in the order of the text */
+  /** in the order of the text */
   faults: YamlFault[]
   /** line and column of an offset, from 1 */
   position(offset: number): { line: number; column: number }
@@ -49,8 +59,8 @@ export function parseYaml(text: string, { tags = 'refuse', ...options }: YamlOpt
     const document = parse(text)
     const problems = tags === 'refuse' ? [...document.errors, ...document.warnings] : document.errors
     const faults = problems.map(({ pos, code, message }) => ({
-      offset: pos[0],
-      what: wordsOf(code, message),
+      offset: isUnclosed(message) ? openingBefore(document, pos[0]) : pos[0],
+      what: yamlWords(code, message),
     }))
     if (control >= 0) faults.push({ offset: control, what: 'control characters (the file may be damaged)' })
     return { document, faults: faults.sort((a, b) => a.offset - b.offset), position }
@@ -79,13 +89,15 @@ export function readYaml(text: string, options: YamlOptions = {}): ParsedYaml & 
 
 const nestedTooDeeply = 'nested too deeply'
 
-const words: Readonly<Record<string, string>> = {
-  MULTIPLE_DOCS: 'several YAML documents in one file',
-  RESOURCE_EXHAUSTION: nestedTooDeeply,
-}
-
-/** The first line of the message, without its place and without what follows a colon or a backslash: that is text of the file. */
-function wordsOf(code: string, message: string): string {
-  if (message.startsWith('Maximum call stack')) return nestedTooDeeply
-  return words[code] ?? message.split(/\n|(?<=\w): | at line \d|\\/)[0] ?? 'not valid YAML'
+/** Start of the innermost bracket or quoted text that is still open at an offset; the offset itself if none is. */
+function openingBefore(document: Document.Parsed, offset: number): number {
+  let found = offset
+  visit(document, (_, node) => {
+    if (!isNode(node) || !node.range) return
+    const [start, end] = node.range
+    if (start > offset || end < offset) return
+    const opens = isCollection(node) ? node.flow : isScalar(node) && /^QUOTE/.test(node.type ?? '')
+    if (opens) found = start
+  })
+  return found
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AirgapError, type ErrorCode } from '../core/errors.ts'
 import { nearNames } from '../core/near-names.ts'
+import { redactText } from '../core/redact.ts'
 import { readYaml } from './parse-yaml.ts'
 import { type Path, type PathOffsets, pathOffsets } from './path-offsets.ts'
 import type { YamlFault } from './yaml-faults.ts'
@@ -31,6 +32,8 @@ export interface DocumentWords {
   /** "the manifest is invalid" */
   what: string
   next: string
+  /** shows the line of a YAML mistake; not for documents that hold secrets */
+  quotesLines?: true
 }
 
 /**
@@ -47,7 +50,13 @@ export function parsePositioned<S extends z.ZodType>(
     const { line, column } = position(offset)
     return `${file}:${line}:${column}`
   }
-  if (faults.length > 0) throw invalid(faults, { place, words })
+  if (faults.length > 0) {
+    const quoted = ({ offset, what }: YamlFault) => ({
+      offset,
+      what: words.quotesLines ? `${what}\n${quotedLine(text, position(offset))}` : what,
+    })
+    throw invalid(faults.map(quoted), { place, words })
+  }
   const offsetAt = pathOffsets(document)
   const checked = schema.safeParse(value)
   if (checked.success) {
@@ -61,9 +70,22 @@ export function parsePositioned<S extends z.ZodType>(
     }
   }
   const mistakes = checked.error.issues.flatMap(issue =>
-    mistakesOf(issue, { offsetAt, path: [], schema, base: 0 }),
+    mistakesOf(issue, { offsetAt, value, path: [], schema, base: 0 }),
   )
   throw invalid(mistakes, { place, words })
+}
+
+const quotedWidth = 72 /* characters */
+
+/** The line with a caret under the column, as compilers show it; passwords in URLs are masked. */
+function quotedLine(text: string, { line, column }: { line: number; column: number }): string {
+  const written = (text.split('\n')[line - 1] ?? '').replaceAll('\t', ' ')
+  // a masked password moves what follows it
+  const caret = redactText(written.slice(0, column - 1)).length
+  const start = Math.max(0, caret - quotedWidth + 12)
+  const shown = redactText(written).slice(start, start + quotedWidth)
+  const number = String(line).padStart(6)
+  return `  ${number} | ${shown}\n  ${' '.repeat(number.length)} | ${' '.repeat(caret - start)}^`
 }
 
 /** At most this many are listed: a file of another kind has thousands. */
@@ -88,6 +110,8 @@ type Issue = z.core.$ZodIssue
 
 interface Context {
   offsetAt: PathOffsets
+  /** of the whole document */
+  value: unknown
   path: Path
   /** the schema of what the first `base` parts of the path lead to: one member where they lead to a union */
   schema: z.core.$ZodType
@@ -138,13 +162,16 @@ function unknownKey(key: string, at: { context: Context; path: Path }): string {
   // a key of another member of a union
   if ([schema, ...others].some(one => keysAt(one, inside).includes(key)))
     return `"${key}" is incompatible with the other keys here`
-  const [guess] = nearNames(key, known)
+  const [guess] = nearNames(key, known, { sameStart: true })
   return `unknown key ${JSON.stringify(key.slice(0, 100))}${guess ? `; did you mean "${guess}"?` : `; known here: ${known.join(', ')}`}`
 }
 
 type UnionIssue = z.core.$ZodIssueInvalidUnion
 
-/** The mistakes against the member of a union with the fewest; undefined where every member requires another type altogether. */
+/**
+ * The mistakes against the member of a union that the written keys point to (`sources` belongs to one form of an entry only), else against
+ * the one with the fewest; undefined where every member requires another type altogether.
+ */
 function nearestMember(issue: UnionIssue, at: { context: Context; path: Path }): YamlFault[] | undefined {
   const { context, path } = at
   const union = schemaAt(context.schema, path.slice(context.base))
@@ -166,15 +193,27 @@ function nearestMember(issue: UnionIssue, at: { context: Context; path: Path }):
           0,
         )
       : 2
+  const written = Object.keys(Object(path.reduce((part, key) => Object(part)[key], context.value)))
+  const ownKeys = ({ schema, others = [] }: Context) =>
+    written.filter(
+      key => keysAt(schema, []).includes(key) && !others.every(other => keysAt(other, []).includes(key)),
+    ).length
   const [nearest] = issue.errors
     .map((errors, i) => ({ errors, context: contexts[i] }))
     .filter(({ errors }) => !errors.some(error => error.code === 'invalid_type' && error.path.length === 0))
     .flatMap(({ errors, context: member }) =>
       member === undefined
         ? []
-        : [{ errors, member, cost: errors.reduce((sum, error) => sum + costOf(error, member.schema), 0) }],
+        : [
+            {
+              errors,
+              member,
+              written: ownKeys(member),
+              cost: errors.reduce((sum, error) => sum + costOf(error, member.schema), 0),
+            },
+          ],
     )
-    .sort((a, b) => a.cost - b.cost)
+    .sort((a, b) => b.written - a.written || a.cost - b.cost)
   return nearest?.errors.flatMap(error => mistakesOf(error, nearest.member))
 }
 

@@ -11,6 +11,7 @@ export function parseManifestDocument<S extends z.ZodType>(
     words: {
       code: 'MANIFEST_INVALID',
       what: 'the manifest is invalid',
+      quotesLines: true,
       next: '`airgap init --dry-run` shows every key with an explanation',
     },
   })

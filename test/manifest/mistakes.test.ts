@@ -55,6 +55,88 @@ describe('mistakes in a manifest', () => {
     ])
   })
 
+  it.each([
+    [
+      'many mistakes in sources:',
+      'debs:\n  - name: u\n    sources:\n      - {archive: x.example, suit: jammy}\n      - {arch: u}\n    packges: jq\n',
+      [
+        'sources.0.suites',
+        'sources.0.keys',
+        'sources.0.archive',
+        '"suit"; did you mean "suites"?',
+        'sources.1.archive',
+        'sources.1.suites',
+        'sources.1.keys',
+        '"arch"; did you mean "archive"?',
+        '"packges"; did you mean "packages"?',
+      ],
+    ],
+    [
+      'sources: that is no list',
+      'debs:\n  - {name: u, sources: {archive: a}}\n',
+      ['sources: must be a list'],
+    ],
+    [
+      'archive: with suites:',
+      'debs:\n  - {name: u, archive: http://a.example, suites: [s], keys: [k]}\n',
+      ['suite: is missing', '"suites"; did you mean "suite"?'],
+    ],
+  ])('in an entry of two forms are those of the form that the keys point to: %s', async (_, text, wanted) => {
+    const lines = await mistakesOf(text)
+    expect(lines).toHaveLength(wanted.length)
+    for (const part of wanted) expect(lines.join('\n')).toContain(part)
+  })
+
+  it.each([
+    [
+      'images: [a, b\ncharts: []\n',
+      '4:9: the list in brackets is not closed: "]" is missing',
+      'images: [a, b',
+      8,
+    ],
+    ['images:\n\t- a\n', '5:1: the line is indented with a tab: use spaces', ' - a', 0],
+    [
+      'images:\n  - a: b: c\n',
+      '5:8: a second ": " on one line: put the value in quotes, or the inner key on a line of its own',
+      '  - a: b: c',
+      7,
+    ],
+    [
+      'files:\n - url: x\n  sha256: y\n',
+      '6:1: an element of a list must begin with "- ": check the indentation',
+      '  sha256: y',
+      0,
+    ],
+    ['images:\n- @x\n', '5:3: text that begins with this character must be in quotes', '- @x', 2],
+    [
+      'images:\n - ref: a\n   bad\n',
+      '6:4: text without a colon where a key is expected: write "key: value", or check the indentation',
+      '   bad',
+      3,
+    ],
+    [
+      'images: ["a, b]\n',
+      `4:10: the text in double quotes is not closed: '"' is missing`,
+      'images: ["a, b]',
+      9,
+    ],
+  ])('of YAML are in plain words, with the line: %j', async (text, what, line, column) => {
+    const { message } = await refused(load(text, {}), 'MANIFEST_INVALID')
+    const number = /stack\.yaml:(\d+)/.exec(message)?.[1]
+    expect(message).toMatch(typeof what === 'string' ? `stack.yaml:${what}\n` : what)
+    expect(message).toContain(`${number} | ${line}\n`)
+    expect(message.split('\n').find(row => row.includes('^'))).toMatch(
+      new RegExp(`^ +\\| {${column + 1}}\\^$`),
+    )
+  })
+
+  it('of YAML on a line with a password mask it', async () => {
+    const text = 'files: [{url: "https://u:secret@x.example/a" x}]\n'
+    const { message } = await refused(load(text, {}), 'MANIFEST_INVALID')
+    expect(message).toContain('x.example/a" x}]\n')
+    expect(message).not.toContain('secret')
+  })
+
   it('in nested keys are reported in words, with their place', async () => {
     const lines = await mistakesOf(
       [
