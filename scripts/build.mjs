@@ -1,11 +1,12 @@
-// Bundles the two programs into dist/. airgap.mjs loads its other parts when a command needs them; offline-deploy.mjs is a single
+// Bundles the two programs into dist/, or into the folder that it is given. airgap.mjs loads its other parts when a command needs them; offline-deploy.mjs is a single
 // file, because every bundle carries it. The same sources give the same bytes on any path: locks pin offline-deploy.mjs.
 import { chmod, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const out = resolve(process.argv[2] ?? join(root, 'dist'))
 const require =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
 
@@ -20,12 +21,12 @@ const options = {
   logLevel: 'warning',
   minifyWhitespace: true,
   minifySyntax: true,
-  outdir: 'dist',
+  outdir: out,
   outExtension: { '.js': '.mjs' },
   banner: { js: require },
 }
 
-await rm(join(root, 'dist'), { recursive: true, force: true })
+await rm(out, { recursive: true, force: true })
 await build({
   ...options,
   entryPoints: { airgap: 'src/cli/airgap.ts' },
@@ -40,4 +41,4 @@ await build({
   // resolvers of the kinds: the closed side resolves nothing, and every bundle would carry them
   external: ['./resolve.ts'],
 })
-await chmod(join(root, 'dist', 'airgap.mjs'), 0o755)
+await chmod(join(out, 'airgap.mjs'), 0o755)

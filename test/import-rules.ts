@@ -48,4 +48,5 @@ export const roomRules: Readonly<Record<string, readonly string[]>> = {
   rehearsal: ['upstreams', 'machines'],
   kubespray: [],
   testing: [],
+  release: [],
 }
