@@ -124,6 +124,11 @@ export function isErrorCode(error: unknown, ...codes: ErrorCode[]): error is Air
   return error instanceof AirgapError && codes.includes(error.code)
 }
 
+/** Whether upstream lacks or cannot deliver one thing, as opposed to wrong digests, signatures and local errors. */
+export function isUpstreamFailure(error: unknown): error is AirgapError {
+  return error instanceof AirgapError && (error.exitCode === 4 || error.exitCode === 5)
+}
+
 /** Returns the errno of a system error (`ENOENT`, `ENOSPC`, …), or undefined. */
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code

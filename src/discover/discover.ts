@@ -1,7 +1,16 @@
+import { isErrorCode } from '../core/errors.ts'
 import { collect } from './collect.ts'
 import type { Found, FoundUrl } from './found.ts'
 import { pairImages, type UsedImage } from './pair.ts'
-import { type Deployment, type Renderer, renderReleases } from './render.ts'
+import type { DownloadedChart } from './remote-charts.ts'
+import {
+  type Deployment,
+  type RemoteSchema,
+  type RenderedRelease,
+  type Renderer,
+  renderDeployment,
+} from './render.ts'
+import type { Failure } from './render-failures.ts'
 
 /** Placeholders for the site's servers: reserved names (RFC 6761), so that they match nothing else in a chart. */
 const site = { registry: 'registry.airgap.invalid:35000', httpServer: 'http://files.airgap.invalid:8080' }
@@ -19,29 +28,67 @@ export interface Discovered {
   urls: UsedUrl[]
   /** names of the releases that were rendered */
   releases: string[]
+  /** releases, or whole environments, that do not render */
+  failures: Failure[]
+  /** charts that helmfile would download */
+  charts: DownloadedChart[]
+  /** values schemas that helm would fetch from the internet */
+  schemas: RemoteSchema[]
 }
 
 /** Renders all releases of the deployments and finds every image and URL that they use. */
 export async function discover(deployments: readonly Deployment[], renderer: Renderer): Promise<Discovered> {
   const renderings: { site: Found; public: Found } = { site: nothing(), public: nothing() }
   const releases = new Set<string>()
+  const result: Pick<Discovered, 'failures' | 'charts' | 'schemas'> = {
+    failures: [],
+    charts: [],
+    schemas: [],
+  }
   for (const deployment of deployments) {
-    for (const [name, addresses] of [
-      ['site', site],
-      ['public', { registry: '', httpServer: '' }],
-    ] as const) {
-      for (const { release, text } of await renderReleases(deployment, { addresses, renderer })) {
-        const found = collect(text, `${deployment.environment}: ${release}`)
+    const rendering = await renderDeployment(deployment, { addresses: site, renderer })
+    for (const name of ['site', 'public'] as const) {
+      for (const rendered of rendering[name]) {
+        const found = collectRelease(rendered, deployment)
+        if ('item' in found) {
+          result.failures.push(found)
+          continue
+        }
         renderings[name].images.push(...found.images)
         renderings[name].urls.push(...found.urls)
-        releases.add(release)
+        releases.add(rendered.release)
       }
     }
+    const inEnvironment = (release: string) => `${deployment.environment}: ${release}`
+    result.failures.push(...rendering.failures)
+    result.charts.push(
+      ...rendering.charts.map(chart => ({ ...chart, releases: chart.releases.map(inEnvironment) })),
+    )
+    result.schemas.push(
+      ...rendering.schemas.map(schema => ({ ...schema, release: inEnvironment(schema.release) })),
+    )
   }
   return {
     images: pairImages(renderings, site.registry),
     urls: usedUrls(renderings.site.urls),
     releases: [...releases],
+    ...result,
+  }
+}
+
+/** What a release would use in another cluster is dormant. Returns a failure for output that is not YAML. */
+function collectRelease(
+  { text, release, condition }: RenderedRelease,
+  { environment }: Deployment,
+): Found | Failure {
+  try {
+    const { images, urls } = collect(text, `${environment}: ${release}`)
+    if (condition === undefined) return { images, urls }
+    return { images: images.map(image => ({ ...image, dormant: image.dormant ?? condition })), urls: [] }
+  } catch (error) {
+    if (!isErrorCode(error, 'RENDER_FAILED')) throw error
+    const { item = release, message, likely, next = '' } = error
+    return { item, likely: [message, likely].filter(Boolean).join(': '), next }
   }
 }
 

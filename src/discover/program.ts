@@ -10,10 +10,12 @@ export interface Program {
   env?: Record<string, string>
   /** advice if it is missing */
   howToGet: string
+  /** characters of stdout to keep; by default only its end */
+  maxStdout?: number
   signal: AbortSignal
 }
 
-/** Only the end of each stream is kept, where errors are. */
+/** Only the end of a stream is kept, where errors are. */
 const maxKept = 256 << 10 /* characters */
 
 /** Runs a program without a shell and without input, and waits for it. Throws TOOL_MISSING if it cannot be started. */
@@ -27,10 +29,11 @@ export async function runProgram(
     ...defined({ cwd, env: env && { ...process.env, ...env } }),
   })
   const kept = { stdout: '', stderr: '' }
+  const limits = { stdout: run.maxStdout ?? maxKept, stderr: maxKept }
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].setEncoding('utf8')
     child[stream].on('data', chunk => {
-      kept[stream] = (kept[stream] + chunk).slice(-maxKept)
+      kept[stream] = (kept[stream] + chunk).slice(-limits[stream])
     })
   }
   const status = await new Promise<number | null>((resolve, reject) => {

@@ -1,6 +1,9 @@
 import { compareText } from '../core/canonical-json.ts'
 import type { UsedUrl } from './discover.ts'
-import type { UsedImage } from './pair.ts'
+import { isServedAs, type UsedImage } from './pair.ts'
+import type { DownloadedChart } from './remote-charts.ts'
+import type { RemoteSchema } from './render.ts'
+import type { Failure } from './render-failures.ts'
 
 /** An image that the manifest lists. */
 export interface ListedImage {
@@ -24,7 +27,9 @@ export interface ImageReport {
   agreed: { reference: string; at: string; used: UsedImage[] }[]
   /** used but not listed: would be missing on the site */
   unlisted: UsedImage[]
-  /** listed but unused; `others`: other versions of the same image, in other lists */
+  /** pulled from the site, but nothing shows from where they come, and no listed image is served under that path */
+  unknown: UsedImage[]
+  /** listed but unused, empty if something was not rendered; `others`: other versions of the same image, in other lists */
   unused: (ListedImage & { others: ListedImage[] })[]
   /** listed with a private address: `airgap lock` refuses them */
   privateNames: ListedImage[]
@@ -32,10 +37,18 @@ export interface ImageReport {
   leaks: UsedImage[]
   /** images of disabled features that would leak; not findings */
   dormantLeaks: UsedImage[]
+  /** images of disabled features that would be pulled from the site, but are not listed; not findings */
+  dormantUnlisted: UsedImage[]
   /** would be fetched from the internet by a container */
   urls: UsedUrl[]
   /** would be fetched from the site, but are not in the manifest */
   missingFiles: UsedUrl[]
+  /** charts that helmfile would download from the internet */
+  charts: DownloadedChart[]
+  /** values schemas that helm would fetch from the internet */
+  schemas: RemoteSchema[]
+  /** what does not render: its images are not in this report */
+  failures: Failure[]
   /** declared by a chart's annotations, but neither used nor listed; not findings */
   annotated: { reference: string; chart: string }[]
   /** findings that are excused */
@@ -54,14 +67,25 @@ export function compareImages(options: {
   excuses: readonly Excuse[]
   /** images that charts declare, as full references */
   annotated?: readonly { reference: string; chart: string }[]
+  charts?: readonly DownloadedChart[]
+  schemas?: readonly RemoteSchema[]
+  failures?: readonly Failure[]
 }): ImageReport {
-  const { used, urls, hasFile, listed, excuses, annotated = [] } = options
+  const {
+    used,
+    urls,
+    hasFile,
+    listed,
+    excuses,
+    annotated = [],
+    charts = [],
+    schemas = [],
+    failures = [],
+  } = options
   const byUpstream = new Map<string, UsedImage[]>()
-  const isFor = ({ upstream, perNode }: UsedImage, reference: string) =>
-    reference === upstream || (perNode === true && reference.startsWith(`${upstream}-`))
   for (const image of used) {
     const ofNodes = listed.filter(({ reference }) => isFor(image, reference)).map(one => one.reference)
-    for (const name of new Set([image.upstream, ...ofNodes])) {
+    for (const name of new Set([...(image.unknown ? [] : [image.upstream]), ...ofNodes])) {
       const others = byUpstream.get(name)
       if (others) others.push(image)
       else byUpstream.set(name, [image])
@@ -73,14 +97,17 @@ export function compareImages(options: {
     for (const excuse of found) needed.add(excuse)
     return found.length > 0
   }
-  const unlisted = used.filter(
+  const missing = used.filter(
     image =>
       image.dormant === undefined &&
       !listed.some(({ reference }) => isFor(image, reference)) &&
       !isExcused(image.upstream),
   )
+  // what was not rendered may use them
+  const isComplete = failures.length === 0
   const unused = listed.filter(
-    image => !image.isPrivate && !byUpstream.has(image.reference) && !isExcused(image.reference),
+    image =>
+      isComplete && !image.isPrivate && !byUpstream.has(image.reference) && !isExcused(image.reference),
   )
   const leaks = used.filter(image => image.leak && !isExcused(image.upstream))
   const isMissing = ({ url, path }: UsedUrl) => path !== undefined && !hasFile(path) && !isExcused(url)
@@ -93,7 +120,14 @@ export function compareImages(options: {
       }),
       image => image.reference,
     ),
-    unlisted: sortedBy(unlisted, image => image.upstream),
+    unlisted: sortedBy(
+      missing.filter(image => !image.unknown),
+      image => image.upstream,
+    ),
+    unknown: sortedBy(
+      missing.filter(image => image.unknown),
+      image => image.upstream,
+    ),
     unused: sortedBy(unused, image => image.reference).map(image => ({
       ...image,
       others: listed.filter(
@@ -114,8 +148,27 @@ export function compareImages(options: {
       leaks.filter(image => image.dormant !== undefined),
       image => image.upstream,
     ),
+    dormantUnlisted: sortedBy(
+      used.filter(
+        image =>
+          image.dormant !== undefined &&
+          !image.leak &&
+          !listed.some(({ reference }) => isFor(image, reference)) &&
+          !isExcused(image.upstream),
+      ),
+      image => image.upstream,
+    ),
     urls: sortedBy(urls.filter(leadsOut), found => found.url),
     missingFiles: sortedBy(urls.filter(isMissing), found => found.url),
+    charts: sortedBy(
+      charts.filter(({ chart }) => !isExcused(chart.reference)),
+      ({ chart }) => chart.reference,
+    ),
+    schemas: sortedBy(
+      schemas.filter(({ urls }) => !urls.every(isExcused)),
+      ({ release, path }) => `${release} ${path}`,
+    ),
+    failures: [...failures],
     annotated: sortedBy(
       annotated.filter(
         ({ reference }) => !byUpstream.has(reference) && !listed.some(one => one.reference === reference),
@@ -126,8 +179,23 @@ export function compareImages(options: {
       [...needed].map(({ name, reason }) => ({ name, reason })),
       excuse => excuse.name,
     ),
-    idle: excuses.filter(excuse => !needed.has(excuse)),
+    idle: isComplete ? excuses.filter(excuse => !needed.has(excuse)) : [],
   }
+}
+
+/** Whether a listed reference is the used image, or one of those that its operator derives for the OS of each node. */
+function isFor({ upstream, unknown, perNode }: UsedImage, reference: string): boolean {
+  if (perNode && isPerNodeOf(reference, { upstream, unknown: unknown === true })) return true
+  return unknown ? isServedAs(reference, upstream) : reference === upstream
+}
+
+function isPerNodeOf(
+  reference: string,
+  { upstream, unknown }: { upstream: string; unknown: boolean },
+): boolean {
+  if (!unknown) return reference.startsWith(`${upstream}-`)
+  const bare = reference.slice(reference.indexOf('/') + 1)
+  return [reference, bare].some(name => name.startsWith(`${upstream}-`))
 }
 
 const fileOf = (at: string) => at.replace(/:\d+:\d+$/, '')

@@ -23,6 +23,9 @@ export interface UpdatedLists {
 /**
  * Returns the lists updated to what releases use: another version replaces the unused one, a new image is added to the list whose
  * images the same releases use, and with `remove` unused images are removed. Comments and order do not change.
+ *
+ * An image whose tag gets the OS of each node is listed once for each OS: those entries keep their OS. An image of unknown upstream
+ * is not added, and unused entries that may be it stay.
  */
 export function updatedLists(
   report: ImageReport,
@@ -31,14 +34,39 @@ export function updatedLists(
   const lines = new Map([...options.lists].map(([path, text]) => [path, text.split('\n')]))
   const changes: ListChange[] = []
   const byHand: string[] = []
-  const unused = report.unused.filter(({ at }) => lines.has(placeOf(at).path))
+  const mayBeUnknown = (reference: string) =>
+    report.unknown.some(({ upstream }) => nameOf(upstream) === nameOf(reference))
+  const unused = report.unused.filter(
+    ({ at, reference }) => lines.has(placeOf(at).path) && !mayBeUnknown(reference),
+  )
   if (options.remove)
     byHand.push(...report.unused.filter(one => !unused.includes(one)).map(one => one.reference))
+  byHand.push(...report.unknown.map(image => image.upstream))
 
   let resolved = 0
 
   for (const upstream of new Set(report.unlisted.map(image => image.upstream))) {
     const uses = report.unlisted.filter(image => image.upstream === upstream)
+    if (uses.some(image => image.perNode)) {
+      const replaced = unused.filter(({ reference }) => repositoryOf(reference) === repositoryOf(upstream))
+      // without an entry for an OS, only a person knows which the nodes have
+      if (!replaced.some(({ reference }) => nodeOs(reference) !== undefined))
+        byHand.push(perNodeHint(upstream))
+      else resolved += uses.length
+      for (const { reference, at } of replaced) {
+        unused.splice(
+          unused.findIndex(one => one.at === at),
+          1,
+        )
+        const os = nodeOs(reference)
+        if (os === undefined) continue
+        const to = `${upstream}-${os}`
+        replaceEntry(lines, at, to)
+        changes.push({ list: placeOf(at).path, from: reference, to })
+        resolved++
+      }
+      continue
+    }
     const old = unused.findIndex(({ reference }) => repositoryOf(reference) === repositoryOf(upstream))
     if (old >= 0) {
       const [{ reference, at }] = unused.splice(old, 1) as [(typeof unused)[0]]
@@ -70,6 +98,23 @@ export function updatedLists(
     if (text !== options.lists.get(path)) texts.set(path, text)
   }
   return { changes, texts, byHand: byHand.sort(compareText), resolved }
+}
+
+/** Returns the OS at the end of a tag: `ubuntu22.04` of `535.129.03-ubuntu22.04`. */
+function nodeOs(reference: string): string | undefined {
+  const tag = reference.slice(repositoryOf(reference).length + 1).replace(/@.*$/, '')
+  return /-((?:ubuntu|debian|rhel|rhcos|centos|rocky|ol|sles|sl-micro|amzn|fedora|flatcar)[0-9][0-9.]*)$/.exec(
+    tag,
+  )?.[1]
+}
+
+function perNodeHint(upstream: string): string {
+  return `${upstream}-OS, once for each OS of the nodes (ubuntu22.04, rhel9.4, …)`
+}
+
+/** The last part of the repository, without tag and digest. */
+function nameOf(reference: string): string {
+  return repositoryOf(reference).split('/').at(-1)!
 }
 
 /** `file:line:column` */

@@ -53,11 +53,12 @@ export async function loadManifest(
     version: value.version,
     platforms,
     sources,
-    deployments: value.deployments.map(({ helmfile, environments, values }, i) => ({
+    deployments: value.deployments.map(({ helmfile, environments, values, apiVersions }, i) => ({
       at: document.at(['deployments', i]),
       helmfile: resolve(folder, helmfile),
       environments,
       values: values.map(file => resolve(folder, file)),
+      apiVersions,
     })),
     excuses: excuses.map(excuse => withFullName(excuse, mistakes)),
     variants: Object.entries(value.variants)

@@ -11,6 +11,17 @@ const deploymentSchema = z.strictObject({
   environments: z.array(nameField).min(1),
   /** values files with placeholders for what only a site knows (passwords, addresses), so that everything renders */
   values: z.array(textField).default([]),
+  /** APIs of the site's cluster that neither Kubernetes nor these releases provide, as charts check for them */
+  apiVersions: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^[a-z0-9.-]+\/v[0-9][a-z0-9]*(?:\/[A-Za-z0-9]+)?$/,
+          'must be GROUP/VERSION or GROUP/VERSION/KIND',
+        ),
+    )
+    .default([]),
 })
 
 /** A finding of `airgap images` that is expected. */

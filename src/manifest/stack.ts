@@ -42,4 +42,6 @@ export interface DeploymentRequest {
   environments: string[]
   /** absolute paths of values files */
   values: string[]
+  /** further APIs of the cluster: `monitoring.coreos.com/v1` */
+  apiVersions: string[]
 }

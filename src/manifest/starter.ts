@@ -18,6 +18,7 @@ const tail = `# deployments:                                # what the site runs
 #   - helmfile: deploy/helmfile.yaml
 #     environments: [prod]
 #     values: [placeholders.yaml]             # for what only a site knows
+#     apiVersions: [monitoring.coreos.com/v1] # of a cluster that has more than Kubernetes and these releases provide
 # excuses:
 #   - name: docker.io/library/busybox:1.36
 #     reason: for debugging, started by hand

@@ -122,6 +122,14 @@ describe('the report', () => {
     expect([leaks, dormantLeaks]).toEqual([[], [off]])
   })
 
+  it('shows the unlisted images of disabled features, without counting them', () => {
+    const off = { upstream: 'q.io/a/b:1', onSite: 's/a/b:1', leak: false, dormant: 'x is false', seen: [] }
+    const options = { used: [off], urls: [], hasFile: () => true, excuses: [] }
+    expect(compareImages({ ...options, listed: [] })).toMatchObject({ unlisted: [], dormantUnlisted: [off] })
+    const listed = [{ reference: 'q.io/a/b:1', at: 'a.txt:1:1' }]
+    expect(compareImages({ ...options, listed })).toMatchObject({ unused: [], dormantUnlisted: [] })
+  })
+
   it('names the other versions of an unused image in other lists', () => {
     const at = (reference: string, place: string) => ({ reference, at: place })
     const { unused } = compareImages({
@@ -140,5 +148,32 @@ describe('the report', () => {
         others: [at('docker.io/grafana/grafana:10', 'b.txt:7:1')],
       },
     ])
+  })
+
+  it('lists what was not rendered, charts and schemas from the internet, and then no unused images', () => {
+    const failure = { item: 'release x', likely: 'a', next: 'b' }
+    const chart = { chart: { reference: 'acme/web', name: 'web', version: '1.0.0' }, releases: ['prod: x'] }
+    const schema = { path: 'values.schema.json', urls: ['https://a.invalid/s.json'], release: 'prod: x' }
+    const options = {
+      used: [],
+      urls: [],
+      hasFile: () => true,
+      listed: [{ reference: 'docker.io/a/b:1', at: 'a.txt:1:1' }],
+      excuses: [excuse('acme/web'), excuse('docker.io/gone/x:1')],
+      charts: [chart],
+      schemas: [schema],
+    }
+    const partial = compareImages({ ...options, failures: [failure] })
+    expect(partial).toMatchObject({
+      failures: [failure],
+      charts: [],
+      schemas: [schema],
+      unused: [],
+      idle: [],
+    })
+    expect(compareImages({ ...options, excuses: [] })).toMatchObject({
+      charts: [chart],
+      unused: [{ reference: 'docker.io/a/b:1' }],
+    })
   })
 })

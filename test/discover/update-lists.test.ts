@@ -83,4 +83,45 @@ describe('updating image lists', () => {
     ])
     expect(now.get('b.txt')).toBe('quay.io/b/one:1\r\nquay.io/b/new:$&\r\n')
   })
+
+  it('keeps the OS of each node where the tag gets it from the operator', () => {
+    const lists = {
+      'a.txt': 'nvcr.io/nvidia/driver:535-ubuntu22.04\nnvcr.io/nvidia/driver:535-rhel9.4\n',
+    }
+    const driver = { ...use('nvcr.io/nvidia/driver:550', 'prod: a'), perNode: true as const }
+    const { texts: now, byHand, resolved } = update(lists, [driver])
+    expect(now.get('a.txt')).toBe(
+      'nvcr.io/nvidia/driver:550-ubuntu22.04\nnvcr.io/nvidia/driver:550-rhel9.4\n',
+    )
+    expect([byHand, resolved]).toEqual([[], 3])
+  })
+
+  it('lists no tag without the OS of the nodes, and removes none that has another form', () => {
+    const driver = { ...use('nvcr.io/nvidia/driver:550', 'prod: a'), perNode: true as const }
+    const lists = { 'a.txt': 'nvcr.io/nvidia/driver:535\nquay.io/a/one:1\n' }
+    const { changes, byHand } = update(lists, [use('quay.io/a/one:1', 'prod: a'), driver])
+    expect(changes).toEqual([])
+    expect(byHand).toEqual([expect.stringMatching(/^nvcr\.io\/nvidia\/driver:550-OS, once for each OS/)])
+  })
+
+  it('adds no image of unknown upstream, and keeps the entries that may be it', () => {
+    const unknown = {
+      ...use('t/job:2', 'prod: a'),
+      onSite: 'registry.invalid/t/job:2',
+      unknown: true as const,
+    }
+    const lists = { 'a.txt': 'quay.io/other/job:1\nquay.io/a/one:1\nquay.io/a/old:1\n' }
+    const { texts: now, byHand } = update(lists, [use('quay.io/a/one:1', 'prod: a'), unknown])
+    expect(now.get('a.txt')).toBe('quay.io/other/job:1\nquay.io/a/one:1\n')
+    expect(byHand).toEqual(['quay.io/other/job:1', 't/job:2'])
+  })
+
+  it('leaves a list as it is whose entry is served under the path of an image of unknown upstream', () => {
+    const unknown = {
+      ...use('t/job:1', 'prod: a'),
+      onSite: 'registry.invalid/t/job:1',
+      unknown: true as const,
+    }
+    expect(update({ 'a.txt': 'quay.io/t/job:1\n' }, [unknown])).toMatchObject({ changes: [], byHand: [] })
+  })
 })

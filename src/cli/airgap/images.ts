@@ -6,14 +6,17 @@ import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { writeAtomically } from '../../core/atomic-file.ts'
 import { defined } from '../../core/defined.ts'
-import { AirgapError } from '../../core/errors.ts'
+import { AirgapError, isUpstreamFailure } from '../../core/errors.ts'
 import type { Progress } from '../../core/progress.ts'
 import { formatReference } from '../../core/reference.ts'
 import { annotatedImages } from '../../discover/annotations.ts'
 import { discover } from '../../discover/discover.ts'
 import { fullName } from '../../discover/pair.ts'
+import type { CarriedChart } from '../../discover/remote-charts.ts'
+import type { Failure } from '../../discover/render-failures.ts'
 import { compareImages, type ImageReport } from '../../discover/report.ts'
 import { type UpdatedLists, updatedLists } from '../../discover/update-lists.ts'
+import type { ChartRequest } from '../../kinds/chart/entry.ts'
 import { chartKind } from '../../kinds/chart/index.ts'
 import { isPrivate } from '../../kinds/image/names.ts'
 import type { StackManifest } from '../../manifest/stack.ts'
@@ -64,6 +67,7 @@ export function imagesCommand(program: Command, shell: Shell): void {
               ...(update ? [renderChanges(update, !options.dryRun)] : []),
             ].join('\n'),
         )
+        if (report.failures.length > 0) throw incomplete(report.failures)
         const left = findings - (options.dryRun ? 0 : (update?.resolved ?? 0))
         if (left > 0) throw different(left, options.file)
       } finally {
@@ -84,7 +88,18 @@ function different(findings: number, file: string): AirgapError {
   )
 }
 
-/** With --env, nothing is removed: the other environments may use it. */
+/** The report covers the rest; this ends with the exit code of a rendering that failed. */
+function incomplete(failures: readonly Failure[]): AirgapError {
+  const [{ item, likely, next }, ...others] = failures as [Failure, ...Failure[]]
+  const what = others.length === 0 ? 'a release does not render' : `${failures.length} releases do not render`
+  return new AirgapError('RENDER_FAILED', what, {
+    item: others.length === 0 ? item : `${item}, and ${others.length} more (in the report)`,
+    likely,
+    next,
+  })
+}
+
+/** With --env, or if something was not rendered, nothing is removed: it may be used. */
 async function listsUpdated(
   report: ImageReport,
   { stack, options }: { stack: StackContext; options: ImagesOptions },
@@ -98,7 +113,10 @@ async function listsUpdated(
   const lists = new Map<string, string>()
   // without its BOM, which the positions of the entries do not count
   for (const path of paths) lists.set(path, (await readFile(path, 'utf8')).replace(/^\uFEFF/, ''))
-  const update = updatedLists(report, { lists, remove: options.env.length === 0 })
+  const update = updatedLists(report, {
+    lists,
+    remove: options.env.length === 0 && report.failures.length === 0,
+  })
   if (!options.dryRun) for (const [path, text] of update.texts) await writeAtomically(path, text)
   return update
 }
@@ -111,13 +129,24 @@ async function reportOf(
   const { options, signal } = run
   const charts = await mkdtemp(join(tmpdir(), 'airgap-charts-'))
   try {
-    const annotated = await writeCharts(stack, { ...run, folder: charts })
+    const carried = await writeCharts(stack, { ...run, folder: charts })
     const renderer = {
       helm: options.helm ?? (await findProgram('helm')) ?? 'helm',
       helmfile: options.helmfile ?? (await findProgram('helmfile')) ?? 'helmfile',
+      carried: carried.charts,
+      pull: async ({ name, version, repo }: { name: string; version: string; repo: string }) => {
+        const request = { at: 'a helmfile', name, version, repo }
+        return (await writeChart(request, { stack, ...run, folder: await mkdtemp(join(charts, 'pulled-')) }))
+          .archive
+      },
       signal,
     }
-    const { images, urls } = await discover(deploymentsOf(manifest, { charts, only: options.env }), renderer)
+    const deployments = deploymentsOf(manifest, { charts, only: options.env })
+    const found = await discover(deployments, renderer)
+    const failures = [...carried.failures, ...found.failures]
+    // nothing to report
+    if (failures.length > 0 && found.releases.length === 0) throw incomplete(failures)
+    const { images, urls } = found
     const files = new Set(manifest.files.map(file => `/files/${file.path}`))
     return compareImages({
       used: images,
@@ -129,7 +158,10 @@ async function reportOf(
         ...defined({ isPrivate: isPrivate(reference) ? (true as const) : undefined }),
       })),
       excuses: manifest.excuses,
-      annotated,
+      annotated: carried.annotated,
+      charts: found.charts,
+      schemas: found.schemas,
+      failures,
     })
   } finally {
     await rm(charts, { recursive: true, force: true })
@@ -138,10 +170,10 @@ async function reportOf(
 
 function deploymentsOf(manifest: StackManifest, { charts, only }: { charts: string; only: string[] }) {
   const { kubernetes } = manifest.versions
-  const all = manifest.deployments.flatMap(({ helmfile, environments, values }) =>
+  const all = manifest.deployments.flatMap(({ helmfile, environments, values, apiVersions }) =>
     environments
       .filter(environment => only.length === 0 || only.includes(environment))
-      .map(environment => defined({ helmfile, environment, values, charts, kubernetes })),
+      .map(environment => defined({ helmfile, environment, values, charts, kubernetes, apiVersions })),
   )
   if (all.length > 0) return all
   const known = [...new Set(manifest.deployments.flatMap(deployment => deployment.environments))]
@@ -158,18 +190,54 @@ function deploymentsOf(manifest: StackManifest, { charts, only }: { charts: stri
   )
 }
 
-/** Writes the charts of the bundle to `folder` as NAME-VERSION.tgz, and returns the images that their annotations name. */
+interface ChartRun {
+  stack: StackContext
+  progress: Progress
+  signal: AbortSignal
+  folder: string
+}
+
+/**
+ * Writes the charts of the bundle to `folder` as NAME-VERSION.tgz, and returns the images that their annotations name. A chart that
+ * cannot be fetched is a failure of its own: only the releases that need it do not render.
+ */
 async function writeCharts(
-  { manifest, http, registry, cache }: StackContext,
-  { progress, signal, folder }: { progress: Progress; signal: AbortSignal; folder: string },
-): Promise<{ reference: string; chart: string }[]> {
+  stack: StackContext,
+  run: { progress: Progress; signal: AbortSignal; folder: string },
+): Promise<{
+  charts: CarriedChart[]
+  annotated: { reference: string; chart: string }[]
+  failures: Failure[]
+}> {
+  const charts: CarriedChart[] = []
   const annotated: { reference: string; chart: string }[] = []
-  const context = { http, registry, cache, folder: manifest.folder, progress, now: () => new Date(), signal }
-  for (const request of manifest.charts) {
-    const { name, layers, metadata } = await chartKind.resolve(request, context)
-    for (const text of annotatedImages(metadata)) annotated.push({ reference: fullName(text), chart: name })
-    await pipeline(await cache.open(layers[0]!), createWriteStream(join(folder, `${name}.tgz`)))
-    progress.done(`chart ${name}`, layers[0]!.size)
+  const failures: Failure[] = []
+  for (const request of stack.manifest.charts) {
+    try {
+      const { name, archive, images } = await writeChart(request, { stack, ...run })
+      charts.push({ name: request.name, version: request.version, repo: request.repo, archive })
+      annotated.push(...images.map(text => ({ reference: fullName(text), chart: name })))
+    } catch (error) {
+      if (!isUpstreamFailure(error)) throw error
+      const { item = request.name, message, likely, next = '' } = error
+      failures.push({
+        item: `chart ${request.name} ${request.version}`,
+        likely: [message, item, likely].filter(Boolean).join(': '),
+        next,
+      })
+    }
   }
-  return annotated
+  return { charts, annotated, failures }
+}
+
+async function writeChart(
+  request: ChartRequest,
+  { stack: { manifest, http, registry, cache }, progress, signal, folder }: ChartRun,
+): Promise<{ name: string; archive: string; images: string[] }> {
+  const context = { http, registry, cache, folder: manifest.folder, progress, now: () => new Date(), signal }
+  const { name, layers, metadata } = await chartKind.resolve(request, context)
+  const archive = join(folder, `${name}.tgz`)
+  await pipeline(await cache.open(layers[0]!), createWriteStream(archive))
+  progress.done(`chart ${name}`, layers[0]!.size)
+  return { name, archive, images: annotatedImages(metadata) }
 }

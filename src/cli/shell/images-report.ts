@@ -1,4 +1,5 @@
 import { compareText } from '../../core/canonical-json.ts'
+import { redactUrl } from '../../core/redact.ts'
 import type { UsedUrl } from '../../discover/discover.ts'
 import type { UsedImage } from '../../discover/pair.ts'
 import type { ImageReport } from '../../discover/report.ts'
@@ -7,14 +8,17 @@ import type { UpdatedLists } from '../../discover/update-lists.ts'
 /** Counts the findings: drift and leaks. */
 export function countFindings({
   unlisted,
+  unknown,
   unused,
   leaks,
   urls,
   missingFiles,
+  charts,
+  schemas,
   idle,
   privateNames,
 }: ImageReport): number {
-  return [unlisted, unused, leaks, urls, missingFiles, idle, privateNames].reduce(
+  return [unlisted, unknown, unused, leaks, urls, missingFiles, charts, schemas, idle, privateNames].reduce(
     (sum, list) => sum + list.length,
     0,
   )
@@ -28,6 +32,10 @@ export function countedFindings(count: number): string {
 export function renderReport(report: ImageReport, listed: number): string {
   const sections: [string, string[]][] = [
     ['used, but not listed: would be missing on the site', report.unlisted.flatMap(imageLines)],
+    [
+      'pulled from the site, but from an unknown upstream, and no listed image is served under this path',
+      report.unknown.flatMap(imageLines),
+    ],
     ['listed, but not used', report.unused.flatMap(unusedLines)],
     [
       'listed with a private address (`airgap lock` refuses them)',
@@ -38,7 +46,19 @@ export function renderReport(report: ImageReport, listed: number): string {
       'not findings, because they are disabled; if enabled, they would be pulled from the internet',
       report.dormantLeaks.flatMap(imageLines),
     ],
+    [
+      'not findings, because they are disabled; if enabled, they would be missing on the site',
+      report.dormantUnlisted.flatMap(imageLines),
+    ],
     ['leaks: would be fetched from the internet', report.urls.flatMap(urlLines)],
+    ['leaks: helmfile would download these charts, and the site cannot', report.charts.flatMap(chartLines)],
+    [
+      'leaks: helm would fetch what these values schemas refer to, and fail on the site',
+      report.schemas.flatMap(({ path, urls, release }) => [
+        `  ${urls.join(', ')}`,
+        `      ${release}: ${path}`,
+      ]),
+    ],
     [
       'would be fetched from the site, but the manifest does not list the file',
       report.missingFiles.flatMap(urlLines),
@@ -46,6 +66,10 @@ export function renderReport(report: ImageReport, listed: number): string {
     [
       'not findings: charts name these images for disabled features',
       report.annotated.map(({ reference, chart }) => `  ${reference}  (${chart})`),
+    ],
+    [
+      'NOT RENDERED: images that only these use are missing above, so unused images are not reported',
+      report.failures.flatMap(failureLines),
     ],
     ['excuses that match no finding', report.idle.map(({ name, at }) => `  ${name}  (${at})`)],
   ]
@@ -90,6 +114,22 @@ function applications({ agreed, unlisted }: ImageReport): string[] {
         ].join('  '),
       ),
   ]
+}
+
+function chartLines({ chart, carried, releases }: ImageReport['charts'][0]): string[] {
+  const { reference, name, version, repo } = chart
+  const how =
+    carried === undefined
+      ? `not in \`charts:\` of the manifest${repo === undefined ? '' : `; it would come from ${redactUrl(repo)}`}`
+      : `the bundle has it: let the helmfile name it as {{ .Values.charts }}/${carried.replace(' ', '-')}.tgz`
+  return [
+    `  ${[reference, version].filter(Boolean).join(' ')}  (${how})`,
+    ...[...new Set(releases)].slice(0, 3).map(release => `      ${release}: ${name}`),
+  ]
+}
+
+function failureLines({ item, likely, next }: ImageReport['failures'][0]): string[] {
+  return [`  ${item}`, `      ${likely}`, `      next: ${next}`]
 }
 
 /** With the other versions of the image in other lists: one of the lists was not updated. */
