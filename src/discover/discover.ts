@@ -1,15 +1,10 @@
 import { isErrorCode } from '../core/errors.ts'
 import { collect } from './collect.ts'
+import type { Deployment, Renderer } from './deployment.ts'
 import type { Found, FoundUrl } from './found.ts'
 import { pairImages, type UsedImage } from './pair.ts'
 import type { DownloadedChart } from './remote-charts.ts'
-import {
-  type Deployment,
-  type RemoteSchema,
-  type RenderedRelease,
-  type Renderer,
-  renderDeployment,
-} from './render.ts'
+import { type RemoteSchema, type RenderedRelease, renderDeployment } from './render.ts'
 import type { Failure } from './render-failures.ts'
 
 /** Placeholders for the site's servers: reserved names (RFC 6761), so that they match nothing else in a chart. */

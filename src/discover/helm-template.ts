@@ -1,7 +1,7 @@
 import { AirgapError } from '../core/errors.ts'
+import type { Renderer } from './deployment.ts'
 import type { RecordedRelease } from './helm-recorder.ts'
 import { runProgram } from './program.ts'
-import type { Renderer } from './render.ts'
 
 /** More than all charts of any known tree render together. */
 const maxRendered = 256 << 20 /* characters */

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AirgapError } from '../core/errors.ts'
+import type { Addresses, Deployment, Renderer } from './deployment.ts'
 import { type ChartQuery, type RecordedRelease, readRecording, writeRecorder } from './helm-recorder.ts'
 import { runProgram } from './program.ts'
-import type { Addresses, Deployment, Renderer } from './render.ts'
 import { type Failure, failureOf } from './render-failures.ts'
 
 /** Releases of a deployment as helmfile passes them to helm. */

@@ -2,31 +2,10 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { maxSatisfying } from 'semver'
 import { type AirgapError, isUpstreamFailure } from '../core/errors.ts'
+import type { Addresses, CarriedChart, RemoteChart, Renderer } from './deployment.ts'
 import { type ChartQuery, labelsOf, type RecordedRelease } from './helm-recorder.ts'
 import type { Recorded } from './record-releases.ts'
-import type { Addresses, Renderer } from './render.ts'
 import type { Failure } from './render-failures.ts'
-
-/** A chart that the bundle carries. */
-export interface CarriedChart {
-  name: string
-  version: string
-  /** as in the manifest: https://…, http://… or oci://… */
-  repo: string
-  /** path of its archive on this machine */
-  archive: string
-}
-
-/** A chart that is not in the tree: helmfile would download it. */
-export interface RemoteChart {
-  /** as the helmfile names it: `repository/chart` or `oci://host/path` */
-  reference: string
-  name: string
-  /** version constraint; empty for the newest one */
-  version: string
-  /** where it would come from; undefined if the helmfile does not define the repository */
-  repo?: string
-}
 
 /** A chart that helmfile would download on the site. */
 export interface DownloadedChart {

@@ -1,4 +1,4 @@
-import type { Deployment } from './render.ts'
+import type { Deployment } from './deployment.ts'
 
 /** Why a release does not render, and what helps in that very case. */
 export interface Failure {

@@ -4,44 +4,14 @@ import { join, resolve } from 'node:path'
 import pLimit from 'p-limit'
 import { checkedApis, dependsOnApis, providedApis } from './api-versions.ts'
 import { type ChartFiles, readChartFiles } from './chart-files.ts'
+import type { Addresses, Deployment, Renderer } from './deployment.ts'
 import { labelsOf, type RecordedRelease } from './helm-recorder.ts'
 import { chartCrds, type TemplateOptions, templateRelease } from './helm-template.ts'
 import { kubernetesApis } from './kubernetes-apis.ts'
 import { commandOf, type Recorded, recordReleases } from './record-releases.ts'
-import { type CarriedChart, Charts, type DownloadedChart, type RemoteChart } from './remote-charts.ts'
+import { Charts, type DownloadedChart } from './remote-charts.ts'
 import { type Failure, failureOf } from './render-failures.ts'
 import { remoteReferences } from './values-schemas.ts'
-
-/** What to render. */
-export interface Deployment {
-  /** absolute path of the helmfile */
-  helmfile: string
-  environment: string
-  /** version of the cluster, on which charts depend */
-  kubernetes?: string
-  /** APIs of the cluster that neither Kubernetes nor these releases provide: `monitoring.coreos.com/v1` */
-  apiVersions?: readonly string[]
-  /** absolute paths of further values files: what the site sets in addition to the environment */
-  values: string[]
-  /** folder of the bundle's charts, `NAME-VERSION.tgz`: the value `charts` of a deployment tree */
-  charts?: string
-}
-
-/** The site's addresses; empty for a site with internet access. */
-export interface Addresses {
-  registry: string
-  httpServer: string
-}
-
-export interface Renderer {
-  helm: string
-  helmfile: string
-  /** charts of the manifest, for helmfiles that name charts of repositories and registries */
-  carried?: readonly CarriedChart[]
-  /** fetches another chart from its repository; throws if that fails */
-  pull?: (chart: Required<RemoteChart>) => Promise<string>
-  signal: AbortSignal
-}
 
 export interface RenderedRelease {
   /** `astrago (astrago)`: name and namespace */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AirgapError } from '../../src/core/errors.ts'
-import type { CarriedChart } from '../../src/discover/remote-charts.ts'
+import type { CarriedChart } from '../../src/discover/deployment.ts'
 import { missing } from '../kinds/deb/support/programs.ts'
 import {
   chartYaml,

@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import type { Deployment, Renderer } from '../../../src/discover/deployment.ts'
 import { type Discovered, discover } from '../../../src/discover/discover.ts'
-import type { Deployment, Renderer } from '../../../src/discover/render.ts'
 
 /** A deployment tree of a test, rendered by the real helmfile and helm. */
 
