@@ -152,7 +152,8 @@ ${release('app', './east', '    kubeContext: east\n')}${release('app', './west',
   it.skipIf(missing('kustomize').length === 0)(
     'with patches need kustomize: the message says so, and the others are rendered',
     async () => {
-      const patch = '    jsonPatches: [{target: {version: v1, kind: Pod, name: app}, patch: []}]\n'
+      const patch =
+        '    jsonPatches: [{target: {version: v1, kind: Pod, name: app}, patch: [{op: remove, path: /spec/containers/0}]}]\n'
       const folder = await writeTree({
         ...app,
         'helmfile.yaml.gotmpl': `${environments}releases:\n${release('patched', './chart', patch)}${release('app', './chart')}`,
