@@ -31,6 +31,15 @@ export function isHelmArchiveType(mediaType: string): boolean {
   return mediaType === mediaTypes.helmChart || mediaType === mediaTypes.helmChartLegacy
 }
 
+/**
+ * Returns the type of an index or manifest in its usual spelling, without parameters and in lower case (RFC 9110, 8.3.1); other
+ * types as they are written.
+ */
+export function usualManifestType(mediaType: string): string {
+  const usual = mediaType.split(';')[0]!.trim().toLowerCase()
+  return isIndexType(usual) || isManifestType(usual) ? usual : mediaType
+}
+
 /** Returns whether registries may lack the bytes of such a layer (OCI "nondistributable", Docker "foreign"). */
 export function isForeignLayerType(mediaType: string): boolean {
   return mediaType.includes('.nondistributable.') || mediaType.includes('.foreign.')

@@ -10,7 +10,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { isIndexType, isManifestType } from '../core/media-types.ts'
-import { formatPlatform } from '../core/platform.ts'
+import { formatPlatform, isUnknownPlatform } from '../core/platform.ts'
 import { type Oras, orasCopy, orasPushBlob, orasPushManifest } from '../remote/oras.ts'
 import type { PushTarget } from '../site/push-names.ts'
 
@@ -49,9 +49,9 @@ export async function describeCarried(store: ReadableStore, target: PushTarget):
   const contents = [...reached.values()]
   const size = contents.reduce((sum, descriptor) => sum + descriptor.size, 0)
   if (notCarried === 0 || !isIndexType(target.root.mediaType)) return { target, contents, size }
-  const platforms = (await carriedChildren(store, target.root)).map(({ platform, digest }) =>
-    platform ? formatPlatform(platform) : digest,
-  )
+  const platforms = (await carriedChildren(store, target.root))
+    .filter(({ platform }) => platform === undefined || !isUnknownPlatform(platform))
+    .map(({ platform, digest }) => (platform ? formatPlatform(platform) : digest))
   return { target, contents, size, platforms }
 }
 

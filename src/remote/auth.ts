@@ -55,15 +55,19 @@ interface Token {
   expires: number
 }
 
-/** distribution, docs/spec/auth/token.md: a token without `expires_in` is valid for 60 seconds. */
-const defaultLifetime = 60 /* seconds */
+/** distribution, docs/spec/auth/token.md: a token without `expires_in` is valid for 60 seconds; its client never assumes less. */
+const shortestLifetime = 60 /* seconds */
 /** A token service may be malicious, too: its answer must not exhaust memory (CWE-400). */
 const maxTokenBytes = 1 << 20
 
+/** Go programs write null and "" for what they do not have, and some services write the seconds as text. */
 const tokenSchema = z.object({
-  token: z.string().optional(),
-  access_token: z.string().optional(),
-  expires_in: z.number().nonnegative().optional(),
+  token: z.string().nullish(),
+  access_token: z.string().nullish(),
+  expires_in: z
+    .unknown()
+    .optional()
+    .transform(value => Number(value) || 0),
 })
 
 /**
@@ -270,17 +274,18 @@ async function fetchToken(
       next: 'request the address with `curl -v`; log in if a page requires it',
     })
   }
-  const lifetime = (answer.expiresIn ?? defaultLifetime) * 1000
+  const lifetime = answer.expiresIn * 1000
   // renewed early, so that it does not expire during a request; after an hour at the latest, whatever the service states
   return { header: `Bearer ${answer.token}`, expires: started + Math.min(lifetime * 0.9, 3_600_000) }
 }
 
-function parseToken(bytes: Buffer): { token: string; expiresIn: number | undefined } | undefined {
+function parseToken(bytes: Buffer): { token: string; expiresIn: number } | undefined {
   try {
     const { token, access_token, expires_in } = tokenSchema.parse(JSON.parse(bytes.toString('utf8')))
     const value = token || access_token
+    const expiresIn = Math.max(expires_in, shortestLifetime)
     // a line end in a token would add headers to our requests (CWE-113)
-    return value && /^[\x21-\x7e]+$/.test(value) ? { token: value, expiresIn: expires_in } : undefined
+    return value && /^[\x21-\x7e]+$/.test(value) ? { token: value, expiresIn } : undefined
   } catch {
     return undefined
   }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { UnreadableEntry } from '../content/successors.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Reference } from '../core/reference.ts'
@@ -48,6 +49,16 @@ export interface ResolvedManifest {
   bytes: Buffer
 }
 
+/** What refers to a manifest. */
+export interface Referrers {
+  /** by its `subject` */
+  listed: Descriptor[]
+  /** by its tag */
+  tagged: { tag: string; manifest: ResolvedManifest }[]
+  /** what the registry lists and no client can fetch */
+  unreadable: UnreadableEntry[]
+}
+
 export interface RegistryClient {
   /** Fetches a manifest or index by tag or digest from the first mirror that has it. Throws NOT_FOUND_UPSTREAM, UNSUPPORTED (schema 1), … */
   manifest(reference: Reference): Promise<ResolvedManifest>
@@ -57,6 +68,6 @@ export interface RegistryClient {
   blob(reference: Reference, descriptor: Descriptor, options?: { maxBytes: number }): Promise<Buffer>
   /** Returns one opener per mirror. `name` is host/repository. */
   openers(name: string, digest: Digest, as: 'manifest' | 'blob'): BlobOpener[]
-  /** Returns the descriptors that refer to `digest` (distribution-spec: referrers API, or its fallback tag). */
-  referrers(reference: Reference, digest: Digest): Promise<Descriptor[]>
+  /** Finds what refers to `digest`: by the referrers API of the distribution-spec or its fallback tag, and by the tags of cosign 2. */
+  referrers(reference: Reference, digest: Digest): Promise<Referrers>
 }

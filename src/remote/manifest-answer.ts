@@ -2,7 +2,7 @@ import { maxManifestSize } from '../content/read.ts'
 import { parseManifest } from '../content/successors.ts'
 import { type Digest, digestOf, isDigest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
-import { isIndexType, isManifestType, mediaTypes } from '../core/media-types.ts'
+import { isIndexType, isManifestType, mediaTypes, usualManifestType } from '../core/media-types.ts'
 import type { ResolvedManifest } from './contract.ts'
 
 /** The four supported types; schema 1 is not requested. */
@@ -45,7 +45,9 @@ function resolveMediaType(
   const { item } = manifest
   const sent = (contentType ?? '').split(';')[0]!.trim().toLowerCase()
   const body = parseObject(manifest.bytes, item)
-  const written = typeof body['mediaType'] === 'string' ? body['mediaType'] : undefined
+  const inBody = body['mediaType']
+  // Go programs write "" for what they do not know
+  const written = typeof inBody === 'string' && inBody !== '' ? usualManifestType(inBody) : undefined
   const isOld = (type: string | undefined) =>
     type === mediaTypes.dockerSchema1 || type === mediaTypes.dockerSchema1Signed
   if (isOld(sent) || isOld(written) || body['schemaVersion'] === 1) throw schema1(item)
@@ -59,8 +61,8 @@ function resolveMediaType(
       next: 'remove it from the manifest, or ask the publisher for an OCI or Docker schema 2 image',
     })
   }
-  const isIndex = Array.isArray(body['manifests'])
-  const isImage = typeof body['config'] === 'object' && Array.isArray(body['layers'])
+  const isImage = typeof body['config'] === 'object' && body['config'] !== null
+  const isIndex = Array.isArray(body['manifests']) || (!isImage && body['manifests'] === null)
   if (isIndex) return mediaTypes.ociIndex
   if (isImage) return mediaTypes.ociManifest
   throw new AirgapError('UPSTREAM_INVALID', 'the answer is not a manifest', {

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
-import { AirgapError, fromSystemError } from '../../src/core/errors.ts'
-import { matchesPlatform, parsePlatform } from '../../src/core/platform.ts'
+import { fromSystemError } from '../../src/core/errors.ts'
 import { hasSecretUrl, redactText, redactUrl } from '../../src/core/redact.ts'
 import { isSafeLink, safeRelativePath } from '../../src/core/safe-path.ts'
 
@@ -54,23 +53,6 @@ describe('safeRelativePath', () => {
     '🚀',
   ])('accepts %j', path => {
     expect(safeRelativePath(path)).toBe(path)
-  })
-})
-
-describe('platforms', () => {
-  it.each([
-    ['linux/arm64', 'linux/arm64/v8', true],
-    ['linux/arm/v7', 'linux/arm', true],
-    ['linux/arm/v7', 'linux/arm/v6', false],
-    ['linux/amd64', 'linux/arm64', false],
-    ['linux/amd64', 'linux/amd64/v3', false],
-  ])('%s selects %s: %s', (wanted, candidate, matches) => {
-    expect(matchesPlatform(parsePlatform(wanted), parsePlatform(candidate))).toBe(matches)
-  })
-
-  it('refuses a text that is not a platform', () => {
-    for (const text of ['linux', 'linux/', 'a/b/c/d', 'linux/am d64'])
-      expect(() => parsePlatform(text)).toThrow(AirgapError)
   })
 })
 

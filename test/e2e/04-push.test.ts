@@ -10,6 +10,7 @@ import {
   hashFile,
   putImage,
   putIndex,
+  putIndexOf,
   tagLayout,
 } from '../../scripts/lib/upstreams/oci-layout.ts'
 import { airgap } from './lib/airgap.ts'
@@ -40,6 +41,8 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     resources.defer(() => rm(work, { recursive: true, force: true }))
     upstream = await openRegistry('upstream')
     await pushImages()
+    const attested = await digestAt(`${upstream.host}/library/attested:1`)
+    await cosign('cosigned')
     charts = await serveCharts()
     bundle = await build('all', [
       'images:',
@@ -48,6 +51,8 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
       '  - {ref: docker.io/library/both:1, platforms: [linux/amd64, linux/arm64]}',
       '  - docker.io/library/one-of-two:1',
       '  - {ref: docker.io/library/two-of-three:1, platforms: [linux/amd64, linux/arm64]}',
+      `  - docker.io/library/attested@${attested}`,
+      '  - {ref: docker.io/library/cosigned:1, referrers: true}',
       'charts:',
       '  - {name: hello, repo: "oci://docker.io/charts", version: 1.0.0}',
       `  - {name: classic, repo: "${charts}", version: 1.0.0}`,
@@ -75,7 +80,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     return out
   }
 
-  /** single (with three referrers), docker2, both, one-of-two, two-of-three. */
+  /** single (with three referrers), docker2, both, one-of-two, two-of-three, attested, cosigned. */
   async function pushImages(): Promise<void> {
     const layout = join(work, 'layout')
     await createLayout(layout)
@@ -87,7 +92,19 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     }
     const index = async (name: string, architectures: string[]) =>
       await putIndex(layout, await Promise.all(architectures.map(each => image(name, each))))
+    const x86 = (await image('attested', 'amd64')).image
+    const statement = (await image('statement', 'unknown')).image
+    // skopeo compresses the layers when it pushes, and keeps this digest: of real indexes, too
+    const describes = {
+      'vnd.docker.reference.type': 'attestation-manifest',
+      'vnd.docker.reference.digest': x86.digest,
+    }
     await tagLayout(layout, {
+      attested: await putIndexOf(layout, [
+        { ...x86, platform: { os: 'linux', architecture: 'amd64' } },
+        { ...statement, platform: { os: 'unknown', architecture: 'unknown' }, annotations: describes },
+      ]),
+      cosigned: (await image('cosigned', 'amd64')).image,
       single: (await image('single', 'amd64')).image,
       both: await index('both', ['amd64', 'arm64']),
       'one-of-two': await index('one-of-two', ['amd64', 'arm64']),
@@ -95,7 +112,8 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     })
     upstream.push(`${layout}:single`, 'library/single:1')
     upstream.push(`${layout}:single`, 'library/docker2:1', ['--format', 'v2s2'])
-    for (const name of ['both', 'one-of-two', 'two-of-three'])
+    upstream.push(`${layout}:cosigned`, 'library/cosigned:1')
+    for (const name of ['both', 'one-of-two', 'two-of-three', 'attested'])
       upstream.push(`${layout}:${name}`, `library/${name}:1`, ['--all'])
     await writeFile(join(work, 'signature.txt'), 'signed')
     for (const kind of ['signature', 'sbom', 'provenance']) {
@@ -105,6 +123,19 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
         { cwd: work },
       )
     }
+  }
+
+  /** Attaches a signature as cosign 2 does: an image without a platform, under a tag made of the digest. */
+  async function cosign(name: string): Promise<void> {
+    const repository = `${upstream.host}/library/${name}`
+    const tag = `${(await digestAt(`${repository}:1`)).replace(':', '-')}.sig`
+    await writeFile(join(work, 'empty.json'), '{"architecture":"","os":"","config":{}}')
+    await writeFile(join(work, 'payload.json'), '{"critical":{}}')
+    const config = 'empty.json:application/vnd.oci.image.config.v1+json'
+    const layer = 'payload.json:application/vnd.dev.cosign.simplesigning.v1+json'
+    await run(['oras', 'push', '--plain-http', `${repository}:${tag}`, '--config', config, layer], {
+      cwd: work,
+    })
   }
 
   /** An upstream for OCI charts, and a classic chart repository. */
@@ -157,12 +188,14 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
   it('copies images, indexes, referrers and charts, with the digests of the bundle', async () => {
     const target = await openRegistry('open')
     const pushed = await push([target.host, '--plain-http'])
-    expect(pushed).toHaveLength(10)
+    expect(pushed).toHaveLength(13)
     for (const { to, digest } of pushed) expect([to, await digestAt(to)]).toEqual([to, digest])
     for (const name of ['single', 'docker2', 'both'])
       expect(await digestAt(`${target.host}/library/${name}:1`)).toBe(
         await digestAt(`${upstream.host}/library/${name}:1`),
       )
+    const signature = `${(await digestAt(`${target.host}/library/cosigned:1`)).replace(':', '-')}.sig`
+    expect(await rawAt(`${target.host}/library/cosigned:${signature}`)).toContain('simplesigning')
     const found = await run(['oras', 'discover', '--plain-http', `${target.host}/library/single:1`])
     for (const kind of ['signature', 'sbom', 'provenance'])
       expect(found).toContain(`application/vnd.example.${kind}`)
@@ -201,7 +234,7 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
       /one-of-two:1\n +carried for linux\/amd64 only, and the registry refuses .*\n.*pulling by the publisher's sha256:/,
     )
     expect(stdout).toMatch(
-      /10 artifacts in the registry, 2 with a digest that differs from the publisher's\n$/,
+      /13 artifacts in the registry, 2 with a digest that differs from the publisher's\n$/,
     )
   })
 

@@ -69,6 +69,14 @@ export async function putIndex(
     ...image,
     platform: { os: 'linux', architecture, ...(architecture === 'arm64' ? { variant: 'v8' } : {}) },
   }))
+  return await putIndexOf(folder, manifests)
+}
+
+/** An index of these entries as they are. */
+export async function putIndexOf(
+  folder: string,
+  manifests: (Written & { platform?: object; annotations?: object })[],
+): Promise<Written> {
   return await putJson(folder, types.index, { schemaVersion: 2, mediaType: types.index, manifests })
 }
 

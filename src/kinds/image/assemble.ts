@@ -5,7 +5,7 @@ import { annotationKeys } from '../../core/media-types.ts'
 import { formatReference, parseReference } from '../../core/reference.ts'
 import type { LockedImage } from './locked.ts'
 
-/** Native artifacts: everything passes through byte for byte. A referrer becomes a separate root, named by its digest. */
+/** Native artifacts: everything passes through byte for byte. A referrer becomes a separate root, named by its digest or its tag. */
 export function assembleImages(images: LockedImage[]): Artifact[] {
   refuseTwoDigests(images)
   return images.flatMap(image => {
@@ -31,14 +31,18 @@ export function assembleImages(images: LockedImage[]): Artifact[] {
       }
     }
     const { host, repository } = parseReference(image.name)
+    const tags = Object.entries(image.referrerTags ?? {})
+    const tagged = new Set(tags.map(([, digest]) => digest))
+    const attached = [
+      // without the tag, which is the name of the image itself
+      ...(image.referrers ?? [])
+        .filter(digest => !tagged.has(digest))
+        .map(digest => root(digest, formatReference({ host, repository, digest }))),
+      ...tags.map(([tag, digest]) => root(digest, formatReference({ host, repository, tag }))),
+    ]
     return [
       { root: root(image.digest, image.name), inline: [], blobs },
-      ...(image.referrers ?? []).map(digest => ({
-        // without the tag, which is the name of the image itself
-        root: root(digest, formatReference({ host, repository, digest })),
-        inline: [],
-        blobs: [],
-      })),
+      ...attached.map(root => ({ root, inline: [], blobs: [] })),
     ]
   })
 }

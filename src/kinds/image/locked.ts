@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseReference } from '../../core/reference.ts'
+import { isTag, parseReference } from '../../core/reference.ts'
 import { leftOutSchema } from '../../lock/left-out.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
 
@@ -25,15 +25,23 @@ const lockedImage = z.strictObject({
   blobs: z.array(blobSchema),
   /** roots among `manifests` that refer to this image: signatures, SBOMs */
   referrers: z.array(digestSchema).optional(),
+  /** tag → the referrer that is found by it instead of its subject: cosign 2's `sha256-HEX.sig` */
+  referrerTags: z.record(z.string().refine(isTag, 'not a tag'), digestSchema).optional(),
   leftOut: leftOutSchema.optional(),
 })
 export type LockedImage = z.infer<typeof lockedImage>
 
-export const lockedImageSchema = lockedImage.refine(
-  ({ manifests, digest, referrers = [] }) =>
-    [digest, ...referrers].every(root => manifests.some(manifest => manifest.digest === root)),
-  { path: ['manifests'], message: 'the manifest of the image or of a referrer is not among them' },
-)
+export const lockedImageSchema = lockedImage
+  .refine(
+    ({ manifests, digest, referrers = [] }) =>
+      [digest, ...referrers].every(root => manifests.some(manifest => manifest.digest === root)),
+    { path: ['manifests'], message: 'the manifest of the image or of a referrer is not among them' },
+  )
+  .refine(
+    ({ referrers = [], referrerTags = {} }) =>
+      Object.values(referrerTags).every(digest => referrers.includes(digest)),
+    { path: ['referrerTags'], message: 'a tag refers to what is not a referrer' },
+  )
 
 function isReference(text: string): boolean {
   try {
