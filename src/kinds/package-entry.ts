@@ -5,6 +5,7 @@ import { AirgapError } from '../core/errors.ts'
 import { redactText } from '../core/redact.ts'
 import { textField } from '../document/fields.ts'
 import { type ListLine, readList } from '../document/read-text.ts'
+import type { LeftOut } from '../lock/left-out.ts'
 import type { LoadContext } from './entry.ts'
 
 /** What the entries of both package managers have in common: packages, lists of packages, and the base system. */
@@ -26,6 +27,76 @@ export interface InstalledPackage {
   /** rpm: `[epoch:]version-release` */
   version: string
   architecture: string
+}
+
+/** What both kinds of packages request for the kernels of a site. */
+export interface KernelRequest {
+  packages: string[]
+  /** patterns with `{kernel}`, for each kernel of the probed machines */
+  kernelPackages: string[]
+  /** `uname -r` of the probed machines (`lock --site`) */
+  kernels?: string[]
+}
+
+/** The requested packages, with those of every pattern for every kernel: what the digest of inputs covers. */
+export function withKernelPackages({ packages, kernelPackages, kernels = [] }: KernelRequest): string[] {
+  const added = forKernels(kernelPackages).flatMap(pattern =>
+    kernels.map(kernel => pattern.replaceAll('{kernel}', kernel)),
+  )
+  return added.length === 0 ? packages : [...new Set([...packages, ...added])].sort(compareText)
+}
+
+/**
+ * Chooses the packages for the kernels of a site. A site may have several kinds of kernels, and a pattern may be for only some of them
+ * (`kernel-devel-{kernel}`, `kernel-uek-devel-{kernel}`): each kernel needs one pattern that has a package, and takes all that have. What the
+ * others would be is left out by name. `find` returns the arguments that stand for a pattern and a kernel, none where no package fits.
+ * Throws UNRESOLVABLE with the kernels that no pattern fits.
+ */
+export function chooseKernelPackages(
+  { kernelPackages, kernels = [], at }: KernelRequest & { at: string },
+  {
+    find,
+    available,
+  }: {
+    find: (pattern: string, kernel: string) => string[]
+    /** packages of this kernel that no pattern names, for the advice */
+    available: (kernel: string) => string[]
+  },
+): { packages: string[]; leftOut: LeftOut[] } {
+  const packages = new Set<string>()
+  const leftOut: LeftOut[] = []
+  const unserved: string[] = []
+  const patterns = forKernels(kernelPackages)
+  for (const kernel of patterns.length === 0 ? [] : kernels) {
+    const found = patterns.map(pattern => find(pattern, kernel))
+    if (found.every(list => list.length === 0)) unserved.push(kernel)
+    found.forEach((list, i) => {
+      for (const one of list) packages.add(one)
+      if (list.length === 0)
+        leftOut.push({
+          name: patterns[i]!.replaceAll('{kernel}', kernel),
+          reason: 'no such package for this kernel; another pattern of kernelPackages has one',
+        })
+    })
+  }
+  if (unserved.length === 0) return { packages: [...packages], leftOut }
+  const near = [...new Set(unserved.flatMap(available))]
+  throw new AirgapError(
+    'UNRESOLVABLE',
+    `no package of kernelPackages fits the ${unserved.length === 1 ? 'kernel' : 'kernels'} ${unserved.join(', ')}`,
+    {
+      item: at,
+      likely:
+        near.length > 0
+          ? `the patterns are ${patterns.join(', ')}; available: ${near.slice(0, 4).join(', ')}`
+          : `the patterns are ${patterns.join(', ')}, and no repository of the entry has packages for this kernel`,
+      next: 'add a pattern for such kernels to kernelPackages, or the repository that has the packages; or update the kernels of these machines, and pass new probes',
+    },
+  )
+}
+
+function forKernels(patterns: readonly string[]): string[] {
+  return patterns.filter(pattern => pattern.includes('{kernel}'))
 }
 
 /** What the machines have before anything is installed: not carried. */

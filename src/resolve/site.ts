@@ -35,20 +35,15 @@ export function factsOf(manifest: StackManifest, probes: readonly NamedProbe[]):
     .sort((a, b) => compareText(a.entry, b.entry))
 }
 
-/** Returns the manifest adjusted to a site: with packages for each kernel, without the packages that all machines have. */
+/** Returns the manifest adjusted to a site: with its kernels, without the packages that all machines have. */
 export function forSite(manifest: StackManifest, facts: readonly SiteFacts[]): StackManifest {
   const adjust = <T extends DebRequest | RpmRequest>(request: T): T => {
     const own = facts.find(one => one.entry === request.name)
-    const kernels = own?.kernels ?? []
-    const added = request.kernelPackages.flatMap(pattern =>
-      pattern.includes('{kernel}')
-        ? kernels.map(kernel => pattern.replaceAll('{kernel}', kernel))
-        : [pattern],
-    )
+    const added = request.kernelPackages.filter(pattern => !pattern.includes('{kernel}'))
     return {
       ...request,
       packages: [...new Set([...request.packages, ...added])].sort(compareText),
-      ...(own && { base: { type: 'list', packages: own.base } }),
+      ...(own && { kernels: own.kernels, base: { type: 'list', packages: own.base } }),
     }
   }
   return { ...manifest, debs: manifest.debs.map(adjust), rpms: manifest.rpms.map(adjust) }

@@ -56,8 +56,10 @@ export interface DebRequest {
   foreignArchitectures: string[]
   /** sorted, without duplicates: `name[:architecture][=version | /suite]` */
   packages: string[]
-  /** for each kernel of the probed machines; `{kernel}` is replaced by `uname -r` */
+  /** one of them, for each kernel of the probed machines; `{kernel}` is replaced by `uname -r` */
   kernelPackages: string[]
+  /** of the probed machines */
+  kernels?: string[]
   recommends: boolean
   pins: DebPin[]
   base: BaseSystem

@@ -1,8 +1,10 @@
+import { defined } from '../../core/defined.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
+import { withKernelPackages } from '../package-entry.ts'
 import { assembleDebs } from './assemble.ts'
 import { debEntry } from './entry.ts'
 import { type LockedSource, lockedDebsSchema } from './locked.ts'
@@ -13,8 +15,9 @@ export const debKind = defineKind({
   name: 'deb',
   entry: debEntry,
   inputs: {
-    of: deb => ({
+    of: ({ kernels, ...deb }) => ({
       ...deb,
+      packages: withKernelPackages({ ...deb, ...defined({ kernels }) }),
       sources: deb.sources.map(({ keysAsWritten, ...source }) => ({ ...source, keys: keysAsWritten })),
     }),
     empty: 'counted',

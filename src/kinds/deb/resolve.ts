@@ -2,13 +2,15 @@ import { compareText } from '../../core/canonical-json.ts'
 import { compareVersions } from '../../core/debian-version.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
-import type { BaseSystem } from '../package-entry.ts'
+import { type BaseSystem, chooseKernelPackages } from '../package-entry.ts'
 import { baseOf } from './base.ts'
 import type { Candidate } from './candidate.ts'
 import { solve } from './closure.ts'
 import type { DebRequest, DebSource } from './entry.ts'
 import { flatFolder, isFlat } from './flat.ts'
+import { kernelFinder } from './kernel-packages.ts'
 import { checkOneDigest, lockPackages } from './lock-package.ts'
 import type { LockedDeb, LockedDebs } from './locked.ts'
 import { readPackages } from './packages.ts'
@@ -25,6 +27,7 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
   const priorityOf = priorities(sources, request.pins)
   const locked = new Map<string, LockedDeb>()
   let leftOut = 0
+  const noSuchPackage = new Map<string, LeftOut>()
   for (const architecture of request.architectures) {
     const foreign = request.foreignArchitectures.filter(other => other !== architecture)
     const candidates = await readCandidates(suites, { releases, architecture, foreign }, context)
@@ -36,8 +39,10 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
       priorityOf,
       installed,
     })
+    const kernels = chooseKernelPackages(request, kernelFinder(universe, request.at))
+    for (const one of kernels.leftOut) noSuchPackage.set(one.name, one)
     const { selected, present } = solve(universe, {
-      names: request.packages,
+      names: [...new Set([...request.packages, ...kernels.packages])].sort(compareText),
       recommends: request.recommends,
       at: request.at,
     })
@@ -70,6 +75,9 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
         compareText(a.version, b.version) ||
         compareText(a.architecture, b.architecture),
     ),
+    ...(noSuchPackage.size > 0
+      ? { leftOut: [...noSuchPackage.values()].sort((a, b) => compareText(a.name, b.name)) }
+      : {}),
   }
 }
 

@@ -49,8 +49,10 @@ export interface RpmRequest {
   modules: string[]
   /** as dnf takes them: name, name-version-release, name.architecture, `@group`, a path */
   packages: string[]
-  /** for each kernel of the probed machines; `{kernel}` is replaced by `uname -r` */
+  /** one of them, for each kernel of the probed machines; `{kernel}` is replaced by `uname -r` */
   kernelPackages: string[]
+  /** of the probed machines */
+  kernels?: string[]
   /** weak dependencies, too (dnf's install_weak_deps) */
   weak: boolean
   base: BaseSystem

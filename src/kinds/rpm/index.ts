@@ -1,11 +1,13 @@
+import { defined } from '../../core/defined.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
+import { withKernelPackages } from '../package-entry.ts'
 import { assembleRpms } from './assemble.ts'
 import { rpmEntry } from './entry.ts'
-import { type LockedRpm, lockedRpmsSchema } from './locked.ts'
+import { type LockedRepository, type LockedRpm, lockedRpmsSchema } from './locked.ts'
 import { rpmMount } from './mount.ts'
 
 /** Packages of the RHEL family: the repositories of one OS release per item, with the closure of the requested packages. */
@@ -14,8 +16,9 @@ export const rpmKind = defineKind({
   entry: rpmEntry,
   inputs: {
     // the entitlement of the build host does not change what is requested
-    of: rpm => ({
+    of: ({ kernels, ...rpm }) => ({
       ...rpm,
+      packages: withKernelPackages({ ...rpm, ...defined({ kernels }) }),
       repositories: rpm.repositories.map(({ client, keysAsWritten, packages, ...repository }) => ({
         ...repository,
         ...(packages === 'unsigned' ? { packages } : {}),
@@ -30,10 +33,7 @@ export const rpmKind = defineKind({
   assemble: assembleRpms,
   section: 'packages',
   describe(item) {
-    // a lock of an older version may have a password in it
-    const baseurls = new Map(
-      item.repositories.map(one => [one.id, redactUrl(one.baseurl).replace(/\/$/, '')]),
-    )
+    const repositories = new Map(item.repositories.map(one => [one.id, one]))
     return item.packages.map(rpm => ({
       name: `${item.name}/${rpm.name}-${evrOf(rpm)}.${rpm.architecture}`,
       group: `rpms/${item.name}`,
@@ -41,8 +41,8 @@ export const rpmKind = defineKind({
       version: `${rpm.version}-${rpm.release}`,
       digest: digestFromHex(rpm.sha256),
       size: rpm.size,
-      source: baseurls.get(rpm.repository) ?? '',
-      vouchedBy: `OpenPGP key ${rpm.signedBy}`,
+      source: originOf(repositories.get(rpm.repository)),
+      vouchedBy: voucherOf(rpm, repositories.get(rpm.repository)),
       locked: rpm,
     }))
   },
@@ -73,6 +73,17 @@ export const rpmKind = defineKind({
     }),
   mounts: { registry: 'none', http: rpmMount },
 })
+
+/** A lock of an older version may have a password in it. */
+function originOf(repository: LockedRepository | undefined): string {
+  return repository === undefined ? '' : redactUrl(repository.baseurl).replace(/\/$/, '')
+}
+
+function voucherOf(rpm: LockedRpm, repository: LockedRepository | undefined): string {
+  return rpm.signedBy === undefined
+    ? `list of packages, signed by OpenPGP key ${repository?.signedBy}`
+    : `OpenPGP key ${rpm.signedBy}`
+}
 
 /** `[epoch:]version-release` */
 function evrOf({ epoch, version, release }: LockedRpm): string {

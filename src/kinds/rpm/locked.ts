@@ -43,6 +43,8 @@ const lockedRepositorySchema = z.strictObject({
   unsignedMetadata: z.literal(true).optional(),
   /** packages are not signed by their publisher: the signed repomd.xml vouches for them */
   unsignedPackages: z.literal(true).optional(),
+  /** with `unsignedPackages`: fingerprint of the key that signed repomd.xml */
+  signedBy: word.optional(),
   priority: z.number().int(),
   moduleHotfixes: z.literal(true).optional(),
   /** documents of modules.yaml, verbatim: the carried streams, and the defaults of their modules */

@@ -34,11 +34,12 @@ const maxUnpacked = 4 * 2 ** 30 /* bytes */
 /** SHA-1 and MD5 are broken and do not identify content (fault 45). */
 const strong = ['sha256', 'sha384', 'sha512']
 
-/** Fetches repomd.xml, checks its signature, and returns its entries by type. */
+/** Fetches repomd.xml, checks its signature, and returns its entries by type, with the fingerprint of the key that signed it. */
 export async function fetchRepomd(
   upstream: Upstream,
   { repository, at, context }: { repository: RpmRepository; at: string; context: ResolveContext },
-): Promise<Map<string, RepomdEntry>> {
+): Promise<{ entries: Map<string, RepomdEntry>; signedBy: string | undefined }> {
+  let signedBy: string | undefined
   const { bytes, url } = await getFile(
     upstream,
     { below: 'repodata/repomd.xml' },
@@ -47,17 +48,17 @@ export async function fetchRepomd(
       context,
       check: async (answer, from) => {
         if (repository.metadata === 'signed')
-          await checkSignature(answer, { repository, url: from, at, context })
+          signedBy = await checkSignature(answer, { repository, url: from, at, context })
       },
     },
   )
-  return parseRepomd(bytes.toString('utf8'), url)
+  return { entries: parseRepomd(bytes.toString('utf8'), url), signedBy }
 }
 
 async function checkSignature(
   bytes: Buffer,
   options: { repository: RpmRepository; url: string; at: string; context: ResolveContext },
-): Promise<void> {
+): Promise<string> {
   const { repository, url, at, context } = options
   let signature: Buffer
   try {
@@ -76,7 +77,12 @@ async function checkSignature(
     )
   }
   const keys = await readPublicKeys(repository.keys)
-  await verifyDetached(bytes, signature, { keys, now: context.now(), item: redactUrl(url) })
+  const { fingerprint } = await verifyDetached(bytes, signature, {
+    keys,
+    now: context.now(),
+    item: redactUrl(url),
+  })
+  return fingerprint
 }
 
 export function parseRepomd(text: string, url: string): Map<string, RepomdEntry> {

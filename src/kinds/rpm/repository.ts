@@ -23,6 +23,8 @@ export interface LoadedRepository {
   defaults: ModuleDefaults[]
   groups: PackageGroup[]
   upstream: Upstream
+  /** fingerprint of the key that signed repomd.xml; undefined where nobody did */
+  signedBy: string | undefined
   /** public keys of its publisher, armored */
   keys: string[]
   /** which packages contain these files, according to filelists */
@@ -44,7 +46,7 @@ export async function loadRepository(
 ): Promise<LoadedRepository> {
   const item = redactUrl(repository.baseurl)
   const upstream = { bases: [repository.baseurl], signed: repository.metadata === 'signed', name: item }
-  const entries = await fetchRepomd(upstream, { repository, at, context })
+  const { entries, signedBy } = await fetchRepomd(upstream, { repository, at, context })
   const list = async (type: string): Promise<Descriptor | undefined> => {
     const entry = entries.get(type)
     return entry === undefined ? undefined : await fetchList(upstream, { entry, context })
@@ -67,6 +69,7 @@ export async function loadRepository(
     defaults,
     groups,
     upstream,
+    signedBy,
     keys: await publicKeys(repository.keys),
     async ownersOf(paths) {
       const descriptor = await list('filelists')

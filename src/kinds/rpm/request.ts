@@ -26,13 +26,20 @@ export interface RequestContext {
 /** Returns what dnf would install for one argument: `name`, `name-version-release`, `name.arch`, `@group`, a path, a capability. */
 export function jobsOf(universe: Universe, spec: string, context: RequestContext): Job[] {
   if (spec.startsWith('@')) return groupJobs(universe, spec, context)
+  const found = packagesNamed(universe, spec)
+  if (found.length > 0) return found.map(ids => ({ requested: spec, ids }))
+  throw notFound(universe, spec, context.at)
+}
+
+/** The packages that an argument other than a group means, one list for each name; none where there are none. */
+export function packagesNamed(universe: Universe, spec: string): Id[][] {
   const isOpen = (id: Id) => universe.hidden(id) === undefined
   // dnf searches among visible packages; where all are hidden the solver reports why
   for (const isMeant of [isOpen, () => true]) {
     const found = packagesOf(universe, { spec, isMeant })
-    if (found.length > 0) return found.map(ids => ({ requested: spec, ids }))
+    if (found.length > 0) return found
   }
-  throw notFound(universe, spec, context.at)
+  return []
 }
 
 /** dnf's subject forms in its order, then capabilities, then files. A name with `*` gives one list for each name. */
@@ -48,8 +55,8 @@ function packagesOf(
     if (!isGlob(spec)) return [all]
     return [...groupBy(all, id => universe.candidate(id).name).values()]
   }
-  const evr = /^(\S+)\s+(=|<|<=|>|>=)\s+(\S+)$/.exec(spec)
-  const flags = { '=': 'EQ', '<': 'LT', '<=': 'LE', '>': 'GT', '>=': 'GE' } as const
+  const evr = /^(\S+)\s+(==?|<|<=|>|>=)\s+(\S+)$/.exec(spec)
+  const flags = { '=': 'EQ', '==': 'EQ', '<': 'LT', '<=': 'LE', '>': 'GT', '>=': 'GE' } as const
   const relation = evr
     ? { name: evr[1]!, flags: flags[evr[2] as keyof typeof flags], ...parseEvr(evr[3]!) }
     : { name: spec }

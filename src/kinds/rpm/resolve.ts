@@ -4,11 +4,13 @@ import { globMatcher } from '../../core/glob.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
+import { chooseKernelPackages } from '../package-entry.ts'
 import { comparePackages } from './assemble.ts'
 import { installedPackages, namedBase } from './base.ts'
 import type { ModuleStream, RpmCandidate } from './candidate.ts'
 import { closureOf, type SelectedRpm } from './closure.ts'
 import type { RpmRepository, RpmRequest } from './entry.ts'
+import { kernelFinder, kernelsOf } from './kernel-packages.ts'
 import { placeOfPackage } from './location.ts'
 import { lockPackages } from './lock-packages.ts'
 import type { LockedRepository, LockedRpms } from './locked.ts'
@@ -30,11 +32,15 @@ export async function resolveRpms(request: RpmRequest, context: ResolveContext):
   const enabled = new Set<string>()
   const leftOut = new Map<string, LeftOut>()
   for (const architecture of architectures) {
-    const { modules, closure, refused } = await resolveArchitecture(architecture, { request, loaded })
+    const { modules, closure, refused, kernels } = await resolveArchitecture(architecture, {
+      request,
+      loaded,
+    })
     for (const one of closure) {
       const before = selected.get(one.candidate)
       if (!before || (one.requested && !before.requested)) selected.set(one.candidate, one)
     }
+    for (const one of kernels) leftOut.set(one.name, one)
     for (const [one, reason] of refused) leftOut.set(nevraOf(one), { name: nevraOf(one), reason })
     for (const one of modules.active) streams.add(one)
     for (const one of modules.enabled) enabled.add(one)
@@ -66,7 +72,14 @@ interface Loaded {
 async function resolveArchitecture(
   architecture: string,
   { request, loaded }: Loaded,
-): Promise<{ modules: ModuleChoice; closure: SelectedRpm[]; refused: Map<RpmCandidate, string> }> {
+): Promise<{
+  modules: ModuleChoice
+  closure: SelectedRpm[]
+  /** packages that cannot be carried, with the reason */
+  refused: Map<RpmCandidate, string>
+  /** packages for kernels that do not exist */
+  kernels: LeftOut[]
+}> {
   const { repositories, at } = request
   const modules = chooseModules({
     modules: request.modules,
@@ -109,13 +122,18 @@ async function resolveArchitecture(
   const list = base.type === 'list' ? installedPackages(base.packages, { candidates, architecture }) : []
   const fresh = base.type === 'named' ? await resolveWith(namedBase(base, { groups, at }), []) : []
   const installed = [...list, ...fresh.map(one => ({ ...one.candidate }))]
+  const kernels = chooseKernelPackages(
+    { ...request, kernels: kernelsOf(request.kernels ?? [], { ...request, architecture }) },
+    kernelFinder(makeUniverse(candidates, { architecture, priorities, installed: [], hidden })),
+  )
+  const requested = [...request.packages, ...kernels.packages, ...modules.packages]
   for (;;) {
-    const closure = await resolveWith([...request.packages, ...modules.packages], installed)
+    const closure = await resolveWith(requested, installed)
     const more = closure.flatMap(({ candidate }) => {
       const place = placeOfPackage(candidate, loaded[candidate.repository]!.upstream)
       return 'refused' in place ? [[candidate, place.refused] as const] : []
     })
-    if (more.length === 0) return { modules, closure, refused }
+    if (more.length === 0) return { modules, closure, refused, kernels: kernels.leftOut }
     // what cannot be carried is left out where another package does, and otherwise named as the reason
     for (const [candidate, reason] of more) refused.set(candidate, reason)
   }
@@ -200,6 +218,7 @@ function lockedRepository(
     ...defined({
       unsignedMetadata: repository.metadata === 'unsigned' ? (true as const) : undefined,
       unsignedPackages: repository.packages === 'unsigned' ? (true as const) : undefined,
+      signedBy: repository.packages === 'unsigned' ? loaded.signedBy : undefined,
     }),
     priority: repository.priority,
     ...(repository.moduleHotfixes ? { moduleHotfixes: true as const } : {}),
