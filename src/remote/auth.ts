@@ -117,7 +117,7 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
       if (token.header !== refused.used) return token.header
       throw unauthorized(endpoint, {
         what: 'the registry refused the login',
-        likely: (await credentials.find(endpoint.host))
+        likely: (await credentials.find(endpoint))
           ? 'the password is wrong, or the login has no access to this repository'
           : 'the repository is private or does not exist',
       })
@@ -204,7 +204,7 @@ function sameSite(a: string, b: string): boolean {
 }
 
 async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions): Promise<Token> {
-  const login = await options.credentials.find(endpoint.host)
+  const login = await options.credentials.find(endpoint)
   if (scheme.type === 'basic') {
     if (login?.type === 'basic') return { header: basicHeader(login), expires: Number.POSITIVE_INFINITY }
     throw unauthorized(endpoint, {

@@ -3,29 +3,34 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { defined } from '../core/defined.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
+import type { Reference } from '../core/reference.ts'
 
 /** A registry login. `identityToken` is an OAuth2 refresh token. Never logged, never part of an error. */
 export type Credentials =
   | { type: 'basic'; username: string; password: string }
   | { type: 'identity-token'; identityToken: string }
 
-/** Finds credentials; undefined for a registry without a login. */
+/** Finds credentials for a repository; undefined where there is no login. */
 export interface CredentialStore {
-  find(host: string): Promise<Credentials | undefined>
+  find(place: RegistryPlace): Promise<Credentials | undefined>
 }
 
+/** A repository of a registry, as a login is looked up for it. */
+export type RegistryPlace = Pick<Reference, 'host' | 'repository'>
+
 const entrySchema = z.object({
-  auth: z.string().optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  identitytoken: z.string().optional(),
+  auth: z.string().nullish(),
+  username: z.string().nullish(),
+  password: z.string().nullish(),
+  identitytoken: z.string().nullish(),
 })
 const configSchema = z.object({
-  auths: z.record(z.string(), entrySchema).nullish(),
-  credsStore: z.string().optional(),
-  credHelpers: z.record(z.string(), z.string()).nullish(),
+  auths: z.record(z.string(), entrySchema.nullable()).nullish(),
+  credsStore: z.string().nullish(),
+  credHelpers: z.record(z.string(), z.string().nullable()).nullish(),
 })
 type DockerConfig = z.infer<typeof configSchema>
 
@@ -33,8 +38,9 @@ const helperTimeoutMs = 30_000
 const maxHelperOutput = 1 << 20 /* bytes */
 
 /**
- * Reads the credentials of `docker login`: config.json in DOCKER_CONFIG or ~/.docker, read when first needed, with its credential
- * helpers (docker/docker-credential-helpers, protocol of `get`). A missing or failing helper is noted and counts as no login.
+ * Reads the credentials of `docker login` and `podman login`: config.json in DOCKER_CONFIG or ~/.docker, read when first needed, with
+ * its credential helpers (docker/docker-credential-helpers, protocol of `get`). A missing or failing helper is noted and counts as no
+ * login. A key with a path is for the repositories below it; the longest one applies (containers-auth.json(5)).
  */
 export function dockerCredentials(options: {
   env?: Record<string, string | undefined>
@@ -43,29 +49,31 @@ export function dockerCredentials(options: {
   const env = options.env ?? process.env
   let loading: Promise<DockerConfig> | undefined
   const answers = new Map<string, Promise<Credentials | undefined>>()
-  const find = async (host: string) => {
-    loading ??= load(configPath(env))
-    const config = await loading
-    const key = configKey(host)
-    const helper = config.credHelpers?.[key] ?? config.credHelpers?.[host] ?? config.credsStore
-    const fromHelper = helper ? await askHelper(helper, { key, env, progress: options.progress }) : undefined
-    return fromHelper ?? fromEntry(config, host)
+  const ask = (helper: string, key: string) => {
+    const question = `${helper} ${key}`
+    const answer = answers.get(question) ?? askHelper(helper, { key, env, progress: options.progress })
+    answers.set(question, answer)
+    return answer
   }
   return {
-    find(host) {
-      const answer = answers.get(host) ?? find(host)
-      answers.set(host, answer)
-      return answer
+    async find(place) {
+      loading ??= loadDockerConfig(dockerConfigPath(env))
+      for (const { key, entry, helper } of loginsFor(await loading, place)) {
+        const found = (helper === undefined ? undefined : await ask(helper, key)) ?? fromEntry(entry)
+        if (found !== undefined) return found
+      }
+      return undefined
     },
   }
 }
 
-function configPath(env: Record<string, string | undefined>): string {
+export function dockerConfigPath(env: Record<string, string | undefined>): string {
   const folder = env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker')
   return join(folder, 'config.json')
 }
 
-async function load(path: string): Promise<DockerConfig> {
+/** Returns an empty configuration if there is no file. Throws USAGE for a damaged one, without quoting it. */
+export async function loadDockerConfig(path: string): Promise<DockerConfig> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -85,28 +93,95 @@ async function load(path: string): Promise<DockerConfig> {
   }
 }
 
-/** Returns the key in config.json; Docker Hub's is a URL of its API v1. */
-function configKey(host: string): string {
+/** A login of the configuration that covers a place: of its entry, its helper, or both. */
+interface Login {
+  /** the key in config.json, also what its helper is queried for */
+  key: string
+  entry?: z.infer<typeof entrySchema>
+  helper?: string
+}
+
+/**
+ * Returns the logins that cover a repository, the longest path first and the host last. A login of another path is never among them:
+ * it would send one team's password to the repositories of another.
+ */
+function loginsFor(config: DockerConfig, { host, repository }: RegistryPlace): Login[] {
+  const wanted = usualHost(host)
+  const entries = Object.entries(config.auths ?? {})
+    .map(([key, entry]) => ({ key, entry: entry ?? {}, place: placeOf(key) }))
+    .filter(({ place }) => place.host === wanted && isBelow(repository, place.path))
+    // the longest path; of several spellings of the host, the usual one
+    .sort(
+      (a, b) =>
+        b.place.path.length - a.place.path.length ||
+        Number(b.key === hostKey(wanted)) - Number(a.key === hostKey(wanted)),
+    )
+  const helperOf = (key: string) =>
+    config.credHelpers?.[key] || config.credHelpers?.[hostKey(wanted)] || config.credHelpers?.[wanted]
+  const logins = entries.map(({ key, entry, place }): Login => {
+    // an empty entry says that a helper has the login
+    const helper = place.path !== '' && !isEmpty(entry) ? undefined : helperOf(key) || config.credsStore
+    const asked = place.path === '' ? hostKey(wanted) : key
+    return defined({ key: asked, entry, helper: helper || undefined })
+  })
+  const ofHost = helperOf(hostKey(wanted)) || config.credsStore
+  const hasHost = entries.some(({ place }) => place.path === '')
+  return ofHost && !hasHost ? [...logins, { key: hostKey(wanted), helper: ofHost }] : logins
+}
+
+function isEmpty(entry: z.infer<typeof entrySchema>): boolean {
+  return !entry.auth && !entry.username && !entry.identitytoken
+}
+
+/**
+ * Splits a key of `auths`: `HOST`, `HOST/PATH` (podman, OpenShift's pull secrets), or an address of a registry's API as old versions of
+ * docker wrote it: `https://HOST/v1/`.
+ */
+function placeOf(key: string): { host: string; path: string } {
+  const [, scheme = '', host = '', rest = ''] = /^(https?:\/\/)?([^/]*)(.*)$/s.exec(key) ?? []
+  const path = rest.replace(/^\/+|\/+$/g, '')
+  const isApi = /^v[12]$/.test(path) && (scheme !== '' || rest.endsWith('/'))
+  return { host: usualHost(host), path: isApi ? '' : path }
+}
+
+function usualHost(host: string): string {
+  const lower = host.toLowerCase()
+  return lower === 'index.docker.io' || lower === 'registry-1.docker.io' ? 'docker.io' : lower
+}
+
+function isBelow(repository: string, path: string): boolean {
+  return path === '' || repository === path || repository.startsWith(`${path}/`)
+}
+
+/** Returns the key of a host in config.json; Docker Hub's is an address of its API v1. */
+function hostKey(host: string): string {
   return host === 'docker.io' ? 'https://index.docker.io/v1/' : host
 }
 
-function fromEntry(config: DockerConfig, host: string): Credentials | undefined {
-  const auths = config.auths ?? {}
-  const exact = auths[configKey(host)]
-  // older versions of docker wrote https://host/v1/ and the like
-  const entry = exact ?? Object.entries(auths).find(([key]) => bareHost(key) === host)?.[1]
+/**
+ * Returns a config.json with the one login that covers a repository, for a program that knows hosts only: given the whole file, oras
+ * would take the first key of the host, whatever its path (oras-project/oras#1597). Undefined where the file has no key with a path for
+ * this host: then every program finds the right login.
+ */
+export function configForHost(config: DockerConfig, place: RegistryPlace): object | undefined {
+  const host = usualHost(place.host)
+  const places = Object.keys(config.auths ?? {}).map(placeOf)
+  if (!places.some(one => one.host === host && one.path !== '')) return undefined
+  const [login] = loginsFor(config, place)
+  if (login === undefined) return { auths: {} }
+  const key = hostKey(host)
+  if (login.helper === undefined) return { auths: { [key]: login.entry ?? {} } }
+  return { auths: { [key]: login.entry ?? {} }, credHelpers: { [key]: login.helper } }
+}
+
+function fromEntry(entry: z.infer<typeof entrySchema> | undefined): Credentials | undefined {
   if (entry === undefined) return undefined
   if (entry.identitytoken) return { type: 'identity-token', identityToken: entry.identitytoken }
-  if (entry.username && entry.password !== undefined) return basic(entry.username, entry.password)
+  if (entry.username && typeof entry.password === 'string') return basic(entry.username, entry.password)
   if (!entry.auth) return undefined
   const pair = Buffer.from(entry.auth, 'base64').toString('utf8').replace(/\0+$/, '')
   const colon = pair.indexOf(':')
   return colon > 0 ? basic(pair.slice(0, colon), pair.slice(colon + 1)) : undefined
-}
-
-function bareHost(key: string): string {
-  const host = key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
-  return host === 'index.docker.io' || host === 'registry-1.docker.io' ? 'docker.io' : host
 }
 
 function basic(username: string, password: string): Credentials {

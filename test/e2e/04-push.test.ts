@@ -289,6 +289,23 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     }
   })
 
+  it('passes oras the login of the path that covers a repository, and no other', async () => {
+    const target = await openRegistry('paths', { login })
+    const config = join(work, 'paths.json')
+    const wrong = { auth: Buffer.from('other:team').toString('base64') }
+    const access = ['--plain-http', '--registry-config', config]
+    const auths = (own: string, other: string) => ({
+      [`${target.host}/${other}`]: wrong,
+      [`${target.host}/${own}`]: { auth },
+    })
+    await writeFile(config, JSON.stringify({ auths: auths('team', 'other') }))
+    expect(await airgap(['push', bundle, `${target.host}/team`, ...access])).toMatchObject({ code: 0 })
+    // the right password, for another path: it must not be sent
+    await writeFile(config, JSON.stringify({ auths: auths('elsewhere', 'other') }))
+    const pushed = await airgap(['push', bundle, `${target.host}/team`, ...access])
+    expect([pushed.code, pushed.stderr]).toEqual([5, expect.stringContaining('error UNAUTHORIZED')])
+  })
+
   it('stops with 5 where there is no registry, or one with plain HTTP', async () => {
     const gone = await startOpenRegistry()
     await gone.close()

@@ -244,6 +244,33 @@ describe('registry login', () => {
     expect(() => parseTrustedRealms(text)).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })
 
+  it.each([
+    { token: 'good' },
+    { token: null, access_token: 'good', expires_in: null, issued_at: null },
+    { token: '', access_token: 'good', expires_in: '300', refresh_token: '' },
+    { token: 'good', access_token: null, expires_in: 0, issued_at: '0001-01-01T00:00:00Z' },
+    { token: 'good', expires_in: 'soon', scope: [null] },
+    { token: 'good', expires_in: -1 },
+  ])('reads the token of %j, and uses it for a minute', async answer => {
+    let issued = 0
+    const registry = await startRegistry((request, response, upstream) => {
+      if (request.url?.startsWith('/token')) {
+        issued++
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify(answer))
+        return true
+      }
+      if (request.headers.authorization === 'Bearer good') return false
+      response.writeHead(401, { 'www-authenticate': `Bearer realm="${upstream.origin}/token"` }).end('null')
+      return true
+    })
+    emptyManifest(registry)
+    const { registry: api } = client(registry)
+    await api.manifest(image)
+    await api.manifest(image)
+    expect(issued).toBe(1)
+  })
+
   it('a mirror gets the login of its own name, not that of the registry it replaces', async () => {
     const service = tokenService()
     const registry = await protectedRegistry(service)
@@ -252,13 +279,13 @@ describe('registry login', () => {
     const { registry: api } = testRegistry({
       sources: [{ from: 'registry.example', to: [registry.upstream.origin] }],
       credentials: {
-        find: async host => {
-          asked.push(host)
+        find: async ({ host, repository }) => {
+          asked.push(`${host}/${repository}`)
           return undefined
         },
       },
     })
     await api.manifest(image)
-    expect(asked).toEqual([registry.upstream.host])
+    expect(asked).toEqual([`${registry.upstream.host}/team/app`])
   })
 })

@@ -8,6 +8,7 @@ import { fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { together } from '../../core/failures.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { type Carried, describeCarried, type Pushed, pushArtifact } from '../../push/push-artifact.ts'
+import { withLoginFor } from '../../push/registry-login.ts'
 import { type Oras, orasVersion } from '../../remote/oras.ts'
 import { namedRoots } from '../../site/images.ts'
 import { parseRegistry, pushTargets } from '../../site/push-names.ts'
@@ -115,21 +116,22 @@ async function pushAll(
   let failure: unknown
   const limit = pLimit(options.jobs)
   const byRepository = Map.groupBy(artifacts, ({ target }) => target.repository)
-  const jobs = [...byRepository.values()].map(group =>
-    limit(async () => {
-      for (const carried of group) {
-        oras.signal.throwIfAborted()
-        try {
-          pushed.set(carried, await pushArtifact(oras, { path, store: bundle, carried }))
-        } catch (error) {
-          // a failure of this artifact only: the others continue
-          if (!isErrorCode(error, 'UNSUPPORTED')) throw error
-          refused.push(error)
-        }
-        progress.advance(carried.size)
-        progress.done(carried.target.to, carried.size)
+  const pushGroup = async (group: readonly Carried[], withLogin: Oras) => {
+    for (const carried of group) {
+      withLogin.signal.throwIfAborted()
+      try {
+        pushed.set(carried, await pushArtifact(withLogin, { path, store: bundle, carried }))
+      } catch (error) {
+        // a failure of this artifact only: the others continue
+        if (!isErrorCode(error, 'UNSUPPORTED')) throw error
+        refused.push(error)
       }
-    }).catch(error => {
+      progress.advance(carried.size)
+      progress.done(carried.target.to, carried.size)
+    }
+  }
+  const jobs = [...byRepository].map(([repository, group]) =>
+    limit(() => withLoginFor(oras, repository, withLogin => pushGroup(group, withLogin))).catch(error => {
       failure ??= error
       failed.abort()
     }),
