@@ -13,7 +13,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   openpgp: ['core'],
   probe: ['core'],
   bundle: ['core', 'content'],
-  resolve: ['core', 'content', 'manifest', 'lock', 'kinds', 'probe', 'compat'],
+  resolve: ['core', 'content', 'remote', 'manifest', 'lock', 'kinds', 'probe', 'compat'],
   assemble: ['core', 'content', 'remote', 'lock', 'kinds', 'bundle'],
   serve: ['core', 'content'],
   site: ['core', 'content', 'document', 'values', 'kinds', 'probe'],

@@ -1,3 +1,5 @@
+import { hasSecretQuery, withoutSecretParameters } from './secret-queries.ts'
+
 /**
  * Returns a URL for messages and logs, without user, password and query values. Text that is not a URL is returned without what
  * looks like a user and a password, cut to 300 characters.
@@ -44,7 +46,7 @@ function withoutLogin(line: string): string {
 }
 
 function withoutQuery(line: string): string {
-  return line.replace(/(:\/\/[^\s<>?]*\?)[^\s<>]+/g, '$1…')
+  return withoutSecretParameters(line.replace(/(:\/\/[^\s<>?]*\?)[^\s<>]+/g, '$1…'))
 }
 
 /** Whether a text contains a URL that is a secret as a whole: with a password, a signed query, or the address of a chat's webhook. */
@@ -52,6 +54,7 @@ export function hasSecretUrl(text: string): boolean {
   return (
     /:\/\/[^/\s"'@]*@/.test(text) ||
     /[?&][\w.-]*(?:sig|signature|token|key|password|code|secret)=/i.test(text) ||
+    hasSecretQuery(text) ||
     /hooks\.slack\.com\/|discord(?:app)?\.com\/api\/webhooks\/|\.webhook\.office\.com\//i.test(text)
   )
 }

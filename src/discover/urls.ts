@@ -1,10 +1,17 @@
+import { withoutSecretQueries } from '../core/secret-queries.ts'
+
 /** URLs that a container would fetch from outside the cluster. */
 
 const url = /\bhttps?:\/\/[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~%:/@!$&()*+,;=?#-]{0,1000})?/g
 
-/** Returns the URLs in a text whose host is a public name: not in the cluster, not on the machine, not an IP address. */
+/**
+ * Returns the URLs in a text whose host is a public name: not in the cluster, not on the machine, not an IP address. Tokens in their
+ * query are left out: findings are printed.
+ */
 export function publicUrls(text: string): string[] {
-  return [...text.matchAll(url)].map(match => match[0].replace(/[.,;:)]+$/, '')).filter(isPublic)
+  return [...text.matchAll(url)]
+    .map(match => withoutSecretQueries(match[0].replace(/[.,;:)]+$/, '')))
+    .filter(isPublic)
 }
 
 function isPublic(text: string): boolean {

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Platform } from '../core/platform.ts'
+import type { SecretQueries } from '../core/secret-queries.ts'
 import type { Mistakes } from '../document/mistakes.ts'
 
 /** What a kind reads from the stack manifest: a list of entries under a key of its own, in the manifest and in each variant. */
@@ -27,6 +28,8 @@ export interface LoadContext {
   /** `kept`: registries named by a private address are reported later, all together */
   privateAddresses: 'refused' | 'kept'
   mistakes: Mistakes
+  /** credentials that were taken off the URLs of the entries before `load` sees them */
+  secretQueries: SecretQueries
   /** Excuses an item from being unused. */
   excuse(excuse: Excuse): void
 }

@@ -3,6 +3,7 @@ import { compareText } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
 import { parsePlatform } from '../core/platform.ts'
 import { formatReference } from '../core/reference.ts'
+import { SecretQueries } from '../core/secret-queries.ts'
 import { createMistakes, type Mistakes } from '../document/mistakes.ts'
 import type { Positioned } from '../document/positioned.ts'
 import { readDocument } from '../document/read-text.ts'
@@ -26,15 +27,21 @@ export async function loadManifest(
   options: { overlays?: string[]; variants?: readonly string[]; privateAddresses?: 'refused' | 'kept' } = {},
 ): Promise<StackManifest> {
   const { overlays = [], variants = [], privateAddresses = 'refused' } = options
-  const document = withVariants(
+  const written = withVariants(
     parseManifestDocument(await readDocument(path), { file: path, schema: manifestSchema }),
     variants,
   )
-  const { value } = document
   const folder = dirname(resolve(path))
   const mistakes = createMistakes()
+  const secretQueries = new SecretQueries()
+  const withoutSecrets = <T>(part: T): T => mistakes.attempt(() => secretQueries.takeFromAll(part)) ?? part
+  const document = { value: withoutSecrets(written.value), at: written.at }
+  const { value } = document
   const platforms = value.platforms.map(parsePlatform)
-  const sources = [...(await overlaySources(overlays, mistakes)), ...checkedSources(document, mistakes)]
+  const sources = [
+    ...withoutSecrets(await overlaySources(overlays, mistakes)),
+    ...checkedSources(document, mistakes),
+  ]
   const excuses = value.excuses.map(
     ({ name, reason }, i): Excuse => ({ at: document.at(['excuses', i]), name, reason }),
   )
@@ -43,10 +50,13 @@ export async function loadManifest(
     platforms,
     privateAddresses,
     mistakes,
+    secretQueries,
     excuse: found => excuses.push(found),
   })
   const manifest: StackManifest = {
-    ...requests,
+    // the lists that entries name may have some, too
+    ...withoutSecrets(requests),
+    secretQueries,
     file: resolve(path),
     folder,
     name: value.name,

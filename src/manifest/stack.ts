@@ -1,4 +1,5 @@
 import type { Platform } from '../core/platform.ts'
+import type { SecretQueries } from '../core/secret-queries.ts'
 import type { Excuse } from '../kinds/entry.ts'
 import type { Requests } from '../kinds/index.ts'
 
@@ -15,6 +16,8 @@ export interface StackManifest extends Requests {
   version: string
   platforms: Platform[]
   sources: SourceRemap[]
+  /** credentials that were taken off the URLs: for the transport, never shown or stored */
+  secretQueries: SecretQueries
   deployments: DeploymentRequest[]
   excuses: Excuse[]
   /** all variants of the manifest, sorted by name */

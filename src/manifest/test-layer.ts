@@ -13,9 +13,10 @@ import type { StackManifest } from './stack.ts'
  */
 export async function withTestLayer(manifest: StackManifest, path: string): Promise<StackManifest> {
   const layer = parseManifestDocument(await readDocument(path), { file: path, schema: testLayerSchema })
-  const { value, at } = layer
+  const { at } = layer
   const mistakes = createMistakes()
-  const sources = checkedSources(layer, mistakes)
+  const value = mistakes.attempt(() => manifest.secretQueries.takeFromAll(layer.value)) ?? layer.value
+  const sources = checkedSources({ value, at }, mistakes)
   mistakes.throwIfAny()
   const checksums = new Map(Object.entries(value.checksums))
   for (const url of checksums.keys()) {

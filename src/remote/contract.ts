@@ -3,6 +3,7 @@ import type { UnreadableEntry } from '../content/successors.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Reference } from '../core/reference.ts'
+import type { SecretQueries } from '../core/secret-queries.ts'
 
 /** What the rest of the product sees of the network. `http-client.ts` and `registry-client.ts` implement it. */
 
@@ -32,6 +33,8 @@ export interface BlobOpener {
 }
 
 export interface HttpClient {
+  /** credentials in queries, which requests get and nothing else */
+  readonly secretQueries: SecretQueries
   /** Reads a whole body into memory, with retries. Throws SIZE_MISMATCH above maxBytes. */
   get(url: string, options: { maxBytes: number; headers?: Record<string, string> }): Promise<Fetched>
   /** Returns the size in bytes by HEAD (or a range of one byte); undefined if upstream does not state it. */

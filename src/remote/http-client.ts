@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
+import { SecretQueries } from '../core/secret-queries.ts'
 import { refuseHtml } from './captive-portal.ts'
 import type { BlobOpener, Fetched, HttpClient, OpenedBody } from './contract.ts'
 import { firstOf } from './mirrors.ts'
@@ -11,12 +12,14 @@ import { withRetries } from './retry.ts'
 import { mirrorsOf, type SourceMap } from './source-map.ts'
 import { watchStall } from './stall.ts'
 import { Transport, type TransportOptions } from './transport.ts'
-import { type WebLogins, webLogins } from './web-logins.ts'
+import { type WebLogins, webLogins, withQueries } from './web-logins.ts'
 
 export interface HttpOptions extends TransportOptions {
   sources?: SourceMap
   /** default: netrc and apt's auth.conf */
   logins?: WebLogins
+  /** of the manifest's URLs */
+  secretQueries?: SecretQueries
 }
 
 /** The product's HTTP client, on which the registry client is built. */
@@ -28,9 +31,12 @@ export interface TransportingHttpClient extends HttpClient {
 export function createHttpClient(options: HttpOptions = {}): TransportingHttpClient {
   const transport = new Transport(options)
   const { sources = [], env = process.env } = options
-  const web = { transport, logins: options.logins ?? webLogins({ env }) }
+  const secretQueries = options.secretQueries ?? new SecretQueries()
+  const logins = withQueries(options.logins ?? webLogins({ env }), secretQueries)
+  const web = { transport, logins }
   return {
     transport,
+    secretQueries,
     get: (url, request) =>
       firstOf(mirrorsOf(sources, url), place => getWhole(web, place, request), transport),
     size: url => firstOf(mirrorsOf(sources, url), place => sizeOf(web, place), transport),

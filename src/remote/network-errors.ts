@@ -193,25 +193,44 @@ function connectionFailure(
     : undefined
 }
 
-/** Returns the error for a server that is not a registry and denies access. `login` is the one that was sent. */
+/**
+ * Returns the error for a server that is not a registry and denies access. `login` is the one that was sent; `isSigned` where the
+ * query of the manifest's URL was sent.
+ */
 export function webUnauthorized(
   status: number,
-  { item, host, login }: { item: string; host: string; login: { file: string } | undefined },
+  options: { item: string; host: string; login: { file: string } | undefined; isSigned: boolean },
 ): AirgapError {
-  const why =
-    login === undefined
-      ? {
-          likely:
-            status === 403
-              ? 'it requires a login, or does not exist: some servers answer 403 for both'
-              : 'it requires a login',
-          next: `check the address; for a login, write \`machine ${host} login NAME password PASSWORD\` into ~/.netrc, or into a file that AIRGAP_NETRC names`,
-        }
-      : {
-          likely: `the password for ${host} in ${login.file} is wrong, or the user has no access to this`,
-          next: `correct the entry of ${host} in ${login.file}`,
-        }
-  return new AirgapError('UNAUTHORIZED', `access is denied (${status})`, { item, ...why })
+  return new AirgapError('UNAUTHORIZED', `access is denied (${status})`, {
+    item: options.item,
+    ...whyUnauthorized(status, options),
+  })
+}
+
+function whyUnauthorized(
+  status: number,
+  { host, login, isSigned }: { host: string; login: { file: string } | undefined; isSigned: boolean },
+): { likely: string; next: string } {
+  if (login !== undefined) {
+    return {
+      likely: `the password for ${host} in ${login.file} is wrong, or the user has no access to this`,
+      next: `correct the entry of ${host} in ${login.file}`,
+    }
+  }
+  if (isSigned) {
+    return {
+      likely:
+        'the token or signature in the query of the URL has expired, is wrong, or does not cover this address',
+      next: 'renew the query of the URL in the manifest; the lockfile stays valid',
+    }
+  }
+  return {
+    likely:
+      status === 403
+        ? 'it requires a login, or does not exist: some servers answer 403 for both'
+        : 'it requires a login',
+    next: `check the address; for a login, write \`machine ${host} login NAME password PASSWORD\` into ~/.netrc, or into a file that AIRGAP_NETRC names; if it requires a token or signature in its query, add that to the URL in the manifest (the lockfile never contains it), or run \`airgap lock\` again where the publisher's page has signed links`,
+  }
 }
 
 /** Returns the error for an HTTP status without content: NETWORK if it is worth a retry. */

@@ -69,6 +69,24 @@ export function mirrorsOf(map: SourceMap, url: string): string[] {
   })
 }
 
+/**
+ * Checks a rule before anything is fetched: one that applies to a single item would otherwise fail in the middle of a run. Throws
+ * USAGE; the message shows no password.
+ */
+export function checkSourceRule({ from, to }: SourceRule): void {
+  for (const text of [from, ...to]) {
+    const place = parsePlace(text)
+    if (/[?#]/.test(place.path)) throw invalid(text, 'must not have a query or a fragment')
+    // `https://user:12/34@host`: a password with a slash looks like a host with a port
+    if (/:\d+$/.test(place.host) && place.path.includes('@')) throw invalid(text, 'must not have a password')
+    if (
+      /[\s\\]/.test(place.path) ||
+      !URL.canParse(`${place.scheme ?? 'https'}://${place.host}/${place.path}`)
+    )
+      throw invalid(text, 'is not an address')
+  }
+}
+
 /** A prefix matches whole parts of a path: `https://a.example/x` does not cover `https://a.example/xy`. */
 function underPrefix(url: string, prefix: string): boolean {
   if (!url.startsWith(prefix)) return false
@@ -93,7 +111,7 @@ function parsePlace(text: string): { scheme?: 'http' | 'https'; host: string; pa
   const match = /^(?:(https?):\/\/)?((?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?)(?:\/(.*))?$/.exec(
     text,
   )
-  if (match === null) throw invalid(text, 'must be a host with an optional path, or an http(s) URL')
+  if (match === null) throw invalid(text, 'must be a host with an optional path, or an http or https URL')
   const [, scheme, host, path = ''] = match
   return defined({ scheme: scheme as 'http' | 'https' | undefined, host: host!, path: trimSlash(path) })
 }
@@ -101,6 +119,7 @@ function parsePlace(text: string): { scheme?: 'http' | 'https'; host: string; pa
 function invalid(text: string, why: string): AirgapError {
   return new AirgapError('USAGE', `a remapped source ${why}`, {
     item: redactText(text).slice(0, 300),
+    likely: 'a typing mistake, a password in the address, or a scheme other than http and https',
     next: 'write it as mirror.example/path, or with a scheme: http://127.0.0.1:5000/docker.io',
   })
 }

@@ -104,13 +104,21 @@ export class Transport {
     const logins = new HopLogins(request.logins ?? noWebLogins, current)
     const visited = new Set<string>()
     for (;;) {
+      logins.enter(current)
       const login = headers['authorization'] === undefined ? await logins.find(current) : undefined
       const sent = login === undefined ? headers : { ...headers, authorization: basicAuthorization(login) }
       const key = `${current.href} ${sent['authorization'] === undefined ? '' : 'authorized'}`
       if (visited.has(key)) throw redirectError(current, 'the redirects form a loop')
       visited.add(key)
-      const response = await this.#once(current, { ...request, headers: sent, signal })
-      if (!isRedirect(response.status)) return await this.#checked(response, { url: current, request, login })
+      const signed = logins.signed(current)
+      const response = await this.#once(signed, {
+        ...request,
+        headers: sent,
+        signal,
+        item: redactUrl(current),
+      })
+      if (!isRedirect(response.status))
+        return await this.#checked(response, { url: current, request, login, isSigned: signed !== current })
       response.body.destroy()
       if (visited.size > maxRedirects)
         throw redirectError(current, `the source redirects more than ${maxRedirects} times`)
@@ -132,8 +140,9 @@ export class Transport {
     return AbortSignal.any([signal, this.signal])
   }
 
-  async #once(url: URL, request: SendRequest): Promise<SentResponse> {
-    const item = redactUrl(url)
+  /** `item` is the address for messages: `url` may have credentials in its query. */
+  async #once(url: URL, request: SendRequest & { item: string }): Promise<SentResponse> {
+    const { item } = request
     await this.#pauses.ready(url.host, request.signal)
     request.signal?.throwIfAborted()
     try {
@@ -155,7 +164,12 @@ export class Transport {
 
   async #checked(
     response: SentResponse,
-    { url, request, login }: { url: URL; request: SendRequest; login: WebLogin | undefined },
+    {
+      url,
+      request,
+      login,
+      isSigned,
+    }: { url: URL; request: SendRequest; login: WebLogin | undefined; isSigned: boolean },
   ): Promise<SentResponse> {
     const { status } = response
     if (status < 400 || request.handles?.includes(status)) return response
@@ -167,7 +181,7 @@ export class Transport {
     }
     const isRefused = status === 401 || status === 403
     if (isRefused && request.logins !== undefined)
-      throw webUnauthorized(status, { item, host: url.hostname, login })
+      throw webUnauthorized(status, { item, host: url.hostname, login, isSigned })
     throw statusError(status, item)
   }
 

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import type { SecretQueries } from '../core/secret-queries.ts'
 import { type NetrcEntry, parseNetrc } from './netrc.ts'
 
 /** A login for plain HTTP servers: package archives, indexes, chart repositories, files. Never logged, never in an error. */
@@ -16,9 +17,16 @@ export interface WebLogin {
 export interface WebLogins {
   /** The login for exactly this URL; undefined where nobody has one. */
   find(url: URL): Promise<WebLogin | undefined>
+  /** The URL with the credentials that belong into its query, to be sent and never shown; the same URL where there are none. */
+  signed(url: URL): URL
 }
 
-export const noWebLogins: WebLogins = { find: async () => undefined }
+export const noWebLogins: WebLogins = { find: async () => undefined, signed: url => url }
+
+/** The same logins with the credentials in queries of a manifest. */
+export function withQueries(logins: WebLogins, queries: SecretQueries): WebLogins {
+  return { find: url => logins.find(url), signed: url => queries.signed(url) }
+}
 
 const maxFile = 1 << 20 /* bytes */
 
@@ -42,6 +50,7 @@ export function webLogins(options: {
         if (fits(entry, url) && (best === undefined || isNearer(entry, best))) best = entry
       return best?.login
     },
+    signed: url => url,
   }
 }
 
@@ -63,10 +72,18 @@ export class HopLogins {
     this.#from = first
   }
 
-  async find(url: URL): Promise<WebLogin | undefined> {
+  /** The request goes to this URL next. */
+  enter(url: URL): void {
     this.#left ||= !isSameServer(this.#from, url)
     this.#from = url
+  }
+
+  async find(url: URL): Promise<WebLogin | undefined> {
     return this.#left ? undefined : await this.#logins.find(url)
+  }
+
+  signed(url: URL): URL {
+    return this.#left ? url : this.#logins.signed(url)
   }
 }
 

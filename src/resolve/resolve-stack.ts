@@ -11,6 +11,7 @@ import type { Lock, LockItem, RuntimeFile, SiteFacts } from '../lock/schema.ts'
 import type { StackManifest } from '../manifest/stack.ts'
 import { withCompatibility } from './compatibility.ts'
 import { inputsDigest } from './inputs.ts'
+import { withoutSignedLinks } from './signed-links.ts'
 
 /**
  * Resolves a manifest to a lock: the only use case that reads mutable upstream state. Every item is tried, and the failures are
@@ -27,7 +28,7 @@ export async function resolveStack(
   },
 ): Promise<Lock> {
   const limit = pLimit(options.concurrency)
-  const jobs = kinds.flatMap(kind => kind.jobs(manifest).map(job => ({ kind: kind.name, ...job })))
+  const jobs = kinds.flatMap(kind => kind.jobs(manifest).map(job => ({ kind, ...job })))
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.context.signal])
   const context = { ...options.context, signal }
@@ -39,8 +40,8 @@ export async function resolveStack(
       limit(async () => {
         signal.throwIfAborted()
         try {
-          const item = await job.resolve(context)
-          progress.done(`${job.kind} ${item.name}`, 0)
+          const item = await withoutSignedLinks(await job.resolve(context), { kind: job.kind, context })
+          progress.done(`${job.kind.name} ${item.name}`, 0)
           return item
         } catch (error) {
           signal.throwIfAborted()
@@ -61,7 +62,7 @@ export async function resolveStack(
   const items: Record<string, LockItem[]> = {}
   jobs.forEach((job, i) => {
     const item = found[i]
-    if (item !== undefined) (items[job.kind] ??= []).push(item)
+    if (item !== undefined) (items[job.kind.name] ??= []).push(item)
   })
   for (const [kind, list] of Object.entries(items)) items[kind] = distinctItems(kind, list)
   const variants = manifest.variants.filter(({ included }) => included).map(({ name }) => name)

@@ -1,14 +1,9 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { digestOf, hexOf } from '../../src/core/digest.ts'
-import { chartTgz, indexYaml } from '../kinds/chart/support.ts'
-import { Gpg, makeArchive, signArchive } from '../kinds/deb/support/archive.ts'
-import { missing, tempFolder } from '../kinds/deb/support/programs.ts'
-import { wheelFile } from '../kinds/wheel/support/wheel-file.ts'
+import { missing } from '../kinds/deb/support/programs.ts'
 import { airgap, type Ran } from './lib/airgap.ts'
+import { contentOf, makePublisher, send, serveOn } from './lib/publisher.ts'
 
 const lacking = missing('apt-ftparchive', 'dpkg-deb', 'gpg')
 const password = 'c4nary:s3cr3t'
@@ -16,7 +11,7 @@ const password = 'c4nary:s3cr3t'
 /** A publisher whose archive, index, charts and files need a login: as Nexus, Artifactory or Ubuntu Pro do. */
 describe.skipIf(lacking.length > 0)(`logins (needs ${lacking.join(', ') || 'nothing more'})`, () => {
   const resources = new AsyncDisposableStack()
-  const files = new Map<string, Buffer>()
+  let files: Map<string, Buffer>
   let work: string
   let url: string
   let keys: string
@@ -24,35 +19,7 @@ describe.skipIf(lacking.length > 0)(`logins (needs ${lacking.join(', ') || 'noth
   const said: Ran[] = []
 
   beforeAll(async () => {
-    work = resources.use(await tempFolder()).path
-    await mkdir(join(work, 'home'))
-    const gpg = resources.use(await Gpg.open(join(work, 'gnupg')))
-    await gpg.makeKey('publisher')
-    keys = await gpg.exportTo(join(work, 'publisher.asc'), 'publisher')
-    const archive = join(work, 'archive')
-    await makeArchive(archive, { suite: 'stable', packages: [{ name: 'app' }] })
-    await signArchive(archive, { gpg, suite: 'stable', users: ['publisher'] })
-    for (const entry of await readdir(archive, { recursive: true, withFileTypes: true })) {
-      const path = join(entry.parentPath, entry.name)
-      if (entry.isFile()) files.set(`/debs${path.slice(archive.length)}`, await readFile(path))
-    }
-    const chart = chartTgz({ name: 'web', version: '1.2.3' })
-    files.set('/charts/web-1.2.3.tgz', chart)
-    files.set(
-      '/charts/index.yaml',
-      Buffer.from(
-        indexYaml({ web: [{ version: '1.2.3', url: 'web-1.2.3.tgz', digest: hexOf(digestOf(chart)) }] }),
-      ),
-    )
-    const { bytes: wheel } = wheelFile({ name: 'pear', version: '1.0' })
-    files.set('/packages/pear-1.0-py3-none-any.whl', wheel)
-    files.set(
-      '/simple/pear/',
-      Buffer.from(
-        `<a href="../../packages/pear-1.0-py3-none-any.whl#sha256=${hexOf(digestOf(wheel))}">pear-1.0-py3-none-any.whl</a>`,
-      ),
-    )
-    files.set('/tools/tool', Buffer.from('a tool'))
+    ;({ work, files, keys } = await makePublisher(resources))
     url = await serve()
     await writeFile(join(work, 'stack.yaml'), manifest(url))
   })
@@ -60,23 +27,12 @@ describe.skipIf(lacking.length > 0)(`logins (needs ${lacking.join(', ') || 'noth
 
   async function serve(): Promise<string> {
     const wanted = `Basic ${Buffer.from(`me:${password}`).toString('base64')}`
-    const server = createServer((request, response) => {
-      const found = files.get(decodeURIComponent(request.url ?? ''))
-      if (request.headers.authorization !== wanted) {
-        refused++
-        response.writeHead(401, { 'www-authenticate': 'Basic realm="publisher"' }).end()
-      } else if (found === undefined) response.writeHead(404).end()
-      else
-        response
-          .writeHead(200, { 'content-length': found.length, 'content-type': 'application/octet-stream' })
-          .end(request.method === 'HEAD' ? undefined : found)
+    return await serveOn(resources, (request, response) => {
+      if (request.headers.authorization === wanted)
+        return send(request, response, files.get(decodeURIComponent(request.url ?? '')))
+      refused++
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="publisher"' }).end()
     })
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    resources.defer(async () => {
-      server.closeAllConnections()
-      await new Promise(resolve => server.close(resolve))
-    })
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 
   const manifest = (base: string) => `apiVersion: airgap/v1
@@ -134,9 +90,8 @@ files:
       lock,
       await readFile(join(work, 'b.tar')),
       ...said.flatMap(({ stdout, stderr }) => [Buffer.from(stdout), Buffer.from(stderr)]),
+      ...(await contentOf(join(work, 'cache'))),
     ]
-    for (const entry of await readdir(join(work, 'cache'), { recursive: true, withFileTypes: true }))
-      if (entry.isFile()) texts.push(await readFile(join(entry.parentPath, entry.name)))
     for (const secret of secrets) expect(texts.filter(text => text.includes(secret))).toEqual([])
   })
 
@@ -151,6 +106,19 @@ files:
     for (const line of [5, 7, 9, 11])
       expect(stderr).toMatch(new RegExp(`stack\\.yaml:${line}:\\d+: http://…@127`))
     expect(stderr).not.toMatch(/c4nary|s3cr3t/)
+    expect(refused).toBe(0)
+  })
+
+  it.each([
+    'docker.io=https://me:c4nary@mirror.example',
+    'docker.io=https://me:c4/nary@mirror.example',
+    'docker.io=https://mirror.example?token=c4nary',
+    'https://me:c4nary@mirror.example',
+  ])('in --remap are refused before anything is requested: %s', async remap => {
+    refused = 0
+    const { code, stderr } = await run('lock', '--remap', remap)
+    expect(code, stderr).toBe(2)
+    expect(stderr).not.toMatch(/c4|nary/)
     expect(refused).toBe(0)
   })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AirgapError } from '../../src/core/errors.ts'
-import { mirrorsOf, registryEndpoints, type SourceMap } from '../../src/remote/source-map.ts'
+import { checkSourceRule, mirrorsOf, registryEndpoints, type SourceMap } from '../../src/remote/source-map.ts'
 
 const keycloak = { host: 'docker.io', repository: 'bitnami/keycloak' }
 const where = (map: SourceMap, name = keycloak) =>
@@ -119,5 +119,33 @@ describe('remapped URLs', () => {
         }
       }),
     )
+  })
+})
+
+describe('a rule', () => {
+  it.each([
+    ['docker.io', 'https://u:p4/ss@mirror.example/x'],
+    ['docker.io', 'https://u:12/p4ss@mirror.example/x'],
+    ['docker.io', 'ftp://mirror.example'],
+    ['docker.io', 'http://mirror.example:99999'],
+    ['docker.io', 'mirror example'],
+    ['docker.io', 'https://mirror.example/x?a=p4ss'],
+    ['https://files.example/?sig=p4ss', 'mirror.example'],
+    ['docker io', 'mirror.example'],
+  ])('%s = %s is refused before anything is fetched, without its password', (from, to) => {
+    try {
+      checkSourceRule({ from, to: ['quay.io', to] })
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'USAGE' })
+      expect(JSON.stringify(error)).not.toMatch(/p4|ss@/)
+    }
+  })
+
+  it.each([
+    ['docker.io/bitnami', 'http://[::1]:5000/docker.io/'],
+    ['https://files.example/pub/', 'https://mirror.example/a@b'],
+  ])('%s = %s is accepted', (from, to) => {
+    expect(checkSourceRule({ from, to: [to] })).toBeUndefined()
   })
 })

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseReference } from '../../src/core/reference.ts'
-import { webLogins } from '../../src/remote/web-logins.ts'
+import { SecretQueries } from '../../src/core/secret-queries.ts'
+import { noWebLogins, webLogins } from '../../src/remote/web-logins.ts'
 import { missing, run } from '../kinds/deb/support/programs.ts'
 import { withoutPrivileges } from '../without-privileges.ts'
 import { failure, testClient, testRegistry } from './support/clients.ts'
@@ -284,4 +285,57 @@ describe('stock clients read the same files in the same way', () => {
       }
     },
   )
+})
+
+describe('credentials in the query of a manifest', () => {
+  const start = async (queries: SecretQueries) => {
+    const other = await startUpstream((_, response) => void response.end('other'))
+    const upstream = await startUpstream((request, response) => {
+      const [path] = (request.url ?? '').split('?')
+      if (path === '/repo/inside') return void response.writeHead(302, { location: '/repo/b' }).end()
+      if (path === '/repo/outside') return void response.writeHead(302, { location: '/b' }).end()
+      if (path === '/repo/away') {
+        response.writeHead(302, { location: `${other.origin}/repo/b` }).end()
+        return
+      }
+      response.writeHead(path === '/repo/denied' ? 403 : 200).end('content')
+    })
+    queries.takeFrom(`${upstream.origin}/repo?token=s3cr`)
+    return { upstream, other }
+  }
+
+  it('are sent below its path, also by ranges and after a redirect there, and never to another server', async () => {
+    const secretQueries = new SecretQueries()
+    const { upstream, other } = await start(secretQueries)
+    const { http } = testClient({ secretQueries, allowPrivateRedirects: true, logins: noWebLogins })
+    const options = { maxBytes: 100 }
+    for (const path of ['/repo/a', '/repo/inside', '/repo/outside', '/repo/away', '/elsewhere']) {
+      const { url } = await http.get(`${upstream.origin}${path}`, options)
+      expect(url).not.toContain('s3cr')
+    }
+    await http.size(`${upstream.origin}/repo/a`)
+    expect(upstream.seen.map(({ url }) => url)).toEqual([
+      '/repo/a?token=s3cr',
+      '/repo/inside?token=s3cr',
+      '/repo/b?token=s3cr',
+      '/repo/outside?token=s3cr',
+      '/b',
+      '/repo/away?token=s3cr',
+      '/elsewhere',
+      '/repo/a?token=s3cr',
+      '/repo/a?token=s3cr',
+    ])
+    expect(other.seen.map(({ url }) => url)).toEqual(['/repo/b'])
+  })
+
+  it('are not in the error, which says where to renew them', async () => {
+    const secretQueries = new SecretQueries()
+    const { upstream } = await start(secretQueries)
+    const { http } = testClient({ secretQueries, logins: noWebLogins })
+    const denied = http.get(`${upstream.origin}/repo/denied`, { maxBytes: 100 })
+    const error = await failure(denied, 'UNAUTHORIZED')
+    expect(error.item).toBe(`${upstream.origin}/repo/denied`)
+    expect(error.next).toContain('renew the query of the URL in the manifest')
+    expect(JSON.stringify(error)).not.toContain('s3cr')
+  })
 })

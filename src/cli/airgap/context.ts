@@ -8,6 +8,7 @@ import { AirgapError, fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { parsePlatform } from '../../core/platform.ts'
 import type { Progress } from '../../core/progress.ts'
 import { redactText } from '../../core/redact.ts'
+import { withoutSecretQueries } from '../../core/secret-queries.ts'
 import { refuseLogin } from '../../document/urls.ts'
 import { isPrivate } from '../../kinds/image/names.ts'
 import { readLock, writeLock } from '../../lock/lock.ts'
@@ -19,6 +20,7 @@ import { parseProbe } from '../../probe/schema.ts'
 import type { HttpClient, RegistryClient } from '../../remote/contract.ts'
 import { createHttpClient } from '../../remote/http-client.ts'
 import { createRegistryClient } from '../../remote/registry-client.ts'
+import { checkSourceRule } from '../../remote/source-map.ts'
 import { inputsDigest } from '../../resolve/inputs.ts'
 import { resolveStack } from '../../resolve/resolve-stack.ts'
 import { lockRuntime, type RuntimePaths } from '../../resolve/runtime.ts'
@@ -65,6 +67,7 @@ export async function openStack(
   run: { progress: Progress; signal: AbortSignal; privateAddresses?: 'kept' },
 ): Promise<StackContext> {
   const { progress, signal, privateAddresses = 'refused' } = run
+  const remaps = options.remap.map(parseRemap)
   const lockPath = options.lock ?? defaultLockPath(options.file)
   const variants = await variantsOf(options.with, lockPath)
   const written = await loadManifest(options.file, { variants, privateAddresses }).catch(error => {
@@ -75,8 +78,9 @@ export async function openStack(
   const site = await siteOf(loaded, { options, lockPath, progress })
   const manifest: StackManifest = {
     ...forSite(loaded, site),
-    sources: [...options.remap.map(parseRemap), ...loaded.sources],
+    sources: [...remaps, ...loaded.sources],
   }
+  for (const source of loaded.sources) checkSourceRule(source)
   if (options.platform.length > 0) {
     const platforms = options.platform.map(parsePlatform)
     manifest.platforms = platforms
@@ -89,6 +93,7 @@ export async function openStack(
   )
   const http = createHttpClient({
     sources: manifest.sources,
+    secretQueries: manifest.secretQueries,
     // client certificates of this host's subscriptions: never carried in the bundle
     clients: manifest.rpms.flatMap(({ repositories }) =>
       repositories.flatMap(({ baseurl, client }) =>
@@ -166,14 +171,27 @@ function noManifest(error: AirgapError): AirgapError {
 function parseRemap(text: string): SourceRemap {
   const at = text.indexOf('=')
   const [from, to] = [text.slice(0, at), text.slice(at + 1)]
-  if (at > 0 && to) {
-    const places = to.split(',')
-    for (const address of [from, ...places]) refuseLogin(address, '--remap', 'USAGE')
+  const places = to.split(',')
+  if (at > 0 && places.every(place => place !== '')) {
+    for (const address of [from, ...places]) {
+      refuseLogin(address, '--remap', 'USAGE')
+      if (withoutSecretQueries(address) !== address) throw secretInArguments(address)
+    }
+    checkSourceRule({ from, to: places })
     return { from, to: places }
   }
   throw new AirgapError('USAGE', 'the value of --remap is invalid', {
     item: redactText(text).slice(0, 300),
     next: 'write it as FROM=TO[,TO…], for example docker.io=mirror.example/dockerhub',
+  })
+}
+
+/** Other users of the machine see the arguments of a program. */
+function secretInArguments(address: string): AirgapError {
+  return new AirgapError('USAGE', 'the address has a token or a signature in its query', {
+    item: `--remap: ${withoutSecretQueries(address)}`,
+    likely: 'the arguments of a program are visible to others, and stay in the history of the shell',
+    next: 'write the address under `sources:` in the manifest, where its query stays out of the lockfile',
   })
 }
 

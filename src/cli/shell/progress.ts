@@ -1,5 +1,6 @@
 import { printable, printableJson } from '../../core/printable.ts'
 import type { Progress } from '../../core/progress.ts'
+import { withoutSecretParameters } from '../../core/secret-queries.ts'
 import { humanBytes, humanTime } from './format.ts'
 
 /** The part of stderr that progress needs. */
@@ -50,10 +51,13 @@ export function createProgress(output: ProgressOutput, options: ProgressOptions 
   }
   const line = (text: string) => {
     clear()
-    output.write(`${printable(text)}\n`)
+    output.write(`${printable(withoutSecretParameters(text))}\n`)
   }
   const event = (fields: Record<string, string | number>) => {
-    output.write(`${printableJson(JSON.stringify({ at: clock().toISOString(), ...fields }))}\n`)
+    const text = JSON.stringify({ at: clock().toISOString(), ...fields }, (_, value: unknown) =>
+      typeof value === 'string' ? withoutSecretParameters(value) : value,
+    )
+    output.write(`${printableJson(text)}\n`)
   }
   const draw = () => {
     if (!bar || now() - state.last < redrawEvery) return

@@ -42,8 +42,7 @@ export const chartEntry = manifestEntry({
 # charts:
 #   - name: csi-driver-nfs
 #     repo: https://raw.githubusercontent.com/kubernetes-csi/csi-driver-nfs/master/charts
-#     version: v4.7.0                         # or a constraint, as helm reads it: ^4.7
-#     sha256: 64 hex digits                   # of the archive, where you know it
+#     version: v4.7.0                         # or ^4.7, as helm reads it; and sha256: of the archive, where you know it
 #   - name: keycloak
 #     repo: oci://registry-1.docker.io/bitnamicharts
 #     version: 17.3.5
@@ -80,10 +79,10 @@ function checkRepository(repo: string, at: string): void {
   refuseLogin(repo, at)
   const [host = '', ...rest] = repo.slice('oci://'.length).replace(/\/+$/, '').split('/')
   const named = /[.:]/.test(host) || host === 'localhost'
-  if (named && rest.every(part => part !== '')) return
+  if (named && rest.every(part => /^[^\s?#]+$/.test(part))) return
   throw new AirgapError('MANIFEST_INVALID', 'the text is not the address of an OCI registry', {
     item: `${at}: ${redactUrl(repo)}`,
-    likely: 'the host is missing; a host contains a dot or a port',
-    next: 'write it as oci://host/path, without the name of the chart',
+    likely: 'the host is missing (a host contains a dot or a port), or the address has a query',
+    next: 'write it as oci://host/path, without the name of the chart; a login comes from `docker login`',
   })
 }

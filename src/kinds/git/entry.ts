@@ -5,7 +5,7 @@ import { textField } from '../../document/fields.ts'
 import type { Mistakes } from '../../document/mistakes.ts'
 import { manifestEntry } from '../entry.ts'
 import { parseRef, type RequestedRef } from './ref.ts'
-import { checkGitUrl } from './url.ts'
+import { checkGitUrl, shownUrl } from './url.ts'
 
 export interface GitRequest {
   at: string
@@ -49,10 +49,11 @@ export const gitEntry = manifestEntry({
 #     submodules: refuse                      # or follow: carried as repositories of their own
 #     lfs: refuse                             # or pointers: without the files that they point to
 `,
-  load(entries, { at, mistakes }) {
+  load(entries, { at, mistakes, secretQueries }) {
     const requests: GitRequest[] = []
     for (const [i, { url, ref, ...entry }] of entries.entries()) {
       mistakes.attempt(() => {
+        if (secretQueries.has(url)) throw refusedQuery(url, at(i, 'url'))
         requests.push({
           at: at(i),
           ...entry,
@@ -67,6 +68,14 @@ export const gitEntry = manifestEntry({
     return distinct
   },
 })
+
+/** git appends paths to the address, which would end up in the query. */
+function refusedQuery(url: string, at: string): AirgapError {
+  return new AirgapError('MANIFEST_INVALID', 'the address has a token in its query, which git cannot send', {
+    item: `${at}: ${shownUrl(url)}`,
+    next: 'remove it: git takes credentials from its credential helpers (gitcredentials(7)) or from ~/.netrc',
+  })
+}
 
 /** The site answers `NAME.git` like `NAME`, and the files of a repository below it. */
 function checkName(name: string, at: string): void {
