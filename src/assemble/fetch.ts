@@ -17,11 +17,19 @@ import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.
 import { download } from '../remote/download.ts'
 import { contentCreator, createdOtherwise } from './create-content.ts'
 
+/** An earlier bundle. */
+export interface ReusedBundle {
+  path: string
+  store: ReadableStore
+  /** the build replaces it: damage in it is not an error */
+  replaced?: true
+}
+
 export interface FetchOptions {
   http: HttpClient
   registry: RegistryClient
   /** earlier bundles, tried before the network */
-  reuse: { path: string; store: ReadableStore }[]
+  reuse: ReusedBundle[]
   /** content that was fetched while locking, or that is created now */
   cache: LayoutStore
   /** folder of the manifest, for the files of trees */
@@ -58,6 +66,7 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
     slots.map((slot, i) =>
       limit(async () => {
         if (signal.aborted) return
+        const ended = options.progress.running(label(slot))
         try {
           await fill(slot, { ...options, signal, buffers, creator })
           options.progress.done(label(slot), slot.descriptor.size)
@@ -67,6 +76,8 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
           if (signal.aborted && !wrong) return
           failures[i] = withSource(error, slot)
           if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
+        } finally {
+          ended()
         }
       }),
     ),
@@ -91,7 +102,10 @@ async function fill(slot: Slot, options: FillOptions): Promise<void> {
   for (const bundle of options.reuse) {
     if (!(await bundle.store.exists(slot.descriptor))) continue
     if (await copyFromStore(slot, bundle.store, options)) return
-    throw damagedBundle(bundle.path, slot)
+    if (bundle.replaced === undefined) throw damagedBundle(bundle.path, slot)
+    options.progress.note(
+      `${label(slot)}: the copy in ${bundle.path} is damaged; fetching it from its source`,
+    )
   }
   if (await options.cache.exists(slot.descriptor)) {
     if (await copyFromStore(slot, options.cache, options)) return

@@ -116,6 +116,7 @@ async function checkBytes(
   const progress = work.options.progress ?? silentProgress
   const [, , table, ...entries] = work.front.entries
   const start = endOf(table!)
+  progress.phase('Verifying')
   progress.total(work.front.entries.length, source.size)
   progress.advance(start)
   const reader = new SequentialReader(source, { start, end: source.size })

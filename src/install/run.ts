@@ -25,13 +25,13 @@ export async function runSteps(
   checkOrder(steps)
   const { journal, context } = options
   const results: StepResult[] = []
-  for (const step of steps) {
+  for (const [i, step] of steps.entries()) {
     context.signal.throwIfAborted()
     await options.before?.(step)
     const started = performance.now()
     const reason = await reasonFor(step, { entries: journal.entries(), context })
     if (reason === 'done') context.progress.note(`${step.id}: already done`)
-    else await runStep(step, options)
+    else await runStep(step, { ...options, place: `step ${i + 1} of ${steps.length}` })
     results.push({
       id: step.id,
       result: reason === 'done' ? 'skipped' : 'done',
@@ -44,12 +44,12 @@ export async function runSteps(
 
 async function runStep(
   step: Step,
-  { journal, context }: { journal: Journal; context: StepContext },
+  { journal, context, place }: { journal: Journal; context: StepContext; place: string },
 ): Promise<void> {
   const key = await stepKey(step)
   const record = (event: StepEvent) =>
     journal.record({ step: step.id, key, event, at: context.now().toISOString() })
-  context.progress.note(`${step.id}: ${step.title}`)
+  context.progress.note(`${step.id}: ${step.title} (${place})`)
   await record('started')
   try {
     await step.apply(context)

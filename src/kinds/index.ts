@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Artifact } from '../content/artifact.ts'
 import { AirgapError } from '../core/errors.ts'
+import { formatReference, type Reference } from '../core/reference.ts'
 import type { LockItem } from '../lock/schema.ts'
 import { chartKind } from './chart/index.ts'
 import type { Component } from './component.ts'
@@ -45,7 +46,10 @@ export interface AnyKind {
   }
   /** What the digest of inputs covers of a manifest's requests; undefined where nothing is requested and that is not counted. */
   inputs(requests: Requests): unknown[] | undefined
-  jobs(requests: Requests): { at: string; resolve(context: ResolveContext): Promise<LockItem> }[]
+  /** `label` is for people: the name of the entry */
+  jobs(
+    requests: Requests,
+  ): { at: string; label: string; resolve(context: ResolveContext): Promise<LockItem> }[]
   create: 'nothing' | ((recipe: Record<string, string>, context: ResolveContext) => Promise<void>)
   assemble(items: unknown[]): Artifact[]
   readonly section: string
@@ -79,6 +83,7 @@ function erase(kind: SomeKind): AnyKind {
     jobs: requests =>
       requestsOf(requests).map(request => ({
         at: request.at,
+        label: labelOf(request),
         resolve: context => kind.resolve(request, context),
       })),
     create: kind.create,
@@ -93,6 +98,13 @@ function erase(kind: SomeKind): AnyKind {
     components: items => parse(items).flatMap(item => kind.components(item)),
     mounts: kind.mounts,
   }
+}
+
+/** The name, reference or path of what is requested; its place in the manifest where it has none. */
+function labelOf(request: { at: string }): string {
+  const { name, path, reference } = request as { name?: unknown; path?: unknown; reference?: Reference }
+  if (reference !== undefined) return formatReference(reference)
+  return [name, path].find(text => typeof text === 'string') ?? request.at
 }
 
 function parseItem(kind: SomeKind, item: unknown): LockItem {

@@ -33,12 +33,14 @@ export async function resolveStack(
   const signal = AbortSignal.any([stop.signal, options.context.signal])
   const context = { ...options.context, signal }
   const { progress } = context
+  progress.phase('Resolving')
   progress.total(jobs.length, 0)
   const failures: unknown[] = []
   const found: (LockItem | undefined)[] = await Promise.all(
     jobs.map((job, i) =>
       limit(async () => {
         signal.throwIfAborted()
+        const ended = progress.running(`${job.kind} ${job.label}`)
         try {
           const item = await withoutSignedLinks(await job.resolve(context), { kind: job.kind, context })
           progress.done(`${job.kind.name} ${item.name}`, 0)
@@ -52,6 +54,8 @@ export async function resolveStack(
           }
           failures[i] = error
           return undefined
+        } finally {
+          ended()
         }
       }),
     ),

@@ -13,6 +13,7 @@ import type { ReadableStore } from '../../src/content/store.ts'
 import { type TreeFile, treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { mediaTypes } from '../../src/core/media-types.ts'
+import { silentProgress } from '../../src/core/progress.ts'
 import { createHttpClient } from '../../src/remote/http-client.ts'
 import { createRegistryClient } from '../../src/remote/registry-client.ts'
 import { allocatedBytes, layoutOf, noise, type Sample, tempFolder, writeBundle } from '../bundle/samples.ts'
@@ -46,7 +47,7 @@ interface Near {
 
 async function build(path: string, of: Sample, near: Near = {}): Promise<string[]> {
   const notes: string[] = []
-  const progress = { total() {}, advance() {}, done() {}, note: (text: string) => notes.push(text) }
+  const progress = { ...silentProgress, note: (text: string) => void notes.push(text) }
   const http = createHttpClient({ progress })
   const writer = await BundleWriter.open(path, layoutOf(of), { progress })
   try {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -106,6 +106,25 @@ describe.skipIf(!hasDockerRegistry)('building from a docker-registry (needs dock
     const reuse = ['--reuse', join(work, 'one.tar')]
     expect(
       await airgap(['build', ...common(), ...remap('127.0.0.1:1'), ...reuse, '--frozen', '--out', out]),
+    ).toMatchObject({ code: 0 })
+    expect(await sha256File(out)).toBe(await sha256File(join(work, 'one.tar')))
+  })
+
+  it('reuses the bundle that it replaces: complete, changed and damaged', async () => {
+    const out = join(work, 'in-place.tar')
+    await copyFile(join(work, 'one.tar'), out)
+    const offline = ['build', ...common(), ...remap('127.0.0.1:1'), '--frozen', '--out', out]
+    const again = await airgap(offline)
+    expect(again.code).toBe(0)
+    expect(again.stdout).toContain('in-place.tar: already built; every byte is verified\n')
+    // a byte of the last blob
+    const handle = await open(out, 'r+')
+    const { size } = await handle.stat()
+    await handle.write(Buffer.from([0xff, 0x00, 0xff]), 0, 3, size - 64 * 1024)
+    await handle.close()
+    expect((await airgap(offline)).code).toBe(5)
+    expect(
+      await airgap(['build', ...common(), ...remap(registry.host), '--frozen', '--out', out]),
     ).toMatchObject({ code: 0 })
     expect(await sha256File(out)).toBe(await sha256File(join(work, 'one.tar')))
   })

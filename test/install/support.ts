@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { silentProgress } from '../../src/core/progress.ts'
 import type { Step, StepContext, UndoStep } from '../../src/install/step.ts'
 
 export async function tempFolder(): Promise<string> {
@@ -14,7 +15,7 @@ export function testContext(options: { now?: () => Date } = {}): StepContext & {
   const notes: string[] = []
   return {
     notes,
-    progress: { total() {}, advance() {}, done() {}, note: text => notes.push(text) },
+    progress: { ...silentProgress, note: text => void notes.push(text) },
     signal: new AbortController().signal,
     now: options.now ?? (() => new Date()),
   }

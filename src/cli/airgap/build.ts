@@ -1,9 +1,11 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { fetchSlots } from '../../assemble/fetch.ts'
+import { fetchSlots, type ReusedBundle } from '../../assemble/fetch.ts'
 import { type BuildPlan, planBuild } from '../../assemble/plan.ts'
-import { openBundle } from '../../bundle/reader.ts'
+import { type BundleStore, openBundle } from '../../bundle/reader.ts'
+import { verifyBundle } from '../../bundle/verify.ts'
 import { BundleWriter } from '../../bundle/writer.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { packageSets } from '../../kinds/items.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
@@ -50,7 +52,9 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
   const progress = shell.progress()
   const started = performance.now()
   const stack = await openStack(options, { progress, signal: shell.signal })
-  const reuse = await Promise.all(options.reuse.map(async path => ({ path, store: await openBundle(path) })))
+  const reuse: (ReusedBundle & { store: BundleStore })[] = await Promise.all(
+    options.reuse.map(async path => ({ path, store: await openBundle(path) })),
+  )
   try {
     const frozen = options.frozen ?? false
     const lock = await currentLock(stack, {
@@ -61,27 +65,57 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       write: !options.dryRun,
     })
     const layout = layoutOf(lock)
+    const out = resolve(options.out ?? `${lock.name}-${lock.version}.tar`)
+    const earlier = reuse.some(({ path }) => resolve(path) === out) ? undefined : await earlierBundle(out)
+    if (earlier !== undefined) reuse.push(earlier)
     if (options.dryRun) {
       const plan = await planBuild(layout, [...reuse.map(bundle => bundle.store), stack.cache])
       const sets = setRows(lock)
       shell.print({ name: lock.name, version: lock.version, ...plan, sets }, () => renderPlan(plan, sets))
       return
     }
-    const out = resolve(options.out ?? `${lock.name}-${lock.version}.tar`)
-    const sealed = await write(out, { layout, stack, reuse, options, shell, progress })
+    const built = earlier?.store.indexDigest === layout.indexDigest && (await isIntact(out, shell))
+    if (!built && earlier !== undefined)
+      progress.note(`${out} exists: reusing its content, then replacing it`)
+    const sealed = built
+      ? { path: out, size: layout.size }
+      : await write(out, { layout, stack, reuse, options, shell, progress })
     const seconds = (performance.now() - started) / 1000
-    shell.print({ bundle: sealed.path, size: sealed.size, digest: layout.indexDigest, seconds }, () =>
-      [
-        `${sealed.path}`,
-        `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
-        `  digest  ${layout.indexDigest}`,
-        `  time    ${humanTime(seconds)}`,
-        'Transfer the digest separately from the medium; on site, run: offline-deploy verify --expect DIGEST',
-      ].join('\n'),
+    shell.print(
+      { bundle: sealed.path, size: sealed.size, digest: layout.indexDigest, seconds, built: !built },
+      () =>
+        [
+          `${sealed.path}${built ? ': already built; every byte is verified' : ''}`,
+          `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
+          `  digest  ${layout.indexDigest}`,
+          `  time    ${humanTime(seconds)}`,
+          'Transfer the digest separately from the medium; on site, run: offline-deploy verify --expect DIGEST',
+        ].join('\n'),
     )
   } finally {
     await Promise.all(reuse.map(bundle => bundle.store.close()))
     await stack.http.close()
+  }
+}
+
+/** The bundle that the build is about to replace; undefined where there is none that can be read. */
+async function earlierBundle(out: string) {
+  try {
+    return { path: out, store: await openBundle(out), replaced: true as const }
+  } catch (error) {
+    if (error instanceof AirgapError) return undefined
+    throw error
+  }
+}
+
+/** The bundle has the right index; it is finished if every byte of it is right, too. */
+async function isIntact(path: string, shell: Shell): Promise<boolean> {
+  try {
+    await verifyBundle(path, { progress: shell.progress(), signal: shell.signal })
+    return true
+  } catch (error) {
+    if (error instanceof AirgapError && error.exitCode === 6) return false
+    throw error
   }
 }
 
@@ -90,7 +124,7 @@ async function write(
   work: {
     layout: ReturnType<typeof layoutOf>
     stack: StackContext
-    reuse: Parameters<typeof fetchSlots>[1]['reuse']
+    reuse: ReusedBundle[]
     options: BuildOptions
     shell: Shell
     progress: ReturnType<Shell['progress']>
@@ -98,8 +132,10 @@ async function write(
 ): Promise<{ path: string; size: number }> {
   const { stack, options, shell, progress } = work
   const writer = await BundleWriter.open(out, work.layout, { progress })
+  shell.whenStopped('run the same command again: it continues with what is missing')
   try {
     const slots = writer.pending()
+    progress.phase('Fetching')
     progress.total(
       slots.length,
       slots.reduce((sum, slot) => sum + slot.descriptor.size - slot.received, 0),

@@ -32,6 +32,7 @@ export function lockCommand(program: Command, shell: Shell): void {
     .option('--dry-run', 'write nothing; show what would change')
     .action(async (options: StackOptions & { check?: boolean; dryRun?: boolean }) => {
       const progress = shell.progress()
+      shell.whenStopped('nothing was written; the cache keeps what was fetched')
       const stack = await openStack(options, { progress, signal: shell.signal })
       try {
         const before = await lockIfAny(stack.lockPath)

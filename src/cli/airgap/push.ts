@@ -107,6 +107,8 @@ async function pushAll(
   }
   const progress = shell.progress()
   progress.note(`oras ${await orasVersion(oras)}`)
+  shell.whenStopped('run the same command again: it skips what the registry already has')
+  progress.phase('Pushing')
   progress.total(
     artifacts.length,
     artifacts.reduce((sum, { size }) => sum + size, 0),
@@ -119,12 +121,15 @@ async function pushAll(
   const pushGroup = async (group: readonly Carried[], withLogin: Oras) => {
     for (const carried of group) {
       withLogin.signal.throwIfAborted()
+      const ended = progress.running(carried.target.to)
       try {
         pushed.set(carried, await pushArtifact(withLogin, { path, store: bundle, carried }))
       } catch (error) {
         // a failure of this artifact only: the others continue
         if (!isErrorCode(error, 'UNSUPPORTED')) throw error
         refused.push(error)
+      } finally {
+        ended()
       }
       progress.advance(carried.size)
       progress.done(carried.target.to, carried.size)

@@ -24,6 +24,8 @@ export interface Shell {
   print(value: unknown, renderText: () => TextResult): void
   /** Writes one line to stderr, even with --quiet: the log of a long-running command. */
   log(line: string): void
+  /** Sets what to do after Ctrl-C, printed if a signal ends the command: `run the same command again: it continues`. */
+  whenStopped(advice: string): void
   /** Returns the progress on stderr; the same object for the whole run. */
   progress(): Progress
 }
@@ -140,6 +142,7 @@ class CliRun implements Shell {
   #options: SharedOptions = { output: 'text' }
   #progress: DrawnProgress | undefined
   #received: NodeJS.Signals | undefined
+  #advice = ''
   printed: Promise<void> = Promise.resolve()
 
   constructor() {
@@ -175,10 +178,15 @@ class CliRun implements Shell {
     process.stderr.write(`${line}\n`)
   }
 
+  whenStopped(advice: string): void {
+    this.#advice = advice
+  }
+
   progress(): Progress {
     this.#progress ??= createProgress(process.stderr, {
       quiet: this.quiet,
       format: this.#options.logFormat ?? 'text',
+      color: hasColour(process.stderr),
     })
     return this.#progress
   }
@@ -189,7 +197,10 @@ class CliRun implements Shell {
   ): Promise<never> {
     if (error instanceof CommanderError && error.exitCode === 0) return this.end(0)
     if (error instanceof CommanderError && error.code === 'commander.help') return this.end(2)
-    if (this.#received !== undefined && isAbort(error)) return this.end(0)
+    if (this.#received !== undefined && isAbort(error)) {
+      if (this.#advice !== '' && !this.quiet) this.log(`stopped: ${this.#advice}`)
+      return this.end(0)
+    }
     const reported = toReported(error, program)
     // a result that comes with an error (`lock --check`) is complete before the error
     await this.printed.catch(() => {})
@@ -217,6 +228,8 @@ class CliRun implements Shell {
     // a second signal exits immediately
     if (this.#received !== undefined) process.exit(128 + constants.signals[name])
     this.#received = name
+    if (name === 'SIGINT' && process.stderr.isTTY && !this.quiet)
+      this.log('\nstopping; press Ctrl-C again to stop at once')
     this.#stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
     setTimeout(() => process.exit(128 + constants.signals[name]), graceMs).unref()
   }

@@ -19,6 +19,11 @@ await runCli({ name: 'sample', description: 'a sample', commands: {
     shell.progress().note('waiting')
     await new Promise((_, reject) => { const kept = setInterval(() => {}, 1000); shell.signal.addEventListener('abort', () => { clearInterval(kept); reject(shell.signal.reason) }) })
   }) },
+  resumable: async () => (program, shell) => { program.command('resumable').action(async () => {
+    shell.whenStopped('run it again')
+    shell.progress().note('waiting')
+    await new Promise((_, reject) => { const kept = setInterval(() => {}, 1000); shell.signal.addEventListener('abort', () => { clearInterval(kept); reject(shell.signal.reason) }) })
+  }) },
   stubborn: async () => (program, shell) => { program.command('stubborn').action(async () => { shell.progress().note('waiting'); await new Promise(() => setInterval(() => {}, 1000)) }) },
 } })
 `
@@ -126,6 +131,17 @@ describe('runCli', () => {
     })
     expect(await new Promise(done => child.once('close', done))).toBe(code)
     expect(stderr).toBe('waiting\n')
+  })
+
+  it('prints after a signal how to continue', async () => {
+    const child = start(['resumable'])
+    let stderr = ''
+    child.stderr.on('data', chunk => {
+      stderr += chunk
+      if (stderr.includes('waiting')) child.kill('SIGINT')
+    })
+    expect(await new Promise(done => child.once('close', done))).toBe(130)
+    expect(stderr).toBe('waiting\nstopped: run it again\n')
   })
 
   it('fault 84: a second signal ends a command that ignores the first', async () => {

@@ -180,6 +180,34 @@ describe('progress', () => {
     expect(text()).toBe(`\r\u001b[2K[${'#'.repeat(8)}${'.'.repeat(22)}] [1/4]`)
   })
 
+  it('names the stage, and the items that have run longest, within the width', () => {
+    const { progress, text, pass } = drawn({ isTTY: true })
+    progress.phase('Fetching')
+    progress.total(9, 0)
+    const ends = Array.from({ length: 6 }, (_, i) =>
+      progress.running(`registry.example/${'x'.repeat(60)}/image-${i}`),
+    )
+    pass(61_000)
+    progress.done('first', 0)
+    const screen = text().split('\r\u001b[2K').at(-1)!.split('\n')
+    expect(screen[0]).toMatch(/^Fetching \[#+\.+\] \[1\/9\]$/)
+    expect(screen.slice(1)).toEqual([
+      expect.stringMatching(/^ {2}….*\/image-0 {2}1 min 1 s$/),
+      expect.stringMatching(/image-1/),
+      expect.stringMatching(/image-2/),
+      expect.stringMatching(/image-3/),
+      '  and 2 more',
+    ])
+    for (const line of screen) expect(line.length).toBeLessThan(60)
+    // the next drawing replaces all of its lines
+    for (const end of ends) end()
+    pass(200)
+    progress.done('second', 0)
+    expect(text()).toContain('\r\u001b[5A\u001b[JFetching')
+    progress.note('a line')
+    expect(text()).toMatch(/\r\u001b\[2Ka line\n$/)
+  })
+
   it('is nothing with --quiet', () => {
     const { progress, text } = drawn({ quiet: true })
     progress.total(1, 1)

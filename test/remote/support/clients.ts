@@ -3,7 +3,7 @@ import { expect, onTestFinished } from 'vitest'
 import type { DownloadSink } from '../../../src/content/sink.ts'
 import type { Descriptor } from '../../../src/core/descriptor.ts'
 import { AirgapError, type ErrorCode } from '../../../src/core/errors.ts'
-import type { Progress } from '../../../src/core/progress.ts'
+import { type Progress, silentProgress } from '../../../src/core/progress.ts'
 import type { Clock } from '../../../src/remote/clock.ts'
 import type { CredentialStore } from '../../../src/remote/docker-config.ts'
 import {
@@ -48,8 +48,7 @@ export function noteTaking(): Notes {
   const progress: Notes = {
     notes: [],
     bytes: 0,
-    total() {},
-    done() {},
+    ...silentProgress,
     advance(bytes) {
       progress.bytes += bytes
     },
