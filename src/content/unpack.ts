@@ -1,9 +1,10 @@
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import xz from 'xz-decompress'
+import { bunzip2 } from './bunzip2.ts'
 
 /** How an index is compressed: the suffix of its name in the Release file, in our order of preference. */
-export const packings = ['.xz', '.zst', '.gz', ''] as const
+export const packings = ['.xz', '.zst', '.gz', '.bz2', ''] as const
 export type Packing = (typeof packings)[number]
 
 /**
@@ -18,6 +19,8 @@ export function unpack(body: Readable, packing: Packing): Readable {
       return piped(body, createGunzip())
     case '.zst':
       return piped(body, createZstdDecompress())
+    case '.bz2':
+      return Readable.from(bunzip2(body))
     case '.xz':
       return Readable.from(xzChunks(body))
   }

@@ -52,26 +52,23 @@ describe.skipIf(lacking.length > 0)(
       expect((await lockFrom({ edit: at(60_000) })).names).toEqual(['app'])
     })
 
-    it('invalid and missing dates are refused', async () => {
-      for (const edit of [
-        (text: string) => text.replace(/^Date: .*$/m, 'Date: yesterday'),
-        (text: string) => text.replace(/^Date: .*$/m, 'Date: Fri, 02 Jan 2026 00:00:00'),
-        (text: string) => text.replace(/^Date: .*\n/m, ''),
-        (text: string) => `Valid-Until: never\n${text}`,
-      ]) {
+    it.each(['never', 'Fri, 02 Jan 2099 00:00:00 +0200'])(
+      'a Valid-Until that is not a date in UTC is refused: %s',
+      async until => {
+        const edit = (text: string) => `Valid-Until: ${until}\n${text}`
         await expectRefused({ edit }, { code: 'UPSTREAM_INVALID', why: /malformed/ })
-      }
-    })
+      },
+    )
 
     it('fault 32: an older Release than seen before', async () => {
-      const dated = (hour: number) => (text: string) =>
-        text.replace(/^Date: .*$/m, `Date: Fri, 02 Jan 2026 0${hour}:00:00 UTC`)
+      const dated = (hour: number | undefined) => (text: string) =>
+        text.replace(/^Date: .*\n/m, hour === undefined ? '' : `Date: Fri, 02 Jan 2026 0${hour}:00:00 UTC\n`)
       const cache = join(folder, 'rollback')
       await mkdir(cache)
       const copy = join(folder, 'rollback-archive')
       await cp(join(folder, 'base'), copy, { recursive: true })
       await using server = await serveFolder(copy)
-      const lock = async (hour: number) => {
+      const lock = async (hour?: number) => {
         await writeRelease(copy, { suite: 'stable' })
         const path = join(copy, 'dists/stable/Release')
         await writeFile(path, dated(hour)(await readFile(path, 'utf8')))
@@ -87,19 +84,45 @@ describe.skipIf(lacking.length > 0)(
       await lock(6)
       await rm(named)
       await lock(3)
+      expect((await errorOf(lock())).message).toMatch(/older than/)
     })
 
     it("fault 33: another suite's signed Release in this one's place", async () => {
       const release = { Suite: 'testing', Codename: 'trixie' }
+      const request = { suiteName: 'stable' }
       const error = await expectRefused(
-        { release },
+        { release, request },
         { code: 'UPSTREAM_INVALID', why: /for testing, trixie, not stable/ },
       )
       expect(error.item).toMatch(/dists\/stable$/)
       const nameless = (text: string) => text.replace(/^(?:Suite|Codename): .*\n/gm, '')
-      await expectRefused({ edit: nameless }, { code: 'UPSTREAM_INVALID', why: /for no suite/ })
-      expect((await lockFrom({ release: { Suite: 'oldstable', Codename: 'stable' } })).names).toEqual(['app'])
+      await expectRefused({ edit: nameless, request }, { code: 'UPSTREAM_INVALID', why: /names no suite/ })
+      expect((await lockFrom({ release: { Suite: 'oldstable', Codename: 'stable' } })).notes).toEqual([])
+      // undeclared, it is accepted as by apt, and said
+      const { notes } = await lockFrom({ release })
+      expect(notes).toEqual([expect.stringContaining('is for testing, trixie, not stable. apt accepts that')])
     })
+
+    it.each(['Origin', 'Label', 'Codename'])(
+      "fault 33: another suite's Release later: its %s",
+      async field => {
+        const cache = join(folder, `changed-${field}`)
+        await mkdir(cache)
+        const copy = join(folder, `changed-${field}-archive`)
+        await cp(join(folder, 'base'), copy, { recursive: true })
+        await using server = await serveFolder(copy)
+        const lock = async (value: string) => {
+          await writeRelease(copy, { suite: 'stable', release: { [field]: value } })
+          await signArchive(copy, { gpg: archive.gpg, suite: 'stable', users: ['archive'] })
+          return lockDebs({ archive: server.url, keys: [archive.key], packages: ['app'] }, { folder: cache })
+        }
+        await lock('one')
+        const error = await errorOf(lock('two'))
+        expect(error.message).toBe(`the Release file changed its ${field} from "one" to "two"`)
+        await rm(/delete (\S+)/.exec(error.next!)![1]!)
+        await lock('two')
+      },
+    )
 
     it("fault 33: another suite's Packages in this one's place", async () => {
       const other = gzipSync('Package: evil\nVersion: 1\nArchitecture: all\n'.padEnd(4096, '\n'), {
@@ -268,11 +291,11 @@ describe.skipIf(lacking.length > 0)(
       await expectRefused({ files: editPackages(change) }, { code: 'UPSTREAM_INVALID', why })
     })
 
-    it('a stanza that is not UTF-8', async () => {
+    it('a path that is not UTF-8', async () => {
       const files = async (copy: string) => {
         const path = join(copy, index, 'Packages')
         const bytes = Buffer.from(
-          (await readFile(path, 'latin1')).replaceAll('test package', 'caf\u00e9'),
+          (await readFile(path, 'latin1')).replaceAll('pool/', 'caf\u00e9/'),
           'latin1',
         )
         await writeFile(path, bytes)

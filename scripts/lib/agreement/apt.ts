@@ -98,7 +98,7 @@ function print(label: string, { compared, equal, refused, ours, theirs }: Tally)
 async function openPool({ suite, architecture }: { suite: string; architecture: string }): Promise<Pool> {
   const work = join(folder, `${suite}-${architecture}`)
   const request = { ...sourceOf({ archive, suite, keys: [keyring] }), at: 'agreement' }
-  const candidates = await withContext({ folder: work }, async context => {
+  const { candidates } = await withContext({ folder: work }, async context => {
     const release = await fetchRelease(request, context)
     return readPackages(request, { release, architecture }, context)
   })

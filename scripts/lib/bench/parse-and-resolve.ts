@@ -10,7 +10,7 @@ import { sourceOf, withContext } from '../../../test/kinds/deb/support/resolve.t
  */
 const [folder, archive, keyring, ...names] = process.argv.slice(2) as [string, string, string, ...string[]]
 const request = { ...sourceOf({ archive, suite: 'bookworm', keys: [keyring] }), at: 'bench' }
-const candidates = await withContext({ folder }, async context => {
+const { candidates } = await withContext({ folder }, async context => {
   const release = await fetchRelease(request, context)
   return readPackages(request, { release, architecture: 'amd64' }, context)
 })

@@ -1,4 +1,4 @@
-import { compareVersions } from '../../core/debian-version.ts'
+import { compareVersions, isVersion } from '../../core/debian-version.ts'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { nearNames } from '../../core/near-names.ts'
@@ -6,6 +6,7 @@ import { autoRemove } from './auto-remove.ts'
 import type { Candidate } from './candidate.ts'
 import { DepCache } from './dep-cache.ts'
 import { explain } from './explain.ts'
+import { versionMatcher } from './expression.ts'
 import { markInstall } from './mark-install.ts'
 import { resolveProblems } from './problem-resolver.ts'
 import { formatRelation } from './relation.ts'
@@ -193,7 +194,10 @@ function versionOf(
   const { version, suite } = request
   const available = found.versions.map(one => universe.describe(one)).join(', ')
   if (version !== undefined) {
-    const match = found.versions.find(one => compareVersions(one.version, version) === 0)
+    const fits = versionMatcher(version)
+    const match = found.versions.find(
+      one => fits(one.version) || (isVersion(version) && compareVersions(one.version, version) === 0),
+    )
     if (match) return match
     throw new AirgapError(
       'UNRESOLVABLE',

@@ -2,10 +2,8 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { redactText } from '../../core/redact.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { httpUrlField, nameField, textField } from '../../document/fields.ts'
-import type { ListLine } from '../../document/read-text.ts'
 import { publicBaseUrl } from '../../document/urls.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import {
@@ -16,12 +14,17 @@ import {
   packageLines,
   priorityField,
 } from '../package-entry.ts'
+import { expressionMatcher } from './expression.ts'
+import { pinPackage, pinSource } from './pin.ts'
+import { parseRequest } from './request.ts'
 
 /** One suite of one signed archive. */
 export interface DebSource {
   archive: string
   /** `bookworm`, `bookworm-updates`; of a flat repository the folder, with a slash at its end: `./` */
   suite: string
+  /** the Suite or Codename that its Release file must have; undefined: as the suite is written, as apt compares it */
+  suiteName?: string
   /** empty where the repository is flat */
   components: string[]
   /** absolute paths of OpenPGP public keys */
@@ -34,14 +37,26 @@ export interface DebSource {
 
 /** apt_preferences(5): the priority of some packages, from some source or in some version. */
 export interface DebPin {
-  /** names, with `*` */
+  /** names, patterns, `/regular expression/`, `name:architecture`, `src:name` */
   packages: string[]
-  /** with `*`, as apt's `Pin: version` */
+  /** as apt's `Pin: version`: with `*` or as a regular expression; so are all below */
   version?: string
-  /** suite or codename, as apt's `Pin: release a=` or `n=` */
+  /** suite or codename, as apt's `Pin: release a=` or `n=`; also the suite as written in the manifest */
   suite?: string
-  /** as apt's `Pin: release o=` */
+  /** `Pin: release a=` */
+  archive?: string
+  /** `Pin: release n=` */
+  codename?: string
+  /** `Pin: release o=`, or a host */
   origin?: string
+  /** `Pin: origin`: the host of the archive */
+  host?: string
+  /** `Pin: release l=` */
+  label?: string
+  /** `Pin: release c=` */
+  component?: string
+  /** `Pin: release v=` */
+  releaseVersion?: string
   priority: number
 }
 
@@ -70,6 +85,8 @@ const sourceFields = {
   components: z.array(textField).default(['main']),
   /** OpenPGP public keys (armored or binary) that may sign the suites */
   keys: z.array(textField).min(1),
+  /** the Suite or Codename in the Release file, where it is another one than the suite's */
+  suiteName: textField.optional(),
   priority: priorityField.optional(),
 }
 
@@ -77,7 +94,7 @@ const fields = {
   name: nameField,
   architectures: z.array(nameField).min(1).default(['amd64']),
   foreignArchitectures: z.array(nameField).default([]),
-  /** package names; `pkg=version` requests one version, `pkg/suite` the one of a suite, `pkg:i386` that of an architecture */
+  /** package names; `pkg=version` requests one version (also `1.2*`), `pkg/suite` the one of a suite, `pkg:i386` that of an architecture */
   packages: z.array(textField).default([]),
   /** files with one package per line */
   lists: z.array(textField).default([]),
@@ -90,8 +107,15 @@ const fields = {
         packages: z.array(textField).min(1),
         version: textField.optional(),
         suite: textField.optional(),
+        archive: textField.optional(),
+        codename: textField.optional(),
         origin: textField.optional(),
-        priority: priorityField,
+        host: textField.optional(),
+        label: textField.optional(),
+        component: textField.optional(),
+        releaseVersion: textField.optional(),
+        // apt_preferences(5): there is no priority 0
+        priority: priorityField.refine(priority => priority !== 0, 'a priority is below or above 0'),
       }),
     )
     .default([]),
@@ -119,14 +143,16 @@ export const debEntry = manifestEntry({
 #         suites: [jammy, jammy-updates, jammy-security]   # a flat repository's ends with a slash: ./
 #         components: [main, universe]
 #         keys: [keys/ubuntu-archive.asc]     # who may sign them
+#         suiteName: resolute                 # where the Release file has another Suite and Codename than suites: says
 #         priority: 500                       # as apt_preferences(5)
 #     architectures: [amd64]
 #     foreignArchitectures: [i386]            # on the same machine, for pkg:i386
-#     packages: [jq, socat]                   # pkg, pkg=version, pkg/suite, pkg:architecture
+#     packages: [jq, socat]                   # pkg, pkg=version, pkg=1.2*, pkg/suite, pkg:architecture
 #     lists: [packages.txt]
 #     kernelPackages: ["linux-headers-{kernel}"]   # for the kernels of a site: airgap lock --site probe.json
 #     recommends: false
-#     pins: [{packages: [containerd*], suite: jammy-updates, priority: 990}]   # or by version: or origin:
+#     pins: [{packages: [containerd*], suite: jammy-updates, priority: 990}]   # packages: also /^nvidia-/; or by
+#                                             # version:, origin:, host:, label:, codename:, archive:, component:, releaseVersion:
 #     base: none                              # or what the machines have already: minimal, server, cloud, {list: FILE}
 `,
 })
@@ -137,7 +163,9 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<De
     const lines = await packageLines(context, index, entry)
     const base = await baseOf(context, index, { written: entry.base, command: listCommand })
     if (lines === undefined || base === undefined) continue
-    for (const line of lines) context.mistakes.attempt(() => checkName(line))
+    for (const line of lines) context.mistakes.attempt(() => parseRequest(line.text, line.at))
+    for (const [i, pin] of entry.pins.entries())
+      context.mistakes.attempt(() => checkPin(defined(pin), context.at(index, 'pins', i)))
     const sources = context.mistakes.attempt(() => sourcesOf(entry, index, context))
     if (sources === undefined) continue
     requests.push({
@@ -156,6 +184,21 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<De
   return distinctRequests(requests, { nameOf: deb => deb.name, mistakes: context.mistakes })
 }
 
+/** Throws MANIFEST_INVALID for an invalid regular expression. */
+function checkPin(pin: DebPin, at: string): void {
+  try {
+    for (const name of pin.packages) pinPackage(name, 'amd64')
+    pinSource(pin)
+    if (pin.version !== undefined) expressionMatcher(pin.version)
+  } catch (error) {
+    if (!(error instanceof AirgapError)) throw error
+    throw new AirgapError('MANIFEST_INVALID', `${error.message}: ${error.item ?? ''}`, {
+      ...defined({ likely: error.likely, next: error.next }),
+      item: at,
+    })
+  }
+}
+
 const listCommand = "dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n'"
 
 function sourcesOf(entry: Entry, index: number, { at, folder }: LoadContext): DebSource[] {
@@ -163,7 +206,7 @@ function sourcesOf(entry: Entry, index: number, { at, folder }: LoadContext): De
     'sources' in entry
       ? entry.sources.map((source, i) => ({ ...source, place: at(index, 'sources', i, 'archive') }))
       : [{ ...entry, suites: [entry.suite], place: at(index, 'archive') }]
-  return written.flatMap(({ archive, suites, components, keys, priority, place }) => {
+  return written.flatMap(({ archive, suites, components, keys, suiteName, priority, place }) => {
     publicBaseUrl(archive, place)
     return suites.map(suite => ({
       archive,
@@ -171,16 +214,7 @@ function sourcesOf(entry: Entry, index: number, { at, folder }: LoadContext): De
       components: suite.endsWith('/') ? [] : components,
       keys: keys.map(key => resolve(folder, key)),
       keysAsWritten: keys,
-      ...defined({ priority }),
+      ...defined({ suiteName, priority }),
     }))
-  })
-}
-
-function checkName(line: ListLine): void {
-  // debian-policy 5.6.1: names; 5.6.12: versions; apt-get(8): /suite and :architecture
-  if (/^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+~:-]+|\/[A-Za-z0-9.+~_/-]+)?$/.test(line.text)) return
-  throw new AirgapError('MANIFEST_INVALID', 'the text is not a package name', {
-    item: `${line.at}: ${redactText(line.text).slice(0, 200)}`,
-    next: 'write one name (or name=version, name/suite, name:architecture) per line',
   })
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { defined } from '../../core/defined.ts'
 import { AirgapError, type ErrorDetails } from '../../core/errors.ts'
 import { normalizeRelativePath } from '../../core/safe-path.ts'
@@ -74,12 +75,19 @@ const indexName = /^(?:Packages|(?:In)?Release|Release\.(?:gpg|upstream))$/
  */
 function safeFilename(candidate: Candidate): string {
   // candidates hold their fields as latin1 (control.ts)
-  const written = Buffer.from(candidate.filename, 'latin1').toString('utf8')
+  const bytes = Buffer.from(candidate.filename, 'latin1')
+  const written = bytes.toString('utf8')
   const refuse = (what: string, details: ErrorDetails) =>
     new AirgapError('UPSTREAM_INVALID', what, {
       item: `${itemOf(candidate)}: ${JSON.stringify(written.slice(0, 300))}`,
       ...details,
     })
+  if (!isUtf8(bytes)) {
+    throw refuse('the archive has a path that is not UTF-8 for a package', {
+      likely: 'an archive made with an old character encoding',
+      next: 'report it to the maintainer of the archive, or leave the package out',
+    })
+  }
   let path: string
   try {
     path = normalizeRelativePath(written, 'UPSTREAM_INVALID')
@@ -112,21 +120,25 @@ async function readStanzas(
     }))
     const parts = await cache.parts(own[0]!.stanza.index, ranges)
     own.forEach((candidate, i) => {
-      stanzas.set(candidate, linesOf(parts[i]!, candidate))
+      stanzas.set(candidate, linesOf(parts[i]!))
     })
   }
   return stanzas
 }
 
-function linesOf(bytes: Buffer, candidate: Candidate): string[] {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).split('\n')
-  } catch (error) {
-    throw new AirgapError('UPSTREAM_INVALID', 'the stanza of a package is not UTF-8', {
-      item: itemOf(candidate),
-      likely: 'the archive violates Debian policy 5.1',
-      next: 'report it to the maintainers of the archive, or leave the package out',
-      cause: error,
-    })
-  }
+/**
+ * The stanza as text. A line that is not UTF-8 (Debian policy 5.1), most often a description, is read as Latin-1: apt takes it as
+ * bytes, which the lockfile cannot hold.
+ */
+function linesOf(bytes: Buffer): string[] {
+  const text = decoded(bytes)
+  if (text !== undefined) return text.split('\n')
+  return bytes
+    .toString('latin1')
+    .split('\n')
+    .map(line => decoded(Buffer.from(line, 'latin1')) ?? line)
+}
+
+function decoded(bytes: Buffer): string | undefined {
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined
 }

@@ -1,205 +1,81 @@
-import { Readable } from 'node:stream'
-import { type Packing, packings, unpack } from '../../content/unpack.ts'
-import { Verifier } from '../../content/verify.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
-import { Hasher, hexOf } from '../../core/digest.ts'
-import { AirgapError, isErrorCode } from '../../core/errors.ts'
-import { mediaTypes } from '../../core/media-types.ts'
+import { AirgapError } from '../../core/errors.ts'
+import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { Candidate } from './candidate.ts'
 import { readStanzas, type Stanza, type StanzaPlace } from './control.ts'
 import { isFlat } from './flat.ts'
+import { fetchIndex, indexName, isListed } from './index-file.ts'
 import { type Release, type SuiteRequest, suiteUrl } from './release.ts'
 
-/** Ubuntu's universe is 20 MB packed and 80 MB unpacked; nothing larger than these is a package index. */
-const maxPacked = 256 * 1024 * 1024 /* bytes */
-const maxUnpacked = 2 * 1024 * 1024 * 1024 /* bytes */
+export interface SuitePackages {
+  candidates: Candidate[]
+  /** indexes that the manifest asks for and that the suite does not have, by their addresses */
+  missing: LeftOut[]
+  /** whether the suite has any index for the architecture, or says that there is nothing for it yet */
+  isServed: boolean
+}
 
-/** Returns all packages that a machine of `architecture` can install from the suite. */
+/**
+ * Returns all packages that a machine of `architecture` can install from the suite. Like apt, skips the indexes of a component
+ * or an architecture that the suite does not have (pkgAcqMetaClearSig::QueueIndexes).
+ */
 export async function readPackages(
   request: SuiteRequest,
   { release, architecture }: { release: Release; architecture: string },
   context: ResolveContext,
-): Promise<Candidate[]> {
-  const candidates: Candidate[] = []
+): Promise<SuitePackages> {
+  const found: SuitePackages = { candidates: [], missing: [], isServed: false }
   if (isFlat(request.suite)) {
-    const found = chooseFile(release, '')
-    if (!found) throw noIndex(request, release, '')
-    const index = await fetchIndex(request, { ...found, folder: '', release }, context)
-    await parseIndex(index, { component: '', architecture, item: `${suiteUrl(request)}/Packages` }, context)
-    return candidates
+    if (isListed(release, '')) await read('', '')
+    else
+      found.missing.push({
+        name: `${suiteUrl(request)}/Packages`,
+        reason: 'its Release file does not list it',
+      })
+    return found
   }
   for (const component of request.components) {
     const folders = [`${component}/binary-${architecture}`]
+    // a suite with `Architectures: all` has binary-all alone
     if (release.separateAll) folders.push(`${component}/binary-all`)
-    for (const folder of folders) {
-      const found = chooseFile(release, folder)
-      if (!found && folder.endsWith('/binary-all')) continue
-      if (!found) throw noIndex(request, release, folder)
-      const index = await fetchIndex(request, { ...found, folder, release }, context)
-      await parseIndex(
-        index,
-        { component, architecture, item: `${suiteUrl(request)}/${folder}/Packages` },
-        context,
-      )
-    }
+    const listed = folders.filter(folder => isListed(release, folder))
+    for (const folder of listed) await read(folder, component)
+    if (listed.length > 0) continue
+    const reason = whyMissing(release, { component, architecture })
+    if (reason === undefined) found.isServed = true
+    else found.missing.push({ name: `${suiteUrl(request)}/${folders[0]}/Packages`, reason })
   }
-  return candidates
+  return found
 
-  async function parseIndex(
-    index: Descriptor,
-    { component, architecture, item }: { component: string; architecture: string; item: string },
-    { cache }: ResolveContext,
-  ): Promise<void> {
-    await readStanzas(await cache.open(index), {
+  async function read(folder: string, component: string): Promise<void> {
+    const index = await fetchIndex(request, { folder, release }, context)
+    const item = indexName(request, folder)
+    found.isServed = true
+    await readStanzas(await context.cache.open(index), {
       wanted,
       item,
       each(stanza, place) {
         const candidate = toCandidate(stanza, { index, place, component, item })
         // an index may also list packages of other architectures
         if (candidate.architecture === architecture || candidate.architecture === 'all')
-          candidates.push(candidate)
+          found.candidates.push(candidate)
       },
     })
   }
 }
 
-function indexFolder(request: SuiteRequest, folder: string): string {
-  return folder === '' ? suiteUrl(request) : `${suiteUrl(request)}/${folder}`
-}
-
-interface ChosenFile {
-  packing: Packing
-  packed: Descriptor
-  /** from the Release file; some archives list only the packed form */
-  unpacked?: Descriptor
-}
-
-function chooseFile(release: Release, folder: string): ChosenFile | undefined {
-  const listed = (name: string) =>
-    folder === '' ? release.files.get(name) : release.files.get(`${folder}/${name}`)
-  const unpacked = listed('Packages')
-  for (const packing of packings) {
-    const packed = listed(`Packages${packing}`)
-    if (packed) return { packing, packed, ...(unpacked ? { unpacked } : {}) }
-  }
-  return undefined
-}
-
-/** Fetches the index into the cache, verifies it packed and unpacked, and returns the unpacked one. */
-async function fetchIndex(
-  request: SuiteRequest,
-  file: ChosenFile & { folder: string; release: Release },
-  context: ResolveContext,
-): Promise<Descriptor> {
-  const { packing, unpacked } = file
-  if (unpacked && (await context.cache.exists(unpacked))) return unpacked
-  const item = `${indexFolder(request, file.folder)}/Packages${packing}`
-  for (const [size, limit] of [
-    [file.packed.size, maxPacked],
-    [unpacked?.size ?? 0, maxUnpacked],
-  ] as const) {
-    if (size > limit) {
-      throw new AirgapError(
-        'UPSTREAM_INVALID',
-        `the package index has ${size} bytes, more than the ${limit} allowed`,
-        {
-          item,
-          likely: 'not a package index',
-          next: 'check archive: and suites: in the manifest',
-        },
-      )
-    }
-  }
-  const packed = await fetchPacked(request, file, context)
-  const stream = () => explainUnpackErrors(unpack(Readable.from([packed]), packing), item)
-  const descriptor = unpacked ?? (await measure(stream(), { packed: packed.length, item }))
-  try {
-    await context.cache.push(descriptor, Readable.from(stream()))
-  } catch (error) {
-    throw isErrorCode(error, 'SIZE_MISMATCH', 'DIGEST_MISMATCH') ? unpacksToOther(error, item) : error
-  }
-  return descriptor
-}
-
-/** The packed bytes, verified before anything unpacks them. Fetched by hash where the archive supports it, because files under plain names get replaced. */
-async function fetchPacked(
-  request: SuiteRequest,
-  { packing, packed, folder, release }: ChosenFile & { folder: string; release: Release },
-  { http }: ResolveContext,
-): Promise<Buffer> {
-  const base = indexFolder(request, folder)
-  const byName = `${base}/Packages${packing}`
-  const options = { maxBytes: packed.size }
-  if (!release.byHash) return verified((await http.get(byName, options)).bytes, packed, byName)
-  const byHash = `${base}/by-hash/SHA256/${hexOf(packed.digest)}`
-  try {
-    return verified((await http.get(byHash, options)).bytes, packed, byHash)
-  } catch (error) {
-    // advertised but missing (a partial mirror): the plain name will do, the digest decides
-    if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
-    return verified((await http.get(byName, options)).bytes, packed, byName)
-  }
-}
-
-function verified(bytes: Buffer, descriptor: Descriptor, item: string): Buffer {
-  const verifier = new Verifier(descriptor, item)
-  verifier.update(bytes)
-  verifier.finish()
-  return bytes
-}
-
-/** Damage inside a packed file whose digest is right is the archive's: report it as such. */
-async function* explainUnpackErrors(body: Readable, item: string): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body as AsyncIterable<Uint8Array>
-  } catch (error) {
-    if (error instanceof AirgapError) throw error
-    throw new AirgapError('UPSTREAM_INVALID', 'the package index cannot be unpacked', {
-      item,
-      likely: 'the archive published a damaged file, or one compressed with a dictionary over 64 MiB',
-      next: 'report it to the maintainers of the archive, or use another mirror',
-      cause: error,
-    })
-  } finally {
-    body.destroy()
-  }
-}
-
-function unpacksToOther(error: AirgapError, item: string): AirgapError {
-  return new AirgapError(
-    error.code,
-    `the unpacked package index does not match the Release file: ${error.message}`,
-    {
-      item,
-      likely: 'a decompression bomb, or an archive in the middle of an update',
-      next: 'run the same command again in a few minutes; if the error remains, do not use this archive',
-      cause: error,
-    },
-  )
-}
-
-/** Computes size and digest of the unpacked form where the Release file does not list it. */
-async function measure(
-  body: AsyncIterable<Uint8Array>,
-  { packed, item }: { packed: number; item: string },
-): Promise<Descriptor> {
-  // indexes compress to a fifth; a hundredfold is a bomb
-  const limit = Math.min(maxUnpacked, 100 * packed + 64 * 1024 * 1024)
-  const hasher = new Hasher()
-  let size = 0
-  for await (const chunk of body) {
-    size += chunk.length
-    if (size > limit) {
-      throw new AirgapError('SIZE_MISMATCH', `the package index unpacks to more than ${limit} bytes`, {
-        item,
-        likely: 'a decompression bomb',
-        next: 'do not use this archive',
-      })
-    }
-    hasher.update(chunk)
-  }
-  return { mediaType: mediaTypes.octets, digest: hasher.digest(), size }
+/** Undefined for a component that is only empty for this architecture: apt takes that for an empty index. */
+function whyMissing(
+  { components, architectures }: Release,
+  { component, architecture }: { component: string; architecture: string },
+): string | undefined {
+  // security.debian.org lists `updates/main` for the component `main`
+  const isKnown = components.some(known => known === component || known.endsWith(`/${component}`))
+  const list = (words: string[]) => words.join(', ') || '(none)'
+  if (!isKnown) return `the suite has no component ${component}, only ${list(components)}`
+  if (architectures.includes(architecture)) return undefined
+  return `the suite has nothing for ${architecture}, only for ${list(architectures)}`
 }
 
 const wanted = [
@@ -282,16 +158,4 @@ function toCandidate(
   if (stanza.replaces) candidate.replaces = stanza.replaces
   if (stanza.enhances) candidate.enhances = stanza.enhances
   return candidate
-}
-
-function noIndex(request: SuiteRequest, release: Release, folder: string): AirgapError {
-  return new AirgapError(
-    'UNRESOLVABLE',
-    `the suite ${request.suite} has no ${folder === '' ? '' : `${folder}/`}Packages`,
-    {
-      item: request.at,
-      likely: `available components: ${release.components.join(', ') || '(none)'} for ${release.architectures.join(', ') || '(none)'}`,
-      next: 'correct components: or architectures: in the manifest',
-    },
-  )
 }

@@ -1,20 +1,36 @@
-import { globMatcher } from '../../core/glob.ts'
 import type { Candidate } from './candidate.ts'
 import type { DebPin } from './entry.ts'
-
-/** What pins can match in a source (apt_preferences(5)). */
-export interface PolicySource {
-  /** as written in the manifest */
-  suite: string
-  /** `Suite`, `Codename`, `Origin`, `NotAutomatic`, … of its Release file */
-  release: Record<string, string>
-  priority?: number
-}
+import { versionMatcher } from './expression.ts'
+import { type FitsSource, type PolicySource, pinPackage, pinSource } from './pin.ts'
 
 export type PriorityOf = (candidate: Candidate) => number
 
 /** apt's priority of a phased update that is held back. */
 const heldBack = 1
+
+/** A pin, compiled. */
+interface CompiledPin {
+  pin: DebPin
+  /** `*`: it rates sources, not packages */
+  isGeneral: boolean
+  fitsPackage(candidate: Candidate): boolean
+  fitsVersion(version: string): boolean
+  fitsSource: FitsSource
+}
+
+/** Throws MANIFEST_INVALID for an invalid regular expression. */
+export function compilePins(pins: readonly DebPin[], native: string): CompiledPin[] {
+  return pins.map(pin => {
+    const names = pin.packages.filter(name => name !== '*').map(name => pinPackage(name, native))
+    return {
+      pin,
+      isGeneral: pin.packages.includes('*') && pin.version === undefined,
+      fitsPackage: candidate => names.some(fits => fits(candidate)),
+      fitsVersion: pin.version === undefined ? () => true : versionMatcher(pin.version),
+      fitsSource: pinSource(pin),
+    }
+  })
+}
 
 /**
  * Priorities as in apt_preferences(5): the first pin with package names that matches the version; otherwise the highest of
@@ -24,30 +40,83 @@ const heldBack = 1
  * Phased updates (`Phased-Update-Percentage` below 100) are held back, as by apt's `Never-Include-Phased-Updates`: whether a
  * machine installs one depends on its machine-id, which is unknown while locking.
  */
-export function priorities(sources: PolicySource[], pins: DebPin[]): PriorityOf {
-  const general = pins.filter(pin => pin.packages.includes('*') && pin.version === undefined)
-  const named = pins
-    .map(pin => ({ pin, names: pin.packages.filter(name => name !== '*') }))
-    .filter(({ names }) => names.length > 0)
-    .map(({ pin, names }) => ({
-      pin,
-      fitsName: anyOf(names),
-      fitsVersion: pin.version === undefined ? undefined : globMatcher(pin.version),
-    }))
-  const ofSource = sources.map(source => {
-    const pin = general.find(one => fitsSource(one, source))
-    return pin?.priority ?? source.priority ?? defaultOf(source)
-  })
+export function priorities(sources: PolicySource[], pins: DebPin[], native = 'amd64'): PriorityOf {
+  const compiled = compilePins(pins, native)
+  const general = compiled.filter(one => one.isGeneral)
+  const known = new Map<string, number>()
+  const ofSource = (index: number, component: string): number => {
+    const key = `${index} ${component}`
+    const source = sources[index]
+    const priority =
+      known.get(key) ??
+      (source === undefined
+        ? 500
+        : (general.find(one => one.fitsSource(source, component))?.pin.priority ??
+          source.priority ??
+          defaultOf(source)))
+    known.set(key, priority)
+    return priority
+  }
   return candidate => {
-    const indexes = [candidate.source, ...(candidate.alsoIn ?? [])]
-    const pin = named.find(
-      ({ pin, fitsName, fitsVersion }) =>
-        fitsName(candidate.name) &&
-        (fitsVersion?.(candidate.version) ?? indexes.some(i => fitsSource(pin, sources[i]!))),
+    const indexes = sourcesOf(candidate)
+    const pin = compiled.find(
+      one =>
+        one.fitsPackage(candidate) &&
+        one.fitsVersion(candidate.version) &&
+        isFromFitting(one, candidate, sources),
     )?.pin
-    const priority = pin?.priority ?? Math.max(...indexes.map(i => ofSource[i] ?? 500))
+    const priority = pin?.priority ?? Math.max(...indexes.map(i => ofSource(i, candidate.component)))
     return candidate.phased === undefined ? priority : Math.min(priority, heldBack)
   }
+}
+
+function sourcesOf({ source, alsoIn = [] }: Candidate): number[] {
+  return [source, ...alsoIn]
+}
+
+function isFromFitting(
+  { pin, fitsSource }: CompiledPin,
+  candidate: Candidate,
+  sources: PolicySource[],
+): boolean {
+  return sourcesOf(candidate).some(i => {
+    const source = sources[i]
+    // a version of the base system that no source has any longer
+    return source === undefined ? pin.version !== undefined : fitsSource(source, candidate.component)
+  })
+}
+
+/** The pins that fit nothing here, with the reason. apt ignores them silently, and installs another version. */
+export function unusedPins(
+  pins: readonly DebPin[],
+  { sources, candidates, native }: { sources: PolicySource[]; candidates: Candidate[]; native: string },
+): Map<DebPin, string> {
+  const unused = new Map<DebPin, string>()
+  for (const one of compilePins(pins, native)) {
+    const why = whyUnused(one, { sources, candidates })
+    if (why !== undefined) unused.set(one.pin, why)
+  }
+  return unused
+}
+
+function whyUnused(
+  one: CompiledPin,
+  { sources, candidates }: { sources: PolicySource[]; candidates: Candidate[] },
+): string | undefined {
+  const { pin } = one
+  if (pin.packages.includes('*') && pin.version !== undefined)
+    return 'apt_preferences(5): a pin by version names packages; * is none'
+  const fitting = candidates.filter(candidate => isFromFitting(one, candidate, sources))
+  if (fitting.length === 0) return 'no source fits it'
+  if (one.isGeneral) return undefined
+  const named = candidates.filter(one.fitsPackage)
+  if (named.length === 0) return 'no package fits it'
+  if (!named.some(candidate => one.fitsVersion(candidate.version))) {
+    const versions = [...new Set(named.map(({ name, version }) => `${name} ${version}`))].slice(0, 5)
+    return `no version fits it; available: ${versions.join(', ')}`
+  }
+  const isUsed = fitting.some(candidate => one.fitsPackage(candidate) && one.fitsVersion(candidate.version))
+  return isUsed ? undefined : 'the sources that fit it do not have these packages'
 }
 
 /** apt_preferences(5), "APT's Default Priority Assignments". */
@@ -58,19 +127,4 @@ function defaultOf({ release }: PolicySource): number {
 
 function isYes(text: string | undefined): boolean {
   return /^(?:yes|true|with|on|enable|1)$/i.test(text ?? '')
-}
-
-/** `Pin: release a=…, o=…`; without either it matches every source. */
-function fitsSource(pin: DebPin, { suite, release }: PolicySource): boolean {
-  const { suite: wanted, origin } = pin
-  if (wanted !== undefined) {
-    const fits = globMatcher(wanted)
-    if (![suite, release.Suite, release.Codename].some(name => name !== undefined && fits(name))) return false
-  }
-  return origin === undefined || globMatcher(origin)(release.Origin ?? '')
-}
-
-function anyOf(patterns: string[]): (text: string) => boolean {
-  const matchers = patterns.map(pattern => globMatcher(pattern))
-  return text => matchers.some(fits => fits(text))
 }

@@ -7,6 +7,7 @@ import { readPublicKeys, type VerifiedText, verifyClearSigned, verifyDetached } 
 import type { ResolveContext } from '../kind.ts'
 import type { DebSource } from './entry.ts'
 import { flatFolder, isFlat } from './flat.ts'
+import { parseReleaseDate } from './release-date.ts'
 import { checkNotOlder } from './seen.ts'
 
 /** One suite to read, and the place in the manifest. */
@@ -18,7 +19,6 @@ export interface Release {
   fields: Record<string, string>
   components: string[]
   architectures: string[]
-  date: Date
   /** fingerprint of the key that signed it */
   signedBy: string
   byHash: boolean
@@ -38,10 +38,10 @@ export async function fetchRelease(request: SuiteRequest, context: ResolveContex
   const base = suiteUrl(request)
   const { text, fingerprint } = await fetchSigned(base, request, context)
   const fields = parseFields(text, base)
-  checkSuite(fields, request, base)
-  const date = checkDates(fields, context.now(), base)
-  const release = { ...toRelease(fields, date, base), signedBy: fingerprint }
-  await checkNotOlder({ base, date }, context)
+  checkSuite(fields, { request, item: base }, context)
+  const date = checkDates(fields, base, context)
+  const release = { ...toRelease(fields, base), signedBy: fingerprint }
+  await checkNotOlder({ base, date, fields: release.fields }, context)
   return release
 }
 
@@ -51,6 +51,9 @@ export function suiteUrl({ archive, suite }: Pick<DebSource, 'archive' | 'suite'
   if (!isFlat(suite)) return `${base}/dists/${suite}`
   return [base, flatFolder(suite)].filter(Boolean).join('/')
 }
+
+/** Object stores answer 403 for a file that does not exist. */
+const absent = ['NOT_FOUND_UPSTREAM', 'UNAUTHORIZED'] as const
 
 async function fetchSigned(
   base: string,
@@ -63,18 +66,24 @@ async function fetchSigned(
   try {
     inRelease = (await http.get(`${base}/InRelease`, options)).bytes
   } catch (error) {
-    if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
-    return await fetchDetached()
+    if (!isErrorCode(error, ...absent)) throw error
+    return await fetchDetached(error)
   }
   return await verifyClearSigned(inRelease, { keys, now: now(), item: `${base}/InRelease` })
 
-  async function fetchDetached(): Promise<VerifiedText> {
-    const signed = await http.get(`${base}/Release`, options)
+  async function fetchDetached(withoutInRelease: AirgapError): Promise<VerifiedText> {
+    let signed: { bytes: Buffer }
+    try {
+      signed = await http.get(`${base}/Release`, options)
+    } catch (error) {
+      // a server that denies both requires a login, or has no such suite
+      throw isErrorCode(error, 'UNAUTHORIZED') ? withoutInRelease : error
+    }
     let signature: Buffer
     try {
       signature = (await http.get(`${base}/Release.gpg`, options)).bytes
     } catch (error) {
-      if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
+      if (!isErrorCode(error, ...absent)) throw error
       throw new AirgapError(
         'SIGNATURE_INVALID',
         'the suite is not signed: it has neither InRelease nor Release.gpg',
@@ -97,7 +106,11 @@ function parseFields(text: string, item: string): Fields {
   const fields: Fields = new Map()
   let current: string[] | undefined
   for (const line of text.split('\n')) {
-    if (line.trim() === '') continue
+    if (line.trim() === '') {
+      // apt reads the first stanza
+      if (current) break
+      continue
+    }
     if (line.startsWith(' ') || line.startsWith('\t')) {
       if (!current) throw malformed('a continuation line without a field', item)
       current.push(line.trim())
@@ -113,39 +126,61 @@ function parseFields(text: string, item: string): Fields {
   return fields
 }
 
-function checkSuite(fields: Fields, request: SuiteRequest, item: string): void {
+/**
+ * metaIndex::CheckDist: the suite, or what stands before its last slash, is the Suite or the Codename. A Release file with other
+ * names is accepted with a warning, as by apt, unless the manifest declares the name (fault 33).
+ */
+function checkSuite(
+  fields: Fields,
+  { request, item }: { request: SuiteRequest; item: string },
+  { progress }: ResolveContext,
+): void {
+  const { suite, suiteName } = request
   // a flat repository need not have a suite name; it is addressed by its folder
-  if (isFlat(request.suite)) return
+  if (isFlat(suite) && suiteName === undefined) return
   const names = ['suite', 'codename'].map(name => fields.get(name)?.[0] ?? '').filter(name => name !== '')
-  if (names.includes(request.suite)) return
-  throw new AirgapError(
-    'UPSTREAM_INVALID',
-    `the Release file is for ${names.join(', ') || 'no suite'}, not ${request.suite}`,
-    {
-      item,
-      likely: "a misconfigured mirror, or another suite's signed file served in place of this one",
-      next: 'check archive: and suites: in the manifest; use the name under which the archive signs the suite',
-    },
-  )
+  const accepted = suiteName === undefined ? [suite, suite.replace(/\/[^/]*$/, '')] : [suiteName]
+  if (names.some(name => accepted.includes(name))) return
+  const is = names.length === 0 ? 'names no suite' : `is for ${[...new Set(names)].join(', ')}`
+  if (suiteName === undefined) {
+    const expect =
+      names[0] === undefined ? '' : `; to require that name, set suiteName: ${names[0]} for this source`
+    progress.note(`${item}: the Release file ${is}, not ${suite}. apt accepts that with a warning${expect}`)
+    return
+  }
+  throw new AirgapError('UPSTREAM_INVALID', `the Release file ${is}, not ${suiteName}`, {
+    item,
+    likely: "a misconfigured mirror, or another suite's signed file served in place of this one",
+    next: 'check archive:, suites: and suiteName: in the manifest; suiteName: is the Suite or the Codename in the Release file',
+  })
 }
 
-function checkDates(fields: Fields, now: Date, item: string): Date {
-  const date = parseDate(fields.get('date')?.[0], 'Date', item)
-  if (date === undefined) throw malformed('the field Date is missing', item)
-  if (date.getTime() > now.getTime() + allowedSkewMs) {
+/** Returns the date; apt takes a missing or unreadable one for the oldest (debReleaseIndex::Load). */
+function checkDates(fields: Fields, item: string, { now, progress }: ResolveContext): Date {
+  const written = fields.get('date')?.[0]
+  const date = parseReleaseDate(written ?? '') ?? new Date(0)
+  if (date.getTime() === 0) {
+    const what =
+      written === undefined ? 'has no Date' : `has a Date that apt cannot read (${written.slice(0, 60)})`
+    progress.note(`${item}: the Release file ${what}: an older one served later would not be noticed`)
+  }
+  if (date.getTime() > now().getTime() + allowedSkewMs) {
     throw new AirgapError(
       'UPSTREAM_INVALID',
       `the Release file is dated ${date.toISOString()}, in the future`,
       {
         item,
-        likely: `the clock of this host is wrong (it shows ${now.toISOString()})`,
+        likely: `the clock of this host is wrong (it shows ${now().toISOString()})`,
         next: 'set the clock (timedatectl) and run the command again',
       },
     )
   }
-  const until = parseDate(fields.get('valid-until')?.[0], 'Valid-Until', item)
-  if (until !== undefined && until.getTime() < now.getTime()) {
-    throw new AirgapError('UPSTREAM_INVALID', `the Release file expired on ${until.toISOString()}`, {
+  const until = fields.get('valid-until')?.[0]
+  if (until === undefined || until === '') return date
+  const limit = parseReleaseDate(until)
+  if (limit === undefined) throw malformed(`Valid-Until is not a date in UTC: ${until.slice(0, 60)}`, item)
+  if (limit.getTime() < now().getTime()) {
+    throw new AirgapError('UPSTREAM_INVALID', `the Release file expired on ${limit.toISOString()}`, {
       item,
       likely:
         'a mirror that is no longer updated, an attacker who withholds updates, or a wrong clock on this host',
@@ -155,27 +190,18 @@ function checkDates(fields: Fields, now: Date, item: string): Date {
   return date
 }
 
-/** Debian repository format, "Date, Valid-Until": RFC 2822 in UTC. */
-function parseDate(text: string | undefined, name: string, item: string): Date | undefined {
-  if (text === undefined) return undefined
-  const date = new Date(text)
-  const isUtc = /(?:UTC|GMT|Z|[+-]0000)$/.test(text)
-  if (!isUtc || Number.isNaN(date.getTime()))
-    throw malformed(`${name} is not a date in UTC: ${text.slice(0, 60)}`, item)
-  return date
-}
-
-function toRelease(fields: Fields, date: Date, item: string): Omit<Release, 'signedBy'> {
+function toRelease(fields: Fields, item: string): Omit<Release, 'signedBy'> {
   const words = (name: string) => (fields.get(name) ?? []).join(' ').split(/\s+/).filter(Boolean)
   const architectures = words('architectures')
   return {
     fields: preferencesOf(fields),
     components: words('components'),
     architectures,
-    date,
     byHash: fields.get('acquire-by-hash')?.[0]?.toLowerCase() === 'yes',
     separateAll:
-      architectures.includes('all') && !words('no-support-for-architecture-all').includes('Packages'),
+      // without the field, apt takes every architecture for supported
+      (architectures.length === 0 || architectures.includes('all')) &&
+      !words('no-support-for-architecture-all').includes('Packages'),
     files: parseSums(fields, item),
   }
 }

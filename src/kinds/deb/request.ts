@@ -1,5 +1,7 @@
 import { isVersion } from '../../core/debian-version.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { redactText } from '../../core/redact.ts'
+import { expressionMatcher, isExpression } from './expression.ts'
 
 /** apt-get(8): `name[:architecture][=version | /suite]`. */
 export interface PackageRequest {
@@ -7,14 +9,17 @@ export interface PackageRequest {
   text: string
   name: string
   architecture?: string
+  /** also `1.2*`, another pattern, or `/…/` (pkgVersionMatch) */
   version?: string
-  /** suite or codename that this package is taken from, with the dependencies that only that suite satisfies */
+  /** suite or codename, or `n=…,l=…`, that this package is taken from, with the dependencies that only that suite satisfies */
   suite?: string
 }
 
-const namePattern = /^[a-z0-9][a-z0-9+.-]*$/
+/** dpkg's own rule (pkg_name_is_illegal), wider than Debian policy 5.6.1. */
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9+._-]*$/
 const architecturePattern = /^[a-z0-9][a-z0-9-]*$/
-const suitePattern = /^[A-Za-z0-9][A-Za-z0-9._/-]*$/
+const versionPattern = /^[A-Za-z0-9.+~:*?[\]!^-]+$|^\/\S+\/$/
+const suitePattern = /^[A-Za-z0-9*?[][\w.+~:*?[\]!^=, /-]*$|^\/\S+\/$/
 
 /** Throws MANIFEST_INVALID; `at` is where the package was requested. */
 export function parseRequest(text: string, at: string): PackageRequest {
@@ -29,7 +34,9 @@ export function parseRequest(text: string, at: string): PackageRequest {
   }
   if (what === undefined) return request
   if (text[mark] === '=') {
-    if (!isVersion(what)) throw wrong('invalid version', text, at)
+    const isPattern = isExpression(what) && versionPattern.test(what)
+    if (!isPattern && !isVersion(what)) throw wrong('invalid version', text, at)
+    if (isPattern) expressionMatcher(what)
     return { ...request, version: what }
   }
   if (!suitePattern.test(what)) throw wrong('invalid suite', text, at)
@@ -37,9 +44,9 @@ export function parseRequest(text: string, at: string): PackageRequest {
 }
 
 function wrong(what: string, text: string, at: string): AirgapError {
-  return new AirgapError('MANIFEST_INVALID', `${what}: ${JSON.stringify(text.slice(0, 120))}`, {
+  return new AirgapError('MANIFEST_INVALID', `${what}: ${JSON.stringify(redactText(text).slice(0, 120))}`, {
     item: at,
     likely: 'a typing mistake: write packages as for apt-get install',
-    next: 'write it as name, name=version, name/suite or name:architecture, for example jq or jq=1.6-2.1+deb12u1',
+    next: 'write it as name, name=version, name/suite or name:architecture, for example jq, jq=1.6-2.1+deb12u1 or jq=1.6*',
   })
 }

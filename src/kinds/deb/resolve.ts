@@ -8,13 +8,13 @@ import { type BaseSystem, chooseKernelPackages } from '../package-entry.ts'
 import { baseOf } from './base.ts'
 import type { Candidate } from './candidate.ts'
 import { solve } from './closure.ts'
-import type { DebRequest, DebSource } from './entry.ts'
+import type { DebPin, DebRequest, DebSource } from './entry.ts'
 import { flatFolder, isFlat } from './flat.ts'
 import { kernelFinder } from './kernel-packages.ts'
 import { checkOneDigest, lockPackages } from './lock-package.ts'
 import type { LockedDeb, LockedDebs } from './locked.ts'
 import { readPackages } from './packages.ts'
-import { priorities } from './policy.ts'
+import { priorities, unusedPins } from './policy.ts'
 import { fetchRelease, type Release, type SuiteRequest } from './release.ts'
 import { itemOf, Universe } from './universe.ts'
 
@@ -24,13 +24,16 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
   const suites = request.sources.map(source => ({ ...source, at: request.at }))
   const releases = await Promise.all(suites.map(suite => fetchRelease(suite, context)))
   const sources = suites.map((suite, i) => ({ ...suite, release: releases[i]!.fields }))
-  const priorityOf = priorities(sources, request.pins)
   const locked = new Map<string, LockedDeb>()
-  let leftOut = 0
-  const noSuchPackage = new Map<string, LeftOut>()
+  const leftOut = new Map<string, LeftOut>()
+  const unused: Map<DebPin, string>[] = []
+  let presentPackages = 0
   for (const architecture of request.architectures) {
     const foreign = request.foreignArchitectures.filter(other => other !== architecture)
-    const candidates = await readCandidates(suites, { releases, architecture, foreign }, context)
+    const { candidates, missing } = await readCandidates(suites, { releases, architecture, foreign }, context)
+    for (const one of missing) leftOut.set(one.name, one)
+    const priorityOf = priorities(sources, request.pins, architecture)
+    unused.push(unusedPins(request.pins, { sources, candidates, native: architecture }))
     const installed = baseOf(request.base, candidates, { architecture, foreign, at: request.at })
     const universe = new Universe(candidates, {
       architecture,
@@ -40,27 +43,30 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
       installed,
     })
     const kernels = chooseKernelPackages(request, kernelFinder(universe, request.at))
-    for (const one of kernels.leftOut) noSuchPackage.set(one.name, one)
+    for (const one of kernels.leftOut) leftOut.set(one.name, one)
     const { selected, present } = solve(universe, {
       names: [...new Set([...request.packages, ...kernels.packages])].sort(compareText),
       recommends: request.recommends,
       at: request.at,
     })
     checkOneDigest(universe, selected, request.at)
-    leftOut += present
+    presentPackages += present
     const added = selected.filter(one => !locked.has(itemOf(one.candidate)))
     const packages = await lockPackages(added, context)
     added.forEach((one, i) => {
       locked.set(itemOf(one.candidate), packages[i]!)
     })
   }
+  reportUnusedPins(unused, request, context)
   return {
     name: request.name,
     architectures: request.architectures,
     ...(request.foreignArchitectures.length > 0
       ? { foreignArchitectures: request.foreignArchitectures }
       : {}),
-    ...(request.base.type === 'none' ? {} : { base: { name: baseName(request.base), leftOut } }),
+    ...(request.base.type === 'none'
+      ? {}
+      : { base: { name: baseName(request.base), leftOut: presentPackages } }),
     sources: request.sources.map(({ archive, suite, components }, i) => ({
       archive: archive.replace(/\/+$/, ''),
       suite,
@@ -75,31 +81,66 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
         compareText(a.version, b.version) ||
         compareText(a.architecture, b.architecture),
     ),
-    ...(noSuchPackage.size > 0
-      ? { leftOut: [...noSuchPackage.values()].sort((a, b) => compareText(a.name, b.name)) }
+    ...(leftOut.size > 0
+      ? { leftOut: [...leftOut.values()].sort((a, b) => compareText(a.name, b.name)) }
       : {}),
   }
 }
 
-/** Everything that a machine could install, source by source, in apt's order. */
+/** A pin that fits nothing for any architecture is most often misspelt. */
+function reportUnusedPins(
+  [first = new Map(), ...others]: Map<DebPin, string>[],
+  { pins, name }: DebRequest,
+  { progress }: ResolveContext,
+): void {
+  for (const [pin, why] of first) {
+    if (!others.every(other => other.has(pin))) continue
+    const { packages, priority: _, ...by } = pin
+    const written = Object.entries(by).map(([key, value]) => `, ${key}: ${value}`)
+    progress.note(
+      `${name}: pins[${pins.indexOf(pin)}] (packages: ${packages.join(' ')}${written.join('')}) has no effect: ${why}`,
+    )
+  }
+}
+
+/** Everything that a machine could install, source by source, in apt's order. Throws UNRESOLVABLE where no suite has anything. */
 async function readCandidates(
   suites: SuiteRequest[],
   { releases, architecture, foreign }: { releases: Release[]; architecture: string; foreign: string[] },
   context: ResolveContext,
-): Promise<Candidate[]> {
+): Promise<{ candidates: Candidate[]; missing: LeftOut[] }> {
   const candidates: Candidate[] = []
+  const missing: LeftOut[] = []
+  let isServed = false
   for (const [source, suite] of suites.entries()) {
     const release = releases[source]!
     for (const one of [architecture, ...foreign]) {
-      // like apt, skip a source that lacks a foreign architecture
-      if (one !== architecture && !isFlat(suite.suite) && !release.architectures.includes(one)) continue
-      for (const candidate of await readPackages(suite, { release, architecture: one }, context)) {
+      const found = await readPackages(suite, { release, architecture: one }, context)
+      for (const candidate of found.candidates) {
         candidate.source = source
         candidates.push(candidate)
       }
+      // like apt, skip a source that lacks a foreign architecture
+      if (one !== architecture) continue
+      missing.push(...found.missing)
+      isServed ||= found.isServed
     }
   }
-  return candidates
+  if (isServed) return { candidates, missing }
+  const [first] = missing
+  const has = releases.map(
+    ({ components, architectures }) =>
+      `${components.join(', ') || '(none)'} for ${architectures.join(', ') || '(none)'}`,
+  )
+  throw new AirgapError(
+    'UNRESOLVABLE',
+    `no suite has packages for ${architecture}: ${first?.reason ?? 'no components are listed'}`,
+    {
+      item: suites[0]?.at ?? '',
+      likely: `available components: ${[...new Set(has)].join('; ')}`,
+      next: 'correct components: or architectures: in the manifest',
+    },
+  )
 }
 
 function baseName(base: BaseSystem): string {

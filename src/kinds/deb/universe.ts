@@ -1,6 +1,7 @@
 import { compareVersions } from '../../core/debian-version.ts'
 import type { Candidate } from './candidate.ts'
 import { NameOrder } from './name-order.ts'
+import { type PolicySource, requestedRelease } from './pin.ts'
 import type { PriorityOf } from './policy.ts'
 import { type Alternatives, parseRelations, type Relation, satisfiesVersion } from './relation.ts'
 
@@ -53,17 +54,11 @@ export interface Dependency {
   targets: Target[]
 }
 
-/** A suite as messages and `package/suite` name it. */
-export interface SuiteNames {
-  suite: string
-  release: Record<string, string>
-}
-
 export interface UniverseOptions {
   /** native architecture of the machine */
   architecture: string
   /** by the candidates' `source` */
-  suites?: SuiteNames[]
+  suites?: PolicySource[]
   /** dpkg --add-architecture */
   foreign?: string[]
   /** 500 for all unless given */
@@ -85,7 +80,7 @@ export class Universe {
   readonly #provided = new Map<string, Offer[]>()
   readonly #dependencies = new Map<Candidate, Dependency[]>()
   readonly #installed: Package[] = []
-  readonly #suites: SuiteNames[]
+  readonly #suites: PolicySource[]
   readonly #order: NameOrder
 
   constructor(candidates: Candidate[], options: UniverseOptions) {
@@ -195,11 +190,12 @@ export class Universe {
     return this.#package(candidate.name, this.#architectureOf(candidate))
   }
 
-  /** Whether a suite (by Suite or Codename of its Release file, or as written in the manifest) has the version. */
-  isIn({ source, alsoIn = [] }: Candidate, suite: string): boolean {
+  /** Whether a source that `package/suite` may mean has the version. */
+  isIn({ source, alsoIn = [], component }: Candidate, suite: string): boolean {
+    const fits = requestedRelease(suite)
     return [source, ...alsoIn].some(i => {
-      const names = this.#suites[i]
-      return names && [names.suite, names.release.Suite, names.release.Codename].includes(suite)
+      const known = this.#suites[i]
+      return known !== undefined && fits(known, component)
     })
   }
 

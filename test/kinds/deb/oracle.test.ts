@@ -26,7 +26,7 @@ describe.skipIf(lacking.length > 0)(`closure and apt (needs ${lacking.join(', ')
   beforeAll(async () => {
     const { path: folder } = resources.use(await tempFolder())
     const request = { ...sourceOf({ archive, suite: 'bookworm', keys: [key] }), at: 'here' }
-    const candidates = await withContext({ folder }, async context => {
+    const { candidates } = await withContext({ folder }, async context => {
       const release = await fetchRelease(request, context)
       return readPackages(request, { release, architecture: 'amd64' }, context)
     })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { DebPin } from '../../../src/kinds/deb/entry.ts'
+import type { PolicySource } from '../../../src/kinds/deb/pin.ts'
 import { priorities } from '../../../src/kinds/deb/policy.ts'
 import { both, type Machine, universeOf } from './support/both.ts'
 import { missing } from './support/programs.ts'
@@ -153,9 +154,9 @@ describe.skipIf(lacking.length > 0)(
 
 describe('priorities', () => {
   const sources = [
-    { suite: 'stable', release: { Origin: 'A' }, priority: 700 },
-    { suite: 'other', release: { Origin: 'B', NotAutomatic: 'yes' } },
-  ]
+    { archive: 'http://a.example/x', suite: 'stable', release: { Origin: 'A' }, priority: 700 },
+    { archive: 'http://b.example', suite: 'other', release: { Origin: 'B', NotAutomatic: 'yes' } },
+  ] satisfies PolicySource[]
 
   it('a source has its own where no pin fits', () => {
     const of = priorities(sources, [])

@@ -75,6 +75,7 @@ export async function both(machine: Machine): Promise<Both> {
 
 export function universeOf({ suites, pins = [], installed = [], foreign = [] }: Machine): Universe {
   const sources = Object.entries(suites).map(([suite, { release = {} }]) => ({
+    archive: 'http://archive.example',
     suite,
     release: { Suite: suite, Codename: suite, ...release },
   }))

@@ -13,6 +13,8 @@ export interface ResolveOptions {
   /** for the cache */
   folder: string
   now?: Date
+  /** receives what is worth a note */
+  notes?: string[]
 }
 
 /** Locks one request with the real HTTP client and a cache under `folder`. */
@@ -31,13 +33,14 @@ export function fullRequest({
   suite,
   components,
   keys,
+  suiteName,
   priority,
   ...request
 }: OneSuite): DebRequest {
   return {
     at: 'stack.yaml:7:5',
     name: 'test',
-    sources: [sourceOf({ archive, suite, components, keys, priority })],
+    sources: [sourceOf({ archive, suite, components, keys, suiteName, priority })],
     architectures: ['amd64'],
     foreignArchitectures: [],
     kernelPackages: [],
@@ -53,21 +56,22 @@ export function sourceOf(source: {
   keys: string[]
   suite?: string | undefined
   components?: string[] | undefined
+  suiteName?: string | undefined
   priority?: number | undefined
 }): DebSource {
-  const { archive, keys, suite = 'stable', components = ['main'], priority } = source
+  const { archive, keys, suite = 'stable', components = ['main'], suiteName, priority } = source
   return {
     archive,
     suite,
     components,
     keys,
     keysAsWritten: keys,
-    ...defined({ priority }),
+    ...defined({ suiteName, priority }),
   }
 }
 
 export async function withContext<T>(
-  { folder, now }: ResolveOptions,
+  { folder, now, notes = [] }: ResolveOptions,
   work: (context: ResolveContext) => Promise<T>,
 ): Promise<T> {
   const http = createHttpClient()
@@ -78,7 +82,7 @@ export async function withContext<T>(
       registry: { manifest: unused, tags: unused, blob: unused, openers: () => [], referrers: unused },
       cache: await LayoutStore.open(join(folder, 'cache')),
       folder,
-      progress: silentProgress,
+      progress: { ...silentProgress, note: message => notes.push(message) },
       now: () => now ?? new Date(),
       signal: new AbortController().signal,
     })

@@ -1,17 +1,23 @@
 import { readdirSync } from 'node:fs'
-import { cp, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { cp, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'vitest'
+import { defined } from '../../../../src/core/defined.ts'
+import { aptSandbox } from './apt.ts'
 import { Gpg, makeArchive, signArchive, writeRelease } from './archive.ts'
 import { tempFolder } from './programs.ts'
-import { errorOf, lockDebs } from './resolve.ts'
+import { errorOf, lockDebs, type OneSuite } from './resolve.ts'
 import { type FileServer, serveFolder } from './server.ts'
 
 export const variantIndex = 'dists/stable/main/binary-amd64'
 
 /** How a rightly signed archive differs from a good one. */
 export interface Variant {
+  /** `stable` unless given */
+  suite?: string
+  /** fields of the request */
+  request?: Partial<OneSuite>
   /** changes on disk before Release is written */
   files?: (copy: string) => Promise<void>
   /** fields of Release */
@@ -35,21 +41,52 @@ export async function variants() {
   /** What locking `app` comes to; the cache never keeps anything half-written. */
   async function lockFrom(variant: Variant) {
     const copy = join(folder, `variant-${++count}`)
-    await cp(join(folder, 'base'), copy, { recursive: true })
-    await variant.files?.(copy)
-    await writeRelease(copy, { suite: 'stable', ...(variant.release ? { release: variant.release } : {}) })
-    const path = join(copy, 'dists/stable/Release')
-    await writeFile(path, (variant.edit ?? (text => text))(await readFile(path, 'utf8')))
-    await signArchive(copy, { gpg, suite: 'stable', users: ['archive'] })
+    await publish(copy, variant)
     await using server = await serveFolder(copy)
     variant.serve?.(server)
+    const { suite = 'stable', request } = variant
+    const notes: string[] = []
     try {
-      const locked = await lockDebs({ archive: server.url, keys: [key], packages: ['app'] }, { folder: copy })
-      return { names: locked.packages.map(deb => deb.name), requests: server.requests }
+      const locked = await lockDebs(
+        { archive: server.url, suite, keys: [key], packages: ['app'], ...request },
+        { folder: copy, notes },
+      )
+      return { names: locked.packages.map(deb => deb.name), requests: server.requests, locked, notes }
     } finally {
       const left = readdirSync(join(copy, 'cache/blobs/sha256')).filter(name => !/^[0-9a-f]{64}$/.test(name))
       expect(left).toEqual([])
     }
+  }
+
+  async function publish(copy: string, { suite = 'stable', files, release, edit }: Variant): Promise<void> {
+    await cp(join(folder, 'base'), copy, { recursive: true })
+    if (suite !== 'stable') {
+      await mkdir(dirname(join(copy, 'dists', suite)), { recursive: true })
+      await rename(join(copy, 'dists/stable'), join(copy, 'dists', suite))
+    }
+    await files?.(copy)
+    await writeRelease(copy, { suite, ...defined({ release }) })
+    const path = join(copy, 'dists', suite, 'Release')
+    await writeFile(path, (edit ?? (text => text))(await readFile(path, 'latin1')), 'latin1')
+    await signArchive(copy, { gpg, suite, users: ['archive'] })
+  }
+
+  /** What stock apt makes of it: whether `update` succeeds, its warnings, and what it would install. */
+  async function aptFrom(variant: Variant) {
+    const copy = join(folder, `variant-${++count}`)
+    await publish(copy, variant)
+    await using server = await serveFolder(copy)
+    variant.serve?.(server)
+    const { suite = 'stable', request = {} } = variant
+    const { components = ['main'], packages = ['app'] } = request
+    const sources = `Types: deb\nURIs: ${server.url}\nSuites: ${suite}\nComponents: ${components.join(' ')}\nSigned-By: ${key}\n`
+    const apt = await aptSandbox(join(copy, 'apt'), { sources })
+    const update = await apt.apt('update')
+    const names =
+      update.status === 0
+        ? (await apt.wouldInstall(packages)).map(name => name.slice(0, name.indexOf('_')))
+        : undefined
+    return { isUpdated: update.status === 0, output: update.stdout + update.stderr, names }
   }
 
   async function expectRefused(variant: Variant, expected: { code: string; why: RegExp }) {
@@ -60,7 +97,7 @@ export async function variants() {
     return error
   }
 
-  return { folder, gpg, key, lockFrom, expectRefused, resources }
+  return { folder, gpg, key, lockFrom, aptFrom, expectRefused, resources }
 }
 
 /** Changes Packages and Packages.gz. */

@@ -1,0 +1,81 @@
+import type { Candidate } from './candidate.ts'
+import type { DebPin } from './entry.ts'
+import { expressionMatcher, isExpression, versionMatcher } from './expression.ts'
+import { sourceOf } from './source-package.ts'
+
+/** What pins and `package/suite` can match in a source (apt_preferences(5)). */
+export interface PolicySource {
+  archive: string
+  /** as written in the manifest */
+  suite: string
+  /** `Suite`, `Codename`, `Origin`, `NotAutomatic`, … of its Release file */
+  release: Record<string, string>
+  priority?: number
+}
+
+/** One file of a source, as apt sees it: the packages of one component. */
+export type FitsSource = (source: PolicySource, component: string) => boolean
+
+/** Throws MANIFEST_INVALID for an invalid regular expression. */
+export function pinSource(pin: Omit<DebPin, 'packages' | 'priority' | 'version'>): FitsSource {
+  const tests: FitsSource[] = []
+  const add = (
+    pattern: string | undefined,
+    valuesOf: (...of: Parameters<FitsSource>) => (string | undefined)[],
+  ) => {
+    if (pattern === undefined) return
+    const fits = expressionMatcher(pattern)
+    tests.push((source, component) => valuesOf(source, component).some(value => fits(value ?? '')))
+  }
+  add(pin.suite, ({ suite, release }) =>
+    [suite, release.Suite, release.Codename].filter(one => one !== undefined),
+  )
+  add(pin.archive, ({ release }) => [release.Suite])
+  add(pin.codename, ({ release }) => [release.Codename])
+  add(pin.label, ({ release }) => [release.Label])
+  add(pin.component, (_, component) => [component])
+  add(pin.host, ({ archive }) => [hostOf(archive)])
+  // `Pin: release o=` and `Pin: origin`: people write either for the other, and a host is nobody's Origin
+  add(pin.origin, ({ archive, release }) => [release.Origin, hostOf(archive)])
+  if (pin.releaseVersion !== undefined) {
+    const fits = versionMatcher(pin.releaseVersion)
+    tests.push(({ release }) => fits(release.Version ?? ''))
+  }
+  return (source, component) => tests.every(test => test(source, component))
+}
+
+/** apt-get(8), `package/suite`: a Suite or Codename, a version of the release, or `a=…,n=…` (pkgVersionMatch). */
+export function requestedRelease(text: string): FitsSource {
+  if (!text.includes('=')) return pinSource(/^[0-9]/.test(text) ? { releaseVersion: text } : { suite: text })
+  const keys = {
+    v: 'releaseVersion',
+    o: 'origin',
+    a: 'archive',
+    n: 'codename',
+    l: 'label',
+    c: 'component',
+  } as const
+  const parts = text.split(',').flatMap(part => {
+    const [, key, value] = /^\s*([voanlc])=(.*)$/i.exec(part) ?? []
+    return key === undefined ? [] : [[keys[key.toLowerCase() as keyof typeof keys], value]]
+  })
+  return pinSource(Object.fromEntries(parts))
+}
+
+function hostOf(archive: string): string {
+  return new URL(archive).hostname
+}
+
+/** pkgPolicy::CreatePin: `name`, a pattern, `/…/`, `name:architecture`, `src:name`; without an architecture, the native one. */
+export function pinPackage(text: string, native: string): (candidate: Candidate) => boolean {
+  const isSource = text.startsWith('src:')
+  const rest = isSource ? text.slice('src:'.length) : text
+  const mark = rest.endsWith('/') ? -1 : rest.lastIndexOf(':')
+  const [name, architecture] = mark < 0 ? [rest, native] : [rest.slice(0, mark), rest.slice(mark + 1)]
+  const fitsName = isExpression(name) ? expressionMatcher(name) : (other: string) => other === name
+  return candidate => {
+    const own = candidate.architecture === 'all' ? native : candidate.architecture
+    if (architecture !== 'any' && architecture !== '*' && architecture !== own) return false
+    return fitsName(isSource ? sourceOf(candidate).name : candidate.name)
+  }
+}
