@@ -164,11 +164,15 @@ async function verifySignature({ signed, signature, types }: Signed, options: Ve
 }
 
 function invalid(what: string, item: string, reasons: string[], cause?: unknown): AirgapError {
+  const isWeak = reasons.some(reason => /too weak|insecure/i.test(reason))
   return new AirgapError('SIGNATURE_INVALID', reasons.length ? `${what} (${reasons.join('; ')})` : what, {
     item,
-    likely:
-      'the file was altered, or the archive signs with a key that has expired or that the manifest does not list',
-    next: "get the archive's current key from a source that you trust and list it under `keys:`",
+    likely: isWeak
+      ? 'the key or its hash algorithm is too weak: RSA below 2048 bits, DSA, MD5 or SHA-1 signatures can be forged'
+      : 'the file was altered, or the archive signs with a key that has expired or that the manifest does not list',
+    next: isWeak
+      ? 'look for a stronger key of the archive (Launchpad signs its archives with 4096-bit keys since 2024) and list it under `keys:`; there is no way to accept a weak one'
+      : "get the archive's current key from a source that you trust and list it under `keys:`",
     cause,
   })
 }

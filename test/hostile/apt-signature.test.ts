@@ -75,6 +75,22 @@ describe.skipIf(lacking.length > 0)(
       expect(await lockFrom({ users: ['mallory', 'archive'] })).toEqual(['app'])
     })
 
+    it.each([
+      ['rsa1024', []],
+      ['dsa1024', []],
+      ['rsa2048', ['--digest-algo', 'SHA1']],
+    ])('a weak signature says that it is weak: %s %j', async (algorithm, args) => {
+      const user = `weak-${algorithm}`
+      await gpg.makeKey(user, { algorithm })
+      const keys = [await gpg.exportTo(join(folder, `${user}.asc`), user)]
+      const error = await errorOf(lockFrom({ users: [user], keys, args }))
+      expect([error.code, error.likely], error.message).toEqual([
+        'SIGNATURE_INVALID',
+        expect.stringContaining('too weak'),
+      ])
+      expect(error.next).toContain('stronger key')
+    })
+
     it('a signature by a subkey is good', async () => {
       const fingerprint = await gpg.makeKey('subkeyed')
       await gpg.run('--quick-add-key', fingerprint, 'ed25519', 'sign', 'never')

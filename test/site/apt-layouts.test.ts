@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -16,7 +16,7 @@ import { type FileServer, serveFolder } from '../kinds/deb/support/server.ts'
 import { contentOf } from './support/sample-site.ts'
 import { serveSite } from './support/served-site.ts'
 
-const lacking = missing('apt-get', 'apt-ftparchive', 'dpkg-deb', 'gpg', 'curl')
+const lacking = missing('apt-get', 'apt-ftparchive', 'dpkg-deb', 'gpg', 'curl', 'bzip2')
 
 /** One suite of an archive, as its publisher lays it out. */
 interface Layout {
@@ -26,6 +26,16 @@ interface Layout {
   component?: string
   /** `Filename` of each package → where its file is below the archive, if elsewhere */
   packages: Record<string, { filename: string; file?: string }>
+  /** fields of Release in place of its own; an empty one is left out */
+  release?: Record<string, string>
+  /** of the index: `binary-amd64` unless given */
+  folder?: string
+  /** the program that compresses the index, which is then there in no other form */
+  packedBy?: string
+  /** bytes of the index, as it is published */
+  text?: (packages: string) => Buffer
+  /** what apt says on the site, as it says of upstream */
+  warning?: RegExp
 }
 
 const plain = { filename: 'pool/app_1.0_all.deb' }
@@ -104,6 +114,48 @@ const layouts: [string, Layout[]][] = [
     ],
   ],
   [
+    'a suite with a path below its name',
+    [
+      {
+        suite: 'buster/updates',
+        packages: { app: plain },
+        release: { Suite: 'oldstable', Codename: 'buster' },
+      },
+    ],
+  ],
+  [
+    'a suite of another name',
+    [
+      {
+        suite: 'devel',
+        packages: { app: plain },
+        release: { Suite: 'resolute', Codename: 'resolute' },
+        warning: /^W: Conflicting distribution: .* \(expected devel but got resolute\)$/,
+      },
+    ],
+  ],
+  ['a suite without a name', [{ suite: 'nameless', packages: { app: plain }, release: { Suite: '' } }]],
+  ['a suite without a date', [{ suite: 'stable', packages: { app: plain }, release: { Date: '' } }]],
+  [
+    'packages for all architectures alone',
+    [{ suite: 'stable', packages: { app: plain }, release: { Architectures: 'all' }, folder: 'binary-all' }],
+  ],
+  ['an index in bzip2 alone', [{ suite: 'stable', packages: { app: plain }, packedBy: 'bzip2' }]],
+  [
+    'descriptions in Latin-1',
+    [
+      {
+        suite: 'stable',
+        packages: { app: plain },
+        text: text => Buffer.from(text.replace('test package', 'caf\u00e9'), 'latin1'),
+      },
+    ],
+  ],
+  [
+    'lines that end in a carriage return',
+    [{ suite: 'stable', packages: { app: plain }, text: text => Buffer.from(text.replaceAll('\n', '\r\n')) }],
+  ],
+  [
     'an address with a blank and a percent sign',
     [{ path: 'my repo/100%/x', suite: 'stable', packages: { app: plain } }],
   ],
@@ -141,7 +193,9 @@ describe.skipIf(lacking.length > 0)(
       })
       const update = await apt.apt('update')
       expect(update.status, sources + update.stdout + update.stderr).toBe(0)
-      expect(update.stderr).toBe('')
+      const warning = suites.find(layout => layout.warning)?.warning
+      if (warning === undefined) expect(update.stderr).toBe('')
+      else expect(update.stderr.trim()).toMatch(warning)
       const install = await apt.apt('install', '-y', '--download-only', ...debs.keys())
       expect(install.status, sources + install.stdout + install.stderr).toBe(0)
       const cache = join(place, 'apt/cache/archives')
@@ -206,7 +260,8 @@ describe.skipIf(lacking.length > 0)(
     /** Writes the archives with stock tools; returns the digest of each package by name. */
     async function publish(place: string, suites: Layout[]): Promise<Map<string, string>> {
       const debs = new Map<string, string>()
-      for (const { path = '', suite, component = 'main', packages } of suites) {
+      for (const layout of suites) {
+        const { path = '', suite, component = 'main', packages, folder = 'binary-amd64' } = layout
         const archive = join(place, 'upstream', path)
         let stanzas = ''
         for (const [name, { filename, file = filename }] of Object.entries(packages)) {
@@ -221,10 +276,14 @@ describe.skipIf(lacking.length > 0)(
         }
         const isFlat = suite.endsWith('/')
         const base = join(archive, isFlat ? suite : `dists/${suite}`)
-        const index = isFlat ? base : join(base, component, 'binary-amd64')
+        const index = isFlat ? base : join(base, component, folder)
         await mkdir(index, { recursive: true })
-        await writeFile(join(index, 'Packages'), stanzas)
-        const fields = isFlat ? {} : { Suite: suite, Components: component, Architectures: 'amd64' }
+        await writeFile(join(index, 'Packages'), layout.text?.(stanzas) ?? stanzas)
+        if (layout.packedBy !== undefined) await must(layout.packedBy, ['--keep', join(index, 'Packages')])
+        const fields = {
+          ...(isFlat ? {} : { Suite: suite, Components: component, Architectures: 'amd64' }),
+          ...layout.release,
+        }
         const settings = Object.entries(fields).flatMap(([field, value]) => [
           '-o',
           `APT::FTPArchive::Release::${field}=${value}`,
@@ -235,9 +294,16 @@ describe.skipIf(lacking.length > 0)(
           .filter(
             line =>
               !line.startsWith(' ') ||
-              line.endsWith(`/${basename(index)}/Packages`) ||
+              line.includes(`/${basename(index)}/Packages`) ||
               line.endsWith(' Packages'),
           )
+          .filter(
+            line =>
+              !Object.entries(layout.release ?? {}).some(
+                ([field, value]) => value === '' && line.startsWith(`${field}:`),
+              ),
+          )
+        if (layout.packedBy !== undefined) await rm(join(index, 'Packages'))
         await writeFile(join(base, 'Release'), listed.join('\n'))
         await gpg.run('--output', join(base, 'InRelease'), '--clearsign', join(base, 'Release'))
       }

@@ -62,15 +62,18 @@ export async function fetchIndex(
     try {
       return await fetchAs(request, { ...file, folder, release }, context)
     } catch (error) {
-      if (!isErrorCode(error, ...httpFailures, 'UPSTREAM_INVALID')) throw error
+      if (!isErrorCode(error, ...failedFetch, 'UPSTREAM_INVALID')) throw error
       failures.push(error)
     }
   }
   throw noUsableIndex(indexName(request, folder), { folder, release, failures })
 }
 
-/** An answer of the server that says no. With a failed connection, a captive portal or a wrong digest, nothing else is tried. */
-const httpFailures = ['NOT_FOUND_UPSTREAM', 'UNAUTHORIZED', 'UPSTREAM', 'REDIRECT_REFUSED'] as const
+/**
+ * A file that could not be had; 500 and 503 are among NETWORK. With a captive portal, a wrong certificate or a wrong digest,
+ * nothing else is tried.
+ */
+const failedFetch = ['NOT_FOUND_UPSTREAM', 'UNAUTHORIZED', 'UPSTREAM', 'REDIRECT_REFUSED', 'NETWORK'] as const
 
 /** The most telling failure; it also names a compression that might have worked, but not here. */
 function noUsableIndex(
@@ -138,7 +141,7 @@ async function fetchPacked(
       return verified((await http.get(byHash, options)).bytes, packed, byHash)
     } catch (error) {
       // advertised but missing (a partial mirror; object stores answer 403): the plain name will do, the digest decides
-      if (!isErrorCode(error, ...httpFailures)) throw error
+      if (!isErrorCode(error, ...failedFetch)) throw error
     }
   }
   return verified((await http.get(byName, options)).bytes, packed, byName)

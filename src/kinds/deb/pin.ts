@@ -44,22 +44,9 @@ export function pinSource(pin: Omit<DebPin, 'packages' | 'priority' | 'version'>
   return (source, component) => tests.every(test => test(source, component))
 }
 
-/** apt-get(8), `package/suite`: a Suite or Codename, a version of the release, or `a=…,n=…` (pkgVersionMatch). */
+/** apt-get(8), `package/suite`: a Suite or Codename, or the version of the release (pkgVersionMatch). */
 export function requestedRelease(text: string): FitsSource {
-  if (!text.includes('=')) return pinSource(/^[0-9]/.test(text) ? { releaseVersion: text } : { suite: text })
-  const keys = {
-    v: 'releaseVersion',
-    o: 'origin',
-    a: 'archive',
-    n: 'codename',
-    l: 'label',
-    c: 'component',
-  } as const
-  const parts = text.split(',').flatMap(part => {
-    const [, key, value] = /^\s*([voanlc])=(.*)$/i.exec(part) ?? []
-    return key === undefined ? [] : [[keys[key.toLowerCase() as keyof typeof keys], value]]
-  })
-  return pinSource(Object.fromEntries(parts))
+  return pinSource(/^[0-9]/.test(text) ? { releaseVersion: text } : { suite: text })
 }
 
 function hostOf(archive: string): string {

@@ -1,7 +1,7 @@
 import { isVersion } from '../../core/debian-version.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { isGlob } from '../../core/glob.ts'
 import { redactText } from '../../core/redact.ts'
-import { expressionMatcher, isExpression } from './expression.ts'
 
 /** apt-get(8): `name[:architecture][=version | /suite]`. */
 export interface PackageRequest {
@@ -9,17 +9,17 @@ export interface PackageRequest {
   text: string
   name: string
   architecture?: string
-  /** also `1.2*`, another pattern, or `/…/` (pkgVersionMatch) */
+  /** also `1.2*` or another pattern (pkgVersionMatch) */
   version?: string
-  /** suite or codename, or `n=…,l=…`, that this package is taken from, with the dependencies that only that suite satisfies */
+  /** suite, codename or version of the release that this package is taken from, with the dependencies that only that suite satisfies */
   suite?: string
 }
 
 /** dpkg's own rule (pkg_name_is_illegal), wider than Debian policy 5.6.1. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9+._-]*$/
 const architecturePattern = /^[a-z0-9][a-z0-9-]*$/
-const versionPattern = /^[A-Za-z0-9.+~:*?[\]!^-]+$|^\/\S+\/$/
-const suitePattern = /^[A-Za-z0-9*?[][\w.+~:*?[\]!^=, /-]*$|^\/\S+\/$/
+const versionPattern = /^[A-Za-z0-9.+~:*?[\]!^-]+$/
+const suitePattern = /^[A-Za-z0-9*?[][\w.+~*?[\]!^/-]*$/
 
 /** Throws MANIFEST_INVALID; `at` is where the package was requested. */
 export function parseRequest(text: string, at: string): PackageRequest {
@@ -34,9 +34,8 @@ export function parseRequest(text: string, at: string): PackageRequest {
   }
   if (what === undefined) return request
   if (text[mark] === '=') {
-    const isPattern = isExpression(what) && versionPattern.test(what)
+    const isPattern = isGlob(what) && versionPattern.test(what)
     if (!isPattern && !isVersion(what)) throw wrong('invalid version', text, at)
-    if (isPattern) expressionMatcher(what)
     return { ...request, version: what }
   }
   if (!suitePattern.test(what)) throw wrong('invalid suite', text, at)

@@ -172,6 +172,8 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     ['$(touch x)', /invalid package name/],
     ['-oDir=x', /invalid package name/],
     ['lib=', /invalid version/],
+    ['lib=/1/', /invalid version/],
+    ['lib/a=stable', /invalid suite/],
     ['lib=1 2', /invalid version/],
   ])('refuses the request %j', async (text, why) => {
     const error = await errorOf(lock([text]))

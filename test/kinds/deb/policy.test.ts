@@ -24,11 +24,14 @@ const backports: WorldPackage[] = [
 ]
 const vendor: WorldPackage[] = [
   { name: 'lib', version: '9', architecture: 'all' },
-  { name: 'driver-550', version: '550.1' },
-  { name: 'driver-550', version: '550.2' },
+  { name: 'driver-550', version: '550.1', builtFrom: 'nvidia' },
+  { name: 'driver-550', version: '550.2', builtFrom: 'nvidia' },
 ]
+const both386: WorldPackage[] = ['1', '2'].flatMap(version =>
+  ['amd64', 'i386'].map(architecture => ({ name: 'shared', version, architecture })),
+)
 const suites = {
-  stable: { release: { Origin: 'Debian', Codename: 'solid' }, packages: stable },
+  stable: { release: { Origin: 'Debian', Codename: 'solid', Version: '12.4' }, packages: stable },
   'stable-updates': { release: { Origin: 'Debian' }, packages: updates },
   'stable-backports': {
     release: { Origin: 'Debian', NotAutomatic: 'yes', ButAutomaticUpgrades: 'yes' },
@@ -36,7 +39,10 @@ const suites = {
   },
   experimental: { release: { NotAutomatic: 'yes' }, packages: [{ name: 'tool', version: '9' }] },
 }
-const withVendor = { ...suites, vendor: { release: { Origin: 'Vendor' }, packages: vendor } }
+const withVendor = {
+  ...suites,
+  vendor: { release: { Origin: 'Vendor', Label: 'Vendor CUDA' }, packages: vendor },
+}
 const pin = (priority: number, rest: Partial<DebPin>): DebPin => ({ packages: ['*'], priority, ...rest })
 
 /** What is asked, and what apt answers: both sides are compared, and the answer is written down. */
@@ -87,6 +93,119 @@ const cases: [string, Machine, string, string[] | 'refused'][] = [
     },
     'lib',
     ['lib_1.0+u1_amd64'],
+  ],
+  [
+    'a package by a regular expression, in either case of letters',
+    {
+      suites: withVendor,
+      pins: [{ packages: ['/^DRIVER-[0-9]+$/'], version: '550.1*', priority: 600 }],
+    },
+    'driver-550',
+    ['driver-550_550.1_amd64'],
+  ],
+  [
+    'a regular expression that fits no package',
+    { suites: withVendor, pins: [{ packages: ['/^river/'], version: '550.1*', priority: 600 }] },
+    'driver-550',
+    ['driver-550_550.2_amd64'],
+  ],
+  [
+    'a version by a regular expression',
+    { suites: withVendor, pins: [{ packages: ['driver-550'], version: '/\\.1$/', priority: 600 }] },
+    'driver-550',
+    ['driver-550_550.1_amd64'],
+  ],
+  [
+    'a source by its label',
+    { suites: withVendor, pins: [pin(-1, { label: 'Vendor CUDA' })] },
+    'driver-550',
+    'refused',
+  ],
+  [
+    'a source by the start of its label alone',
+    { suites: withVendor, pins: [pin(-1, { label: 'Vendor' })] },
+    'driver-550',
+    ['driver-550_550.2_amd64'],
+  ],
+  [
+    'a source by a pattern',
+    { suites: withVendor, pins: [pin(-1, { label: 'vendor*' })] },
+    'driver-550',
+    'refused',
+  ],
+  [
+    'a source by its codename',
+    { suites, pins: [pin(1001, { codename: 'solid' })] },
+    'lib',
+    ['lib_1.0_amd64'],
+  ],
+  [
+    'a source by its archive, which a codename is not',
+    { suites, pins: [pin(1001, { archive: 'solid' })] },
+    'lib',
+    ['lib_1.0+u1_amd64'],
+  ],
+  [
+    'a source by the version of the release',
+    { suites, pins: [pin(1001, { releaseVersion: '12*' })] },
+    'lib',
+    ['lib_1.0_amd64'],
+  ],
+  [
+    'a source by component and label',
+    { suites: withVendor, pins: [pin(-1, { component: 'main', label: 'Vendor CUDA' })] },
+    'driver-550',
+    'refused',
+  ],
+  [
+    'a source by a component that it lacks',
+    { suites: withVendor, pins: [pin(-1, { component: 'contrib', label: 'Vendor CUDA' })] },
+    'driver-550',
+    ['driver-550_550.2_amd64'],
+  ],
+  [
+    'packages by their source package',
+    { suites: withVendor, pins: [{ packages: ['src:nvidia'], version: '550.1', priority: 600 }] },
+    'driver-550',
+    ['driver-550_550.1_amd64'],
+  ],
+  [
+    'a name without an architecture is of the native one',
+    {
+      suites: { stable: { packages: both386 } },
+      foreign: ['i386'],
+      pins: [{ packages: ['shared'], version: '1', priority: 600 }],
+    },
+    'shared:i386',
+    ['shared_2_i386'],
+  ],
+  [
+    'a name of another architecture',
+    {
+      suites: { stable: { packages: both386 } },
+      foreign: ['i386'],
+      pins: [{ packages: ['shared:i386'], version: '1', priority: 600 }],
+    },
+    'shared:i386',
+    ['shared_1_i386'],
+  ],
+  ['package=version with a star', { suites: withVendor }, 'driver-550=550.1*', ['driver-550_550.1_amd64']],
+  ['package=*: the newest version', { suites: withVendor }, 'driver-550=550*', ['driver-550_550.2_amd64']],
+  ['package=version by a pattern', { suites: withVendor }, 'driver-550=*.[1]', ['driver-550_550.1_amd64']],
+  ['package=version that fits none', { suites: withVendor }, 'driver-550=551*', 'refused'],
+  ['package/pattern', { suites }, 'lib/*-updates', ['lib_1.0+u1_amd64']],
+  ['package/version of the release', { suites }, 'lib/12*', ['lib_1.0_amd64']],
+  [
+    'package:architecture/suite',
+    { suites: { stable: { packages: both386 } }, foreign: ['i386'] },
+    'shared:i386/stable',
+    ['shared_2_i386'],
+  ],
+  [
+    'package:architecture=version',
+    { suites: { stable: { packages: both386 } }, foreign: ['i386'] },
+    'shared:i386=1*',
+    ['shared_1_i386'],
   ],
   [
     'backports for what comes from there already',

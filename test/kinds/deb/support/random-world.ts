@@ -133,12 +133,23 @@ export function randomWorld(random: () => number, shape: WorldShape): World {
 /** apt_preferences(5) */
 export function preferencesOf(pins: DebPin[]): string {
   return pins
-    .map(({ packages, version, suite, origin, priority }) => {
-      const release = [
-        ...(suite === undefined ? [] : [`a=${suite}`]),
-        ...(origin === undefined ? [] : [`o=${origin}`]),
-      ].join(', ')
-      const pin = version === undefined ? `release ${release}` : `version ${version}`
+    .map(({ packages, version, priority, host, ...by }) => {
+      const keys: Record<keyof typeof by, string> = {
+        suite: 'a',
+        archive: 'a',
+        codename: 'n',
+        origin: 'o',
+        label: 'l',
+        component: 'c',
+        releaseVersion: 'v',
+      }
+      const release = Object.entries(by).map(([key, value]) => `${keys[key as keyof typeof by]}=${value}`)
+      const pin =
+        version !== undefined
+          ? `version ${version}`
+          : host !== undefined
+            ? `origin ${host}`
+            : `release ${release.join(', ')}`
       return `Package: ${packages.join(' ')}\nPin: ${pin}\nPin-Priority: ${priority}\n`
     })
     .join('\n')

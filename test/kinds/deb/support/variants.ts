@@ -72,7 +72,7 @@ export async function variants() {
   }
 
   /** What stock apt makes of it: whether `update` succeeds, its warnings, and what it would install. */
-  async function aptFrom(variant: Variant) {
+  async function aptFrom(variant: Variant, settings: { preferences?: string } = {}) {
     const copy = join(folder, `variant-${++count}`)
     await publish(copy, variant)
     await using server = await serveFolder(copy)
@@ -80,12 +80,12 @@ export async function variants() {
     const { suite = 'stable', request = {} } = variant
     const { components = ['main'], packages = ['app'] } = request
     const sources = `Types: deb\nURIs: ${server.url}\nSuites: ${suite}\nComponents: ${components.join(' ')}\nSigned-By: ${key}\n`
-    const apt = await aptSandbox(join(copy, 'apt'), { sources })
+    const apt = await aptSandbox(join(copy, 'apt'), { sources, ...settings })
     const update = await apt.apt('update')
-    const names =
-      update.status === 0
-        ? (await apt.wouldInstall(packages)).map(name => name.slice(0, name.indexOf('_')))
-        : undefined
+    const names = await apt.wouldInstall(packages).then(
+      files => files.map(name => name.slice(0, name.indexOf('_'))),
+      () => undefined,
+    )
     return { isUpdated: update.status === 0, output: update.stdout + update.stderr, names }
   }
 
