@@ -15,7 +15,7 @@ import {
   priorityField,
 } from '../package-entry.ts'
 import { expressionMatcher } from './expression.ts'
-import { pinPackage, pinSource } from './pin.ts'
+import { type DebPin, pinPackage, pinSource } from './pin.ts'
 import { parseRequest } from './request.ts'
 
 /** One suite of one signed archive. */
@@ -33,31 +33,6 @@ export interface DebSource {
   keysAsWritten: string[]
   /** apt_preferences(5); undefined: what the Release file says (500; 100 or 1 where it is NotAutomatic) */
   priority?: number
-}
-
-/** apt_preferences(5): the priority of some packages, from some source or in some version. */
-export interface DebPin {
-  /** names, patterns, `/regular expression/`, `name:architecture`, `src:name` */
-  packages: string[]
-  /** as apt's `Pin: version`: with `*` or as a regular expression; so are all below */
-  version?: string
-  /** suite or codename, as apt's `Pin: release a=` or `n=`; also the suite as written in the manifest */
-  suite?: string
-  /** `Pin: release a=` */
-  archive?: string
-  /** `Pin: release n=` */
-  codename?: string
-  /** `Pin: release o=`, or a host */
-  origin?: string
-  /** `Pin: origin`: the host of the archive */
-  host?: string
-  /** `Pin: release l=` */
-  label?: string
-  /** `Pin: release c=` */
-  component?: string
-  /** `Pin: release v=` */
-  releaseVersion?: string
-  priority: number
 }
 
 export interface DebRequest {

@@ -1,7 +1,31 @@
 import type { Candidate } from './candidate.ts'
-import type { DebPin } from './entry.ts'
 import { expressionMatcher, isExpression, versionMatcher } from './expression.ts'
 import { sourceOf } from './source-package.ts'
+
+/** apt_preferences(5): the priority of some packages, from some source or in some version. */
+export interface DebPin {
+  /** names, patterns, `/regular expression/`, `name:architecture`, `src:name` */
+  packages: string[]
+  /** as apt's `Pin: version`: with `*` or as a regular expression; so are all below */
+  version?: string
+  /** suite or codename, as apt's `Pin: release a=` or `n=`; also the suite as written in the manifest */
+  suite?: string
+  /** `Pin: release a=` */
+  archive?: string
+  /** `Pin: release n=` */
+  codename?: string
+  /** `Pin: release o=`, or a host */
+  origin?: string
+  /** `Pin: origin`: the host of the archive */
+  host?: string
+  /** `Pin: release l=` */
+  label?: string
+  /** `Pin: release c=` */
+  component?: string
+  /** `Pin: release v=` */
+  releaseVersion?: string
+  priority: number
+}
 
 /** What pins and `package/suite` can match in a source (apt_preferences(5)). */
 export interface PolicySource {

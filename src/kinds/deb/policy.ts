@@ -1,7 +1,6 @@
 import type { Candidate } from './candidate.ts'
-import type { DebPin } from './entry.ts'
 import { versionMatcher } from './expression.ts'
-import { type FitsSource, type PolicySource, pinPackage, pinSource } from './pin.ts'
+import { type DebPin, type FitsSource, type PolicySource, pinPackage, pinSource } from './pin.ts'
 
 export type PriorityOf = (candidate: Candidate) => number
 

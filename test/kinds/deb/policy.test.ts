@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { DebPin } from '../../../src/kinds/deb/entry.ts'
-import type { PolicySource } from '../../../src/kinds/deb/pin.ts'
+import type { DebPin, PolicySource } from '../../../src/kinds/deb/pin.ts'
 import { priorities } from '../../../src/kinds/deb/policy.ts'
 import { both, type Machine, universeOf } from './support/both.ts'
 import { missing } from './support/programs.ts'

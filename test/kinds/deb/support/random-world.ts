@@ -1,4 +1,4 @@
-import type { DebPin } from '../../../../src/kinds/deb/entry.ts'
+import type { DebPin } from '../../../../src/kinds/deb/pin.ts'
 import type { WorldPackage, WorldSuite } from './world.ts'
 
 export interface WorldShape {
