@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { defined } from '../../core/defined.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { nameField, textField } from '../../document/fields.ts'
 import { manifestEntry } from '../entry.ts'
@@ -12,6 +13,14 @@ export interface TreeRequest {
   /** absolute */
   folder: string
   exclude: string[]
+  /** files that look like secrets and are carried nevertheless; absent: none */
+  secrets?: DeclaredSecret[]
+}
+
+export interface DeclaredSecret {
+  /** a path or a pattern, as in `exclude` */
+  path: string
+  reason: string
 }
 
 export const treeEntry = manifestEntry({
@@ -22,16 +31,26 @@ export const treeEntry = manifestEntry({
     from: textField,
     /** paths or `*` patterns to leave out */
     exclude: z.array(textField).default([]),
+    /** files that look like secrets and are to be carried: `lock` refuses all others */
+    secrets: z.array(z.strictObject({ path: textField, reason: textField })).default([]),
   }),
   starter: `\
 # trees:                                      # folders laid down on the site as they are
 #   - name: deploy
 #     from: deploy
 #     exclude: ["*.bak"]
+#     secrets: [{path: tests/*.key, reason: a test key}]   # files that look like secrets and may travel; all others are refused
 `,
   load: (entries, { at, folder, mistakes }) =>
     distinctRequests(
-      entries.map((tree, i): TreeRequest => ({ at: at(i), folder: resolve(folder, tree.from), ...tree })),
+      entries.map(
+        ({ secrets, ...tree }, i): TreeRequest => ({
+          at: at(i),
+          folder: resolve(folder, tree.from),
+          ...tree,
+          ...defined({ secrets: secrets.length > 0 ? secrets : undefined }),
+        }),
+      ),
       { nameOf: tree => tree.name, mistakes },
     ),
 })

@@ -12,7 +12,7 @@ export const treeKind = defineKind({
   entry: treeEntry,
   inputs: { of: ({ folder, ...tree }) => tree, empty: 'counted' },
   schema: lockedTreeSchema,
-  resolve: async request => (await import('./resolve.ts')).resolveTree(request),
+  resolve: async (request, context) => (await import('./resolve.ts')).resolveTree(request, context),
   create: 'nothing',
   assemble: trees =>
     trees.flatMap(tree =>

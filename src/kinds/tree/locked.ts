@@ -17,5 +17,7 @@ export const lockedTreeSchema = z.strictObject({
       z.strictObject({ path: z.string(), target: z.string() }),
     ]),
   ),
+  /** files that look like secrets, declared in the manifest; absent: none */
+  secrets: z.array(z.strictObject({ path: z.string(), what: z.string(), reason: z.string() })).optional(),
 })
 export type LockedTree = z.infer<typeof lockedTreeSchema>

@@ -15,23 +15,35 @@ export type WalkedFile =
 /** Version control and what a file manager leaves behind are never content. */
 const alwaysLeftOut = new Set(['.git', '.DS_Store'])
 
-/** Every file of the folder, hashed, sorted by path. Links that leave it, devices and sockets are errors. */
-export async function walkFolder(request: TreeRequest): Promise<WalkedFile[]> {
-  // a pattern matches a whole path or a whole name
-  const matchers = request.exclude.map(pattern => globMatcher(pattern.replace(/\/+$/, ''), { paths: true }))
-  const excluded = (path: string, name: string) => matchers.some(matches => matches(path) || matches(name))
+/** Matches a whole path or a whole name. */
+export function pathMatcher(pattern: string): (path: string) => boolean {
+  const matches = globMatcher(pattern.replace(/\/+$/, ''), { paths: true })
+  return path => matches(path) || matches(posix.basename(path))
+}
+
+/**
+ * Every file of the folder, hashed, sorted by path. Links that leave it, devices and sockets are errors. `look` gets the start of
+ * each file (at most 1 MiB), which is valid until it returns.
+ */
+export async function walkFolder(
+  request: TreeRequest,
+  look: (path: string, start: Buffer) => void,
+): Promise<WalkedFile[]> {
+  const excluded = request.exclude.map(pathMatcher)
   const files: WalkedFile[] = []
   const buffer = Buffer.allocUnsafe(1 << 20)
   const walk = async (relative: string): Promise<void> => {
     const names = await list(join(request.folder, relative), request)
     for (const name of names.sort(compareText)) {
       const path = relative === '' ? name : `${relative}/${name}`
-      if (alwaysLeftOut.has(name) || excluded(path, name)) continue
+      if (alwaysLeftOut.has(name) || excluded.some(matches => matches(path))) continue
       checkName(request, path)
       const file = await statOf(request, path)
       if (file.isDirectory()) await walk(path)
       else if (file.isFile())
-        files.push(await hashed(request.folder, { path, executable: (file.mode & 0o100) !== 0, buffer }))
+        files.push(
+          await hashed(request.folder, { path, executable: (file.mode & 0o100) !== 0, buffer, look }),
+        )
       else if (file.isSymbolicLink()) files.push(await link(request, path))
       else throw refused(request, { path, what: 'neither file, folder nor link' })
     }
@@ -74,9 +86,14 @@ async function statOf(request: TreeRequest, path: string): Promise<Stats> {
 
 async function hashed(
   folder: string,
-  file: { path: string; executable: boolean; buffer: Buffer },
+  file: {
+    path: string
+    executable: boolean
+    buffer: Buffer
+    look: (path: string, start: Buffer) => void
+  },
 ): Promise<WalkedFile> {
-  const { path, buffer } = file
+  const { path, buffer, look } = file
   const hasher = new Hasher()
   let size = 0
   try {
@@ -89,6 +106,7 @@ async function hashed(
       for (;;) {
         const { bytesRead } = await handle.read(buffer, 0, buffer.length, size)
         if (bytesRead === 0) break
+        if (size === 0) look(path, buffer.subarray(0, bytesRead))
         hasher.update(buffer.subarray(0, bytesRead))
         size += bytesRead
       }
