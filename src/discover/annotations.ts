@@ -1,4 +1,4 @@
-import { isImageText, withTag } from './image-text.ts'
+import { isImageText, withTag } from './references/image-text.ts'
 
 /** Annotations of a Chart.yaml that list its images: of Artifact Hub and of Bitnami. */
 const names = ['artifacthub.io/images', 'images']

@@ -1,7 +1,9 @@
+import { defined } from '../core/defined.ts'
 import { isErrorCode } from '../core/errors.ts'
-import { collect } from './collect.ts'
+import { collect, type Rendering } from './collect.ts'
 import type { Deployment, Renderer } from './deployment.ts'
-import type { Found, FoundUrl } from './found.ts'
+import { type RenderedObject, renderedObjects } from './documents.ts'
+import type { Found, FoundUrl, Undecided } from './found.ts'
 import { pairImages, type UsedImage } from './pair.ts'
 import type { DownloadedChart } from './remote-charts.ts'
 import { type RemoteSchema, type RenderedRelease, renderDeployment } from './render.ts'
@@ -21,6 +23,8 @@ export interface UsedUrl {
 export interface Discovered {
   images: UsedImage[]
   urls: UsedUrl[]
+  /** what cannot be decided */
+  undecided: Undecided[]
   /** names of the releases that were rendered */
   releases: string[]
   /** releases, or whole environments, that do not render */
@@ -33,7 +37,7 @@ export interface Discovered {
 
 /** Renders all releases of the deployments and finds every image and URL that they use. */
 export async function discover(deployments: readonly Deployment[], renderer: Renderer): Promise<Discovered> {
-  const renderings: { site: Found; public: Found } = { site: nothing(), public: nothing() }
+  const found: { site: Found; public: Found } = { site: nothing(), public: nothing() }
   const releases = new Set<string>()
   const result: Pick<Discovered, 'failures' | 'charts' | 'schemas'> = {
     failures: [],
@@ -43,16 +47,21 @@ export async function discover(deployments: readonly Deployment[], renderer: Ren
   for (const deployment of deployments) {
     const rendering = await renderDeployment(deployment, { addresses: site, renderer })
     for (const name of ['site', 'public'] as const) {
+      const renderings: Rendering[] = []
       for (const rendered of rendering[name]) {
-        const found = collectRelease(rendered, deployment)
-        if ('item' in found) {
-          result.failures.push(found)
+        const objects = objectsOf(rendered, deployment)
+        if ('item' in objects) {
+          result.failures.push(objects)
           continue
         }
-        renderings[name].images.push(...found.images)
-        renderings[name].urls.push(...found.urls)
-        releases.add(rendered.release)
+        const { release, condition } = rendered
+        renderings.push(defined({ release: `${deployment.environment}: ${release}`, objects, condition }))
+        releases.add(release)
       }
+      const { images, urls, undecided } = collect(renderings)
+      found[name].images.push(...images)
+      found[name].urls.push(...urls)
+      found[name].undecided.push(...undecided)
     }
     const inEnvironment = (release: string) => `${deployment.environment}: ${release}`
     result.failures.push(...rendering.failures)
@@ -64,22 +73,21 @@ export async function discover(deployments: readonly Deployment[], renderer: Ren
     )
   }
   return {
-    images: pairImages(renderings, site.registry),
-    urls: usedUrls(renderings.site.urls),
+    images: pairImages(found, site.registry),
+    urls: usedUrls(found.site.urls),
+    undecided: found.site.undecided,
     releases: [...releases],
     ...result,
   }
 }
 
-/** What a release would use in another cluster is dormant. Returns a failure for output that is not YAML. */
-function collectRelease(
-  { text, release, condition }: RenderedRelease,
+/** Returns the objects of a release, or a failure for output that is not YAML. */
+function objectsOf(
+  { text, release }: RenderedRelease,
   { environment }: Deployment,
-): Found | Failure {
+): RenderedObject[] | Failure {
   try {
-    const { images, urls } = collect(text, `${environment}: ${release}`)
-    if (condition === undefined) return { images, urls }
-    return { images: images.map(image => ({ ...image, dormant: image.dormant ?? condition })), urls: [] }
+    return renderedObjects(text, `${environment}: ${release}`)
   } catch (error) {
     if (!isErrorCode(error, 'RENDER_FAILED')) throw error
     const { item = release, message, likely, next = '' } = error
@@ -88,12 +96,14 @@ function collectRelease(
 }
 
 function nothing(): Found {
-  return { images: [], urls: [] }
+  return { images: [], urls: [], undecided: [] }
 }
 
 function usedUrls(found: readonly FoundUrl[]): UsedUrl[] {
   const urls = new Map<string, UsedUrl>()
   for (const { url, seen } of found) {
+    // a chart or an image that the site's registry has
+    if (/^(?:oci|docker):\/\//.test(url) && url.includes(`//${site.registry}/`)) continue
     const known = urls.get(url)
     if (known !== undefined) known.seen.push(seen)
     else if (url.startsWith(`${site.httpServer}/`))

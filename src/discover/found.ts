@@ -1,17 +1,19 @@
 /** How a reference was written, which determines how certain it is that something pulls it. */
 export type How =
-  /** `image:` of a container, an init container, an image volume */
+  /** `image:` of a container, an init container; `image.reference` of an image volume */
   | 'container'
-  /** `image:` elsewhere: a custom resource whose operator starts it */
+  /** a key that names an image elsewhere: a custom resource whose operator starts it */
   | 'field'
-  /** `repository`, `image` and `version` (or `tag`) as keys of their own, joined by an operator */
+  /** repository, image, version, … as keys, variables or flags of their own, joined by an operator */
   | 'parts'
   /** value of an environment variable */
   | 'env'
   /** in a command line */
   | 'argument'
-  /** inside the text of a ConfigMap or Secret */
+  /** inside a text: of a ConfigMap, a Secret, an annotation, values of another chart */
   | 'text'
+  /** composed by an operator from a resource without an image: see operators/ */
+  | 'operator'
 
 /** Where in a rendered release something was seen. */
 export interface Sighting {
@@ -19,7 +21,7 @@ export interface Sighting {
   release: string
   /** `Deployment astrago-core` */
   object: string
-  /** `spec.template.spec.containers[0].image` */
+  /** `spec.template.spec.containers[0].image`; a document inside a text follows its key after `: ` */
   path: string
   how: How
 }
@@ -41,7 +43,17 @@ export interface FoundUrl {
   seen: Sighting
 }
 
+/** Something that pulls an image or opens a connection, but the rendering does not show which one. */
+export interface Undecided {
+  /** `quay.io/acme/database`: the repository whose version is missing; `Elasticsearch es`: the resource */
+  subject: string
+  /** what is not known, as a clause */
+  reason: string
+  seen: Sighting
+}
+
 export interface Found {
   images: FoundImage[]
   urls: FoundUrl[]
+  undecided: Undecided[]
 }

@@ -1,5 +1,6 @@
 import { compareText } from '../core/canonical-json.ts'
 import type { UsedUrl } from './discover.ts'
+import type { Undecided } from './found.ts'
 import { isServedAs, type UsedImage } from './pair.ts'
 import type { DownloadedChart } from './remote-charts.ts'
 import type { RemoteSchema } from './render.ts'
@@ -49,6 +50,8 @@ export interface ImageReport {
   schemas: RemoteSchema[]
   /** what does not render: its images are not in this report */
   failures: Failure[]
+  /** cannot be decided from the rendering: a version or an image that an operator chooses; not findings */
+  undecided: Undecided[]
   /** declared by a chart's annotations, but neither used nor listed; not findings */
   annotated: { reference: string; chart: string }[]
   /** findings that are excused */
@@ -65,6 +68,7 @@ export function compareImages(options: {
   hasFile: (path: string) => boolean
   listed: readonly ListedImage[]
   excuses: readonly Excuse[]
+  undecided?: readonly Undecided[]
   /** images that charts declare, as full references */
   annotated?: readonly { reference: string; chart: string }[]
   charts?: readonly DownloadedChart[]
@@ -77,6 +81,7 @@ export function compareImages(options: {
     hasFile,
     listed,
     excuses,
+    undecided = [],
     annotated = [],
     charts = [],
     schemas = [],
@@ -169,6 +174,10 @@ export function compareImages(options: {
       ({ release, path }) => `${release} ${path}`,
     ),
     failures: [...failures],
+    undecided: sortedBy(
+      undecided.filter(({ subject }) => !isExcused(subject)),
+      one => one.subject,
+    ),
     annotated: sortedBy(
       annotated.filter(
         ({ reference }) => !byUpstream.has(reference) && !listed.some(one => one.reference === reference),

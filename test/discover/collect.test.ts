@@ -2,11 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { annotatedImages } from '../../src/discover/annotations.ts'
 import { collect } from '../../src/discover/collect.ts'
-import { isImageText, qualifiedImages, withTag } from '../../src/discover/image-text.ts'
-import { publicUrls } from '../../src/discover/urls.ts'
+import { renderedObjects } from '../../src/discover/documents.ts'
+import { publicUrls } from '../../src/discover/downloads/urls.ts'
+import { isImageText, qualifiedImages, withTag } from '../../src/discover/references/image-text.ts'
+
+const found = (text: string, release = 'r') => collect([{ release, objects: renderedObjects(text, release) }])
 
 const images = (text: string) =>
-  collect(text, 'r').images.map(({ text, dormant, seen }) => [
+  found(text).images.map(({ text, dormant, seen }) => [
     text,
     seen.how,
     `${seen.object} ${seen.path}`,
@@ -116,7 +119,7 @@ describe('images of a rendered release', () => {
   })
 
   it('name the line with invalid YAML', () => {
-    expect(() => collect('kind: A\n---\nkind: B\nx: [1\ny: 2\n', 'astrago')).toThrow(
+    expect(() => found('kind: A\n---\nkind: B\nx: [1\ny: 2\n', 'astrago')).toThrow(
       expect.objectContaining({
         code: 'RENDER_FAILED',
         item: expect.stringMatching(/^astrago, line [3-5]$/),
@@ -138,7 +141,7 @@ describe('URLs that containers fetch', () => {
       'metadata: {name: m}',
       'data: {download.sh: "curl https://grafana.com/api/dashboards/13639", board.json: "https://grafana.com/docs"}',
     ].join('\n')
-    expect(collect(text, 'r').urls.map(found => found.url)).toEqual([
+    expect(found(text).urls.map(one => one.url)).toEqual([
       'https://github.com/x/releases/download/v1/theme.jar',
       'https://grafana.com/api/dashboards/13639',
     ])
@@ -188,17 +191,17 @@ describe('knowledge about operators and programs', () => {
   it('marks a driver whose tag ends with the OS of each node', () => {
     const policy =
       'kind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  driver: {repository: nvcr.io/nvidia, image: driver, version: "535.1"}\n'
-    const { images: found } = collect(policy, 'r')
-    expect(found.map(({ text, perNode }) => [text, perNode])).toEqual([['nvcr.io/nvidia/driver:535.1', true]])
+    expect(found(policy).images.map(({ text, perNode }) => [text, perNode])).toEqual([
+      ['nvcr.io/nvidia/driver:535.1', true],
+    ])
   })
 
   it('reports that Trivy fetches its databases, unless that is disabled', () => {
     const trivy = (skip: string) =>
-      collect(
+      found(
         pod(
           `  containers: [{name: t, image: a/b:1, env: [{name: SCANNER_TRIVY_SKIP_UPDATE, value: "${skip}"}]}]\n`,
         ),
-        'r',
       ).urls.map(({ url }) => url)
     expect(trivy('false')).toEqual(['oci://ghcr.io/aquasecurity/trivy-db:2'])
     expect(trivy('true')).toEqual([])

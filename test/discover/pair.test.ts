@@ -13,6 +13,7 @@ function found(...images: string[]): Found {
       return { text, seen }
     }),
     urls: [],
+    undecided: [],
   }
 }
 

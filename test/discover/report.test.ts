@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { collect } from '../../src/discover/collect.ts'
+import { renderedObjects } from '../../src/discover/documents.ts'
 import { pairImages } from '../../src/discover/pair.ts'
 import { compareImages } from '../../src/discover/report.ts'
 
@@ -7,21 +8,21 @@ const registry = 'registry.invalid:5000'
 const pod = (name: string, ...images: string[]) =>
   `kind: Pod\nmetadata: {name: ${name}}\nspec: {containers: [${images.map(image => `{image: "${image}"}`).join(', ')}]}\n`
 
+const found = (text: string) => collect([{ release: 'r', objects: renderedObjects(text, 'r') }])
+
 const used = pairImages(
   {
-    site: collect(
+    site: found(
       [
         pod('a', `${registry}/grafana/grafana:10`, `${registry}/library/nginx:1`),
         pod('b', 'registry.k8s.io/nfd/nfd:v1', `${registry}/grafana/grafana:10`),
       ].join('---\n'),
-      'r',
     ),
-    public: collect(
+    public: found(
       [
         pod('a', 'grafana/grafana:10', 'nginx:1'),
         pod('b', 'registry.k8s.io/nfd/nfd:v1', 'grafana/grafana:10'),
       ].join('---\n'),
-      'r',
     ),
   },
   registry,

@@ -146,7 +146,7 @@ async function reportOf(
     const failures = [...carried.failures, ...found.failures]
     // nothing to report
     if (failures.length > 0 && found.releases.length === 0) throw incomplete(failures)
-    const { images, urls } = found
+    const { images, urls, undecided } = found
     const files = new Set(manifest.files.map(file => `/files/${file.path}`))
     return compareImages({
       used: images,
@@ -158,6 +158,7 @@ async function reportOf(
         ...defined({ isPrivate: isPrivate(reference) ? (true as const) : undefined }),
       })),
       excuses: manifest.excuses,
+      undecided,
       annotated: carried.annotated,
       charts: found.charts,
       schemas: found.schemas,

@@ -64,6 +64,10 @@ export function renderReport(report: ImageReport, listed: number): string {
       report.missingFiles.flatMap(urlLines),
     ],
     [
+      'undecided, because the rendering does not show it (check by hand)',
+      report.undecided.flatMap(undecidedLines),
+    ],
+    [
       'not findings: charts name these images for disabled features',
       report.annotated.map(({ reference, chart }) => `  ${reference}  (${chart})`),
     ],
@@ -147,6 +151,10 @@ function imageLines({ upstream, onSite, leak, dormant, seen }: UsedImage): strin
 
 function urlLines({ url, path, seen }: UsedUrl): string[] {
   return [`  ${path ?? url}`, ...places(seen)]
+}
+
+function undecidedLines({ subject, reason, seen }: ImageReport['undecided'][0]): string[] {
+  return [`  ${subject}: ${reason}`, ...places([seen])]
 }
 
 /** At most three places. */

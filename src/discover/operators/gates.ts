@@ -1,0 +1,52 @@
+import { isRecord, type RenderedObject } from '../documents.ts'
+import type { ResourceRule } from './rule.ts'
+import { operators } from './table.ts'
+
+/** Whether a rule is about this resource. */
+export function concerns({ kind, group }: ResourceRule, object: RenderedObject): boolean {
+  return kind === object.kind && (group === undefined || group === groupOf(object))
+}
+
+/** Returns the API group of a resource; empty for the core group. */
+export function groupOf({ value }: RenderedObject): string {
+  const { apiVersion } = value
+  return typeof apiVersion === 'string' && apiVersion.includes('/') ? apiVersion.split('/')[0]! : ''
+}
+
+/** Returns the value at a path such as `spec.driver.enabled`. */
+export function valueAt(object: RenderedObject, path: string): unknown {
+  return path.split('.').reduce<unknown>((at, key) => (isRecord(at) ? at[key] : undefined), object.value)
+}
+
+/** Whether the operator appends the OS of each node to the tag of the part at `path`. */
+export function isPerNode(object: RenderedObject, path: string): boolean {
+  return operators.some(({ perNode = [] }) =>
+    perNode.some(rule => concerns(rule, object) && rule.parts.includes(path)),
+  )
+}
+
+/** Returns why the part at `path` of the object is not started, if the operator does not start it. */
+export function closedGate(object: RenderedObject, path: string): string | undefined {
+  for (const { gates = [] } of operators) {
+    for (const rule of gates) {
+      if (!concerns(rule, object) || !rule.parts.includes(path)) continue
+      const { gate, open = true, reason } = rule
+      if (gate === undefined) return reason ?? 'its operator does not start it'
+      if ((valueAt(object, gate) === true) !== open) return `${gate} is ${open ? 'not true' : 'true'}`
+    }
+  }
+  return undefined
+}
+
+/** Returns why the operator does not start the image in this variable, judged by the resources of the environment. */
+export function closedVariable(variable: string, world: readonly RenderedObject[]): string | undefined {
+  for (const { variableGates = [] } of operators) {
+    for (const rule of variableGates) {
+      if (rule.variable !== variable) continue
+      const resources = world.filter(object => concerns(rule, object))
+      const isClosed = resources.length > 0 && resources.every(one => valueAt(one, rule.gate) === false)
+      if (isClosed) return `${rule.gate} of ${rule.kind} is false`
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,205 @@
+import { hasHost, isImageText, isVersioned, withoutScheme, withTag } from './image-text.ts'
+import { type NamedRole, roleOf } from './roles.ts'
+
+/** A value with a name: an entry of a map, an environment variable, a flag. */
+export interface Named {
+  name: string
+  value: string
+  /** where it is; unique among the entries that are joined */
+  place: string
+}
+
+export interface Joined {
+  images: { text: string; place: string; joined: boolean; dormant?: string }[]
+  /** repositories whose version is written nowhere */
+  unversioned: { text: string; place: string }[]
+  /** places whose value is used up */
+  used: Set<string>
+}
+
+/** What surrounds the entries. */
+export interface JoinContext {
+  /** the entries are those of one image: the map under `image:` */
+  underImage?: boolean
+  /** runtimes pull the value of `image` as it is, with `latest` as the default tag: a container */
+  verbatim?: boolean
+  /** registry path and tag that entries without their own use */
+  hub?: Hub
+}
+
+/** `hub` and `tag` further up, as the charts of Istio write them. */
+export interface Hub {
+  hub: string
+  tag: string
+}
+
+interface Entry extends Named, NamedRole {}
+
+/**
+ * Joins the parts of images as most operators and charts do: registry, repository and image with `/`, a version with `:`, a
+ * digest with `@`. Parts belong together if their names differ in the role only: `QUEUE_IMAGE` and `QUEUE_VERSION`.
+ */
+export function join(named: readonly Named[], context: JoinContext = {}): Joined {
+  const entries = named.flatMap((one): Entry[] => {
+    const role = roleOf(one.name)
+    return role === undefined || one.value === '' ? [] : [{ ...one, ...role, value: one.value.trim() }]
+  })
+  const result: Joined = { images: [], unversioned: [], used: new Set() }
+  const find = (role: NamedRole['role'], stem: string) =>
+    entries.find(one => one.role === role && one.stem === stem)
+  const add = (entry: Entry, text: string, joined: boolean) => {
+    const dormant = closedBy(entry, entries)
+    result.images.push({ text, place: entry.place, joined, ...(dormant === undefined ? {} : { dormant }) })
+    result.used.add(entry.place)
+  }
+
+  for (const entry of entries) {
+    if (entry.role === 'images') addList(entry)
+    else if (entry.role === 'image' || entry.role === 'weak') addImage(entry)
+  }
+  for (const entry of entries) if (entry.role === 'repository') addRepository(entry)
+  if (context.underImage === true) addNamed()
+  return result
+
+  function addList(entry: Entry) {
+    // `1.2=quay.io/a/b:1.2` of operators that support several versions
+    const texts = entry.value.split(/[\s,;]+/).map(word => word.replace(/^[^=]*=/, ''))
+    const images = texts.filter(text => isVersioned(text) && isImageText(text) && /[/:]/.test(text))
+    for (const text of images) add(entry, text, false)
+  }
+
+  function addImage(entry: Entry) {
+    const text = withoutScheme(entry.value)
+    if (!isImageText(text)) return
+    if (entry.role === 'weak' && !(isVersioned(text) && (text.includes('/') || /:v?[0-9]/.test(text)))) return
+    const path = prefixed(text, entry.stem)
+    const digest = digestOf(entry.stem)
+    if (isVersioned(text)) return add(entry, withDigest(path, digest), path !== text || digest !== undefined)
+    const version = versionOf(entry.stem)
+    if (version !== undefined || digest !== undefined) {
+      const whole = versioned(path, { version, digest })
+      // `name: x, version: 1` says nothing about an image; neither does a single word in a key of its own
+      if (whole !== undefined && (isPath(path) || entry.role === 'image')) return add(entry, whole, true)
+    }
+    const { hub } = context
+    if (hub !== undefined && !text.includes('/') && entry.stem === '')
+      return add(entry, `${hub.hub}/${text}:${hub.tag}`, true)
+    if (context.verbatim === true && entry.stem === '') return add(entry, withTag(path), path !== text)
+    if (isPath(path)) leave(entry, path)
+  }
+
+  function addRepository(entry: Entry) {
+    const { stem } = entry
+    const isTaken = entries.some(
+      one => one.role === 'image' && one.stem === stem && result.used.has(one.place),
+    )
+    const text = withoutScheme(entry.value)
+    if (isTaken || !isImageText(text)) return
+    const registry = find('registry', stem)?.value
+    const image = nameOf(entry, text)
+    const path = [registry, text, image].filter(part => part).join('/')
+    const version = versionOf(stem)
+    const digest = digestOf(stem)
+    // `repository: acme/tools, version: 1` may be a chart or a git repository
+    const isImage = context.underImage === true || entry.ofImage || hasHost(path) || tagged(stem)
+    if (!isImage || (!isPath(path) && context.underImage !== true && !entry.ofImage)) return
+    if (isVersioned(text)) return add(entry, withDigest(path, digest), registry !== undefined)
+    const whole = versioned(path, { version, digest })
+    if (whole !== undefined) add(entry, whole, true)
+    else if ((context.underImage === true || entry.ofImage) && isPath(path)) leave(entry, path)
+  }
+
+  /** `image: {registry, name, tag}` */
+  function addNamed() {
+    if (entries.some(one => one.role === 'repository' || one.role === 'image')) return
+    const entry = find('name', '')
+    if (entry === undefined) return
+    const path = prefixed(withoutScheme(entry.value), '')
+    if (!isImageText(path)) return
+    const digest = digestOf('')
+    const whole = isVersioned(path)
+      ? withDigest(path, digest)
+      : versioned(path, { version: versionOf(''), digest })
+    if (whole !== undefined) add(entry, whole, true)
+    else if (hasHost(path)) leave(entry, path)
+  }
+
+  function prefixed(text: string, stem: string): string {
+    if (hasHost(text)) return text
+    const parts = (['registry', 'repository'] as const).map(role => find(role, stem)?.value ?? '')
+    const prefix = parts.filter(part => part !== '' && isImageText(`${part}/x`)).join('/')
+    const path = prefix === '' ? text : `${prefix}/${text}`
+    return isImageText(path) ? path : text
+  }
+
+  /** `repository: quay.io/acme, name: agent`: the last part of the path; elsewhere, a name is a label */
+  function nameOf({ stem }: Entry, repository: string): string | undefined {
+    if (stem === '' && context.underImage !== true) return undefined
+    const name = find('name', stem)?.value
+    if (name === undefined || !isImageText(name) || isVersioned(name)) return undefined
+    return repository === name || repository.endsWith(`/${name}`) ? undefined : name
+  }
+
+  function versionOf(stem: string): string | undefined {
+    const words = stem === '' ? [] : stem.split(' ')
+    // `ENTERPRISE_DATABASE_IMAGE` with `DATABASE_VERSION`
+    const stems = [stem, ...words.slice(1).map((_, i) => words.slice(i + 1).join(' '))]
+    for (const one of stems) {
+      const found = entries.filter(entry => entry.role === 'tag' && entry.stem === one)
+      const entry =
+        found.find(({ ofImage }) => ofImage) ?? found.find(({ name }) => /tag$/i.test(name)) ?? found[0]
+      if (entry !== undefined) return entry.value
+    }
+    return undefined
+  }
+
+  function digestOf(stem: string): string | undefined {
+    const text = find('digest', stem)?.value
+    if (text === undefined) return undefined
+    const digest = /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : text
+    return /^sha256:[0-9a-f]{64}$/.test(digest) ? digest : undefined
+  }
+
+  function tagged(stem: string): boolean {
+    return entries.some(one => one.role === 'tag' && one.stem === stem && /tag$/i.test(one.name))
+  }
+
+  function leave(entry: Entry, text: string) {
+    result.unversioned.push({ text, place: entry.place })
+    result.used.add(entry.place)
+  }
+}
+
+/** A single word may be anything. */
+function isPath(text: string): boolean {
+  return text.includes('/')
+}
+
+function withDigest(text: string, digest: string | undefined): string {
+  return digest === undefined || text.includes('@') ? text : `${text}@${digest}`
+}
+
+function versioned(
+  path: string,
+  { version, digest }: { version: string | undefined; digest: string | undefined },
+): string | undefined {
+  const text =
+    version === undefined || version === ''
+      ? path
+      : version.startsWith('sha256:')
+        ? `${path}@${version}`
+        : `${path}:${version}`
+  const whole = withDigest(text, digest)
+  return isVersioned(whole) && isImageText(whole) ? whole : undefined
+}
+
+/** `ENABLE_X: "false"`, `xEnabled: false`, `DISABLE_X: "true"` next to the image of x. */
+function closedBy(entry: Entry, entries: readonly Entry[]): string | undefined {
+  const gate = entries.find(({ role, stem, value }) => {
+    if (stem === '' || (role !== 'enabled' && role !== 'disabled')) return false
+    const isClosed = role === 'enabled' ? /^(?:false|no|off|0)$/i : /^(?:true|yes|on|1)$/i
+    if (!isClosed.test(value)) return false
+    return ` ${entry.stem} `.startsWith(` ${stem} `) || ` ${entry.stem} `.endsWith(` ${stem} `)
+  })
+  return gate === undefined ? undefined : `${gate.name} is ${gate.value}`
+}

@@ -1,0 +1,19 @@
+import type { How } from '../found.ts'
+
+/** What a rule found in a map. */
+export interface Match {
+  how: How
+  path: string
+  images?: string[]
+  urls?: string[]
+  undecided?: { subject: string; reason: string }[]
+  perNode?: true
+  dormant?: string
+}
+
+export function unversioned(text: string): { subject: string; reason: string } {
+  return {
+    subject: text,
+    reason: 'an image without a version: its program adds one that the rendering does not show',
+  }
+}

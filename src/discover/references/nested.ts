@@ -1,0 +1,38 @@
+import { parseAllDocuments } from 'yaml'
+import { isRecord } from '../documents.ts'
+
+/** Larger texts are scanned, not parsed. */
+const maxText = 2 << 20 /* characters */
+const maxAliases = 100
+
+/**
+ * Returns the maps and lists of a YAML or JSON text: values of another chart, settings of a controller, the manifest of a pod.
+ * Returns none for other text, such as a script, prose or a Go template. Comments are not part of the result.
+ */
+export function nestedDocuments(text: string): (Record<string, unknown> | unknown[])[] {
+  if (text.length > maxText || text.startsWith('#!')) return []
+  // a single line is a document only without prose
+  if (!/^\s*[[{]|\S\s*\n\s*\S|^[A-Za-z0-9_.-]+: \S+\s*$/.test(text)) return []
+  const documents = /^\s*[[{]/.test(text) ? (parseJson(text) ?? parseYaml(text)) : parseYaml(text)
+  return documents.filter(document => isRecord(document) || Array.isArray(document))
+}
+
+function parseJson(text: string): [Record<string, unknown>] | undefined {
+  try {
+    return [JSON.parse(text)]
+  } catch {
+    return undefined
+  }
+}
+
+function parseYaml(text: string): (Record<string, unknown> | unknown[])[] {
+  // `key: value` or a list, at least once at the start of a line
+  if (!/^[ \t]*(?:- ?)?["']?[A-Za-z0-9_./-]+["']?:(?:[ \t\r\n]|$)|^- |^[[{]/m.test(text)) return []
+  try {
+    const documents = parseAllDocuments(text, { uniqueKeys: false, logLevel: 'silent' })
+    if (!Array.isArray(documents) || documents.some(document => document.errors.length > 0)) return []
+    return documents.map(document => document.toJS({ maxAliasCount: maxAliases }))
+  } catch {
+    return []
+  }
+}
