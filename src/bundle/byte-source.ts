@@ -1,6 +1,8 @@
 import { constants, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { join } from 'node:path'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { nearbyFiles } from '../core/nearby-files.ts'
 
 /** The bytes of a bundle, wherever they are stored: in one file, or in several volumes that read as one. */
 export interface ByteSource {
@@ -24,16 +26,33 @@ export async function openFileSource(path: string): Promise<ByteSource> {
     file = await open(path, constants.O_RDONLY)
     const found = await file.stat()
     if (!found.isFile()) {
-      throw new AirgapError('BUNDLE_UNREADABLE', 'this is not a file', {
+      const [first] = await nearbyFiles(join(path, 'x'), ['.tar'])
+      throw new AirgapError('BUNDLE_UNREADABLE', 'the path is not a file', {
         item: path,
-        next: 'pass the path of the bundle itself',
+        next: `pass the path of the bundle itself${first === undefined ? '' : `, such as ${first}`}`,
       })
     }
     return { ...fileSource(path, file, found.size), mtimeMs: found.mtimeMs }
   } catch (error) {
     await file?.close()
-    throw fromSystemError(error, path)
+    throw errnoOf(error) === 'ENOENT' ? await noBundle(path, error) : fromSystemError(error, path)
   }
+}
+
+async function noBundle(path: string, cause: unknown): Promise<AirgapError> {
+  const others = await nearbyFiles(path, ['.tar'])
+  return new AirgapError('FILE_NOT_FOUND', 'the bundle does not exist', {
+    item: path,
+    likely:
+      others.length > 0
+        ? `in the same folder there is ${others.join(', ')}`
+        : 'it is in another folder, or its disk is not mounted',
+    next:
+      others.length > 0
+        ? `pass the path of the bundle, such as ${others[0]}`
+        : 'pass the path of the .tar that `airgap build` wrote',
+    cause,
+  })
 }
 
 function fileSource(path: string, file: FileHandle, size: number): ByteSource {

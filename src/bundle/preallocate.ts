@@ -16,7 +16,8 @@ export async function checkSpace(
     if (all === 0) return
     const needed = size - Math.min(blocks * 512, present)
     const free = bavail * bsize
-    if (needed > free) throw noSpace(path, `${needed} bytes are needed, ${free} are free`)
+    if (needed > free)
+      throw noSpace(path, `${mebibytes(needed)} are needed, ${mebibytes(free, Math.floor)} are free`)
   } catch (error) {
     throw fromSystemError(error, path)
   }
@@ -36,7 +37,7 @@ export async function preallocate(
     })
   } catch (error) {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
-    if (said.includes('No space left')) throw noSpace(path, `${size} bytes are needed`)
+    if (said.includes('No space left')) throw noSpace(path, `${mebibytes(size)} are needed`)
   }
   try {
     await file.truncate(size)
@@ -48,6 +49,11 @@ export async function preallocate(
 function noSpace(path: string, what: string): AirgapError {
   return new AirgapError('NO_SPACE', `the disk has too little space: ${what}`, {
     item: path,
-    next: 'free some space, or choose another disk with --out',
+    next: `free some space (\`df -h ${dirname(path)}\` shows it), or choose another disk with --out`,
   })
+}
+
+/** Rounded so that a person who frees that much has enough. */
+function mebibytes(bytes: number, round: (value: number) => number = Math.ceil): string {
+  return `${round(bytes / (1 << 20))} MiB`
 }

@@ -169,7 +169,7 @@ export function fromSystemError(error: unknown, item: string): unknown {
     case 'EDQUOT':
       return new AirgapError('NO_SPACE', 'no space left on the disk', {
         item,
-        next: 'free some space and run the same command again: it continues where it stopped',
+        next: `free some space (\`df -h ${item.slice(0, item.lastIndexOf('/')) || '.'}\` shows it), then run the same command again`,
         cause: error,
       })
     case 'EFBIG':

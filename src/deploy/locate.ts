@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { AirgapError } from '../core/errors.ts'
+import { nearbyFiles } from '../core/nearby-files.ts'
 
 /** The folder that `tar xf bundle.tar offline-deploy` made, where this program runs from it. */
 export function programFolder(): string | undefined {
@@ -26,13 +27,19 @@ export async function locateBundles(
     throw new AirgapError('USAGE', 'no bundle next to this program', {
       item: folder,
       likely: 'the program was copied without its bundle',
-      next: 'name the bundle with --bundle FILE',
+      next: `name the bundle with --bundle ${(await bundlesNear(folder)) ?? 'FILE'}`,
     })
   if (second === undefined) return [join(folder, only)]
   throw new AirgapError('USAGE', `which bundle? ${names.length} are next to this program`, {
     item: names.join(', '),
     next: `name it with --bundle ${join(folder, only)}`,
   })
+}
+
+/** A tar in the current folder, or in the one above the program's. */
+async function bundlesNear(folder: string): Promise<string | undefined> {
+  const found = [...(await nearbyFiles(resolve('x'), ['.tar'])), ...(await nearbyFiles(folder, ['.tar']))]
+  return found[0]
 }
 
 /** The state folder: the one that was named, else `site` next to the program, else next to the bundle. Throws USAGE. */

@@ -1,7 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
-import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { defined } from '../core/defined.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { nearbyFiles } from '../core/nearby-files.ts'
 import { type Lock, lockSchema } from './schema.ts'
 
 /** 100,000 packages with their stanzas are smaller: a larger file is not a lockfile. */
@@ -49,8 +51,23 @@ export async function readLock(path: string): Promise<Lock> {
       )
     return parseLock(await readFile(path, 'utf8'), path)
   } catch (error) {
-    throw fromSystemError(error, path)
+    throw errnoOf(error) === 'ENOENT' ? await noLock(path, error) : fromSystemError(error, path)
   }
+}
+
+async function noLock(path: string, cause: unknown): Promise<AirgapError> {
+  const others = await nearbyFiles(path, ['.lock.json'])
+  return new AirgapError('FILE_NOT_FOUND', 'the lockfile does not exist', {
+    item: path,
+    ...defined({
+      likely: others.length > 0 ? `in the same folder there is ${others.join(', ')}` : undefined,
+    }),
+    next:
+      others.length > 0
+        ? `pass the path of the lockfile, such as ${others[0]}`
+        : 'write it with `airgap lock`',
+    cause,
+  })
 }
 
 export async function writeLock(path: string, lock: Lock): Promise<void> {

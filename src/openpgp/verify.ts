@@ -131,11 +131,12 @@ async function verifySignature({ signed, signature, types }: Signed, options: Ve
       format: 'binary',
     })
   } catch (error) {
-    throw invalid('the signature cannot be read', options.item, [], error)
+    throw invalid('the signature cannot be read', options.item, [], { cause: error })
   }
   const reasons: string[] = []
   let signer: Key | undefined
   let wrong = false
+  let newest = new Date(0)
   for (const one of result.signatures) {
     const id = one.keyID.toHex().toUpperCase()
     const key = options.keys.find(candidate => candidate.getKeys(one.keyID).length > 0)
@@ -144,6 +145,8 @@ async function verifySignature({ signed, signature, types }: Signed, options: Ve
       continue
     }
     try {
+      const created = (await one.signature).packets[0]?.created
+      if (created && created > newest) newest = created
       await one.verified
       const packet = (await one.signature).packets[0]
       if (!packet || packet.signatureType === null || !types.includes(packet.signatureType)) {
@@ -159,11 +162,42 @@ async function verifySignature({ signed, signature, types }: Signed, options: Ve
     }
   }
   if (signer === undefined || wrong)
-    throw invalid('there is no good signature by an accepted key', options.item, reasons)
+    throw invalid('there is no good signature by an accepted key', options.item, reasons, {
+      advice: clockAdvice(),
+    })
   return signer
+
+  /** A wrong clock makes good signatures look as if they were of the future, and good keys as if they had expired. */
+  function clockAdvice(): Advice | undefined {
+    const shown = `the clock of this host shows ${day(options.now)}`
+    if (newest.getTime() > options.now.getTime() + 86_400_000)
+      return {
+        likely: `${shown}, but the file was signed on ${day(newest)}: the clock is wrong`,
+        next: 'set the clock (`timedatectl set-ntp true`, or `date -s`), then run the same command again',
+      }
+    if (!reasons.some(reason => /expired/i.test(reason))) return undefined
+    return {
+      likely: `the key has expired, or the clock is wrong (${shown})`,
+      next: "check the clock with `date`; if it is right, get the archive's current key from a source that you trust and list it under `keys:`",
+    }
+  }
 }
 
-function invalid(what: string, item: string, reasons: string[], cause?: unknown): AirgapError {
+interface Advice {
+  likely: string
+  next: string
+}
+
+function day(date: Date): string {
+  return date.toISOString().slice(0, 10)
+}
+
+function invalid(
+  what: string,
+  item: string,
+  reasons: string[],
+  { advice, cause }: { advice?: Advice | undefined; cause?: unknown } = {},
+): AirgapError {
   const isWeak = reasons.some(reason => /too weak|insecure/i.test(reason))
   return new AirgapError('SIGNATURE_INVALID', reasons.length ? `${what} (${reasons.join('; ')})` : what, {
     item,
@@ -173,6 +207,7 @@ function invalid(what: string, item: string, reasons: string[], cause?: unknown)
     next: isWeak
       ? 'look for a stronger key of the archive (Launchpad signs its archives with 4096-bit keys since 2024) and list it under `keys:`; there is no way to accept a weak one'
       : "get the archive's current key from a source that you trust and list it under `keys:`",
+    ...advice,
     cause,
   })
 }

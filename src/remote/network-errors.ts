@@ -75,6 +75,10 @@ function proxyUnauthorized(item: string, cause?: unknown): AirgapError {
   })
 }
 
+function today(): string {
+  return new Date().toISOString().slice(0, 10)
+}
+
 function tlsError(code: string, error: Error): { what: string; likely: string; next: string } | undefined {
   if (unknownCa.has(code)) {
     return {
@@ -86,15 +90,15 @@ function tlsError(code: string, error: Error): { what: string; likely: string; n
   if (code === 'CERT_HAS_EXPIRED') {
     return {
       what: 'the certificate has expired',
-      likely: 'it was not renewed, or the clock of this machine is ahead',
-      next: 'check the clock (`date`); if it is right, the host must renew its certificate',
+      likely: `it was not renewed, or the clock of this machine is ahead (it shows ${today()})`,
+      next: 'if the clock is wrong, set it (`timedatectl set-ntp true`, or `date -s`); if not, the host must renew its certificate',
     }
   }
   if (code === 'CERT_NOT_YET_VALID') {
     return {
       what: 'the certificate is not valid yet',
-      likely: 'the clock of this machine is behind',
-      next: 'set the clock, then run the same command again',
+      likely: `the clock of this machine is behind: it shows ${today()}`,
+      next: 'set the clock (`timedatectl set-ntp true`, or `date -s`), then run the same command again',
     }
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {

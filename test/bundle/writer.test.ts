@@ -209,7 +209,7 @@ describe('BundleWriter', () => {
       expect.objectContaining({
         code: 'NO_SPACE',
         exitCode: 7,
-        message: expect.stringMatching(/\d+ bytes are needed, \d+ are free/),
+        message: expect.stringMatching(/\d+ MiB are needed, \d+ MiB are free/),
       }),
     )
     expect(await readdir(folder)).toEqual([])

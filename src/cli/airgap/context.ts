@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { assembleLock } from '../../assemble/assemble-lock.ts'
 import { type Layout, planLayout } from '../../bundle/layout.ts'
 import { LayoutStore } from '../../content/layout-store.ts'
+import { defined } from '../../core/defined.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../../core/errors.ts'
+import { nearbyFiles } from '../../core/nearby-files.ts'
 import { parsePlatform } from '../../core/platform.ts'
 import type { Progress } from '../../core/progress.ts'
 import { redactText } from '../../core/redact.ts'
@@ -70,8 +72,10 @@ export async function openStack(
   const remaps = options.remap.map(parseRemap)
   const lockPath = options.lock ?? defaultLockPath(options.file)
   const variants = await variantsOf(options.with, lockPath)
-  const written = await loadManifest(options.file, { variants, privateAddresses }).catch(error => {
-    throw isErrorCode(error, 'FILE_NOT_FOUND') && error.item === options.file ? noManifest(error) : error
+  const written = await loadManifest(options.file, { variants, privateAddresses }).catch(async error => {
+    throw isErrorCode(error, 'FILE_NOT_FOUND') && error.item === options.file
+      ? await noManifest(options.file, error)
+      : error
   })
   const loaded =
     options.testUpstream === undefined ? written : await withTestLayer(written, options.testUpstream)
@@ -110,7 +114,7 @@ export async function openStack(
     lockPath,
     http,
     registry: createRegistryClient({ http, sources: manifest.sources, progress }),
-    cache: await LayoutStore.open(options.cache ?? defaultCache()),
+    cache: await openCache(options.cache ?? defaultCache()),
     runtime: runtimePaths(),
   }
 }
@@ -160,12 +164,26 @@ async function probeText(file: string): Promise<string> {
   })
 }
 
-function noManifest(error: AirgapError): AirgapError {
+async function noManifest(item: string, cause: AirgapError): Promise<AirgapError> {
+  const others = await manifestsIn(item)
   return new AirgapError('FILE_NOT_FOUND', 'the manifest does not exist', {
-    item: error.item ?? '',
-    next: `create one with \`airgap init ${error.item}\`, or pass the path of yours with -f`,
-    cause: error,
+    item,
+    ...defined({
+      likely: others.length > 0 ? `in the same folder there is ${others.join(', ')}` : undefined,
+    }),
+    next:
+      others.length > 0
+        ? `pass the manifest with -f, for example -f ${others[0]}`
+        : `create one with \`airgap init ${item}\`, or pass the path of yours with -f`,
+    cause,
   })
+}
+
+/** The stack manifests in the folder of a path: YAML files with the line that every manifest has. */
+async function manifestsIn(path: string): Promise<string[]> {
+  const files = await nearbyFiles(path, ['.yaml', '.yml'])
+  const texts = await Promise.all(files.map(file => readFile(file, 'utf8').catch(() => '')))
+  return files.filter((_, i) => /^apiVersion: *["']?airgap\//m.test(texts[i]!))
 }
 
 function parseRemap(text: string): SourceRemap {
@@ -199,6 +217,22 @@ export function defaultLockPath(manifest: string): string {
   return `${manifest.replace(/\.ya?ml$/, '')}.lock.json`
 }
 
+async function openCache(folder: string): Promise<LayoutStore> {
+  try {
+    return await LayoutStore.open(folder)
+  } catch (error) {
+    throw isErrorCode(error, 'NO_SPACE', 'PERMISSION') ? unusableCache(folder, error) : error
+  }
+}
+
+function unusableCache(folder: string, cause: AirgapError): AirgapError {
+  return new AirgapError(cause.code, `the cache cannot be written: ${cause.message}`, {
+    item: folder,
+    next: 'choose a folder on another disk with --cache FOLDER, or set AIRGAP_CACHE',
+    cause,
+  })
+}
+
 function defaultCache(): string {
   const base = process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir() || '.', '.cache')
   return join(base, 'airgap')
@@ -222,7 +256,16 @@ export async function resolveNow(
   const runtime = lockRuntime(stack.runtime, join(cache.folder, 'runtime.json'))
   // if an item fails first, its error is the one to report: this one must not become an unhandled rejection
   runtime.catch(() => {})
-  const lock = await resolveStack(manifest, { context, runtime, concurrency: options.jobs, site: stack.site })
+  const lock = await resolveStack(manifest, {
+    context,
+    runtime,
+    concurrency: options.jobs,
+    site: stack.site,
+  }).catch(error => {
+    throw isErrorCode(error, 'NO_SPACE') && error.item?.startsWith(cache.folder)
+      ? unusableCache(cache.folder, error)
+      : error
+  })
   // a lock that cannot be built or served must not be written
   layoutOf(lock)
   return lock

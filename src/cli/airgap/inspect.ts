@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { openBundle } from '../../bundle/reader.ts'
 import { AirgapError } from '../../core/errors.ts'
@@ -14,6 +15,7 @@ import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { vouchersText } from '../shell/vouchers-text.ts'
+import { defaultLockPath } from './context.ts'
 
 /** A section of `inspect`. To add one, add it to `sections`: words, help and errors follow. */
 interface Section {
@@ -143,12 +145,25 @@ function withoutSecrets(lock: Lock): object {
 /** Reads a lockfile, or the lock inside a bundle. */
 export async function lockOf(path: string): Promise<Lock> {
   if (path.endsWith('.json')) return await readLock(path)
+  if (/\.ya?ml$/.test(path)) throw await manifestInPlaceOfLock(path)
   const bundle = await openBundle(path)
   try {
     return await carriedLock(bundle, path)
   } finally {
     await bundle.close()
   }
+}
+
+async function manifestInPlaceOfLock(path: string): Promise<AirgapError> {
+  const lock = defaultLockPath(path)
+  const exists = await access(lock).then(
+    () => true,
+    () => false,
+  )
+  return new AirgapError('USAGE', 'a lockfile or a bundle is required, not a manifest', {
+    item: path,
+    next: exists ? `pass its lockfile: ${lock}` : `write its lockfile first: airgap lock -f ${path}`,
+  })
 }
 
 function summary(lock: Lock, items: Item[]): string {

@@ -18,7 +18,7 @@ describe('bad usage', () => {
     [['verify', '--expect', 'sha256:1'], /digest/],
     [['verify'], /which bundle/],
     [['status', '--site', '/nonexistent/site'], /nothing was deployed/],
-    [['apply', '--bundle', '/nonexistent.tar', '--address', '127.0.0.1'], /no such file/],
+    [['apply', '--bundle', '/nonexistent.tar', '--address', '127.0.0.1'], /the bundle does not exist/],
   ])('%j', async (args, message) => {
     const ran = await run(args)
     expect(ran).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) })
