@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { AirgapError, type ErrorCode, errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
+import { AirgapError, errnoOf, fromSystemError, isErrorCode } from '../core/errors.ts'
+import { orasFailure } from './oras-failure.ts'
 
 /** The oras CLI as a program, which copies into registries. Its arguments never contain a secret: any user can list them. */
 export interface Oras {
@@ -97,7 +98,7 @@ async function run(oras: Oras, { args, item, input }: Run): Promise<string> {
   })
   const [code, inputError] = await Promise.all([ended, feed(input ?? Readable.from([]), child.stdin)])
   if (inputError !== undefined) throw inputError
-  if (code !== 0) throw failure(errors, item)
+  if (code !== 0) throw orasFailure(errors, item)
   return output
 }
 
@@ -120,82 +121,4 @@ function notStarted(error: Error, program: string): unknown {
     return new AirgapError('TOOL_MISSING', what, { item: program, likely, next: howToGet, cause: error })
   }
   return fromSystemError(error, program)
-}
-
-interface Diagnosis {
-  pattern: RegExp
-  code: ErrorCode
-  what: string
-  next: string
-}
-
-/** Messages of oras (1.2 and 1.3) and of registries; the first match counts. Words, not bare numbers: a digest may contain any digits. */
-const diagnoses: Diagnosis[] = [
-  {
-    pattern: /status code 40[13]\b|unauthorized|credential not found|(?<!permission )denied|forbidden/i,
-    code: 'UNAUTHORIZED',
-    what: 'the registry refuses the credentials',
-    next: 'run `oras login REGISTRY` (or `docker login`) as this user, or pass --registry-config FILE; the account needs permission to push',
-  },
-  {
-    pattern: /no such host|server misbehaving/i,
-    code: 'DNS_FAILED',
-    what: 'the host of the registry does not exist in DNS',
-    next: 'check its spelling and the DNS of this host',
-  },
-  {
-    pattern: /gave HTTP response to HTTPS client|first record does not look like a TLS handshake/i,
-    code: 'TLS_FAILED',
-    what: 'the registry uses plain HTTP',
-    next: 'pass --plain-http if you trust the network',
-  },
-  {
-    pattern: /HTTP request to an HTTPS server|HTTP request was sent to HTTPS port|malformed HTTP response/i,
-    code: 'TLS_FAILED',
-    what: 'the registry uses HTTPS',
-    next: 'remove --plain-http',
-  },
-  {
-    pattern: /x509:|certificate|tls:/i,
-    code: 'TLS_FAILED',
-    what: 'the certificate of the registry is not trusted',
-    next: 'pass the CA certificate (PEM) with --ca-file, after checking it with the operator of the registry',
-  },
-  {
-    pattern:
-      /connection refused|no route to host|network is unreachable|i\/o timeout|deadline exceeded|connection reset|broken pipe|\bEOF\b/i,
-    code: 'NETWORK',
-    what: 'the registry cannot be reached',
-    next: 'check that it is running and that host and port are right, then run the same command again: it copies only what is missing',
-  },
-  {
-    pattern: /status code 405|method not allowed|\bunsupported: /i,
-    code: 'METHOD_NOT_ALLOWED',
-    what: 'the registry is read-only',
-    next: 'push to a registry that accepts content; `serve` serves straight from the bundle and is read-only',
-  },
-  {
-    pattern:
-      /manifest (blob )?unknown|manifest invalid|MANIFEST_(BLOB_UNKNOWN|UNKNOWN|INVALID)|manifest references? (a|an) unknown/i,
-    code: 'UNSUPPORTED',
-    what: 'the registry refuses this manifest',
-    next: 'the log of the registry shows why',
-  },
-]
-
-function failure(output: string, item: string): AirgapError {
-  const message = withoutQueries(output.trim().split('\n').slice(-3).join(' ')).slice(0, 600)
-  const found = diagnoses.find(({ pattern }) => pattern.test(message))
-  return new AirgapError(found?.code ?? 'UPSTREAM', found?.what ?? 'oras failed', {
-    item,
-    likely: message || 'oras printed no message',
-    next:
-      found?.next ??
-      'check that the registry has free space, then run the same command again: it copies only what is missing',
-  })
-}
-
-/** oras prints the URLs that it requests: addresses of uploads may be signed, or redirected to storage with a key in the query. */
-function withoutQueries(text: string): string {
-  return text.replace(/:\/\/[^/\s"@]+@/g, '://').replace(/([?&][^=\s&"]{1,100}=)[^&\s"]+/g, '$1…')
 }

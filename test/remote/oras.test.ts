@@ -73,7 +73,52 @@ describe('running the oras CLI', () => {
     ],
     ['unsupported: the server is read-only', 'METHOD_NOT_ALLOWED', 'accepts content'],
     ['failed to tag 1: manifest blob unknown: blob unknown to registry', 'UNSUPPORTED', 'log'],
-    ['response status code 507', 'UPSTREAM', 'has free space'],
+    ['response status code 507', 'UPSTREAM', 'add space'],
+    ['unknown: filesystem: write /data/x: no space left on device', 'UPSTREAM', 'add space'],
+    [
+      'denied: adding 29.0 MiB of storage will exceed the configured upper limit of 10.0 MiB.',
+      'UPSTREAM',
+      'raise the quota of the project a ',
+    ],
+    ['precondition: will exceed the configured upper limit of 10.0 MiB', 'UPSTREAM', 'raise the quota'],
+    ['denied: quota has been exceeded on namespace', 'UPSTREAM', 'raise the quota'],
+    [
+      'PUT "http://r.example/v2/a/x": response status code 413: Request Entity Too Large',
+      'UPSTREAM',
+      'client_max_body_size',
+    ],
+    [
+      "name unknown: The repository with name 'a' does not exist in the registry",
+      'UPSTREAM',
+      'create it there',
+    ],
+    ['not found: project a not found', 'UPSTREAM', 'the project a;'],
+    [
+      'recognizable error message not found: POST "http://r.example/v2/": response status code 404: Not Found',
+      'UPSTREAM',
+      'create it',
+    ],
+    [
+      "precondition: Failed to process request due to 'a:1' configured as immutable.",
+      'UPSTREAM',
+      'delete the tag',
+    ],
+    ["tag invalid: The image tag '1' already exists and cannot be overwritten", 'UPSTREAM', 'delete the tag'],
+    [
+      'denied: The system is in read only mode. Any modification is prohibited.',
+      'UPSTREAM',
+      'read-only mode',
+    ],
+    [
+      'recognizable error message not found: x: response status code 503: Service Unavailable',
+      'UPSTREAM',
+      'maintenance',
+    ],
+    ['toomanyrequests: rate exceeded', 'UPSTREAM', '--jobs 1'],
+    ['response status code 502: Bad Gateway', 'UPSTREAM', 'behind the proxy'],
+    // names are no words of the message
+    ['HEAD "http://r.example/v2/quota/read-only": response status code 403', 'UNAUTHORIZED', 'login'],
+    ['recognizable error message not found: x: response status code 403: Forbidden', 'UNAUTHORIZED', 'login'],
     // digests hold any three digits
     ['HEAD /v2/a/blobs/sha256:401403: response status code 500', 'UPSTREAM', 'has free space'],
     ['open /x/config.json: permission denied', 'UPSTREAM', 'same command'],
@@ -82,6 +127,23 @@ describe('running the oras CLI', () => {
     const error = await failure(orasCopy(oras, { from: 'x@y', to: 'r.example/a:1' }), code)
     expect(error.next).toContain(next)
     expect(error.item).toBe('r.example/a:1')
+  })
+
+  it.each([
+    ['Put "http://own.example/v2/a/blobs/x": dial tcp: lookup own.example: no such host', 'DNS_FAILED'],
+    [
+      'HEAD "https://r.example/v2/a": Get "https://own.example:8443/token": dial tcp 10.0.0.1:8443: connect: connection refused',
+      'NETWORK',
+    ],
+    [
+      'Patch "https://own.example/v2/a": tls: failed to verify certificate: x509: unknown authority',
+      'TLS_FAILED',
+    ],
+  ] as const)('a registry that has another name for itself is reported: %s', async (said, code) => {
+    const oras = { program: program(`echo '${said}' >&2; exit 1`), plainHttp: false, signal }
+    const error = await failure(orasCopy(oras, { from: 'x@y', to: 'r.example/a:1' }), code)
+    expect(error.message).toMatch(/refers to another host: own\.example(:8443)?$/)
+    expect(error.next).toContain('external_url')
   })
 
   it('fault 97: reports messages of oras without passwords and signed queries', async () => {

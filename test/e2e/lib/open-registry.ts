@@ -11,13 +11,17 @@ export interface OpenRegistry {
   close(): Promise<void>
 }
 
-export async function startOpenRegistry(): Promise<OpenRegistry> {
+/** `gate` answers a request itself (and returns true) before the registry does. */
+export async function startOpenRegistry(
+  gate: (request: IncomingMessage, response: ServerResponse) => boolean = () => false,
+): Promise<OpenRegistry> {
   const content = new Map<string, { bytes: Buffer; type: string }>()
   const tags = new Map<string, string>()
   const requests: string[] = []
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://registry')
     requests.push(`${request.method} ${url.pathname}`)
+    if (gate(request, response)) return
     const [, repository = '', what = '', last = ''] =
       /^\/v2\/(.+)\/(manifests|blobs\/uploads|blobs)\/(.*)$/.exec(url.pathname) ?? []
     const at = (reference: string) => `${repository}@${reference}`
