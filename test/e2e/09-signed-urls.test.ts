@@ -28,13 +28,17 @@ describe.skipIf(lacking.length > 0)(
         const signature = searchParams.get('X-Amz-Signature')
         const wanted = pathname === '/redirected' ? 'c4naryRedirect' : 'c4naryLink'
         if (signature !== wanted || searchParams.has('token')) return void response.writeHead(403).end()
-        const found = { '/web.tgz': chartFile, '/pear.whl': wheel, '/redirected': Buffer.from('a tool') }
+        const found = {
+          '/web.tgz': chartFile,
+          '/pear-1.0-py3-none-any.whl': wheel,
+          '/redirected': Buffer.from('a tool'),
+        }
         send(request, response, found[pathname as keyof typeof found])
       })
       const signed = 'X-Amz-Algorithm=A&X-Amz-Credential=c4naryCredential&X-Amz-Signature=c4naryLink'
       const made = await makePublisher(resources, {
         chart: `${cdn}/web.tgz?${signed}`,
-        wheel: `${cdn}/pear.whl?${signed}`,
+        wheel: `${cdn}/pear-1.0-py3-none-any.whl?${signed}`,
       })
       ;({ files, work, keys } = made)
       url = await serveOn(resources, (request, response) => {
@@ -86,7 +90,12 @@ files:
       }
       expect(refused).toBe(0)
       const lock = await readFile(join(work, 'stack.lock.json'), 'utf8')
-      for (const link of [`${cdn}/web.tgz`, `${cdn}/pear.whl`, `${url}/debs`, `${url}/tools/moved`])
+      for (const link of [
+        `${cdn}/web.tgz`,
+        `${cdn}/pear-1.0-py3-none-any.whl`,
+        `${url}/debs`,
+        `${url}/tools/moved`,
+      ])
         expect(lock).toMatch(new RegExp(`"${link}["/]`))
     })
 
