@@ -52,6 +52,8 @@ export const annotationKeys = {
   version: 'org.opencontainers.image.version',
   /** kind of an artifact in index.json: image, chart, file, deb, tree, bundle */
   kind: 'io.astrago.airgap.kind',
+  /** Chart.yaml as JSON, of a chart whose config does not have it */
+  chartMetadata: 'io.astrago.airgap.chart',
   /** name of the tree that a shard belongs to */
   tree: 'io.astrago.airgap.tree',
   /** `2/3`: the second of three shards */

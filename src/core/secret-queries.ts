@@ -110,6 +110,8 @@ interface SecretQuery {
   secret: string
   /** of the manifest, or of an upstream's page: only the former is known to a later build */
   from: 'manifest' | 'page'
+  /** `file:line:column` */
+  at: string
 }
 
 /**
@@ -121,26 +123,28 @@ export class SecretQueries {
   readonly #queries: SecretQuery[] = []
 
   /**
-   * Returns the text of a manifest with the credentials taken off its URLs. Throws MANIFEST_INVALID where two URLs differ in
-   * nothing else: without their credentials they would be one.
+   * Returns the text of a manifest, written at `at`, with the credentials taken off its URLs. Throws MANIFEST_INVALID where two URLs
+   * differ in nothing else: without their credentials they would be one.
    */
-  takeFrom(text: string): string {
-    return this.#take(text, 'manifest')
+  takeFrom(text: string, at: string): string {
+    return this.#take(text, { from: 'manifest', at })
   }
 
   /** The same for a URL that an upstream published: a newer credential replaces the older one. */
   takeFromPage(url: string): string {
-    return this.#take(url, 'page')
+    return this.#take(url, { from: 'page', at: '' })
   }
 
   /** The same for every text of a value that is made of maps and lists. */
-  takeFromAll<T>(value: T): T {
+  takeFromAll<T>(value: T, at: string): T {
     const freed = (part: unknown): unknown => {
-      if (typeof part === 'string') return this.takeFrom(part)
+      if (typeof part === 'string') return this.takeFrom(part, at)
       if (Array.isArray(part)) return part.map(freed)
       if (part === null || typeof part !== 'object' || Object.getPrototypeOf(part) !== Object.prototype)
         return part
-      return Object.fromEntries(Object.entries(part).map(([key, one]) => [this.takeFrom(key), freed(one)]))
+      return Object.fromEntries(
+        Object.entries(part).map(([key, one]) => [this.takeFrom(key, at), freed(one)]),
+      )
     }
     return freed(value) as T
   }
@@ -172,12 +176,12 @@ export class SecretQueries {
     return signed
   }
 
-  #take(text: string, from: SecretQuery['from']): string {
+  #take(text: string, { from, at }: Pick<SecretQuery, 'from' | 'at'>): string {
     return text.replace(urlsWithQuery, (whole, start: string, query: string) => {
       const { rest, secret } = splitQuery(query)
       if (secret === '' || !URL.canParse(start)) return whole
       const { origin, pathname: path } = new URL(start)
-      this.#add({ origin, path, rest, secret, from })
+      this.#add({ origin, path, rest, secret, from, at })
       return withQuery(start, rest)
     })
   }
@@ -194,7 +198,7 @@ export class SecretQueries {
     else if (from === 'page') this.#queries[same] = query
     else {
       throw new AirgapError('MANIFEST_INVALID', 'two URLs differ only in the credentials of their query', {
-        item: `${origin}${path}`,
+        item: `${this.#queries[same]?.at} and ${query.at}: ${origin}${path}`,
         likely: 'the lockfile never contains credentials: it could not tell one from the other',
         next: 'use one of them for both',
       })

@@ -34,12 +34,25 @@ export async function loadManifest(
   const folder = dirname(resolve(path))
   const mistakes = createMistakes()
   const secretQueries = new SecretQueries()
-  const withoutSecrets = <T>(part: T): T => mistakes.attempt(() => secretQueries.takeFromAll(part)) ?? part
-  const document = { value: withoutSecrets(written.value), at: written.at }
+  const withoutSecrets = <T>(part: T, at: string): T =>
+    mistakes.attempt(() => secretQueries.takeFromAll(part, at)) ?? part
+  const entries = kinds.map(({ entry: { key } }) => [
+    key,
+    written.value[key].map((entry, i) => withoutSecrets(entry, written.at([key, i]))),
+  ])
+  const document: Positioned<ManifestDocument> = {
+    value: {
+      ...written.value,
+      ...Object.fromEntries(entries),
+      sources: withoutSecrets(written.value.sources, written.at(['sources'])),
+      excuses: withoutSecrets(written.value.excuses, written.at(['excuses'])),
+    },
+    at: written.at,
+  }
   const { value } = document
   const platforms = value.platforms.map(parsePlatform)
   const sources = [
-    ...withoutSecrets(await overlaySources(overlays, mistakes)),
+    ...withoutSecrets(await overlaySources(overlays, mistakes), overlays.join(', ')),
     ...checkedSources(document, mistakes),
   ]
   const excuses = value.excuses.map(
@@ -55,7 +68,7 @@ export async function loadManifest(
   })
   const manifest: StackManifest = {
     // the lists that entries name may have some, too
-    ...withoutSecrets(requests),
+    ...withoutSecrets(requests, resolve(path)),
     secretQueries,
     file: resolve(path),
     folder,

@@ -15,7 +15,7 @@ export async function withTestLayer(manifest: StackManifest, path: string): Prom
   const layer = parseManifestDocument(await readDocument(path), { file: path, schema: testLayerSchema })
   const { at } = layer
   const mistakes = createMistakes()
-  const value = mistakes.attempt(() => manifest.secretQueries.takeFromAll(layer.value)) ?? layer.value
+  const value = mistakes.attempt(() => manifest.secretQueries.takeFromAll(layer.value, path)) ?? layer.value
   const sources = checkedSources({ value, at }, mistakes)
   mistakes.throwIfAny()
   const checksums = new Map(Object.entries(value.checksums))

@@ -42,7 +42,7 @@ describe('credentials in a query', () => {
     const wanted = `https://files.example/pub/a.tgz${rest === '' ? '' : `?${rest}`}`
     expect(withoutSecretQueries(url)).toBe(wanted)
     const queries = new SecretQueries()
-    expect(queries.takeFrom(url)).toBe(wanted)
+    expect(queries.takeFrom(url, 'stack.yaml:1:1')).toBe(wanted)
     const signed = queries.signed(new URL(wanted))
     expect(signed.search.slice(1).split('&').sort()).toEqual(query.split('&').sort())
     expect(JSON.stringify(queries)).not.toContain('s3cr')
@@ -67,18 +67,20 @@ describe('credentials in a query', () => {
   it('are taken off every URL of a text, and the rest of it stays', () => {
     const queries = new SecretQueries()
     const text = 'app @ https://a.example/app.whl?token=x#sha256=ab ; python_version > "3"'
-    expect(queries.takeFrom(text)).toBe('app @ https://a.example/app.whl#sha256=ab ; python_version > "3"')
-    expect(queries.takeFromAll({ list: [{ a: text, b: 1, c: null }] })).toEqual({
+    expect(queries.takeFrom(text, 'stack.yaml:1:1')).toBe(
+      'app @ https://a.example/app.whl#sha256=ab ; python_version > "3"',
+    )
+    expect(queries.takeFromAll({ list: [{ a: text, b: 1, c: null }] }, 'stack.yaml:1:1')).toEqual({
       list: [{ a: 'app @ https://a.example/app.whl#sha256=ab ; python_version > "3"', b: 1, c: null }],
     })
   })
 
   it('go to the same origin and below the same path only; the longest path wins', () => {
     const queries = new SecretQueries()
-    queries.takeFrom('https://a.example/charts?token=charts')
-    queries.takeFrom('https://a.example/charts/own/?token=own')
-    queries.takeFrom('https://a.example/get?id=1&token=one')
-    queries.takeFrom('https://a.example/get?id=2&token=two')
+    queries.takeFrom('https://a.example/charts?token=charts', 'stack.yaml:1:1')
+    queries.takeFrom('https://a.example/charts/own/?token=own', 'stack.yaml:1:1')
+    queries.takeFrom('https://a.example/get?id=1&token=one', 'stack.yaml:1:1')
+    queries.takeFrom('https://a.example/get?id=2&token=two', 'stack.yaml:1:1')
     const sent = (url: string) => queries.signed(new URL(url)).href
     expect(sent('https://a.example/charts/index.yaml')).toBe(
       'https://a.example/charts/index.yaml?token=charts',
@@ -100,9 +102,9 @@ describe('credentials in a query', () => {
 
   it('that alone tell two URLs of a manifest apart are refused; those of a page are renewed', () => {
     const queries = new SecretQueries()
-    queries.takeFrom('https://a.example/x?token=one')
-    queries.takeFrom('https://a.example/x?token=one')
-    expect(() => queries.takeFrom('https://a.example/x?token=two')).toThrow(/differ only/)
+    queries.takeFrom('https://a.example/x?token=one', 'stack.yaml:1:1')
+    queries.takeFrom('https://a.example/x?token=one', 'stack.yaml:1:1')
+    expect(() => queries.takeFrom('https://a.example/x?token=two', 'stack.yaml:1:1')).toThrow(/differ only/)
     expect(queries.isFromPage('https://a.example/x')).toBe(false)
     queries.takeFromPage('https://cdn.example/x?X-Amz-Signature=one')
     queries.takeFromPage('https://cdn.example/x?X-Amz-Signature=two')

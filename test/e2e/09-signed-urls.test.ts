@@ -130,7 +130,9 @@ files:
         join(work, 'stack.yaml'),
         `${manifest('', '?token=c4naryToken')}  - {url: "${url}/tools/tool?token=other", path: b}\n`,
       )
-      expect((await run('lock')).stderr).toContain('differ only in the credentials of their query')
+      const twice = await run('lock')
+      expect(twice.stderr).toContain('differ only in the credentials of their query')
+      expect(twice.stderr).toMatch(/stack\.yaml:11:\d+ and [^ ]*stack\.yaml:13:\d+: http/)
     })
 
     it('is nowhere', async () => {

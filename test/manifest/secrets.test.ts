@@ -127,7 +127,7 @@ describe('a query', () => {
     expect(JSON.stringify(error)).not.toContain(secret)
   })
 
-  it.each(places.slice(0, 6))(
+  it.each(places.filter(([name]) => /^(?:debs|rpms|wheels|charts)/.test(name)))(
     'with a token is taken off in %s, and no part of the inputs',
     async (_, text) => {
       const written = (query: string) => load(text.replace('URL', `https://x.example/a${query}`))

@@ -300,7 +300,7 @@ describe('credentials in the query of a manifest', () => {
       }
       response.writeHead(path === '/repo/denied' ? 403 : 200).end('content')
     })
-    queries.takeFrom(`${upstream.origin}/repo?token=s3cr`)
+    queries.takeFrom(`${upstream.origin}/repo?token=s3cr`, 'stack.yaml:1:1')
     return { upstream, other }
   }
 

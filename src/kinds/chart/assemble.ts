@@ -50,11 +50,10 @@ function native(chart: LockedChart, origin: LockedChart['origin'] & { type: 'oci
     { descriptor: origin.config, sources: source('blob'), front: true },
     ...chart.layers.map(descriptor => ({ descriptor, sources: source('blob') })),
   ]
-  return {
-    root: named(origin.manifest, `${origin.repository}:${chartTag(chart.version)}`),
-    inline: [],
-    blobs,
-  }
+  const root = named(origin.manifest, `${origin.repository}:${chartTag(chart.version)}`)
+  // the index of the site is made of the configs, or of this
+  const annotations = { ...root.annotations, [annotationKeys.chartMetadata]: canonicalJson(chart.metadata) }
+  return { root: chart.foreignConfig ? { ...root, annotations } : root, inline: [], blobs }
 }
 
 function made(chart: LockedChart, origin: LockedChart['origin'] & { type: 'http' }): Artifact {

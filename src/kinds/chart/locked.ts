@@ -26,6 +26,8 @@ export const lockedChartSchema = z.strictObject({
   layers: z.array(descriptorSchema).min(1),
   /** the manifest has its checksum */
   pinned: z.literal(true).optional(),
+  /** the publisher's config does not have name and version, from which the site makes its index */
+  foreignConfig: z.literal(true).optional(),
   /** its repository has no digest: trusted on first use */
   firstUse: z.literal(true).optional(),
   leftOut: leftOutSchema.optional(),

@@ -116,10 +116,11 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
   const metadata = await readChartArchive(Readable.from([content]), { name, version, item })
   await context.cache.push(found.descriptor, Readable.from([found.bytes]))
   await context.cache.push(archive, Readable.from([content]))
+  let isHelmConfig = false
   for (const blob of [config, ...layers]) {
     if (blob.size > maxProvenance || blob.digest === archive.digest) continue
     const bytes = await context.registry.blob(reference, blob)
-    if (blob.digest === config.digest) checkConfig(bytes.toString('utf8'), { metadata, item })
+    if (blob.digest === config.digest) isHelmConfig = hasMetadata(bytes.toString('utf8'), { metadata, item })
     if (blob.mediaType === mediaTypes.helmProvenance)
       checkProvenance(bytes.toString('utf8'), { archive, item })
     await context.cache.push(blob, Readable.from([bytes]))
@@ -137,6 +138,7 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
     metadata: jsonOf(metadata),
     layers: [archive, ...layers.filter(layer => layer.digest !== archive.digest)].map(plain),
     ...(request.sha256 === undefined ? {} : { pinned: true }),
+    ...(isHelmConfig ? {} : { foreignConfig: true }),
   }
 }
 
@@ -219,26 +221,27 @@ function chartOf(
   return { config: parsed.config, archive, layers: parsed.layers }
 }
 
-/** The site makes its index.yaml of the configs: helm writes Chart.yaml into them, other tools may write anything. */
-function checkConfig(text: string, { metadata, item }: { metadata: ChartMetadata; item: string }): void {
-  const parsed = configSchema.safeParse(jsonOrNothing(text))
-  if (parsed.success && parsed.data.name === metadata.name && parsed.data.version === metadata.version) return
-  throw new AirgapError('UNSUPPORTED', 'the config of the chart does not give its name and version', {
-    item,
-    likely: 'the chart was pushed by another tool than helm',
-    next: 'use a classic repository that has the chart, or push the archive with `helm push`',
-  })
+/**
+ * Whether the config has the name and the version of Chart.yaml: helm writes it into them, other tools write `{}`, which helm
+ * pulls all the same. Throws UNSUPPORTED for what is not JSON, which helm refuses, too.
+ */
+function hasMetadata(text: string, { metadata, item }: { metadata: ChartMetadata; item: string }): boolean {
+  let config: unknown
+  try {
+    config = JSON.parse(text)
+  } catch (error) {
+    throw new AirgapError('UNSUPPORTED', 'the config of the chart is not JSON', {
+      item,
+      likely: 'the chart was pushed by another tool than helm',
+      next: 'use a classic repository that has the chart, or push the archive with `helm push`',
+      cause: error,
+    })
+  }
+  const parsed = configSchema.safeParse(config)
+  return parsed.success && parsed.data.name === metadata.name && parsed.data.version === metadata.version
 }
 
 const configSchema = z.looseObject({ name: z.string(), version: z.string() })
-
-function jsonOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 /** As recorded in the lock: plain JSON without unset fields. */
 function jsonOf(metadata: ChartMetadata): LockedChart['metadata'] {

@@ -7,7 +7,7 @@ import { canonicalJson } from '../../core/canonical-json.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { isHelmArchiveType, mediaTypes } from '../../core/media-types.ts'
+import { annotationKeys, isHelmArchiveType, mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 
 /** Chart.yaml as the OCI config of a chart has it (helm.sh/docs/topics/registries); everything else passes through. */
@@ -45,7 +45,11 @@ export async function chartRepository(
         : undefined
     if (manifest.type !== 'manifest' || archive === undefined)
       throw corrupt('a chart without an archive', item)
-    const metadata = parseMetadata(await readAll(store, manifest.config), item)
+    const written = root.annotations?.[annotationKeys.chartMetadata]
+    const metadata = parseMetadata(
+      written === undefined ? await readAll(store, manifest.config) : Buffer.from(written),
+      item,
+    )
     const file = safeRelativePath(`${metadata.name}-${metadata.version}.tgz`)
     if (file.includes('/')) throw corrupt('a chart version with a slash', item)
     const known = files.get(file)

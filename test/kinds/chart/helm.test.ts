@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
 import { chartKind } from '../../../src/kinds/chart/index.ts'
 import type { LockedChart } from '../../../src/kinds/chart/locked.ts'
+import { chartRepository } from '../../../src/kinds/chart/site-repository.ts'
 import type { ResolveContext } from '../../../src/kinds/kind.ts'
 import { hasDockerRegistry } from '../../remote/support/docker-registry.ts'
 import { cached, expectKindContract, serve, temporaryFolder, testContext } from '../support/context.ts'
@@ -192,7 +193,7 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)(
       await expect(at({ version: '0.0.1' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     })
 
-    it('whose config is not helm’s are refused: the site makes its index of the configs', async () => {
+    it('whose config is not helm’s are carried, as helm pulls them, and are in the index of the site', async () => {
       const [home, host] = [await temporaryFolder(), await registry()]
       const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
       helm(home, ['push', await packed(home), `oci://${host}/up`, '--plain-http'])
@@ -200,7 +201,7 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)(
       const address = `http://${host}/v2/up/web/manifests/1.2.3_build.7`
       const published = await fetch(address, { headers: { accept: mediaType } })
       const manifest = (await published.json()) as { config: object }
-      for (const text of ['{}', 'no JSON', '{"name":"web","version":"9.9.9"}']) {
+      const publish = async (text: string) => {
         const config = { ...manifest.config, ...(await putBlob(host, text)) }
         const done = await fetch(address, {
           method: 'PUT',
@@ -208,11 +209,20 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)(
           headers: { 'content-type': mediaType },
         })
         expect(done.status).toBe(201)
-        await expect(chartKind.resolve(request(`oci://${host}/up`), context)).rejects.toMatchObject({
-          code: 'UNSUPPORTED',
-          message: 'the config of the chart does not give its name and version',
-        })
+        return chartKind.resolve(request(`oci://${host}/up`), context)
       }
+      for (const text of ['{}', '{"name":"web","version":"9.9.9"}']) {
+        const locked = await publish(text)
+        expect(locked.foreignConfig).toBe(true)
+        const [artifact] = await expectKindContract(chartKind, locked)
+        const { index } = await chartRepository(context.cache, {
+          roots: [artifact!.root],
+          generated: new Date(0),
+        })
+        const { entries } = JSON.parse(index.toString())
+        expect(entries.web[0]).toMatchObject({ version: '1.2.3+build.7', appVersion: '1.1' })
+      }
+      await expect(publish('no JSON')).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     })
 
     it.skipIf(!hasGpg)(
