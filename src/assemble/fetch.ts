@@ -15,6 +15,7 @@ import type { Progress } from '../core/progress.ts'
 import { redactUrl } from '../core/redact.ts'
 import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.ts'
 import { download } from '../remote/download.ts'
+import { MirrorLists } from '../remote/mirror-list.ts'
 import { contentCreator, createdOtherwise } from './create-content.ts'
 
 /** An earlier bundle. */
@@ -48,6 +49,7 @@ interface FillOptions extends FetchOptions {
   /** for local files */
   buffers: BufferPool
   creator: ReturnType<typeof contentCreator>
+  mirrorLists: MirrorLists
 }
 
 /**
@@ -61,6 +63,7 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
   const failures: unknown[] = []
   const buffers = new BufferPool(1 << 20)
   const creator = contentCreator({ ...options, now: () => new Date() })
+  const mirrorLists = new MirrorLists(options.http)
   const slots = writer.pending()
   await Promise.all(
     slots.map((slot, i) =>
@@ -68,7 +71,7 @@ export async function fetchSlots(writer: BundleWriter, options: FetchOptions): P
         if (signal.aborted) return
         const ended = options.progress.running(label(slot))
         try {
-          await fill(slot, { ...options, signal, buffers, creator })
+          await fill(slot, { ...options, signal, buffers, creator, mirrorLists })
           options.progress.done(label(slot), slot.descriptor.size)
         } catch (error) {
           const wrong = error instanceof AirgapError && error.exitCode === 6
@@ -164,7 +167,7 @@ async function fillFromSources(slot: Slot, options: FillOptions): Promise<void> 
       if (known && (await copyFromStore(slot, options.cache, options))) return
       throw createdOtherwise(source)
     }
-    openers.push(...remoteOpeners(slot, source, options))
+    openers.push(...(await remoteOpeners(slot, source, options)))
   }
   try {
     await download({ openers, sink: slot, signal: options.signal, progress: options.progress })
@@ -175,25 +178,29 @@ async function fillFromSources(slot: Slot, options: FillOptions): Promise<void> 
 
 /** The locked content existed once: the advice differs from that for a URL that never existed. */
 function removedUpstream(error: AirgapError, slot: Slot): AirgapError {
-  const url = slot.sources.find(source => source.type === 'url')
-  if (url === undefined) return error
+  const source = slot.sources.find(({ type }) => type === 'url' || type === 'mirrors')
+  if (source?.type !== 'url' && source?.type !== 'mirrors') return error
   const archived =
-    url.archivedAt === undefined
+    source.type === 'mirrors' || source.archivedAt === undefined
       ? ''
-      : `; or download this version from ${url.archivedAt}, put it on your own mirror and use --remap`
+      : `; or download this version from ${source.archivedAt}, put it on your own mirror and use --remap`
   return new AirgapError('NOT_FOUND_UPSTREAM', 'the locked content is no longer available', {
-    item: redactUrl(url.url),
+    item: sourceText(source),
     likely: 'the publisher replaced it with a newer version, or the mirror does not have it',
     next: `run \`airgap lock\` again and review the difference${archived}`,
     cause: error,
   })
 }
 
-function remoteOpeners(
+async function remoteOpeners(
   slot: Slot,
-  source: Source & { type: 'registry' | 'url' },
-  options: FetchOptions,
-): BlobOpener[] {
+  source: Source & { type: 'registry' | 'url' | 'mirrors' },
+  options: FillOptions,
+): Promise<BlobOpener[]> {
+  if (source.type === 'mirrors') {
+    const { bases } = await options.mirrorLists.of({ url: source.list, variables: source.variables })
+    return bases.flatMap(base => options.http.openers(`${base}/${source.path}`))
+  }
   return source.type === 'url'
     ? options.http.openers(source.url)
     : options.registry.openers(source.name, slot.descriptor.digest, source.as)
@@ -292,5 +299,6 @@ function label(slot: Slot): string {
 
 function sourceText(source: Source): string {
   if (source.type === 'url') return redactUrl(source.url)
+  if (source.type === 'mirrors') return `${source.path} from ${redactUrl(source.list)}`
   return source.type === 'path' ? source.path : source.name
 }

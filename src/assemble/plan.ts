@@ -58,6 +58,8 @@ function sourceName(sources: Source[]): string {
       return source.name.split('/')[0]!
     case 'url':
       return new URL(source.url).host
+    case 'mirrors':
+      return new URL(source.list).host
     case 'path':
       return 'local files'
     default:

@@ -18,6 +18,11 @@ export type Source =
       /** where a person can look for old versions once the publisher has removed this one */
       archivedAt?: string
     }
+  /**
+   * `path` (encoded) below any mirror of a list: a yum mirrorlist or metalink at `list`, read when content is fetched. `variables` are those in
+   * the URLs that the list contains.
+   */
+  | { type: 'mirrors'; list: string; variables: Record<string, string>; path: string }
   /** relative to the folder of the stack manifest */
   | { type: 'path'; path: string }
   /** written by a kind (`Kind.create`), from the recipe alone; `name` is host/path, for people */

@@ -3,9 +3,9 @@ import { redactUrl } from '../core/redact.ts'
 
 /**
  * Parses a URL of a manifest, written at `at`. Throws MANIFEST_INVALID for other text, and for a URL with a user or a password:
- * the lockfile and the bundle carry the URL, and both travel.
+ * the lockfile and the bundle carry the URL, and both travel. `insteadOf` is where the native client has its login, for the advice.
  */
-export function publicUrl(url: string, at: string): URL {
+export function publicUrl(url: string, at: string, insteadOf?: string): URL {
   let parsed: URL
   try {
     parsed = new URL(url)
@@ -20,13 +20,13 @@ export function publicUrl(url: string, at: string): URL {
   throw new AirgapError('MANIFEST_INVALID', 'the URL contains a user name or a password', {
     item: `${at}: ${parsed.protocol}//…@${parsed.host}`,
     likely: 'the lockfile and the bundle would carry the password',
-    next: `remove it from the URL, and write \`machine ${parsed.hostname} login NAME password PASSWORD\` into ~/.netrc`,
+    next: `remove it from the URL, and write \`machine ${parsed.hostname} login NAME password PASSWORD\` into ~/.netrc${insteadOf === undefined ? '' : ` instead of ${insteadOf}`}`,
   })
 }
 
 /** The same for a URL to which paths are appended: a package archive, a repository, an index. It has no query and no fragment. */
-export function publicBaseUrl(url: string, at: string): URL {
-  const parsed = publicUrl(url, at)
+export function publicBaseUrl(url: string, at: string, insteadOf?: string): URL {
+  const parsed = publicUrl(url, at, insteadOf)
   if (parsed.search === '' && parsed.hash === '') return parsed
   throw new AirgapError('MANIFEST_INVALID', 'the URL contains a query or a fragment', {
     item: `${at}: ${redactUrl(url)}`,

@@ -1,11 +1,15 @@
+import { createHash } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Source } from '../../src/content/artifact.ts'
 import type { MemoryStore } from '../../src/content/memory-store.ts'
 import type { RpmRequest } from '../../src/kinds/rpm/entry.ts'
 import { rpmKind } from '../../src/kinds/rpm/index.ts'
 import type { LockedRpms } from '../../src/kinds/rpm/locked.ts'
+import { createHttpClient } from '../../src/remote/http-client.ts'
+import { fetchMirrorList } from '../../src/remote/mirror-list.ts'
 import { openSiteKey, type SiteKey } from '../../src/site/site-key.ts'
 import { Gpg } from '../kinds/deb/support/archive.ts'
 import { run, tempFolder } from '../kinds/deb/support/programs.ts'
@@ -27,6 +31,8 @@ interface Built {
 type Layout = {
   layout: (built: Built, url: string) => YumLayout
   unsigned?: true
+  /** what lists its mirrors, of which the first is out of date or missing */
+  list?: 'mirrorlist' | 'metalink'
   request?: Partial<RpmRequest>
   repository?: Partial<RpmRequest['repositories'][number]>
   /** arguments of dnf, for the publisher's repository and for the site's */
@@ -133,7 +139,7 @@ const layouts: [string, Layout][] = [
     },
   ],
   ['with SHA-512', { layout: built => ({ packages: plain(built), checksum: 'sha512' }) }],
-  ...(['xz', 'zst', ''] as const).map((packing): [string, Layout] => [
+  ...(['xz', 'zst', 'bz2', ''] as const).map((packing): [string, Layout] => [
     `with lists that are ${packing === '' ? 'not packed' : `packed as ${packing}`}, and a group`,
     {
       layout: built => ({ packages: plain(built), packing, extra: { group: comps } }),
@@ -175,6 +181,8 @@ const layouts: [string, Layout][] = [
       }),
     },
   ],
+  ['behind a mirrorlist', { layout: built => ({ packages: plain(built) }), list: 'mirrorlist' }],
+  ['behind a metalink', { layout: built => ({ packages: plain(built) }), list: 'metalink' }],
   [
     'with packages that only their list vouches for',
     {
@@ -229,13 +237,16 @@ describe.skipIf(lackingForRpm.length > 0)(
           await using upstream = await serveFolder(join(place, 'upstream'))
           const layout = one.layout(one.unsigned ? unsigned : signed, upstream.url)
           await publishYum(join(place, 'upstream/r'), layout, { gpg, user: 'publisher@example.org' })
+          const { list } = one
+          if (list !== undefined) upstream.overrides.set('/list', await listOf(list, place, upstream.url))
+          const address = list === undefined ? `baseurl=${upstream.url}/r` : `${list}=${upstream.url}/list`
           const reference = await dnfSandbox(
             join(place, 'reference'),
-            `[r]\nname=r\nbaseurl=${upstream.url}/r\ngpgkey=file://${folder}/publisher.asc\ngpgcheck=${one.unsigned ? 0 : 1}\nrepo_gpgcheck=1\n`,
+            `[r]\nname=r\n${address}\ngpgkey=file://${folder}/publisher.asc\ngpgcheck=${one.unsigned ? 0 : 1}\nrepo_gpgcheck=1\n`,
           )
           const direct = await reference.dnf(...install)
           expect(direct.status, direct.stdout + direct.stderr).toBe(0)
-          const locked = await lock(place, { url: `${upstream.url}/r`, one })
+          const locked = await lock(place, { url: upstream.url, one })
           site = await serveSite([await bundleOf(locked)], siteKey)
         }
         // upstream is closed: nothing but the site answers
@@ -266,7 +277,9 @@ describe.skipIf(lackingForRpm.length > 0)(
         repositories: [
           {
             id: 'r',
-            baseurl: url,
+            ...(one.list === undefined
+              ? { baseurl: `${url}/r` }
+              : { [one.list]: `${url}/list`, variables: { basearch: 'x86_64' } }),
             keys,
             keysAsWritten: keys,
             metadata: 'signed',
@@ -295,14 +308,44 @@ describe.skipIf(lackingForRpm.length > 0)(
       const artifacts = rpmKind.assemble([rpmKind.schema.parse(locked)])
       const content = await contentOf(artifacts)
       for (const { descriptor, sources } of artifacts.flatMap(artifact => artifact.blobs)) {
-        const [source] = sources
-        if (source?.type !== 'url') throw new Error('a package has no URL')
-        const answer = await fetch(source.url)
-        expect(answer.status, source.url).toBe(200)
+        const answer = await fetch(await urlOf(sources[0]))
+        expect(answer.status, JSON.stringify(sources)).toBe(200)
         const bytes = Buffer.from(await answer.arrayBuffer())
         await (content as unknown as MemoryStore).push(descriptor, Readable.from([bytes]))
       }
       return content
+    }
+
+    async function urlOf(source: Source | undefined): Promise<string> {
+      if (source?.type === 'url') return source.url
+      if (source?.type !== 'mirrors') throw new Error('a package has no address')
+      const http = createHttpClient()
+      try {
+        const { bases } = await fetchMirrorList({ url: source.list, variables: source.variables }, http)
+        return `${bases.at(-1)}/${source.path}`
+      } finally {
+        await http.close()
+      }
+    }
+
+    /** A mirrorlist whose first mirror has nothing; a metalink whose first mirror has an older state. */
+    async function listOf(form: 'mirrorlist' | 'metalink', place: string, url: string): Promise<string> {
+      const repomd = await readFile(join(place, 'upstream/r/repodata/repomd.xml'), 'utf8')
+      if (form === 'mirrorlist') return `# mirrors\n${url}/none\n${url}/r\n`
+      const old = join(place, 'upstream/old/repodata')
+      await mkdir(old, { recursive: true })
+      await writeFile(join(old, 'repomd.xml'), repomd.replace('<revision>1', '<revision>0'))
+      const hash = createHash('sha256').update(repomd).digest('hex')
+      const urls = ['r', 'none', 'old'].map(
+        (name, i) =>
+          `<url protocol="http" type="http" location="DE" preference="${80 + 10 * i}">${url}/${name}/repodata/repomd.xml</url>`,
+      )
+      return `<?xml version="1.0" encoding="utf-8"?>
+<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic" xmlns:mm0="http://fedorahosted.org/mirrormanager">
+ <files><file name="repomd.xml"><mm0:timestamp>1</mm0:timestamp><size>${repomd.length}</size>
+  <verification><hash type="sha256">${hash}</hash></verification>
+  <resources maxconnections="1">${urls.join('')}</resources></file></files>
+</metalink>`
     }
 
     /** The repository file of the site, with the keys where this machine has them. */

@@ -101,7 +101,7 @@ export async function openStack(
     // client certificates of this host's subscriptions: never carried in the bundle
     clients: manifest.rpms.flatMap(({ repositories }) =>
       repositories.flatMap(({ baseurl, client }) =>
-        client === undefined ? [] : [{ prefix: baseurl, ...client }],
+        client === undefined || baseurl === undefined ? [] : [{ prefix: baseurl, ...client }],
       ),
     ),
     progress,

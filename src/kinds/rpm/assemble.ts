@@ -1,4 +1,4 @@
-import type { Artifact } from '../../content/artifact.ts'
+import type { Artifact, Source } from '../../content/artifact.ts'
 import { inlineFile, type TreeFile, treeArtifacts } from '../../content/tree.ts'
 import { canonicalJson, compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
@@ -49,10 +49,10 @@ function checkRepositories(item: LockedRpms): void {
   })
 }
 
-function packageFiles({ id, baseurl }: LockedRepository, packages: readonly LockedRpm[]): TreeFile[] {
+function packageFiles(repository: LockedRepository, packages: readonly LockedRpm[]): TreeFile[] {
   const files = new Map<string, TreeFile>()
   for (const one of packages) {
-    const path = safeRelativePath(`${id}/${one.location}`, 'LOCK_INVALID')
+    const path = safeRelativePath(`${repository.id}/${one.location}`, 'LOCK_INVALID')
     const digest = digestFromHex(one.sha256)
     const other = files.get(path)
     if (other !== undefined && other.descriptor.digest !== digest) throw twice(path)
@@ -60,10 +60,26 @@ function packageFiles({ id, baseurl }: LockedRepository, packages: readonly Lock
       path,
       mode: '100644',
       descriptor: { mediaType: mediaTypes.octets, digest, size: one.size },
-      origin: { sources: urlsOf([baseurl], lockedPlace(one)).map(url => ({ type: 'url', url })) },
+      origin: { sources: sourcesOf(one, repository) },
     })
   }
   return [...files.values()]
+}
+
+function sourcesOf(
+  one: LockedRpm,
+  { id, baseurl, mirrorlist, metalink, variables = {} }: LockedRepository,
+): Source[] {
+  const place = lockedPlace(one)
+  if (baseurl !== undefined || 'url' in place)
+    return urlsOf(baseurl === undefined ? [] : [baseurl], place).map(url => ({ type: 'url', url }))
+  const list = mirrorlist ?? metalink
+  if (list !== undefined) return [{ type: 'mirrors', list, variables, path: place.below }]
+  throw new AirgapError('LOCK_INVALID', 'a repository in the lock has no address', {
+    item: id,
+    likely: 'the lock was edited by hand',
+    next: 'create the lock again with `airgap lock`',
+  })
 }
 
 function twice(path: string): AirgapError {

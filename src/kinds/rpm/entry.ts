@@ -3,8 +3,7 @@ import { z } from 'zod'
 import { compareText } from '../../core/canonical-json.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { distinctRequests } from '../../document/distinct.ts'
-import { httpUrlField, nameField, textField } from '../../document/fields.ts'
-import { publicBaseUrl } from '../../document/urls.ts'
+import { nameField, textField } from '../../document/fields.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import {
   type BaseSystem,
@@ -14,12 +13,18 @@ import {
   packageLines,
   priorityField,
 } from '../package-entry.ts'
+import { placesOf, type RepositoryPlace } from './repository-place.ts'
 
 /** A yum repository of the RHEL family. */
 export interface RpmRepository {
   /** folder under /rpms/NAME */
   id: string
-  baseurl: string
+  /** one of the three is present: where it is, or what lists its mirrors */
+  baseurl?: string
+  mirrorlist?: string
+  metalink?: string
+  /** with a list of mirrors: what may be in the URLs that it contains */
+  variables?: Record<string, string>
   /** absolute paths of OpenPGP public keys that sign packages, and repomd.xml */
   keys: string[]
   keysAsWritten: string[]
@@ -69,7 +74,10 @@ const schema = z.strictObject({
     .array(
       z.strictObject({
         id: nameField,
-        baseurl: httpUrlField,
+        /** one of these; with variables, as dnf has them */
+        baseurl: textField.optional(),
+        mirrorlist: textField.optional(),
+        metalink: textField.optional(),
         /** OpenPGP public keys that sign packages and repomd.xml */
         keys: z.array(textField).min(1),
         /** `unsigned` where the publisher does not sign repomd.xml (EPEL): the signature of each package vouches for it */
@@ -84,6 +92,13 @@ const schema = z.strictObject({
       }),
     )
     .min(1),
+  /** for the URLs of repositories, beside $releasever, $basearch and $arch */
+  variables: z
+    .record(
+      z.string().regex(/^[A-Za-z0-9_]+$/, 'must be letters, digits or underscore'),
+      z.string().max(1024),
+    )
+    .default({}),
   architectures: z.array(nameField).min(1).default(['x86_64']),
   /** `nvidia-driver:535-dkms`, with a profile `nodejs:18/development` */
   modules: z.array(textField).default([]),
@@ -105,7 +120,7 @@ export const rpmEntry = manifestEntry({
 #     platform: platform:el9                  # default: from the name
 #     repositories:
 #       - id: baseos
-#         baseurl: https://mirror.example/BaseOS/x86_64/os
+#         baseurl: https://mirror.example/$releasever/BaseOS/$basearch/os   # or mirrorlist:, metalink:
 #         keys: [keys/RPM-GPG-KEY-example]    # who signs packages and their list
 #         metadata: signed                    # unsigned, where the publisher signs packages only
 #         packages: signed                    # unsigned, where the publisher signs their list only
@@ -113,6 +128,7 @@ export const rpmEntry = manifestEntry({
 #         excludepkgs: [kernel-rt*]
 #         moduleHotfixes: false
 #         client: {certificate: entitlement.pem, key: entitlement-key.pem}
+#     variables: {releasever: "9"}            # this one is from the name by default; others as in /etc/dnf/vars
 #     architectures: [x86_64]
 #     modules: ["nvidia-driver:535-dkms"]
 #     packages: [nfs-utils, "@core"]          # name, name-version-release, name.arch, @group, /a/file
@@ -130,9 +146,13 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<Rp
     const lines = await packageLines(context, index, entry)
     const base = await baseOf(context, index, { written: entry.base, command: listCommand })
     if (lines === undefined || base === undefined) continue
+    const repositories: RpmRepository[] = []
     entry.repositories.forEach((repository, i) => {
-      const own = (...path: string[]) => at(index, 'repositories', i, ...path)
-      mistakes.attempt(() => publicBaseUrl(repository.baseurl, own('baseurl')))
+      const own = (key?: string) => at(index, 'repositories', i, ...(key === undefined ? [] : [key]))
+      for (const one of placesOf(repository, { entry, at: own, mistakes }))
+        repositories.push(repositoryOf(repository, { ...one, context }))
+      if (entry.repositories.findIndex(({ id }) => id === repository.id) !== i)
+        mistakes.add(idTwice(own('id')))
       if (repository.metadata === 'unsigned' && repository.packages === 'unsigned')
         mistakes.add(nothingSigned(own('packages')))
     })
@@ -140,7 +160,7 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<Rp
       at: at(index),
       name: entry.name,
       platform: entry.platform ?? platformOf(entry.name),
-      repositories: entry.repositories.map(repository => repositoryOf(repository, context)),
+      repositories,
       architectures: entry.architectures,
       modules: [...entry.modules].sort(compareText),
       packages: distinctTexts(lines),
@@ -150,6 +170,14 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<Rp
     })
   }
   return distinctRequests(requests, { nameOf: rpm => rpm.name, mistakes })
+}
+
+function idTwice(at: string): AirgapError {
+  return new AirgapError('MANIFEST_INVALID', 'another repository of the entry has the same id', {
+    item: at,
+    likely: 'the id is the folder of the repository on the site',
+    next: 'choose another id',
+  })
 }
 
 function nothingSigned(at: string): AirgapError {
@@ -167,12 +195,14 @@ function nothingSigned(at: string): AirgapError {
 const listCommand = "rpm -qa --qf '%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE} %{ARCH}\\n'"
 
 function repositoryOf(
-  { keys, client, ...repository }: Entry['repositories'][number],
-  { folder }: LoadContext,
+  { keys, client, baseurl, mirrorlist, metalink, ...repository }: Entry['repositories'][number],
+  { id, place, context }: RepositoryPlace & { context: LoadContext },
 ): RpmRepository {
+  const { folder } = context
   const loaded: RpmRepository = {
     ...repository,
-    baseurl: repository.baseurl.replace(/\/+$/, ''),
+    id,
+    ...place,
     keys: keys.map(key => resolve(folder, key)),
     keysAsWritten: keys,
   }

@@ -76,7 +76,8 @@ export const rpmKind = defineKind({
 
 /** A lock of an older version may have a password in it. */
 function originOf(repository: LockedRepository | undefined): string {
-  return repository === undefined ? '' : redactUrl(repository.baseurl).replace(/\/$/, '')
+  const { baseurl, mirrorlist, metalink } = repository ?? {}
+  return redactUrl(baseurl ?? mirrorlist ?? metalink ?? '').replace(/\/$/, '')
 }
 
 function voucherOf(rpm: LockedRpm, repository: LockedRepository | undefined): string {

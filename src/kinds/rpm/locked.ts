@@ -36,7 +36,12 @@ export type LockedRpm = z.infer<typeof lockedRpmSchema>
 
 const lockedRepositorySchema = z.strictObject({
   id: word,
-  baseurl: word,
+  /** one of the three; a list of mirrors is what the lock names: mirrors differ from place to place and from day to day */
+  baseurl: word.optional(),
+  mirrorlist: word.optional(),
+  metalink: word.optional(),
+  /** what may be in the URLs of a list of mirrors: `basearch` */
+  variables: z.record(z.string(), z.string()).optional(),
   /** public keys of its publisher, armored: the site's machines verify packages with them */
   keys: z.array(z.string()).min(1),
   /** repomd.xml was not signed by its publisher */

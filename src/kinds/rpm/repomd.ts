@@ -34,25 +34,38 @@ const maxUnpacked = 4 * 2 ** 30 /* bytes */
 /** SHA-1 and MD5 are broken and do not identify content (fault 45). */
 const strong = ['sha256', 'sha384', 'sha512']
 
-/** Fetches repomd.xml, checks its signature, and returns its entries by type, with the fingerprint of the key that signed it. */
+/** Fetches repomd.xml, checks its signature, and returns its entries by type, with the fingerprint of the key that signed it and the mirror that has it. */
 export async function fetchRepomd(
   upstream: Upstream,
   { repository, at, context }: { repository: RpmRepository; at: string; context: ResolveContext },
-): Promise<{ entries: Map<string, RepomdEntry>; signedBy: string | undefined }> {
+): Promise<{ entries: Map<string, RepomdEntry>; signedBy: string | undefined; base: string }> {
   let signedBy: string | undefined
-  const { bytes, url } = await getFile(
+  const { bytes, url, base } = await getFile(
     upstream,
     { below: 'repodata/repomd.xml' },
     {
       maxBytes: maxRepomd,
       context,
       check: async (answer, from) => {
+        checkListed(answer, { upstream, item: redactUrl(from) })
         if (repository.metadata === 'signed')
           signedBy = await checkSignature(answer, { repository, url: from, at, context })
       },
     },
   )
-  return { entries: parseRepomd(bytes.toString('utf8'), url), signedBy }
+  return { entries: parseRepomd(bytes.toString('utf8'), url), signedBy, base }
+}
+
+/** A metalink has the digests of the present repomd.xml and of recent ones: a mirror that has another one is out of date, or lies. */
+function checkListed(bytes: Buffer, { upstream, item }: { upstream: Upstream; item: string }): void {
+  const { digests = [] } = upstream
+  if (digests.length === 0) return
+  if (digests.some(({ type, hex }) => createHash(type).update(bytes).digest('hex') === hex)) return
+  throw new AirgapError('DIGEST_MISMATCH', 'repomd.xml is not the one that the metalink describes', {
+    item,
+    likely: 'the mirror is out of date or in the middle of an update, or it was tampered with',
+    next: 'run the same command again in a few minutes, or name a mirror with `baseurl:`',
+  })
 }
 
 async function checkSignature(
@@ -195,12 +208,14 @@ function checkBytes(bytes: Buffer, { entry, item }: { entry: RepomdEntry; item: 
 }
 
 function packingOf(location: string, item: string): Packing {
-  const packings: Record<string, Packing> = { gz: '.gz', xz: '.xz', zst: '.zst', xml: '', yaml: '' }
+  const packings: Record<string, Packing> = { gz: '.gz', xz: '.xz', zst: '.zst', bz2: '.bz2' }
   const suffix = location.slice(location.lastIndexOf('.') + 1)
   if (Object.hasOwn(packings, suffix)) return packings[suffix]!
+  // as libsolv: the content of every other name is taken as it is
+  if (suffix !== 'lzma' && suffix !== 'zck') return ''
   throw new AirgapError('UNSUPPORTED', `repository metadata is compressed as .${suffix}`, {
     item,
-    next: 'use a repository whose metadata is compressed as gz, xz or zst',
+    next: 'use a repository whose metadata is compressed as gz, xz, zst or bz2',
   })
 }
 

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { fromSystemError } from '../../core/errors.ts'
-import { redactUrl } from '../../core/redact.ts'
 import { armoredKeys } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { ModuleDefaults, ModuleStream, PackageGroup, RpmCandidate } from './candidate.ts'
@@ -12,7 +11,7 @@ import { parseModules } from './modules.ts'
 import { readPrimary } from './primary.ts'
 import { fetchList, fetchRepomd, listText } from './repomd.ts'
 import { compatibleArchitectures } from './universe.ts'
-import type { Upstream } from './upstream.ts'
+import { type Upstream, upstreamOf } from './upstream.ts'
 
 const maxFragment = 16 << 20 /* bytes */
 
@@ -44,9 +43,11 @@ export async function loadRepository(
   { index, at, architectures }: { index: number; at: string; architectures: readonly string[] },
   context: ResolveContext,
 ): Promise<LoadedRepository> {
-  const item = redactUrl(repository.baseurl)
-  const upstream = { bases: [repository.baseurl], signed: repository.metadata === 'signed', name: item }
-  const { entries, signedBy } = await fetchRepomd(upstream, { repository, at, context })
+  const listed = await upstreamOf(repository, context)
+  const { name: item } = listed
+  const { entries, signedBy, base } = await fetchRepomd(listed, { repository, at, context })
+  // the other mirrors may be older or newer
+  const upstream = { ...listed, bases: [base, ...listed.bases.filter(other => other !== base)] }
   const list = async (type: string): Promise<Descriptor | undefined> => {
     const entry = entries.get(type)
     return entry === undefined ? undefined : await fetchList(upstream, { entry, context })

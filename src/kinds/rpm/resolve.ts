@@ -213,9 +213,12 @@ function lockedRepository(
   const groups = groupsAskedFor(request.packages, loaded)
   return {
     id: repository.id,
-    baseurl: repository.baseurl.replace(/\/+$/, ''),
     keys: loaded.keys,
     ...defined({
+      baseurl: repository.baseurl?.replace(/\/+$/, ''),
+      mirrorlist: repository.mirrorlist,
+      metalink: repository.metalink,
+      variables: repository.variables,
       unsignedMetadata: repository.metadata === 'unsigned' ? (true as const) : undefined,
       unsignedPackages: repository.packages === 'unsigned' ? (true as const) : undefined,
       signedBy: repository.packages === 'unsigned' ? loaded.signedBy : undefined,

@@ -1,11 +1,25 @@
 import { AirgapError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/redact.ts'
+import { fetchMirrorList, type MirrorList } from '../../remote/mirror-list.ts'
 import type { ResolveContext } from '../kind.ts'
+import type { RpmRepository } from './entry.ts'
 import { type AddressTrust, type Place, urlsOf } from './location.ts'
 
 /** The places that have a repository, the first to be tried first. */
 export interface Upstream extends AddressTrust {
   /** for messages, redacted */
   name: string
+  /** of repomd.xml, where a metalink gives them */
+  digests?: MirrorList['digests']
+}
+
+/** Returns the places that have a repository; a list of mirrors is read now. */
+export async function upstreamOf(repository: RpmRepository, context: ResolveContext): Promise<Upstream> {
+  const { baseurl, mirrorlist, metalink, variables = {} } = repository
+  const signed = repository.metadata === 'signed'
+  if (baseurl !== undefined) return { bases: [baseurl], signed, name: redactUrl(baseurl) }
+  const url = mirrorlist ?? metalink ?? ''
+  return { ...(await fetchMirrorList({ url, variables }, context.http)), signed, name: redactUrl(url) }
 }
 
 /**
@@ -22,14 +36,14 @@ export async function getFile(
     check?: (bytes: Buffer, url: string) => Promise<void> | void
     context: ResolveContext
   },
-): Promise<{ bytes: Buffer; url: string }> {
+): Promise<{ bytes: Buffer; url: string; base: string }> {
   const { context, check, ...request } = options
   const urls = urlsOf(upstream.bases, place)
   for (const [i, url] of urls.entries()) {
     try {
       const { bytes } = await context.http.get(url, request)
       await check?.(bytes, url)
-      return { bytes, url }
+      return { bytes, url, base: upstream.bases[i] ?? '' }
     } catch (error) {
       context.signal.throwIfAborted()
       if (!(error instanceof AirgapError) || error.code === 'SIGNATURE_INVALID') throw error
