@@ -14,7 +14,7 @@ export async function readDocument(path: string): Promise<string> {
 }
 
 /**
- * Reads UTF-8 text without its byte order mark; CRLF becomes LF. At most `maxSize` bytes are read, also from a device or a file that grows.
+ * Reads UTF-8 text, or UTF-16 with a byte order mark, without that mark; CRLF becomes LF. At most `maxSize` bytes are read, also from a device or a file that grows.
  * Throws what `invalid` makes of a file that is too large or not text; FILE_NOT_FOUND, PERMISSION, IO.
  */
 export async function readText(
@@ -23,11 +23,17 @@ export async function readText(
 ): Promise<string> {
   try {
     const bytes = await readBounded(path, { maxSize, invalid })
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes).replaceAll('\r\n', '\n')
+    return new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes).replaceAll('\r\n', '\n')
   } catch (error) {
     if (errnoOf(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA') throw invalid('the file is not UTF-8 text')
     throw fromSystemError(error, path)
   }
+}
+
+/** By the byte order mark: PowerShell writes UTF-16 into a file by default. */
+function encodingOf(bytes: Buffer): string {
+  const mark = bytes.subarray(0, 2).toString('hex')
+  return mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8'
 }
 
 async function readBounded(

@@ -3,7 +3,8 @@ import { redactUrl } from '../../core/redact.ts'
 import { publicUrl } from '../../document/urls.ts'
 import { distributionName } from './candidates.ts'
 import { fragmentHashes } from './file-hash.ts'
-import { fileNameOf, type IndexFile, isFileName } from './index-page.ts'
+import { fileNameOf, isFileName } from './file-name.ts'
+import type { IndexFile } from './index-page.ts'
 import type { Requirement } from './requirement.ts'
 
 /**

@@ -7,7 +7,7 @@ import { type LoadContext, manifestEntry } from '../entry.ts'
 import { nothingRequested } from '../package-entry.ts'
 import type { IndexSource } from './index-sources.ts'
 import { normalizeProject } from './requirement.ts'
-import { type RequirementLine, readRequirements } from './requirements-file.ts'
+import { type RequirementLine, readRequirements, requirementLine } from './requirements-file.ts'
 
 export interface WheelRequest {
   at: string
@@ -87,18 +87,29 @@ async function load(
     indexes.forEach(({ url }, i) => {
       mistakes.attempt(() => publicBaseUrl(url, at(index, 'indexes', i)))
     })
-    const requirements = entry.packages.map((text, i) => ({ text, at: at(index, 'packages', i) }))
-    const constraints = []
+    const requirements: RequirementLine[] = []
+    const constraints: RequirementLine[] = []
+    let requireHashes = false
+    let isComplete = true
+    const from = { namedAt: place, indexes: indexes.map(({ url }) => url) }
+    entry.packages.forEach((text, i) => {
+      const line = mistakes.attempt(() => requirementLine({ text, at: at(index, 'packages', i) }))
+      if (line === undefined) isComplete = false
+      else requirements.push(line)
+    })
     for (const file of entry.requirements) {
-      const read = await mistakes.attemptLater(() => readRequirements(resolve(folder, file), place))
+      const read = await mistakes.attemptLater(() => readRequirements(resolve(folder, file), from))
+      isComplete &&= read !== undefined
       requirements.push(...(read?.requirements ?? []))
       constraints.push(...(read?.constraints ?? []))
+      requireHashes ||= read?.requireHashes === true
     }
     for (const file of entry.constraints) {
-      const read = await mistakes.attemptLater(() => readRequirements(resolve(folder, file), place))
-      constraints.push(...(read?.requirements ?? []))
+      const read = await mistakes.attemptLater(() => readRequirements(resolve(folder, file), from))
+      constraints.push(...(read?.requirements ?? []), ...(read?.constraints ?? []))
     }
-    if (requirements.length === 0) mistakes.add(nothingRequested(place, 'packages:` or `requirements:'))
+    if (isComplete && requirements.length === 0)
+      mistakes.add(nothingRequested(place, 'packages:` or `requirements:'))
     requests.push({
       at: place,
       name: entry.name,
@@ -109,6 +120,7 @@ async function load(
       platforms: entry.platforms,
       sdists: entry.sdists,
       prereleases: entry.prereleases,
+      ...(requireHashes ? { requireHashes: true as const } : {}),
     })
   }
   return distinctRequests(requests, { nameOf: wheel => wheel.name, mistakes })

@@ -4,6 +4,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { reachOfHostname } from '../../remote/addresses.ts'
 import { type FileHash, fileHash, fragmentHashes } from './file-hash.ts'
+import { fileNameOf, isFileName } from './file-name.ts'
 import { htmlLinks } from './html-links.ts'
 
 /** A file of a project in an index. */
@@ -180,24 +181,6 @@ function described(
       ...defined({ yanked, metadata, size }),
     },
   ]
-}
-
-export function isFileName(name: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}$/.test(name)
-}
-
-/** The last part of the path, decoded twice as pip does it: some servers encode `+` twice. */
-export function fileNameOf(url: URL): string {
-  const path = percentDecoded(url.pathname).replace(/\/+$/, '')
-  return percentDecoded(path.slice(path.lastIndexOf('/') + 1))
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 /** How near a host is: a page may link only to hosts that are as far away as itself, or farther. */

@@ -59,7 +59,15 @@ export function parseRequirement(
     specifiers,
     hashes: listedHashes(options, fail),
     text: written.trim(),
-    ...defined({ url, marker: marker === undefined ? undefined : parseMarker(marker, item) }),
+    ...defined({ url, marker: marker === undefined ? undefined : markerOf(marker, { item, fail }) }),
+  }
+}
+
+function markerOf(text: string, { item, fail }: { item: string; fail: Fail }): Marker {
+  try {
+    return parseMarker(text, item)
+  } catch {
+    throw fail('a requirement has an invalid marker', 'write it as ; python_version < "3.12"')
   }
 }
 
