@@ -66,3 +66,9 @@ export function sourceUrl(text: string): string | undefined {
     ? `oci://${text}`
     : undefined
 }
+
+/** `ssh://git@host` names a user, which is no secret. */
+function withoutPassword(text: string): string {
+  const shown = withoutSecretQueries(text)
+  return /:\/\/[^/@]*:[^/]*@/.test(shown) ? redactText(shown) : shown
+}
