@@ -57,9 +57,7 @@ export function sourceUrl(text: string): string | undefined {
   const [found] = publicUrls(text)
   if (found !== undefined) return found
   if (/^(?:oci|docker|git|ssh|hf|s3|gs|gcs|ftp):\/\/[^\s]+$/.test(text))
-    return /^[a-z]+:\/\/[^/]*\.(?:svc|local)(?:[:/]|$)/.test(text)
-      ? undefined
-      : redactText(withoutSecretQueries(text))
+    return /^[a-z]+:\/\/[^/]*\.(?:svc|local)(?:[:/]|$)/.test(text) ? undefined : withoutPassword(text)
   if (/^git@[a-z0-9.-]+\.[a-z]{2,}:\S+$/i.test(text)) return text
   return /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[0-9]+)?\/[a-z0-9./_-]+$/.test(text) &&
     !/\.(?:svc|local)[:/]/.test(text)
