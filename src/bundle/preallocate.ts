@@ -4,10 +4,10 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 
-/** Throws NO_SPACE if the file cannot grow to `size` bytes; blocks that it already has count. */
+/** Throws NO_SPACE, with this advice, if the file cannot grow to `size` bytes; blocks that it already has count. */
 export async function checkSpace(
   file: FileHandle,
-  { path, size }: { path: string; size: number },
+  { path, size, next }: { path: string; size: number; next?: string },
 ): Promise<void> {
   try {
     const { blocks, size: present } = await file.stat()
@@ -17,7 +17,7 @@ export async function checkSpace(
     const needed = size - Math.min(blocks * 512, present)
     const free = bavail * bsize
     if (needed > free)
-      throw noSpace(path, `${mebibytes(needed)} are needed, ${mebibytes(free, Math.floor)} are free`)
+      throw noSpace(path, `${mebibytes(needed)} are needed, ${mebibytes(free, Math.floor)} are free`, next)
   } catch (error) {
     throw fromSystemError(error, path)
   }
@@ -46,11 +46,12 @@ export async function preallocate(
   }
 }
 
-function noSpace(path: string, what: string): AirgapError {
-  return new AirgapError('NO_SPACE', `the disk has too little space: ${what}`, {
-    item: path,
-    next: `free some space (\`df -h ${dirname(path)}\` shows it), or choose another disk with --out`,
-  })
+function noSpace(
+  path: string,
+  what: string,
+  next = `free some space (\`df -h ${dirname(path)}\` shows it), or choose another disk with --out`,
+): AirgapError {
+  return new AirgapError('NO_SPACE', `the disk has too little space: ${what}`, { item: path, next })
 }
 
 /** Rounded so that a person who frees that much has enough. */

@@ -15,6 +15,7 @@ import { addToBundleRecord, writeBundleRecord } from './bundle-record.ts'
 import { clusterOf, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { type InstallOptions, requestedPart, selectionOf } from './install-options.ts'
+import { keepBundles, onOtherDisk, removeCopies } from './keep-bundles.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
 import { type InstallPlan, refuseUnfitBundles, stepsOf } from './plan.ts'
 import { refuseAnyPort, type Setup, setUp } from './set-up.ts'
@@ -28,6 +29,8 @@ export interface Applied {
   steps: StepResult[]
   /** steps of this site, whatever part of them was requested */
   allSteps: number
+  /** bundles on another file system than the state folder: they must stay there while the site runs */
+  onMedium: string[]
   seconds: number
 }
 
@@ -41,14 +44,17 @@ export interface ApplyRun {
 /** Runs the steps that are pending. A run that failed or was killed is continued by the next one. Throws PLAN_CHANGED, BUSY, … */
 export async function applyInstall(
   given: InstallOptions,
-  context: DeployContext,
+  outer: DeployContext,
   { planFile, approve }: ApplyRun,
 ): Promise<Applied> {
   const saved = planFile === undefined ? undefined : await readPlanFile(planFile)
   if (saved !== undefined) refuseSelection(given)
   const options = { ...given, ...saved?.asked }
-  const setup = await setUp(options)
-  refuseAnyPort(setup.config)
+  const found = await setUp(options)
+  refuseAnyPort(found.config)
+  const { setup, context } = options.copyBundle
+    ? await keepBundles(found, outer)
+    : { setup: found, context: outer }
   await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
   const { bundles } = opened
   {
@@ -75,7 +81,14 @@ export async function applyInstall(
   if (!isDeepStrictEqual(journal.entries(), entries)) throw changedMeanwhile(setup.siteFolder)
   const started = performance.now()
   const before = rememberSetup({ setup, bundles, state })
-  const results = await runSteps(steps, { journal, context, before: ({ id }) => before(id) })
+  const results = await runSteps(steps, { journal, context, before: ({ id }) => before(id) }).catch(
+    async (error: unknown) => {
+      // the next run copies again: a damaged copy must not stay
+      if (options.copyBundle && error instanceof AirgapError && error.exitCode === 6)
+        await removeCopies(setup)
+      throw error
+    },
+  )
   if (steps.length === all.length) await writeBundleRecord(state.paths.installed, identitiesOf(bundles))
   return {
     site: setup.siteFolder,
@@ -83,6 +96,7 @@ export async function applyInstall(
     httpServer: httpServerOf(setup.address),
     steps: results,
     allSteps: all.length,
+    onMedium: await onOtherDisk(setup),
     seconds: (performance.now() - started) / 1000,
   }
 }

@@ -15,6 +15,8 @@ export interface InstallOptions extends SiteOptions {
   silence?: number
   /** the site is backed up first, and components come in the order of the bundle's rules */
   upgrade?: boolean
+  /** copies the bundle into the state folder first, so that the medium can be removed */
+  copyBundle?: boolean
   /** takes a bundle that is older than the installed one */
   allowOlder?: boolean
 }

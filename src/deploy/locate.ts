@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { AirgapError } from '../core/errors.ts'
@@ -42,13 +43,15 @@ async function bundlesNear(folder: string): Promise<string | undefined> {
   return found[0]
 }
 
-/** The state folder: the one that was named, else `site` next to the program, else next to the bundle. Throws USAGE. */
+/** The state folder: the one that was named, else the one that the program is in, else `site` beside it or beside the bundle. Throws USAGE. */
 export function locateSite(
   given: string | undefined,
   options: { bundles: readonly string[]; program?: string | undefined },
 ): string {
   if (given !== undefined) return givenFolder(given, '--site')
   const { program = programFolder(), bundles } = options
+  // the program that `apply --copy-bundle` laid down is in the state folder itself
+  if (program !== undefined && existsSync(join(dirname(program), 'site.json'))) return dirname(program)
   const neighbour = program ?? bundles[0]
   if (neighbour !== undefined) return join(dirname(neighbour), 'site')
   throw new AirgapError('USAGE', 'which site? none was named', {

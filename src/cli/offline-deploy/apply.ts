@@ -21,6 +21,7 @@ export function applyCommand(program: Command, shell: Shell): void {
   ])
     .description('Run all steps of the install; after a failure, run it again and it continues')
     .argument('[plan]', 'a saved plan; refused if the site has changed since')
+    .option('--copy-bundle', 'copy the bundle to the state folder first, so that the medium can be removed')
     .option('--yes', 'do not ask for confirmation; required without a terminal')
     .option('--dry-run', 'the same as plan')
     .action(async (planFile: string | undefined, options: ApplyOptions) => {
@@ -49,8 +50,8 @@ export async function applyOrPlan(
       )
     },
   })
-  const { registry, httpServer, steps, allSteps, seconds } = applied
-  shell.print({ site: applied.site, registry, httpServer, steps, seconds }, () =>
+  const { registry, httpServer, steps, allSteps, seconds, onMedium } = applied
+  shell.print({ site: applied.site, registry, httpServer, steps, seconds, onMedium }, () =>
     [
       ...steps.map(
         ({ id, result, seconds }) =>
@@ -59,6 +60,10 @@ export async function applyOrPlan(
       steps.length === allSteps
         ? `site ready: registry ${registry}, HTTP server ${httpServer} (${humanTime(seconds)})`
         : `${steps.length} of ${allSteps} steps (${humanTime(seconds)}); \`offline-deploy status\` shows the others`,
+      ...onMedium.map(
+        path =>
+          `leave ${path} connected: the servers read it as long as the site runs. \`offline-deploy apply --copy-bundle\` copies it to this disk`,
+      ),
     ].join('\n'),
   )
 }

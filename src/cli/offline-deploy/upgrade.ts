@@ -11,6 +11,7 @@ export function upgradeCommand(program: Command, shell: Shell): void {
     ['offline-deploy upgrade --bundle OLD.tar --allow-older', 'go back to an earlier version'],
   ])
     .description('Back up the site, then apply another version of the bundle in the order of its rules')
+    .option('--copy-bundle', 'copy the bundle to the state folder first, so that the medium can be removed')
     .option('--yes', 'do not ask for confirmation; required without a terminal')
     .option('--dry-run', 'show the plan; change nothing')
     .action(async (options: ApplyOptions) => {

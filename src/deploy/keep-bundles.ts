@@ -1,0 +1,143 @@
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { checkSpace } from '../bundle/preallocate.ts'
+import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
+import { fromSystemError } from '../core/errors.ts'
+import { openState } from '../site/state.ts'
+import type { DeployContext } from './context.ts'
+import { type BundleExpectation, type OpenBundle, openBundles } from './open-bundles.ts'
+import type { Setup } from './set-up.ts'
+
+const chunkSize = 4 << 20 /* bytes */
+
+/**
+ * Copies the bundles, and this program out of them, into the state folder, so that the medium can be removed: the servers read the bundle
+ * for as long as the site runs. Returns where they are now. The step `verify` reads the copies, every byte of them. A copy that is there
+ * already is not made again. Throws NO_SPACE, IO, and what `openBundles` throws.
+ */
+export async function keepBundles(
+  setup: Setup,
+  context: DeployContext,
+): Promise<{ setup: Setup; context: DeployContext }> {
+  const expectation: BundleExpectation = { ...setup, unknown: 'opened' }
+  await using opened = await openBundles(setup.config.bundles, expectation)
+  await openState(setup.siteFolder)
+  const copies: string[] = []
+  let { self } = context
+  for (const bundle of opened.bundles) {
+    copies.push(await keepBundle(bundle, { siteFolder: setup.siteFolder, context }))
+    self = (await keepProgram(bundle, setup.siteFolder)) ?? self
+  }
+  return { setup: { ...setup, config: { ...setup.config, bundles: copies } }, context: { ...context, self } }
+}
+
+/** The bundles of the site that are on another file system than its state folder: a medium that somebody may remove. */
+export async function onOtherDisk({ config, siteFolder }: Setup): Promise<string[]> {
+  const deviceOf = async (path: string) => (await stat(path).catch(() => undefined))?.dev
+  const own = await deviceOf(siteFolder)
+  const devices = await Promise.all(config.bundles.map(deviceOf))
+  return config.bundles.filter((_, i) => devices[i] !== undefined && devices[i] !== own)
+}
+
+/** Removes the copies in the state folder that the site uses. */
+export async function removeCopies({ config, siteFolder }: Setup): Promise<void> {
+  const copies = config.bundles.filter(path => dirname(path) === join(siteFolder, 'bundles'))
+  await Promise.all(copies.map(path => rm(path, { force: true })))
+}
+
+async function keepBundle(
+  { path, identity, source, store }: OpenBundle,
+  { siteFolder, context }: { siteFolder: string; context: DeployContext },
+): Promise<string> {
+  const { name, version } = identity
+  const copy = join(siteFolder, 'bundles', `${name}-${version}.tar`)
+  if (path === copy || (await isCopy(copy, { digest: identity.digest, size: store.size, siteFolder })))
+    return copy
+  const { progress, signal } = context
+  progress.note(`copying ${path} to ${copy}`)
+  await writeWhole(copy, async file => {
+    await checkSpace(file, {
+      path: copy,
+      size: store.size,
+      next: 'free some space, choose a state folder on another disk with --site, or leave the bundle where it is',
+    })
+    progress.total(1, store.size)
+    const buffer = Buffer.allocUnsafe(chunkSize)
+    for (let position = 0; position < store.size; ) {
+      signal.throwIfAborted()
+      const part = buffer.subarray(0, Math.min(chunkSize, store.size - position))
+      await source.read(part, position)
+      await writeAll(file, part, position)
+      position += part.length
+      progress.advance(part.length)
+    }
+    progress.done(copy, 0)
+  })
+  return copy
+}
+
+/** Whether the same bundle is there under this name. What it holds is verified by a step of its own. */
+async function isCopy(
+  path: string,
+  {
+    digest,
+    size,
+    siteFolder,
+  }: { digest: OpenBundle['identity']['digest']; size: number; siteFolder: string },
+): Promise<boolean> {
+  if ((await stat(path).catch(() => undefined))?.size !== size) return false
+  try {
+    await using opened = await openBundles([path], { siteFolder, expect: [digest], unknown: 'opened' })
+    return opened.bundles.length === 1
+  } catch {
+    return false
+  }
+}
+
+/** Returns program and arguments that start the copy; undefined where the bundle carries no program. */
+async function keepProgram({ store }: OpenBundle, siteFolder: string): Promise<string[] | undefined> {
+  let launcher: string[] | undefined
+  for (const { path, type, digest, size, mode } of store.entries()) {
+    const name = /^offline-deploy\/([^/]+)$/.exec(path)?.[1]
+    if (name === undefined || type !== 'file' || digest === undefined) continue
+    const copy = join(siteFolder, 'offline-deploy', name)
+    const content = await store.open({ mediaType: 'application/octet-stream', digest, size })
+    await writeWhole(copy, async file => {
+      await file.chmod(mode)
+      let position = 0
+      for await (const part of content as AsyncIterable<Buffer>) {
+        await writeAll(file, part, position)
+        position += part.length
+      }
+    })
+    if (name === 'offline-deploy') launcher = [copy]
+  }
+  return launcher
+}
+
+/** Writes a file under another name, syncs and renames it: it gets its name when it is complete. */
+async function writeWhole(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = temporaryPathOf(path)
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await write(file)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw fromSystemError(error, path)
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
+    done += bytesWritten
+  }
+}
