@@ -8,7 +8,7 @@ import {
   type VerifyMessageResult,
   verify,
 } from 'openpgp'
-import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { splitClearSigned } from './clear-sign.ts'
 
 export interface VerifyOptions {
@@ -21,19 +21,31 @@ export interface VerifyOptions {
 
 const armorPattern = /-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]*?-----END PGP PUBLIC KEY BLOCK-----/g
 
-/** Reads OpenPGP public keys, binary or armored (also several blocks in a file). Throws KEY_INVALID. */
+/** Reads OpenPGP public keys, binary or armored (also several blocks in a file). Throws KEY_INVALID, FILE_NOT_FOUND. */
 export async function readPublicKeys(paths: string[]): Promise<Key[]> {
   const keys: Key[] = []
+  const missing: string[] = []
   for (const path of paths) {
     let bytes: Buffer
     try {
       bytes = await readFile(path)
     } catch (error) {
-      throw fromSystemError(error, path)
+      if (errnoOf(error) !== 'ENOENT') throw fromSystemError(error, path)
+      missing.push(path)
+      continue
     }
     keys.push(...(await parsePublicKeys(bytes, path)))
   }
+  if (missing.length > 0) throw noKeys(missing)
   return keys
+}
+
+function noKeys(missing: readonly string[]): AirgapError {
+  return new AirgapError('FILE_NOT_FOUND', 'the public key of the publisher does not exist', {
+    item: missing.join(', '),
+    likely: 'it was not downloaded yet; paths under `keys:` are relative to the folder of the manifest',
+    next: 'get the key from its publisher, compare its fingerprint, and save it under this path',
+  })
 }
 
 /** Returns each public key of a file, armored, for the machines of a site. Throws KEY_INVALID. */

@@ -20,6 +20,8 @@ export const seconds: Readonly<Record<string, number>> = {
   'test/kinds/git/serve.test.ts': 110,
   'test/e2e/09-rehearsal.test.ts': 80,
   'test/e2e/00-programs.test.ts': 60,
+  'test/e2e/00-every-command.test.ts': 80,
+  'test/e2e/00-release.test.ts': 47,
   'test/e2e/00-ssh-nodes.test.ts': 55,
   'test/e2e/04-push.test.ts': 50,
   'test/e2e/00-control-plane.test.ts': 45,

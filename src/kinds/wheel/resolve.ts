@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
 import { redactUrl } from '../../core/redact.ts'
+import { createMistakes } from '../../document/mistakes.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
 import { buildRequirements } from './build-requirements.ts'
@@ -19,13 +20,15 @@ import { checkOwnMetadata } from './wheel-metadata.ts'
 /** Resolves the requirements for each Python on each platform, and checks the chosen wheels against their metadata. */
 export async function resolveWheels(request: WheelRequest, context: ResolveContext): Promise<LockedWheels> {
   const index = openIndex(request.indexes, context)
-  const requirements = request.requirements.map(({ at, text }) => ({
-    at,
-    requirement: parseRequirement(text, { item: at, code: 'MANIFEST_INVALID' }),
-  }))
-  const constraints = request.constraints.map(({ at, text }) =>
-    parseRequirement(text, { item: at, code: 'MANIFEST_INVALID' }),
-  )
+  const mistakes = createMistakes()
+  const parsed = ({ at, text }: { at: string; text: string }) =>
+    mistakes.attempt(() => parseRequirement(text, { item: at, code: 'MANIFEST_INVALID' }))
+  const requirements = request.requirements.flatMap(line => {
+    const requirement = parsed(line)
+    return requirement === undefined ? [] : [{ at: line.at, requirement }]
+  })
+  const constraints = request.constraints.flatMap(line => parsed(line) ?? [])
+  mistakes.throwIfAny()
   const requireHashes =
     request.requireHashes === true || requirements.some(({ requirement }) => requirement.hashes.length > 0)
   // all pages at once: one after another they would take most of the time

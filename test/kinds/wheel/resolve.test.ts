@@ -58,6 +58,15 @@ describe.each(['html', 'json'] as const)('wheels of an index in %s', format => {
     })
   })
 
+  it('report every line of the requirements that is not one', async () => {
+    const lines = ['flask==', 'foo @@ bar', 'ok==1.0', 'x[']
+    const request = wheelRequest('http://127.0.0.1:1', { packages: lines })
+    await expect(resolveWheels(request, await testContext())).rejects.toMatchObject({
+      code: 'MANIFEST_INVALID',
+      message: expect.stringMatching(/3 mistakes(?=[\s\S]*:1: )(?=[\s\S]*:2: )[\s\S]*:4: /),
+    })
+  })
+
   it('take a choice back that led nowhere', async () => {
     const upstream = await startIndex(
       [
