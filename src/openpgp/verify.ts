@@ -17,6 +17,11 @@ export interface VerifyOptions {
   now: Date
   /** the verified file, for messages */
   item: string
+  /**
+   * When a key must be valid: `now`, as apt and gpg judge (default), or when it signed, as rpm does. A key that was revoked because it was
+   * compromised, or without a reason, is never valid.
+   */
+  keysValid?: 'now' | 'when signed'
 }
 
 const armorPattern = /-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]*?-----END PGP PUBLIC KEY BLOCK-----/g
@@ -164,8 +169,9 @@ async function verifySignature({ signed, signature, types }: Signed, options: Ve
       if (!packet || packet.signatureType === null || !types.includes(packet.signatureType)) {
         throw new AirgapError('SIGNATURE_INVALID', 'the signature is of another type')
       }
-      // `verify` requires a key that was valid when it signed; one that has expired or was revoked since is refused, too
-      await key.getSigningKey(one.keyID, options.now)
+      // `verify` requires a key that was valid when it signed; one that has expired or was retired since counts only for rpm
+      const judgedAt = options.keysValid === 'when signed' ? packet.created : options.now
+      await key.getSigningKey(one.keyID, judgedAt ?? options.now)
       signer ??= key
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)

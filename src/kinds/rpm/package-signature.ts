@@ -49,7 +49,12 @@ export async function checkPackageSignature(
     })
   }
   const signed = start.subarray(mainStart, mainStart + main.length)
-  const { fingerprint } = await verifyPacket(signed, signature, { keys, now: context.now(), item })
+  const { fingerprint } = await verifyPacket(signed, signature, {
+    keys,
+    now: context.now(),
+    item,
+    keysValid: 'when signed',
+  })
   const found = {
     name: main.string(tags.name),
     epoch: String(main.int32(tags.epoch) ?? 0),

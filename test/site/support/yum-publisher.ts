@@ -26,7 +26,7 @@ export interface YumLayout {
 export async function publishYum(
   folder: string,
   layout: YumLayout,
-  { gpg, user }: { gpg: Gpg; user?: string },
+  { gpg, user, at }: { gpg: Gpg; user?: string /** time of the signature */; at?: string },
 ): Promise<void> {
   const { packages, lists = ['primary', 'filelists', 'other'], packing = 'gz', checksum = 'sha256' } = layout
   const plain = join(folder, '.plain')
@@ -77,8 +77,18 @@ export async function publishYum(
     repomd,
     `<?xml version="1.0" encoding="UTF-8"?>\n<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>\n${data}</repomd>\n`,
   )
-  if (user !== undefined)
-    await gpg.run('--local-user', user, '--armor', '--output', `${repomd}.asc`, '--detach-sign', repomd)
+  if (user === undefined) return
+  const time = at === undefined ? [] : ['--faked-system-time', at]
+  await gpg.run(
+    ...time,
+    '--local-user',
+    user,
+    '--armor',
+    '--output',
+    `${repomd}.asc`,
+    '--detach-sign',
+    repomd,
+  )
 }
 
 async function pack(text: string, packing: NonNullable<YumLayout['packing']>): Promise<Buffer> {
