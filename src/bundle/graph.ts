@@ -9,7 +9,7 @@ import { isForeignLayerType, isIndexType, isManifestType } from '../core/media-t
 export interface GraphFindings {
   /** everything that the roots refer to and that is present, each digest once */
   reached: Map<Digest, Descriptor>
-  /** images of other platforms and foreign layers that were omitted on purpose */
+  /** images of other platforms, foreign layers and unreadable entries of indexes that were omitted on purpose */
   notCarried: number
   /** content that is referred to and missing, or present and unreadable */
   faults: { item: string; what: string }[]
@@ -36,6 +36,7 @@ export async function walkGraph(store: ReadableStore, roots: readonly Descriptor
     const manifest = await readDocument(store, node, findings)
     if (manifest === undefined) continue
     const children = successors(manifest)
+    if (manifest.type === 'index') findings.notCarried += manifest.unreadable.length
     const present = await Promise.all(children.map(child => store.exists(child)))
     const mayLack = manifest.type === 'index' && present.includes(true)
     for (const [i, child] of children.entries()) {

@@ -125,9 +125,11 @@ async function narrow(
   const [only, ...others] = children
   if (only !== undefined && others.length === 0)
     return { mediaType: only.mediaType, bytes: await readAll(store, only) }
-  const kept = new Set<string>(children.map(child => child.digest))
-  const index: { manifests: { digest: string }[] } = JSON.parse((await readAll(store, root)).toString('utf8'))
-  const manifests = index.manifests.filter(child => kept.has(child.digest))
+  const kept = new Set<unknown>(children.map(child => child.digest))
+  const index: { manifests: ({ digest?: unknown } | null)[] } = JSON.parse(
+    (await readAll(store, root)).toString('utf8'),
+  )
+  const manifests = index.manifests.filter(child => kept.has(child?.digest))
   return { mediaType: root.mediaType, bytes: Buffer.from(canonicalJson({ ...index, manifests })) }
 }
 

@@ -68,5 +68,6 @@ async function addReferrers(
       digests.add(added)
     }
   }
+  if (digests.size === 0) context.progress.note(`${formatReference(request.reference)} has no referrers`)
   return { digests: [...digests], tags }
 }

@@ -118,14 +118,14 @@ export class ImageWalk {
     for (const { platform } of entries) if (platform) this.#offered.add(formatPlatform(platform))
     const { selected, leftOut } = selectEntries([...entries, ...read.unreadable], this.#request.platforms)
     for (const one of leftOut) this.leaveOut(one)
-    const before = this.manifests.size
     for (const entry of selected) await this.#addEntry(entry, depth)
     for (const { descriptor, describes } of read.attestations) {
       if (describes !== undefined && !this.manifests.has(describes)) continue
       const added = await this.addOptional(descriptor.digest, () => this.#child(descriptor))
       if (added !== undefined) this.attestations.add(added)
     }
-    if (this.manifests.size > before || index.manifests.length + index.unreadable.length === 0) return
+    const isCarried = index.manifests.some(entry => this.manifests.has(entry.digest))
+    if (isCarried || index.manifests.length + index.unreadable.length === 0) return
     // an index of which nothing is carried is not one that a bundle may contain
     if (depth === 0) throw this.#nothingIn(digest)
     this.manifests.delete(digest)

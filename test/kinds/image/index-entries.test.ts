@@ -101,6 +101,14 @@ describe('entries of an index', () => {
     }
   })
 
+  it('may be in the index twice, and in an index inside it', async () => {
+    const upstream = await Upstream.start()
+    const x86 = { ...upstream.image(amd64), ...platform('linux', 'amd64') }
+    const inner = upstream.index([x86], 'inner')
+    const index = upstream.index([x86, { ...x86, ...platform('linux', 'x86_64') }, inner])
+    expect(carried(await upstream.lock())).toEqual([index.digest, x86.digest, inner.digest])
+  })
+
   it('are carried with the index inside which they are; one of which nothing is wanted is not', async () => {
     const upstream = await Upstream.start()
     const x86 = upstream.image(amd64)
