@@ -6,7 +6,7 @@ import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleWheels } from './assemble.ts'
 import { wheelEntry } from './entry.ts'
-import { lockedWheelsSchema } from './locked.ts'
+import { type LockedDistribution, lockedWheelsSchema } from './locked.ts'
 import { wheelMount } from './mount.ts'
 
 /** Python wheels: the closure of requirements, for given Pythons and platforms. */
@@ -37,7 +37,7 @@ export const wheelKind = defineKind({
       digest: digestFromHex(one.sha256),
       size: one.size,
       source: redactUrl(new URL('/', one.url)),
-      vouchedBy: one.firstUse ? 'nobody (first use)' : 'the package index',
+      vouchedBy: voucherOf(one),
       ...defined({ firstUse: one.firstUse }),
       locked: one,
     })),
@@ -63,3 +63,8 @@ export const wheelKind = defineKind({
     })),
   mounts: { registry: 'none', http: wheelMount },
 })
+
+function voucherOf({ pinned, firstUse }: LockedDistribution): string {
+  if (pinned) return 'hash of the requirement'
+  return firstUse ? 'nobody (first use)' : 'the package index'
+}

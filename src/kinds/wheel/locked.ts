@@ -27,6 +27,8 @@ const lockedDistributionSchema = z.strictObject({
   metadata: z.string().optional(),
   /** no index has its digest: trusted on first use, while locking */
   firstUse: z.literal(true).optional(),
+  /** a requirement has its hash */
+  pinned: z.literal(true).optional(),
 })
 export type LockedDistribution = z.infer<typeof lockedDistributionSchema>
 

@@ -134,6 +134,7 @@ async function toLocked(
     ...defined({ because }),
     targets: targets.sort(compareText),
     ...(isWheel ? { metadata: text } : {}),
+    ...(chosen.isHashed ? { pinned: true as const } : {}),
     ...(firstUse ? { firstUse: true as const } : {}),
   }
 }

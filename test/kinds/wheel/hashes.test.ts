@@ -31,6 +31,8 @@ async function lock(
   })
   const request = wheelRequest(upstream.origin, { packages, ...(requireHashes ? { requireHashes } : {}) })
   const { distributions } = await resolveWheels(request, await testContext())
+  const isHashed = packages.some(text => text.includes('--hash='))
+  for (const one of distributions) expect(one.pinned).toBe(isHashed || undefined)
   return distributions.map(({ filename, sha256, firstUse }) => ({ filename, sha256, firstUse }))
 }
 const locked = (file: typeof one, firstUse?: true) => [
