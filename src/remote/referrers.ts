@@ -31,16 +31,19 @@ export async function referrersAt(
   const fromApi = await referrersByApi(endpoint, digest, context)
   const isEmpty = fromApi === undefined || fromApi.listed.length + fromApi.unreadable.length === 0
   const { listed, unreadable } = isEmpty ? await referrersByTag(endpoint, digest, context) : fromApi
-  const tagged: Referrers['tagged'] = []
-  for (const suffix of cosignSuffixes) {
-    const tag = `sha256-${hexOf(digest)}.${suffix}`
-    try {
-      const manifest = await taggedManifest(endpoint, tag, context)
-      if (manifest !== undefined) tagged.push({ tag, manifest })
-    } catch (error) {
-      unreadable.push(unreadableList(tag, error))
-    }
-  }
+  const found = await Promise.all(
+    cosignSuffixes.map(async suffix => {
+      const tag = `sha256-${hexOf(digest)}.${suffix}`
+      try {
+        const manifest = await taggedManifest(endpoint, tag, context)
+        return manifest === undefined ? [] : [{ tag, manifest }]
+      } catch (error) {
+        unreadable.push(unreadableList(tag, error))
+        return []
+      }
+    }),
+  )
+  const tagged = found.flat()
   return { listed, unreadable, tagged }
 }
 

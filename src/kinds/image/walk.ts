@@ -25,6 +25,9 @@ import type { LockedImage } from './locked.ts'
 /** Nesting of indexes beyond this is refused; nobody publishes it, and it ends a cycle. */
 const maxDepth = 3
 
+/** Signatures and attestations are smaller; what is larger is fetched by the build. */
+const maxOptionalBlob = 1 << 20 /* bytes */
+
 /** Errors that concern one manifest of a registry that answers: what is optional is left out then. */
 const notCarriable: ErrorCode[] = [
   'NOT_FOUND_UPSTREAM',
@@ -70,12 +73,22 @@ export class ImageWalk {
     try {
       const found = await find()
       await trial.#add(found, 0)
+      await trial.#fetchSmallBlobs()
       this.#merge(trial)
       return found.descriptor.digest
     } catch (error) {
       if (!isErrorCode(error, ...notCarriable)) throw error
       this.leaveOut({ name, reason: reasonOf(error) })
       return undefined
+    }
+  }
+
+  /** A build must not fail for what is optional: a layer that the registry has lost is found out now. */
+  async #fetchSmallBlobs(): Promise<void> {
+    const { registry, cache } = this.#context
+    for (const { urls, ...blob } of this.blobs.values()) {
+      if (urls !== undefined || blob.size > maxOptionalBlob || (await cache.exists(blob))) continue
+      await cache.push(blob, Readable.from([await registry.blob(this.#request.from, blob)]))
     }
   }
 
@@ -118,7 +131,12 @@ export class ImageWalk {
     for (const { platform } of entries) if (platform) this.#offered.add(formatPlatform(platform))
     const { selected, leftOut } = selectEntries([...entries, ...read.unreadable], this.#request.platforms)
     for (const one of leftOut) this.leaveOut(one)
-    for (const entry of selected) await this.#addEntry(entry, depth)
+    for (const entry of selected) {
+      const { descriptor, platform, found } = entry
+      const isArtifact = platform === undefined && found !== undefined
+      if (isArtifact) await this.addOptional(descriptor.digest, async () => found)
+      else await this.#addEntry(entry, depth)
+    }
     for (const { descriptor, describes } of read.attestations) {
       if (describes !== undefined && !this.manifests.has(describes)) continue
       const added = await this.addOptional(descriptor.digest, () => this.#child(descriptor))

@@ -45,6 +45,21 @@ describe('entries of an index', () => {
     expect(locked.platforms).toEqual(['linux/amd64'])
   })
 
+  it('that are artifacts which cannot be carried are left out', async () => {
+    const upstream = await Upstream.start()
+    const x86 = { ...upstream.image(amd64), ...platform('linux', 'amd64') }
+    const config = upstream.registry.putBlob(Buffer.from('{}'), 'application/x')
+    const layer = { ...config, mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar' }
+    const artifact = upstream.manifest({ config, layers: [layer] })
+    const index = upstream.index([artifact, x86])
+    const locked = await upstream.lock()
+    expect(carried(locked)).toEqual([index.digest, x86.digest])
+    expect(locked.leftOut?.map(({ name }) => name)).toEqual([artifact.digest])
+    upstream.index([artifact])
+    const error = await failure(upstream.lock(), 'PLATFORM_MISSING')
+    expect(error.likely).toContain('foreign layer')
+  })
+
   it('of a lesser variant are carried where there is no better one', async () => {
     const upstream = await Upstream.start()
     const [v5, v6, i386] = [upstream.image({}), upstream.image({}), upstream.image({})]

@@ -76,6 +76,22 @@ describe('referrers', () => {
     })
   })
 
+  it('whose layer the registry has lost are left out: the build would fail for it', async () => {
+    const upstream = await Upstream.start()
+    const image = upstream.image(amd64, '1')
+    const config = upstream.registry.putBlob(Buffer.from('{}'), 'application/x')
+    const lost = upstream.registry.putBlob(Buffer.from('an SBOM'), 'text/spdx')
+    const sbom = upstream.manifest({ config, layers: [lost] }, cosignTag(image, 'sbom'))
+    expect((await upstream.lock({ referrers: true })).referrers).toEqual([sbom.digest])
+    upstream.registry.blobs.delete(lost.digest)
+    const locked = await upstream.lock({ referrers: true })
+    expect(locked).not.toHaveProperty('referrers')
+    expect(locked.leftOut).toEqual([
+      { name: cosignTag(image, 'sbom'), reason: 'the registry does not have it' },
+    ])
+    expect(locked.blobs.map(({ digest }) => digest)).not.toContain(lost.digest)
+  })
+
   it('with other bytes than their digest stop everything', async () => {
     const upstream = await Upstream.start()
     const image = upstream.image(amd64, '1')
