@@ -8,6 +8,7 @@ await startProgram({
     nodes: async () => (await import('./offline-deploy/nodes.ts')).nodesCommand,
     probe: async () => (await import('./offline-deploy/probe.ts')).probeCommand,
     verify: async () => (await import('./offline-deploy/verify.ts')).verifyCommand,
+    inspect: async () => (await import('./offline-deploy/inspect.ts')).inspectCommand,
     compat: async () => (await import('./offline-deploy/compat.ts')).compatCommand,
     serve: async () => (await import('./offline-deploy/serve.ts')).serveCommand,
     preflight: async () => (await import('./offline-deploy/preflight.ts')).preflightCommand,

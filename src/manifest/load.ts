@@ -11,6 +11,7 @@ import type { Excuse, LoadContext } from '../kinds/entry.ts'
 import { referenceAt } from '../kinds/image/names.ts'
 import { kinds, type Requests } from '../kinds/index.ts'
 import { parseManifestDocument } from './document.ts'
+import { loadGuides } from './guides.ts'
 import { type ManifestDocument, manifestSchema, overlaySchema } from './schema.ts'
 import { checkedSources } from './sources.ts'
 import type { SourceRemap, StackManifest } from './stack.ts'
@@ -91,6 +92,7 @@ export async function loadManifest(
     ...defined({
       compatibility: value.compatibility === undefined ? undefined : resolve(folder, value.compatibility),
     }),
+    guides: loadGuides(document, { folder, mistakes }),
     collisions: value.collisions,
     firstUse: value.firstUse,
   }

@@ -60,6 +60,8 @@ export const manifestSchema = z.strictObject({
   versions: z.record(nameField, textField).default({}),
   /** file of compatibility rules */
   compatibility: textField.optional(),
+  /** files for people on site, beside the program: `tar xf BUNDLE.tar offline-deploy` brings them */
+  guides: z.array(textField).default([]),
   /** repository path on the site → the upstream host that is served there, if two upstreams collide */
   collisions: z.record(textField, textField).default({}),
   /** content whose publisher provides no checksum */

@@ -26,6 +26,8 @@ export interface StackManifest extends Requests {
   versions: Record<string, string>
   /** absolute path of the compatibility rules */
   compatibility?: string
+  /** name beside the program on site → absolute path */
+  guides: Record<string, string>
   collisions: Record<string, string>
   firstUse: 'allow' | 'refuse'
   /** locked against a test upstream: no site accepts it as the publishers' content */

@@ -24,6 +24,7 @@ const tail = `# deployments:                                # what the site runs
 #     reason: for debugging, started by hand
 # versions: {kubernetes: v1.28.6}             # of components without an image, chart or wheel, for the compatibility rules
 # compatibility: compatibility.yaml
+# guides: [FIELD-GUIDE.md]                     # for people on site: unpacked with the program
 
 # Two upstreams with the same repository path on the site: which one is served there.
 # collisions:

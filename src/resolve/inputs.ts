@@ -11,6 +11,7 @@ import type { StackManifest } from '../manifest/stack.ts'
  */
 export function inputsDigest(manifest: StackManifest): Digest {
   const { name, version, platforms, collisions, firstUse, testUpstream } = manifest
+  const guides = Object.keys(manifest.guides).sort(compareText)
   const requests = kinds.map(kind => [kind.entry.key, sorted(kind.inputs(manifest))] as const)
   const inputs = {
     name,
@@ -18,6 +19,7 @@ export function inputsDigest(manifest: StackManifest): Digest {
     collisions,
     firstUse,
     testUpstream,
+    guides: guides.length > 0 ? guides : undefined,
     platforms: platforms.map(formatPlatform),
     ...Object.fromEntries(requests),
   }

@@ -33,7 +33,7 @@ export async function lockRuntime(paths: RuntimePaths, memory?: string): Promise
       const digest = same ? last.digest : await digestOfFile(source)
       known[source] = { size, mtimeMs, inode, digest }
       changed ||= !same
-      files.push({ path, mode: path.endsWith('.mjs') ? 0o644 : 0o755, digest, size })
+      files.push({ path, mode: /\.[a-z]+$/.test(path) ? 0o644 : 0o755, digest, size })
     } catch (error) {
       throw missingRuntime(fromSystemError(error, source), source)
     }

@@ -105,9 +105,10 @@ describe('scripts/build.mjs', () => {
       const stack = join(work, 'stack')
       await mkdir(join(stack, 'tree'), { recursive: true })
       await writeFile(join(stack, 'tree', 'a.txt'), 'a file')
+      await writeFile(join(stack, 'GUIDE.md'), '# Read this first\n')
       await writeFile(
         join(stack, 'stack.yaml'),
-        'apiVersion: airgap/v1\nname: tiny\nversion: 1.0.0\ntrees: [{name: site, from: tree}]\n',
+        'apiVersion: airgap/v1\nname: tiny\nversion: 1.0.0\nguides: [GUIDE.md]\ntrees: [{name: site, from: tree}]\n',
       )
       // the real one has 120 MB, and is not tested here
       const runtime = join(work, 'node')
@@ -125,6 +126,7 @@ describe('scripts/build.mjs', () => {
         })
       const unpacked = spawnSync('tar', ['xf', bundle, 'offline-deploy'], { cwd: join(work, 'usb') })
       expect(unpacked.status).toBe(0)
+      expect(await readFile(join(work, 'usb', 'offline-deploy', 'GUIDE.md'), 'utf8')).toContain('Read this')
       carried = join(work, 'usb', 'offline-deploy', 'offline-deploy')
     })
 
@@ -148,6 +150,8 @@ describe('scripts/build.mjs', () => {
       'probe',
       'verify BUNDLE',
       'receipt --bundle BUNDLE --site SITE',
+      'inspect --bundle BUNDLE --site SITE',
+      'inspect --bundle BUNDLE sbom',
       'plan --site SITE --bundle BUNDLE --address 127.0.0.1 --node-root none',
       'init --dry-run --site SITE --bundle BUNDLE',
     ])('offline-deploy %s', words => {

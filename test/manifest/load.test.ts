@@ -35,6 +35,17 @@ describe('a manifest', () => {
     })
   })
 
+  it('has guides for people on site, each under a name of its own', async () => {
+    const { guides } = await load('guides: [GUIDE.md]\n', { 'GUIDE.md': '# Read this first\n' })
+    expect(guides).toEqual({ 'GUIDE.md': expect.stringMatching(/\/GUIDE\.md$/) })
+    const files = { 'GUIDE.md': '', node: '' }
+    const text = 'guides: [GUIDE.md, ./GUIDE.md, node, gone.txt]\n'
+    const { message } = await refused(load(text, files), 'MANIFEST_INVALID')
+    expect(message).toMatch(
+      /two guides are called GUIDE\.md[\s\S]*not the name of a guide: node[\s\S]*no such file: .*gone\.txt/,
+    )
+  })
+
   it('the starter manifest loads, both unchanged and with every example uncommented', async () => {
     const folder = await folderWith({ 'stack.yaml': starterManifest })
     expect((await loadManifest(join(folder, 'stack.yaml'))).name).toBe('my-stack')
@@ -44,6 +55,7 @@ describe('a manifest', () => {
       'stack.yaml': all,
       'images.txt': 'quay.io/a/b:1\n',
       'packages.txt': 'nfs-common\n',
+      'FIELD-GUIDE.md': '',
       'requirements.txt': 'netaddr==0.9.0\n',
       'constraints.txt': 'six<2\n',
     })

@@ -115,8 +115,13 @@ export async function openStack(
     http,
     registry: createRegistryClient({ http, sources: manifest.sources, progress }),
     cache: await openCache(options.cache ?? defaultCache()),
-    runtime: runtimePaths(),
+    runtime: { ...runtimePaths(), ...guidePaths(manifest.guides) },
   }
+}
+
+/** Where the bundle has them: in the folder of the program, which is unpacked first. */
+function guidePaths(guides: StackManifest['guides']): RuntimePaths {
+  return Object.fromEntries(Object.entries(guides).map(([name, path]) => [`offline-deploy/${name}`, path]))
 }
 
 /** The requested variants; by default those of the lock, so that nobody has to repeat --with. */

@@ -2,89 +2,15 @@ import { access } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { openBundle } from '../../bundle/reader.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { printableJson } from '../../core/printable.ts'
-import { redactUrl } from '../../core/redact.ts'
-import { kinds } from '../../kinds/index.ts'
-import { type DescribedItem, describeLock } from '../../kinds/items.ts'
-import { why } from '../../kinds/why.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
-import { leftOutOf } from '../../lock/left-out.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { addExamples } from '../shell/examples.ts'
-import { humanBytes } from '../shell/format.ts'
+import { inspectLock, sectionWords } from '../shell/inspect-sections.ts'
 import type { Shell } from '../shell/run.ts'
-import { vouchersText } from '../shell/vouchers-text.ts'
 import { defaultLockPath } from './context.ts'
 
-/** A section of `inspect`. To add one, add it to `sections`: words, help and errors follow. */
-interface Section {
-  name: string
-  /** what it shows, where the name does not say so */
-  help?: string
-  show(lock: Lock, options: { name: string | undefined; match: string | undefined }): Shown | Promise<Shown>
-}
-
-/** What a section prints: data for JSON and YAML, and text for people. */
-interface Shown {
-  value: unknown
-  text(): string
-}
-
-/** The sections of all kinds, then those that concern the bundle as a whole. */
-const sections: Section[] = [
-  ...[...new Set(kinds.map(kind => kind.section))].map(
-    (name): Section => ({
-      name,
-      show: (lock, { match }) => {
-        const items = itemsOf(lock, { section: name, match })
-        return listing(lock, items, () =>
-          items.length > 0 ? table(items) : `no ${name}${match ? ` match "${match}"` : ''}`,
-        )
-      },
-    }),
-  ),
-  {
-    name: 'left-out',
-    help: 'what is not carried, and why',
-    show: lock => {
-      const items = leftOutOf(lock)
-      const lines = items.map(({ kind, item, name, reason }) => `${kind} ${item}: ${name}: ${reason}`)
-      return { value: items, text: () => (lines.length > 0 ? lines.join('\n') : 'nothing was left out') }
-    },
-  },
-  {
-    name: 'why',
-    help: 'what requires it',
-    show: (lock, { name }) => {
-      const lines = why(lock, name)
-      return { value: lines, text: () => lines.join('\n') }
-    },
-  },
-  {
-    name: 'sbom',
-    help: 'CycloneDX',
-    show: async lock => json((await import('../../kinds/sbom.ts')).sbomOf(lock)),
-  },
-  {
-    name: 'lock',
-    help: 'query values of URLs are masked',
-    show: lock => json(withoutSecrets(lock)),
-  },
-]
-
-/** Without a section: the totals of each kind. */
-const totals: Section['show'] = (lock, { match }) => {
-  const items = itemsOf(lock, { section: undefined, match })
-  return listing(lock, items, () => summary(lock, items))
-}
-
-interface InspectOptions {
-  match?: string
-}
-
 export function inspectCommand(program: Command, shell: Shell): void {
-  const words = sections.map(({ name, help }) => (help === undefined ? name : `${name} (${help})`))
   addExamples(program.command('inspect'), [
     ['airgap inspect stack-1.0.0.tar images --match calico'],
     ['airgap inspect stack-1.0.0.tar why libssl3', 'which requested package requires it'],
@@ -92,54 +18,20 @@ export function inspectCommand(program: Command, shell: Shell): void {
   ])
     .description('Show what is inside a bundle or a lockfile')
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
-    .argument('[what]', `${words.join(', ')}; default: totals`)
+    .argument('[what]', sectionWords())
     .argument('[name]', 'with why: a package, image, chart or file')
     .option('--match <text>', 'only names that contain this')
     .action(
-      async (path: string, what: string | undefined, name: string | undefined, { match }: InspectOptions) => {
-        const show = what === undefined ? totals : sectionOf(what).show
-        const { value, text } = await show(await lockOf(path), { name, match })
+      async (
+        path: string,
+        what: string | undefined,
+        name: string | undefined,
+        { match }: { match?: string },
+      ) => {
+        const { value, text } = await inspectLock(await lockOf(path), { what, name, match })
         shell.print(value, text)
       },
     )
-}
-
-function sectionOf(name: string): Section {
-  const found = sections.find(section => section.name === name)
-  if (found !== undefined) return found
-  throw new AirgapError('USAGE', 'inspect has no such section', {
-    item: name,
-    next: `choose one of ${sections.map(section => section.name).join(', ')}`,
-  })
-}
-
-type Item = Omit<DescribedItem, 'locked'>
-
-function itemsOf(
-  lock: Lock,
-  { section, match }: { section: string | undefined; match: string | undefined },
-): Item[] {
-  const listed = kinds.filter(kind => section === undefined || kind.section === section)
-  return describeLock(lock).filter(
-    item => listed.some(kind => kind.name === item.kind) && (!match || item.name.includes(match)),
-  )
-}
-
-function listing({ name, version, platforms }: Lock, items: Item[], text: () => string): Shown {
-  return { value: { name, version, platforms, items }, text }
-}
-
-function json(value: object): Shown {
-  return { value, text: () => printableJson(JSON.stringify(value, null, 2)) }
-}
-
-/** The query of a URL may be a signature, and a lock of an older version may have a password in a URL. */
-function withoutSecrets(lock: Lock): object {
-  return JSON.parse(
-    JSON.stringify(lock, (_, value: unknown) =>
-      typeof value === 'string' && /^https?:\/\/[^\s]*[?@]/.test(value) ? redactUrl(value) : value,
-    ),
-  )
 }
 
 /** Reads a lockfile, or the lock inside a bundle. */
@@ -164,49 +56,4 @@ async function manifestInPlaceOfLock(path: string): Promise<AirgapError> {
     item: path,
     next: exists ? `pass its lockfile: ${lock}` : `write its lockfile first: airgap lock -f ${path}`,
   })
-}
-
-function summary(lock: Lock, items: Item[]): string {
-  const lines = [`${lock.name} ${lock.version}  (${lock.platforms.join(', ')})`]
-  if (lock.variants) lines.push(`  with ${lock.variants.join(', ')}`)
-  if (lock.testUpstream)
-    lines.push('  A REHEARSAL: the content comes from a test upstream, not from the publishers')
-  for (const kind of new Set(items.map(item => item.kind))) {
-    const own = items.filter(item => item.kind === kind)
-    const bytes = own.reduce((sum, item) => sum + item.size, 0)
-    lines.push(`  ${kind.padEnd(6)} ${String(own.length).padStart(6)}  ${humanBytes(bytes).padStart(10)}`)
-  }
-  lines.push(...vouchersText(items))
-  return lines.join('\n')
-}
-
-/** Columns: name, version unless all names contain it, size, then digest and platforms of images, source. */
-function table(items: readonly Item[]): string {
-  const rows = items.map(item => {
-    const name = shortName(item)
-    return { item, name, version: name.includes(item.version ?? '') ? '' : item.version! }
-  })
-  const width = (texts: string[]) => texts.reduce((most, text) => Math.max(most, text.length), 0)
-  const names = width(rows.map(row => row.name))
-  const versions = width(rows.map(row => row.version))
-  return rows
-    .map(({ item, name, version }) =>
-      [
-        name.padEnd(names),
-        ...(versions > 0 ? [version.padEnd(versions)] : []),
-        humanBytes(item.size).padStart(10),
-        ...(item.platforms === undefined
-          ? []
-          : [item.digest.slice(0, 'sha256:'.length + 12), item.platforms.join(',') || 'no platform']),
-        // the name of an image says where it is from, unless it is fetched from another place
-        ...(item.source === item.subject ? [] : [item.source]),
-        ...(item.firstUse ? ['(first use)'] : []),
-      ].join('  '),
-    )
-    .join('\n')
-}
-
-/** The version has a column of its own: `jq_1.6_amd64` becomes `jq:amd64`, as dpkg writes it. */
-function shortName({ name, version }: Item): string {
-  return version === undefined ? name : name.replace(`_${version}_`, ':')
 }
