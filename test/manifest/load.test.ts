@@ -289,7 +289,8 @@ describe('packages', () => {
       load(deb('    lists: [p.txt]\n'), { 'p.txt': 'jq\n  rm -rf /\n' }),
       'MANIFEST_INVALID',
     )
-    expect(error.item).toMatch(/p\.txt:2:3: rm -rf \/$/)
+    expect(error.item).toMatch(/p\.txt:2:3$/)
+    expect(error.message).toContain('rm -rf /')
     await refused(load(deb('')), 'MANIFEST_INVALID')
   })
 })
