@@ -48,6 +48,11 @@ async function scan(archive: Readable, content: ArchiveContent): Promise<void> {
     note(() => content.enter(entry))
     entry.on('data', (chunk: Buffer) => note(() => content.take(entry.path, chunk)))
   })
+  // what follows the end of the archive is ignored, as by every reader
+  let ended = false
+  parser.on('eof', () => {
+    ended = true
+  })
   // types that the parser does not know, and headers that are too large
   parser.on('ignoredEntry', (entry: ReadEntry) => note(() => refuseType(entry)))
   await pipeline(archive, createGunzip(), async source => {
@@ -59,7 +64,7 @@ async function scan(archive: Readable, content: ArchiveContent): Promise<void> {
       if (refusal) throw refusal
     }
     // the parser is silent about half a header at the end
-    if (size % 512 !== 0) throw new Refusal('it is cut short')
+    if (!ended && size % 512 !== 0) throw new Refusal('it is cut short')
     parser.end()
   })
   if (refusal) throw refusal

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { readChartArchive } from '../../../src/kinds/chart/archive.ts'
 import { refused } from '../support/context.ts'
-import { type ChartSpec, chartTgz, tgzOf } from './support.ts'
+import { type ChartSpec, chartTgz, tarOf, tgzOf } from './support.ts'
 
 const read = (bytes: Buffer, wanted = { name: 'web', version: '1.2.3' }) =>
   readChartArchive(Readable.from([bytes]), { ...wanted, item: 'https://x.example/web.tgz' })
@@ -125,6 +126,11 @@ describe('a chart archive', () => {
       annotations: { a: '', b: '1' },
       description: 'null',
     })
+  })
+
+  it('may be followed by anything', async () => {
+    const tar = tarOf([{ path: 'web/Chart.yaml', text: 'name: web\nversion: 1.2.3\n' }])
+    expect((await read(gzipSync(Buffer.concat([tar, Buffer.from('junk')])))).name).toBe('web')
   })
 
   it('may have been packed on Windows, and may write its version in a shorter form', async () => {
