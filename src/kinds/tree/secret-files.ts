@@ -46,6 +46,7 @@ function byContent(text: string): string | undefined {
     hasValue(text, 'client-key-data|token|password')
   )
     return 'a kubeconfig with credentials'
+  if (isKubernetesSecret(text)) return 'a Secret of Kubernetes with its values'
   if (/"auths"\s*:/.test(text) && hasValue(text, 'auth|identitytoken|password'))
     return 'logins for registries'
   if (/^\s*aws_secret_access_key\s*=\s*[A-Za-z0-9+/]{16}/m.test(text)) return 'credentials for AWS'
@@ -68,7 +69,7 @@ const names: [RegExp, string][] = [
   [/\.(?:p12|pfx|jks|keystore|kdbx|ppk|jceks)$/, 'a store of keys'],
   [/^\.?htpasswd$/, 'passwords of users'],
   [
-    /^\.?(?:ansible[._-])?(?:vault|become)[._-]?pass(?:word|wd)?(?:[._-]?file)?(?:\.txt)?$/,
+    /^\.?(?:[a-z0-9]+[._-])*(?:vault|become)[._-]?pass(?:word|wd|phrase)?s?(?:[._-](?!ya?ml$|json$|py$|sh$|md$)[a-z0-9]+)*$/,
     'a password of ansible',
   ],
   [/^\.?(?:password|passwd|passphrase|token|secret)s?(?:\.txt)?$/, 'a password'],
@@ -102,7 +103,30 @@ function byName({ path, name, text }: { path: string; name: string; text: string
     assignments(text).some(({ value }) => isWrittenOut(value))
   )
     return 'a file of secrets'
-  return undefined
+  // secrets.prod.yaml, but also secret-reader.yaml
+  if (
+    /^\.?secrets?(?:[._-][a-z0-9-]+)+\.(?:ya?ml|json)$/.test(name) &&
+    assignments(text).some(isSecretAssignment)
+  )
+    return 'a file of secrets'
+  return isPasswordAlone(name, text) ? 'a password' : undefined
+}
+
+/** `db_password`, `api-token.txt`: a name without an extension, and one line. */
+function isPasswordAlone(name: string, text: string): boolean {
+  const [, stem] = /^([a-z0-9_-]+)(?:\.txt)?$/.exec(name) ?? []
+  if (stem === undefined || !isSecretName(stem) || text.length > 4096 || text.startsWith('#!')) return false
+  return /^\S+\s*$/.test(text) && isWrittenOut(text.trim())
+}
+
+/** A Secret whose values are in the file; those of a template are inserted, those of a SealedSecret encrypted. */
+function isKubernetesSecret(text: string): boolean {
+  return text.split(/^---.*$/m).some(document => {
+    if (!/^kind:[ \t]*["']?Secret["']?[ \t]*(?:#.*)?\r?$/m.test(document)) return false
+    const [, values = ''] =
+      /^(?:data|stringData):[ \t]*\r?\n((?:[ \t]+[^\n]*(?:\n|$)|[ \t]*\n)*)/m.exec(document) ?? []
+    return assignments(values).some(({ value }) => isWrittenOut(value) && !value.includes('{{'))
+  })
 }
 
 interface Assignment {
