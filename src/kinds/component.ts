@@ -8,6 +8,39 @@ export interface Component {
   hashes: [{ alg: 'SHA-256'; content: string }]
   /** package URL */
   purl?: string
+  /** who publishes it, as far as the lock knows */
+  supplier?: { name: string }
+  /** as its publisher writes them */
+  licenses?: License[] | [{ expression: string }]
+}
+
+/** `id` of SPDX, or free text. */
+type License = { license: { id: string } | { name: string } }
+
+const maxText = 200
+
+/** Returns nothing for text that is empty or no name: metadata may carry a whole licence in this field. */
+export function namedSupplier(name: string | undefined): Pick<Component, 'supplier'> {
+  const text = name?.trim()
+  return isShort(text) ? { supplier: { name: text } } : {}
+}
+
+/** The same for the name of a licence. */
+export function namedLicense(name: string | undefined): Pick<Component, 'licenses'> {
+  const text = name?.trim()
+  return isShort(text) ? { licenses: [{ license: { name: text } }] } : {}
+}
+
+function isShort(text: string | undefined): text is string {
+  return text !== undefined && text !== '' && text.length <= maxText && !/[\n\r]/.test(text)
+}
+
+/** The namespace of a package URL of a vendor: `Rocky Enterprise Software Foundation` → `rocky-enterprise-software-foundation`. */
+export function vendorNamespace(vendor: string): string {
+  return vendor
+    .toLowerCase()
+    .replace(/[^a-z0-9.]+/g, '-')
+    .replace(/^[-.]+|[-.]+$/g, '')
 }
 
 /** `hex` is a SHA-256 digest. */

@@ -1,5 +1,4 @@
 import type { Lock } from '../lock/schema.ts'
-import type { Component } from './component.ts'
 import { kinds } from './index.ts'
 import type { ItemSummary } from './kind.ts'
 import type { PackageSet } from './package-set.ts'
@@ -23,9 +22,4 @@ export function itemsWithFacts(lock: Lock): DescribedItem[] {
 /** The closures of packages, each with the summaries of its packages. */
 export function packageSets(lock: Lock): (PackageSet & { items: ItemSummary[] })[] {
   return kinds.flatMap(kind => kind.packageSets(lock.items[kind.name] ?? []))
-}
-
-/** Components of the bill of materials, kind by kind. */
-export function componentsOf(lock: Lock): Component[] {
-  return kinds.flatMap(kind => kind.components(lock.items[kind.name] ?? []))
 }

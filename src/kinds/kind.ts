@@ -64,7 +64,7 @@ export interface Kind<
    * manifest requests what it describes.
    */
   packages: 'requested' | ((item: Locked) => PackageSet)
-  /** its part of the bill of materials; none for content of the build host itself */
+  /** its part of the bill of materials, for `packages` one for each in their order; none for content of the build host itself */
   components(item: Locked): Component[]
   /** what it is on the site */
   readonly mounts: Mounts

@@ -25,6 +25,8 @@ export const runtimeFileSchema = z.strictObject({
   mode: z.union([z.literal(0o644), z.literal(0o755)]),
   digest: digestSchema,
   size: sizeSchema,
+  /** of the program; absent where it is unknown */
+  version: z.string().min(1).max(100).optional(),
 })
 export type RuntimeFile = z.infer<typeof runtimeFileSchema>
 

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
 import { type Digest, Hasher } from '../core/digest.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { digestSchema, type RuntimeFile } from '../lock/schema.ts'
@@ -21,7 +22,17 @@ type Memory = z.infer<typeof memorySchema>
  * Locks the tool's own files, which every bundle carries. `memory` is a file that caches the digests of unchanged files: trusting
  * it is safe, because a build reads each file and refuses one with another digest. Throws TOOL_MISSING.
  */
-export async function lockRuntime(paths: RuntimePaths, memory?: string): Promise<RuntimeFile[]> {
+export async function lockRuntime(
+  paths: RuntimePaths,
+  {
+    memory,
+    versions = {},
+  }: {
+    memory?: string
+    /** path in the bundle → version of the program, where it is known */
+    versions?: Record<string, string>
+  } = {},
+): Promise<RuntimeFile[]> {
   const known = memory === undefined ? {} : await readMemory(memory)
   const files: RuntimeFile[] = []
   let changed = false
@@ -33,7 +44,8 @@ export async function lockRuntime(paths: RuntimePaths, memory?: string): Promise
       const digest = same ? last.digest : await digestOfFile(source)
       known[source] = { size, mtimeMs, inode, digest }
       changed ||= !same
-      files.push({ path, mode: /\.[a-z]+$/.test(path) ? 0o644 : 0o755, digest, size })
+      const mode = /\.[a-z]+$/.test(path) ? 0o644 : 0o755
+      files.push({ path, mode, digest, size, ...defined({ version: versions[path] }) })
     } catch (error) {
       throw missingRuntime(fromSystemError(error, source), source)
     }

@@ -13,7 +13,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 it('caches digests until the file or the cache changes', async () => {
   const [tool, memory] = [join(folder, 'tool'), join(folder, 'memory.json')]
-  const lock = async () => (await lockRuntime({ 'app/tool': tool }, memory))[0]
+  const lock = async () => (await lockRuntime({ 'app/tool': tool }, { memory }))[0]
   await writeFile(tool, 'one')
   expect(await lock()).toEqual({ path: 'app/tool', mode: 0o755, digest: digestOf('one'), size: 3 })
   const text = await readFile(memory, 'utf8')

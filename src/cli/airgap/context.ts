@@ -29,7 +29,7 @@ import { lockRuntime, type RuntimePaths } from '../../resolve/runtime.ts'
 import { factsOf, forSite, kernelsUnknown } from '../../resolve/site.ts'
 import { checkNames } from '../../site/check-names.ts'
 import { checkCollisions } from '../../site/names.ts'
-import { runtimePaths } from '../shell/installation.ts'
+import { runtimePaths, runtimeVersions } from '../shell/installation.ts'
 import { toolVersion } from '../shell/version.ts'
 
 /** Options of every command that reads a manifest. */
@@ -258,7 +258,10 @@ export async function resolveNow(
     now: () => new Date(),
     signal: options.signal,
   }
-  const runtime = lockRuntime(stack.runtime, join(cache.folder, 'runtime.json'))
+  const runtime = lockRuntime(stack.runtime, {
+    memory: join(cache.folder, 'runtime.json'),
+    versions: await runtimeVersions(),
+  })
   // if an item fails first, its error is the one to report: this one must not become an unhandled rejection
   runtime.catch(() => {})
   const lock = await resolveStack(manifest, {

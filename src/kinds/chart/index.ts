@@ -8,6 +8,7 @@ import { assembleCharts } from './assemble.ts'
 import { chartEntry } from './entry.ts'
 import { type LockedChart, lockedChartSchema } from './locked.ts'
 import { chartHttpMount, chartRegistryMount } from './mount.ts'
+import { publisherOf } from './publisher.ts'
 
 /** Helm charts, of classic repositories and of OCI registries. */
 export const chartKind = defineKind({
@@ -34,12 +35,13 @@ export const chartKind = defineKind({
     },
   ],
   packages: 'requested',
-  components({ name, chart, version, layers, origin }) {
+  components({ name, chart, version, layers, origin, metadata }) {
     const repository_url =
       origin.type === 'oci' ? `oci://${origin.repository}` : redactUrl(new URL('.', origin.url))
     return [
       {
         type: 'application',
+        ...publisherOf(metadata),
         'bom-ref': `chart/${name}`,
         name: chart,
         version,

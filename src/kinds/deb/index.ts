@@ -2,7 +2,7 @@ import { defined } from '../../core/defined.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { sha256Hash } from '../component.ts'
+import { namedSupplier, sha256Hash, vendorNamespace } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { withKernelPackages } from '../package-entry.ts'
 import { assembleDebs } from './assemble.ts'
@@ -49,18 +49,20 @@ export const debKind = defineKind({
     }),
     locked: { ...item, packages: undefined },
   }),
-  components(item) {
-    const archives = item.sources.map(source => source.archive).join(' ')
-    const vendor = /ubuntu/i.test(`${item.name} ${archives}`) ? 'ubuntu' : 'debian'
-    return item.packages.map(({ name, version, architecture: arch, sha256 }) => ({
+  components: item =>
+    item.packages.map(({ name, version, architecture: arch, sha256, source, stanza }) => ({
       type: 'library',
       'bom-ref': `deb/${item.name}/${name}_${version}_${arch}`,
+      ...namedSupplier(/^(?:Original-)?Maintainer:\s*([^<]*)/m.exec(stanza.join('\n'))?.[1]),
       name,
       version,
       hashes: sha256Hash(sha256),
-      purl: packageUrl('deb', [vendor, name], { version, arch, distro: item.name }),
-    }))
-  },
+      purl: packageUrl('deb', [vendorOf(item.name, item.sources[source]), name], {
+        version,
+        arch,
+        distro: item.name,
+      }),
+    })),
   mounts: { registry: 'none', http: debMount },
 })
 
@@ -71,4 +73,12 @@ function shownArchive(source: LockedSource | undefined): string {
 
 function voucherOf(source: LockedSource | undefined): string {
   return source?.signedBy === undefined ? 'the suite (an OpenPGP key)' : `OpenPGP key ${source.signedBy}`
+}
+
+/** The namespace of its package URLs: the distribution, or the `Origin` of an archive of someone else. */
+function vendorOf(release: string, source: LockedSource | undefined): string {
+  const origin = vendorNamespace(source?.release['Origin'] ?? '')
+  const distribution = /^(?:debian|ubuntu)(?=-|$)/.exec(origin)?.[0]
+  const isUbuntu = /ubuntu/i.test(`${release} ${source?.archive}`)
+  return distribution ?? (origin || (isUbuntu ? 'ubuntu' : 'debian'))
 }

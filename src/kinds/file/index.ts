@@ -4,7 +4,7 @@ import { hexOf } from '../../core/digest.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { sha256Hash } from '../component.ts'
+import { namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { fileEntry } from './entry.ts'
 import { lockedFileSchema } from './locked.ts'
@@ -51,7 +51,16 @@ export const fileKind = defineKind({
       download_url: redactUrl(url),
       checksum: digest,
     })
-    return [{ type: 'file', 'bom-ref': `file/${name}`, name, hashes: sha256Hash(hexOf(digest)), purl }]
+    return [
+      {
+        type: 'file',
+        ...namedSupplier(new URL(url).hostname),
+        'bom-ref': `file/${name}`,
+        name,
+        hashes: sha256Hash(hexOf(digest)),
+        purl,
+      },
+    ]
   },
   mounts: { registry: 'none', http: fileMount },
 })

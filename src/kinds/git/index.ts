@@ -1,12 +1,12 @@
 import { canonicalJson } from '../../core/canonical-json.ts'
 import { digestOf, hexOf } from '../../core/digest.ts'
-import { sha256Hash } from '../component.ts'
+import { namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind, type ItemSummary } from '../kind.ts'
 import { assembleGit, repositoriesOf } from './assemble.ts'
 import { gitEntry } from './entry.ts'
 import { type LockedRepository, lockedGitSchema } from './locked.ts'
 import { gitMount } from './mount.ts'
-import { packageUrlOf } from './package-url.ts'
+import { hostOf, packageUrlOf } from './package-url.ts'
 import { shownUrl } from './url.ts'
 
 /** Git repositories at a commit, with the submodules that the manifest follows; served under /git. */
@@ -25,6 +25,7 @@ export const gitKind = defineKind({
     repositoriesOf(item).map(repository => ({
       type: 'application',
       'bom-ref': `git/${repository.name}`,
+      ...namedSupplier(hostOf(repository.url)),
       name: repository.name,
       version: repository.commit,
       hashes: sha256Hash(hexOf(repository.packs[0]!.digest)),

@@ -13,3 +13,8 @@ export function packageUrlOf({ name, url, commit }: LockedRepository): string {
   const location = `git+${address.replace(/\/\/[^/@]*@/, '//')}@${commit}`
   return packageUrl('generic', [name.split('/').at(-1)!], { version: commit, vcs_url: location })
 }
+
+/** The host that a repository comes from; undefined for a folder of this machine. */
+export function hostOf(url: string): string | undefined {
+  return /^(?:[a-z+]+:\/\/)?(?:[^/@]*@)?([A-Za-z0-9.-]+|\[[0-9a-f:]+\])[:/]/.exec(url)?.[1]
+}

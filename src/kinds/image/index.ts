@@ -2,7 +2,7 @@ import { hexOf } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { formatPlatform } from '../../core/platform.ts'
 import { formatReference, parseReference } from '../../core/reference.ts'
-import { sha256Hash } from '../component.ts'
+import { namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleImages } from './assemble.ts'
 import { imageEntry } from './entry.ts'
@@ -56,6 +56,7 @@ export const imageKind = defineKind({
       {
         type: 'container',
         'bom-ref': `image/${image.name}`,
+        ...namedSupplier(host),
         name: `${host}/${repository}`,
         version: tag ?? image.digest,
         hashes: sha256Hash(hexOf(image.digest)),

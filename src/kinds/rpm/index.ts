@@ -2,13 +2,14 @@ import { defined } from '../../core/defined.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { sha256Hash } from '../component.ts'
+import { namedLicense, namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { withKernelPackages } from '../package-entry.ts'
 import { assembleRpms } from './assemble.ts'
 import { rpmEntry } from './entry.ts'
 import { type LockedRepository, type LockedRpm, lockedRpmsSchema } from './locked.ts'
 import { rpmMount } from './mount.ts'
+import { publisherOf } from './publisher.ts'
 
 /** Packages of the RHEL family: the repositories of one OS release per item, with the closure of the requested packages. */
 export const rpmKind = defineKind({
@@ -62,13 +63,16 @@ export const rpmKind = defineKind({
       const { name, epoch, architecture: arch } = rpm
       const version = `${rpm.version}-${rpm.release}`
       const qualifiers = { version, arch, epoch: epoch === '0' ? undefined : epoch, distro: item.name }
+      const { vendor, license, namespace } = publisherOf(rpm.primary)
       return {
         type: 'library',
+        ...namedSupplier(vendor),
+        ...namedLicense(license),
         'bom-ref': `rpm/${item.name}/${name}-${epoch}:${version}.${arch}`,
         name,
         version,
         hashes: sha256Hash(rpm.sha256),
-        purl: packageUrl('rpm', [item.name.replace(/[-.0-9]+$/, ''), name], qualifiers),
+        purl: packageUrl('rpm', [namespace ?? item.name.replace(/[-.0-9]+$/, ''), name], qualifiers),
       }
     }),
   mounts: { registry: 'none', http: rpmMount },

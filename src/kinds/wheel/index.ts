@@ -8,6 +8,7 @@ import { assembleWheels } from './assemble.ts'
 import { wheelEntry } from './entry.ts'
 import { type LockedDistribution, lockedWheelsSchema } from './locked.ts'
 import { wheelMount } from './mount.ts'
+import { publisherOf } from './publisher.ts'
 
 /** Python wheels: the closure of requirements, for given Pythons and platforms. */
 export const wheelKind = defineKind({
@@ -53,8 +54,9 @@ export const wheelKind = defineKind({
     locked: { ...item, distributions: undefined },
   }),
   components: item =>
-    item.distributions.map(({ project: name, version, filename, sha256 }) => ({
+    item.distributions.map(({ project: name, version, filename, sha256, metadata }) => ({
       type: 'library',
+      ...publisherOf(metadata),
       'bom-ref': `wheel/${filename}`,
       name,
       version,
