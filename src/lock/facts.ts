@@ -1,6 +1,6 @@
-import { compareText } from '../core/canonical-json.ts'
+import { canonicalJson, compareText } from '../core/canonical-json.ts'
 
-/** One value that differs between two JSON documents. */
+/** One value that differs between two JSON documents: the smallest part that only one of them has, or that both have differently. */
 export interface ChangedFact {
   /** `repositories[baseos].priority` */
   path: string
@@ -15,32 +15,43 @@ export interface ChangedFact {
  * path), so that an inserted element is one difference.
  */
 export function changedFacts(before: unknown, after: unknown): ChangedFact[] {
-  const [old, fresh] = [facts(before), facts(after)]
-  return [...new Set([...old.keys(), ...fresh.keys()])]
-    .filter(path => old.get(path) !== fresh.get(path))
-    .sort(compareText)
-    .map(path => ({
-      path,
-      ...(old.has(path) ? { before: old.get(path) } : {}),
-      ...(fresh.has(path) ? { after: fresh.get(path) } : {}),
-    }))
+  return differences(before, after, '').sort((a, b) => compareText(a.path, b.path))
 }
 
-function facts(value: unknown): Map<string, unknown> {
-  const found = new Map<string, unknown>()
-  const visit = (part: unknown, path: string): void => {
-    if (Array.isArray(part)) {
-      const keys = part.map(identityOf)
-      const distinct = new Set(keys).size === keys.length
-      for (const [i, element] of part.entries())
-        visit(element, `${path}[${(distinct ? keys[i] : undefined) ?? i}]`)
-    } else if (typeof part === 'object' && part !== null) {
-      for (const [key, member] of Object.entries(part))
-        if (member !== undefined) visit(member, path === '' ? key : `${path}.${key}`)
-    } else found.set(path, part)
+function differences(before: unknown, after: unknown, path: string): ChangedFact[] {
+  if (before === undefined && after === undefined) return []
+  if (before === undefined) return [{ path, after }]
+  if (after === undefined) return [{ path, before }]
+  if (Array.isArray(before) && Array.isArray(after)) {
+    const isNamed = [before, after].every(list => new Set(list.map(identityOf)).size === list.length)
+    const [old, fresh] = [elementsOf(before, isNamed), elementsOf(after, isNamed)]
+    return differencesOf(old, fresh, key => `${path}[${key}]`)
   }
-  visit(value, '')
-  return found
+  if (isObject(before) && isObject(after)) {
+    const [old, fresh] = [new Map(Object.entries(before)), new Map(Object.entries(after))]
+    return differencesOf(old, fresh, key => (path === '' ? key : `${path}.${key}`))
+  }
+  return canonicalJson(before) === canonicalJson(after) ? [] : [{ path, before, after }]
+}
+
+function differencesOf(
+  before: ReadonlyMap<string, unknown>,
+  after: ReadonlyMap<string, unknown>,
+  pathOf: (key: string) => string,
+): ChangedFact[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap(key =>
+    differences(before.get(key), after.get(key), pathOf(key)),
+  )
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function elementsOf(list: readonly unknown[], isNamed: boolean): Map<string, unknown> {
+  return new Map(
+    list.map((element, i) => [(isNamed ? identityOf(element) : undefined) ?? String(i), element]),
+  )
 }
 
 function identityOf(element: unknown): string | undefined {

@@ -92,19 +92,22 @@ function settingLines({ facts }: GroupChange): StyledLine[] {
 }
 
 function factLine({ path, before, after }: ChangedFact): StyledLine {
-  const text =
-    before === undefined
-      ? `added: ${valueText(after)}`
-      : after === undefined
-        ? `removed: ${valueText(before)}`
-        : `${valueText(before)} → ${valueText(after)}`
-  return { text: `    ${path}: ${text}` }
+  const name = path === 'inputs' ? 'the manifest' : path
+  if (before === undefined) return { text: `    + ${name}${valueAfter(path, after)}`, style: 'added' }
+  if (after === undefined) return { text: `    - ${name}${valueAfter(path, before)}`, style: 'removed' }
+  return { text: `    ~ ${name}: ${valueText(before)} → ${valueText(after)}`, style: 'changed' }
+}
+
+/** The value, unless the path says it already: `platforms[linux/arm64]`. */
+function valueAfter(path: string, value: unknown): string {
+  return path.endsWith(`[${value}]`) ? '' : `: ${valueText(value)}`
 }
 
 const longest = 60 /* characters of a value that a line shows; `-o json` has all of it */
 
 function valueText(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  const content = (value as { digest?: unknown } | null)?.digest ?? value
+  const text = typeof content === 'string' ? content : JSON.stringify(content)
   const short = /^sha256:[0-9a-f]{64}$/.test(text) ? shortDigest(text) : text
   const line = short.replace(/\s*\n\s*/g, ' ')
   return line.length <= longest ? line : `${line.slice(0, longest)}…`
