@@ -8,7 +8,8 @@ import { parseSiteFile } from '../inventory/site-file.ts'
 import { type SiteAnswers, starterSite } from '../inventory/starter.ts'
 import { pathsOf } from '../site/state.ts'
 import { findSite } from './set-up.ts'
-import { withNfsServer } from './site-interview.ts'
+import { siteDraft } from './site-draft.ts'
+import { type Draft, withNfsServer } from './site-interview.ts'
 import type { SiteOptions } from './site-options.ts'
 
 export interface InitOptions extends SiteOptions {
@@ -22,6 +23,9 @@ export interface InitOptions extends SiteOptions {
   force: boolean
   dryRun: boolean
 }
+
+/** Asks for what is not known. */
+export type Interview = (known: SiteAnswers, draft: Draft) => Promise<SiteAnswers>
 
 export interface InitializedSite {
   /** of site.yaml */
@@ -38,10 +42,11 @@ export interface InitializedSite {
  */
 export async function initSite(
   options: InitOptions,
-  { interview }: { interview: ((known: SiteAnswers) => Promise<SiteAnswers>) | undefined },
+  { interview }: { interview: Interview | undefined },
 ): Promise<InitializedSite> {
   const { from, values, force, dryRun } = options
-  const { siteFile } = pathsOf((await findSite(options)).siteFolder)
+  const { siteFolder } = await findSite(options)
+  const { siteFile } = pathsOf(siteFolder)
   const before = await readIfThere(siteFile)
   // before anybody has answered questions
   if (before !== undefined && !force && !dryRun) throw alreadyThere(siteFile)
@@ -53,8 +58,11 @@ export async function initSite(
   const converted =
     from === undefined ? undefined : await convertInventory({ inventory: from, ...defined({ values }) })
   const known = withNfsServer(mergedAnswers(converted?.answers ?? { nodes: [] }, options.answers))
+  const draft = siteDraft(siteFolder)
   const answers =
-    known.nodes.length === 0 && interview !== undefined && !dryRun ? await interview(known) : known
+    known.nodes.length === 0 && interview !== undefined && !dryRun
+      ? await interview(mergedAnswers((await draft.read()) ?? { nodes: [] }, known), draft)
+      : known
   const text = starterSite(answers)
   parseSiteFile(text, `${siteFile} (not written)`)
   if (!dryRun && answers.nodes.length === 0)
@@ -62,7 +70,10 @@ export async function initSite(
       item: '--node',
       next: 'name each: --node master-1=10.0.0.11:control-plane,worker; `offline-deploy init --dry-run` shows the file',
     })
-  if (!dryRun) await writeSiteFile(siteFile, { text, before })
+  if (!dryRun) {
+    await writeSiteFile(siteFile, { text, before })
+    await draft.remove()
+  }
   return { path: siteFile, text, nodes: answers.nodes, notes: converted?.notes ?? [] }
 }
 

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { defined } from '../../core/defined.ts'
-import { type InitializedSite, initSite } from '../../deploy/init.ts'
+import { type InitializedSite, type Interview, initSite } from '../../deploy/init.ts'
 import { interviewSite } from '../../deploy/site-interview.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
@@ -47,10 +47,10 @@ export function initCommand(program: Command, shell: Shell): void {
     .option('--force', 'replace an existing site.yaml, which is kept as site.yaml.before')
     .option('--dry-run', 'print the file; write nothing')
     .action(async ({ from, values, force = false, dryRun = false, ...options }: InitOptions) => {
-      const interview = async (known: SiteAnswers) => {
+      const interview: Interview = async (known, draft) => {
         const terminal = openTerminal(shell.signal)
         try {
-          return await interviewSite(known, terminal)
+          return await interviewSite(known, terminal, draft)
         } finally {
           terminal.close()
         }

@@ -59,10 +59,18 @@ describe('offline-deploy init', () => {
         [/SSH user/, 'ubuntu\n'],
         [/Does sudo/, 'y\n'],
         [/Address at/, '999.1.1.1\n'],
+        [/Address at/, 'back\n'],
+        [/Does sudo/, 'back\n'],
+        [/SSH user on the machines \[ubuntu\]/, '\n'],
+        [/Does sudo .* \[Y\/n\]/, '\n'],
         [/Address at/, '10.0.0.100\n'],
+        [/Write site.yaml\?/, '4\n'],
+        [/Address at .* \[10\.0\.0\.100\]/, '\n'],
+        [/4 {2}address for users: 10\.0\.0\.100[\s\S]*Write site.yaml\?/, 'y\n'],
       ],
     )
     expect({ code, said }).toMatchObject({ code: 0 })
+    expect(await readdir(folder)).toEqual(['site.yaml'])
     expect(await site()).toMatchObject({
       externalIP: '10.0.0.100',
       ssh: { user: 'ubuntu', sudo: 'password' },
@@ -79,6 +87,28 @@ describe('offline-deploy init', () => {
     expect({ code, said }).toMatchObject({ code: wanted })
     expect(said).not.toMatch(/INTERNAL/)
     expect(await readdir(folder)).toEqual([])
+  })
+
+  it('continues with the answers of a run that was interrupted', async () => {
+    const first = await onTerminal(
+      ['init', '--site', folder],
+      [
+        [/machine 1:/, 'm 10.0.0.1 control-plane,worker\n\n'],
+        [/SSH user/, '\u0003'],
+      ],
+    )
+    expect(first).toMatchObject({ code: 130 })
+    const { code, said } = await onTerminal(
+      ['init', '--site', folder],
+      [
+        [/m 10\.0\.0\.1 control-plane,worker[\s\S]*machine 2:/, '\n'],
+        [/SSH user/, '\n'],
+        [/Address at/, '\n'],
+        [/Write site.yaml\?/, '\n'],
+      ],
+    )
+    expect({ code, said }).toMatchObject({ code: 0 })
+    expect(await site()).toMatchObject({ nodes: [{ name: 'm' }] })
   })
 
   it('keeps every previous site.yaml, and refuses to replace one before it asks', async () => {
