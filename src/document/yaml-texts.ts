@@ -12,17 +12,24 @@ const nothing: ScalarTag = {
 
 /**
  * Reads YAML of an upstream: every scalar as the text that was written (`1.10` stays `1.10`), null as null. Only the first document counts,
- * as for Go's readers. Bounded: aliases, nesting and tags of their own are errors. Duplicate keys are errors, too, unless `duplicates` is
+ * as for Go’s readers; tags are ignored. Aliases that multiply and deep nesting are errors. Duplicate keys are errors, too, unless `duplicates` is
  * `last`: the last one counts, as in sigs.k8s.io/yaml `Unmarshal` (its `UnmarshalStrict` refuses them). Throws an Error.
  */
 export function readYamlTexts(
   text: string,
-  { duplicates = 'refuse' }: { duplicates?: 'refuse' | 'last' } = {},
+  {
+    duplicates = 'refuse',
+    nulls = 'null',
+  }: {
+    duplicates?: 'refuse' | 'last'
+    /** `text`: an empty value is '', and `null` a word */
+    nulls?: 'null' | 'text'
+  } = {},
 ): unknown {
   try {
     const document = parseDocument(firstDocument(text), {
       schema: 'failsafe',
-      customTags: tags => [...tags, nothing],
+      customTags: tags => (nulls === 'null' ? [...tags, nothing] : tags),
       resolveKnownTags: false,
       merge: true,
       // yamlFaults finds these in less time

@@ -1,6 +1,6 @@
-import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
+import { readYamlTexts } from '../../document/yaml-texts.ts'
 import type { ModuleDefaults, ModuleStream } from './candidate.ts'
 import { malformed } from './repomd.ts'
 
@@ -71,13 +71,11 @@ export function parseModules(
 
 /** Scalars stay text: the stream `1.10` is not a number. */
 function yamlOf(document: string, item: string): unknown {
-  const parsedDocument = parseDocument(document, { schema: 'failsafe', logLevel: 'error', uniqueKeys: false })
-  const [error] = parsedDocument.errors
-  if (error) throw malformed(`modules.yaml: ${error.message.split('\n')[0]}`, item, error)
   try {
-    return parsedDocument.toJS({ maxAliasCount: 100 })
+    return readYamlTexts(document, { duplicates: 'last', nulls: 'text' })
   } catch (cause) {
-    throw malformed('modules.yaml cannot be read', item, cause)
+    const why = cause instanceof Error ? cause.message : 'it cannot be read'
+    throw malformed(`modules.yaml: ${why}`, item, cause)
   }
 }
 
