@@ -11,7 +11,8 @@ import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { isIndexType, isManifestType } from '../core/media-types.ts'
 import { formatPlatform, isUnknownPlatform } from '../core/platform.ts'
-import { type Oras, orasCopy, orasPushBlob, orasPushManifest } from '../remote/oras.ts'
+import { type Oras, orasCopy, orasPushBlob, orasPushManifest, orasResolve } from '../remote/oras.ts'
+import { isImmutableTag } from '../remote/oras-failure.ts'
 import type { PushTarget } from '../site/push-names.ts'
 
 /** An artifact of the bundle, and which part of it is carried. */
@@ -71,9 +72,23 @@ export async function pushArtifact(
     await orasCopy(oras, { from: `${path}@${root.digest}`, to })
     return { from: name, to, digest: root.digest }
   } catch (error) {
+    // registries refuse an immutable tag also where it has this very content: Harbor, at the second run
+    if (isImmutableTag(error) && (await digestAt(oras, to)) === root.digest)
+      return defined({ from: name, to, digest: root.digest, platforms: carried.platforms })
     // a damaged bundle makes oras and the registry report something else: find out whether that is the cause
     if (isErrorCode(error, 'UPSTREAM', 'UNSUPPORTED')) await readThrough(store, { path, carried })
     throw damaged(error, path)
+  }
+}
+
+/** Returns undefined where the registry does not answer with a digest: the first error is the one to report. */
+async function digestAt(oras: Oras, reference: string): Promise<string | undefined> {
+  try {
+    return await orasResolve(oras, reference)
+  } catch (error) {
+    oras.signal.throwIfAborted()
+    if (error instanceof AirgapError) return undefined
+    throw error
   }
 }
 

@@ -1,4 +1,4 @@
-import { AirgapError, type ErrorCode } from '../core/errors.ts'
+import { AirgapError, type ErrorCode, isErrorCode } from '../core/errors.ts'
 
 interface Diagnosis {
   pattern: RegExp
@@ -13,6 +13,13 @@ interface PushedTo {
   host: string
   /** repository path there */
   path: string
+}
+
+const immutableTag = 'the registry does not allow this tag to be replaced'
+
+/** Returns whether the registry has the tag already and keeps it. */
+export function isImmutableTag(error: unknown): boolean {
+  return isErrorCode(error, 'UPSTREAM') && error.message === immutableTag
 }
 
 const again = 'then run the same command again: it copies only what is missing'
@@ -65,7 +72,7 @@ const diagnoses: Diagnosis[] = [
     pattern:
       /immutable|overwrit|already exists|status code 412\b|precondition|updating asset is not allowed/i,
     code: 'UPSTREAM',
-    what: 'the registry does not allow this tag to be replaced',
+    what: immutableTag,
     next: ({ host, path }) =>
       `it has other content under the tag: delete the tag there or exempt it from the rule of immutable tags, ${again}; or push below another path, for example ${host}/${projectOf(path)}/NEW`,
   },

@@ -66,6 +66,11 @@ export async function orasPushManifest(
   await run(oras, { args, item: push.to, input: push.body })
 }
 
+/** Returns the digest that a reference has in the registry. */
+export async function orasResolve(oras: Oras, reference: string): Promise<string> {
+  return (await run(oras, { args: ['resolve', ...access(oras), reference], item: reference })).trim()
+}
+
 function access(oras: Oras, prefix = ''): string[] {
   return [
     ...(oras.plainHttp ? [`--${prefix}plain-http`] : []),

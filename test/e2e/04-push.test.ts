@@ -315,51 +315,6 @@ describe.skipIf(lacking.length > 0)(`push (needs ${lacking.join(', ') || 'nothin
     expect([plain.code, plain.stderr]).toEqual([5, expect.stringMatching(/TLS_FAILED[\s\S]*--plain-http/)])
   })
 
-  it.each<[string, { method: string; status: number; code?: string; message?: string; location?: string }]>([
-    [
-      'raise the quota of the project charts',
-      {
-        method: 'PUT',
-        status: 403,
-        code: 'DENIED',
-        message: 'will exceed the configured upper limit of 10.0 MiB.',
-      },
-    ],
-    ['client_max_body_size', { method: 'PUT', status: 413 }],
-    [
-      'create it there (Harbor: the project charts',
-      { method: 'POST', status: 404, code: 'NOT_FOUND', message: 'project library not found' },
-    ],
-    [
-      'exempt it from the rule of immutable tags',
-      { method: 'PUT', status: 412, code: 'PRECONDITION', message: "'single:1' configured as immutable." },
-    ],
-    [
-      'end its maintenance or read-only mode',
-      { method: 'POST', status: 403, code: 'DENIED', message: 'The system is in read only mode.' },
-    ],
-    ['add space to the storage', { method: 'PUT', status: 507 }],
-    [
-      'by the name that it is configured with',
-      { method: 'POST', status: 202, location: 'http://127.0.0.1:9/v2/x/blobs/uploads/1' },
-    ],
-  ])('advises: %s', async (advice, { method, status, code, message, location }) => {
-    const target = await startOpenRegistry((request, response) => {
-      if (request.method !== method) return false
-      // an answer that does not read the body is an answer of a proxy, too
-      request.resume()
-      response.writeHead(status, {
-        ...(location === undefined ? {} : { location }),
-        'content-type': 'application/json',
-      })
-      response.end(code === undefined ? '' : JSON.stringify({ errors: [{ code, message, detail: null }] }))
-      return true
-    })
-    resources.defer(() => target.close())
-    const pushed = await airgap(['push', bundle, target.host, '--plain-http', '--jobs', '1'])
-    expect([pushed.code, pushed.stderr]).toEqual([5, expect.stringContaining(advice)])
-  })
-
   it('stops with 7 where oras is missing, and advises how to get it', async () => {
     const there = ['push', bundle, '127.0.0.1:1', '--plain-http', '--oras']
     const pushed = await airgap([...there, join(work, 'no-oras')])
