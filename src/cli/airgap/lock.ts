@@ -11,7 +11,7 @@ import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { StyledLine } from '../shell/output.ts'
 import type { Shell } from '../shell/run.ts'
-import { vouchersText } from '../shell/vouchers-text.ts'
+import { vouchersOf, vouchersText } from '../shell/vouchers-text.ts'
 import { openStack, resolveNow, type StackOptions } from './context.ts'
 import { stackOptions } from './options.ts'
 
@@ -54,6 +54,7 @@ export function lockCommand(program: Command, shell: Shell): void {
             leftOut,
             otherVariants,
             ...totals(after),
+            vouchers: vouchersOf(describeLock(after)),
           },
           () => render(stack.lockPath, { after, difference, same, written, otherVariants }),
         )
