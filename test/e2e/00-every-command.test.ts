@@ -45,6 +45,8 @@ const siteCommands: Record<string, number> = {
   version: 0,
   probe: 0,
   'verify BUNDLE': 0,
+  [`inspect ${site}`]: 0,
+  [`inspect sbom ${site}`]: 0,
   [`compat ${site}`]: 2,
   [`init --dry-run ${site}`]: 0,
   'serve NOTHING': 2,
