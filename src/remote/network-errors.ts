@@ -233,7 +233,7 @@ function whyUnauthorized(
       status === 403
         ? 'it requires a login, or does not exist: some servers answer 403 for both'
         : 'it requires a login',
-    next: `check the address; for a login, write \`machine ${host} login NAME password PASSWORD\` into ~/.netrc, or into a file that AIRGAP_NETRC names; if it requires a token or signature in its query, add that to the URL in the manifest (the lockfile never contains it), or run \`airgap lock\` again where the publisher's page has signed links`,
+    next: `check the address; write \`machine ${host} login NAME password PASSWORD\` into ~/.netrc (or the file that AIRGAP_NETRC names), or add its token or signature to the URL in the manifest; if a page signed the link, run \`airgap lock\` again`,
   }
 }
 

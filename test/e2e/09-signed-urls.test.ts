@@ -105,7 +105,7 @@ files:
       await rm(join(work, 'cache'), { recursive: true })
       await writeFile(join(work, 'stack.yaml'), manifest('', ''))
       const bare = await run(...build, '--keep-going')
-      expect(bare.stderr).toContain('add that to the URL in the manifest')
+      expect(bare.stderr).toContain('add its token or signature to the URL in the manifest')
       await writeFile(join(work, 'stack.yaml'), manifest('?sp=rl&sig=c4narySig', '?token=wrong-c4naryToken'))
       const wrong = await run(...build, '--keep-going')
       expect(wrong.stderr).toContain('renew the query of the URL in the manifest')
