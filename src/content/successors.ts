@@ -82,10 +82,9 @@ function textsOf(value: unknown): Record<string, string> | undefined {
   return Object.fromEntries(Object.entries(value).filter(([, text]) => isText(text)))
 }
 
-/** The platform of an entry; undefined where it is missing or incomplete: then the config of the image has it. */
+/** The platform of an entry as it is written; undefined where it has none. */
 function platformOf(value: unknown): Platform | undefined {
-  const platform = readPlatform(value)
-  return platform.os === '' || platform.architecture === '' ? undefined : platform
+  return value === undefined || value === null ? undefined : readPlatform(value)
 }
 
 /**

@@ -90,6 +90,11 @@ export function readPlatform(value: unknown): Platform {
   })
 }
 
+/** Returns whether the publisher wrote both parts; else the config of the image has them. */
+export function isCompletePlatform(platform: Platform | undefined): platform is Platform {
+  return platform !== undefined && platform.os !== '' && platform.architecture !== ''
+}
+
 /** Returns whether the publisher wrote that this is not for any platform: BuildKit's attestations. */
 export function isUnknownPlatform({ os, architecture }: Platform): boolean {
   return os.toLowerCase() === 'unknown' || architecture.toLowerCase() === 'unknown'

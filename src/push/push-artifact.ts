@@ -10,7 +10,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { isIndexType, isManifestType } from '../core/media-types.ts'
-import { formatPlatform, isUnknownPlatform } from '../core/platform.ts'
+import { formatPlatform, isCompletePlatform, isUnknownPlatform } from '../core/platform.ts'
 import { type Oras, orasCopy, orasPushBlob, orasPushManifest, orasResolve } from '../remote/oras.ts'
 import { isImmutableTag } from '../remote/oras-failure.ts'
 import type { PushTarget } from '../site/push-names.ts'
@@ -52,7 +52,7 @@ export async function describeCarried(store: ReadableStore, target: PushTarget):
   if (notCarried === 0 || !isIndexType(target.root.mediaType)) return { target, contents, size }
   const platforms = (await carriedChildren(store, target.root))
     .filter(({ platform }) => platform === undefined || !isUnknownPlatform(platform))
-    .map(({ platform, digest }) => (platform ? formatPlatform(platform) : digest))
+    .map(({ platform, digest }) => (isCompletePlatform(platform) ? formatPlatform(platform) : digest))
   return { target, contents, size, platforms }
 }
 

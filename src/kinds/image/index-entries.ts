@@ -3,7 +3,13 @@ import { defined } from '../../core/defined.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import type { Digest } from '../../core/digest.ts'
 import { isIndexType, isManifestType } from '../../core/media-types.ts'
-import { formatPlatform, isUnknownPlatform, type Platform, preferredPlatforms } from '../../core/platform.ts'
+import {
+  formatPlatform,
+  isCompletePlatform,
+  isUnknownPlatform,
+  type Platform,
+  preferredPlatforms,
+} from '../../core/platform.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolvedManifest } from '../../remote/contract.ts'
 
@@ -43,10 +49,11 @@ export function readIndex(index: ParsedManifest & { type: 'index' }): {
   const entries: IndexEntry[] = []
   const attestations: Attestation[] = []
   const unreadable: UnusableEntry[] = index.unreadable.map(({ name, reason, platform }) =>
-    defined({ name, unusable: reason, platform }),
+    defined({ name, unusable: reason, platform: isCompletePlatform(platform) ? platform : undefined }),
   )
   for (const descriptor of index.manifests) {
-    const { mediaType, digest, platform } = descriptor
+    const { mediaType, digest } = descriptor
+    const platform = isCompletePlatform(descriptor.platform) ? descriptor.platform : undefined
     if (!isManifestType(mediaType) && !isIndexType(mediaType)) {
       unreadable.push(
         defined({ name: digest, unusable: `its media type is ${JSON.stringify(mediaType)}`, platform }),
@@ -62,7 +69,7 @@ export function readIndex(index: ParsedManifest & { type: 'index' }): {
 
 /**
  * Selects what the nodes of the requested platforms pull, in the order of the index: for each platform the entries that it prefers, and
- * everything without a platform. Entries that cannot be carried are left out, also where a node would prefer them: then the platform
+ * all entries that state no platform: containerd fetches those whatever platform their config has (FilterPlatforms). Entries that cannot be carried are left out, also where a node would prefer them: then the platform
  * has nothing else, or the publisher lists it twice.
  */
 export function selectEntries(
@@ -88,7 +95,11 @@ export function selectEntries(
     ).map(i => all[i]!)
     for (const entry of best) if (usable.includes(entry as IndexEntry)) chosen.add(entry as IndexEntry)
   }
-  return { selected: usable.filter(entry => entry.platform === undefined || chosen.has(entry)), leftOut }
+  return { selected: usable.filter(entry => isForEveryNode(entry) || chosen.has(entry)), leftOut }
+}
+
+function isForEveryNode({ descriptor, platform }: IndexEntry): boolean {
+  return platform === undefined || descriptor.platform === undefined
 }
 
 function reasonOf(reason: string, platform: Platform | undefined): string {

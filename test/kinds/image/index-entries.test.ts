@@ -7,16 +7,29 @@ const arm64 = { os: 'linux', architecture: 'arm64', variant: 'v8' }
 const carried = (locked: { manifests: { digest: string }[] }) => locked.manifests.map(({ digest }) => digest)
 
 describe('entries of an index', () => {
-  it('without a platform have that of their config, in any order', async () => {
+  it('without a platform have that of their config, in any order; containerd fetches all of them', async () => {
     const upstream = await Upstream.start()
     const [x86, arm] = [upstream.image(amd64), upstream.image(arm64)]
-    for (const empty of [
-      undefined,
-      null,
-      {},
-      { os: '', architecture: '' },
-      { os: 'linux', architecture: '' },
-    ])
+    for (const none of [undefined, null])
+      for (const entries of [
+        [x86, arm],
+        [arm, x86],
+      ]) {
+        const index = upstream.index(entries.map(entry => ({ ...entry, platform: none })))
+        const locked = await upstream.lock()
+        expect(carried(locked)).toEqual([index.digest, ...entries.map(({ digest }) => digest)])
+        expect(locked.platforms).toEqual(['linux/amd64', 'linux/arm64/v8'])
+      }
+    const index = upstream.index([{ ...arm, ...platform('linux', 'arm64') }, x86])
+    expect(carried(await upstream.lock())).toEqual([index.digest, x86.digest])
+    const error = await failure(upstream.lock({ platforms: ['linux/s390x'] }), 'PLATFORM_MISSING')
+    expect(error.likely).toBe('available: linux/amd64, linux/arm64')
+  })
+
+  it('with an empty platform have that of their config', async () => {
+    const upstream = await Upstream.start()
+    const [x86, arm] = [upstream.image(amd64), upstream.image(arm64)]
+    for (const empty of [{}, { os: '', architecture: '' }, { os: 'linux', architecture: null }])
       for (const entries of [
         [x86, arm],
         [arm, x86],
@@ -26,10 +39,6 @@ describe('entries of an index', () => {
         expect(carried(locked)).toEqual([index.digest, x86.digest])
         expect(locked.platforms).toEqual(['linux/amd64'])
       }
-    const index = upstream.index([{ ...arm, ...platform('linux', 'arm64') }, x86])
-    expect(carried(await upstream.lock())).toEqual([index.digest, x86.digest])
-    const error = await failure(upstream.lock({ platforms: ['linux/s390x'] }), 'PLATFORM_MISSING')
-    expect(error.likely).toBe('available: linux/amd64, linux/arm64')
   })
 
   it('without a platform anywhere are carried: artifacts beside images', async () => {
