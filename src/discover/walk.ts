@@ -1,8 +1,9 @@
 import { defined } from '../core/defined.ts'
 import { isRecord, type RenderedObject } from './documents.ts'
 import { closedGate } from './operators/gates.ts'
+import { hasHost, isImageText } from './references/image-text.ts'
 import type { Hub } from './references/join.ts'
-import { nestedDocuments } from './references/nested.ts'
+import { embeddedDocuments, nestedDocuments } from './references/nested.ts'
 
 /** A map at any depth of an object, or of a document inside a text of the object. */
 export interface Node {
@@ -66,7 +67,7 @@ function* walk(value: unknown, place: Place): Generator<Node> {
   if (!isRecord(value)) return
   const { object, path, key } = place
   const dormant = place.dormant ?? whyDormant(object, { path, value })
-  const hub = hubOf(value) ?? place.hub
+  const hub = hubOf(value, place.hub)
   yield defined({ object, world: place.world, path, key, value, inText: place.inText, dormant, hub })
   for (const [inner, item] of Object.entries(value)) {
     if (skippedKeys.has(inner) && typeof item === 'object') continue
@@ -76,7 +77,7 @@ function* walk(value: unknown, place: Place): Generator<Node> {
 
 function* walkText(text: string, place: Place): Generator<Node> {
   if (place.nesting >= maxNesting || !mayName(text) || isExample(place.key)) return
-  for (const document of nestedDocuments(text)) {
+  for (const document of [...nestedDocuments(text), ...embeddedDocuments(text)]) {
     if (isRecord(document) && isForPeople(document)) continue
     const isObject = isRecord(document) && typeof document['kind'] === 'string'
     const object = isObject
@@ -121,10 +122,15 @@ export function below(path: string, key: string): string {
   return path.endsWith(':') ? `${path} ${key}` : `${path}.${key}`
 }
 
-function hubOf({ hub, tag }: Record<string, unknown>): Hub | undefined {
-  if (typeof hub !== 'string' || hub === '' || (typeof tag !== 'string' && typeof tag !== 'number'))
-    return undefined
-  return tag === '' ? undefined : { hub, tag: String(tag) }
+/** Keys for the registry path of all images below. */
+const hubKeys = ['hub', 'base', 'imageRegistry', 'imageRepository', 'registry']
+
+function hubOf(value: Record<string, unknown>, outer: Hub | undefined): Hub | undefined {
+  const own = hubKeys.map(key => value[key]).find(text => typeof text === 'string' && hasHost(`${text}/`))
+  const hub = typeof own === 'string' && isImageText(`${own}/x`) ? own : outer?.hub
+  if (hub === undefined) return undefined
+  const tag = typeof value['tag'] === 'string' || typeof value['tag'] === 'number' ? String(value['tag']) : ''
+  return tag === '' ? { ...outer, hub } : { hub, tag }
 }
 
 /** helm.sh/docs/topics/chart_tests */

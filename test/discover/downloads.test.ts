@@ -50,6 +50,9 @@ describe('command lines', () => {
     ['["-c", "wget -qO- https://acme.io/x | sh"]', ['https://acme.io/x']],
     ['["-c", "pip install torch"]', ['https://pypi.org/simple/']],
     ['["-c", "pip install --index-url http://site/simple torch"]', []],
+    ['["--experimental.plugins.x.modulename=github.com/acme/x"]', ['https://plugins.traefik.io/']],
+    ['["vllm", "serve", "acme/model"]', ['https://huggingface.co/']],
+    ['["--model=/models/local"]', []],
     ['["-c", "apk add curl"]', ['https://dl-cdn.alpinelinux.org/']],
     ['["-c", "# see https://acme.io/docs\\nserve"]', []],
   ])('%s', (args, expected) => {

@@ -80,6 +80,8 @@ describe('parts of images', () => {
     ['{imageRepository: acme/agent, imageTag: v2}', 'acme/agent:v2'],
     ['{image: quay.io/t/x, tag: v1, version: v9}', 'quay.io/t/x:v1'],
     ['{images: [{name: acme/old, newName: acme/new, newTag: v2}]}', 'acme/new:v2'],
+    ['{base: quay.io/acme, components: {server: {tag: v1, image: server}}}', 'quay.io/acme/server:v1'],
+    ['{versionTag: v1, image: quay.io/t/x}', 'quay.io/t/x:v1'],
     ['{images: [{name: acme/old, newTag: v2}]}', 'acme/old:v2'],
     ['{global: {hub: docker.io/acme, tag: 1.28, proxy: {image: proxyv2}}}', 'docker.io/acme/proxyv2:1.28'],
   ])('spec: %s', (parts, expected) => {
@@ -152,6 +154,7 @@ describe('environment', () => {
       ],
       [`quay.io/t/db:1@${digest}`],
     ],
+    [[['EXECUTOR_IMAGE_AND_VERSION', 't/executor:1.9']], ['t/executor:1.9']],
     [[['KAFKA_IMAGES', '3.7=quay.io/t/k:1-3.7\\n3.8=t/k:1-3.8']], ['quay.io/t/k:1-3.7', 't/k:1-3.8']],
     [[['SETTINGS', '{\\"image\\": \\"t/nested:1\\"}']], ['t/nested:1']],
     [
@@ -237,6 +240,12 @@ describe('documents in texts', () => {
   it('inside documents inside texts', () => {
     const inner = JSON.stringify({ 'pod.yaml': 'spec:\n  containers:\n  - {name: a, image: busybox}\n' })
     expect(images(configMap('x', inner))).toEqual(['busybox:latest'])
+  })
+
+  it('in string literals of programs', () => {
+    const python =
+      'import json\nx = json.loads("{\\"image\\": {\\"name\\": \\"t/x\\", \\"tag\\": \\"v1\\"}}")\n'
+    expect(images(configMap('config.py', python))).toEqual(['t/x:v1'])
   })
 
   it('that are INI, TOML or properties', () => {

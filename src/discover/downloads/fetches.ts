@@ -18,7 +18,7 @@ export function fetchedByValue(
 ): Fetches {
   const fetches: Fetches = { urls: fetchedByVariable(name, value), undecided: [] }
   if (fetches.urls.length > 0) return fetches
-  if (/\s/.test(value) && fetchingPrograms.test(value)) return fetchedByCommand(value)
+  if (/\s/.test(value) && fetchingPrograms.test(value)) return fetchedByCommand(value, own)
   for (const url of publicUrls(value)) {
     const use = useOf(name, url, own)
     if (use === 'download') fetches.urls.push(url)
@@ -37,14 +37,20 @@ export function fetchedByVariable(name: string, value: string): string[] {
 }
 
 /** Returns what a command or a script fetches. */
-export function fetchedByCommand(text: string): Fetches {
+export function fetchedByCommand(text: string, own: ReadonlySet<string>): Fetches {
   // comments contain links for people
   const code = text.replace(/^\s*#.*$/gm, '').replace(/\s#\s.*$/gm, '')
-  const commands = fetchingCommands.filter(
-    ({ command, unless }) => command.test(code) && unless?.test(code) !== true,
-  )
-  const urls = fetchingPrograms.test(code) ? publicUrls(code) : []
-  return { urls: [...new Set([...urls, ...commands.map(({ url }) => url)])], undecided: [] }
+  const urls = fetchingPrograms.test(code)
+    ? publicUrls(code).filter(url => !own.has(new URL(url).hostname))
+    : []
+  return { urls: [...new Set([...urls, ...fetchedByPrograms(code)])], undecided: [] }
+}
+
+/** Returns what the programs in a command line fetch although it contains no URL. */
+export function fetchedByPrograms(command: string): string[] {
+  return fetchingCommands
+    .filter(rule => rule.command.test(command) && rule.unless?.test(command) !== true)
+    .map(({ url }) => url)
 }
 
 /** Returns what a word of a command line fetches: its name is that of the flag. */
@@ -52,7 +58,7 @@ export function fetchedByWord(
   text: string,
   { own, command }: { own: ReadonlySet<string>; command: string },
 ): Fetches {
-  if (/\s/.test(text)) return fetchedByCommand(text)
+  if (/\s/.test(text)) return fetchedByCommand(text, own)
   const flag = /^--?([A-Za-z][A-Za-z0-9._-]*)=(.*)$/s.exec(text)
   if (flag !== null) return fetchedByValue(flag[1]!, { value: flag[2]!, own })
   const urls = publicUrls(text)
@@ -61,11 +67,17 @@ export function fetchedByWord(
   return fetchedByValue('', { value: text, own })
 }
 
-/** Returns the host names under which the environment itself can be reached: of its ingresses and routes. */
+/** Returns the host names of the environment itself: of its ingresses, routes and services. */
 export function ownHosts(world: readonly RenderedObject[]): Set<string> {
   const hosts = new Set<string>()
+  const namespaces = new Set(
+    world.map(({ value: { metadata } }) => (isRecord(metadata) ? metadata['namespace'] : undefined)),
+  )
   for (const { kind, value } of world) {
-    const { spec } = value
+    const { spec, metadata } = value
+    if (kind === 'Service' && isRecord(metadata)) {
+      for (const namespace of namespaces) hosts.add(`${metadata['name']}.${namespace}`)
+    }
     if (
       !/^(?:Ingress|IngressRoute|Route|HTTPRoute|GRPCRoute|TLSRoute|Gateway|VirtualService|HTTPProxy|Certificate)$/.test(
         kind,

@@ -71,6 +71,12 @@ export const fetchingCommands: readonly CommandRule[] = [
   { command: /\bgo install \S+@/, url: 'https://proxy.golang.org/' },
   { command: /\bgrafana(?:-cli| cli) plugins install\b/, url: 'https://grafana.com/api/plugins/' },
   { command: /\b(?:jenkins-plugin-cli|install-plugins\.sh)\b/, url: 'https://updates.jenkins.io/' },
+  { command: /--experimental\.plugins\.\S+\.modulename/i, url: 'https://plugins.traefik.io/' },
+  { command: /\bollama pull\b/, url: 'https://registry.ollama.ai/' },
+  {
+    command: /(?:\bvllm serve|--model(?:-id|-name)?)[= ]["']?[A-Za-z0-9][\w.-]*\/[\w.-]+/,
+    url: 'https://huggingface.co/',
+  },
   {
     command: /\belasticsearch-plugin (?:-\S+ )*install\b/,
     unless: /file:/,

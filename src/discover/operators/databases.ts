@@ -60,6 +60,17 @@ export const databases: OperatorRules = {
       image:
         '{spec.imageRepository|container-registry.oracle.com/mysql}/community-router:{spec.router.version}',
     },
+    {
+      kind: 'ScyllaCluster',
+      group: 'scylla.scylladb.com',
+      image: '{spec.repository|docker.io/scylladb/scylla}:{spec.version}',
+    },
+    {
+      kind: 'ScyllaCluster',
+      group: 'scylla.scylladb.com',
+      when: 'spec.agentVersion',
+      image: '{spec.agentRepository|docker.io/scylladb/scylla-manager-agent}:{spec.agentVersion}',
+    },
     tidb('pd'),
     tidb('tikv'),
     tidb('tidb'),
@@ -107,7 +118,11 @@ export const databases: OperatorRules = {
     },
     { kind: 'RedisFailover', group: 'databases.spotahome.com', unless: ['spec.redis.image'] },
     { kind: 'ZookeeperCluster', group: 'zookeeper.pravega.io', unless: ['spec.image'] },
-    { kind: 'SolrCloud', group: 'solr.apache.org', unless: ['spec.solrImage'] },
+    {
+      kind: 'SolrCloud',
+      group: 'solr.apache.org',
+      unless: ['spec.solrImage.tag', 'spec.zookeeperRef.connectionInfo'],
+    },
     {
       kind: 'Keycloak',
       group: 'k8s.keycloak.org',

@@ -1,6 +1,7 @@
 import { defined } from '../../core/defined.ts'
 import { isRecord } from '../documents.ts'
-import { type Fetches, fetchedByValue, fetchedByWord } from '../downloads/fetches.ts'
+import { type Fetches, fetchedByPrograms, fetchedByValue, fetchedByWord } from '../downloads/fetches.ts'
+import { sourceUrl } from '../downloads/urls.ts'
 import type { How } from '../found.ts'
 import { injectedImage } from '../operators/compose.ts'
 import { closedVariable, isPerNode } from '../operators/gates.ts'
@@ -92,7 +93,10 @@ function inEntries(
   )
   for (const { key: name, text, path: place } of rest) {
     if (joined.used.has(place)) continue
-    matches.push(...textMatches(text, { key: name, path: place }))
+    // an artifact or a repository that a controller fetches; https may be anything
+    const source = /^(?:oci|docker|hf|git|ssh):\/\//.test(text) ? sourceUrl(text) : undefined
+    if (source !== undefined) matches.push({ how: 'field', path: place, urls: [source] })
+    matches.push(...textMatches(text, { key: name, path: place, own: surroundings.own }))
   }
   if (key === 'env' || key === 'environment')
     for (const { name, value: text, place } of named)
@@ -142,7 +146,7 @@ function inList(
     })
   const isCommand = /^(?:command|args|cmd|entrypoint|exec|script)$|Args$|Command$/.test(key)
   if (!isCommand && !words.some(({ text }) => text.startsWith('--')))
-    return words.flatMap(({ text, place }) => textMatches(text, { key, path: place }))
+    return words.flatMap(({ text, place }) => textMatches(text, { key, path: place, own: surroundings.own }))
   const how = 'argument'
   const named = flagsOf(words)
   const numbered = named.map((one, i) => ({ ...one, place: `${one.place}#${i}` }))
@@ -166,7 +170,11 @@ function inList(
       ...fetched(fetches, { how, path: place }),
     ]
   })
-  return [...found, ...texts]
+  const isLast = key === 'args' || !('args' in node.value)
+  const programs =
+    isCommand && isLast ? fetchedByPrograms(command || words.map(({ text }) => text).join(' ')) : []
+  const fetches = programs.length > 0 ? [{ how: how as How, path: words[0]!.place, urls: programs }] : []
+  return [...found, ...texts, ...fetches]
 }
 
 /** Already found, with the digest that belongs to it. */
@@ -215,7 +223,10 @@ function inPairs(
       return defined({ ...match, dormant })
     }),
     ...named.flatMap(({ name, value, place }) => [
-      ...(joined.used.has(place) ? [] : textMatches(value, { key: name, path: place })).map(match => ({
+      ...(joined.used.has(place)
+        ? []
+        : textMatches(value, { key: name, path: place, own: surroundings.own })
+      ).map(match => ({
         ...match,
         how: match.how === 'text' ? ('env' as const) : match.how,
         urls: [],

@@ -27,10 +27,10 @@ export interface JoinContext {
   hub?: Hub
 }
 
-/** `hub` and `tag` further up, as the charts of Istio write them. */
+/** A registry path further up, with or without a tag, as charts and operators write them for several images. */
 export interface Hub {
   hub: string
-  tag: string
+  tag?: string
 }
 
 interface Entry extends Named, NamedRole {}
@@ -42,7 +42,11 @@ interface Entry extends Named, NamedRole {}
 export function join(named: readonly Named[], context: JoinContext = {}): Joined {
   const entries = named.flatMap((one): Entry[] => {
     const role = roleOf(one.name)
-    return role === undefined || one.value === '' ? [] : [{ ...one, ...role, value: one.value.trim() }]
+    if (role === undefined || one.value === '') return []
+    const value = one.value.trim()
+    // `EXECUTOR_IMAGE_AND_VERSION`
+    const isWhole = role.role === 'tag' && role.ofImage && value.includes('/') && isVersioned(value)
+    return [{ ...one, ...role, role: isWhole ? 'image' : role.role, value }]
   })
   const result: Joined = { images: [], unversioned: [], used: new Set() }
   const find = (role: NamedRole['role'], stem: string) =>
@@ -75,15 +79,12 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     const path = prefixed(text, entry.stem)
     const digest = digestOf(entry.stem)
     if (isVersioned(text)) return add(entry, withDigest(path, digest), path !== text || digest !== undefined)
-    const version = versionOf(entry.stem)
+    const version = versionOf(entry.stem) ?? inherited(path)?.tag
     if (version !== undefined || digest !== undefined) {
       const whole = versioned(path, { version, digest })
       // `name: x, version: 1` says nothing about an image; neither does a single word in a key of its own
       if (whole !== undefined && (isPath(path) || entry.role === 'image')) return add(entry, whole, true)
     }
-    const { hub } = context
-    if (hub !== undefined && !text.includes('/') && entry.stem === '')
-      return add(entry, `${hub.hub}/${text}:${hub.tag}`, true)
     if (context.verbatim === true && entry.stem === '') return add(entry, withTag(path), path !== text)
     if (isPath(path)) leave(entry, path)
   }
@@ -106,7 +107,7 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     if (isVersioned(text)) return add(entry, withDigest(path, digest), registry !== undefined)
     const whole = versioned(path, { version, digest })
     if (whole !== undefined) add(entry, whole, true)
-    else if ((context.underImage === true || entry.ofImage) && isPath(path)) leave(entry, path)
+    else if (context.underImage === true || entry.ofImage) leave(entry, path)
   }
 
   /** `image: {registry, name, tag}` */
@@ -127,9 +128,16 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
   function prefixed(text: string, stem: string): string {
     if (hasHost(text)) return text
     const parts = (['registry', 'repository'] as const).map(role => find(role, stem)?.value ?? '')
-    const prefix = parts.filter(part => part !== '' && isImageText(`${part}/x`)).join('/')
+    const own = parts.filter(part => part !== '' && isImageText(`${part}/x`)).join('/')
+    const prefix = own === '' ? (inherited(text)?.hub ?? '') : own
     const path = prefix === '' ? text : `${prefix}/${text}`
     return isImageText(path) ? path : text
+  }
+
+  /** Of a single word; other text is a whole path. */
+  function inherited(path: string): Hub | undefined {
+    const { hub } = context
+    return hub !== undefined && (!path.includes('/') || path.startsWith(`${hub.hub}/`)) ? hub : undefined
   }
 
   /** `repository: quay.io/acme, name: agent`: the last part of the path; elsewhere, a name is a label */

@@ -36,3 +36,18 @@ function parseYaml(text: string): (Record<string, unknown> | unknown[])[] {
     return []
   }
 }
+
+const jsonInQuotes = /"(\{\\"(?:\\.|[^"\\])*\})"|'(\{"[^']*\})'/g
+
+/** Returns the JSON objects in the string literals of a program or a script: `json.loads("{\"image\": …}")`. */
+export function embeddedDocuments(text: string): Record<string, unknown>[] {
+  if (text.length > maxText || !/["']\{\\?"/.test(text) || /^\s*[[{]/.test(text)) return []
+  return [...text.matchAll(jsonInQuotes)].flatMap(([, escaped, plain]) => {
+    try {
+      const document: unknown = JSON.parse(plain ?? JSON.parse(`"${escaped}"`))
+      return isRecord(document) ? [document] : []
+    } catch {
+      return []
+    }
+  })
+}

@@ -93,6 +93,7 @@ export function roleOf(name: string): NamedRole | undefined {
   const last = words.at(-1)
   if (last === undefined) return undefined
   const rest = words.slice(0, -1)
+  if (last === 'tag' && rest.at(-1) === 'version') rest.pop()
   const before = rest.at(-1)
   if (before === 'image' || before === 'img') {
     if (['name', 'ref', 'reference', 'uri', 'url', 'path', 'fullname', 'spec'].includes(last))

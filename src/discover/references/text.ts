@@ -15,10 +15,13 @@ const forPeople =
  * Returns the references in the value of a key that is neither an image nor a part of one. Texts that are documents are left to
  * the walk, which goes through their keys.
  */
-export function textMatches(text: string, { key, path }: { key: string; path: string }): Match[] {
+export function textMatches(
+  text: string,
+  { key, path, own }: { key: string; path: string; own: ReadonlySet<string> },
+): Match[] {
   if (forPeople.test(key) || isExample(key)) return []
   const isScript = /\.(?:sh|bash|py)$/.test(key) || text.startsWith('#!')
-  const urls = [...(isScript ? fetchedByCommand(text).urls : []), ...fetchedByVariable(key, text)]
+  const urls = [...(isScript ? fetchedByCommand(text, own).urls : []), ...fetchedByVariable(key, text)]
   const matches: Match[] = urls.length > 0 ? [{ how: 'text', path, urls: [...new Set(urls)] }] : []
   if (!mayName(text)) return matches
   if (!text.includes('\n') && !/^\s*[[{]/.test(text)) {
