@@ -81,6 +81,7 @@ export async function examine(
       gpuDriver: site.switches.gpuDriver && deployment?.playbooks.gpuDriver !== undefined,
       driverBranch: install && (await driverBranchOf(install)),
       fileBytes: sizeOf(files),
+      siteHost: config.address,
       podMachines: site.nodes.filter(
         ({ roles }) => roles.includes('worker') || roles.includes('control-plane'),
       ).length,

@@ -8,6 +8,8 @@ export type ClientFile = {
 } & (
   | { kind: 'containerd-host'; registry: string }
   | { kind: 'apt-sources'; repository: string }
+  /** apt reaches the site's server without a proxy */
+  | { kind: 'apt-conf' }
   | { kind: 'yum-repo'; repository: string }
   | { kind: 'pip-conf' }
   /** the site's public key, where apt or dnf looks for it */

@@ -90,6 +90,8 @@ function isMeant(file: ClientFile, { apt, dnf }: Record<'apt' | 'dnf', ReadonlyS
     case 'yum-repo':
     case 'publisher-key':
       return dnf.has(file.repository)
+    case 'apt-conf':
+      return apt.size > 0
     case 'site-key':
       return (file.usedBy === 'apt' ? apt : dnf).size > 0
     case 'containerd-host':

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ansible, openAnsible } from '../../scripts/lib/kubespray/ansible.ts'
 import {
@@ -174,7 +174,10 @@ access_ip=10.0.0.9
         for (const file of files) await rm(join(node.root, file))
         // a machine resolves its own name without DNS
         await writeFile(join(node.root, 'etc/hosts'), ownNames)
-        for (const [path, text] of Object.entries(others)) await writeFile(join(node.root, path), text)
+        for (const [path, text] of Object.entries({ ...others, ...proxies })) {
+          await mkdir(dirname(join(node.root, path)), { recursive: true })
+          await writeFile(join(node.root, path), text)
+        }
         inventory = join(work, 'inventory', 'hosts.yaml')
         names = join(work, 'inventory', 'repositories.json')
         await mkdir(join(work, 'inventory'))
@@ -226,15 +229,19 @@ access_ip=10.0.0.9
         'etc/apt/sources.list.d/vendor.list': 'deb http://vendor.example/apt stable main\n',
       }
 
+      /** of the company, which the closed network does not have */
+      const proxies = {
+        'etc/apt/apt.conf.d/99proxy': 'Acquire::http::Proxy "http://127.0.0.1:9";\n',
+        'etc/environment':
+          'PATH="/usr/sbin:/usr/bin:/sbin:/bin"\nhttp_proxy=http://127.0.0.1:9\nno_proxy=localhost\n',
+        'etc/systemd/system/containerd.service.d/http-proxy.conf':
+          '[Service]\nEnvironment="HTTP_PROXY=http://127.0.0.1:9" "NO_PROXY=localhost,.corp.example"\n',
+      }
+
       /** Runs a playbook on the node; returns its output and the number of changes. */
-      async function play(playbook: string, ...args: string[]) {
-        const command = [
-          join(ansible.bin, 'ansible-playbook'),
-          '-i',
-          inventory,
-          join(tree, 'ansible', playbook),
-          ...args,
-        ]
+      const play = (playbook: string, ...args: string[]) => playFile(join(tree, 'ansible', playbook), ...args)
+      async function playFile(playbook: string, ...args: string[]) {
+        const command = [join(ansible.bin, 'ansible-playbook'), '-i', inventory, playbook, ...args]
         const said = await run(network.node.inside(command), { env: environment() })
         return { said, changed: Number(/changed=(\d+)/.exec(said)?.[1]) }
       }
@@ -264,6 +271,38 @@ access_ip=10.0.0.9
           expect((await play('site-repositories.yml')).changed).toBe(1)
           await node.chroot(['apt-get', 'install', '--dry-run', 'nfs-kernel-server'])
           expect((await play('site-repositories.yml')).changed).toBe(0)
+        },
+        patience,
+      )
+
+      it(
+        'site-repositories.yml: reaches the site without the proxies of the machine, and keeps their exemptions',
+        async () => {
+          const { hostname: host } = new URL(site.http)
+          const lines = (await text('etc/environment')).split('\n')
+          expect(lines.slice(0, 3).join('\n')).toBe(proxies['etc/environment'].trim())
+          expect(lines).toEqual(
+            expect.arrayContaining([`no_proxy="localhost,${host}"`, `NO_PROXY="localhost,${host}"`]),
+          )
+          expect(await text('etc/apt/apt.conf.d/95airgap-site')).toContain(
+            `Acquire::http::Proxy::${host} "DIRECT";`,
+          )
+          const shell =
+            'http_proxy=http://127.0.0.1:9; no_proxy=x; . /etc/profile.d/zz-airgap-no-proxy.sh; echo $no_proxy $NO_PROXY'
+          expect(await node.chroot(['sh', '-c', shell])).toBe(`x,${host} x,${host}\n`)
+          const mirrors = join(work, 'mirrors.yml')
+          await writeFile(
+            mirrors,
+            JSON.stringify([
+              { hosts: 'k8s_cluster', roles: [join(tree, 'ansible/roles/containerd_mirrors')] },
+            ]),
+          )
+          expect((await playFile(mirrors)).changed).toBeGreaterThan(0)
+          const exempt = `localhost,.corp.example,${host}`
+          expect(await text('etc/systemd/system/containerd.service.d/zz-airgap-no-proxy.conf')).toContain(
+            `[Service]\nEnvironment="NO_PROXY=${exempt}" "no_proxy=${exempt}"\n`,
+          )
+          expect((await playFile(mirrors)).changed).toBe(0)
         },
         patience,
       )

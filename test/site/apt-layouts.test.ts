@@ -207,6 +207,28 @@ describe.skipIf(lacking.length > 0)(
       expect(Object.fromEntries(digests)).toEqual(Object.fromEntries(debs))
     })
 
+    it('apt reaches the site without the proxy of the machine', async () => {
+      const place = join(folder, 'proxy')
+      const suites: Layout[] = [{ suite: 'stable', packages: { app: plain } }]
+      await publish(place, suites)
+      await using upstream = await serveFolder(join(place, 'upstream'))
+      const locked = await lock(place, { upstream, suites })
+      await using site = await serveSite([await bundleOf(locked, upstream)], siteKey)
+      const key = join(place, 'site.asc')
+      await writeFile(key, siteKey.publicKeyArmored)
+      const textOf = (kind: string) => site.clients.find(client => client.kind === kind)!.text
+      const sources = textOf('apt-sources').replaceAll('/etc/apt/keyrings/airgap-site.asc', key)
+      const settings = { 'Acquire::http::Proxy': 'http://127.0.0.1:9' }
+      const env = { http_proxy: 'http://127.0.0.1:9' }
+      const apt = await aptSandbox(join(place, 'apt'), { sources, settings, env })
+      expect((await apt.apt('update', '--error-on=any')).status).not.toBe(0)
+      const { path, text } = site.clients.find(({ kind }) => kind === 'apt-conf')!
+      await writeFile(join(place, path.replace(/^etc/, 'apt/etc')), text)
+      const update = await apt.apt('update', '--error-on=any')
+      expect([update.status, update.stderr]).toEqual([0, ''])
+      expect((await apt.apt('install', '-y', '--download-only', 'app')).status).toBe(0)
+    })
+
     it('serves a path as apt, dnf, pip and curl write it', async () => {
       const place = join(folder, 'spellings')
       const names = ['a_1%3a2+b~c^d.deb', 'sub dir/e:f.deb', 'vi\u00eat.deb', '%7e.deb', '~.deb']

@@ -48,6 +48,9 @@ describe('client files', () => {
   })
 
   it('lets apt trust nothing without a signature', () => {
+    expect(textAt(files, 'etc/apt/apt.conf.d/95airgap-site')).toContain(
+      'Acquire::http::Proxy::10.77.0.1 "DIRECT";\n',
+    )
     const source = textAt(files, 'etc/apt/sources.list.d/airgap-debian-12.sources')
     expect(source).toContain('Signed-By: /etc/apt/keyrings/airgap-site.asc')
     expect(source).toContain('URIs: http://10.77.0.1:8080/debs/debian-12')
@@ -66,6 +69,7 @@ describe('client files', () => {
       'server = "http://[fd00::1]:35000"',
     )
     expect(textAt(all, 'etc/apt/sources.list.d/airgap-a.sources')).toContain('URIs: http://[fd00::1]/debs/a')
+    expect(textAt(all, 'etc/apt/apt.conf.d/95airgap-site')).toContain('Proxy::fd00::1 "DIRECT"')
   })
 
   it('has another digest for each change of a file', () => {
@@ -125,6 +129,7 @@ describe('on a machine', () => {
     await system('apt', 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
     expect(await pathsFor()).toEqual([
       'etc/apt/keyrings/airgap-site.asc',
+      'etc/apt/apt.conf.d/95airgap-site',
       'etc/apt/sources.list.d/airgap-debian-12.sources',
     ])
     await system('apt', 'ID=ubuntu\nVERSION_ID="22.04"\n')
@@ -217,7 +222,7 @@ describe('on a machine', () => {
     expect((await stat(join(root, 'etc/apt/keyrings/airgap-site.asc'))).mode & 0o777).toBe(0o644)
     await writeFiles(files, { root, record })
     const back = await undoFiles(record)
-    expect(back.map(file => file.result).sort()).toEqual([...Array(6).fill('removed'), 'restored'])
+    expect(back.map(file => file.result).sort()).toEqual([...Array(7).fill('removed'), 'restored'])
     expect(await readFile(docker, 'utf8')).toBe('of the operator')
     expect((await stat(docker)).mode & 0o777).toBe(0o640)
     expect(await readdir(join(root, 'etc/containerd/certs.d'))).toEqual(['docker.io'])

@@ -68,7 +68,7 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
   afterAll(() => resources.disposeAsync())
 
   /** The repository file of the site, with the keys where this machine has them. */
-  async function machine(name: string, options: { siteKey?: string } = {}) {
+  async function machine(name: string, options: { siteKey?: string; settings?: string[] } = {}) {
     const place = join(folder, name)
     await mkdir(join(place, 'keys'), { recursive: true })
     let repos = ''
@@ -78,7 +78,11 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
         kind === 'site-key' ? (options.siteKey ?? text) : kind === 'publisher-key' ? text : undefined
       if (key !== undefined) await writeFile(join(place, 'keys', basename(path)), key)
     }
-    return await dnfSandbox(place, repos.replaceAll('file:///etc/pki/rpm-gpg/', `file://${place}/keys/`))
+    return await dnfSandbox(
+      place,
+      repos.replaceAll('file:///etc/pki/rpm-gpg/', `file://${place}/keys/`),
+      options.settings,
+    )
   }
 
   it('installs out of two bundles as one repository, every signature checked', async () => {
@@ -95,6 +99,12 @@ describe.skipIf(lackingForRpm.length > 0)(`dnf (needs ${lackingForRpm.join(', ')
         .join(' ')
         .trim(),
     ).toBe('app lib')
+  })
+
+  it('reaches the site without the proxy of the machine', async () => {
+    const { dnf } = await machine('proxy', { settings: ['proxy=http://127.0.0.1:9'] })
+    const { status, stdout, stderr } = await dnf('install', 'app')
+    expect(status, stdout + stderr).toBe(0)
   })
 
   it('gets gpgcheck=1, repo_gpgcheck=1 and the publisher’s priority', () => {

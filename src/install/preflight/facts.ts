@@ -57,6 +57,10 @@ export interface MachineFacts {
   sockets: string[]
   defaultRoute?: boolean
   nameservers: string[]
+  /** `apt=10.0.0.9:3128`: which program or place uses which proxy, without its password */
+  proxies: string[]
+  /** `environment=localhost,10.0.0.0/8`: what each of them reaches without its proxy */
+  noProxy: string[]
   /** 3.11.2 */
   python?: string
   sudo?: 'ok' | 'password' | 'wrong' | 'refused' | 'missing'
@@ -115,7 +119,7 @@ export function parseAnswer(text: string): Answer | undefined {
     else if (values.has(key)) flaws.add(`${key} appears twice`)
     else if (value !== '') values.set(key, value)
   }
-  const facts: MachineFacts = { disks: {}, ports: [], running: [], sockets: [], nameservers: [] }
+  const facts: MachineFacts = { disks: {}, ports: [], running: [], sockets: [], nameservers: [], proxies: [], noProxy: [] }
   for (const [key, value] of values) if (!take(facts, key, value)) flaws.add(`${key} is malformed`)
   return { facts, flaws: [...flaws] }
 }
@@ -175,6 +179,8 @@ const read: { [K in Exclude<keyof MachineFacts, 'disks'>]-?: (text: string) => M
     sockets: words(/^[a-z-]{1,20}$/),
     defaultRoute: yesNo,
     nameservers: words(/^[0-9a-fA-F.:]{2,45}(?:%[a-z0-9.]{1,20})?$/),
+    proxies: words(/^(?:apt|dnf|environment|containerd|docker)=[A-Za-z0-9._:[\]-]{1,200}$/),
+    noProxy: words(/^(?:apt|environment|containerd|docker)=[A-Za-z0-9._:[\]*,/-]{1,900}$/),
     python: matching(/^[23]\.[0-9]{1,3}\.[0-9]{1,3}$/),
     sudo: oneOf('ok', 'password', 'wrong', 'refused', 'missing'),
     sudoSays: matching(/^.{1,200}$/),

@@ -17,6 +17,15 @@ space() {
   while [ ! -d "$d" ] && [ "$d" != / ]; do d=$(dirname "$d"); done
   say "disk.$1" "$(df -Pk "$d" | { read -r _; read -r _ _ _ free _; echo "$free"; }) $(stat -c %d "$d")"
 }
+# of lines with assignments: without quotes, scheme and password
+proxies() {
+  tr -d "\\"'" | sed -n "s/^[^#]*$2=\\([^; ]*\\).*/\\1/p" |
+    sed 's#^.*@##; s#^[a-zA-Z0-9+.-]*://##; s#/.*##' | tr -cd 'A-Za-z0-9._:[]\\n-' | sed -n "/./s/^/$1=/p" | head -n 1
+}
+exempt() {
+  list=$(tr -d "\\"'" | sed -n 's/^[^#]*[nN][oO]_[pP][rR][oO][xX][yY]=\\([^; ]*\\).*/\\1/p' | tr '\\n' ',' | tr -cd 'A-Za-z0-9._:[]*,/-')
+  if [ "$list" ]; then echo "$1=\${list%,}"; fi
+}
 look() {
   os=/etc/os-release
   [ -r "$os" ] || os=/usr/lib/os-release
@@ -64,6 +73,24 @@ ${Object.entries(diskPaths)
   fi
   say defaultRoute "$route"
   say nameservers "$(sed -n 's/^nameserver[ \\t][ \\t]*\\([^ \\t#]*\\).*/\\1/p' /etc/resolv.conf | head -n 5)"
+  variable='[hHaA][tTlL][tTlL][pP]*[sS]*_[pP][rR][oO][xX][yY]'
+  environment=$(cat /etc/environment /etc/profile.d/*.sh)
+  containerd=$(cat /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf /etc/systemd/system/containerd.service.d/*.conf)
+  docker=$(cat /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf /etc/systemd/system/docker.service.d/*.conf)
+  apt=$(apt-config dump | sed -n 's/^Acquire::http::Proxy\\(.*\\) "\\(.*\\)";$/\\1 \\2/p')
+  say proxies "$(
+    echo "$apt" | sed -n 's/^ /x=/p' | grep -iv '^x=direct$' | proxies apt x
+    cat /etc/dnf/dnf.conf /etc/yum.conf | sed -n 's/^ *proxy *= */x=/p' | grep -v '^x=_none_$' | proxies dnf x
+    echo "$environment" | proxies environment "$variable"
+    echo "$containerd" | proxies containerd "$variable"
+    echo "$docker" | proxies docker "$variable"
+  )"
+  say noProxy "$(
+    echo "$apt" | sed -n 's/^::\\([^ ]*\\) DIRECT$/no_proxy=\\1/p' | exempt apt
+    echo "$environment" | exempt environment
+    echo "$containerd" | exempt containerd
+    echo "$docker" | exempt docker
+  )"
   for program in python3 /usr/libexec/platform-python; do
     version=$("$program" -I -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])') && break
   done

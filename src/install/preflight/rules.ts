@@ -3,6 +3,7 @@ import { disks, memory, processors } from './capacity-rules.ts'
 import { ports, runtimes } from './cluster-rules.ts'
 import type { MachineFinding } from './finding.ts'
 import { gpuDevice, gpuDriver, nouveau, secureBoot } from './gpu-rules.ts'
+import { proxies } from './proxy-rules.ts'
 import type { Rule, Subject } from './subject.ts'
 import { architecture, clock, defaultRoute, kernel, release, selinux, swap, systemd } from './system-rules.ts'
 
@@ -21,6 +22,7 @@ const rules: readonly Rule[] = [
   swap,
   runtimes,
   defaultRoute,
+  proxies,
   python,
   sudo,
   gpuDevice,

@@ -19,6 +19,8 @@ export interface Expected {
   fileBytes: number
   /** repository → bytes of its packages */
   packageBytes: ReadonlyMap<string, number>
+  /** where machines reach the site's servers: 10.0.0.1 */
+  siteHost: string
   /** how many machines run pods */
   podMachines: number
 }

@@ -83,6 +83,7 @@ function besideInventory(file: ClientFile): ManagedFile[] {
       return [{ path: `rpm-gpg/${basename(file.path)}`, text }]
     // the servers hand these out, and the role offline_repositories checks what it gets
     case 'apt-sources':
+    case 'apt-conf':
     case 'yum-repo':
     case 'pip-conf':
       return []

@@ -3,6 +3,9 @@ import { documentOf, type HttpMount, mountOfTree, plainText } from '../mount.ts'
 import { type ListEntry, uniteLists } from '../united-lists.ts'
 import { type AptSuite, aptRepository, aptSources } from './apt-repository.ts'
 
+/** sources.list(5) has no option for a proxy; the role `offline_repositories` writes the same file. */
+const proxyPath = 'etc/apt/apt.conf.d/95airgap-site'
+
 /** Where apt looks for the site's key. */
 const keyPath = 'etc/apt/keyrings/airgap-site.asc'
 
@@ -46,7 +49,10 @@ export function aptClients(
 ): ClientFile[] {
   const used = repositories.filter(repository => repository.suites.length > 0)
   if (used.length === 0) return []
-  const files: ClientFile[] = [{ kind: 'site-key', usedBy: 'apt', path: keyPath, text: publicKey }]
+  const files: ClientFile[] = [
+    { kind: 'site-key', usedBy: 'apt', path: keyPath, text: publicKey },
+    { kind: 'apt-conf', path: proxyPath, text: withoutProxy(httpServer) },
+  ]
   for (const { name, suites } of used) {
     checkRepositoryName(name, 'debs')
     for (const { root } of suites) checkFolder(root, `debs/${name}`)
@@ -58,6 +64,12 @@ export function aptClients(
     })
   }
   return files
+}
+
+/** apt.conf(5), `Acquire::http::Proxy::HOST`: wins over the machine's proxy and over http_proxy. */
+function withoutProxy(httpServer: string): string {
+  const host = new URL(httpServer).hostname.replace(/^\[(.*)\]$/, '$1')
+  return `// the servers of the site are reached without a proxy\nAcquire::http::Proxy::${host} "DIRECT";\n`
 }
 
 /** The folder of an archive, which is written percent-encoded; a lone surrogate has no encoding. */

@@ -108,6 +108,8 @@ export function yumRepoFile(sections: readonly YumSection[], baseUrl: string): s
         ...(priority === undefined || priority === 99 ? [] : [`priority=${priority}`]),
         ...(moduleHotfixes ? ['module_hotfixes=1'] : []),
         'skip_if_unavailable=0',
+        // dnf.conf(5): in spite of a proxy in dnf.conf or in the environment
+        'proxy=_none_',
         // on a closed site only another bundle changes something
         'metadata_expire=60',
         '',

@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { begin, end, parseAnswer } from '../../../src/install/preflight/facts.ts'
 import { probeScript } from '../../../src/install/preflight/probe.ts'
+import { tempFolder } from '../../kinds/deb/support/programs.ts'
 
-const none = { disks: {}, ports: [], running: [], sockets: [], nameservers: [] }
+const none = { disks: {}, ports: [], running: [], sockets: [], nameservers: [], proxies: [], noProxy: [] }
 const answer = (...lines: string[]) => parseAnswer([begin, ...lines, end, ''].join('\n'))
 
 describe('the answer of a machine', () => {
@@ -16,13 +19,21 @@ describe('the answer of a machine', () => {
         ...['kernel=5.15.0-91-generic', 'architecture=x86_64', 'cpus=8', 'memory=2048'],
         ...['disk.root=10 64512', 'disk.etcd=20 64513', 'ports=192B 280A', 'time=1700000000'],
         ...['selinux=disabled', 'apparmor=yes', 'swap=no', 'running=containerd kubelet', 'sockets=docker'],
-        ...['defaultRoute=yes', 'nameservers=10.0.0.1 fd00::1', 'python=3.10.12', 'sudo=refused'],
+        ...[
+          'defaultRoute=yes',
+          'nameservers=10.0.0.1 fd00::1',
+          'proxies=apt=10.0.0.9:3128',
+          'python=3.10.12',
+          'sudo=refused',
+        ],
         ...['sudoSays=sorry, you must have a tty', 'hostname=gpu-1', `machineId=${'0a'.repeat(16)}`],
         ...['nvidia=8', 'driver=535.183.01', 'nouveau=no', 'secureBoot=no', 'systemd=yes'],
       ),
     ).toEqual({
       flaws: [],
       facts: {
+        proxies: ['apt=10.0.0.9:3128'],
+        noProxy: [],
         osId: 'ubuntu',
         osLike: ['debian'],
         osVersion: '22.04',
@@ -137,6 +148,45 @@ describe('the script', () => {
     })
     expect(Object.keys(found?.facts.disks ?? {})).toEqual(['root', 'var', 'containerd', 'etcd'])
     expect(Math.abs((found?.facts.time ?? 0) - Date.now() / 1000)).toBeLessThan(60)
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('finds proxies, without their passwords (needs root)', async () => {
+    await using temp = await tempFolder()
+    const files = {
+      'apt/apt.conf.d/99p':
+        'Acquire { http { Proxy "http://u:p@ss@proxy.corp:3128/"; Proxy::10.0.0.10 "DIRECT"; } };\n',
+      'profile.d/p.sh': 'export http_proxy="http://10.9.9.9:8080"\n',
+      environment: 'HTTPS_PROXY=\'http://u:pw/x@10.9.9.8:8080/\'\nno_proxy="localhost,10.0.0.0/8"\n',
+      'systemd/system/containerd.service.d/p.conf':
+        '[Service]\nEnvironment="HTTP_PROXY=http://10.9.9.7:1" "NO_PROXY=a,b"\n#Environment=HTTPS_PROXY=x\n',
+      'systemd/system.conf': '[Manager]\n#DefaultEnvironment=\n',
+      'systemd/system/docker.service.d/p.conf': '[Service]\nEnvironment=HTTPS_PROXY=http://10.9.9.6:1\n',
+      'dnf/dnf.conf': '[main]\nproxy = http://x:y@d.corp:1\n',
+      'os-release': 'ID=debian\n',
+    }
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(join(temp.path, path)), { recursive: true })
+      await writeFile(join(temp.path, path), text)
+    }
+    const inside = `mount --bind '${temp.path}' /etc && exec sh -c "$SCRIPT"`
+    const run = promisify(execFile)('unshare', ['--mount', 'sh', '-c', inside], {
+      env: { ...process.env, SCRIPT: probeScript({ sudoPassword: false }) },
+    })
+    run.child.stdin?.end()
+    const { stdout } = await run
+    expect(parseAnswer(stdout)).toMatchObject({
+      flaws: [],
+      facts: {
+        proxies: [
+          'apt=proxy.corp:3128',
+          'dnf=d.corp:1',
+          'environment=10.9.9.8:8080',
+          'containerd=10.9.9.7:1',
+          'docker=10.9.9.6:1',
+        ],
+        noProxy: ['apt=10.0.0.10', 'environment=localhost,10.0.0.0/8', 'containerd=a,b'],
+      },
+    })
   })
 
   it('is plain ASCII: the length of its text is what is sent', () => {

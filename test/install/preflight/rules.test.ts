@@ -28,6 +28,8 @@ const good: MachineFacts = {
   sockets: [],
   defaultRoute: false,
   nameservers: [],
+  proxies: [],
+  noProxy: [],
   python: '3.10.12',
   sudo: 'ok',
   hostname: 'm',
@@ -44,6 +46,7 @@ const expected: Expected = {
   architectures: ['amd64'],
   imageBytes: 10 * GiB,
   fileBytes: GiB,
+  siteHost: '10.0.0.10',
   packageBytes: new Map([['ubuntu-22.04', GiB]]),
   podMachines: 3,
 }
@@ -73,6 +76,40 @@ describe('rules for one machine', () => {
     for (const roles of [['control-plane', 'worker'], ['control-plane'], ['worker'], ['nfs']] as NodeRole[][])
       expect(findings({ roles })).toEqual([])
     expect(findings({ roles: ['worker', 'gpu'], facts: { nvidia: 8, driver: '535.183.01' } })).toEqual([])
+  })
+
+  it.each<[string[], string[], RegExp]>([
+    [
+      ['apt=p:3128', 'environment=p:3128'],
+      [],
+      /^uses a proxy \(apt p:3128, environment p:3128\); the site's address 10\.0\.0\.10 is not exempt for apt, environment$/,
+    ],
+    [
+      ['apt=p:3128', 'containerd=p:1'],
+      ['apt=10.0.0.10', 'containerd=localhost,10.0.0.1'],
+      /not exempt for containerd$/,
+    ],
+    [['apt=p:3128'], ['apt=10.0.0.10'], /the site's address 10\.0\.0\.10 is exempt$/],
+    [['environment=p:3128'], ['environment=localhost,10.0.0.0/8'], /is exempt$/],
+    [['environment=p:3128'], ['environment=10.0.0.0/32'], /not exempt for environment$/],
+    [['docker=p:3128'], ['docker=*'], /is exempt$/],
+    [['dnf=p:3128'], [], /is exempt$/],
+  ])('report proxies: %j with %j', (proxies, noProxy, what) => {
+    expect(findings({ facts: { proxies, noProxy } })).toEqual([
+      { machine: 'm', level: 'warning', what: expect.stringMatching(what), next: expect.any(String) },
+    ])
+  })
+
+  it('compare a site that has a name with domains', () => {
+    const of = (noProxy: string) =>
+      findings({
+        facts: { proxies: ['environment=p:1'], noProxy: [`environment=${noProxy}`] },
+        expected: { siteHost: 'repo.site.example' },
+      })[0]!.what
+    for (const exempt of ['site.example', '.site.example', '*.example', 'repo.site.example'])
+      expect(of(exempt), exempt).toMatch(/is exempt$/)
+    for (const other of ['ite.example', 'other.example', '10.0.0.0/8'])
+      expect(of(other), other).toMatch(/is not exempt/)
   })
 
   const other = { osId: 'arch', osLike: [], osVersion: '2024', osName: 'Arch' }
@@ -230,7 +267,15 @@ describe('rules for one machine', () => {
   })
 
   it('report what a machine that answers nothing lacks, and guess nothing', () => {
-    const silent: MachineFacts = { disks: {}, ports: [], running: [], sockets: [], nameservers: [] }
+    const silent: MachineFacts = {
+      disks: {},
+      ports: [],
+      running: [],
+      sockets: [],
+      nameservers: [],
+      proxies: [],
+      noProxy: [],
+    }
     const found = machineFindings({ node: nodeOf(gpu), facts: silent, expected, skew: 0 })
     expect(found.map(({ what }) => what)).toEqual([
       'runs an unknown system, for which the bundle has no packages',

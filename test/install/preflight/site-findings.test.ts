@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest'
 import type { MachineFacts } from '../../../src/install/preflight/facts.ts'
 import { siteFindings } from '../../../src/install/preflight/site-findings.ts'
 
-const good: MachineFacts = { disks: {}, ports: [], running: [], sockets: [], nameservers: [], hostname: 'm' }
+const good: MachineFacts = {
+  disks: {},
+  ports: [],
+  running: [],
+  sockets: [],
+  nameservers: [],
+  proxies: [],
+  noProxy: [],
+  hostname: 'm',
+}
 
 describe('siteFindings', () => {
   const machine = (name: string, facts: Partial<MachineFacts>) => ({ name, facts: { ...good, ...facts } })

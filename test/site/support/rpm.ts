@@ -103,6 +103,7 @@ export async function signRpms(
 export async function dnfSandbox(
   folder: string,
   repos: string,
+  settings: readonly string[] = [],
 ): Promise<{ root: string; dnf(...args: string[]): Promise<Output> }> {
   const root = join(folder, 'root')
   for (const name of ['root/var/lib/rpm', 'repos', 'cache', 'log', 'vars'])
@@ -120,6 +121,7 @@ export async function dnfSandbox(
       `cachedir=${folder}/cache`,
       `logdir=${folder}/log`,
       `varsdir=${folder}/vars`,
+      ...settings,
       '',
     ].join('\n'),
   )

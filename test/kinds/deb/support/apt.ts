@@ -21,6 +21,8 @@ export interface SandboxOptions {
   preferences?: string
   /** further settings of apt.conf(5) */
   settings?: Record<string, string>
+  /** of its processes */
+  env?: Record<string, string>
 }
 
 export async function aptSandbox(folder: string, options: SandboxOptions): Promise<AptSandbox> {
@@ -58,7 +60,8 @@ export async function aptSandbox(folder: string, options: SandboxOptions): Promi
         '\n',
       )}\nAPT::Architectures { ${[architecture, ...foreign].map(one => `"${one}";`).join(' ')} };\n`,
   )
-  const apt = (...args: string[]) => run('apt-get', args, { cwd: folder, env: { APT_CONFIG: config } })
+  const apt = (...args: string[]) =>
+    run('apt-get', args, { cwd: folder, env: { APT_CONFIG: config, ...options.env } })
   return {
     apt,
     async wouldInstall(packages, { recommends = false } = {}) {
