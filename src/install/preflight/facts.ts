@@ -119,7 +119,15 @@ export function parseAnswer(text: string): Answer | undefined {
     else if (values.has(key)) flaws.add(`${key} appears twice`)
     else if (value !== '') values.set(key, value)
   }
-  const facts: MachineFacts = { disks: {}, ports: [], running: [], sockets: [], nameservers: [], proxies: [], noProxy: [] }
+  const facts: MachineFacts = {
+    disks: {},
+    ports: [],
+    running: [],
+    sockets: [],
+    nameservers: [],
+    proxies: [],
+    noProxy: [],
+  }
   for (const [key, value] of values) if (!take(facts, key, value)) flaws.add(`${key} is malformed`)
   return { facts, flaws: [...flaws] }
 }

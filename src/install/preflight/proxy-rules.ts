@@ -5,14 +5,21 @@ import { type Fault, type Subject, warning } from './subject.ts'
 export function proxies({ facts, expected: { siteHost } }: Subject): Fault[] {
   if (facts.proxies.length === 0) return []
   const used = facts.proxies.map(split)
-  const exempt = new Map(facts.noProxy.map(word => split(word)).map(({ place, value }) => [place, value.split(',')]))
+  const exempt = new Map(
+    facts.noProxy.map(word => split(word)).map(({ place, value }) => [place, value.split(',')]),
+  )
   const list = used.map(({ place, value }) => `${place} ${value}`).join(', ')
   // dnf's exemption is in the repository file of the site
   const through = used
     .map(({ place }) => place)
     .filter(place => place !== 'dnf' && !isExempt(siteHost, exempt.get(place) ?? []))
   if (through.length === 0)
-    return [warning(`uses a proxy (${list}); the site's address ${siteHost} is exempt`, 'remove the proxy if it leads outside')]
+    return [
+      warning(
+        `uses a proxy (${list}); the site's address ${siteHost} is exempt`,
+        'remove the proxy if it leads outside',
+      ),
+    ]
   return [
     warning(
       `uses a proxy (${list}); the site's address ${siteHost} is not exempt for ${through.join(', ')}`,
@@ -39,7 +46,13 @@ function isExempt(host: string, entries: readonly string[]): boolean {
 
 function isInNetwork(host: string, { network, bits }: { network: string; bits: number }): boolean {
   const family = isIP(network)
-  if (family === 0 || isIP(host) !== family || !Number.isInteger(bits) || bits < 0 || bits > (family === 4 ? 32 : 128))
+  if (
+    family === 0 ||
+    isIP(host) !== family ||
+    !Number.isInteger(bits) ||
+    bits < 0 ||
+    bits > (family === 4 ? 32 : 128)
+  )
     return false
   const list = new BlockList()
   list.addSubnet(network, bits, family === 4 ? 'ipv4' : 'ipv6')
