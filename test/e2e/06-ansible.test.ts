@@ -16,6 +16,7 @@ import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
 import { debianRoot, debianRootPrograms } from '../../scripts/lib/upstreams/debian-images.ts'
 import { readInventory, variablesOf } from '../../src/inventory/read-inventory.ts'
 import { airgap } from './lib/airgap.ts'
+import { checkExemptions, proxies } from './lib/node-proxies.ts'
 
 const tree = join(home, 'bundle', 'astrago')
 const reached = (url: string) =>
@@ -229,15 +230,6 @@ access_ip=10.0.0.9
         'etc/apt/sources.list.d/vendor.list': 'deb http://vendor.example/apt stable main\n',
       }
 
-      /** of the company, which the closed network does not have */
-      const proxies = {
-        'etc/apt/apt.conf.d/99proxy': 'Acquire::http::Proxy "http://127.0.0.1:9";\n',
-        'etc/environment':
-          'PATH="/usr/sbin:/usr/bin:/sbin:/bin"\nhttp_proxy=http://127.0.0.1:9\nno_proxy=localhost\n',
-        'etc/systemd/system/containerd.service.d/http-proxy.conf':
-          '[Service]\nEnvironment="HTTP_PROXY=http://127.0.0.1:9" "NO_PROXY=localhost,.corp.example"\n',
-      }
-
       /** Runs a playbook on the node; returns its output and the number of changes. */
       const play = (playbook: string, ...args: string[]) => playFile(join(tree, 'ansible', playbook), ...args)
       async function playFile(playbook: string, ...args: string[]) {
@@ -277,33 +269,7 @@ access_ip=10.0.0.9
 
       it(
         'site-repositories.yml: reaches the site without the proxies of the machine, and keeps their exemptions',
-        async () => {
-          const { hostname: host } = new URL(site.http)
-          const lines = (await text('etc/environment')).split('\n')
-          expect(lines.slice(0, 3).join('\n')).toBe(proxies['etc/environment'].trim())
-          expect(lines).toEqual(
-            expect.arrayContaining([`no_proxy="localhost,${host}"`, `NO_PROXY="localhost,${host}"`]),
-          )
-          expect(await text('etc/apt/apt.conf.d/95airgap-site')).toContain(
-            `Acquire::http::Proxy::${host} "DIRECT";`,
-          )
-          const shell =
-            'http_proxy=http://127.0.0.1:9; no_proxy=x; . /etc/profile.d/zz-airgap-no-proxy.sh; echo $no_proxy $NO_PROXY'
-          expect(await node.chroot(['sh', '-c', shell])).toBe(`x,${host} x,${host}\n`)
-          const mirrors = join(work, 'mirrors.yml')
-          await writeFile(
-            mirrors,
-            JSON.stringify([
-              { hosts: 'k8s_cluster', roles: [join(tree, 'ansible/roles/containerd_mirrors')] },
-            ]),
-          )
-          expect((await playFile(mirrors)).changed).toBeGreaterThan(0)
-          const exempt = `localhost,.corp.example,${host}`
-          expect(await text('etc/systemd/system/containerd.service.d/zz-airgap-no-proxy.conf')).toContain(
-            `[Service]\nEnvironment="NO_PROXY=${exempt}" "no_proxy=${exempt}"\n`,
-          )
-          expect((await playFile(mirrors)).changed).toBe(0)
-        },
+        () => checkExemptions(node, { http: site.http, play: playFile, work }),
         patience,
       )
 
