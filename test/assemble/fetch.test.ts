@@ -68,6 +68,35 @@ async function build(path: string, of: Sample, near: Near = {}): Promise<string[
   return notes
 }
 
+describe('content of a list of mirrors', () => {
+  it('is fetched from the first mirror that has it', async () => {
+    const folder = await tempFolder()
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      const base = `http://${request.headers.host}`
+      if (request.url === '/list?release=9')
+        return response.end(`# ours\n${base}/gone/$basearch/\n${base}/good/$basearch/\n`)
+      if (request.url === '/good/x86_64/a%20b') return response.end(bytes)
+      return response.writeHead(404).end()
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const list = `http://127.0.0.1:${(server.address() as AddressInfo).port}/list?release=9`
+    const source = { type: 'mirrors' as const, list, variables: { basearch: 'x86_64' }, path: 'a%20b' }
+    const artifacts = treeArtifacts({
+      name: 'files',
+      kind: 'file',
+      files: [{ path: 'a', mode: '100644', descriptor, origin: { sources: [source] } }],
+    })
+    const path = join(folder, 'a.tar')
+    const notes = await build(path, { artifacts, contents: new Map([[descriptor.digest, bytes]]) })
+    expect(asked).toEqual(['/list?release=9', '/gone/x86_64/a%20b', '/good/x86_64/a%20b'])
+    expect(notes.join()).toContain('trying the next mirror')
+    expect(notes.join()).not.toContain('release=9')
+  })
+})
+
 describe('content on this host', () => {
   it('is not fetched from the network', async () => {
     const [folder, sample] = [await tempFolder(), await upstream()]

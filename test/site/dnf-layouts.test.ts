@@ -31,6 +31,8 @@ interface Built {
 type Layout = {
   layout: (built: Built, url: string) => YumLayout
   unsigned?: true
+  /** `subkey`: list and packages; `nobody`: the list (default: the publisher's primary key) */
+  signedBy?: 'subkey' | 'nobody'
   /** what lists its mirrors, of which the first is out of date or missing */
   list?: 'mirrorlist' | 'metalink'
   request?: Partial<RpmRequest>
@@ -181,6 +183,18 @@ const layouts: [string, Layout][] = [
       }),
     },
   ],
+  [
+    'signed by a subkey, list and packages',
+    { layout: built => ({ packages: plain(built) }), signedBy: 'subkey' },
+  ],
+  [
+    'whose list nobody signed',
+    {
+      layout: built => ({ packages: plain(built) }),
+      signedBy: 'nobody',
+      repository: { metadata: 'unsigned' },
+    },
+  ],
   ['behind a mirrorlist', { layout: built => ({ packages: plain(built) }), list: 'mirrorlist' }],
   ['behind a metalink', { layout: built => ({ packages: plain(built) }), list: 'metalink' }],
   [
@@ -203,6 +217,9 @@ describe.skipIf(lackingForRpm.length > 0)(
     let siteKey: SiteKey
     let signed: Built
     let unsigned: Built
+    let bySubkey: Built
+    /** `0123…!`, as gpg takes it */
+    let subkey: string
 
     beforeAll(async () => {
       folder = resources.use(await tempFolder()).path
@@ -223,6 +240,11 @@ describe.skipIf(lackingForRpm.length > 0)(
       }
       signed = await built('signed', { user: 'publisher' })
       unsigned = await built('unsigned', {})
+      await gpg.run('--quick-add-key', await gpg.fingerprint('publisher'), 'rsa3072', 'sign', 'never')
+      const listed = await gpg.run('--with-colons', '--list-keys', 'publisher@example.org')
+      subkey = `${[...listed.matchAll(/^fpr:+([0-9A-F]{40}):/gm)].at(-1)![1]}!`
+      await gpg.exportTo(join(folder, 'publisher.asc'), 'publisher')
+      bySubkey = await built('by-subkey', { user: subkey })
     }, 60_000)
     afterAll(() => resources.disposeAsync())
 
@@ -235,14 +257,22 @@ describe.skipIf(lackingForRpm.length > 0)(
         let site: ServedSite
         {
           await using upstream = await serveFolder(join(place, 'upstream'))
-          const layout = one.layout(one.unsigned ? unsigned : signed, upstream.url)
-          await publishYum(join(place, 'upstream/r'), layout, { gpg, user: 'publisher@example.org' })
+          const layout = one.layout(
+            one.unsigned ? unsigned : one.signedBy === 'subkey' ? bySubkey : signed,
+            upstream.url,
+          )
+          const user = one.signedBy === 'subkey' ? subkey : 'publisher@example.org'
+          await publishYum(
+            join(place, 'upstream/r'),
+            layout,
+            one.signedBy === 'nobody' ? { gpg } : { gpg, user },
+          )
           const { list } = one
           if (list !== undefined) upstream.overrides.set('/list', await listOf(list, place, upstream.url))
           const address = list === undefined ? `baseurl=${upstream.url}/r` : `${list}=${upstream.url}/list`
           const reference = await dnfSandbox(
             join(place, 'reference'),
-            `[r]\nname=r\n${address}\ngpgkey=file://${folder}/publisher.asc\ngpgcheck=${one.unsigned ? 0 : 1}\nrepo_gpgcheck=1\n`,
+            `[r]\nname=r\n${address}\ngpgkey=file://${folder}/publisher.asc\ngpgcheck=${one.unsigned ? 0 : 1}\nrepo_gpgcheck=${one.signedBy === 'nobody' ? 0 : 1}\n`,
           )
           const direct = await reference.dnf(...install)
           expect(direct.status, direct.stdout + direct.stderr).toBe(0)

@@ -124,7 +124,7 @@ async function resolveArchitecture(
   const installed = [...list, ...fresh.map(one => ({ ...one.candidate }))]
   const kernels = chooseKernelPackages(
     { ...request, kernels: kernelsOf(request.kernels ?? [], { ...request, architecture }) },
-    kernelFinder(makeUniverse(candidates, { architecture, priorities, installed: [], hidden })),
+    kernelFinder(makeUniverse(candidates, { architecture, priorities, installed, hidden })),
   )
   const requested = [...request.packages, ...kernels.packages, ...modules.packages]
   for (;;) {
