@@ -1,20 +1,29 @@
-import type { Command } from 'commander'
+import { isIP } from 'node:net'
+import { type Command, InvalidArgumentError } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
+import type { EgressReport } from '../../deploy/egress.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { verifyBundles } from '../../deploy/verify.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { deployContext } from './context.ts'
 import { bundleOptions } from './options.ts'
 
 interface VerifyOptions extends SiteOptions {
   cluster?: boolean
+  egress?: number
+  inside: string[]
 }
 
 export function verifyCommand(program: Command, shell: Shell): void {
   addExamples(bundleOptions(program.command('verify')), [
     ['offline-deploy verify /media/usb/astrago.tar --expect sha256:…'],
     ['offline-deploy verify --cluster', 'what runs in the cluster, against this site'],
+    [
+      'offline-deploy verify --cluster --egress 10',
+      'who tries to leave the closed network: node, pod, process',
+    ],
   ])
     .description(
       'Verify every byte of the bundle and check that its names can be served; exit 6 if it is corrupt',
@@ -24,7 +33,20 @@ export function verifyCommand(program: Command, shell: Shell): void {
       '--cluster',
       'check the cluster of the site instead: images come from this site, nodes and pods are ready; exit 8 if not',
     )
-    .action(async (named: string | undefined, { cluster, ...options }: VerifyOptions) => {
+    .option(
+      '--egress <minutes>',
+      'with --cluster: watch all machines that long, and report who tries to reach addresses outside; exit 8 if anyone does',
+      minutes,
+    )
+    .option(
+      '--inside <network>',
+      'with --egress: a network that belongs to the site, such as 10.0.0.0/8 (repeatable)',
+      network,
+      [],
+    )
+    .action(async (named: string | undefined, { cluster, egress, inside, ...options }: VerifyOptions) => {
+      if (egress !== undefined && !cluster) throw needsCluster()
+      if (egress !== undefined) return await verifyEgress({ ...options, minutes: egress, inside }, shell)
       if (cluster) return await verifyRunning(named, options, shell)
       const started = performance.now()
       const bundles = await verifyBundles(named === undefined ? options : { ...options, bundle: [named] }, {
@@ -65,4 +87,59 @@ async function verifyRunning(named: string | undefined, options: SiteOptions, sh
     ].join('\n'),
   )
   refuseFindings(findings)
+}
+
+function needsCluster(): AirgapError {
+  return new AirgapError('USAGE', '--egress watches the machines of a cluster', {
+    item: '--egress',
+    next: 'run `offline-deploy verify --cluster --egress MINUTES`',
+  })
+}
+
+async function verifyEgress(
+  options: SiteOptions & { minutes: number; inside: readonly string[] },
+  shell: Shell,
+): Promise<void> {
+  const { watchEgress } = await import('../../deploy/egress.ts')
+  const report = await watchEgress(options, deployContext(shell))
+  shell.print(report, () => egressText(report))
+  if (report.gaps.length > 0)
+    throw new AirgapError(
+      'STEP_FAILED',
+      `${report.gaps.length} machines were not watched, or not to the end`,
+      {
+        item: report.gaps.map(({ node, what }) => `${node}: ${what}`).join('\n'),
+        next: [...new Set(report.gaps.map(({ next }) => next))].join('; '),
+      },
+    )
+  if (report.attempts.length > 0)
+    throw new AirgapError('STEP_FAILED', 'something tried to leave the site', {
+      item: `${report.attempts.length} ${report.attempts.length === 1 ? 'destination' : 'destinations'}`,
+      next: 'configure the named pods and programs for a closed network; if a network belongs to the site, name it with --inside',
+    })
+}
+
+function egressText({ site, seconds, watched, attempts }: EgressReport): string {
+  const lines = attempts.map(({ node, pod, process, protocol, destination, port, queries, packets }) => {
+    const place = `${destination.includes(':') ? `[${destination}]` : destination}${port === 0 ? '' : `:${port}`}`
+    const asked = queries.length === 0 ? '' : `  asked for ${queries.join(', ')}`
+    return `${node}  ${pod ?? 'machine'}  ${process ?? 'unknown program'}  ${protocol} ${place}  ${packets}×${asked}`
+  })
+  const verdict = attempts.length === 0 ? 'nothing tried to leave' : `${attempts.length} tried to leave`
+  return [...lines, `${site}: ${watched.length} machines, ${humanTime(seconds)}: ${verdict}`].join('\n')
+}
+
+function minutes(text: string): number {
+  const value = Number(text)
+  if (value > 0 && value <= 1440) return value
+  throw new InvalidArgumentError('must be a number of minutes, at most 1440')
+}
+
+function network(text: string, before: string[]): string[] {
+  const [address = '', length] = text.split('/')
+  const version = isIP(address)
+  const bits = length === undefined ? 0 : Number(length)
+  if (version === 0 || !Number.isInteger(bits) || bits < 0 || bits > (version === 4 ? 32 : 128))
+    throw new InvalidArgumentError('must be an address or a network, such as 10.0.0.0/8')
+  return [...before, text]
 }

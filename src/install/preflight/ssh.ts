@@ -68,14 +68,15 @@ export async function probeMachine(node: SiteNode, access: SshAccess, signal: Ab
   return { finding: { machine: node.name, level: 'error', ...refusal(ran, { node, access }) } }
 }
 
-interface Ran {
+export interface Ran {
   status: number | string
   stdout: string
   stderr: string
   timedOut: boolean
 }
 
-async function runSsh(
+/** Runs a command on a machine; how it ended is for the caller to judge. */
+export async function runSsh(
   [program, ...args]: [string, ...string[]],
   { input, timeoutMs, signal }: { input: string; timeoutMs: number; signal: AbortSignal },
 ): Promise<Ran> {
