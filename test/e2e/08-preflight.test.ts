@@ -263,6 +263,38 @@ describe.skipIf(lacking.length > 0)(
     )
 
     it(
+      'watches all machines for attempts to leave, without a bundle',
+      async () => {
+        await writeSite({ kubernetes: false, sudo: 'password' })
+        const watch = async (password: string) =>
+          await site.deploy(
+            [
+              'verify',
+              '--cluster',
+              '--egress',
+              '0.05',
+              '--site',
+              '/opt/site',
+              '--bundle',
+              '/gone.tar',
+              '-o',
+              'json',
+            ],
+            { env: { OFFLINE_DEPLOY_SUDO_PASSWORD: password } },
+          )
+        const ran = await watch('secret')
+        expect(ran, ran.stderr).toMatchObject({ code: 0 })
+        expect(JSON.parse(ran.stdout)).toMatchObject({ watched: machines, attempts: [], gaps: [] })
+        const refused = await watch('wrong')
+        expect(refused).toMatchObject({
+          code: 8,
+          stderr: expect.stringContaining('machines were not watched'),
+        })
+      },
+      patience,
+    )
+
+    it(
       'reports a problem of the deployment host once, not for every machine',
       async () => {
         await writeSite({ kubernetes: false })
