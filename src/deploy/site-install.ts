@@ -53,3 +53,8 @@ export async function variableOf(
     playbook,
   })
 }
+
+/** Returns kubespray's `kube_version` as the site or the deployment tree sets it, in the form that the tree's kubespray understands. */
+export async function kubeVersion(install: SiteInstall): Promise<string | undefined> {
+  return await variableOf(install, 'kube_version', { groups: ['k8s_cluster', 'all'] })
+}

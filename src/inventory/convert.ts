@@ -50,7 +50,7 @@ export async function convertInventory(from: { inventory: string; values?: strin
   const nfs = nfsOf(found, values.nfs, notes)
   const shape = siteFileSchema.shape.versions.unwrap().shape
   const version = only(
-    found.map(({ node, kubernetes }) => [node.name, kubernetes?.replace(/^(?=\d)/, 'v')]),
+    found.map(({ node, kubernetes }) => [node.name, kubernetes]),
     shape.kubernetes,
     { what: 'kube_version', notes },
   )

@@ -102,7 +102,10 @@ export const siteFileSchema = z.strictObject({
       /** must be in the bundle */
       kubernetes: z
         .string()
-        .regex(/^v1\.\d{1,3}\.\d{1,3}$/, 'must be a version such as v1.28.6')
+        .regex(
+          /^v?1\.\d{1,3}\.\d{1,3}$/,
+          'must be a version such as v1.28.6, or 1.32.5 as kubespray 2.28 and newer write it',
+        )
         .optional(),
     })
     .prefault({}),

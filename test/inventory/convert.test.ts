@@ -155,7 +155,8 @@ kube_node
         { name: 'w-1', address: '10.0.0.21', roles: ['worker'], user: 'worker' },
       ],
       ssh: { port: 2222, sudo: 'password' },
-      versions: { kubernetes: 'v1.28.6' },
+      // the form of kubespray 2.28 and newer
+      versions: { kubernetes: '1.28.6' },
     })
     const all = notes.join('\n')
     expect(all).toMatch(/vault\.yml: encrypted/)

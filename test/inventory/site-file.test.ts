@@ -25,6 +25,23 @@ describe('site.yaml', () => {
     })
   })
 
+  it('has a version of Kubernetes in either form, written in the form of the tree', () => {
+    const versionAt = (written: string, kubeVersion?: string) => {
+      const text = good.replace(/^nodes:/m, `versions: {kubernetes: ${written}}\nnodes:`)
+      return parse(inventoryText(site(text), { kubeVersion })).all.hosts['gpu-1'].kube_version
+    }
+    expect(versionAt('v1.28.6')).toBe('v1.28.6')
+    expect(versionAt('1.32.5')).toBe('1.32.5')
+    expect(versionAt('v1.32.5', '1.32.0')).toBe('1.32.5')
+    expect(versionAt('1.28.6', 'v1.28.1')).toBe('v1.28.6')
+    expect(siteFacts(site(good.replace(/^nodes:/m, 'versions: {kubernetes: 1.32.5}\nnodes:')))).toMatchObject(
+      {
+        'kubernetes.version': 'v1.32.5',
+      },
+    )
+    expect(() => site(good.replace(/^nodes:/m, 'versions: {kubernetes: "1.32"}\nnodes:'))).toThrow()
+  })
+
   it('is converted to an inventory', () => {
     const { all } = parse(inventoryText(site(good)))
     expect(all.hosts['gpu-1']).toEqual({

@@ -38,6 +38,7 @@ interface Report {
     additional: { files: { name: string; why: string }[]; images: { name: string; why: string }[] }
     different: { url: string; kubespray: string; manifest: string | null }[]
   }
+  site: { name: string; address?: string; why: string }[]
   findings: number
 }
 
@@ -212,6 +213,56 @@ describe.skipIf(ansible === undefined)(
         'registry.k8s.io/pause:3.9',
       )
       expect(difference.additional.files).toMatchObject([{ why: 'optional, and disabled in this inventory' }])
+    })
+
+    it("evaluates the site's own addresses, and finds those that this kubespray or the site does not have", async () => {
+      const inventory = join(work, 'mirror inventory')
+      await cp(join(checkout, 'inventory/sample'), inventory, { recursive: true })
+      const files = '{{ http_server }}/files'
+      const github = `${files}/github.com`
+      const offline = (more: Record<string, string>) => ({
+        kube_image_repo: '{{ registry_host }}',
+        quay_image_repo: '{{ registry_host }}',
+        kubelet_download_url: `${files}/dl.k8s.io/release/{{ kube_version }}/bin/linux/{{ image_arch }}/kubelet`,
+        containerd_download_url: `${github}/containerd/containerd/releases/download/v{{ containerd_version }}/containerd-{{ containerd_version }}-linux-{{ image_arch }}.tar.gz`,
+        runc_download_url: `${github}/opencontainers/runc/releases/download/{{ runc_version }}/runc.{{ image_arch }}`,
+        calico_crds_download_url: `${github}/projectcalico/calico/archive/{{ calico_version }}.tar.gz`,
+        ...more,
+      })
+      const at = async (more: Record<string, string>) => {
+        await writeFile(join(inventory, 'group_vars/all/offline.yml'), JSON.stringify(offline(more)))
+        const stack = await manifest({ files: [], images: ['registry.k8s.io/pause:3.9'] })
+        const { stdout } = list(checkout, '--inventory', inventory, '--manifest', stack, '-o', 'json')
+        return report(stdout).site
+      }
+      expect(await at({})).toEqual([])
+      expect(
+        await at({
+          kubelet_download_url: `${files}/dl.k8s.io/release/{{ kubelet_version }}/kubelet`,
+          // as a version with v, in the form for versions without
+          runc_download_url: `${github}/opencontainers/runc/releases/download/v{{ runc_version }}/runc.{{ image_arch }}`,
+          calico_crds_download_url: 'https://mirror.example/calico.tar.gz',
+          quay_image_repo: '{{ registry_host }}/quay',
+        }),
+      ).toEqual([
+        { name: 'kubelet', why: expect.stringContaining("'kubelet_version' is undefined") },
+        {
+          name: 'runc',
+          address:
+            'http://files.airgap.invalid:8080/files/github.com/opencontainers/runc/releases/download/vv1.1.1/runc.amd64',
+          why: expect.stringContaining('404'),
+        },
+        {
+          name: 'calico_crds',
+          address: 'https://mirror.example/calico.tar.gz',
+          why: 'it is not an address of the site',
+        },
+        {
+          name: 'calico_node',
+          address: 'registry.airgap.invalid:35000/quay/calico/node:v3.0.0',
+          why: expect.stringContaining('404'),
+        },
+      ])
     })
 
     it('gives --set precedence, takes entries of variants, and allows optional ones where requested; prints text', async () => {

@@ -14,6 +14,8 @@ export interface Workspace {
   play: Record<string, unknown>
   /** templates of the variables with the publishers' addresses: those of the inventory name a mirror */
   addresses: Record<string, string>
+  /** kubespray's `downloads`, as templates, by name */
+  downloads: Record<string, { url?: unknown; repo?: unknown; tag?: unknown }>
   roles: EngineRoles
 }
 
@@ -72,7 +74,7 @@ export async function openWorkspace(
       '[k8s_cluster:children]\nkube_control_plane\nkube_node\n',
   )
   const [play] = parse(await readFile(join(folder, playbook), 'utf8')) as [Record<string, unknown>]
-  return { folder, ansible, play, addresses: await addressesOf(folder), roles: await readEngineRoles(folder) }
+  return { folder, ansible, play, ...(await downloadsOf(folder)), roles: await readEngineRoles(folder) }
 }
 
 /** Runs the checkout's generator and returns the lines of its two lists. */
@@ -101,6 +103,47 @@ export async function evaluate<T>(
   const options = await ansibleArguments(workspace, { ...extra, airgap_templates: templates })
   await ansibleRun([join(workspace.ansible.bin, 'ansible-playbook'), ...options, 'airgap.yml'], workspace)
   return JSON.parse(await readFile(answer, 'utf8')) as T
+}
+
+/**
+ * Evaluates each template on its own, with the addresses of the inventory instead of the publishers'. `error`: the message of
+ * ansible, for an undefined variable or a missing version.
+ */
+export async function evaluateEach(
+  workspace: Workspace,
+  { extra, templates }: { extra: Record<string, unknown>; templates: readonly string[] },
+): Promise<({ value: string } | { error: string })[]> {
+  const { folder, play } = workspace
+  const answer = join(folder, ours, 'answers.json')
+  const results = templates.map((_, i) => `airgap_result_${i}`)
+  const tasks: object[] = templates.map((template, i) => ({
+    name: `Evaluate ${i}`,
+    set_fact: { [`airgap_value_${i}`]: template },
+    register: results[i],
+    ignore_errors: true,
+  }))
+  tasks.push({
+    name: 'Answer',
+    copy: { dest: answer, content: `{{ [${results.join(', ')}] | to_json }}`, mode: '0600' },
+  })
+  await writeFile(join(folder, 'airgap.yml'), JSON.stringify([{ ...play, tasks }]))
+  const options = await ansibleArguments({ ...workspace, addresses: {} }, extra)
+  await ansibleRun([join(workspace.ansible.bin, 'ansible-playbook'), ...options, 'airgap.yml'], workspace)
+  const answers = JSON.parse(await readFile(answer, 'utf8')) as EvaluateResult[]
+  return answers.map(({ failed, msg, ansible_facts: facts }, i) =>
+    failed
+      ? {
+          error: (msg ?? 'ansible cannot evaluate it').replace(/\.? ?The error appears to be in[\s\S]*$/, ''),
+        }
+      : { value: String(facts?.[`airgap_value_${i}`]) },
+  )
+}
+
+/** The result of a `set_fact` task. */
+interface EvaluateResult {
+  failed?: boolean
+  msg?: string
+  ansible_facts?: Record<string, unknown>
 }
 
 /** ansible prints to stdout why a task failed. */
@@ -160,17 +203,19 @@ function without(root: string, leftOut: readonly string[]) {
   return { recursive: true, filter }
 }
 
-async function addressesOf(folder: string): Promise<Record<string, string>> {
+async function downloadsOf(folder: string): Promise<Pick<Workspace, 'addresses' | 'downloads'>> {
   for (const path of variables) {
     const text = await readFile(join(folder, path), 'utf8').catch(() => undefined)
     if (text === undefined) continue
-    const defaults = Object.entries(parse(text) as Record<string, unknown>)
-    return Object.fromEntries(
+    const all = parse(text) as Record<string, unknown>
+    const defaults = Object.entries(all)
+    const addresses = Object.fromEntries(
       defaults.filter(
         (entry): entry is [string, string] =>
-          /_(download_url|image_repo|scraper_repo)$/.test(entry[0]) && typeof entry[1] === 'string',
+          /_(url|image_repo|scraper_repo)$/.test(entry[0]) && typeof entry[1] === 'string',
       ),
     )
+    return { addresses, downloads: (all['downloads'] ?? {}) as Workspace['downloads'] }
   }
   throw new AirgapError('FILE_NOT_FOUND', 'the checkout has no list of downloads', {
     item: join(folder, variables[0]!),

@@ -81,7 +81,8 @@ function additionalImages({ images, excuses }: StackManifest, needs: Needs): Ext
     }))
 }
 
-function defaultPath(url: string): string {
+/** Path of a file below /files, unless the manifest sets another one. */
+export function defaultPath(url: string): string {
   const { hostname, pathname } = new URL(url)
   return `${hostname}${decodeURIComponent(pathname)}`
 }

@@ -10,6 +10,7 @@ import { checkCheckout, openWorkspace } from './checkout.ts'
 import { countOf, type Difference, differenceOf, type Extra } from './compare.ts'
 import { type NeededFile, type Needs, needsOf } from './needs.ts'
 import { architecturesOf, parseOptions } from './options.ts'
+import { type SiteProblem, siteProblems } from './site-addresses.ts'
 
 /** See scripts/kubespray-list. */
 
@@ -24,24 +25,33 @@ async function main(): Promise<void> {
     const workspace = await openWorkspace(checkout, { inventory, folder, ansible })
     const needs = await needsOf(workspace, { architectures, set: options.set })
     const difference = differenceOf(needs, manifest, options)
-    const findings = countOf(difference)
-    const report = { checkout, inventory, manifest: manifest.file, ...needs, difference, findings }
-    console.log(json ? JSON.stringify(report, undefined, 2) : render(needs, difference))
+    const site = await siteProblems(workspace, { needs, manifest, architectures, set: options.set })
+    const findings = countOf(difference) + site.length
+    const report = { checkout, inventory, manifest: manifest.file, ...needs, difference, site, findings }
+    console.log(json ? JSON.stringify(report, undefined, 2) : render(needs, { difference, site }))
     if (findings === 0) return
     throw new AirgapError('DIFFERENT', `${findings} differences`, {
       item: manifest.file,
       likely: 'kubespray, the inventory or the manifest changed without the others',
-      next: 'add what is missing to the manifest, remove what is additional, and verify each differing checksum',
+      next:
+        site.length > countOf(difference)
+          ? `correct the addresses in group_vars of ${inventory} for this kubespray (compare them with its own inventory/sample/group_vars/all/offline.yml)`
+          : 'add what is missing to the manifest, remove what is additional, and verify each differing checksum',
     })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-function render(needs: Needs, { missing, additional, different }: Difference): string {
+function render(
+  needs: Needs,
+  { difference: { missing, additional, different }, site }: { difference: Difference; site: SiteProblem[] },
+): string {
   const { files, images } = needs
   const file = ({ sha256, url }: NeededFile) => `  ${sha256 ?? 'no checksum'.padEnd(64)}  ${url}`
   const extra = ({ name, at, why }: Extra) => `  ${name}\n      ${at}: ${why}`
+  const problem = ({ name, address, why }: SiteProblem) =>
+    `  ${name}: ${address === undefined ? why : `${address}\n      ${why}`}`
   const sections: [string, string[]][] = [
     ['needed files', files.filter(one => one.needed).map(file)],
     ['needed images', images.filter(one => one.needed).map(one => `  ${one.reference}`)],
@@ -52,6 +62,7 @@ function render(needs: Needs, { missing, additional, different }: Difference): s
       [...missing.files.map(file), ...missing.images.map(one => `  ${one.reference}`)],
     ],
     ['ADDITIONAL in the manifest', [...additional.files, ...additional.images].map(extra)],
+    ["WRONG on the site, by the inventory's own addresses", site.map(problem)],
     [
       'DIFFERENT sha256',
       different.map(

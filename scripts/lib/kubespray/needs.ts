@@ -56,6 +56,15 @@ const machines: Record<string, string> = { amd64: 'x86_64', arm64: 'aarch64' }
 
 export const knownArchitectures = Object.keys(machines)
 
+/** What ansible finds out about a machine, as far as kubespray's downloads depend on it. */
+export function machineVariables(architecture: string): Record<string, unknown> {
+  return {
+    ansible_architecture: machines[architecture],
+    ansible_system: 'Linux',
+    image_arch: architecture,
+  }
+}
+
 /** `set` has the precedence of ansible's `-e`: above everything. */
 export async function needsOf(
   workspace: Workspace,
@@ -65,8 +74,7 @@ export async function needsOf(
   const images = new Map<string, NeededImage>()
   let facts: Answer | undefined
   for (const architecture of architectures) {
-    const machine = { ansible_architecture: machines[architecture], ansible_system: 'Linux' }
-    const extra = { ...machine, image_arch: architecture, ...set }
+    const extra = { ...machineVariables(architecture), ...set }
     const listed = await generate(workspace, extra)
     facts = await evaluate<Answer>(workspace, { extra, templates: templates(workspace) })
     const wanted = wantedOf(workspace, facts)

@@ -1,6 +1,7 @@
 import type { Step } from '../../install/step.ts'
 import { kubernetesStep } from '../../install/steps/kubernetes.ts'
-import { variableOf } from '../site-install.ts'
+import { nodeVersion } from '../../inventory/kubernetes-version.ts'
+import { kubeVersion } from '../site-install.ts'
 import { ansibleInputs, limitTo, type MachineParts, nodesWith } from './parts.ts'
 import { preparedBy } from './playbooks.ts'
 
@@ -10,6 +11,7 @@ export async function kubernetes(parts: MachineParts): Promise<Step | undefined>
   const { kubespray } = deployment
   if (kubespray === undefined || !site.switches.kubernetes) return undefined
   const machines = nodesWith(parts, 'control-plane', 'worker')
+  const version = site.versions.kubernetes ?? (await kubeVersion(install))
   const programs = Object.values(deployment.tools).map(({ file }) => file)
   return kubernetesStep({
     ansible: tools.ansible,
@@ -20,9 +22,7 @@ export async function kubernetes(parts: MachineParts): Promise<Step | undefined>
     controlPlane: nodesWith(parts, 'control-plane'),
     limit: limitTo(parts, machines),
     upgrade: upgrade !== undefined,
-    version:
-      site.versions.kubernetes ??
-      (await variableOf(install, 'kube_version', { groups: ['k8s_cluster', 'all'] })),
+    version: version && nodeVersion(version),
     inputs: async () => ({
       of: await ansibleInputs(parts, [kubespray.inventory]),
       // kubespray itself, and what it installs on the machines

@@ -21,7 +21,7 @@ import type { DeployContext } from '../context.ts'
 import type { OpenBundle } from '../open-bundles.ts'
 import { openPasswords, type Passwords } from '../passwords.ts'
 import type { Setup } from '../set-up.ts'
-import { openSiteInstall, type SiteInstall } from '../site-install.ts'
+import { kubeVersion, openSiteInstall, type SiteInstall } from '../site-install.ts'
 import { openKey } from '../site-key.ts'
 import { type SiteTools, siteTools } from '../site-tools.ts'
 import type { ServerAddresses } from '../site-values.ts'
@@ -116,7 +116,10 @@ export async function machineParts(parts: SiteParts, install: SiteInstall): Prom
     install,
     passwords,
     tools: siteTools(site, { state, passwords, silenceMs, cluster }),
-    hosts: inventoryText(site, { registry, httpServer }),
+    hosts: inventoryText(site, {
+      servers: { registry, httpServer },
+      kubeVersion: await kubeVersion(install),
+    }),
     files: await treeEntries(bundles, 'files'),
   }
 }
