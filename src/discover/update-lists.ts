@@ -108,7 +108,8 @@ function nodeOs(reference: string): string | undefined {
   )?.[1]
 }
 
-function perNodeHint(upstream: string): string {
+/** How a person lists an image whose tag its operator ends with the system of each node. */
+export function perNodeHint(upstream: string): string {
   return `${upstream}-OS, once for each OS of the nodes (ubuntu22.04, rhel9.4, …)`
 }
 

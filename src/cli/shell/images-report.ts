@@ -3,7 +3,7 @@ import { redactUrl } from '../../core/redact.ts'
 import type { UsedUrl } from '../../discover/discover.ts'
 import type { UsedImage } from '../../discover/pair.ts'
 import type { ImageReport } from '../../discover/report.ts'
-import type { UpdatedLists } from '../../discover/update-lists.ts'
+import { perNodeHint, type UpdatedLists } from '../../discover/update-lists.ts'
 
 /** Counts the findings: drift and leaks. */
 export function countFindings({
@@ -144,8 +144,9 @@ function unusedLines({ reference, at, others }: ImageReport['unused'][0]): strin
   ]
 }
 
-function imageLines({ upstream, onSite, leak, dormant, seen }: UsedImage): string[] {
-  const name = leak && onSite !== upstream ? `${upstream}, as ${onSite}` : upstream
+function imageLines({ upstream, onSite, leak, dormant, perNode, seen }: UsedImage): string[] {
+  const image = perNode ? perNodeHint(upstream) : upstream
+  const name = leak && onSite !== upstream ? `${image}, as ${onSite}` : image
   return [`  ${name}${dormant === undefined ? '' : `  (disabled: ${dormant})`}`, ...places(seen)]
 }
 
