@@ -67,7 +67,11 @@ async function referrersByApi(
     }
     try {
       const answer = await referrerPage(endpoint, path, context)
-      if (answer === undefined) return page === 0 ? undefined : end()
+      if (answer === undefined) {
+        if (page === 0) return undefined
+        unreadable.push({ name: `more referrers of ${digest}`, reason: 'the next page is not a list' })
+        break
+      }
       for (const descriptor of answer.listed) listed.set(descriptor.digest, descriptor)
       unreadable.push(...answer.unreadable)
       path = answer.next
@@ -139,6 +143,7 @@ function listOf(bytes: Buffer, manifest: { mediaType: string; item: string }): L
 /** A list that cannot be read does not fail the image. Wrong digests and outages are errors. */
 function unreadableList(name: string, error: unknown): UnreadableEntry {
   if (isErrorCode(error, 'UNAUTHORIZED')) return { name, reason: 'the registry denies access to it' }
-  if (isErrorCode(error, 'UPSTREAM_INVALID', 'UNSUPPORTED')) return { name, reason: error.message }
+  // SIZE_MISMATCH: the list is too large; nothing here states a size that it should have
+  if (isErrorCode(error, 'UPSTREAM_INVALID', 'UNSUPPORTED', 'SIZE_MISMATCH')) return { name, reason: error.message }
   throw error
 }

@@ -44,23 +44,26 @@ async function addReferrers(
   const { registry } = context
   const digests = new Set<Digest>()
   const tags: Record<string, Digest> = {}
+  // a registry may answer with one more signature for each signature, without end
+  const isTooMany = (name: string) => {
+    if (digests.size < maxReferrers) return false
+    walk.leaveOut({ name, reason: `the image has more than ${maxReferrers} referrers` })
+    return true
+  }
   // BuildKit's attestations describe an image already; nothing refers to them
   const subjects = [...walk.manifests.keys()].filter(digest => !walk.attestations.has(digest))
   for (const subject of subjects) {
     const { listed, unreadable, tagged } = await registry.referrers(request.from, subject)
     for (const entry of unreadable) walk.leaveOut(entry)
     for (const { digest } of listed) {
-      if (digests.has(digest)) continue
-      if (digests.size >= maxReferrers) {
-        walk.leaveOut({ name: digest, reason: `the image has more than ${maxReferrers} referrers` })
-        continue
-      }
+      if (digests.has(digest) || isTooMany(digest)) continue
       const added = await walk.addOptional(digest, () => registry.manifest(walk.at(digest)))
       if (added === undefined) continue
       digests.add(digest)
       subjects.push(digest)
     }
     for (const { tag, manifest } of tagged) {
+      if (isTooMany(tag)) continue
       const added = await walk.addOptional(tag, async () => manifest)
       if (added === undefined) continue
       tags[tag] = added

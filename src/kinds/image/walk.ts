@@ -96,7 +96,9 @@ export class ImageWalk {
     if (!this.leftOut.some(known => known.name === name)) this.leftOut.push({ name, reason })
   }
 
+  /** All or nothing: throws UPSTREAM_INVALID before anything is added. */
   #merge(other: ImageWalk): void {
+    for (const blob of other.blobs.values()) this.#checkSize(blob)
     for (const [digest, manifest] of other.manifests)
       if (!this.manifests.has(digest)) this.manifests.set(digest, manifest)
     for (const { urls, ...descriptor } of other.blobs.values()) this.#addBlob(descriptor, urls)
@@ -225,10 +227,14 @@ export class ImageWalk {
 
   #addBlob(descriptor: Descriptor, urls?: string[]): void {
     const { mediaType, digest, size } = descriptor
+    this.#checkSize(descriptor)
+    this.blobs.set(digest, defined({ mediaType, digest, size, urls: urls?.length ? urls : undefined }))
+  }
+
+  #checkSize({ digest, size }: Descriptor): void {
     const known = this.blobs.get(digest)
     if (known && known.size !== size)
       throw this.#error('UPSTREAM_INVALID', `states two sizes for ${digest}`, 'report it to the publisher')
-    this.blobs.set(digest, defined({ mediaType, digest, size, urls: urls?.length ? urls : undefined }))
   }
 
   /** Every requested platform must exist: a node of a missing one would fail on site. */

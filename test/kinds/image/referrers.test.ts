@@ -110,4 +110,52 @@ describe('referrers', () => {
     expect(locked.referrers).toHaveLength(100)
     expect(locked.leftOut).toHaveLength(2)
   })
+
+  it('in an endless chain of tags end with the hundredth', async () => {
+    // each signature has a signature of its own
+    const upstream: Upstream = await Upstream.start((request, response) => {
+      const tag = /\/manifests\/(sha256-[0-9a-f]{64}\.sig)$/.exec(request.url ?? '')?.[1]
+      if (tag === undefined) return false
+      const { digest } = upstream.image({ os: '', architecture: '', of: tag })
+      const { bytes, mediaType } = upstream.registry.manifests.get(digest)!
+      response.writeHead(200, { 'content-type': mediaType }).end(bytes)
+      return true
+    })
+    upstream.image(amd64, '1')
+    const locked = await upstream.lock({ referrers: true })
+    expect(locked.referrers).toHaveLength(100)
+    expect(locked.leftOut).toEqual([
+      { name: expect.stringMatching(/\.sig$/), reason: 'the image has more than 100 referrers' },
+    ])
+  })
+
+  it('that state another size of the layer of the image are left out, with nothing of them', async () => {
+    const upstream = await Upstream.start()
+    const layer = upstream.registry.putBlob(Buffer.from('a layer'), types.layer)
+    const config = upstream.registry.putBlob(Buffer.from(JSON.stringify(amd64)), types.config)
+    const image = upstream.manifest({ mediaType: types.manifest, config, layers: [layer] }, '1')
+    const odd = upstream.manifest({
+      config: upstream.registry.putBlob(Buffer.from('{}'), 'application/x'),
+      layers: [{ ...layer, size: 2 << 20 }],
+    })
+    upstream.index([odd], image.digest.replace(':', '-'))
+    const locked = await upstream.lock({ referrers: true })
+    expect(locked.manifests.map(({ digest }) => digest)).toEqual([image.digest])
+    expect(locked.blobs.map(({ digest }) => digest).sort()).toEqual([config.digest, layer.digest].sort())
+    expect(locked.leftOut).toEqual([{ name: odd.digest, reason: expect.stringContaining('two sizes') }])
+  })
+
+  it('in a list that is too large are reported; the image is carried', async () => {
+    const upstream = await Upstream.start((request, response) => {
+      if (!request.url?.includes('/referrers/')) return false
+      response.writeHead(200, { 'content-type': types.index })
+      response.end(JSON.stringify({ schemaVersion: 2, manifests: [], padding: 'x'.repeat(5 << 20) }))
+      return true
+    })
+    const image = upstream.image(amd64, '1')
+    const locked = await upstream.lock({ referrers: true })
+    expect(locked.leftOut).toEqual([
+      { name: `referrers of ${image.digest}`, reason: expect.stringContaining('larger than') },
+    ])
+  })
 })
