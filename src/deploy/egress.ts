@@ -3,6 +3,7 @@ import { AirgapError } from '../core/errors.ts'
 import { attributeEgress, type Egress } from '../install/egress/attribute.ts'
 import { type Captured, captureEgress } from '../install/egress/capture.ts'
 import { queryCluster } from '../install/kube.ts'
+import { isNetwork } from '../inventory/network.ts'
 import { previewState } from '../site/state.ts'
 import { knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
@@ -52,6 +53,7 @@ export async function watchEgress(
     ...site.nodes.map(node => node.address),
     address.host,
     ...options.inside,
+    // host names are left out: nobody resolves them here
   ].filter(isNetwork)
   context.progress.note(`watching ${site.nodes.length} machines for ${options.minutes} minutes`)
   const limit = pLimit(site.nodes.length)
@@ -87,9 +89,4 @@ function gapOf(node: string, capture: Captured): EgressReport['gaps'] {
   if ('failed' in capture) return [{ node, ...capture.failed }]
   if (!capture.full) return []
   return [{ node, what: 'more was seen than could be listed', next: 'mend what is listed, and watch again' }]
-}
-
-/** An address or a network: names are resolved by nobody here. */
-function isNetwork(text: string): boolean {
-  return /^[0-9A-Fa-f.:]+(?:\/\d{1,3})?$/.test(text)
 }

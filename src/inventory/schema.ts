@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { isNetwork } from './network.ts'
 
 /**
  * site.yaml: what differs between sites. Everything that reaches a program has a narrow form, so that it can only be data: a name,
@@ -37,12 +38,7 @@ const path = z
   .max(1000)
   .regex(/^\/[A-Za-z0-9._/@+-]*$/, 'must be an absolute path of letters, digits and . _ / @ + -')
   .refine(text => !text.split('/').includes('..'), 'must not contain ..')
-const network = z.string().refine(text => {
-  const [address = '', bits, more] = text.split('/')
-  const family = isIP(address)
-  if (family === 0 || more !== undefined) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
-}, 'must be a network such as 10.0.0.0/24, or an address')
+const network = z.string().refine(isNetwork, 'must be a network such as 10.0.0.0/24, or an address')
 const port = z.number().int('must be a port, 1 to 65535').min(1).max(65_535)
 const environment = z
   .string()

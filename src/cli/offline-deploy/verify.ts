@@ -1,9 +1,9 @@
-import { isIP } from 'node:net'
 import { type Command, InvalidArgumentError } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import type { EgressReport } from '../../deploy/egress.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { verifyBundles } from '../../deploy/verify.ts'
+import { isNetwork } from '../../inventory/network.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
@@ -136,10 +136,6 @@ function minutes(text: string): number {
 }
 
 function network(text: string, before: string[]): string[] {
-  const [address = '', length] = text.split('/')
-  const version = isIP(address)
-  const bits = length === undefined ? 0 : Number(length)
-  if (version === 0 || !Number.isInteger(bits) || bits < 0 || bits > (version === 4 ? 32 : 128))
-    throw new InvalidArgumentError('must be an address or a network, such as 10.0.0.0/8')
+  if (!isNetwork(text)) throw new InvalidArgumentError('must be an address or a network, such as 10.0.0.0/8')
   return [...before, text]
 }

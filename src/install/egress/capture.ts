@@ -31,6 +31,9 @@ export type Captured =
   /** why the machine was not watched, and what to do */
   | { failed: { what: string; next: string } }
 
+/** A machine that many programs try to leave lists 5000 attempts, each with the name of a DNS query. */
+const maxOutput = 16 << 20 /* bytes */
+
 /** Watches one machine for `seconds`. `inside`: networks that belong to the site, besides those that the machine is connected to. */
 export async function captureEgress(
   node: SiteNode,
@@ -45,6 +48,7 @@ export async function captureEgress(
   const ran = await runSsh(sshCommand(node, access, command), {
     input: password === undefined ? script : `${script}${password}\n`,
     timeoutMs: seconds * 1000 + (access.timeoutMs ?? 60_000),
+    maxOutput,
     signal,
   })
   const line = ran.stdout.split('\n').findLast(one => one.startsWith('{"attempts":'))

@@ -78,7 +78,12 @@ export interface Ran {
 /** Runs a command on a machine; how it ended is for the caller to judge. */
 export async function runSsh(
   [program, ...args]: [string, ...string[]],
-  { input, timeoutMs, signal }: { input: string; timeoutMs: number; signal: AbortSignal },
+  {
+    input,
+    timeoutMs,
+    maxOutput = maxAnswer,
+    signal,
+  }: { input: string; timeoutMs: number; maxOutput?: number /* bytes */; signal: AbortSignal },
 ): Promise<Ran> {
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -97,7 +102,7 @@ export async function runSsh(
     child[stream].on('data', (bytes: Buffer) => {
       size += bytes.length
       // one that prints without end is cut off
-      if (size > maxAnswer) kill()
+      if (size > maxOutput) kill()
       else said[stream] += bytes.toString('latin1')
     })
   }

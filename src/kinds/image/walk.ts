@@ -231,7 +231,7 @@ export class ImageWalk {
     this.blobs.set(digest, defined({ mediaType, digest, size, urls: urls?.length ? urls : undefined }))
   }
 
-  #checkSize({ digest, size }: Descriptor): void {
+  #checkSize({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): void {
     const known = this.blobs.get(digest)
     if (known && known.size !== size)
       throw this.#error('UPSTREAM_INVALID', `states two sizes for ${digest}`, 'report it to the publisher')

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
+import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { createMistakes } from '../../document/mistakes.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
@@ -80,27 +81,34 @@ function leftOutOf(answers: readonly Answer[]): LeftOut[] | undefined {
   return [...reasons].map(([name, reason]) => ({ name, reason })).sort((a, b) => compareText(a.name, b.name))
 }
 
-/** One entry for each file, with all targets that use it. */
+/** One entry for each file, with all targets that use it. Throws NAME_COLLISION for two files of one name. */
 async function lockedOf(
   answers: readonly Answer[],
   { index, context }: { index: PackageIndex; context: ResolveContext },
 ): Promise<LockedDistribution[]> {
-  const files = new Map<string, { chosen: Chosen; targets: Set<string> }>()
+  const files = new Map<string, { chosen: Chosen; others: Chosen[]; targets: Set<string> }>()
   for (const { target, chosen } of answers) {
     for (const one of chosen) {
       const { filename } = one.candidate.file
       const known = files.get(filename)
-      if (known === undefined) files.set(filename, { chosen: one, targets: new Set([targetName(target)]) })
-      else {
-        known.targets.add(targetName(target))
-        if (one.requested && !known.chosen.requested) known.chosen = one
+      if (known === undefined) {
+        files.set(filename, { chosen: one, others: [], targets: new Set([targetName(target)]) })
+        continue
       }
+      known.targets.add(targetName(target))
+      const isBetter = one.requested && !known.chosen.requested
+      known.others.push(isBetter ? known.chosen : one)
+      if (isBetter) known.chosen = one
     }
   }
   const limit = pLimit(8)
   const distributions = await Promise.all(
-    [...files.values()].map(({ chosen, targets }) =>
-      limit(() => toLocked(chosen, { targets: [...targets], index, context })),
+    [...files.values()].map(({ chosen, others, targets }) =>
+      limit(async () => {
+        const locked = await toLocked(chosen, { targets: [...targets], index, context })
+        await refuseOtherContent(locked, { others, index, context })
+        return locked
+      }),
     ),
   )
   return distributions.sort(
@@ -109,6 +117,22 @@ async function lockedOf(
       compareText(a.version, b.version) ||
       compareText(a.filename, b.filename),
   )
+}
+
+/** The site serves one file under a name: the index has another one than the URL of a requirement, or the indexes differ. */
+async function refuseOtherContent(
+  { url, filename, sha256 }: LockedDistribution,
+  { others, index, context }: { others: readonly Chosen[]; index: PackageIndex; context: ResolveContext },
+): Promise<void> {
+  for (const other of others) {
+    const { file } = other.candidate
+    if (file.url === url || (await contentOf(other, { index, context })).sha256 === sha256) continue
+    throw new AirgapError('NAME_COLLISION', `two different files are called ${filename}`, {
+      item: `${redactUrl(url)} and ${redactUrl(file.url)}`,
+      likely: 'a requirement names one by its URL, and another Python, platform or build takes the other one',
+      next: 'require the same URL everywhere, or give a file of your own its own version (1.0+own)',
+    })
+  }
 }
 
 async function toLocked(

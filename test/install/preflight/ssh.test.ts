@@ -1,6 +1,12 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { probeMachine, refusal, type SshAccess, sshCommand } from '../../../src/install/preflight/ssh.ts'
+import {
+  probeMachine,
+  refusal,
+  runSsh,
+  type SshAccess,
+  sshCommand,
+} from '../../../src/install/preflight/ssh.ts'
 import type { SiteNode } from '../../../src/inventory/schema.ts'
 import { tempFolder } from '../support.ts'
 
@@ -29,6 +35,21 @@ describe('the command line of ssh', () => {
       ...['sshpass', '-f', '/site/access/ssh', 'ssh', '-T', '-p', '22', '-l'],
     ])
     expect(command).not.toContain('BatchMode=yes')
+  })
+})
+
+describe('what a machine prints', () => {
+  const many = (maxOutput?: number) =>
+    runSsh(['sh', '-c', 'head -c 1000000 /dev/zero | tr "\\0" x; sleep 1; printf end'], {
+      input: '',
+      timeoutMs: 60_000,
+      signal,
+      ...(maxOutput === undefined ? {} : { maxOutput }),
+    })
+
+  it('may be as long as the caller expects, and no longer', async () => {
+    expect((await many(1 << 20)).stdout).toMatch(/^x{1000000}end$/)
+    expect(await many()).toMatchObject({ status: 'SIGKILL', stdout: expect.not.stringContaining('end') })
   })
 })
 

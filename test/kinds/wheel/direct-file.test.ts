@@ -91,6 +91,18 @@ describe('a requirement by URL', () => {
     await refused(lock([`c @ ${url(old)}`, `c @ ${url(current)}`]), 'MANIFEST_INVALID')
   })
 
+  it('is refused where another Python takes a different file of the same name', async () => {
+    const own = wheelFile({ name: 'c', version: '1', requires: ['x'] })
+    const [public_, x] = [wheelFile({ name: 'c', version: '1' }), wheelFile({ name: 'x', version: '1' })]
+    const url = await served(own)
+    const packages = [`c @ ${url(own)} ; python_version < "3.12"`, 'c ; python_version >= "3.12"']
+    const pythons = { pythons: ['3.11', '3.12'] }
+    const error = await refused(lock(packages, [public_, x], pythons), 'NAME_COLLISION')
+    expect(error.item).toContain(url(own, ''))
+    // the same file in two places is one
+    expect((await lock(packages, [own, x], pythons))[0]!.targets).toHaveLength(2)
+  })
+
   it('may be a source distribution, with what its build requires', async () => {
     const source = sourceDistribution({ name: 'src', version: '1' }, undefined)
     const url = await served(source)
