@@ -24,6 +24,8 @@ const componentSchema = z.strictObject({
   chart: text.optional(),
   /** project of a Python distribution */
   wheel: text.optional(),
+  /** names of OS packages whose version it is, with `*` */
+  packages: z.array(text).optional(),
 })
 
 const ruleSchema = z.strictObject({

@@ -86,7 +86,7 @@ export async function resolveStack(
     items,
   }
   if (manifest.firstUse === 'refuse') refuseFirstUse(lock)
-  return await withCompatibility(lock, manifest)
+  return await withCompatibility(lock, manifest, text => progress.note(text))
 }
 
 /** Sorted by name. A version and a constraint of the manifest may lead to the same item, which is locked once. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { checkVersions, planUpgrade } from '../../src/compat/check.ts'
 import { compatibilitySchema } from '../../src/compat/schema.ts'
-import { versionsOf } from '../../src/compat/versions.ts'
+import { falseClaims, versionsOf } from '../../src/compat/versions.ts'
 
 const document: unknown = parse(readFileSync(resolve('manifests/compatibility.yaml'), 'utf8'))
 const rules = compatibilitySchema.parse(document)
@@ -115,6 +115,26 @@ describe('an upgrade', () => {
 })
 
 describe('the versions of a stack', () => {
+  it('are reported where the manifest declares others than the stack carries', () => {
+    const claims = (driver: string, ...carried: string[]) =>
+      falseClaims(rules, {
+        images: ['registry.k8s.io/kube-apiserver:v1.28.6'],
+        charts: [],
+        wheels: [],
+        packages: [
+          { name: 'nvidia-kernel-common-535', version: '1' },
+          ...carried.map(version => ({ name: 'nvidia-utils-535-server', version })),
+        ],
+        declared: { 'nvidia-driver': driver, kubernetes: '1.28.6', containerd: '1.7.13' },
+      })
+    expect(claims('535.129.03', '535.274.02', '535.129.03')).toEqual([
+      { component: 'nvidia-driver', declared: '535.129.03', carried: ['535.274.02'] },
+    ])
+    expect(claims('535', '535.274.02')).toEqual([])
+    expect(claims('53', '535.274.02')).toHaveLength(1)
+    expect(claims('535.129.03')).toEqual([])
+  })
+
   it('come from tags, charts and wheels; declared versions win', () => {
     const versions = versionsOf(rules, {
       images: [
@@ -123,6 +143,7 @@ describe('the versions of a stack', () => {
       ],
       charts: [{ name: 'gpu-operator', version: 'v24.9.2' }],
       wheels: [{ project: 'ansible-core', version: '2.15.13' }],
+      packages: [],
       declared: { 'nvidia-driver': '535.129.03', kubernetes: 'v1.28.10' },
     })
     expect(Object.fromEntries(versions)).toEqual({

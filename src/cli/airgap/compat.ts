@@ -6,7 +6,7 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { loadManifest } from '../../manifest/load.ts'
-import { stackVersions } from '../../resolve/compatibility.ts'
+import { falseClaimText, stackFalseClaims, stackVersions } from '../../resolve/compatibility.ts'
 import { repeated } from '../shell/arguments.ts'
 import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
@@ -37,15 +37,18 @@ export function compatCommand(program: Command, shell: Shell): void {
         })
       }
       const rules = await loadCompatibility(manifest.compatibility)
-      const now = stackVersions(rules, { manifest, locked: await lockedItems(file) })
+      const stack = { manifest, locked: await lockedItems(file) }
+      const now = stackVersions(rules, stack)
+      const claims = stackFalseClaims(rules, stack)
       const titles = new Map(Object.entries(rules.components).map(([name, { title }]) => [name, title]))
       const wanted = new Map(upgrade.map(text => candidate(text, titles)))
       const verdicts = checkVersions(rules, now)
       const plan = wanted.size === 0 ? undefined : planUpgrade(rules, { now, wanted })
-      shell.print({ versions: Object.fromEntries(now), verdicts, upgrade: plan ?? null }, () =>
+      shell.print({ versions: Object.fromEntries(now), claims, verdicts, upgrade: plan ?? null }, () =>
         [
           ...[...titles].map(([name, title]) => `${title.padEnd(30)} ${now.get(name) ?? 'unknown'}`),
           '',
+          ...claims.map(falseClaimText),
           ...verdicts.flatMap(verdictLines),
           ...(plan === undefined ? [] : ['', ...planLines(plan)]),
         ].join('\n'),
