@@ -46,7 +46,8 @@ function withoutLogin(line: string): string {
 }
 
 function withoutQuery(line: string): string {
-  return withoutSecretParameters(line.replace(/(:\/\/[^\s<>?]*\?)[^\s<>]+/g, '$1…'))
+  // from the last :// before the query: from each of them to the end of the line would take quadratic time (CWE-407)
+  return withoutSecretParameters(line.replace(/(:\/\/(?:(?!:\/\/)[^\s<>?])*\?)[^\s<>]+/g, '$1…'))
 }
 
 /** Whether a text contains a URL that is a secret as a whole: with a password, a signed query, or the address of a chat's webhook. */

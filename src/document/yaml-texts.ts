@@ -51,9 +51,13 @@ export function readYamlTexts(
 /** The text up to the marker that ends the first document with content; markers stand at the start of a line. */
 function firstDocument(text: string): string {
   const marker = /^(?:---|\.\.\.)(?=\s|$)/gm
+  let looked = 0
+  let ended = false
+  // each part is looked at once: a text of markers only would take quadratic time (CWE-407)
   for (let match = marker.exec(text); match !== null; match = marker.exec(text)) {
-    const before = text.slice(0, match.index)
-    if (/^[^#%\s]/m.test(before.replace(/^---(?=\s|$)/gm, ''))) return before
+    if (ended || /^[^#%\s]/m.test(text.slice(looked, match.index))) return text.slice(0, match.index)
+    looked = marker.lastIndex
+    ended = match[0] === '...'
   }
   return text
 }

@@ -38,6 +38,7 @@ function isShort(text: string | undefined): text is string {
 /** The namespace of a package URL of a vendor: `Rocky Enterprise Software Foundation` → `rocky-enterprise-software-foundation`. */
 export function vendorNamespace(vendor: string): string {
   return vendor
+    .slice(0, maxText)
     .toLowerCase()
     .replace(/[^a-z0-9.]+/g, '-')
     .replace(/^[-.]+|[-.]+$/g, '')

@@ -49,7 +49,7 @@ function byContent(text: string): string | undefined {
   if (isKubernetesSecret(text)) return 'a Secret of Kubernetes with its values'
   if (/"auths"\s*:/.test(text) && hasValue(text, 'auth|identitytoken|password'))
     return 'logins for registries'
-  if (/^\s*aws_secret_access_key\s*=\s*[A-Za-z0-9+/]{16}/m.test(text)) return 'credentials for AWS'
+  if (/^[ \t]*aws_secret_access_key[ \t]*=[ \t]*[A-Za-z0-9+/]{16}/m.test(text)) return 'credentials for AWS'
   if (/\/\/[^\s/]+\/:_(?:authToken|password)\s*=\s*[^\s$]/.test(text)) return 'a token for npm'
   return undefined
 }
@@ -150,6 +150,7 @@ function isSecretAssignment({ key, value }: Assignment): boolean {
 /** Not empty, not a comment, not a reference to a place that has the value, and not a placeholder. */
 function isWrittenOut(value: string): boolean {
   const plain = value
+    .slice(0, 1000)
     .replace(/^(["'])(.*?)\1.*$/s, '$2')
     .replace(/[ \t]+#[^\n]*$/, '')
     .trim()

@@ -1,12 +1,15 @@
 import { type Component, namedLicense, namedSupplier } from '../component.ts'
 
+const maxText = 1000
+
 /** Author and licence of a distribution, from its core metadata, for the bill of materials. */
 export function publisherOf(metadata: string | undefined): Pick<Component, 'supplier' | 'licenses'> {
   const head = metadata?.split(/\r?\n\r?\n/, 1)[0]?.replace(/\r?\n[ \t]+/g, ' ') ?? ''
   const fields = (name: string) =>
     [...head.matchAll(new RegExp(`^${name}:[ \\t]*(.*)$`, 'gim'))]
       .map(match => match[1]!.trim())
-      .filter(text => text !== '' && text.toUpperCase() !== 'UNKNOWN')
+      // a name is short, and the patterns below take quadratic time (CWE-407)
+      .filter(text => text !== '' && text.length <= maxText && text.toUpperCase() !== 'UNKNOWN')
   const [person] = ['Maintainer', 'Author', 'Maintainer-email', 'Author-email'].flatMap(fields)
   return {
     ...namedSupplier(person?.replace(/\s*<[^>]*>.*$/, '').replace(/^"(.*)"$/, '$1')),
