@@ -149,10 +149,12 @@ async function load(entries: readonly Entry[], context: LoadContext): Promise<Rp
     const repositories: RpmRepository[] = []
     entry.repositories.forEach((repository, i) => {
       const own = (key?: string) => at(index, 'repositories', i, ...(key === undefined ? [] : [key]))
-      for (const one of placesOf(repository, { entry, at: own, mistakes }))
-        repositories.push(repositoryOf(repository, { ...one, context }))
-      if (entry.repositories.findIndex(({ id }) => id === repository.id) !== i)
+      const places = placesOf(repository, { entry, at: own, mistakes })
+      // also an id that was made with an architecture: `base-x86_64`
+      const isTaken = places.some(({ id }) => repositories.some(other => other.id === id))
+      if (isTaken || entry.repositories.findIndex(({ id }) => id === repository.id) !== i)
         mistakes.add(idTwice(own('id')))
+      for (const one of places) repositories.push(repositoryOf(repository, { ...one, context }))
       if (repository.metadata === 'unsigned' && repository.packages === 'unsigned')
         mistakes.add(nothingSigned(own('packages')))
     })

@@ -60,6 +60,8 @@ describe('the address of a repository', () => {
     expect(await places('baseurl: "http://x.example/noarch"', entry)).toEqual([
       ['base', 'http://x.example/noarch'],
     ])
+    const taken = `baseurl: "http://x.example/$basearch"}, {id: base-aarch64, keys: [k.asc], baseurl: "http://x.example/own"`
+    expect((await refused(load(rpms(taken, entry)), 'MANIFEST_INVALID')).message).toContain('has the same id')
   })
 
   it('may be a list of mirrors, which keeps the variables of what it lists', async () => {
