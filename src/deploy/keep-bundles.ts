@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { checkSpace } from '../bundle/preallocate.ts'
 import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
+import { hexOf } from '../core/digest.ts'
 import { fromSystemError } from '../core/errors.ts'
 import { openState } from '../site/state.ts'
 import type { DeployContext } from './context.ts'
@@ -49,10 +50,10 @@ async function keepBundle(
   { path, identity, source, store }: OpenBundle,
   { siteFolder, context }: { siteFolder: string; context: DeployContext },
 ): Promise<string> {
-  const { name, version } = identity
-  const copy = join(siteFolder, 'bundles', `${name}-${version}.tar`)
-  if (path === copy || (await isCopy(copy, { digest: identity.digest, size: store.size, siteFolder })))
-    return copy
+  const { name, version, digest } = identity
+  // a site may have two bundles of one name and version, for two architectures
+  const copy = join(siteFolder, 'bundles', `${name}-${version}-${hexOf(digest).slice(0, 12)}.tar`)
+  if (path === copy || (await isCopy(copy, { digest, size: store.size, siteFolder }))) return copy
   const { progress, signal } = context
   progress.note(`copying ${path} to ${copy}`)
   await writeWhole(copy, async file => {

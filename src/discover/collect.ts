@@ -4,6 +4,7 @@ import { ownHosts } from './downloads/fetches.ts'
 import { sourcesOf } from './downloads/sources.ts'
 import type { Found, Undecided } from './found.ts'
 import { composedImages, hasVersionOnly, isKnownResource } from './operators/compose.ts'
+import { canNameImages } from './operators/image-fields.ts'
 import { matchesIn, type Surroundings } from './references/in-map.ts'
 import type { Match } from './references/match.ts'
 import { type Node, nodesOf } from './walk.ts'
@@ -70,11 +71,13 @@ function collectObject(
   if (undecided.length > 0)
     add({ how: 'operator', path: 'spec', undecided: undecided.map(one => ({ subject, ...one })) })
   const isSilent = found.images.length + found.undecided.length === before
-  if (isSilent && !isKnownResource(object) && hasVersionOnly(object)) {
-    const reason =
-      'it has a version and no image: its operator starts images that the rendering does not show'
-    add({ how: 'operator', path: 'spec', undecided: [{ subject, reason }] })
-  }
+  if (!isSilent || isKnownResource(object)) return
+  const reason = hasVersionOnly(object)
+    ? 'it has a version and no image: its operator starts images that the rendering does not show'
+    : canNameImages(object, world)
+      ? 'it may name images, and names none: its operator starts images that the rendering does not show'
+      : undefined
+  if (reason !== undefined) add({ how: 'operator', path: 'spec', undecided: [{ subject, reason }] })
 }
 
 /** With the data of Secrets as text. */

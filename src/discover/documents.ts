@@ -6,6 +6,8 @@ export interface RenderedObject {
   kind: string
   name: string
   value: Record<string, unknown>
+  /** of a CustomResourceDefinition: its text, which is parsed only where it is needed; `value` is empty */
+  definition?: string
 }
 
 /** Larger than any chart renders. */
@@ -13,12 +15,13 @@ const maxDocument = 32 << 20 /* characters */
 const maxAliases = 1000
 
 /**
- * Returns the objects in the output of `helm template`. CustomResourceDefinitions are skipped before they are parsed: they are
+ * Returns the objects in the output of `helm template`. CustomResourceDefinitions are not parsed: they are
  * megabytes of schemas, in which `image` is the name of a property. The items of a `List` are returned one by one.
  */
 export function renderedObjects(text: string, item: string): RenderedObject[] {
   return splitDocuments(text).flatMap(document => {
-    if (/^kind: *["']?CustomResourceDefinition["']? *$/m.test(document.text)) return []
+    if (/^kind: *["']?CustomResourceDefinition["']? *$/m.test(document.text))
+      return [{ kind: 'CustomResourceDefinition', name: '', value: {}, definition: document.text }]
     return objectsOf(parse(document, item))
   })
 }
@@ -38,6 +41,15 @@ function splitDocuments(text: string): TextDocument[] {
     line += part.split('\n').length - 1
   }
   return documents
+}
+
+/** Returns the content of a definition; undefined if it is not valid YAML. */
+export function parseDefinition(text: string): unknown {
+  try {
+    return parse({ text, line: 1 }, 'CustomResourceDefinition')
+  } catch {
+    return undefined
+  }
 }
 
 function parse({ text, line }: TextDocument, item: string): unknown {

@@ -75,6 +75,22 @@ describe('resources without an image', () => {
     ).toEqual([])
   })
 
+  it('are reported if their definition has keys for images, and they set none', () => {
+    const definition = (properties: string) =>
+      `kind: CustomResourceDefinition\nmetadata: {name: caches.acme.example}\nspec: {group: acme.example, names: {kind: Cache}, versions: [{name: v1, schema: {openAPIV3Schema: {properties: {spec: {properties: ${properties}}}}}}]}\n`
+    const images = definition('{size: {type: integer}, sidecar: {properties: {image: {type: string}}}}')
+    const cache = (spec: string) => resource('acme.example/v1', 'Cache', spec)
+    expect(undecided(cache('{size: 3}'), images)).toEqual(['Cache n'])
+    expect(undecided(cache('{sidecar: {image: "quay.io/t/s:1"}}'), images)).toEqual([])
+    expect(
+      undecided(cache('{size: 3}'), definition('{size: {type: integer}, imagePullPolicy: {type: string}}')),
+    ).toEqual([])
+    const pods = definition(
+      '{template: {properties: {containers: {items: {properties: {image: {type: string}}}}}}}',
+    )
+    expect(undecided(cache('{}'), pods)).toEqual([])
+  })
+
   it('of known operators are reported unless the operator names the images', () => {
     const kafka = resource('kafka.strimzi.io/v1beta2', 'Kafka', '{kafka: {version: 3.8.0}}')
     expect(undecided(kafka)).toEqual(['Kafka n'])

@@ -288,4 +288,35 @@ describe('disabled features', () => {
       active(resource(`spec: {part: {${gate}, image: "quay.io/t/x:1", inner: {image: "t/y:1"}}}`)),
     ).toEqual([])
   })
+
+  it('are short names with a version, whatever the variable is called; not what only looks like one', () => {
+    const env = (...values: string[]) =>
+      `kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: "a.example/b:1", env: [${values.map((value, i) => `{name: V${i}, value: "${value}"}`).join(', ')}]}]}\n`
+    expect(
+      collect([
+        {
+          release: 'r',
+          objects: renderedObjects(
+            env(
+              'acme/clone-plugin:2.6.3',
+              'acme/x:latest',
+              'user:1.2',
+              '/a/b:1.0',
+              'team/topic:7',
+              'a/b/c:1.0',
+            ),
+            'r',
+          ),
+        },
+      ]).images.map(({ text }) => text),
+    ).toEqual(['a.example/b:1', 'acme/clone-plugin:2.6.3'])
+  })
+
+  it('are joined from a repository and a version with a digest', () => {
+    const digest = `sha256:${'a'.repeat(64)}`
+    const text = `apiVersion: acme.example/v1\nkind: Cache\nmetadata: {name: c}\nspec: {agentRepository: acme/agent, agentVersion: "3.12.0@${digest}"}\n`
+    expect(
+      collect([{ release: 'r', objects: renderedObjects(text, 'r') }]).images.map(image => image.text),
+    ).toEqual([`acme/agent:3.12.0@${digest}`])
+  })
 })

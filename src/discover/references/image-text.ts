@@ -28,7 +28,9 @@ export function qualifiedImages(text: string): string[] {
     found.push(withoutScheme(whole).replace(/\.+$/, ''))
   }
   if (!text.includes('@sha256:')) return found
-  for (const [, name] of text.matchAll(digested)) if (isImageText(name!)) found.push(name!)
+  // `3.12.0@sha256:…` is the version of an image whose repository has a key of its own
+  for (const [, name] of text.matchAll(digested))
+    if (isImageText(name!) && !/^v?[0-9][^/]*@/.test(name!)) found.push(name!)
   return [...new Set(found)]
 }
 
@@ -55,6 +57,13 @@ export function isImageText(text: string): boolean {
 /** Whether the reference has a tag or a digest. */
 export function isVersioned(text: string): boolean {
   return text.includes('@') || text.lastIndexOf(':') > text.lastIndexOf('/')
+}
+
+/** `acme/clone-plugin:2.6.3`: as the whole value of a variable, an image on Docker Hub whatever the variable is called. */
+export function isShortVersioned(text: string): boolean {
+  return /^[a-z0-9]+(?:[._-][a-z0-9]+)*\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*:v?[0-9]+\.[0-9][A-Za-z0-9._-]*$/.test(
+    text,
+  )
 }
 
 /** Whether the first part of the reference is a registry: it has a dot or a port. */

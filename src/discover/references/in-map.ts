@@ -7,7 +7,7 @@ import { injectedImage } from '../operators/compose.ts'
 import { closedVariable, isPerNode } from '../operators/gates.ts'
 import { below, type Node } from '../walk.ts'
 import { flagsOf } from './command-line.ts'
-import { isImageText, isVersioned, qualifiedImages, withTag } from './image-text.ts'
+import { isImageText, isShortVersioned, isVersioned, qualifiedImages, withTag } from './image-text.ts'
 import { type Joined, join, type Named } from './join.ts'
 import { type Match, unversioned } from './match.ts'
 import { roleOf } from './roles.ts'
@@ -223,6 +223,9 @@ function inPairs(
       return defined({ ...match, dormant })
     }),
     ...named.flatMap(({ name, value, place }) => [
+      ...(isEnvironment && !joined.used.has(place) && isShortVersioned(value)
+        ? [{ how: 'env' as const, images: [value], path: place }]
+        : []),
       ...(joined.used.has(place)
         ? []
         : textMatches(value, { key: name, path: place, own: surroundings.own })

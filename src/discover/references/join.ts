@@ -102,7 +102,12 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     const version = versionOf(stem)
     const digest = digestOf(stem)
     // `repository: acme/tools, version: 1` may be a chart or a git repository
-    const isImage = context.underImage === true || entry.ofImage || hasHost(path) || tagged(stem)
+    const isImage =
+      context.underImage === true ||
+      entry.ofImage ||
+      hasHost(path) ||
+      tagged(stem) ||
+      version?.includes('@sha256:')
     if (!isImage || (!isPath(path) && context.underImage !== true && !entry.ofImage)) return
     if (isVersioned(text)) return add(entry, withDigest(path, digest), registry !== undefined)
     const whole = versioned(path, { version, digest })

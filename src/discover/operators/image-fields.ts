@@ -1,0 +1,44 @@
+import { isRecord, parseDefinition, type RenderedObject } from '../documents.ts'
+import { roleOf } from '../references/roles.ts'
+import { groupOf } from './gates.ts'
+
+/** Deeper schemas are recursive ones. */
+const maxDepth = 12
+
+/**
+ * Whether the definition of a custom resource has keys for images. If the resource sets none of them, its operator uses defaults of its
+ * own, which the rendering does not show. `world` has the definitions.
+ */
+export function canNameImages(object: RenderedObject, world: readonly RenderedObject[]): boolean {
+  const group = groupOf(object)
+  if (!group.includes('.')) return false
+  const spec = world
+    .filter(({ definition }) => definition?.includes(group) && definition.includes(object.kind))
+    .map(({ definition }) => specOf(definition!))
+    .find(one => one['group'] === group && isRecord(one['names']) && one['names']['kind'] === object.kind)
+  const versions = isRecord(spec) && Array.isArray(spec['versions']) ? spec['versions'] : []
+  return versions.some(version => {
+    const schema =
+      isRecord(version) && isRecord(version['schema']) ? version['schema']['openAPIV3Schema'] : undefined
+    const properties = isRecord(schema) && isRecord(schema['properties']) ? schema['properties'] : {}
+    return hasImageKey(properties['spec'], 0)
+  })
+}
+
+function specOf(definition: string): Record<string, unknown> {
+  const value = parseDefinition(definition)
+  return isRecord(value) && isRecord(value['spec']) ? value['spec'] : {}
+}
+
+/** Pod templates are written by people: their containers have an image, or none is meant. */
+const podKeys = /^(?:containers|initContainers|ephemeralContainers|volumes)$/
+
+function hasImageKey(schema: unknown, depth: number): boolean {
+  if (!isRecord(schema) || depth > maxDepth) return false
+  const { properties, items, additionalProperties } = schema
+  if (hasImageKey(items, depth + 1) || hasImageKey(additionalProperties, depth + 1)) return true
+  if (!isRecord(properties)) return false
+  return Object.entries(properties).some(
+    ([key, inner]) => !podKeys.test(key) && (roleOf(key)?.role === 'image' || hasImageKey(inner, depth + 1)),
+  )
+}
