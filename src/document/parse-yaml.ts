@@ -58,8 +58,8 @@ export function parseYaml(text: string, { tags = 'refuse', ...options }: YamlOpt
   try {
     const document = parse(text)
     const problems = tags === 'refuse' ? [...document.errors, ...document.warnings] : document.errors
-    const faults = problems.map(({ pos, code, message }) => ({
-      offset: isUnclosed(message) ? openingBefore(document, pos[0]) : pos[0],
+    const faults = problems.map(({ pos, code, message }, i) => ({
+      offset: i < maxOpenings && isUnclosed(message) ? openingBefore(document, pos[0]) : pos[0],
       what: yamlWords(code, message),
     }))
     if (control >= 0) faults.push({ offset: control, what: 'control characters (the file may be damaged)' })
@@ -86,6 +86,9 @@ export function readYaml(text: string, options: YamlOptions = {}): ParsedYaml & 
     return { ...parsed, faults: [{ offset: 0, what }], value: undefined }
   }
 }
+
+/** Each search goes through the whole document, and a hostile one has thousands of open brackets. */
+const maxOpenings = 3
 
 const nestedTooDeeply = 'nested too deeply'
 

@@ -150,7 +150,7 @@ ${release('app', './east', '    kubeContext: east\n')}${release('app', './west',
   })
 
   it.skipIf(missing('kustomize').length === 0)(
-    'with patches need kustomize: the message says so, and the others are rendered',
+    'with patches: the message says that kustomize is missing, and the others are rendered (needs a PATH without kustomize)',
     async () => {
       const patch =
         '    jsonPatches: [{target: {version: v1, kind: Pod, name: app}, patch: [{op: remove, path: /spec/containers/0}]}]\n'
