@@ -1,8 +1,9 @@
 import { type ByteSource, openFileSource } from '../bundle/byte-source.ts'
 import { type BundleStore, openBundle } from '../bundle/reader.ts'
 import { refuseUnmarkedShards } from '../content/unmarked-shards.ts'
+import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
-import { AirgapError } from '../core/errors.ts'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
 import type { BundleFile } from '../install/steps/verify.ts'
 import { type BundleIdentity, knownBundles } from './bundle-record.ts'
 
@@ -48,9 +49,19 @@ export async function openBundles(
     for (const path of paths) bundles.push(await openTrusted(path, trust))
   } catch (error) {
     await close()
-    throw error
+    throw trust.known.length > 0 && isErrorCode(error, 'FILE_NOT_FOUND') ? mediumMissing(error) : error
   }
   return { bundles, [Symbol.asyncDispose]: close }
+}
+
+/** At a site that was set up with a bundle, the file was there before. */
+function mediumMissing(error: AirgapError): AirgapError {
+  return new AirgapError('FILE_NOT_FOUND', error.message, {
+    ...defined({ item: error.item }),
+    likely: 'the medium was removed, or is mounted in another place',
+    next: 'connect it again, or name the bundle with --bundle; `status`, `stop`, `rollback` and `support-bundle` work without it',
+    cause: error,
+  })
 }
 
 interface Trust extends Omit<BundleExpectation, 'siteFolder'> {

@@ -64,7 +64,7 @@ function serversLines(
     ...others.map(digest => `  they serve another bundle: ${digest}`),
     ...(bundles.some(({ unreadable }) => unreadable)
       ? [
-          '  requests fail while the medium is missing, and they have to be restarted after it: run `offline-deploy apply`',
+          '  requests may fail while the medium is missing; connect it again, then run `offline-deploy apply`, which restarts the servers if they need it',
         ]
       : []),
   ]

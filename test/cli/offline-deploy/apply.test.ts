@@ -109,6 +109,10 @@ describe('offline-deploy apply', () => {
       running: null,
     })
     expect(await run(['status', ...here, '--exit-code'])).toMatchObject({ code: 2 })
+    expect(await run(['plan', ...here])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('`support-bundle` work without it'),
+    })
     const out = join(site.site, 'support.tar.gz')
     expect(await run(['support-bundle', ...here, '--out', out])).toMatchObject({ code: 0 })
     expect(await run(['rollback', ...here, '--dry-run'])).toMatchObject({
