@@ -89,6 +89,10 @@ describe('resources without an image', () => {
       '{template: {properties: {containers: {items: {properties: {image: {type: string}}}}}}}',
     )
     expect(undecided(cache('{}'), pods)).toEqual([])
+    // the definition is installed by something else
+    expect(undecided(cache('{storage: {replicaCount: 2}}'))).toEqual(['Cache n'])
+    expect(undecided(cache('{size: 3, match: {resources: {kinds: [Pod]}}}'))).toEqual([])
+    expect(undecided(resource('argoproj.io/v1alpha1', 'ApplicationSet', '{replicas: 2}'))).toEqual([])
   })
 
   it('of known operators are reported unless the operator names the images', () => {

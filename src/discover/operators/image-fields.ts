@@ -2,20 +2,24 @@ import { isRecord, parseDefinition, type RenderedObject } from '../documents.ts'
 import { roleOf } from '../references/roles.ts'
 import { groupOf } from './gates.ts'
 
+/** Kubernetes' own groups, and those of controllers that deploy what others wrote. */
+const otherGroups = /(?:^|\.)k8s\.io$|\.(?:toolkit\.fluxcd|cattle)\.io$|^(?:argoproj\.io|keda\.sh)$/
+
 /** Deeper schemas are recursive ones. */
 const maxDepth = 12
 
 /**
- * Whether the definition of a custom resource has keys for images. If the resource sets none of them, its operator uses defaults of its
- * own, which the rendering does not show. `world` has the definitions.
+ * Whether a custom resource could name images: its definition in `world` has keys for them, or, where the definition comes from
+ * elsewhere, it has the settings of pods. If it names none, its operator uses defaults of its own, which the rendering does not show.
  */
 export function canNameImages(object: RenderedObject, world: readonly RenderedObject[]): boolean {
   const group = groupOf(object)
-  if (!group.includes('.')) return false
+  if (!group.includes('.') || otherGroups.test(group)) return false
   const spec = world
     .filter(({ definition }) => definition?.includes(group) && definition.includes(object.kind))
     .map(({ definition }) => specOf(definition!))
     .find(one => one['group'] === group && isRecord(one['names']) && one['names']['kind'] === object.kind)
+  if (spec === undefined) return hasPodSettings(object.value['spec'], 0)
   const versions = isRecord(spec) && Array.isArray(spec['versions']) ? spec['versions'] : []
   return versions.some(version => {
     const schema =
@@ -28,6 +32,17 @@ export function canNameImages(object: RenderedObject, world: readonly RenderedOb
 function specOf(definition: string): Record<string, unknown> {
   const value = parseDefinition(definition)
   return isRecord(value) && isRecord(value['spec']) ? value['spec'] : {}
+}
+
+/** What people set for the pods that an operator starts; not `resources`, which policies and queries also have. */
+const podSettings =
+  /^(?:replicas|replicaCount|nodeSelector|tolerations|volumeClaimTemplates?|storageSpec|podAntiAffinity)$/
+
+function hasPodSettings(value: unknown, depth: number): boolean {
+  if (!isRecord(value) || depth > 2) return false
+  return Object.entries(value).some(
+    ([key, inner]) => podSettings.test(key) || hasPodSettings(inner, depth + 1),
+  )
 }
 
 /** Pod templates are written by people: their containers have an image, or none is meant. */
