@@ -89,6 +89,11 @@ describe('resources without an image', () => {
       '{template: {properties: {containers: {items: {properties: {image: {type: string}}}}}}}',
     )
     expect(undecided(cache('{}'), pods)).toEqual([])
+    const open = images.replace(
+      /properties: \{spec: .*\}\}\}\}/,
+      'properties: {spec: {x-kubernetes-preserve-unknown-fields: true}}}}',
+    )
+    expect(undecided(cache('{store: {replicaCount: 2}}'), open)).toEqual(['Cache n'])
     // the definition is installed by something else
     expect(undecided(cache('{storage: {replicaCount: 2}}'))).toEqual(['Cache n'])
     expect(undecided(cache('{size: 3, match: {resources: {kinds: [Pod]}}}'))).toEqual([])

@@ -9,8 +9,8 @@ const otherGroups = /(?:^|\.)k8s\.io$|\.(?:toolkit\.fluxcd|cattle)\.io$|^(?:argo
 const maxDepth = 12
 
 /**
- * Whether a custom resource could name images: its definition in `world` has keys for them, or, where the definition comes from
- * elsewhere, it has the settings of pods. If it names none, its operator uses defaults of its own, which the rendering does not show.
+ * Whether a custom resource could name images: its definition in `world` has keys for them, or, where that is not here or has
+ * no schema, it has the settings of pods. If it names none, its operator uses defaults of its own, which the rendering does not show.
  */
 export function canNameImages(object: RenderedObject, world: readonly RenderedObject[]): boolean {
   const group = groupOf(object)
@@ -19,14 +19,17 @@ export function canNameImages(object: RenderedObject, world: readonly RenderedOb
     .filter(({ definition }) => definition?.includes(group) && definition.includes(object.kind))
     .map(({ definition }) => specOf(definition!))
     .find(one => one['group'] === group && isRecord(one['names']) && one['names']['kind'] === object.kind)
-  if (spec === undefined) return hasPodSettings(object.value['spec'], 0)
   const versions = isRecord(spec) && Array.isArray(spec['versions']) ? spec['versions'] : []
-  return versions.some(version => {
-    const schema =
-      isRecord(version) && isRecord(version['schema']) ? version['schema']['openAPIV3Schema'] : undefined
-    const properties = isRecord(schema) && isRecord(schema['properties']) ? schema['properties'] : {}
-    return hasImageKey(properties['spec'], 0)
-  })
+  const schemas = versions.map(specSchema).filter(schema => isRecord(schema?.['properties']))
+  if (schemas.length === 0) return hasPodSettings(object.value['spec'], 0)
+  return schemas.some(schema => hasImageKey(schema, 0))
+}
+
+function specSchema(version: unknown): Record<string, unknown> | undefined {
+  const schema =
+    isRecord(version) && isRecord(version['schema']) ? version['schema']['openAPIV3Schema'] : undefined
+  const properties = isRecord(schema) && isRecord(schema['properties']) ? schema['properties'] : {}
+  return isRecord(properties['spec']) ? properties['spec'] : undefined
 }
 
 function specOf(definition: string): Record<string, unknown> {
