@@ -16,7 +16,7 @@ export function siteDraft(siteFolder: string) {
         parseSiteFile(starterSite(answers), path)
         return answers
       } catch {
-        // whatever is wrong with it, an interview can begin anew
+        // an unreadable draft is no loss: the interview starts from the beginning
         return undefined
       }
     },

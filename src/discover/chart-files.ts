@@ -57,6 +57,7 @@ async function readArchive(
       else if (wanted) files.set(path, content.toString())
     })
   })
+  // the parser is a stream of another library's types; what can be read of a damaged archive is enough here, and helm reports it
   await pipeline(archive, parser as unknown as NodeJS.WritableStream).catch(() => undefined)
   for (const { path, content } of inner)
     await readArchive(Readable.from([content]), { files, folder: path.replace(/\.tgz$/, '') })

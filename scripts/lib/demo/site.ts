@@ -87,7 +87,7 @@ async function openNodeIn(network: ClosedNetwork, context: DemoContext): Promise
   return resources.use(await openNode(network.node, { folder: join(work, 'node'), rootTar }))
 }
 
-/** os-release(5) for the folder that replaces a node where there is no namespace: the demo carries packages of Debian 12. */
+/** os-release(5) for the folder that stands for a node without network namespaces: the demo carries packages of Debian 12. */
 const bookworm = 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n'
 
 interface Site {

@@ -27,7 +27,7 @@ export function fetchedByValue(
   return fetches
 }
 
-/** Returns what a program fetches because of a variable or a key of a ConfigMap, although its value is no URL. */
+/** Returns what a program fetches because of a variable or a key of a ConfigMap whose value is not a URL: a list of plugins. */
 export function fetchedByVariable(name: string, value: string): string[] {
   return fetchingVariables
     .filter(rule => rule.variable === name && value.trim() !== '' && value !== rule.unless)

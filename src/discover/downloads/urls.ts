@@ -65,7 +65,7 @@ export function sourceUrl(text: string): string | undefined {
     : undefined
 }
 
-/** `ssh://git@host` names a user, which is no secret. */
+/** `ssh://git@host` names a user; a user name is not a secret. */
 function withoutPassword(text: string): string {
   const shown = withoutSecretQueries(text)
   return /:\/\/[^/@]*:[^/]*@/.test(shown) ? redactText(shown) : shown

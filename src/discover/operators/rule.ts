@@ -36,7 +36,7 @@ export interface GateRule extends PartRule {
   gate?: string
   /** the value with which the parts are started */
   open?: boolean
-  /** the condition in words, where there is no path */
+  /** the condition in words, if no path expresses it */
   reason?: string
 }
 

@@ -1,6 +1,6 @@
 import type { Named } from './join.ts'
 
-/** A line of a text that is no YAML or JSON document: `worker_tag = 2.8.1`, `helper_image: "a/b:1"`. */
+/** A line of a text that is neither YAML nor JSON: `worker_tag = 2.8.1`, `helper_image: "a/b:1"`. */
 const line = /^\s*(?:-\s+)?(?:export\s+)?["']?([A-Za-z_][A-Za-z0-9_./-]*)["']?\s*[:=]\s*(\S.*?)\s*,?\s*$/
 
 export interface TextLines {

@@ -32,7 +32,7 @@ export function textMatches(
   return [...matches, ...unstructured(text, path)]
 }
 
-/** A text that is no document: TOML, INI, a script, a template. */
+/** A text that is neither YAML nor JSON: TOML, INI, a script, a template. */
 function unstructured(text: string, path: string): Match[] {
   const lines = linesOf(text, path)
   const joined = join([

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { printableLine } from '../../core/printable.ts'
 import type { SiteNode } from '../../inventory/schema.ts'
-import { refusal, runSsh, type SshAccess, sshCommand } from '../preflight/ssh.ts'
+import { refusal, runScript, type SshAccess } from '../preflight/ssh.ts'
 import { captureScript } from './capture-script.ts'
 
 /** Nothing that a machine prints is trusted: texts are made printable. */
@@ -40,14 +39,10 @@ export async function captureEgress(
   access: SshAccess,
   { seconds, inside, signal }: { seconds: number; inside: readonly string[]; signal: AbortSignal },
 ): Promise<Captured> {
-  const { sudo } = access.passwords
-  const password = sudo === undefined ? undefined : (await readFile(sudo, 'utf8')).replace(/\r?\n$/, '')
-  const script = shellScript([String(seconds), ...inside], { sudoPassword: password !== undefined })
-  // head reads the script and not a byte more: sudo reads what follows
-  const command = `exec sh -c 'eval "$(head -c ${Buffer.byteLength(script)})"'`
-  const ran = await runSsh(sshCommand(node, access, command), {
-    input: password === undefined ? script : `${script}${password}\n`,
-    timeoutMs: seconds * 1000 + (access.timeoutMs ?? 60_000),
+  const words = [String(seconds), ...inside]
+  const ran = await runScript(node, access, {
+    script: options => shellScript(words, options),
+    extraMs: seconds * 1000,
     maxOutput,
     signal,
   })

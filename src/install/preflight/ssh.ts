@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { defined } from '../../core/defined.ts'
 import { printableLine } from '../../core/printable.ts'
 import type { SiteFile, SiteNode } from '../../inventory/schema.ts'
 import { sshEnvironment, sshOptions } from '../ssh-options.ts'
@@ -51,18 +52,8 @@ export function sshCommand(
 
 /** Runs the probe on the machine. What prevents it from running is a finding, not an error. */
 export async function probeMachine(node: SiteNode, access: SshAccess, signal: AbortSignal): Promise<Probed> {
-  signal.throwIfAborted()
-  const { sudo } = access.passwords
-  const password = sudo === undefined ? undefined : (await readFile(sudo, 'utf8')).replace(/\r?\n$/, '')
-  const script = probeScript({ sudoPassword: password !== undefined })
-  // head reads the script and not a byte more: sudo reads what follows
-  const command = `exec sh -c 'eval "$(head -c ${Buffer.byteLength(script)})"'`
   const from = Date.now() / 1000
-  const ran = await runSsh(sshCommand(node, access, command), {
-    input: password === undefined ? script : `${script}${password}\n`,
-    timeoutMs: access.timeoutMs ?? defaultTimeoutMs,
-    signal,
-  })
+  const ran = await runScript(node, access, { script: probeScript, signal })
   const answer = parseAnswer(ran.stdout)
   if (answer !== undefined) return { answer, from, to: Date.now() / 1000 }
   return { finding: { machine: node.name, level: 'error', ...refusal(ran, { node, access }) } }
@@ -75,7 +66,37 @@ export interface Ran {
   timedOut: boolean
 }
 
-/** Runs a command on a machine; how it ended is for the caller to judge. */
+/**
+ * Runs a shell script on a machine; how it ended is for the caller to judge. The script comes on its input, and the password that sudo
+ * reads after it. `extraMs`: what it may take besides the usual time.
+ */
+export async function runScript(
+  node: SiteNode,
+  access: SshAccess,
+  options: {
+    script: (options: { sudoPassword: boolean }) => string
+    extraMs?: number
+    /** bytes */
+    maxOutput?: number
+    signal: AbortSignal
+  },
+): Promise<Ran> {
+  const { extraMs = 0, maxOutput, signal } = options
+  signal.throwIfAborted()
+  const { sudo } = access.passwords
+  const password = sudo === undefined ? undefined : (await readFile(sudo, 'utf8')).replace(/\r?\n$/, '')
+  const script = options.script({ sudoPassword: password !== undefined })
+  // head reads the script and not a byte more: sudo reads what follows
+  const command = `exec sh -c 'eval "$(head -c ${Buffer.byteLength(script)})"'`
+  return await runSsh(sshCommand(node, access, command), {
+    input: password === undefined ? script : `${script}${password}\n`,
+    timeoutMs: extraMs + (access.timeoutMs ?? defaultTimeoutMs),
+    ...defined({ maxOutput }),
+    signal,
+  })
+}
+
+/** Runs a command on a machine; `maxOutput` ends one that prints without end. */
 export async function runSsh(
   [program, ...args]: [string, ...string[]],
   {

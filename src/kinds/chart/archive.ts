@@ -145,7 +145,7 @@ class ArchiveContent {
     return this.#bytes
   }
 
-  /** Text of a kept file without its byte order mark, which helm removes, too. */
+  /** Text of a kept file without its byte order mark: helm removes it as well. */
   text(name: string): string | undefined {
     const chunks = this.#kept.get(name)
     return (

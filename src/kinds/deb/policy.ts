@@ -80,7 +80,7 @@ function isFromFitting(
 ): boolean {
   return sourcesOf(candidate).some(i => {
     const source = sources[i]
-    // a version of the base system that no source has any longer
+    // the base system has a version that no source offers now
     return source === undefined ? pin.version !== undefined : fitsSource(source, candidate.component)
   })
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { reachOfHostname } from '../../remote/addresses.ts'
+import { closeness, reachOfHostname } from '../../remote/addresses.ts'
 import { type FileHash, fileHash, fragmentHashes } from './file-hash.ts'
 import { fileNameOf, isFileName } from './file-name.ts'
 import { htmlLinks } from './html-links.ts'
@@ -185,7 +185,7 @@ function described(
 
 /** How near a host is: a page may link only to hosts that are as far away as itself, or farther. */
 function reach({ hostname }: URL): number {
-  return ['public', 'private', 'local'].indexOf(reachOfHostname(hostname) ?? 'public')
+  return closeness[reachOfHostname(hostname) ?? 'public']
 }
 
 function invalid(url: string, why: string, cause?: unknown): AirgapError {
