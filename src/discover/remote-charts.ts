@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { maxSatisfying } from 'semver'
+import { chosenByHelm } from '../core/chart-version.ts'
 import { type AirgapError, isUpstreamFailure } from '../core/errors.ts'
 import type { Addresses, CarriedChart, RemoteChart, Renderer } from './deployment.ts'
 import { type ChartQuery, labelsOf, type RecordedRelease } from './helm-recorder.ts'
@@ -48,22 +48,9 @@ function carriedChart(
 ): CarriedChart | undefined {
   const named = carried.filter(chart => chart.name === name)
   const same = named.filter(chart => trimmed(chart.repo) === trimmed(repo ?? ''))
-  return satisfying(same, version) ?? satisfying(named, version)
+  return chosenByHelm(same, version) ?? chosenByHelm(named, version)
 }
 
-function satisfying(charts: readonly CarriedChart[], constraint: string): CarriedChart | undefined {
-  const exact = charts.find(chart => bare(chart.version) === bare(constraint))
-  if (exact !== undefined) return exact
-  // helm separates the parts of a constraint by commas, semver by spaces
-  const best = maxSatisfying(
-    charts.map(chart => bare(chart.version)),
-    constraint.replaceAll(',', ' ') || '*',
-    { loose: true },
-  )
-  return charts.find(chart => bare(chart.version) === best)
-}
-
-const bare = (version: string) => version.trim().replace(/^v/, '')
 const trimmed = (url: string) => url.replace(/\/+$/, '')
 
 /** The remote charts of a deployment: each is looked up, and fetched, once. */

@@ -3,9 +3,9 @@ import { loadCompatibility } from '../compat/load.ts'
 import { refuseBroken } from '../compat/refuse.ts'
 import type { Compatibility } from '../compat/schema.ts'
 import { type FalseClaim, falseClaims, type StackContent, versionsOf } from '../compat/versions.ts'
+import { chosenByHelm } from '../core/chart-version.ts'
 import { formatReference } from '../core/reference.ts'
 import { lockedChartSchema } from '../kinds/chart/locked.ts'
-import { parseChartVersion, parseConstraint } from '../kinds/chart/version-constraint.ts'
 import { lockedDebsSchema } from '../kinds/deb/locked.ts'
 import { lockedRpmsSchema } from '../kinds/rpm/locked.ts'
 import { lockedWheelsSchema } from '../kinds/wheel/locked.ts'
@@ -51,13 +51,8 @@ function chosenVersion<T extends { name: string; version: string }>(
   chart: T,
   locked: readonly LockItem[],
 ): T {
-  const constraint = parseConstraint(chart.version)
-  const chosen = locked
-    .map(item => lockedChartSchema.parse(item))
-    .find(item => {
-      const version = parseChartVersion(item.version)
-      return item.chart === chart.name && version !== undefined && constraint?.(version)
-    })
+  const named = locked.map(item => lockedChartSchema.parse(item)).filter(item => item.chart === chart.name)
+  const chosen = chosenByHelm(named, chart.version)
   return chosen === undefined ? chart : { ...chart, version: chosen.version }
 }
 

@@ -48,6 +48,7 @@ ${release('other', chart, more)}${release('own', './own')}`,
     it.each([
       ['of a repository', 'acme/web', '    version: 1.0.0\n'],
       ['of a repository, by a range', 'acme/web', '    version: ">=0.9.0, <2"\n'],
+      ['of a repository, by an operator that only helm knows', 'acme/web', '    version: "=>1.0"\n'],
       ['of a repository, without a version', 'acme/web', ''],
       ['of a registry', 'oci/web', '    version: 1.0.0\n'],
       ['of a registry, by address', 'oci://registry.invalid/charts/web', '    version: 1.0.0\n'],

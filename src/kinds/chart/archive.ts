@@ -3,10 +3,10 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { Parser, type ReadEntry } from 'tar'
 import { z } from 'zod'
+import { isSameVersion } from '../../core/chart-version.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import { type ChartMetadata, parseChartName, parseChartYaml, parseRequirements } from './metadata.ts'
-import { isSameVersion } from './version-constraint.ts'
 
 /** Bounds of a chart: the largest public ones are a few MiB; helm itself stops at 100 MiB. */
 const maxUnpacked = 100 * 1024 * 1024 /* bytes */

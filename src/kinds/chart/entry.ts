@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseConstraint } from '../../core/chart-version.ts'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
@@ -8,7 +9,6 @@ import { nameField, sha256Field, versionField } from '../../document/fields.ts'
 import { publicUrl, refuseLogin } from '../../document/urls.ts'
 import { manifestEntry } from '../entry.ts'
 import { chartTag } from './assemble.ts'
-import { parseConstraint } from './version-constraint.ts'
 
 export interface ChartRequest {
   at: string

@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import { chosenByHelm, newestFirst, parseChartVersion } from '../../core/chart-version.ts'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactText, redactUrl } from '../../core/redact.ts'
 import { entriesOf, IndexFault } from './index-text.ts'
-import { newestFirst, parseChartVersion, parseConstraint } from './version-constraint.ts'
 
 /** One version of a chart in a repository's index.yaml (helm.sh/docs/topics/chart_repository); only what we use. */
 const entrySchema = z.object({
@@ -52,7 +52,7 @@ export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
       return parsed.success && parseChartVersion(parsed.data.version) !== undefined ? [parsed.data] : []
     })
     .sort((a, b) => newestFirst(a.version, b.version))
-  const found = entries.find(entry => entry.version === version) ?? newestMatch(entries, version)
+  const found = chosenByHelm(entries, version)
   if (found === undefined) throw missing(wanted, { listed, entries })
   const same = entries.filter(entry => entry.version === found.version)
   const digests = new Set(same.flatMap(entry => entry.digest?.toLowerCase() ?? []))
@@ -79,14 +79,6 @@ function listedEntries(text: string, { repo, name }: WantedChart): unknown[] {
     item: redactUrl(repo),
     likely: 'a typing mistake, or the chart is in another repository',
     next: 'correct name: or repo: in the manifest',
-  })
-}
-
-function newestMatch(entries: readonly Entry[], version: string): Entry | undefined {
-  const constraint = parseConstraint(version)
-  return entries.find(entry => {
-    const parsed = parseChartVersion(entry.version)
-    return parsed !== undefined && constraint?.(parsed)
   })
 }
 

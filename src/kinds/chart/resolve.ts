@@ -1,22 +1,24 @@
 import { Readable } from 'node:stream'
 import { z } from 'zod'
-import { parseManifest } from '../../content/successors.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
+import { parseManifest, type UnreadableEntry } from '../../content/successors.ts'
+import { canonicalJson, compareText } from '../../core/canonical-json.ts'
+import { chosenByHelm, newestFirst, parseChartVersion, parseConstraint } from '../../core/chart-version.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { digestFromHex, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { isHelmArchiveType, mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../../core/reference.ts'
+import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
+import { leftOutReason, notCarriable } from '../left-out-reason.ts'
 import { readChartArchive } from './archive.ts'
 import { chartTag, provenanceUrl } from './assemble.ts'
 import { type ChartRequest, checkServedName } from './entry.ts'
 import { type LockedChart, lockedChartSchema } from './locked.ts'
 import type { ChartMetadata } from './metadata.ts'
 import { findInIndex, type IndexEntry } from './repository-index.ts'
-import { newestFirst, parseChartVersion, parseConstraint } from './version-constraint.ts'
 
 const maxIndex = 64 * 1024 * 1024 /* bytes */
 const maxArchive = 64 * 1024 * 1024 /* bytes */
@@ -109,7 +111,10 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
   const version = await tagFor(repository, { request, context })
   const tagged = parseReference(`${repository}:${chartTag(version)}`)
   const item = formatReference(tagged)
-  const { reference, found, config, archive, layers } = await chartManifest(tagged, { context, item })
+  const { reference, found, config, archive, layers, leftOut } = await chartManifest(tagged, {
+    context,
+    item,
+  })
   if (request.sha256 !== undefined)
     checkDigest(archive, { sha256: request.sha256, who: 'the manifest', item: `${item} (${request.at})` })
   const content = await context.registry.blob(reference, archive, { maxBytes: maxArchive })
@@ -139,6 +144,7 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
     layers: [archive, ...layers.filter(layer => layer.digest !== archive.digest)].map(plain),
     ...(request.sha256 === undefined ? {} : { pinned: true }),
     ...(isHelmConfig ? {} : { foreignConfig: true }),
+    ...(leftOut.length > 0 ? { leftOut: leftOut.toSorted((a, b) => compareText(a.name, b.name)) } : {}),
   }
 }
 
@@ -154,11 +160,11 @@ async function tagFor(
     .map(tag => tag.replaceAll('_', '+'))
     .filter(tag => /^\d+\.\d+\.\d+/.test(tag))
     .sort(newestFirst)
-  const found = tags.find(tag => {
-    const parsed = parseChartVersion(tag)
-    return parsed !== undefined && constraint(parsed)
-  })
-  if (found !== undefined) return found
+  const found = chosenByHelm(
+    tags.map(tag => ({ version: tag })),
+    version,
+  )
+  if (found !== undefined) return found.version
   throw new AirgapError('NOT_FOUND_UPSTREAM', `no tag satisfies ${version}`, {
     item: `${repository} (${request.at})`,
     likely:
@@ -174,6 +180,8 @@ interface FoundChart {
   config: Descriptor
   archive: Descriptor
   layers: Descriptor[]
+  /** entries of the index that cannot be read */
+  leftOut: LeftOut[]
 }
 
 /** Charts of an index that are tried. */
@@ -190,23 +198,42 @@ async function chartManifest(
     parsed.type === 'index'
       ? parsed.manifests.slice(0, maxInIndex).map(({ digest }) => ({ ...tagged, digest }))
       : []
+  const leftOut: LeftOut[] = parsed.type === 'index' ? parsed.unreadable.map(plainReason) : []
   const charts: FoundChart[] = []
   const add = (reference: Reference, found: ResolvedManifest) => {
     const chart = chartOf(found, item)
-    if (chart !== undefined) charts.push({ reference, found, ...chart })
+    if (chart !== undefined) charts.push({ reference, found, ...chart, leftOut })
   }
   if (parsed.type === 'manifest') add(tagged, root)
-  for (const reference of references) add(reference, await context.registry.manifest(reference))
+  for (const reference of references) {
+    try {
+      add(reference, await context.registry.manifest(reference))
+    } catch (error) {
+      if (!isErrorCode(error, ...notCarriable)) throw error
+      leftOut.push({ name: reference.digest, reason: leftOutReason(error) })
+    }
+  }
   const [chart] = charts
   if (chart === undefined || charts.length > 1) {
     throw new AirgapError('UNSUPPORTED', 'the artifact under that name is not a Helm chart', {
       item,
-      likely: chart === undefined ? 'an image of the same name' : 'an index with several charts',
+      likely:
+        chart !== undefined
+          ? 'an index with several charts'
+          : (unread(leftOut) ?? 'an image of the same name'),
       next: 'correct repo:, name: or version: in the manifest',
     })
   }
   if (chart.archive.size > maxArchive) throw tooLarge('the chart', { item, maxBytes: maxArchive })
   return chart
+}
+
+function plainReason({ name, reason }: UnreadableEntry): LeftOut {
+  return { name, reason }
+}
+
+function unread([first]: readonly LeftOut[]): string | undefined {
+  return first === undefined ? undefined : `the index has ${first.name}, but ${first.reason}`
 }
 
 /** Of several archives, helm takes the last: readers differ, so that none is accepted. */

@@ -5,7 +5,7 @@ import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import type { Digest } from '../../core/digest.ts'
-import { AirgapError, type ErrorCode, isErrorCode } from '../../core/errors.ts'
+import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { isForeignLayerType, isIndexType } from '../../core/media-types.ts'
 import {
   formatPlatform,
@@ -18,6 +18,7 @@ import { formatReference, type Reference } from '../../core/reference.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
+import { leftOutReason, notCarriable } from '../left-out-reason.ts'
 import type { ImageRequest } from './entry.ts'
 import { type IndexEntry, readIndex, selectEntries } from './index-entries.ts'
 import type { LockedImage } from './locked.ts'
@@ -27,15 +28,6 @@ const maxDepth = 3
 
 /** Signatures and attestations are smaller; what is larger is fetched by the build. */
 const maxOptionalBlob = 1 << 20 /* bytes */
-
-/** Errors that concern one manifest of a registry that answers: what is optional is left out then. */
-const notCarriable: ErrorCode[] = [
-  'NOT_FOUND_UPSTREAM',
-  'PLATFORM_MISSING',
-  'UNAUTHORIZED',
-  'UNSUPPORTED',
-  'UPSTREAM_INVALID',
-]
 
 /** Walks from a manifest down to everything that the site needs of it. */
 export class ImageWalk {
@@ -78,7 +70,7 @@ export class ImageWalk {
       return found.descriptor.digest
     } catch (error) {
       if (!isErrorCode(error, ...notCarriable)) throw error
-      this.leaveOut({ name, reason: reasonOf(error) })
+      this.leaveOut({ name, reason: leftOutReason(error) })
       return undefined
     }
   }
@@ -162,7 +154,7 @@ export class ImageWalk {
       return defined({ ...entry, found, platform: await this.#configPlatform(parsed.config) })
     } catch (error) {
       if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM', 'UPSTREAM_INVALID', 'UNSUPPORTED')) throw error
-      return { ...entry, unusable: reasonOf(error) }
+      return { ...entry, unusable: leftOutReason(error) }
     }
   }
 
@@ -289,13 +281,6 @@ export class ImageWalk {
       next,
     })
   }
-}
-
-/** A reason for the lock, which must be the same whatever mirror answered. */
-function reasonOf(error: AirgapError): string {
-  if (error.code === 'NOT_FOUND_UPSTREAM') return 'the registry does not have it'
-  if (error.code === 'UNAUTHORIZED') return 'the registry denies access to it'
-  return error.cause instanceof AirgapError ? error.cause.message : error.message
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
 import { chartKind } from '../../../src/kinds/chart/index.ts'
 import { hasDockerRegistry } from '../../remote/support/docker-registry.ts'
 import { expectKindContract, refused, temporaryFolder, testContext } from '../support/context.ts'
@@ -40,6 +41,44 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)('charts of a registry (needs hel
       'NOT_FOUND_UPSTREAM',
     )
     expect(none.likely).toBe('available: 2.0.0, 1.2.3, 1.2.2')
+  })
+
+  it('are carried from an index whose other entries cannot be read; the lock names those', async () => {
+    const host = await registry()
+    const context = await testContext({ sources: [{ from: host, to: [`http://${host}`] }] })
+    const layer = {
+      mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
+      ...(await putBlob(host, chartTgz({ version: '1.2.3' }))),
+    }
+    await putManifest(host, { tag: '1.2.3', manifest: await helmManifest(host, { version: '1.2.3', layer }) })
+    const request = { at: 'stack.yaml:5:5', name: 'web', repo: `oci://${host}/up`, version: '1.2.3' }
+    const { origin } = await chartKind.resolve(request, context)
+    const own = origin.type === 'oci' ? [origin.manifest] : []
+    const gone = { mediaType: own[0]!.mediaType, digest: `sha256:${'0'.repeat(64)}`, size: 10 }
+    const index = (manifests: unknown[]) =>
+      JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests })
+    const entries = [gone, { mediaType: gone.mediaType, digest: `md5:${'0'.repeat(32)}`, size: 10 }]
+    const serve = (manifests: unknown[]) => {
+      const bytes = Buffer.from(index(manifests))
+      const descriptor = {
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        digest: digestOf(bytes),
+        size: bytes.length,
+      }
+      const manifest: typeof context.registry.manifest = reference =>
+        reference.digest === undefined
+          ? Promise.resolve({ bytes, descriptor })
+          : context.registry.manifest(reference)
+      return { ...context, registry: Object.assign(Object.create(context.registry), { manifest }) }
+    }
+    const locked = await chartKind.resolve(request, serve([...entries, ...own]))
+    expect(locked.leftOut).toEqual([
+      { name: `md5:${'0'.repeat(32)}`, reason: 'its digest is not a sha256 digest' },
+      { name: gone.digest, reason: 'the registry does not have it' },
+    ])
+    expect((await refused(chartKind.resolve(request, serve(entries)), 'UNSUPPORTED')).likely).toContain(
+      'md5:',
+    )
   })
 
   it('may have 64 MiB, and more is exit 4', async () => {

@@ -42,6 +42,25 @@ export function newestFirst(a: string, b: string): number {
   return compare(second.version, first.version)
 }
 
+/**
+ * Returns the entry that helm would choose: the very version, or else the newest that satisfies the constraint (`IndexFile.Get` of
+ * helm.sh/helm/v3/pkg/repo). An empty constraint is any version that is not a prerelease.
+ */
+export function chosenByHelm<T extends { version: string }>(
+  entries: readonly T[],
+  constraint: string,
+): T | undefined {
+  const sorted = entries.toSorted((a, b) => newestFirst(a.version, b.version))
+  const satisfied = parseConstraint(constraint)
+  return (
+    sorted.find(({ version }) => version === constraint) ??
+    sorted.find(({ version }) => {
+      const parsed = parseChartVersion(version)
+      return parsed !== undefined && satisfied?.(parsed)
+    })
+  )
+}
+
 /** A test of versions. */
 export type VersionConstraint = (version: ChartVersion) => boolean
 
