@@ -1,0 +1,109 @@
+import { compareText } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
+import { type Digest, hexOf, isDigest } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+
+const product = 'astrago-airgap' as const
+
+/** What a signature of a bundle vouches for. */
+export interface Statement {
+  product: typeof product
+  /** name and version of the bundle */
+  name: string
+  version: string
+  /** digest of index.json, from which everything in the bundle is verified */
+  index: Digest
+  /** times in UTC, to the second: `2026-11-27T03:20:00Z` */
+  built: string
+  expires?: string
+  /** sorted by path: index.json, and every file that runs on site before anything else is verified */
+  files: { path: string; sha256: string }[]
+}
+
+const maxSize = 64 * 1024 /* bytes */
+const maxFiles = 256
+const infoPattern = /^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,62}$/
+/** No blank, and nothing that a shell or a leading dash makes special: the names are passed to `tar` on site. */
+const pathPattern = /^offline-deploy(?:\/[A-Za-z0-9][A-Za-z0-9._+-]{0,99}){1,4}$/
+
+/**
+ * Prints `B.sums`: comments with what it is about, then lines of `sha256sum`. Throws INTERNAL for a statement that `parseStatement` would
+ * refuse.
+ */
+export function printStatement(statement: Statement): string {
+  const text = lines(statement)
+  if (parse(Buffer.from(text)) === undefined)
+    throw new AirgapError('INTERNAL', 'the statement cannot be printed', { item: text.slice(0, 1000) })
+  return text
+}
+
+function lines({ name, version, index, built, expires, files }: Statement): string {
+  return [
+    `# product: ${product}`,
+    `# stack: ${name}`,
+    `# version: ${version}`,
+    `# index: ${index}`,
+    `# built: ${built}`,
+    ...(expires === undefined ? [] : [`# expires: ${expires}`]),
+    ...files.map(({ path, sha256 }) => `${sha256}  ${path}`),
+    '',
+  ].join('\n')
+}
+
+/** Parses `B.sums`, of which there is exactly one form. Throws SIGNATURE_INVALID. */
+export function parseStatement(bytes: Uint8Array, item: string): Statement {
+  const statement = parse(bytes)
+  if (statement !== undefined) return statement
+  throw new AirgapError('SIGNATURE_INVALID', 'the signed list of checksums is invalid', {
+    item,
+    likely: 'it was edited, converted (line ends), or damaged while it was copied',
+    next: 'copy the file again from the host that built the bundle',
+  })
+}
+
+const fieldPattern = /^# (product|stack|version|index|built|expires): (\S{1,100})$/
+const sumPattern = /^([0-9a-f]{64}) {2}(\S{1,500})$/
+
+function parse(bytes: Uint8Array): Statement | undefined {
+  if (bytes.length > maxSize) return undefined
+  const text = Buffer.from(bytes).toString('latin1')
+  const fields: Record<string, string> = {}
+  const files: Statement['files'] = []
+  for (const line of text.split('\n').slice(0, -1)) {
+    const [, field, value] = fieldPattern.exec(line) ?? []
+    const [, sha256, path] = sumPattern.exec(line) ?? []
+    if (field !== undefined) fields[field] = value!
+    else if (sha256 !== undefined) files.push({ path: path!, sha256 })
+    else return undefined
+  }
+  const { stack: name = '', version = '', index = '', built = '', expires } = fields
+  if (fields.product !== product || !isDigest(index)) return undefined
+  const statement: Statement = defined({ product, name, version, index, built, expires, files })
+  // compared with its printed form: order, repeated lines and line ends cannot vary
+  return isValid(statement) && lines(statement) === text ? statement : undefined
+}
+
+function isValid({ name, version, index, built, expires, files }: Statement): boolean {
+  return (
+    infoPattern.test(name) &&
+    infoPattern.test(version) &&
+    isTime(built) &&
+    (expires === undefined || (isTime(expires) && expires > built)) &&
+    files.length <= maxFiles &&
+    files[0]?.path === 'index.json' &&
+    files[0].sha256 === hexOf(index) &&
+    files.slice(1).every(({ path }) => pathPattern.test(path)) &&
+    files.every(({ path }, i) => i === 0 || compareText(files[i - 1]!.path, path) < 0)
+  )
+}
+
+function isTime(text: string): boolean {
+  if (!/^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text)) return false
+  const time = new Date(text)
+  return !Number.isNaN(time.getTime()) && printTime(time) === text
+}
+
+/** Returns a time as a statement has it. */
+export function printTime(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`
+}
