@@ -4,6 +4,7 @@ import { verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
+import { stateText } from '../core/file-state.ts'
 import { annotationKeys } from '../core/media-types.ts'
 import { formatReference, parseReference, type Reference } from '../core/reference.ts'
 import { type ByteSource, openFileSource } from './byte-source.ts'
@@ -99,6 +100,10 @@ export class BundleStore implements ReadableStore, NamedStore {
     }
     await this.#checkHeader(entry)
     return stream(this.#read(entry.dataOffset + range.start, range.end - range.start))
+  }
+
+  async state(): Promise<string> {
+    return stateText(await this.#source.state())
   }
 
   async resolve(reference: Reference): Promise<Descriptor> {

@@ -5,7 +5,7 @@ import { type Digest, Hasher } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
 import { artifactsOf } from './artifacts.ts'
-import { type ByteSource, openFileSource } from './byte-source.ts'
+import { type ByteSource, openFileSource, refuseChanged } from './byte-source.ts'
 import { type BundleEntry, endOf, headerOf, trailerSize } from './entry.ts'
 import { misplacedEntries } from './entry-order.ts'
 import { type GraphFindings, walkGraph } from './graph.ts'
@@ -37,7 +37,7 @@ export interface VerifyOptions {
 /**
  * Reads the whole bundle once, in order, and checks every byte: each header is the one of the layout, each blob has its digest, each gap
  * is zero, everything referred to is present, and everything present is referred to. Throws DIGEST_MISMATCH for another bundle than the
- * expected one, and one BUNDLE_CORRUPT with all damage.
+ * expected one, and BUNDLE_CORRUPT: one with all damage, or where the file was replaced or written to since it was opened.
  */
 export async function verifyBundle(
   from: string | ByteSource,
@@ -55,6 +55,8 @@ export async function verifyBundle(
     checkNothingElse(front, { reached, damage })
     await checkTrees(store, { damage, item: source.name })
     damage.throwIfAny()
+    // a byte that was good when it was read may have been changed since
+    await refuseChanged(source)
     const { info, indexDigest, roots } = front
     return {
       path: source.name,

@@ -7,6 +7,7 @@ import { canonicalJson } from '../core/canonical-json.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import { hexOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { fileStateAt, stateText } from '../core/file-state.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { formatReference, parseReference, type Reference } from '../core/reference.ts'
 import type { ContentStore } from './store.ts'
@@ -55,6 +56,15 @@ export class LayoutStore implements ContentStore {
     const highWaterMark = bufferFor(descriptor.size)
     const chunks = verified(descriptor, chunksOf(path, highWaterMark))
     return Readable.from(chunks, { objectMode: false, highWaterMark })
+  }
+
+  async state(descriptor: Descriptor): Promise<string> {
+    const path = this.pathOf(descriptor)
+    try {
+      return stateText([await fileStateAt(path)])
+    } catch (error) {
+      throw fromSystemError(error, path)
+    }
   }
 
   /** Returns many small parts of one blob, in the order of `ranges`. Not verified: the caller has read the whole blob before. */

@@ -15,6 +15,11 @@ export interface ReadableStore {
    * to the reader, who may overwrite it or free its memory. Throws NOT_FOUND where the content is not here.
    */
   open(descriptor: Descriptor, range?: ByteRange): Promise<Readable>
+  /**
+   * Returns the state of the file that the content is in. What was found out about the content is valid as long as the state is the
+   * same. Absent where the content is in memory and cannot change.
+   */
+  state?(descriptor: Descriptor): Promise<string>
 }
 
 /** Names for the content of a store (image-spec: `org.opencontainers.image.ref.name` in index.json). */

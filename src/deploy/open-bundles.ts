@@ -4,6 +4,7 @@ import { refuseUnmarkedShards } from '../content/unmarked-shards.ts'
 import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { lastingStateText } from '../core/file-state.ts'
 import type { BundleFile } from '../install/steps/verify.ts'
 import { type BundleIdentity, knownBundles } from './bundle-record.ts'
 
@@ -82,7 +83,7 @@ async function openTrusted(path: string, trust: Trust): Promise<OpenBundle> {
       path,
       indexDigest: identity.digest,
       size: store.size,
-      mtimeMs: Math.trunc(source.mtimeMs ?? 0),
+      state: lastingStateText(source.opened),
     }
     return { path, identity, store, file, source }
   } catch (error) {

@@ -24,11 +24,18 @@ export async function verifyBundles(
   return reports
 }
 
-/** Reads the file that is open, which stays open: its path may lead to another file by now. */
+/**
+ * Reads the file that is open, which stays open. The digest is expected again: the front of the file, from which everything else is
+ * checked, may have been changed since the bundle was opened and trusted.
+ */
 export async function verifyOpenBundle(
-  { source }: OpenBundle,
+  { source, identity }: OpenBundle,
   run: { progress: Progress; signal: AbortSignal },
 ): Promise<VerifyReport> {
   const borrowed: ByteSource = { ...source, close: async () => {} }
-  return await verifyBundle(borrowed, { progress: run.progress, signal: run.signal })
+  return await verifyBundle(borrowed, {
+    expect: identity.digest,
+    progress: run.progress,
+    signal: run.signal,
+  })
 }

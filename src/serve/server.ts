@@ -44,7 +44,10 @@ export function readOnlyServer(
   const context: ServerContext = {
     store,
     blobs,
-    small: smallCache(store, { limit: options.cacheBytes ?? 32 << 20 }),
+    small: smallCache(store, {
+      limit: options.cacheBytes ?? 32 << 20,
+      verification: blobs.verification,
+    }),
     noteError: (reply, error) => access.noteError(reply.raw, error),
     countSent: ({ raw }, bytes) => void counted.set(raw, (counted.get(raw) ?? 0) + bytes),
   }

@@ -2,6 +2,7 @@ import { maxManifestSize, readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
+import type { Verification } from './verification.ts'
 
 /** Reads small content, verified, and caches it. */
 export interface SmallCache {
@@ -10,7 +11,10 @@ export interface SmallCache {
 }
 
 /** Creates a cache of at most `limit` bytes, from which the least recently used content is evicted. */
-export function smallCache(store: ReadableStore, { limit }: { limit: number /* bytes */ }): SmallCache {
+export function smallCache(
+  store: ReadableStore,
+  { limit, verification }: { limit: number /* bytes */; verification: Verification },
+): SmallCache {
   const kept = new Map<Digest, Buffer>()
   // for many simultaneous requests of the same content it is read once
   const pending = new Map<Digest, Promise<Buffer>>()
@@ -29,7 +33,12 @@ export function smallCache(store: ReadableStore, { limit }: { limit: number /* b
 
   async function load(descriptor: Descriptor): Promise<Buffer> {
     try {
-      const bytes = await readAll(store, descriptor, maxManifestSize)
+      await verification.refuseDamaged(descriptor)
+      const state = await verification.stateOf(descriptor)
+      const bytes = await readAll(store, descriptor, maxManifestSize).catch(error => {
+        verification.noteDamage(descriptor, { error, state })
+        throw error
+      })
       keep(descriptor.digest, bytes)
       return bytes
     } finally {

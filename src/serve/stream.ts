@@ -2,8 +2,9 @@ import type { ServerResponse } from 'node:http'
 import type { ReadableStore } from '../content/store.ts'
 import { verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
-import type { Digest } from '../core/digest.ts'
-import { AirgapError } from '../core/errors.ts'
+import type { PieceDigests } from './piece-digests.ts'
+import { type Account, pieceReader, release } from './pieces.ts'
+import { type Verification, verification } from './verification.ts'
 
 /** Sends content of a store in such a way that an answer with wrong bytes never completes. */
 export interface BlobSender {
@@ -14,6 +15,8 @@ export interface BlobSender {
   send(response: ServerResponse, descriptor: Descriptor, options: SendOptions): Promise<unknown>
   /** Returns the bytes of a body that have been sent; undefined for answers of other code. */
   sent(response: ServerResponse): number | undefined
+  /** what is known of the content */
+  verification: Verification
 }
 
 export interface SendOptions {
@@ -23,120 +26,31 @@ export interface SendOptions {
   begin?: () => void
 }
 
-const largestPiece = 1 << 20 /* bytes; reads of 64 KiB make a server three times slower */
-const smallestPiece = 32 << 10 /* bytes */
-/** of all answers in flight together, in addition to the two smallest pieces that each always gets */
-const memoryBudget = 48 << 20 /* bytes */
-/** With more answers in flight, the next piece is not read ahead: other answers keep the disk busy. */
-const maxReadingAhead = 16
-/** digests remembered as verified: about 100 bytes each */
-const maxRemembered = 20_000
-
-/** Bytes that one answer holds in memory. */
-interface Account {
-  held: number
-}
-
 export function blobSender(store: ReadableStore): BlobSender {
   const sentBytes = new WeakMap<ServerResponse, number>()
-  const verdicts = new Map<Digest, Promise<void>>()
-  const accounts = new Set<Account>()
-  let held = 0
-
-  function hold(account: Account, bytes: number): void {
-    account.held += bytes
-    held += bytes
-  }
-
-  /**
-   * Returns a small share of the remaining budget: slow clients with large pieces leave small ones for others, and a few fast clients
-   * get large pieces.
-   */
-  function pieceSize(): number {
-    const share = Math.floor((memoryBudget - held) / 32)
-    return Math.max(smallestPiece, Math.min(largestPiece, share))
-  }
-
-  async function readPiece(descriptor: Descriptor, piece: ByteRange): Promise<Uint8Array> {
-    const length = piece.end - piece.start
-    const chunks: Uint8Array[] = []
-    let size = 0
-    for await (const chunk of (await store.open(descriptor, piece)) as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk)
-      size += chunk.length
-    }
-    const [only] = chunks
-    if (size === length) return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size)
-    throw new AirgapError('SIZE_MISMATCH', `the content is ${size} bytes long; ${length} were expected`, {
-      item: descriptor.digest,
-      likely: 'the bundle was truncated or replaced while it was served',
-      next: 'run `offline-deploy verify` on the bundle',
-    })
-  }
-
-  /** With few answers in flight, the next piece is read while the last one is hashed and sent. */
-  async function* pieces(
-    descriptor: Descriptor,
-    { range, account }: { range: ByteRange; account: Account },
-  ): AsyncGenerator<Uint8Array> {
-    let position = range.start
-    const next = () => {
-      const piece = { start: position, end: Math.min(position + pieceSize(), range.end) }
-      hold(account, piece.end - piece.start)
-      position = piece.end
-      const bytes = readPiece(descriptor, piece)
-      // thrown when this piece is awaited; an unhandled rejection would end the process
-      bytes.catch(() => {})
-      return bytes
-    }
-    let ahead: Promise<Uint8Array> | undefined
-    while (ahead !== undefined || position < range.end) {
-      const bytes: Uint8Array = await (ahead ?? next())
-      ahead = position < range.end && accounts.size <= maxReadingAhead ? next() : undefined
-      yield bytes
-    }
-  }
+  const reader = pieceReader(store)
+  const verdicts = verification(store, reader)
 
   function wholeVerified(descriptor: Descriptor, account: Account): AsyncGenerator<Uint8Array> {
-    return verified(descriptor, pieces(descriptor, { range: { start: 0, end: descriptor.size }, account }))
+    const range = { start: 0, end: descriptor.size }
+    return verified(descriptor, reader.pieces(descriptor, { range, account }))
   }
 
-  /** Frees what the work held, whether it succeeds or fails. */
-  async function accounted<T>(work: (account: Account) => Promise<T>): Promise<T> {
-    const account: Account = { held: 0 }
-    accounts.add(account)
-    try {
-      return await work(account)
-    } finally {
-      accounts.delete(account)
-      hold(account, -account.held)
-    }
-  }
-
-  async function readThrough(descriptor: Descriptor): Promise<void> {
-    await accounted(async account => {
-      for await (const bytes of wholeVerified(descriptor, account)) {
-        hold(account, -bytes.length)
-        release(bytes)
-      }
-    })
-  }
-
-  /** A part cannot be verified on its own, so the whole content is read once before its first part is sent. */
-  async function verifyOnce(descriptor: Descriptor): Promise<void> {
-    const { digest } = descriptor
-    let verdict = verdicts.get(digest)
-    if (verdict === undefined) {
-      verdict = readThrough(descriptor)
-      verdicts.set(digest, verdict)
-      const [oldest] = verdicts.keys()
-      if (verdicts.size > maxRemembered && oldest !== undefined) verdicts.delete(oldest)
-    }
-    try {
-      await verdict
-    } catch (error) {
-      verdicts.delete(digest)
-      throw error
+  /** Reads whole pieces, and cuts off what was not requested once they are checked. */
+  async function* rangeVerified(
+    descriptor: Descriptor,
+    { range, digests, account }: { range: ByteRange; digests: PieceDigests; account: Account },
+  ): AsyncGenerator<Uint8Array> {
+    const { unit } = digests
+    const start = Math.floor(range.start / unit) * unit
+    const end = Math.min(Math.ceil(range.end / unit) * unit, descriptor.size)
+    let position = start
+    for await (const bytes of reader.pieces(descriptor, { range: { start, end }, account, unit })) {
+      digests.check(bytes, position)
+      const from = Math.max(range.start - position, 0)
+      const to = Math.min(range.end - position, bytes.length)
+      position += bytes.length
+      yield from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
     }
   }
 
@@ -154,7 +68,7 @@ export function blobSender(store: ReadableStore): BlobSender {
       for await (const bytes of body) {
         const { length } = bytes
         await write(response, bytes)
-        hold(account, -length)
+        reader.hold(account, -length)
         release(bytes)
       }
       response.end()
@@ -165,18 +79,53 @@ export function blobSender(store: ReadableStore): BlobSender {
     }
   }
 
-  return {
-    async send(response, descriptor, { head, range, begin }) {
-      if (range !== undefined) await verifyOnce(descriptor)
-      return accounted(async account => {
-        const content =
-          range === undefined ? wholeVerified(descriptor, account) : pieces(descriptor, { range, account })
+  async function sendContent(
+    response: ServerResponse,
+    descriptor: Descriptor,
+    {
+      head,
+      begin,
+      contentOf,
+    }: Omit<SendOptions, 'range'> & { contentOf: (account: Account) => AsyncGenerator<Uint8Array> },
+  ): Promise<unknown> {
+    const state = await verdicts.stateOf(descriptor)
+    return await reader.accounted(async account => {
+      const content = contentOf(account)
+      try {
         const body = resumed(await content.next(), content)
         begin?.()
         sentBytes.set(response, 0)
         response.writeHead(head.status, head.headers)
-        return pump(response, { body, account })
-      })
+        const failure = await pump(response, { body, account })
+        verdicts.noteDamage(descriptor, { error: failure, state })
+        return failure
+      } catch (error) {
+        verdicts.noteDamage(descriptor, { error, state })
+        throw error
+      }
+    })
+  }
+
+  return {
+    verification: verdicts,
+    async send(response, descriptor, { range, ...options }) {
+      if (range === undefined) {
+        await verdicts.refuseDamaged(descriptor)
+        const contentOf = (account: Account) => wholeVerified(descriptor, account)
+        return await sendContent(response, descriptor, { ...options, contentOf })
+      }
+      const gone = goneSignal(response)
+      try {
+        const digests = await verdicts.piecesOf(descriptor, gone.signal)
+        const contentOf = (account: Account) => rangeVerified(descriptor, { range, digests, account })
+        return await sendContent(response, descriptor, { ...options, contentOf })
+      } catch (error) {
+        if (!(error instanceof ClientGone)) throw error
+        options.begin?.()
+        return undefined
+      } finally {
+        gone.forget()
+      }
     },
     sent: response => sentBytes.get(response),
   }
@@ -195,6 +144,15 @@ async function* resumed(
 /** The client has disconnected; that is not an error. */
 class ClientGone extends Error {}
 
+/** A signal that is aborted when the client disconnects: nothing is read for a client that has left. */
+function goneSignal(response: ServerResponse): { signal: AbortSignal; forget: () => void } {
+  const controller = new AbortController()
+  const abort = () => controller.abort(new ClientGone())
+  if (response.destroyed || response.closed) abort()
+  response.once('close', abort)
+  return { signal: controller.signal, forget: () => response.off('close', abort) }
+}
+
 /** Writes and waits until the system has accepted everything; the timeout is that of the socket. */
 async function writeAll(response: ServerResponse, bytes: Uint8Array): Promise<void> {
   await new Promise<void>((resolve, reject) => {
@@ -206,13 +164,4 @@ async function writeAll(response: ServerResponse, bytes: Uint8Array): Promise<vo
       else resolve()
     })
   })
-}
-
-/**
- * Frees a piece's memory at once, as it is no longer needed: left to the garbage collector, many answers in flight hold 60 MB more and
- * are a third slower. Only if the piece is all of its buffer.
- */
-function release(bytes: Uint8Array): void {
-  const { buffer } = bytes
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0)
 }

@@ -16,15 +16,17 @@ export interface SiteContent extends ReadableStore {
 export function mergedStore(contents: readonly ReadableStore[]): ReadableStore {
   const [only, second] = contents
   if (only !== undefined && second === undefined) return only
+  const holder = async (descriptor: Descriptor): Promise<ReadableStore> => {
+    for (const store of contents) if (await store.exists(descriptor)) return store
+    throw new AirgapError('NOT_FOUND', 'no such content in any of the bundles', { item: descriptor.digest })
+  }
   return {
     async exists(descriptor) {
       for (const store of contents) if (await store.exists(descriptor)) return true
       return false
     },
-    async open(descriptor: Descriptor, range?: ByteRange): Promise<Readable> {
-      for (const store of contents)
-        if (await store.exists(descriptor)) return await store.open(descriptor, range)
-      throw new AirgapError('NOT_FOUND', 'no such content in any of the bundles', { item: descriptor.digest })
-    },
+    open: async (descriptor: Descriptor, range?: ByteRange): Promise<Readable> =>
+      await (await holder(descriptor)).open(descriptor, range),
+    state: async descriptor => (await (await holder(descriptor)).state?.(descriptor)) ?? '',
   }
 }

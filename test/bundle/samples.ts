@@ -216,6 +216,8 @@ export function memorySource(bytes: Uint8Array): ByteSource {
   return {
     name: 'memory.tar',
     size: bytes.length,
+    opened: [],
+    state: async () => [],
     read: async (buffer, position) => buffer.set(bytes.subarray(position, position + buffer.length)),
     close: async () => {},
   }

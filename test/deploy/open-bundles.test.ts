@@ -1,7 +1,10 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { openSync, utimesSync, writeSync } from 'node:fs'
+import { copyFile, mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { ByteSource } from '../../src/bundle/byte-source.ts'
 import { readAll } from '../../src/content/read.ts'
 import type { Digest } from '../../src/core/digest.ts'
 import { silentProgress } from '../../src/core/progress.ts'
@@ -172,16 +175,99 @@ describe('openBundles', () => {
     })
   })
 
-  it('verifies the file that is open, not the one that has taken its path', async () => {
+  it('reads the file that is open, and refuses it once another one has taken its path', async () => {
     const siteFolder = await workFolder()
     const [path, other] = [join(siteFolder, 'a.tar'), join(siteFolder, 'b.tar')]
-    const first = await writeBundle(path, sampleStack())
+    await writeBundle(path, sampleStack())
     await writeBundle(other, sampleStack(), '2.0.0')
     await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
     const [bundle] = opened.bundles
     await rename(other, path)
-    expect(await verifyOpenBundle(bundle!, run)).toMatchObject({ version: '1.0.0', indexDigest: first })
+    // what is verified here would not be what the servers open next
+    await expect(verifyOpenBundle(bundle!, run)).rejects.toMatchObject({
+      code: 'BUNDLE_CORRUPT',
+      exitCode: 6,
+      message: 'the bundle was replaced or removed while it was open',
+      item: path,
+    })
     // and it is still open
     expect(await readAll(bundle!.store, bundle!.store.roots()[0]!)).toBeInstanceOf(Buffer)
   })
+
+  it('finds damage in the open file, although a good bundle has taken its path', async () => {
+    const siteFolder = await workFolder()
+    const [path, good] = [join(siteFolder, 'a.tar'), join(siteFolder, 'b.tar')]
+    await writeBundle(path, sampleStack())
+    await copyFile(path, good)
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    const [bundle] = opened.bundles
+    const entry = bundle!.store.entries().at(-1)!
+    await overwrite(path, entry.dataOffset, 'DAMAGED')
+    await rename(good, path)
+    await expect(verifyOpenBundle(bundle!, run)).rejects.toMatchObject({
+      code: 'BUNDLE_CORRUPT',
+      message: expect.stringContaining('the content does not have its digest'),
+    })
+  })
+
+  it('refuses a bundle that was overwritten in place by another good one since it was opened', async () => {
+    const siteFolder = await workFolder()
+    const [path, other] = [join(siteFolder, 'a.tar'), join(siteFolder, 'b.tar')]
+    await writeBundle(path, sampleStack())
+    await writeBundle(other, sampleStack(), '2.0.0')
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    // the same inode: what the steps know of the first bundle would be mixed with content of the second
+    await writeFile(path, await readFile(other))
+    await expect(verifyOpenBundle(opened.bundles[0]!, run)).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+      exitCode: 6,
+    })
+  })
+
+  it('refuses a bundle that is written to while it is verified, with its time set back', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    await writeBundle(path, sampleStack())
+    const { atime, mtime } = await stat(path)
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    const [bundle] = opened.bundles
+    const end = bundle!.store.size
+    // after the last byte was read, and before the verdict
+    const source: ByteSource = {
+      ...bundle!.source,
+      readSync(buffer, position) {
+        bundle!.source.readSync!(buffer, position)
+        if (position + buffer.length === end) {
+          writeSync(openSync(path, 'r+'), 'EVIL', bundle!.store.entries().at(-1)!.dataOffset)
+          utimesSync(path, atime, mtime)
+        }
+      },
+    }
+    await expect(verifyOpenBundle({ ...bundle!, source }, run)).rejects.toMatchObject({
+      code: 'BUNDLE_CORRUPT',
+      message: 'the bundle was written to while it was open',
+    })
+  })
+
+  it('remembers a verified file by what survives a reboot, and changes with its content', async () => {
+    const siteFolder = await workFolder()
+    const path = join(siteFolder, 'a.tar')
+    await writeBundle(path, sampleStack())
+    const stateOf = async () => {
+      await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+      return opened.bundles[0]!.file.state
+    }
+    const before = await stateOf()
+    const { atime, mtime } = await stat(path)
+    expect(await stateOf()).toBe(before)
+    await sleep(20)
+    await overwrite(path, 0, await readFile(path).then(bytes => bytes.subarray(0, 10).toString('latin1')))
+    utimesSync(path, atime, mtime)
+    expect(await stateOf()).not.toBe(before)
+  })
 })
+
+async function overwrite(path: string, at: number, text: string): Promise<void> {
+  await using file = await open(path, 'r+')
+  await file.write(text, at, 'latin1')
+}

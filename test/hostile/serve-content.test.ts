@@ -148,9 +148,10 @@ describe('fault 95: damage to served content', () => {
     expect(closed).toBe(true)
     expect(text).toContain(`content-length: ${large}`)
     expect(bodyOf(text)).toBeLessThan(large)
-    await expect(running.get(blobPath(layer))).rejects.toThrow()
-    await eventually(() => log.filter(entry => entry.error?.includes(layer.digest)).length === 2)
+    await eventually(() => log.some(entry => entry.error?.includes(layer.digest)))
     expect(log.at(-1)).toMatchObject({ status: 200, aborted: true })
+    // the damage is known now: nothing of the content is sent again
+    expect((await running.get(blobPath(layer))).status).toBe(500)
     expect((await running.get('/v2/app/manifests/1')).status).toBe(200)
   })
 
@@ -178,7 +179,7 @@ describe('fault 95: damage to served content', () => {
       const got = await running.get(blobPath(layer), { headers: range })
       expect(got.status).toBe(500)
     }
-    // repaired, as by a new copy, it is served: a verdict of damage is not kept
+    // repaired, as by a new copy, it is served: a verdict is about one state of the file
     await flipBit(store, layer, large - 1)
     const got = await running.get(blobPath(layer), { headers: range })
     expect(got.status).toBe(206)

@@ -8,8 +8,8 @@ export interface BundleFile {
   indexDigest: Digest
   /** bytes */
   size: number
-  /** whole milliseconds since 1970 */
-  mtimeMs: number
+  /** of its files when they were opened: size and times, but not device and inode (core/file-state.ts) */
+  state: string
 }
 
 /** An open bundle: the file that is verified is the file that the steps read, whatever its path leads to later. */
@@ -18,7 +18,7 @@ export interface VerifiableBundle extends BundleFile {
 }
 
 /**
- * Reads every byte of the bundles. A good bundle is recorded by digest, size and time of change, so that the next `apply` does not
+ * Reads every byte of the bundles. A good bundle is recorded by digest, size and times, so that the next `apply` does not
  * read it again; later damage of the medium is noticed while serving, where each blob is verified as well.
  */
 export function verifyStep({ bundles }: { bundles: readonly VerifiableBundle[] }): Step {
@@ -26,11 +26,11 @@ export function verifyStep({ bundles }: { bundles: readonly VerifiableBundle[] }
     id: 'verify',
     title: 'Verify every byte of the bundle',
     needs: [],
-    inputs: bundles.map(({ indexDigest, size, mtimeMs }) => ({ indexDigest, size, mtimeMs })),
+    inputs: bundles.map(({ indexDigest, state }) => ({ indexDigest, state })),
     describe: async () =>
       bundles.map(
         ({ path, size, indexDigest }) =>
-          `read ${path} (${size} bytes, ${indexDigest}); skipped next time if size and time of change are the same`,
+          `read ${path} (${size} bytes, ${indexDigest}); skipped next time if its size and times are the same`,
       ),
     check: async () => 'done',
     async apply(context) {
