@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { chosenByHelm } from '../core/chart-version.ts'
 import { type AirgapError, isUpstreamFailure } from '../core/errors.ts'
+import { redactUrl } from '../core/redact.ts'
 import type { Addresses, CarriedChart, RemoteChart, Renderer } from './deployment.ts'
 import { type ChartQuery, labelsOf, type RecordedRelease } from './helm-recorder.ts'
 import type { Recorded } from './record-releases.ts'
@@ -27,12 +28,14 @@ function remoteChart(
   { reference, version }: ChartQuery,
   repositories: ReadonlyMap<string, string>,
 ): RemoteChart {
-  const parts = reference.split('/')
+  const url = /^[\w.+-]+::|^(?:https?|s3):/.test(reference)
+  const parts = (url ? reference.replace(/[?#].*$/s, '') : reference).split('/')
   const last = parts.pop() ?? ''
-  if (/^https?:/.test(reference)) {
-    // the archive itself: NAME-VERSION.tgz
-    const [, name = last, own = ''] = /^(.+?)-(v?\d.*)\.tgz$/.exec(last) ?? []
-    return { reference, name, version: version || own, repo: parts.join('/') }
+  if (url) {
+    // the archive itself, NAME-VERSION.tgz, or a folder
+    const [, name = last, own = ''] = /^(.+?)-(v?\d.*)\.(?:tgz|tar\.gz)$/.exec(last) ?? []
+    const shown = { reference: redactUrl(reference), name, version: version || own }
+    return /^https?:/.test(reference) ? { ...shown, repo: parts.join('/') } : shown
   }
   const repo = reference.startsWith('oci:') ? parts.join('/') : repositories.get(parts[0] ?? '')
   return repo === undefined ? { reference, name: last, version } : { reference, name: last, version, repo }
@@ -75,9 +78,12 @@ export class Charts {
     return 'archive' in found ? { chart: found.archive } : { chart, failure: found.failure }
   }
 
-  async archiveOf(query: ChartQuery, repositories: ReadonlyMap<string, string>): Promise<string | undefined> {
-    const found = await this.#find(remoteChart(query, repositories))
-    return found !== undefined && 'archive' in found ? found.archive : undefined
+  /** The chart that helmfile would download; undefined if only helm may know it. */
+  async find(
+    query: ChartQuery,
+    repositories: ReadonlyMap<string, string>,
+  ): Promise<{ archive: string } | { failure: Failure } | undefined> {
+    return await this.#find(remoteChart(query, repositories))
   }
 
   /** What helmfile would download on the site, with the releases that need it. */
@@ -97,7 +103,7 @@ export class Charts {
       const own = carriedChart(chart, carried)
       found.set(key, { chart, ...(own && { carried: `${own.name} ${own.version}` }), releases: users })
     }
-    for (const query of downloaded) add(query, [])
+    for (const { releases: users, ...query } of downloaded) add(query, users)
     for (const [i, { chart, version }] of releases.entries()) {
       // a path in the tree, or a copy of a chart that helmfile made
       if (this.#remote.has(chart)) add({ reference: chart, version }, [labels[i]!])

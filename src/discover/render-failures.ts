@@ -94,6 +94,12 @@ const rules: readonly Rule[] = [
       `use a version of the chart for Kubernetes ${version} (this one requires ${range}), or correct \`versions: {kubernetes: …}\` in the manifest`,
   },
   {
+    // helmfile ends with a panic where it cannot reach a URL
+    sign: /pkg\/remote\.HttpFileExists|fetching "https?:\/\/[^"]*"/,
+    next: (_, { deployment }) =>
+      `add the chart that ${deployment.helmfile} names by its URL to \`charts:\` of the manifest, and let the helmfile name it as {{ .Values.charts }}/NAME-VERSION.tgz, because the site cannot reach the URL`,
+  },
+  {
     sign: /unknown flag: (\S+)/,
     next: ([, flag]) =>
       `install a newer helm and helmfile, because these do not know ${flag}: ./scripts/setup --with-tools`,

@@ -50,7 +50,7 @@ export async function renderDeployment(
   const folder = await mkdtemp(join(tmpdir(), 'airgap-render-'))
   try {
     const charts = new Charts(renderer)
-    const options = { renderer, folder, archiveOf: charts.archiveOf.bind(charts) }
+    const options = { renderer, folder, findChart: charts.find.bind(charts) }
     const atSite = await recordReleases(deployment, { ...options, addresses })
     const none = { registry: '', httpServer: '' }
     const inPublic = await recordReleases(deployment, { ...options, addresses: none })

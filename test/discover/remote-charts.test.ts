@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AirgapError } from '../../src/core/errors.ts'
@@ -51,6 +54,12 @@ ${release('other', chart, more)}${release('own', './own')}`,
       ['of a repository, by an operator that only helm knows', 'acme/web', '    version: "=>1.0"\n'],
       ['of a repository, without a version', 'acme/web', ''],
       ['of a registry', 'oci/web', '    version: 1.0.0\n'],
+      ['by URL', 'https://charts.invalid/web-1.0.0.tgz', ''],
+      [
+        'by URL with a version, a port and a token',
+        'https://charts.invalid:8443/a.b/web-1.0.0.tgz?token=abc',
+        '    version: 1.0.0\n',
+      ],
       ['of a registry, by address', 'oci://registry.invalid/charts/web', '    version: 1.0.0\n'],
     ])(
       '%s are rendered from the charts of the manifest, and reported, because the site has no such repository',
@@ -59,8 +68,49 @@ ${release('other', chart, more)}${release('own', './own')}`,
         expect(found.failures).toEqual([])
         expect(upstreams(found).toSorted()).toEqual(['quay.io/a/own:1', 'quay.io/a/web:1'])
         expect(found.charts).toMatchObject([{ carried: 'web 1.0.0' }])
+        expect(JSON.stringify(found)).not.toContain('abc')
       },
     )
+
+    it('by URL that the manifest does not list are reported, also where this host can download them', async () => {
+      const archive = await readFile(carried[0]!.archive)
+      const server = createServer((_, response) => response.end(archive))
+      await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+      try {
+        const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/charts/web-1.0.0.tgz`
+        const found = await discoverTree(await tree(url, ''))
+        expect(found.failures).toEqual([])
+        expect(upstreams(found).toSorted()).toEqual(['quay.io/a/own:1', 'quay.io/a/web:1'])
+        expect(found.charts).toMatchObject([{ chart: { reference: url }, releases: ['prod: other (demo)'] }])
+        expect(found.charts[0]).not.toHaveProperty('carried')
+      } finally {
+        server.close()
+      }
+    })
+
+    it.each([
+      ['http://127.0.0.1:9/web-1.0.0.tgz', /add the chart that .* names by its URL to `charts:`/],
+      ['git::http://127.0.0.1:9/charts.git@web?ref=v1', /helmfile -f/],
+    ])('by URL that cannot be reached (%s) do not hide the other releases', async (url, next) => {
+      const found = await discoverTree(await tree(url, ''))
+      expect(upstreams(found)).toEqual(['quay.io/a/own:1'])
+      expect(found.failures).toMatchObject([
+        { item: expect.stringContaining('release other (demo)'), next: expect.stringMatching(next) },
+      ])
+    })
+
+    it('by URL that cannot be fetched name what to list', async () => {
+      const pull = () => Promise.reject(new AirgapError('DNS_FAILED', 'the host does not exist in DNS'))
+      const found = await discoverTree(await tree('http://127.0.0.1:9/team/web-1.0.0.tgz', ''), {
+        renderer: { pull },
+      })
+      expect(found.failures).toMatchObject([
+        {
+          likely: expect.stringContaining('the host does not exist in DNS'),
+          next: expect.stringContaining("{name: web, version: 1.0.0, repo: 'http://127.0.0.1:9/team'}"),
+        },
+      ])
+    })
 
     it.skipIf(missing('kustomize').length > 0)(
       'and that helmfile patches are, too (needs kustomize)',
