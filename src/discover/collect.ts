@@ -3,7 +3,8 @@ import { isRecord, type RenderedObject } from './documents.ts'
 import { ownHosts } from './downloads/fetches.ts'
 import { sourcesOf } from './downloads/sources.ts'
 import type { Found, Undecided } from './found.ts'
-import { composedImages, hasVersionOnly, isKnownResource } from './operators/compose.ts'
+import { type Composed, composer, hasVersionOnly, isKnownResource } from './operators/compose.ts'
+import { type Definitions, definitionsOf, withDefaults } from './operators/definitions.ts'
 import { canNameImages } from './operators/image-fields.ts'
 import { matchesIn, type Surroundings } from './references/in-map.ts'
 import type { Match } from './references/match.ts'
@@ -24,9 +25,20 @@ export interface Rendering {
 export function collect(renderings: readonly Rendering[]): Found {
   const world = renderings.flatMap(({ objects }) => objects)
   const surroundings: Surroundings = { own: ownHosts(world), configMaps: configMapsOf(world) }
+  const composedOf = composer(world)
+  const definitions = definitionsOf(world)
   const found: Found = { images: [], urls: [], undecided: [] }
   for (const { release, objects, condition } of renderings) {
-    for (const object of objects) collectObject(object, { release, condition, world, surroundings, found })
+    for (const object of objects)
+      collectObject(withDefaults(object, definitions), {
+        release,
+        condition,
+        world,
+        surroundings,
+        composedOf,
+        definitions,
+        found,
+      })
   }
   return { ...found, undecided: stillUndecided(found) }
 }
@@ -36,12 +48,14 @@ interface Target {
   condition: string | undefined
   world: readonly RenderedObject[]
   surroundings: Surroundings
+  composedOf: (object: RenderedObject) => Composed
+  definitions: Definitions
   found: Found
 }
 
 function collectObject(
   object: RenderedObject,
-  { release, condition, world, surroundings, found }: Target,
+  { release, condition, world, surroundings, composedOf, definitions, found }: Target,
 ): void {
   const before = found.images.length + found.undecided.length
   const known = new Set<string>()
@@ -66,7 +80,7 @@ function collectObject(
     for (const { url, path } of sourcesOf(node.object)) add({ how: 'field', urls: [url], path }, node)
   }
   const subject = `${object.kind} ${object.name}`
-  const { images, undecided } = composedImages(object, world)
+  const { images, undecided } = composedOf(object)
   for (const { text, path } of images) add({ how: 'operator', images: [text], path })
   if (undecided.length > 0)
     add({ how: 'operator', path: 'spec', undecided: undecided.map(one => ({ subject, ...one })) })
@@ -74,7 +88,7 @@ function collectObject(
   if (!isSilent || isKnownResource(object)) return
   const reason = hasVersionOnly(object)
     ? 'it has a version and no image: its operator starts images that the rendering does not show'
-    : canNameImages(object, world)
+    : canNameImages(object, definitions)
       ? 'it may name images, and names none: its operator starts images that the rendering does not show'
       : undefined
   if (reason !== undefined) add({ how: 'operator', path: 'spec', undecided: [{ subject, reason }] })

@@ -108,6 +108,105 @@ describe('resources without an image', () => {
   })
 })
 
+describe('defaults of an operator', () => {
+  const program = (image: string, more = '') => operator(more).replace('quay.io/t/op:1', image)
+  const tenant = resource('minio.min.io/v2', 'Tenant', '{pools: []}')
+  const minio = (version: string) => program(`mirror.example/minio/operator:${version}`)
+
+  it('are those of its version, which is the tag of its image', () => {
+    expect(used(tenant, minio('v7.1.1')).slice(0, 2)).toEqual([
+      'minio/minio:RELEASE.2025-04-08T15-41-24Z',
+      'quay.io/minio/operator-sidecar:v7.0.1',
+    ])
+    expect(used(tenant, minio('v6.0.2-patched')).slice(0, 2)).toEqual([
+      'minio/minio:RELEASE.2024-08-03T04-33-23Z',
+      'quay.io/minio/operator-sidecar:v6.0.0',
+    ])
+  })
+
+  it('are undecided for versions that nobody has looked at, and without the operator', () => {
+    for (const version of ['v99.0.0', 'v4.5.0', 'latest'])
+      expect(undecided(tenant, minio(version))).toEqual(['Tenant n'])
+    expect(undecided(tenant)).toEqual(['Tenant n'])
+    expect(found(tenant, minio('v99.0.0')).undecided[0]?.reason).toContain(
+      'known are those of its versions up to 7.1.1',
+    )
+  })
+
+  it('yield to its settings', () => {
+    const set = minio('v7.1.1').replace(
+      'containers: [{',
+      'containers: [{env: [{name: TENANT_MINIO_IMAGE, value: "r.example/m:1"}], ',
+    )
+    expect(used(tenant, set)).toContain('r.example/m:1')
+    expect(used(tenant, set)).not.toContain('minio/minio:RELEASE.2025-04-08T15-41-24Z')
+  })
+
+  it('join the parts that a resource states', () => {
+    const spec = '{clusterVersion: v1.9-cluster, vmselect: {image: {repository: r.example/s}}, vminsert: {}}'
+    const cluster = resource('operator.victoriametrics.com/v1beta1', 'VMCluster', spec)
+    expect(used(cluster, program('victoriametrics/operator:v0.74.1'))).toEqual([
+      'r.example/s:v1.9-cluster',
+      'victoriametrics/vminsert:v1.9-cluster',
+      'victoriametrics/operator:v0.74.1',
+    ])
+  })
+
+  it('keep the digest of a version', () => {
+    const digest = `sha256:${'a'.repeat(64)}`
+    const cluster = resource('scylla.scylladb.com/v1', 'ScyllaCluster', `{version: "6.2@${digest}"}`)
+    expect(used(cluster, program('scylladb/scylla-operator:1.21.0'))[0]).toBe(
+      `docker.io/scylladb/scylla:6.2@${digest}`,
+    )
+  })
+
+  it('are added to pods with an annotation', () => {
+    const annotated = (value: string) =>
+      resource(
+        'apps/v1',
+        'Deployment',
+        `{template: {metadata: {annotations: {instrumentation.opentelemetry.io/inject-java: "${value}"}}, spec: {containers: [{name: c, image: "quay.io/t/app:1"}]}}}`,
+      )
+    const webhook = program('ghcr.io/open-telemetry/opentelemetry-operator/opentelemetry-operator:0.158.0')
+    const agent = 'ghcr.io/open-telemetry/opentelemetry-operator/autoinstrumentation-java:2.30.0'
+    expect(used(annotated('true'), webhook)).toContain(agent)
+    expect(used(annotated('false'), webhook)).not.toContain(agent)
+    const named = resource(
+      'opentelemetry.io/v1alpha1',
+      'Instrumentation',
+      '{java: {image: "r.example/java:1"}}',
+    )
+    expect(used(annotated('true'), webhook, named)).not.toContain(agent)
+  })
+})
+
+describe('defaults of a definition', () => {
+  const definition = `kind: CustomResourceDefinition
+metadata: {name: caches.acme.example}
+spec:
+  group: acme.example
+  names: {kind: Cache}
+  versions:
+    - name: v1
+      schema: {openAPIV3Schema: {properties: {spec: {properties: {
+        image: {type: string, default: "quay.io/t/cache:3"},
+        exporter: {properties: {enabled: {type: boolean, default: true}, image: {type: string, default: "quay.io/t/exporter:1"}}},
+        pools: {items: {properties: {image: {type: string, default: "quay.io/t/pool:2"}}}},
+        backup: {default: {}, properties: {image: {type: string, default: "quay.io/t/backup:1"}}}}}}}}
+    - name: v2
+      schema: {openAPIV3Schema: {properties: {spec: {properties: {image: {type: string, default: "quay.io/t/cache:9"}}}}}}
+`
+  const cache = (spec: string) => resource('acme.example/v1', 'Cache', spec)
+
+  it('are values of the resource, as the API server stores it', () => {
+    expect(used(cache('{}'), definition)).toEqual(['quay.io/t/cache:3', 'quay.io/t/backup:1'])
+    expect(
+      used(cache('{image: "quay.io/t/own:1", pools: [{}], exporter: {}, backup: null}'), definition),
+    ).toEqual(['quay.io/t/own:1', 'quay.io/t/pool:2', 'quay.io/t/exporter:1', 'quay.io/t/backup:1'])
+    expect(used(cache('{exporter: {enabled: false}}'), definition)).not.toContain('quay.io/t/exporter:1')
+  })
+})
+
 describe('injected sidecars', () => {
   const gateway = operator('').replace('quay.io/t/op:1', 'auto')
 

@@ -1,8 +1,10 @@
 import { isRecord, type RenderedObject } from '../documents.ts'
-import { isImageText, isVersioned } from '../references/image-text.ts'
-import { concerns, groupOf, valueAt } from './gates.ts'
+import { concerns, groupOf, holds, valuesAt } from './gates.ts'
+import type { OperatorRules } from './rule.ts'
 import { type Settings, settingsOf } from './settings.ts'
+import { sidecarsOf } from './sidecars.ts'
 import { operators } from './table.ts'
+import { filled } from './template.ts'
 
 export interface Composed {
   images: { text: string; path: string }[]
@@ -10,35 +12,51 @@ export interface Composed {
   undecided: { reason: string }[]
 }
 
-/** Returns the images that the operator of this resource starts although no key names them. */
-export function composedImages(object: RenderedObject, world: readonly RenderedObject[]): Composed {
-  const composed: Composed = { images: [], undecided: [] }
-  const has = (path: string) => {
-    const value = valueAt(object, path)
-    return value !== undefined && value !== null && value !== ''
-  }
-  let settings: Settings | undefined
-  for (const { operator, composes = [], unseen = [] } of operators) {
-    for (const rule of composes) {
-      if (!concerns(rule, object) || (rule.unless ?? []).some(has)) continue
-      if (rule.when !== undefined && !has(rule.when)) continue
-      settings ??= settingsOf(world)
-      const text = filled(rule.image, { object, settings })
-      if (text !== undefined && isImageText(text)) composed.images.push({ text, path: 'spec' })
-      else
-        composed.undecided.push({
-          reason: `${operator} chooses an image for it that the rendering does not show`,
-        })
+/** Returns a function that returns the images which the operator of a resource starts although no key names them. */
+export function composer(world: readonly RenderedObject[]): (object: RenderedObject) => Composed {
+  let known: Settings | undefined
+  return object => {
+    const composed: Composed = { images: [], undecided: [] }
+    const settings = () => {
+      known ??= settingsOf(world)
+      return known
     }
-    for (const rule of unseen) {
-      if (!concerns(rule, object) || (rule.unless ?? []).some(has)) continue
-      settings ??= settingsOf(world)
-      const { knownBy } = rule
-      if (knownBy !== undefined && [...settings.keys()].some(name => name.startsWith(knownBy))) continue
-      composed.undecided.push({ reason: 'its operator starts images that the rendering does not show' })
+    const add = (text: string | undefined, rules: OperatorRules) => {
+      if (text === undefined) composed.undecided.push({ reason: unknownImage(rules) })
+      else if (text !== '') composed.images.push({ text, path: 'spec' })
     }
+    for (const rules of operators) {
+      for (const rule of rules.composes ?? []) {
+        if (!concerns(rule, object)) continue
+        for (const each of elementsOf(object, rule.each)) {
+          const view = { ...object.value, each }
+          if (rule.unless?.some(condition => holds(condition, view))) continue
+          if (![rule.when ?? []].flat().every(condition => holds(condition, view))) continue
+          const text = filled(rule.image, { view, rules, settings: settings() })
+          add(text, rules)
+        }
+      }
+      for (const rule of rules.unseen ?? []) {
+        if (!concerns(rule, object) || rule.unless?.some(condition => holds(condition, object.value)))
+          continue
+        const { knownBy } = rule
+        if (knownBy !== undefined && [...settings().values.keys()].some(name => name.startsWith(knownBy)))
+          continue
+        composed.undecided.push({ reason: 'its operator starts images that the rendering does not show' })
+      }
+      for (const text of sidecarsOf(object, { rules, world, settings })) add(text, rules)
+    }
+    return composed
   }
-  return composed
+}
+
+function elementsOf({ value }: RenderedObject, each: string | undefined): unknown[] {
+  return each === undefined ? [undefined] : valuesAt(value, `${each}.*`)
+}
+
+function unknownImage({ operator, knownTo }: OperatorRules): string {
+  const known = knownTo === undefined ? '' : ` (known are those of its versions up to ${knownTo})`
+  return `${operator} chooses an image for it that the rendering does not show${known}`
 }
 
 /** Whether a rule of the table is about this resource. */
@@ -78,37 +96,4 @@ export function injectedImage(text: string): { knownBy: string } | undefined {
     if (found !== undefined) return found
   }
   return undefined
-}
-
-/** Fills in a template of rule.ts; undefined if a value is nowhere. */
-function filled(
-  template: string,
-  { object, settings }: { object: RenderedObject; settings: Settings },
-): string | undefined {
-  let isWhole = true
-  const text = template.replace(/\{([^}]*)\}/g, (_, choices: string) => {
-    for (const choice of choices.split('|')) {
-      const value = placeholder(choice)
-      if (value !== undefined) return value
-    }
-    isWhole = false
-    return ''
-  })
-  if (!isWhole) return undefined
-  // a base image with a tag of its own is used as it is
-  const [base = '', version] = splitLast(text)
-  return version !== undefined && isVersioned(base) ? base : text
-
-  function placeholder(choice: string): string | undefined {
-    const setting = /^(?:flag:-*|env:|setting:)(.+)$/.exec(choice)?.[1]
-    if (setting !== undefined) return settings.get(setting)
-    if (!choice.startsWith('spec.')) return choice
-    const value = valueAt(object, choice)
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
-  }
-}
-
-function splitLast(text: string): [string, string?] {
-  const colon = text.lastIndexOf(':')
-  return colon > text.lastIndexOf('/') ? [text.slice(0, colon), text.slice(colon + 1)] : [text]
 }

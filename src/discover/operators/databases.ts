@@ -60,17 +60,6 @@ export const databases: OperatorRules = {
       image:
         '{spec.imageRepository|container-registry.oracle.com/mysql}/community-router:{spec.router.version}',
     },
-    {
-      kind: 'ScyllaCluster',
-      group: 'scylla.scylladb.com',
-      image: '{spec.repository|docker.io/scylladb/scylla}:{spec.version}',
-    },
-    {
-      kind: 'ScyllaCluster',
-      group: 'scylla.scylladb.com',
-      when: 'spec.agentVersion',
-      image: '{spec.agentRepository|docker.io/scylladb/scylla-manager-agent}:{spec.agentVersion}',
-    },
     tidb('pd'),
     tidb('tikv'),
     tidb('tidb'),

@@ -1,5 +1,5 @@
 import { isRecord, type RenderedObject } from '../documents.ts'
-import type { ResourceRule } from './rule.ts'
+import type { Condition, ResourceRule } from './rule.ts'
 import { operators } from './table.ts'
 
 /** Whether a rule is about this resource. */
@@ -13,9 +13,30 @@ export function groupOf({ value }: RenderedObject): string {
   return typeof apiVersion === 'string' && apiVersion.includes('/') ? apiVersion.split('/')[0]! : ''
 }
 
-/** Returns the value at a path such as `spec.driver.enabled`. */
+/** Returns the value at a path such as `spec.driver.enabled`; with `*`, the first one. */
 export function valueAt(object: RenderedObject, path: string): unknown {
-  return path.split('.').reduce<unknown>((at, key) => (isRecord(at) ? at[key] : undefined), object.value)
+  return valuesAt(object.value, path)[0]
+}
+
+/** Returns the values at a path of rule.ts; `*` in it is any element of a list or map. */
+export function valuesAt(value: unknown, path: string): unknown[] {
+  const keys = [...path.matchAll(/\["([^"]*)"\]|([^.["]+)/g)].map(([, quoted, key]) => quoted ?? key!)
+  return keys.reduce<unknown[]>(
+    (values, key) =>
+      values.flatMap(at => {
+        if (key === '*') return Array.isArray(at) ? at : isRecord(at) ? Object.values(at) : []
+        return isRecord(at) && at[key] !== undefined ? [at[key]] : []
+      }),
+    [value],
+  )
+}
+
+/** Whether a condition of rule.ts holds. */
+export function holds(condition: Condition, value: unknown): boolean {
+  const [path = '', wanted] = condition.split('=')
+  return valuesAt(value, path).some(found =>
+    wanted === undefined ? found !== null && found !== '' && found !== false : String(found) === wanted,
+  )
 }
 
 /** Whether the operator appends the OS of each node to the tag of the part at `path`. */

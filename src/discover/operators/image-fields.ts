@@ -1,40 +1,21 @@
-import { isRecord, parseDefinition, type RenderedObject } from '../documents.ts'
+import { isRecord, type RenderedObject } from '../documents.ts'
 import { roleOf } from '../references/roles.ts'
+import { type Definitions, maxDepth } from './definitions.ts'
 import { groupOf } from './gates.ts'
 
 /** Kubernetes' own groups, and those of controllers that deploy what others wrote. */
 const otherGroups = /(?:^|\.)k8s\.io$|\.(?:toolkit\.fluxcd|cattle)\.io$|^(?:argoproj\.io|keda\.sh)$/
 
-/** Deeper schemas are recursive ones. */
-const maxDepth = 12
-
 /**
- * Whether a custom resource could name images: its definition in `world` has keys for them, or, where that is not here or has
+ * Whether a custom resource could name images: its definition has keys for them, or, where that is not here or has
  * no schema, it has the settings of pods. If it names none, its operator uses defaults of its own, which the rendering does not show.
  */
-export function canNameImages(object: RenderedObject, world: readonly RenderedObject[]): boolean {
+export function canNameImages(object: RenderedObject, definitions: Definitions): boolean {
   const group = groupOf(object)
   if (!group.includes('.') || otherGroups.test(group)) return false
-  const spec = world
-    .filter(({ definition }) => definition?.includes(group) && definition.includes(object.kind))
-    .map(({ definition }) => specOf(definition!))
-    .find(one => one['group'] === group && isRecord(one['names']) && one['names']['kind'] === object.kind)
-  const versions = isRecord(spec) && Array.isArray(spec['versions']) ? spec['versions'] : []
-  const schemas = versions.map(specSchema).filter(schema => isRecord(schema?.['properties']))
+  const schemas = definitions(object)
   if (schemas.length === 0) return hasPodSettings(object.value['spec'], 0)
-  return schemas.some(schema => hasImageKey(schema, 0))
-}
-
-function specSchema(version: unknown): Record<string, unknown> | undefined {
-  const schema =
-    isRecord(version) && isRecord(version['schema']) ? version['schema']['openAPIV3Schema'] : undefined
-  const properties = isRecord(schema) && isRecord(schema['properties']) ? schema['properties'] : {}
-  return isRecord(properties['spec']) ? properties['spec'] : undefined
-}
-
-function specOf(definition: string): Record<string, unknown> {
-  const value = parseDefinition(definition)
-  return isRecord(value) && isRecord(value['spec']) ? value['spec'] : {}
+  return schemas.some(({ schema }) => hasImageKey(schema, 0))
 }
 
 /** What people set for the pods that an operator starts; not `resources`, which policies and queries also have. */

@@ -37,19 +37,6 @@ export const telemetry: OperatorRules = {
       when: 'spec.version',
       image: 'docker.io/grafana/grafana:{spec.version}',
     },
-    {
-      kind: 'OpenSearchCluster',
-      group: 'opensearch.opster.io',
-      unless: ['spec.general.image'],
-      image: 'docker.io/opensearchproject/opensearch:{spec.general.version}',
-    },
-    {
-      kind: 'OpenSearchCluster',
-      group: 'opensearch.opster.io',
-      when: 'spec.dashboards.version',
-      unless: ['spec.dashboards.image'],
-      image: 'docker.io/opensearchproject/opensearch-dashboards:{spec.dashboards.version}',
-    },
   ],
   unseen: [
     {
@@ -58,13 +45,6 @@ export const telemetry: OperatorRules = {
       unless: ['spec.version'],
       knownBy: 'RELATED_IMAGE_GRAFANA',
     },
-    {
-      kind: 'OpenTelemetryCollector',
-      group: 'opentelemetry.io',
-      unless: ['spec.image'],
-      knownBy: 'collector-image',
-    },
-    { kind: 'Instrumentation', group: 'opentelemetry.io', knownBy: 'auto-instrumentation' },
     { kind: 'Jaeger', group: 'jaegertracing.io' },
     { kind: 'Kiali', group: 'kiali.io' },
     { kind: 'TempoStack', group: 'tempo.grafana.com', knownBy: 'RELATED_IMAGE_TEMPO' },

@@ -6,6 +6,12 @@ export interface OperatorRules {
   operator: string
   /** where this is written: repository, version, file */
   source: string
+  /** the end of the repository of the operator's own image, `minio/operator`: its tag is the operator's version */
+  program?: string
+  /** values that are compiled into the operator */
+  defaults?: Readonly<Record<string, Defaults>>
+  /** the last version of the operator whose defaults are known; those of newer ones are undecided */
+  knownTo?: string
   /** parts of a resource that are started only under a condition elsewhere in it */
   gates?: readonly GateRule[]
   /** variables of the operator whose image is started only under a condition in a resource */
@@ -18,7 +24,15 @@ export interface OperatorRules {
   unseen?: readonly UnseenRule[]
   /** placeholders that an admission webhook replaces by an image */
   injected?: readonly InjectedRule[]
+  /** containers that an admission webhook adds to annotated pods */
+  sidecars?: readonly SidecarRule[]
 }
+
+/**
+ * The first version of the operator with a value, and the value, which may be a template; in the order of versions. Where the
+ * operator starts nothing, the value is empty.
+ */
+export type Defaults = Readonly<Record<string, string>>
 
 export interface ResourceRule {
   kind: string
@@ -48,20 +62,40 @@ export interface VariableGateRule extends ResourceRule {
 }
 
 /**
- * A template of an image. `{spec.version}` is a value of the resource; `{flag:--x}`, `{env:X}` and `{setting:x}` are settings of
- * the operator: an argument, a variable, a key of a ConfigMap in the same environment. `{a|b}` is b where a is absent.
+ * A template of an image. `{spec.version}` is a value of the resource, `{each.version}` one of the element; `{flag:--x}`, `{env:X}`
+ * and `{setting:x}` are settings of the operator: an argument, a variable, a key of a ConfigMap in the same environment.
+ * `{default:x}` is compiled into the operator; `{program}` is its own image, of which `{program.version}` is the tag without v,
+ * `{program.tag}` the tag and `{program.folder}` what is before the last part of the name. `{a|b}` is b where a is absent.
  */
 export interface ComposeRule extends ResourceRule {
   image: string
-  /** paths; the operator does not compose an image if one of them is set */
-  unless?: readonly string[]
-  /** path without which the operator does not start this image */
-  when?: string
+  /** the operator does not compose an image if one of these holds */
+  unless?: readonly Condition[]
+  /** all have to hold, or the operator does not start this image */
+  when?: Condition | readonly Condition[]
+  /** path of a list or map: the operator starts the image for every element of it */
+  each?: string
+}
+
+/**
+ * `spec.backup.enabled`: the value is set, and not false. `spec.type=Flow` compares it, `*` in a path is any element:
+ * `spec.pools.*.image`. Keys that contain dots are in brackets: `metadata.annotations["a.b/c"]`.
+ */
+export type Condition = string
+
+/** The annotation is one of the pod, or of its namespace. */
+export interface SidecarRule {
+  annotation: string
+  image: string
+  /** values of the annotation with which nothing is added */
+  off?: readonly string[]
+  /** the operator's image is not used if such a resource has the value */
+  unlessNamedBy?: ResourceRule & { path: string }
 }
 
 export interface UnseenRule extends ResourceRule {
-  /** paths; nothing is unseen if one of them is set */
-  unless?: readonly string[]
+  /** nothing is unseen if one of these holds */
+  unless?: readonly Condition[]
   /** start of the names of settings that contain the images */
   knownBy?: string
 }

@@ -2,14 +2,20 @@ import { isRecord, type RenderedObject } from '../documents.ts'
 import { flagsOf } from '../references/command-line.ts'
 import { nestedDocuments } from '../references/nested.ts'
 
-/** Names of flags (without dashes), environment variables and keys of ConfigMaps, with their values. */
-export type Settings = ReadonlyMap<string, string>
+/** What the programs in an environment are told, among which the operators are. */
+export interface Settings {
+  /** names of flags (without dashes), environment variables and keys of ConfigMaps, with their values */
+  values: ReadonlyMap<string, string>
+  /** images of containers */
+  images: ReadonlySet<string>
+}
 
-/** Returns all settings of the programs in an environment, in which those of operators are. */
+/** Returns all settings of the programs in an environment. */
 export function settingsOf(world: readonly RenderedObject[]): Settings {
-  const settings = new Map<string, string>()
+  const values = new Map<string, string>()
+  const images = new Set<string>()
   const add = (name: string, value: unknown) => {
-    if (typeof value === 'string' || typeof value === 'number') settings.set(name, String(value))
+    if (typeof value === 'string' || typeof value === 'number') values.set(name, String(value))
   }
   const visit = (value: unknown): void => {
     if (Array.isArray(value)) {
@@ -18,7 +24,9 @@ export function settingsOf(world: readonly RenderedObject[]): Settings {
       for (const item of value) visit(item)
     }
     if (!isRecord(value)) return
-    if (typeof value['name'] === 'string' && 'value' in value) add(value['name'], value['value'])
+    const { name, image } = value
+    if (typeof name === 'string' && 'value' in value) add(name, value['value'])
+    if (typeof name === 'string' && typeof image === 'string') images.add(image)
     for (const inner of Object.values(value)) visit(inner)
   }
   for (const { kind, value } of world) {
@@ -32,5 +40,5 @@ export function settingsOf(world: readonly RenderedObject[]): Settings {
     else if (isRecord(value['configuration']))
       for (const [name, inner] of Object.entries(value['configuration'])) add(name, inner)
   }
-  return settings
+  return { values, images }
 }

@@ -4,6 +4,9 @@ import { istio, network } from './mesh-and-network.ts'
 import { prometheus, telemetry } from './monitoring.ts'
 import { gpuOperator, networkOperator } from './nvidia.ts'
 import type { OperatorRules } from './rule.ts'
+import { minio, rook, scylla } from './storage.ts'
+import { openSearch, openTelemetry } from './telemetry.ts'
+import { victoriaMetrics } from './victoria-metrics.ts'
 
 /** The one list of what is known about operators. */
 export const operators: readonly OperatorRules[] = [
@@ -12,6 +15,12 @@ export const operators: readonly OperatorRules[] = [
   elastic,
   prometheus,
   telemetry,
+  victoriaMetrics,
+  openTelemetry,
+  openSearch,
+  minio,
+  rook,
+  scylla,
   postgres,
   databases,
   istio,

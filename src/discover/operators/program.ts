@@ -1,0 +1,52 @@
+import type { Defaults, OperatorRules } from './rule.ts'
+import type { Settings } from './settings.ts'
+
+/** The image of an operator, whose tag says which defaults it has. */
+export interface Program {
+  image: string
+  /** everything before the last part of the name: `quay.io/minio` */
+  folder: string
+  tag: string
+  /** the tag without v */
+  version: string
+}
+
+/** Returns the operator's own image in this environment; undefined if it is not here or has no tag. */
+export function programOf({ program }: OperatorRules, { images }: Settings): Program | undefined {
+  if (program === undefined) return undefined
+  for (const image of images) {
+    const [name = ''] = image.split('@')
+    const colon = name.lastIndexOf(':')
+    if (colon <= name.lastIndexOf('/')) continue
+    const [repository, tag] = [name.slice(0, colon), name.slice(colon + 1)]
+    if (repository !== program && !repository.endsWith(`/${program}`)) continue
+    const folder = repository.slice(0, Math.max(0, repository.lastIndexOf('/')))
+    return { image, folder, tag, version: tag.replace(/^v(?=\d)/, '') }
+  }
+  return undefined
+}
+
+/** Returns what is compiled into this version of the operator; undefined if that is not known. */
+export function defaultOf(
+  defaults: Defaults | undefined,
+  { program, knownTo }: { program: Program | undefined; knownTo: string | undefined },
+): string | undefined {
+  const version = program && numbersOf(program.version)
+  if (defaults === undefined || version === undefined) return undefined
+  if (knownTo !== undefined && isOlder(numbersOf(knownTo) ?? [], version)) return undefined
+  return Object.entries(defaults).findLast(([from]) => !isOlder(version, numbersOf(from) ?? []))?.[1]
+}
+
+/** The numbers alone: `1.2.3-ubi8`, `v1.2.3-debian-12-r0` and `1.2.3` have the same defaults. */
+function numbersOf(text: string): number[] | undefined {
+  const numbers = /^v?(\d+(?:\.\d+){0,3})/.exec(text)?.[1]
+  return numbers?.split('.').map(Number)
+}
+
+function isOlder(a: readonly number[], b: readonly number[]): boolean {
+  for (const i of [0, 1, 2, 3]) {
+    const [first = 0, second = 0] = [a[i], b[i]]
+    if (first !== second) return first < second
+  }
+  return false
+}
