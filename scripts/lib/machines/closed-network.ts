@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AirgapError } from '../../../src/core/errors.ts'
 import { run } from '../run.ts'
 
 /**
  * A closed network of a site's host and its nodes: one network namespace for each, connected by a bridge in another one, and nothing
- * else. Each host's default routes (IPv4 and IPv6) lead to another host, which forwards nothing: an attempt to leave becomes a packet
- * that is counted and dropped. The DNS server is an address outside, so that every lookup counts as an attempt, too. Needs root.
+ * else. Each host's default routes (IPv4 and IPv6) lead to that bridge, which counts and refuses every packet: an attempt to leave is seen
+ * on the host, and counted where no program of the host can change the count. The DNS server is an address outside, so that every lookup
+ * counts as an attempt, too. Needs root.
  */
 export interface ClosedNetwork {
   site: NetworkHost
@@ -16,7 +16,7 @@ export interface ClosedNetwork {
   nodes: NetworkHost[]
   /** packets of all hosts and both protocols that tried to leave; must stay 0 on a closed site */
   escapeAttempts(): Promise<number>
-  /** packets of pods that tried to leave; their nodes forward them */
+  /** those of them that came from addresses of pods */
   podEscapeAttempts(): Promise<number>
   /** Ends every process in the network and removes it. Never throws; may be called again. */
   close(): Promise<void>
@@ -38,7 +38,8 @@ export interface NetworkHost {
 /** Programs that `openClosedNetwork` needs. */
 export const networkPrograms = ['ip', 'iptables', 'ip6tables', 'sysctl'] as const
 
-const subnet = { v4: '10.77.0.0/24', v6: 'fd77::/64' }
+/** the bridge's own addresses */
+const gateway = { v4: '10.77.0.254', v6: 'fd77::fe' }
 /** RFC 5737: reserved for documentation */
 const outside = '192.0.2.1'
 
@@ -66,9 +67,7 @@ export async function openClosedNetwork({
   try {
     for (const host of [bridge, ...hosts]) await createNamespace(host)
     const onBridge = (line: string) => run(bridge.inside(line.split(' ')))
-    await onBridge('ip link add bridge type bridge')
-    await onBridge('sysctl -qw net.ipv6.conf.all.disable_ipv6=1')
-    await onBridge('ip link set bridge up')
+    for (const line of router(pods)) await onBridge(line)
     for (const [i, host] of hosts.entries()) {
       const port = `port${i}`
       await ip([
@@ -87,10 +86,7 @@ export async function openClosedNetwork({
       ])
       await onBridge(`ip link set ${port} master bridge up`)
     }
-    for (const [i, host] of hosts.entries()) {
-      const peer = addresses[(i + 1) % hosts.length]!
-      await configure(host, { own: addresses[i]!, peer, pods })
-    }
+    for (const [i, host] of hosts.entries()) await configure(host, addresses[i]!)
   } catch (error) {
     await close()
     throw error
@@ -100,8 +96,8 @@ export async function openClosedNetwork({
     site,
     node: nodes[0] as NetworkHost,
     nodes,
-    escapeAttempts: () => attempts(hosts, 'OUTPUT'),
-    podEscapeAttempts: () => attempts(hosts, 'FORWARD'),
+    escapeAttempts: () => attempts(bridge, () => true),
+    podEscapeAttempts: () => attempts(bridge, source => source === pods),
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -126,10 +122,36 @@ async function createNamespace(host: NetworkHost): Promise<void> {
   await writeFile(host.resolvConf, `nameserver ${outside}\noptions timeout:1 attempts:1\n`)
 }
 
-async function configure(
-  host: NetworkHost,
-  { own, peer, pods }: { own: Address; peer: Address; pods: string | undefined },
-): Promise<void> {
+/** Commands that make the bridge and the router behind it, which forwards nothing. */
+function router(pods: string | undefined): string[] {
+  // -o: where bridged frames pass through iptables, too (br_netfilter), those between hosts are not counted
+  const refused = (program: string, from = '') => `${program} -w -A FORWARD${from} -o out -j REJECT`
+  return [
+    'ip link add bridge type bridge',
+    // a route to somewhere: without one the kernel refuses a packet before it reaches the rules
+    'ip link add out type veth peer name nowhere',
+    'sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1',
+    // every sender is answered at once; senders behind a node (pods) are accepted
+    'sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0',
+    'sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.bridge.rp_filter=0 net.ipv4.conf.all.send_redirects=0',
+    'sysctl -qw net.ipv4.conf.bridge.send_redirects=0 net.ipv6.conf.bridge.accept_dad=0 net.ipv6.conf.out.accept_dad=0',
+    'ip link set nowhere up',
+    'ip link set out up',
+    'ip link set bridge up',
+    `ip address add ${gateway.v4}/24 dev bridge`,
+    `ip address add ${gateway.v6}/64 dev bridge nodad`,
+    'ip route add default dev out',
+    'ip -6 route add default dev out',
+    // no route of the host led to the pod: it has not tried to leave
+    ...(pods === undefined
+      ? []
+      : [`iptables -w -A FORWARD -d ${pods} -o out -j DROP`, refused('iptables', ` -s ${pods}`)]),
+    refused('iptables'),
+    refused('ip6tables'),
+  ]
+}
+
+async function configure(host: NetworkHost, own: Address): Promise<void> {
   const inside = (line: string) => run(host.inside(line.split(' ')))
   // forwards nothing, accepts no addresses or routes from others, waits for no duplicate address detection
   await inside('sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0')
@@ -138,37 +160,20 @@ async function configure(
   await inside(`ip address add ${own.v4}/24 dev eth0`)
   await inside(`ip address add ${own.v6}/64 dev eth0 nodad`)
   await inside('ip link set eth0 up')
-  await inside(`ip route add default via ${peer.v4}`)
-  await inside(`ip -6 route add default via ${peer.v6}`)
-  for (const near of [subnet.v4, ...(pods === undefined ? [] : [pods])])
-    for (const chain of ['OUTPUT ! -o lo', 'FORWARD'])
-      await inside(`iptables -w -A ${chain} -d ${near} -j ACCEPT`)
-  // link-local and multicast packets do not leave a link: neighbour discovery is not an attempt to leave
-  for (const near of ['fe80::/10', 'ff00::/8', subnet.v6])
-    await inside(`ip6tables -w -A OUTPUT ! -o lo -d ${near} -j ACCEPT`)
-  for (const program of ['iptables', 'ip6tables'])
-    for (const chain of ['OUTPUT ! -o lo', 'FORWARD']) await inside(`${program} -w -A ${chain} -j DROP`)
+  await inside(`ip route add default via ${gateway.v4}`)
+  await inside(`ip -6 route add default via ${gateway.v6}`)
 }
 
-/** Packets counted by the DROP rules of the hosts. */
-async function attempts(hosts: readonly NetworkHost[], chain: 'OUTPUT' | 'FORWARD'): Promise<number> {
-  const found = await Promise.all(hosts.map(host => attemptsOf(host, chain)))
-  return found.reduce((sum, one) => sum + one, 0)
-}
-
-async function attemptsOf({ namespace, inside }: NetworkHost, chain: string): Promise<number> {
+/** Packets that the bridge refused, of the sources (networks) that `counts` chooses. */
+async function attempts(bridge: NetworkHost, counts: (source: string) => boolean): Promise<number> {
   let total = 0
   for (const program of ['iptables', 'ip6tables']) {
-    const list = await run(inside([program, '-w', '-L', chain, '-v', '-n', '-x']))
-    const packets = /^\s*(\d+)\s+\d+\s+DROP/m.exec(list)?.[1]
-    if (packets === undefined) {
-      throw new AirgapError('STEP_FAILED', 'the rule that counts attempts to leave has been removed', {
-        item: `${program} in ${namespace}`,
-        likely: 'another program changed the firewall of the namespace',
-        next: 'run it again',
-      })
+    const list = await run(bridge.inside([program, '-w', '-S', 'FORWARD', '-v']))
+    for (const line of list.split('\n')) {
+      const packets = /-j REJECT\b.* -c (\d+)|-c (\d+) .*-j REJECT\b/.exec(line)
+      const source = /-s (\S+)/.exec(line)?.[1] ?? ''
+      if (packets !== null && counts(source)) total += Number(packets[1] ?? packets[2])
     }
-    total += Number(packets)
   }
   return total
 }
