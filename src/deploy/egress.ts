@@ -52,6 +52,7 @@ export async function watchEgress(
     variable('kube_service_addresses', '10.233.0.0/18'),
     ...site.nodes.map(node => node.address),
     address.host,
+    ...(site.nameservers ?? []),
     ...options.inside,
     // host names are left out: nobody resolves them here
   ].filter(isNetwork)

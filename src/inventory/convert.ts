@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { etcdNotes, groupNotes, some, variableNotes } from './convert-notes.ts'
@@ -22,6 +22,8 @@ interface Found {
   key: string | undefined
   kubernetes: string | undefined
   nfsPath: string | undefined
+  /** joined by commas */
+  nameservers: string | undefined
   password: boolean
   sudo: boolean
 }
@@ -49,6 +51,11 @@ export async function convertInventory(from: { inventory: string; values?: strin
   const ssh = { ...login, ...sshOf(found, notes) }
   const nfs = nfsOf(found, values.nfs, notes)
   const shape = siteFileSchema.shape.versions.unwrap().shape
+  const nameservers = only(
+    found.map(one => [one.node.name, one.nameservers]),
+    nameserverList,
+    { what: 'upstream_dns_servers', notes },
+  )
   const version = only(
     found.map(({ node, kubernetes }) => [node.name, kubernetes]),
     shape.kubernetes,
@@ -58,6 +65,7 @@ export async function convertInventory(from: { inventory: string; values?: strin
     answers: {
       ...values,
       ...defined({
+        nameservers: nameservers?.split(','),
         nfs,
         ssh: Object.keys(ssh).length === 0 ? undefined : ssh,
         versions: version === undefined ? undefined : { kubernetes: version },
@@ -77,7 +85,7 @@ function machineOf(
   const roles = rolesOf(name, inventory, notes)
   if (roles === undefined) return undefined
   const variables = variablesOf(host, inventory)
-  const value = (of: keyof typeof converted) => {
+  const value = (of: Exclude<keyof typeof converted, 'nameservers'>) => {
     for (const key of converted[of]) {
       const one = variables.get(key)
       const text = plain(one)
@@ -115,9 +123,23 @@ function machineOf(
     key: value('key'),
     kubernetes: value('kubernetes'),
     nfsPath: roles.includes('nfs') ? value('nfsPath') : undefined,
+    nameservers: nameserversOf(name, variables.get(converted.nameservers[0]), notes),
     password: loginPasswords.some(set),
     sudo: sudoPasswords.some(set) && user !== undefined && user !== 'root',
   }
+}
+
+const nameserverList = z
+  .string()
+  .transform(text => text.split(','))
+  .pipe(siteFileSchema.shape.nameservers.unwrap())
+
+function nameserversOf(machine: string, value: unknown, notes: string[]): string | undefined {
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return undefined
+  const texts = Array.isArray(value) ? value.map(plain) : [undefined]
+  if (texts.every(text => text !== undefined)) return texts.join(',')
+  notes.push(`not converted: ${machine}: ${converted.nameservers[0]}: not a list of addresses`)
+  return undefined
 }
 
 /** NaN, which the schema refuses, for anything but a number. */

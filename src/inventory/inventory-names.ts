@@ -43,8 +43,13 @@ export const converted = {
   key: ['ansible_ssh_private_key_file', 'ansible_private_key_file'],
   kubernetes: ['kube_version'],
   nfsPath: ['nfs_server_path'],
+  nameservers: ['upstream_dns_servers'],
 } as const
-export const convertedNames: ReadonlySet<string> = new Set(Object.values(converted).flat())
+/** and one that every inventory of ours has */
+export const convertedNames: ReadonlySet<string> = new Set([
+  ...Object.values(converted).flat(),
+  'dns_upstream_forward_extra_opts',
+])
 
 /** Only whether these are set matters; their values are secrets. */
 export const loginPasswords = ['ansible_password', 'ansible_ssh_pass', 'ansible_ssh_password']

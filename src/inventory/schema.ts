@@ -66,6 +66,8 @@ export const siteFileSchema = z.strictObject({
   apiVersion: z.literal('airgap-site/v1'),
   /** which environments/NAME of the deployment tree */
   environment: environment.default('prod'),
+  /** DNS servers of the site, for nodes and pods; default: pods resolve the names of the cluster only */
+  nameservers: z.array(machineAddress).min(1).max(3).optional(),
   /** where users reach the platform: a node, or a load balancer in front of them */
   externalIP: host.optional(),
   nfs: z

@@ -3,6 +3,7 @@ import { stringify } from 'yaml'
 /** What `offline-deploy init` knows about a site; every part is optional. */
 export interface SiteAnswers {
   environment?: string
+  nameservers?: readonly string[]
   externalIP?: string
   nfs?: { server: string; path?: string; networks?: readonly string[]; storageClass?: string }
   ssh?: {
@@ -37,7 +38,7 @@ interface Key {
  * without one are keys that are not set. All are placed so that the YAML library keeps them there when it writes the file again.
  */
 export function starterSite(answers: SiteAnswers): string {
-  const { environment = 'prod', externalIP, nfs, ssh, nodes, versions } = answers
+  const { environment = 'prod', nameservers, externalIP, nfs, ssh, nodes, versions } = answers
   return [
     '# What is specific to this site. `offline-deploy plan` shows what it leads to; run `apply` again after every change.',
     '# A line such as "#externalIP: …" is a key that is not set: remove the # to set it. Do not write passwords here.',
@@ -55,6 +56,16 @@ export function starterSite(answers: SiteAnswers): string {
       means: ['where users reach the platform: a node, or a load balancer in front of the nodes'],
       value: externalIP,
       example: '10.0.0.100',
+    }),
+    '',
+    ...keyLines({
+      key: 'nameservers',
+      means: [
+        'DNS servers of the site, for nodes and pods (default: pods resolve the names of the cluster only,',
+        'and what they ask of other names is refused at once)',
+      ],
+      value: nameservers,
+      example: ['10.0.0.2'],
     }),
     '',
     ...section(

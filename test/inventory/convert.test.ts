@@ -60,7 +60,7 @@ describe('conversion of an existing inventory', () => {
       { name: 'b', address: 'fd00::2', roles: ['worker', 'gpu'], user: 'ubuntu', port: 22 },
     ]
     const site = parseSiteFile(
-      starterSite({ nodes, nfs: { server: 'a' }, ssh: { user: 'ubuntu' } }),
+      starterSite({ nodes, nfs: { server: 'a' }, ssh: { user: 'ubuntu' }, nameservers: ['10.0.0.2'] }),
       'site.yaml',
     )
     const { answers, notes } = await convert('hosts.yaml', inventoryText(site))
@@ -68,6 +68,7 @@ describe('conversion of an existing inventory', () => {
       nodes: nodes.map(({ name, address, roles }) => ({ name, address, roles })),
       ssh: { user: 'ubuntu', port: 22 },
       nfs: { server: 'a', path: '/nfs-data/astrago' },
+      nameservers: ['10.0.0.2'],
     })
     expect(notes).toEqual([expect.stringMatching(/^not converted: a: nfs_server_networks: /)])
   })

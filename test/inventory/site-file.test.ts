@@ -42,6 +42,22 @@ describe('site.yaml', () => {
     expect(() => site(good.replace(/^nodes:/m, 'versions: {kubernetes: "1.32"}\nnodes:'))).toThrow()
   })
 
+  it('makes the DNS of the cluster forward to the DNS servers of the site, and nowhere without them', () => {
+    const inventory = (text: string) => parse(inventoryText(site(text))).all
+    const without = inventory(good)
+    expect(without.vars.dns_upstream_forward_extra_opts).toContain("{'except': '.'}")
+    expect(without.hosts['gpu-1']).not.toHaveProperty('upstream_dns_servers')
+    const named = good.replace(/^nodes:/m, 'nameservers: [10.0.0.2, "fd00::53"]\nnodes:')
+    expect(inventory(named).hosts['gpu-1'].upstream_dns_servers).toEqual(['10.0.0.2', 'fd00::53'])
+    for (const wrong of [
+      '[]',
+      '[dns.example.com]',
+      '[127.0.0.53]',
+      '[10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5]',
+    ])
+      expect(() => site(good.replace(/^nodes:/m, `nameservers: ${wrong}\nnodes:`))).toThrow()
+  })
+
   it('is converted to an inventory', () => {
     const { all } = parse(inventoryText(site(good)))
     expect(all.hosts['gpu-1']).toEqual({

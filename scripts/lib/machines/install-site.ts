@@ -44,12 +44,12 @@ export async function openInstallSite(options: {
   sudoPassword?: string
   /** root file system with systemd; the nodes then run it */
   systemdTar?: string
-  /** IPv4 network of pods, which counts as inside */
-  pods?: string
+  /** default: a new one */
+  network?: ClosedNetwork
   resources: AsyncDisposableStack
 }): Promise<InstallSite> {
   const { bundle, work, rootTar, machines, resources, sudoPassword } = options
-  const network = resources.use(await openClosedNetwork({ nodes: machines.length, pods: options.pods }))
+  const network = options.network ?? resources.use(await openClosedNetwork({ nodes: machines.length }))
   const key = join(work, 'key')
   await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key])
   const authorizedKey = (await readFile(`${key}.pub`, 'utf8')).trim()

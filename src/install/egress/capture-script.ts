@@ -2,10 +2,10 @@
  * Python 3 (3.6 or newer) that watches a machine for some seconds and prints, as one line of JSON, who tried to reach an address that is not
  * inside: processes of the machine, and pods, whose packets arrive on the machine under their own addresses. Needs root; changes nothing,
  * sends nothing. Only first packets are looked at (SYN, UDP, echo requests), chosen by a filter in the kernel, so that a busy machine is not
- * slowed down. `inside` and `seconds` are arguments.
+ * slowed down. `seconds` and `inside` are arguments; SIGTERM ends it early.
  */
 export const captureScript = String.raw`
-import ctypes, ipaddress, json, os, re, socket, struct, sys, time
+import ctypes, ipaddress, json, os, re, signal, socket, struct, sys, time
 
 seconds = float(sys.argv[1])
 inside = [ipaddress.ip_network(text, strict=False) for text in sys.argv[2:]]
@@ -121,8 +121,10 @@ attach(listener)
 listener.settimeout(0.2)
 inside += list(connected())
 end = time.monotonic() + seconds
+stopped = []
+signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
 found, owners = {}, {}
-while time.monotonic() < end and len(found) < limit:
+while not stopped and time.monotonic() < end and len(found) < limit:
     try:
         data, origin = listener.recvfrom(2048)
     except socket.timeout:
