@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { chosenByHelm } from '../core/chart-version.ts'
 import { type AirgapError, isUpstreamFailure } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
+import { withoutTrailing } from '../core/trim.ts'
 import type { Addresses, CarriedChart, RemoteChart, Renderer } from './deployment.ts'
 import { type ChartQuery, labelsOf, type RecordedRelease } from './helm-recorder.ts'
 import type { Recorded } from './record-releases.ts'
@@ -54,7 +55,7 @@ function carriedChart(
   return chosenByHelm(same, version) ?? chosenByHelm(named, version)
 }
 
-const trimmed = (url: string) => url.replace(/\/+$/, '')
+const trimmed = (url: string) => withoutTrailing(url, '/')
 
 /** The remote charts of a deployment: each is looked up, and fetched, once. */
 export class Charts {

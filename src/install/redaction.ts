@@ -3,6 +3,7 @@ import { isDigest } from '../core/digest.ts'
 import { redactUrl } from '../core/redact.ts'
 import { maskedLines } from '../core/secret-lines.ts'
 import { isSecretName } from '../core/secret-names.ts'
+import { withoutTrailing } from '../core/trim.ts'
 
 /** Replaces a secret. */
 export const removed = '[removed]'
@@ -158,7 +159,7 @@ function encodings(value: string): string[] {
       }
   }
   // shorter ones are in many texts by chance
-  const whole = Buffer.from(value).toString('base64').replace(/=+$/, '')
+  const whole = withoutTrailing(Buffer.from(value).toString('base64'), '=')
   return [...new Set([...[...found].filter(core => core.length >= 6), whole])]
 }
 

@@ -1,4 +1,5 @@
 import { AirgapError } from '../core/errors.ts'
+import { withoutTrailing } from '../core/trim.ts'
 
 /** The parts of a clear-signed document: the signed text (canonical: CRLF, no trailing blanks) and the signature. */
 export interface ClearSigned {
@@ -47,7 +48,7 @@ function unescaped(line: string, item: string): string {
   if (line.startsWith('-') && !line.startsWith('- ')) {
     throw refused('a line begins with an unescaped dash, as that of a second document would', item)
   }
-  return (line.startsWith('- ') ? line.slice(2) : line).replace(/[ \t\r]+$/, '')
+  return withoutTrailing(line.startsWith('- ') ? line.slice(2) : line, ' \t\r')
 }
 
 function refused(why: string, item: string): AirgapError {

@@ -5,6 +5,7 @@ import { getCACertificates } from 'node:tls'
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import { defined } from '../core/defined.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { withoutTrailing } from '../core/trim.ts'
 import { isLoopback } from './addresses.ts'
 
 export interface DispatcherOptions {
@@ -59,7 +60,7 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
       { ...shared, connect: { ...tls, ...lookup }, requestTls: shown },
       { env: options.env, ca },
     )
-    return { prefix: `${client.prefix.replace(/\/+$/, '')}/`, agent, throughProxy }
+    return { prefix: `${withoutTrailing(client.prefix, '/')}/`, agent, throughProxy }
   })
   const proxied = proxyAgents(
     { ...shared, connect: { ...tls, ...lookup }, ...defined({ requestTls: ca && tls }) },

@@ -7,6 +7,7 @@ import { defined } from '../core/defined.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { Progress } from '../core/progress.ts'
 import type { Reference } from '../core/reference.ts'
+import { withoutTrailing } from '../core/trim.ts'
 
 /** A registry login. `identityToken` is an OAuth2 refresh token. Never logged, never part of an error. */
 export type Credentials =
@@ -139,7 +140,7 @@ function isEmpty(entry: z.infer<typeof entrySchema>): boolean {
  */
 function placeOf(key: string): { host: string; path: string } {
   const [, scheme = '', host = '', rest = ''] = /^(https?:\/\/)?([^/]*)(.*)$/s.exec(key) ?? []
-  const path = rest.replace(/^\/+|\/+$/g, '')
+  const path = withoutTrailing(rest.replace(/^\/+/, ''), '/')
   const isApi = /^v[12]$/.test(path) && (scheme !== '' || rest.endsWith('/'))
   return { host: usualHost(host), path: isApi ? '' : path }
 }
@@ -179,7 +180,7 @@ function fromEntry(entry: z.infer<typeof entrySchema> | undefined): Credentials 
   if (entry.identitytoken) return { type: 'identity-token', identityToken: entry.identitytoken }
   if (entry.username && typeof entry.password === 'string') return basic(entry.username, entry.password)
   if (!entry.auth) return undefined
-  const pair = Buffer.from(entry.auth, 'base64').toString('utf8').replace(/\0+$/, '')
+  const pair = withoutTrailing(Buffer.from(entry.auth, 'base64').toString('utf8'), '\0')
   const colon = pair.indexOf(':')
   return colon > 0 ? basic(pair.slice(0, colon), pair.slice(colon + 1)) : undefined
 }

@@ -1,6 +1,7 @@
 import { SaxesParser } from 'saxes'
 import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
+import { withoutTrailing } from '../core/trim.ts'
 import { closeness, reachOfHostname } from './addresses.ts'
 import type { HttpClient } from './contract.ts'
 import { substituteVariables } from './url-variables.ts'
@@ -34,7 +35,7 @@ export async function fetchMirrorList(
   const text = (await http.get(url, { maxBytes: maxList })).bytes.toString('utf8')
   const list = /^\uFEFF?\s*</.test(text) ? parseMetalink(text, url) : { bases: parseLines(text), digests: [] }
   const bases = list.bases
-    .map(base => substituteVariables(base, { variables }).trim().replace(/\/+$/, ''))
+    .map(base => withoutTrailing(substituteVariables(base, { variables }).trim(), '/'))
     .filter(base => mayBeTried(base, url))
   if (bases.length === 0) throw invalid('it has no mirror that can be used', url)
   return { bases: [...new Set(bases)].slice(0, maxMirrors), digests: list.digests }

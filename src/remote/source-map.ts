@@ -2,6 +2,7 @@ import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { redactText } from '../core/redact.ts'
 import type { Reference } from '../core/reference.ts'
+import { withoutTrailing } from '../core/trim.ts'
 
 /**
  * Remapped sources, for a whole build. `from` is a registry host (`docker.io`), a `host/repository-prefix` (`docker.io/bitnami`) or a
@@ -138,5 +139,5 @@ function canonicalName(name: string): string {
 }
 
 function trimSlash(text: string): string {
-  return text.replace(/^\/+|\/+$/g, '')
+  return withoutTrailing(text.replace(/^\/+/, ''), '/')
 }

@@ -1,5 +1,6 @@
 import { redactText } from '../../core/redact.ts'
 import { withoutSecretQueries } from '../../core/secret-queries.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import { wordsOf } from '../references/roles.ts'
 
 /** URLs that a container would fetch from outside the cluster, as opposed to addresses that it only names. */
@@ -12,7 +13,7 @@ const url = /\bhttps?:\/\/[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~
  */
 export function publicUrls(text: string): string[] {
   return [...text.matchAll(url)]
-    .map(match => withoutSecretQueries(match[0].replace(/[.,;:)]+$/, '')))
+    .map(match => withoutSecretQueries(withoutTrailing(match[0], '.,;:)')))
     .filter(isPublic)
 }
 

@@ -1,4 +1,5 @@
 import { isRepository, isTag } from '../../core/reference.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 
 /**
  * Finds image references in text. The grammar (distribution/reference) alone is not enough: `a:b` matches it. Where no name
@@ -25,7 +26,7 @@ export function qualifiedImages(text: string): string[] {
     if (!isRepository(repository!) || isFile(repository!) || !isRegistryHost(host!)) continue
     // the mode of a mount
     if (digest === undefined && /^(?:r[ow]|[zZ]|true|false|[0-9]+m)$/.test(tag!)) continue
-    found.push(withoutScheme(whole).replace(/\.+$/, ''))
+    found.push(withoutTrailing(withoutScheme(whole), '.'))
   }
   if (!text.includes('@sha256:')) return found
   // `3.12.0@sha256:…` is the version of an image whose repository has a key of its own

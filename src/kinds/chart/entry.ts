@@ -4,6 +4,7 @@ import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { isRepository, isTag } from '../../core/reference.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { nameField, sha256Field, versionField } from '../../document/fields.ts'
 import { publicUrl, refuseLogin } from '../../document/urls.ts'
@@ -77,7 +78,7 @@ function checkRepository(repo: string, at: string): void {
     return
   }
   refuseLogin(repo, at)
-  const [host = '', ...rest] = repo.slice('oci://'.length).replace(/\/+$/, '').split('/')
+  const [host = '', ...rest] = withoutTrailing(repo.slice('oci://'.length), '/').split('/')
   const named = /[.:]/.test(host) || host === 'localhost'
   if (named && rest.every(part => /^[^\s?#]+$/.test(part))) return
   throw new AirgapError('MANIFEST_INVALID', 'the text is not the address of an OCI registry', {

@@ -9,6 +9,7 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { isHelmArchiveType, mediaTypes } from '../../core/media-types.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../../core/reference.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -70,7 +71,7 @@ async function fromRepository(request: ChartRequest, context: ResolveContext): P
 
 async function findArchive(request: ChartRequest, context: ResolveContext): Promise<IndexEntry> {
   const index = new URL(request.repo)
-  index.pathname = `${index.pathname.replace(/\/+$/, '')}/index.yaml`
+  index.pathname = `${withoutTrailing(index.pathname, '/')}/index.yaml`
   const bytes = await getAtMost(index.href, {
     context,
     maxBytes: maxIndex,
@@ -107,7 +108,7 @@ function tooLarge(
 
 async function fromRegistry(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
   const { name } = request
-  const repository = `${request.repo.slice('oci://'.length).replace(/\/+$/, '')}/${name}`
+  const repository = `${withoutTrailing(request.repo.slice('oci://'.length), '/')}/${name}`
   const version = await tagFor(repository, { request, context })
   const tagged = parseReference(`${repository}:${chartTag(version)}`)
   const item = formatReference(tagged)

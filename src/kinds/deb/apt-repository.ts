@@ -3,6 +3,7 @@ import { compareText } from '../../core/canonical-json.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { encodePath } from '../../core/safe-path.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { Signer } from '../mount.ts'
 
 /** What apt needs besides the files of a `debs/NAME` tree. */
@@ -185,7 +186,7 @@ export function aptSources({ name, baseUrl, suites, signedBy }: AptSourcesOption
       const path = encodePath(root).replaceAll('%3A', ':').replaceAll('%2B', '+')
       return [
         'Types: deb',
-        `URIs: ${baseUrl.replace(/\/+$/, '')}/debs/${name}/${path}`.replace(/\/$/, ''),
+        `URIs: ${withoutTrailing(baseUrl, '/')}/debs/${name}/${path}`.replace(/\/$/, ''),
         `Suites: ${suite}`,
         ...(components.length > 0 ? [`Components: ${components.join(' ')}`] : []),
         ...(architectures.length > 0 ? [`Architectures: ${architectures.join(' ')}`] : []),

@@ -5,6 +5,7 @@ import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { encodePath, normalizeRelativePath } from '../../core/safe-path.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import { flatFolder, isFlat } from './flat.ts'
 import type { LockedDeb, LockedDebs, LockedSource } from './locked.ts'
 
@@ -109,7 +110,7 @@ function archivedAt({ name, version }: LockedDeb, { release }: LockedSource): { 
 }
 
 export function packageUrl(archive: string, filename: string): string {
-  return `${archive.replace(/\/+$/, '')}/${encodePath(filename)}`
+  return `${withoutTrailing(archive, '/')}/${encodePath(filename)}`
 }
 
 /** Debian repository format, "Packages Indices": one per component and architecture, also where it is empty. */

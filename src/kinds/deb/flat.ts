@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../../core/trim.ts'
 /** Debian repository format, "Flat repository format": the suite is a folder and ends with a slash. */
 export function isFlat(suite: string): boolean {
   return suite.endsWith('/')
@@ -5,5 +6,5 @@ export function isFlat(suite: string): boolean {
 
 /** `./` and `/` → '', `x86_64/` → `x86_64` */
 export function flatFolder(suite: string): string {
-  return suite.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '')
+  return withoutTrailing(suite.replace(/^(?:\.?\/)+/, ''), '/')
 }

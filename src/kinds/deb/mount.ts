@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../../core/trim.ts'
 import { type ClientFile, checkRepositoryName, unfitName } from '../client-file.ts'
 import { documentOf, type HttpMount, mountOfTree, plainText } from '../mount.ts'
 import { type ListEntry, uniteLists } from '../united-lists.ts'
@@ -88,7 +89,7 @@ function stanzas(list: Buffer): ListEntry[] {
       return {
         key: ['Package', 'Version', 'Architecture'].map(field).join('\u0000'),
         content: field('SHA256'),
-        text: `${stanza.replace(/\n+$/, '')}\n`,
+        text: `${withoutTrailing(stanza, '\n')}\n`,
       }
     })
 }

@@ -3,6 +3,7 @@ import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import { readPublicKeys, type VerifiedText, verifyClearSigned, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { DebSource } from './entry.ts'
@@ -47,7 +48,7 @@ export async function fetchRelease(request: SuiteRequest, context: ResolveContex
 
 /** sources.list(5): a suite that ends with a slash is a folder of a flat repository, `./` the archive itself. */
 export function suiteUrl({ archive, suite }: Pick<DebSource, 'archive' | 'suite'>): string {
-  const base = archive.replace(/\/+$/, '')
+  const base = withoutTrailing(archive, '/')
   if (!isFlat(suite)) return `${base}/dists/${suite}`
   return [base, flatFolder(suite)].filter(Boolean).join('/')
 }

@@ -2,6 +2,7 @@ import { compareText } from '../../core/canonical-json.ts'
 import { compareVersions } from '../../core/debian-version.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
 import { type BaseSystem, chooseKernelPackages } from '../package-entry.ts'
@@ -69,7 +70,7 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
       ? {}
       : { base: { name: baseName(request.base), leftOut: presentPackages } }),
     sources: request.sources.map(({ archive, suite, components }, i) => ({
-      archive: archive.replace(/\/+$/, ''),
+      archive: withoutTrailing(archive, '/'),
       suite,
       components,
       release: releases[i]!.fields,

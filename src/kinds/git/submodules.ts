@@ -1,4 +1,5 @@
 import { AirgapError } from '../../core/errors.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { CommitFile } from './files-of-commit.ts'
 import { gitOutput } from './run-git.ts'
 import { checkGitUrl, relativeTo, resolveSubmoduleUrl, shownUrl } from './url.ts'
@@ -57,7 +58,7 @@ async function readGitmodules(id: string, parent: Parent): Promise<Map<string, s
   }
   return new Map(
     [...sections.values()].flatMap(({ path, url }) =>
-      path === undefined || url === undefined ? [] : [[path.replace(/\/+$/, ''), url] as const],
+      path === undefined || url === undefined ? [] : [[withoutTrailing(path, '/'), url] as const],
     ),
   )
 }

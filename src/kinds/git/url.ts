@@ -1,5 +1,6 @@
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 
 /** Addresses that git may fetch from, and addresses of submodules. */
 
@@ -88,7 +89,7 @@ export function placeOf(url: string): string {
 export function resolveSubmoduleUrl(repository: string, url: string): string | undefined {
   if (!/^\.\.?\//.test(url)) return url
   const [, head = '', path = ''] =
-    /^([a-z]+:\/\/[^/]*\/|[^/:]*:)?(.*)$/.exec(repository.replace(/\/+$/, '')) ?? []
+    /^([a-z]+:\/\/[^/]*\/|[^/:]*:)?(.*)$/.exec(withoutTrailing(repository, '/')) ?? []
   const parts = relativeTo(
     path.split('/').filter(part => part !== ''),
     url,

@@ -2,6 +2,7 @@ import { defined } from '../../core/defined.ts'
 import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import { namedLicense, namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { withKernelPackages } from '../package-entry.ts'
@@ -72,7 +73,7 @@ export const rpmKind = defineKind({
         name,
         version,
         hashes: sha256Hash(rpm.sha256),
-        purl: packageUrl('rpm', [namespace ?? item.name.replace(/[-.0-9]+$/, ''), name], qualifiers),
+        purl: packageUrl('rpm', [namespace ?? withoutTrailing(item.name, '-.0123456789'), name], qualifiers),
       }
     }),
   mounts: { registry: 'none', http: rpmMount },

@@ -1,5 +1,6 @@
 import { hasSecretUrl } from '../../core/redact.ts'
 import { encodePath, normalizeRelativePath, safeRelativePath } from '../../core/safe-path.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import { closeness, reachOfHostname } from '../../remote/addresses.ts'
 import type { RpmCandidate } from './candidate.ts'
 
@@ -23,7 +24,7 @@ export interface AddressTrust {
 
 /** Returns the URLs of a file, the first to be tried first. */
 export function urlsOf(bases: readonly string[], place: Place): string[] {
-  return 'url' in place ? [place.url] : bases.map(base => `${base.replace(/\/+$/, '')}/${place.below}`)
+  return 'url' in place ? [place.url] : bases.map(base => `${withoutTrailing(base, '/')}/${place.below}`)
 }
 
 /** What the lock says of the place, if its path on the site does not say it. */
@@ -58,7 +59,7 @@ export function placeOfPackage(one: RpmCandidate, trust: AddressTrust): PackageP
   if (isComplete || base !== undefined) {
     const url = isComplete
       ? location
-      : `${base!.replace(/\/+$/, '')}/${encodePath(location.replace(/^\/+/, ''))}`
+      : `${withoutTrailing(base!, '/')}/${encodePath(location.replace(/^\/+/, ''))}`
     const refused = refusedAddress(url, trust)
     return refused === undefined
       ? { upstream: { url: new URL(url).href }, path: pathOfDigest(one) }
@@ -77,7 +78,7 @@ export function placeOfList(
   trust: AddressTrust,
 ): Place | Refused {
   if (!href.includes('://') && base === undefined) return { below: href.replace(/^\/+/, '') }
-  const url = href.includes('://') ? href : `${base!.replace(/\/+$/, '')}/${href.replace(/^\/+/, '')}`
+  const url = href.includes('://') ? href : `${withoutTrailing(base!, '/')}/${href.replace(/^\/+/, '')}`
   const refused = refusedAddress(url, trust)
   return refused === undefined ? { url: new URL(url).href } : { refused }
 }

@@ -2,6 +2,7 @@ import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { hasSecretUrl, redactText } from '../../core/redact.ts'
 import { isSecretName } from '../../core/secret-names.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { Mistakes } from '../../document/mistakes.ts'
 import { publicBaseUrl, publicUrl } from '../../document/urls.ts'
 import { substituteVariables } from '../../remote/url-variables.ts'
@@ -108,7 +109,7 @@ function addressOf(
   }
   if (form === 'baseurl') {
     publicBaseUrl(address, at, clientLogin)
-    return address.replace(/\/+$/, '')
+    return withoutTrailing(address, '/')
   }
   publicUrl(address, at, clientLogin)
   if (!hasSecretUrl(address)) return address

@@ -2,6 +2,7 @@ import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
 import { globMatcher } from '../../core/glob.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
 import { chooseKernelPackages } from '../package-entry.ts'
@@ -215,7 +216,7 @@ function lockedRepository(
     id: repository.id,
     keys: loaded.keys,
     ...defined({
-      baseurl: repository.baseurl?.replace(/\/+$/, ''),
+      baseurl: repository.baseurl && withoutTrailing(repository.baseurl, '/'),
       mirrorlist: repository.mirrorlist,
       metalink: repository.metalink,
       variables: repository.variables,

@@ -2,6 +2,7 @@ import type { TreeEntries } from '../../content/tree.ts'
 import { compareText } from '../../core/canonical-json.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { Signer } from '../mount.ts'
 
 /** One repository of a `rpms/NAME` tree. */
@@ -99,7 +100,7 @@ export function yumRepoFile(sections: readonly YumSection[], baseUrl: string): s
       [
         `[airgap-${name}-${id}]`,
         `name=${name} ${id}, from the bundle`,
-        `baseurl=${baseUrl.replace(/\/+$/, '')}/rpms/${name}/${id}`,
+        `baseurl=${withoutTrailing(baseUrl, '/')}/rpms/${name}/${id}`,
         'enabled=1',
         // packages are signed with their publisher's key, their list with the site's; the list has the digests of packages without a signature
         `gpgcheck=${unsignedPackages ? 0 : 1}`,

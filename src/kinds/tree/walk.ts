@@ -6,6 +6,7 @@ import { type Digest, Hasher } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
 import { globMatcher } from '../../core/glob.ts'
 import { isSafeLink, safeRelativePath } from '../../core/safe-path.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { TreeRequest } from './entry.ts'
 
 export type WalkedFile =
@@ -17,7 +18,7 @@ const alwaysLeftOut = new Set(['.git', '.DS_Store'])
 
 /** Matches a whole path or a whole name. */
 export function pathMatcher(pattern: string): (path: string) => boolean {
-  const matches = globMatcher(pattern.replace(/\/+$/, ''), { paths: true })
+  const matches = globMatcher(withoutTrailing(pattern, '/'), { paths: true })
   return path => matches(path) || matches(posix.basename(path))
 }
 

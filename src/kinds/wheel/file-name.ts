@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../../core/trim.ts'
 /** Names of distributions in links. */
 
 /** Whether a name can be that of a distribution; none of them is a path. */
@@ -7,7 +8,7 @@ export function isFileName(name: string): boolean {
 
 /** The last part of the path, decoded twice as pip does it: some servers encode `+` twice. */
 export function fileNameOf(url: URL): string {
-  const path = percentDecoded(url.pathname).replace(/\/+$/, '')
+  const path = withoutTrailing(percentDecoded(url.pathname), '/')
   return percentDecoded(path.slice(path.lastIndexOf('/') + 1))
 }
 

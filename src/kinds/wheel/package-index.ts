@@ -1,5 +1,6 @@
 import { type AirgapError, isErrorCode } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import type { ResolveContext } from '../kind.ts'
 import { type FileContent, fileContent } from './file-content.ts'
 import { type IndexFile, parseProjectPage } from './index-page.ts'
@@ -54,7 +55,7 @@ export function openIndex(indexes: readonly IndexSource[], context: ResolveConte
   const contents = new Map<string, Promise<FileContent>>()
 
   const page = (index: IndexSource, project: string) => {
-    const url = `${index.url.replace(/\/*$/, '/')}${project}/`
+    const url = `${withoutTrailing(index.url, '/')}/${project}/`
     return once(pages, url, () => projectFiles(url, context))
   }
   const sourceDistribution = (file: IndexFile) =>

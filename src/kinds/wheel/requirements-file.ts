@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { AirgapError } from '../../core/errors.ts'
 import { redactText } from '../../core/redact.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 import { type ListLine, readLines } from '../../document/read-text.ts'
 import { fileNameOf } from './file-name.ts'
 import { parseWheelName } from './tags.ts'
@@ -133,7 +134,7 @@ function isIgnored(line: ListLine, indexes: readonly string[]): boolean {
 /** An address of an index, to compare: without a login, which may be that of a variable. */
 function plainIndex(url: string): string {
   const plain = url.replace(/^(https?:\/\/)[^/]*@/i, '$1')
-  return (URL.canParse(plain) ? new URL(plain).href : plain).replace(/\/+$/, '')
+  return withoutTrailing(URL.canParse(plain) ? new URL(plain).href : plain, '/')
 }
 
 function refusal({ at, text }: ListLine, what: string, next: string): AirgapError {

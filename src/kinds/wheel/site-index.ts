@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { canonicalJson, compareText } from '../../core/canonical-json.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { withoutTrailing } from '../../core/trim.ts'
 
 /** index.json of the `pypi` tree. */
 const indexSchema = z.looseObject({
@@ -135,7 +136,7 @@ export function pipConf(baseUrl: string): string {
   const { host } = new URL(baseUrl)
   return [
     '[global]',
-    `index-url = ${baseUrl.replace(/\/+$/, '')}/pypi/simple/`,
+    `index-url = ${withoutTrailing(baseUrl, '/')}/pypi/simple/`,
     '# pip takes plain HTTP from named hosts only; each file is checked against its sha256',
     `trusted-host = ${host}`,
     '',
