@@ -1,5 +1,6 @@
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import { z } from 'zod'
+import { AppendedFile } from '../core/appended-file.ts'
 import { defined } from '../core/defined.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
 import { errnoOf, fromSystemError } from '../core/errors.ts'
@@ -77,27 +78,30 @@ function parse(line: string): unknown {
  */
 export class SlotJournal {
   readonly #path: string
-  readonly #file: FileHandle
+  readonly #handle: FileHandle
+  readonly #file: AppendedFile
   #waiting: string[] = []
   #writing: Promise<void> | undefined
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, { handle, size }: { handle: FileHandle; size: number }) {
     this.#path = path
-    this.#file = file
+    this.#handle = handle
+    this.#file = new AppendedFile(handle, size)
   }
 
   /** Starts a journal with the content of `state`; it replaces an older one only once it is complete. */
   static async create(path: string, state: SlotJournalState): Promise<SlotJournal> {
     const temporary = `${path}.tmp`
     try {
-      const file = await open(temporary, 'w', 0o644)
+      const handle = await open(temporary, 'w', 0o644)
       const lines = [
         { journal: 1, layout: state.layoutDigest, boot: state.boot },
         ...[...state.slots].map(lineOf),
       ]
-      await file.writeFile(lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+      const text = lines.map(line => `${JSON.stringify(line)}\n`).join('')
+      await handle.writeFile(text)
       await rename(temporary, path)
-      return new SlotJournal(path, file)
+      return new SlotJournal(path, { handle, size: Buffer.byteLength(text) })
     } catch (error) {
       await rm(temporary, { force: true })
       throw fromSystemError(error, path)
@@ -116,7 +120,7 @@ export class SlotJournal {
       while (this.#waiting.length > 0) {
         const text = this.#waiting.join('')
         this.#waiting = []
-        await this.#file.writeFile(text)
+        await this.#file.append(text)
       }
     } catch (error) {
       throw fromSystemError(error, this.#path)
@@ -127,7 +131,7 @@ export class SlotJournal {
 
   async close(): Promise<void> {
     await this.#writing?.catch(() => {})
-    await this.#file.close()
+    await this.#handle.close()
   }
 }
 

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { AppendedFile } from '../core/appended-file.ts'
 import { syncFolder } from '../core/atomic-file.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
@@ -48,15 +49,16 @@ export async function openJournal(path: string, options: JournalOptions): Promis
     throw fromSystemError(error, path)
   }
   try {
-    const { text, size } = await readWhole(handle, path)
-    const parsed = parseJournal(text, { path, site: options.site })
+    const bytes = await readWhole(handle, path)
+    const { entries, goodSize } = parseJournal(bytes, { path, site: options.site })
     // the next entry must not be appended to a truncated line
-    if (parsed.goodSize < size) await handle.truncate(parsed.goodSize)
-    if (parsed.goodSize === 0) {
-      await append(handle, { journal: journalVersion, site: options.site })
+    if (goodSize < bytes.length) await handle.truncate(goodSize)
+    const file = new AppendedFile(handle, goodSize)
+    if (goodSize === 0) {
+      await append(file, { journal: journalVersion, site: options.site })
       await syncFolder(dirname(path))
     }
-    return new FileJournal(handle, { path, entries: parsed.entries })
+    return new FileJournal(handle, { file, path, entries })
   } catch (error) {
     await handle.close()
     throw fromSystemError(error, path)
@@ -73,8 +75,7 @@ export async function readJournal(path: string, options: JournalOptions): Promis
     throw fromSystemError(error, path)
   }
   try {
-    const { text } = await readWhole(handle, path)
-    return parseJournal(text, { path, site: options.site }).entries
+    return parseJournal(await readWhole(handle, path), { path, site: options.site }).entries
   } finally {
     await handle.close()
   }
@@ -86,11 +87,16 @@ export function lastEntry(entries: readonly JournalEntry[], step: string): Journ
 
 class FileJournal implements Journal {
   readonly #handle: FileHandle
+  readonly #file: AppendedFile
   readonly #path: string
   readonly #entries: JournalEntry[]
 
-  constructor(handle: FileHandle, { path, entries }: { path: string; entries: JournalEntry[] }) {
+  constructor(
+    handle: FileHandle,
+    { file, path, entries }: { file: AppendedFile; path: string; entries: JournalEntry[] },
+  ) {
     this.#handle = handle
+    this.#file = file
     this.#path = path
     this.#entries = entries
   }
@@ -105,7 +111,7 @@ class FileJournal implements Journal {
 
   async record(entry: JournalEntry): Promise<void> {
     try {
-      await append(this.#handle, { ...entry })
+      await append(this.#file, { ...entry })
     } catch (error) {
       throw fromSystemError(error, this.#path)
     }
@@ -121,12 +127,11 @@ class FileJournal implements Journal {
   }
 }
 
-async function append(handle: FileHandle, value: Record<string, unknown>): Promise<void> {
-  await handle.appendFile(`${JSON.stringify(value)}\n`)
-  await handle.sync()
+async function append(file: AppendedFile, value: Record<string, unknown>): Promise<void> {
+  await file.append(`${JSON.stringify(value)}\n`, { sync: true })
 }
 
-async function readWhole(handle: FileHandle, path: string): Promise<{ text: string; size: number }> {
+async function readWhole(handle: FileHandle, path: string): Promise<Buffer> {
   const { size } = await handle.stat()
   if (size > maxSize) throw invalid(path, `the journal is larger than ${maxSize >> 20} MiB`)
   const bytes = Buffer.alloc(size)
@@ -136,19 +141,19 @@ async function readWhole(handle: FileHandle, path: string): Promise<{ text: stri
     if (bytesRead === 0) break
     read += bytesRead
   }
-  return { text: bytes.toString('utf8', 0, read), size }
+  return bytes.subarray(0, read)
 }
 
 function parseJournal(
-  text: string,
+  bytes: Buffer,
   { path, site }: { path: string; site: string },
 ): { entries: JournalEntry[]; goodSize: number } {
-  const end = text.lastIndexOf('\n') + 1
-  const [head, ...lines] = text.slice(0, end).split('\n').slice(0, -1)
+  const goodSize = bytes.lastIndexOf('\n') + 1
+  const [head, ...lines] = bytes.toString('utf8', 0, goodSize).split('\n').slice(0, -1)
   if (head === undefined) return { entries: [], goodSize: 0 }
   checkHead(parseLine(head, `${path}:1`), { path, site })
   const entries = lines.map((line, i) => toEntry(parseLine(line, `${path}:${i + 2}`), `${path}:${i + 2}`))
-  return { entries, goodSize: Buffer.byteLength(text.slice(0, end)) }
+  return { entries, goodSize }
 }
 
 function checkHead(head: Record<string, unknown>, { path, site }: { path: string; site: string }): void {

@@ -17,7 +17,7 @@ export function clausesOf(
   dependency: RichDependency,
   providers: (relation: RpmRelation) => readonly Id[],
 ): NormalForm {
-  return normalize(dependency, { providers, dnf: false })
+  return normalize(dependency, { providers, dnf: false, known: new Map() })
 }
 
 /** Clauses of the negation: the meaning of `Conflicts: (a and b)`. */
@@ -25,16 +25,29 @@ export function clausesOfContrary(
   dependency: RichDependency,
   providers: (relation: RpmRelation) => readonly Id[],
 ): NormalForm {
-  return invert(normalize(dependency, { providers, dnf: true }))
+  return invert(normalize(dependency, { providers, dnf: true, known: new Map() }))
 }
 
 interface Mode {
   providers: (relation: RpmRelation) => readonly Id[]
   /** blocks are alternatives; the literals of a block hold together */
   dnf: boolean
+  /**
+   * The forms of each part, by `dnf`. `(a if CONDITION else b)` needs both forms of its condition: without this, the work doubles with
+   * each level (fault 111), also where no form has a block that counts.
+   */
+  known: Map<RichDependency, Map<boolean, NormalForm>>
 }
 
 function normalize(dependency: RichDependency, mode: Mode): NormalForm {
+  const forms = mode.known.get(dependency) ?? new Map<boolean, NormalForm>()
+  mode.known.set(dependency, forms)
+  const form = forms.get(mode.dnf) ?? makeNormal(dependency, mode)
+  forms.set(mode.dnf, form)
+  return form
+}
+
+function makeNormal(dependency: RichDependency, mode: Mode): NormalForm {
   const contrary = (inner: RichDependency) => invert(normalize(inner, { ...mode, dnf: !mode.dnf }))
   const plain = (inner: RichDependency) => normalize(inner, mode)
   switch (dependency.type) {
@@ -64,7 +77,7 @@ function both(a: NormalForm, b: NormalForm, { dnf }: Mode): NormalForm {
   if (a === false || b === false) return false
   if (a === true) return b
   if (b === true) return a
-  if (!dnf) return [...a, ...b]
+  if (!dnf) return concatenate(a, b)
   return distribute(a, b) ?? false
 }
 
@@ -72,19 +85,18 @@ function either(a: NormalForm, b: NormalForm, { dnf }: Mode): NormalForm {
   if (a === true || b === true) return true
   if (a === false) return b
   if (b === false) return a
-  if (dnf) return [...a, ...b]
+  if (dnf) return concatenate(a, b)
   return distribute(a, b) ?? true
+}
+
+function concatenate(a: Block[], b: Block[]): Block[] {
+  checkCount(a.length + b.length)
+  return [...a, ...b]
 }
 
 /** Combines every block of one form with every block of the other; blocks with a literal and its negation are dropped. */
 function distribute(a: Block[], b: Block[]): Block[] | undefined {
-  if (a.length * b.length > maxBlocks) {
-    throw new AirgapError('UPSTREAM_INVALID', 'a boolean dependency has too many cases', {
-      item: `${a.length * b.length} combinations`,
-      likely: 'a malicious or machine-made package: nested conditions multiply',
-      next: 'leave the package out with excludepkgs',
-    })
-  }
+  checkCount(a.length * b.length)
   const blocks: Block[] = []
   for (const one of a) {
     for (const other of b) {
@@ -94,6 +106,15 @@ function distribute(a: Block[], b: Block[]): Block[] | undefined {
     }
   }
   return blocks.length === 0 ? undefined : blocks
+}
+
+function checkCount(blocks: number): void {
+  if (blocks <= maxBlocks) return
+  throw new AirgapError('UPSTREAM_INVALID', 'a boolean dependency has too many cases', {
+    item: `${blocks} combinations`,
+    likely: 'a malicious or machine-made package: nested conditions multiply',
+    next: 'leave the package out with excludepkgs',
+  })
 }
 
 function invert(form: NormalForm): NormalForm {

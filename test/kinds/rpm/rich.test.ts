@@ -48,6 +48,20 @@ describe('boolean dependencies', () => {
     expect(() => clausesOf(parseRich(`(${pairs})`), providers)).toThrow('too many cases')
   })
 
+  it.each(['if', 'unless'])('fault 111: looks at each name of nested `%s … else` a few times', operator => {
+    const depth = 30
+    let nested = 'a'
+    for (let i = 0; i < depth; i++) nested = `(b${i} ${operator} ${nested} else c${i})`
+    const queried = new Map<string, number>()
+    const nothing = ({ name }: { name: string }) => {
+      queried.set(name, (queried.get(name) ?? 0) + 1)
+      return []
+    }
+    for (const clauses of [clausesOf, clausesOfContrary]) clauses(parseRich(nested), nothing)
+    expect(queried.size).toBe(2 * depth + 1)
+    expect(Math.max(...queried.values())).toBeLessThanOrEqual(4)
+  })
+
   it('fault 50: answers any text with a dependency or UPSTREAM_INVALID, at once', () => {
     const words = fc.constantFrom(
       '(',
