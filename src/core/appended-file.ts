@@ -21,12 +21,7 @@ export class AppendedFile {
     const bytes = Buffer.from(text)
     try {
       for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#handle.write(
-          bytes,
-          done,
-          bytes.length - done,
-          this.#size + done,
-        )
+        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, this.#size + done)
         done += bytesWritten
       }
       if (sync) await this.#handle.sync()

@@ -118,6 +118,8 @@ const maxSiblings = 100
 function holdsSecret(content: string): boolean {
   if (/-----BEGIN [A-Z ]*PRIVATE KEY/.test(content) || hasSecretUrl(content)) return true
   if (/^[[{]/.test(content)) return mentionsSecret(content)
-  const names = content.matchAll(/(?<![\w-])--?([\w.-]+)|([\p{L}\p{N}._-]+)["'\\]*\s?[:=]/gu)
+  const names = content.matchAll(
+    /(?<![\w-])--?([\w.-]+)|(?<![\p{L}\p{N}._-])([\p{L}\p{N}._-]+)["'\\]*\s?[:=]/gu,
+  )
   return [...names].some(([, option, assigned]) => isSecretName(option ?? assigned ?? ''))
 }

@@ -14,7 +14,11 @@ export function isSecretName(name: string): boolean {
   if (koreanSecret.test(joined)) return true
   if (words.length === 0 || namesASecret(words) || isPublic(joined)) return false
   const stems = joined.replace(harmlessStems, '')
-  return secretStems.test(stems) || words.some((word, at) => isSecretWord(word, { at, words }))
+  return (
+    secretStems.test(stems) ||
+    isSlackUrl(stems) ||
+    words.some((word, at) => isSecretWord(word, { at, words }))
+  )
 }
 
 /**
@@ -27,7 +31,7 @@ export function mentionsSecret(line: string): boolean {
 
 /** Distinctive enough to count wherever they appear, also in names without word boundaries (`MYDBPASSWORD`). */
 const secretStems =
-  /passw|passphrase|passcode|pswd|secret|token|credential|kubeconfig|dockerconfig|dockercfg|cookie|authorization|connectionstring|sharedaccess|snmpcommunity|hookurl|slack\w*url|keytab|recoverycode|seedphrase|mnemonic|serviceaccountjson|sessionid|netrc|id(?:rsa|dsa|ecdsa|ed25519)$/
+  /passw|passphrase|passcode|pswd|secret|token|credential|kubeconfig|dockerconfig|dockercfg|cookie|authorization|connectionstring|sharedaccess|snmpcommunity|hookurl|keytab|recoverycode|seedphrase|mnemonic|serviceaccountjson|sessionid|netrc|id(?:rsa|dsa|ecdsa|ed25519)$/
 
 /** Contain a stem, but mean something else. */
 const harmlessStems =
@@ -96,10 +100,19 @@ const maxName = 1_000
 function namesASecret(words: readonly string[]): boolean {
   const last = words.findLast(word => !forms.has(word)) ?? ''
   const joined = words.join('')
-  if (aboutASecret.has(last)) return !/hookurl$|slack\w*url$|sessionid$/.test(joined)
-  return /existing\w*secrets?$|existing\w*secret\w*(?:keys?|names?|refs?)$|imagepullsecrets?$|(?:secret|key|token)(?:names?|refs?)$/.test(
-    joined,
-  )
+  if (aboutASecret.has(last))
+    return !/(?:hookurl|sessionid)$/.test(joined) && !(isSlackUrl(joined) && joined.endsWith('url'))
+  if (/(?:imagepullsecrets?|(?:secret|key|token)(?:names?|refs?))$/.test(joined)) return true
+  // one place after another, not by one pattern: two loops in it take cubic time on a name that repeats the words (CWE-1333)
+  const existing = joined.indexOf('existing')
+  if (existing < 0) return false
+  const rest = joined.slice(existing + 'existing'.length)
+  return /secrets?$/.test(rest) || (/(?:keys?|names?|refs?)$/.test(rest) && rest.includes('secret'))
+}
+
+function isSlackUrl(joined: string): boolean {
+  const slack = joined.indexOf('slack')
+  return slack >= 0 && joined.includes('url', slack + 5)
 }
 
 function isPublic(joined: string): boolean {

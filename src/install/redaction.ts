@@ -29,7 +29,7 @@ export class Redactor {
     }
     // the longest first: a secret that is part of another must not leave the rest of that one behind
     this.#values = [...values].sort((a, b) => b.length - a.length || (a < b ? -1 : 1))
-    this.#spelled = this.#values.map(value => new RegExp([...value].map(spellings).join(''), 'g'))
+    this.#spelled = this.#values.map(value => new RegExp(spelledOut(value), 'g'))
     this.#encoded = new Map(this.#values.flatMap(encodings).map(core => [core, wrapped(core)]))
   }
 
@@ -82,7 +82,7 @@ export class Redactor {
     let result = text
     for (const spelled of this.#spelled) result = result.replace(spelled, removed)
     // searched in a text without line ends, where no encoding is wrapped: that is fast, replacing is slow
-    const squeezed = result.replace(/\\+[nrt]|[\s\\]/g, '')
+    const squeezed = result.replace(/\\+[nrt]?|\s+/g, '')
     for (const [core, pattern] of this.#encoded)
       if (squeezed.includes(core)) result = result.replace(pattern, removed)
     return withoutTruncated(result, this.#values)
@@ -112,23 +112,43 @@ function withoutTruncated(text: string, values: readonly string[]): string {
     .join('\n')
 }
 
-/** Returns a pattern of one character as JSON, URLs, HTML, YAML and shells may write it, also one inside another. */
-function spellings(character: string): string {
+/**
+ * Returns a pattern of a secret as JSON, URLs, HTML, YAML and shells may write it, also one inside another. Runs of blanks, and runs of
+ * quotes and backslashes, are one part each: with a loop for each of their characters, a text of backslashes would be divided between
+ * the loops in every possible way (fault 112). Quotes at both ends stay visible.
+ */
+function spelledOut(value: string): string {
+  const parts = value.replace(/^[\\'"]+/, '').match(/[\\'"]+|\s+|[^\\'"\s]/gu) ?? []
+  if (/^[\\'"]/.test(parts.at(-1) ?? '')) parts.pop()
+  if (parts.length === 0) return value.replace(/\\/g, '\\\\')
+  return parts
+    .map((part, at) => {
+      if (/^[\\'"]/.test(part)) return quoting
+      return /^\s/.test(part) ? blanks : spellings(part, at === 0 ? undefined : (parts[at - 1] ?? ''))
+    })
+    .join('')
+}
+
+/** The escape of the next character begins with a backslash, which is part of this run. */
+const quoting = String.raw`(?:[\\'"]|%(?:25)*(?:5[cC]|2[27])|&(?:amp;)*(?:quot|apos|#(?:34|39|92|[xX]0*(?:22|27|5[cC])));|(?<=\\)(?:u00|x)(?:22|27|5[cC]))+`
+
+const blanks = String.raw`(?:[\s+]|(?<!\\)\\+(?:[nrt]|(?:u00|x)(?:20|09|0[aAdD]))|%(?:25)*(?:20|09|0[aAdD]|2[bB])|&(?:amp;)*#(?:9|10|13|32|[xX]0*(?:9|20|[aAdD]));)+`
+
+/** Returns a pattern of one character that is neither a blank nor a quote nor a backslash, by what is before it. */
+function spellings(character: string, before: string | undefined): string {
   const code = character.codePointAt(0) ?? 0
-  const literal = character.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+  const literal = character.replace(/[$.*+?^()[\]{}|/-]/g, '\\$&')
   const percent = [...Buffer.from(character)].map(byte => `%(?:25)*${anyCase(hex(byte, 2))}`).join('')
   const units = Array.from({ length: character.length }, (_, i) => character.charCodeAt(i))
-  const unicode = units.map(unit => `\\\\+u${anyCase(hex(unit, 4))}`).join('')
+  // the first part must not start at each backslash of a run; quotes before it take the whole run
+  const follows = before !== undefined && /^[\\'"]/.test(before)
+  const run = follows ? '' : before === undefined ? '(?<!\\\\)\\\\+' : '\\\\+'
+  const unicode = units.map((unit, i) => `${i === 0 ? run : '\\\\+'}u${anyCase(hex(unit, 4))}`).join('')
   const all = [percent, unicode, `&(?:amp;)*#(?:${code}|[xX]0*${anyCase(hex(code, 1))});`]
-  if (code < 0x100) all.push(`\\\\+x${anyCase(hex(code, 2))}`)
-  const named = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": 'apos' }[character]
+  if (code < 0x100) all.push(`${run}x${anyCase(hex(code, 2))}`)
+  const named = { '&': 'amp', '<': 'lt', '>': 'gt' }[character]
   if (named !== undefined) all.push(`&(?:amp;)*${named};`)
-  if (character === '\\') all.push('\\\\+')
-  else if (/[^\w]/.test(character) && code < 0x80) all.push(`\\\\*${literal}`)
-  else all.push(literal)
-  if (character === "'") all.push("''", `'\\\\+''`, `'"'"'`)
-  if (character === '"') all.push('""')
-  if (/\s/.test(character)) all.push('\\s+', '\\+', '\\\\+[nrt]')
+  all.push(/[^\w]/.test(character) && code < 0x80 && !follows ? `(?:${run})?${literal}` : literal)
   return `(?:${all.join('|')})`
 }
 
@@ -174,7 +194,9 @@ function base64Cores(bytes: Buffer): string[] {
 /** Returns a pattern with wrapped lines, and the characters on both sides, which have the rest of the first and last byte. */
 function wrapped(core: string): RegExp {
   const gap = '(?:\\s|\\\\+[nrt])*'
-  const letters = [...core].map(letter => letter.replace(/[+/]/, '\\\\*\\$&'))
+  const letters = [...core].map((letter, at) =>
+    letter.replace(/[+/]/, at === 0 ? '(?:(?<!\\\\)\\\\+)?\\$&' : '\\\\*\\$&'),
+  )
   return new RegExp(`[A-Za-z0-9+/_-]?${letters.join(gap)}${gap}[A-Za-z0-9+/_-]?=*`, 'g')
 }
 
@@ -217,7 +239,7 @@ function maskedAssignments(text: string): string {
   const headers = text
     .replace(/\b(bearer|basic)(\s+)[\w.~+/=-]{6,}/gi, `$1$2${removed}`)
     .replace(
-      /\b((?:proxy-)?authorization\W{1,6}(?:digest|negotiate|ntlm|aws4-\S+))\s[^\n]*/gi,
+      /\b((?:proxy-)?authorization\W{1,6}(?:digest|negotiate|ntlm|aws4-[\w-]{1,40}))\s[^\n]*/gi,
       `$1 ${removed}`,
     )
     .replace(/\b((?:set-)?cookie\s*:\s*)(?!\[removed\])[^\n"'\\]+/gi, `$1${removed}`)
@@ -240,7 +262,7 @@ function maskedAssignments(text: string): string {
  * inside one, so that long words take no time.
  */
 const assignment =
-  /(?<![\w.-])(?:([\p{L}\w.-]+)\\*["']?\s?[:=]\s{0,4}|(--[\p{L}\w./-]+)\s+)(?!(?:bearer|basic|digest|negotiate|ntlm|aws4-\S+)\s+\[removed\])/giu
+  /(?<![\p{L}\w.-])(?:([\p{L}\w.-]+)\\*["']?\s?[:=]\s{0,4}|(?<!\/)(--[\p{L}\w./-]+)\s+)(?!(?:bearer|basic|digest|negotiate|ntlm|aws4-[\w-]{1,40})\s{1,4}\[removed\])/giu
 
 /** A value: quoted, quoted inside JSON inside JSON, or one word. */
 const assigned =
