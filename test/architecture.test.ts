@@ -140,6 +140,19 @@ describe('the closed side', () => {
   })
 })
 
+describe('the YAML parser', () => {
+  it('is reached through one door, which bounds keys, aliases, depth and size', () => {
+    const parsing = sources.filter(file => {
+      const text = readFileSync(join(home, file), 'utf8')
+      const names = [...text.matchAll(/import \{([^}]*)\} from 'yaml'/g)].flatMap(([, list = '']) =>
+        list.split(','),
+      )
+      return names.some(name => /^(?:parse|Parser|Lexer|Composer|CST)/.test(name.trim()))
+    })
+    expect(parsing).toEqual(['src/document/parse-yaml.ts'])
+  })
+})
+
 describe('the repository', () => {
   it('has no other folders at the top', () => {
     const fixed = ['src', 'manifests', 'image-lists', 'package-lists', 'bundle', 'scripts', 'test']

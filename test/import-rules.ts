@@ -8,7 +8,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   manifest: ['core', 'document', 'kinds'],
   lock: ['core', 'content'],
   kinds: ['core', 'content', 'remote', 'document', 'lock', 'openpgp'],
-  discover: ['core'],
+  discover: ['core', 'document'],
   compat: ['core', 'document', 'manifest'],
   openpgp: ['core'],
   signature: ['core'],

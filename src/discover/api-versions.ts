@@ -1,4 +1,4 @@
-import { parseAllDocuments } from 'yaml'
+import { readYamlStream } from '../document/parse-yaml.ts'
 import type { ChartFiles } from './chart-files.ts'
 import { isRecord } from './documents.ts'
 import { isKubernetesApi } from './kubernetes-apis.ts'
@@ -28,15 +28,9 @@ export function providedApis(rendered: string): string[] {
   const documents = rendered
     .split(/^---(?=[ \t\r\n]|$)/m)
     .filter(text => /^kind: *["']?(?:CustomResourceDefinition|APIService)["']? *$/m.test(text))
-  const apis = documents.flatMap(text => {
-    try {
-      return parseAllDocuments(withoutSchemas(text), { uniqueKeys: false, logLevel: 'error' }).flatMap(
-        document => apisOf(document.toJS({ maxAliasCount: 100 })),
-      )
-    } catch {
-      return []
-    }
-  })
+  const apis = documents.flatMap(text =>
+    readYamlStream(withoutSchemas(text), { tags: 'ignore', duplicates: 'last' }).values.flatMap(apisOf),
+  )
   return [...new Set(apis)].sort()
 }
 

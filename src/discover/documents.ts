@@ -1,5 +1,5 @@
-import { LineCounter, parseDocument } from 'yaml'
 import { AirgapError } from '../core/errors.ts'
+import { readYaml } from '../document/parse-yaml.ts'
 
 /** An object of a rendered release. */
 export interface RenderedObject {
@@ -9,10 +9,6 @@ export interface RenderedObject {
   /** of a CustomResourceDefinition: its text, which is parsed only where it is needed; `value` is empty */
   definition?: string
 }
-
-/** Larger than any chart renders. */
-const maxDocument = 32 << 20 /* characters */
-const maxAliases = 1000
 
 /**
  * Returns the objects in the output of `helm template`. CustomResourceDefinitions are not parsed: they are
@@ -59,17 +55,11 @@ function parse({ text, line }: TextDocument, item: string): unknown {
       likely: 'a template indents wrongly with these values',
       next: 'render it with `helm template` and correct the template or the values at that line',
     })
-  if (text.length > maxDocument) throw fail('a document of more than 32 MiB', line)
-  const counter = new LineCounter()
   // helm and kubectl accept duplicate keys and use the last one
-  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: false, logLevel: 'error' })
-  const [error] = document.errors
-  if (error) throw fail(error.message.split('\n')[0]!, line + counter.linePos(error.pos[0]).line - 1)
-  try {
-    return document.toJS({ maxAliasCount: maxAliases })
-  } catch (cause) {
-    throw fail(cause instanceof Error ? cause.message : 'it cannot be read', line)
-  }
+  const { value, faults, position } = readYaml(text, { tags: 'ignore', duplicates: 'last' })
+  const [fault] = faults
+  if (fault !== undefined) throw fail(fault.what, line + position(fault.offset).line - 1)
+  return value
 }
 
 function objectsOf(value: unknown): RenderedObject[] {

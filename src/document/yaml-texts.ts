@@ -1,14 +1,4 @@
-import { parseDocument, type ScalarTag } from 'yaml'
-import { yamlFaults } from './yaml-faults.ts'
-
-/** Plain scalars that YAML 1.1 and 1.2 read as null; quoted, they are text. */
-const nothing: ScalarTag = {
-  tag: 'tag:yaml.org,2002:null',
-  default: true,
-  test: /^(?:~|[Nn]ull|NULL)?$/,
-  resolve: () => null,
-  identify: value => value === null,
-}
+import { readYaml } from './parse-yaml.ts'
 
 /**
  * Reads YAML of an upstream: every scalar as the text that was written (`1.10` stays `1.10`), null as null. Only the first document counts,
@@ -26,26 +16,15 @@ export function readYamlTexts(
     nulls?: 'null' | 'text'
   } = {},
 ): unknown {
-  try {
-    const document = parseDocument(firstDocument(text), {
-      schema: 'failsafe',
-      customTags: tags => (nulls === 'null' ? [...tags, nothing] : tags),
-      resolveKnownTags: false,
-      merge: true,
-      // yamlFaults finds these in less time
-      uniqueKeys: false,
-      logLevel: 'error',
-    })
-    const [error] = document.errors
-    if (error) throw new Error(error.message.split('\n')[0], { cause: error })
-    const [fault] = yamlFaults(document, { duplicates })
-    if (fault) throw new Error(fault.what)
-    return document.toJS({ maxAliasCount: 100 })
-  } catch (error) {
-    // the parser is recursive: ten thousand brackets exhaust its stack
-    if (error instanceof RangeError) throw new Error('nested too deeply', { cause: error })
-    throw error
-  }
+  const { value, faults } = readYaml(firstDocument(text), {
+    scalars: nulls === 'null' ? 'text or null' : 'text',
+    merge: true,
+    tags: 'ignore',
+    duplicates,
+  })
+  const [fault] = faults
+  if (fault !== undefined) throw new Error(fault.what)
+  return value
 }
 
 /** The text up to the marker that ends the first document with content; markers stand at the start of a line. */

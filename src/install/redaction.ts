@@ -1,9 +1,10 @@
-import { parseAllDocuments, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import { isDigest } from '../core/digest.ts'
 import { redactUrl } from '../core/redact.ts'
 import { maskedLines } from '../core/secret-lines.ts'
 import { isSecretName } from '../core/secret-names.ts'
 import { withoutTrailing } from '../core/trim.ts'
+import { readYamlStream } from '../document/parse-yaml.ts'
 
 /** Replaces a secret. */
 export const removed = '[removed]'
@@ -42,20 +43,15 @@ export class Redactor {
   document(text: string, format: 'json' | 'yaml'): string {
     try {
       if (format === 'json') return `${JSON.stringify(this.value(JSON.parse(text)), null, 2)}\n`
-      const documents = parseAllDocuments(text)
-      if ('empty' in documents) return ''
-      return documents
-        .map(document => {
-          if (document.errors.length > 0) throw document.errors[0]
-          return stringify(this.value(document.toJS({ maxAliasCount: 100 })), {
-            aliasDuplicateObjects: false,
-            lineWidth: 0,
-          })
-        })
-        .join('---\n')
+      const { values, faults } = readYamlStream(text, { tags: 'ignore' })
+      if (faults.length === 0)
+        return values
+          .map(value => stringify(this.value(value), { aliasDuplicateObjects: false, lineWidth: 0 }))
+          .join('---\n')
     } catch {
-      return this.text(maskedBlocks(text))
+      // not JSON: redacted as a text
     }
+    return this.text(maskedBlocks(text))
   }
 
   /** Redacts a JSON value. `secret`: whether a key above it names a secret. */

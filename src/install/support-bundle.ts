@@ -8,11 +8,11 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { createGzip } from 'node:zlib'
 import { Header } from 'tar'
-import { parseAllDocuments } from 'yaml'
 import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { printableLine } from '../core/printable.ts'
 import { namesIn } from '../core/read-folder.ts'
+import { readYamlStream } from '../document/parse-yaml.ts'
 import type { SiteState } from '../site/state.ts'
 import { secretValues } from '../values/secret-values.ts'
 import { type Cluster, clusterEnvironment } from './kube.ts'
@@ -187,21 +187,18 @@ function valuesIn(text: string, item: string): string[] {
     if (typeof value === 'string' || typeof value === 'number') found.push(String(value))
     else if (typeof value === 'object' && value !== null) Object.values(value).forEach(walk)
   }
-  const documents = parseAllDocuments(text)
-  if (!('empty' in documents))
-    for (const document of documents) {
-      if (document.errors.length > 0)
-        throw new AirgapError(
-          'VALUES_INVALID',
-          'the secrets cannot be read, and so cannot be removed from the archive',
-          {
-            item,
-            likely: 'the file was edited and is no longer valid YAML',
-            next: 'correct the file, then run the same command again',
-          },
-        )
-      walk(document.toJS({ maxAliasCount: 100 }))
-    }
+  const { values, faults } = readYamlStream(text, { tags: 'ignore' })
+  if (faults.length > 0)
+    throw new AirgapError(
+      'VALUES_INVALID',
+      'the secrets cannot be read, and so cannot be removed from the archive',
+      {
+        item,
+        likely: 'the file was edited and is no longer valid YAML',
+        next: 'correct the file, then run the same command again',
+      },
+    )
+  walk(values)
   return found
 }
 

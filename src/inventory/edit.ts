@@ -1,6 +1,7 @@
-import { type Document, isMap, isNode, isSeq, parseDocument, stringify } from 'yaml'
+import { type Document, isMap, isNode, isSeq, stringify } from 'yaml'
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
+import { parseYaml } from '../document/parse-yaml.ts'
 import { applyEdits, eolOf, lineEnd, lineStart } from '../document/source-text.ts'
 import type { NodeAnswer } from './starter.ts'
 
@@ -46,7 +47,7 @@ interface NodeLines {
 
 /** Undefined if nodes share lines, or are written in a way that needs the library. */
 function linesOfNodes(text: string): NodeLines[] | undefined {
-  const nodes = parseDocument(text).get('nodes')
+  const nodes = parseYaml(text).document.get('nodes')
   if (!isSeq(nodes) || nodes.flow) return undefined
   const found: NodeLines[] = []
   for (const item of nodes.items) {
@@ -67,7 +68,7 @@ function linesOfNodes(text: string): NodeLines[] | undefined {
 
 /** Keeps comments and order; spaces and the indentation of comments may change. */
 function rewritten(text: string, edit: (document: Document) => void): string {
-  const document = parseDocument(text)
+  const { document } = parseYaml(text)
   try {
     edit(document)
     const after = document.toString({ lineWidth: 0, flowCollectionPadding: false })

@@ -1,6 +1,7 @@
-import { isMap, isScalar, parse, stringify } from 'yaml'
+import { isMap, isScalar, stringify } from 'yaml'
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
+import { readYaml } from '../document/parse-yaml.ts'
 import { mergeValues } from './merge.ts'
 import { planMerge } from './plan-merge.ts'
 import { isEmpty } from './positions.ts'
@@ -72,10 +73,10 @@ export function setValues(text: string, { offline, values }: Settings, name: str
 export function currentSettings(text: string, { offline, values }: Settings, name: string): Settings {
   // refuses what is invalid or would take long to convert
   readValuesTree(text, { name, whose })
-  const found: unknown = parse(text) ?? {}
+  const found: unknown = readYaml(text).value ?? {}
   const addresses = isTree(found) && isTree(found.offline) ? found.offline : {}
   const address = (key: keyof OfflineValues) => (typeof addresses[key] === 'string' ? addresses[key] : '')
-  const current = pick(parse(values, { version: '1.1' }) ?? {}, found)
+  const current = pick(readYaml(values, { version: '1.1' }).value ?? {}, found)
   return settingsOf(
     isTree(current) ? current : {},
     offline && { registry: address('registry'), httpServer: address('httpServer') },

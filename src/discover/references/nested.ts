@@ -1,9 +1,8 @@
-import { parseAllDocuments } from 'yaml'
+import { readYamlStream } from '../../document/parse-yaml.ts'
 import { isRecord } from '../documents.ts'
 
 /** Larger texts are scanned, not parsed. */
 const maxText = 2 << 20 /* characters */
-const maxAliases = 100
 
 /**
  * Returns the maps and lists of a YAML or JSON text: values of another chart, settings of a controller, the manifest of a pod.
@@ -28,13 +27,8 @@ function parseJson(text: string): [Record<string, unknown>] | undefined {
 function parseYaml(text: string): (Record<string, unknown> | unknown[])[] {
   // `key: value` or a list, at least once at the start of a line
   if (!/^[ \t]*(?:- ?)?["']?[A-Za-z0-9_./-]+["']?:(?:[ \t\r\n]|$)|^- |^[[{]/m.test(text)) return []
-  try {
-    const documents = parseAllDocuments(text, { uniqueKeys: false, logLevel: 'silent' })
-    if (!Array.isArray(documents) || documents.some(document => document.errors.length > 0)) return []
-    return documents.map(document => document.toJS({ maxAliasCount: maxAliases }))
-  } catch {
-    return []
-  }
+  const { values } = readYamlStream(text, { tags: 'ignore', duplicates: 'last' })
+  return values.filter(value => isRecord(value) || Array.isArray(value))
 }
 
 const jsonInQuotes = /"(\{\\"(?:\\.|[^"\\])*\})"|'(\{"[^']*\})'/g
