@@ -9,6 +9,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   lock: ['core', 'content'],
   kinds: ['core', 'content', 'remote', 'document', 'lock', 'openpgp'],
   discover: ['core', 'document'],
+  layers: ['core', 'content', 'kinds'],
   compat: ['core', 'document', 'manifest'],
   openpgp: ['core'],
   signature: ['core'],

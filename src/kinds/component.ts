@@ -1,17 +1,24 @@
 /** A component of a bill of materials (CycloneDX 1.6). */
 export interface Component {
-  type: 'container' | 'application' | 'library' | 'file'
+  type: 'container' | 'application' | 'library' | 'file' | 'operating-system'
   /** unique in the bill of materials: `deb/debian-12/jq_1.6-2_amd64` */
   'bom-ref': string
   name: string
   version?: string
-  hashes: [{ alg: 'SHA-256'; content: string }]
+  /** absent for a part of other content */
+  hashes?: [{ alg: 'SHA-256'; content: string }]
   /** package URL */
   purl?: string
   /** who publishes it, as far as the lock knows */
   supplier?: { name: string }
   /** as its publisher writes them */
   licenses?: License[] | [{ expression: string }]
+  /** what is inside it */
+  components?: Component[]
+  /** our own: `airgap:platform` */
+  properties?: { name: string; value: string }[]
+  /** paths inside the container of it that show that it has this part */
+  evidence?: { occurrences: { location: string }[] }
 }
 
 /** `id` of SPDX, or free text. */
@@ -45,6 +52,6 @@ export function vendorNamespace(vendor: string): string {
 }
 
 /** `hex` is a SHA-256 digest. */
-export function sha256Hash(hex: string): Component['hashes'] {
+export function sha256Hash(hex: string): NonNullable<Component['hashes']> {
   return [{ alg: 'SHA-256', content: hex }]
 }

@@ -3,10 +3,8 @@ import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import formats from 'ajv-formats'
 import { describe, expect, it } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
-import { mediaTypes } from '../../src/core/media-types.ts'
 import { sbomOf } from '../../src/kinds/sbom.ts'
-import type { Lock } from '../../src/lock/schema.ts'
+import { billLock, insideApp } from './support/bill-lock.ts'
 
 const folder = join(import.meta.dirname, 'fixtures/cyclonedx')
 const schema = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8'))
@@ -22,167 +20,8 @@ function validator() {
   return ajv.compile(schema('bom-1.6.schema.json'))
 }
 
-const digest = digestOf('x')
-const sha256 = digest.slice('sha256:'.length)
-const deb = (name: string, source: number, more: object) => ({
-  name,
-  version: '1:1.6-2',
-  architecture: 'amd64',
-  source,
-  component: 'main',
-  filename: `pool/${name}.deb`,
-  size: 1,
-  sha256,
-  ...more,
-})
-const rpm = (name: string, primary: string, more: object = {}) => ({
-  name,
-  epoch: '1',
-  version: '5.14',
-  release: '1.el9',
-  architecture: 'x86_64',
-  repository: 'baseos',
-  location: `p/${name}.rpm`,
-  size: 1,
-  sha256,
-  primary,
-  filelists: '',
-  ...more,
-})
-const wheel = (project: string, fields: string[], more: object = {}) => ({
-  project,
-  version: '1.0',
-  filename: `${project}-1.0-py3-none-any.whl`,
-  url: `https://x.example/${project}-1.0-py3-none-any.whl`,
-  size: 1,
-  sha256,
-  targets: ['cp311-manylinux_2_28_x86_64'],
-  metadata: [
-    'Metadata-Version: 2.4',
-    `Name: ${project}`,
-    'Version: 1.0',
-    ...fields,
-    '',
-    'License: in the text',
-  ].join('\n'),
-  ...more,
-})
-const source = (archive: string, release: Record<string, string>) => ({
-  archive,
-  suite: 'stable',
-  components: ['main'],
-  release,
-})
-
-const lock: Lock = {
-  lockVersion: 1,
-  name: 'sample',
-  version: '1.0.0',
-  platforms: ['linux/amd64'],
-  inputs: digest,
-  collisions: {},
-  runtime: [
-    { path: 'offline-deploy/node', mode: 0o755, digest, size: 1, version: '24.1.0' },
-    { path: 'offline-deploy/offline-deploy.mjs', mode: 0o644, digest, size: 1 },
-  ],
-  items: {
-    image: [
-      {
-        name: 'nvcr.io/nvidia/app:1.0',
-        from: 'nvcr.io/nvidia/app',
-        digest,
-        platforms: ['linux/amd64'],
-        manifests: [{ mediaType: mediaTypes.ociManifest, digest, size: 2 }],
-        blobs: [],
-      },
-    ],
-    chart: [
-      {
-        name: 'hello-1.0.0',
-        chart: 'hello',
-        version: '1.0.0',
-        origin: { type: 'http', url: 'https://charts.example/a/hello-1.0.0.tgz' },
-        metadata: {
-          maintainers: [{ name: 'Jane Doe', email: 'not an address' }],
-          annotations: { 'artifacthub.io/license': 'Apache-2.0' },
-        },
-        layers: [{ mediaType: mediaTypes.helmChart, digest, size: 3 }],
-      },
-    ],
-    deb: [
-      {
-        name: 'ubuntu-22.04',
-        architectures: ['amd64'],
-        sources: [
-          source('http://archive.ubuntu.com/ubuntu', { Origin: 'Ubuntu' }),
-          source('https://developer.download.nvidia.com/cuda', { Origin: 'NVIDIA' }),
-        ],
-        packages: [
-          deb('driver', 1, {
-            requested: true,
-            stanza: ['Package: driver', 'Maintainer: NVIDIA CORPORATION <cuda@nvidia.com>'],
-          }),
-          deb('jq', 0, { because: 'driver', stanza: ['Maintainer: Ubuntu Developers <a@b.example>'] }),
-          deb('libjq1', 0, { because: 'jq', stanza: [] }),
-        ],
-      },
-    ],
-    rpm: [
-      {
-        name: 'el9',
-        architectures: ['x86_64'],
-        streams: [],
-        repositories: [
-          { id: 'baseos', baseurl: 'https://x.example/', keys: ['k'], priority: 99, modules: [], groups: [] },
-        ],
-        packages: [
-          rpm(
-            'kernel',
-            '<rpm:license>GPLv2 &amp; others</rpm:license><rpm:vendor>Rocky Enterprise Software Foundation</rpm:vendor>',
-            {
-              requested: true,
-            },
-          ),
-          rpm('tool', '<rpm:vendor>A &lt;B&gt; Inc.</rpm:vendor>', { because: 'kernel' }),
-          rpm('plain', '<rpm:vendor/>', { because: 'kernel' }),
-        ],
-      },
-    ],
-    wheel: [
-      {
-        name: 'tools',
-        distributions: [
-          wheel(
-            'app',
-            [
-              'License-Expression: MIT OR Apache-2.0',
-              'Author-email: "Jane Doe" <j@x.example>, B <b@x.example>',
-            ],
-            {
-              requested: true,
-            },
-          ),
-          wheel(
-            'lib',
-            [
-              'License: UNKNOWN',
-              'Classifier: License :: OSI Approved :: BSD License',
-              'Author: UNKNOWN',
-              'Maintainer: The Lib Team',
-            ],
-            {
-              because: 'app',
-            },
-          ),
-          wheel('old', ['License: MIT'], { because: 'lib' }),
-        ],
-      },
-    ],
-  },
-}
-
 describe('the bill of materials', () => {
-  const bom = sbomOf(lock)
+  const bom = sbomOf(billLock)
   const components = bom['components'] as Record<string, unknown>[]
   const of = (ref: string) => components.find(one => one['bom-ref'] === ref)
 
@@ -191,15 +30,38 @@ describe('the bill of materials', () => {
     validate(bom)
     expect(validate.errors).toBeNull()
     expect(validate({ ...bom, surplus: 1 })).toBe(false)
-    expect(validate(sbomOf({ ...lock, runtime: [], items: {} }))).toBe(true)
+    expect(validate(sbomOf({ ...billLock, runtime: [], items: {} }))).toBe(true)
+  })
+
+  it('with packages inside images is valid, too, and another document', () => {
+    const validate = validator()
+    const deep = sbomOf(billLock, { inside: insideApp })
+    validate(deep)
+    expect(validate.errors).toBeNull()
+    expect(deep['serialNumber']).not.toBe(bom['serialNumber'])
+    const [image] = deep['components'] as { components: Record<string, unknown>[]; properties: unknown }[]
+    expect(image!.components).toMatchObject([
+      { type: 'operating-system', name: 'debian', version: '12' },
+      { purl: 'pkg:deb/debian/bash@5.2-1?arch=amd64&distro=debian-12' },
+      { purl: 'pkg:deb/debian/libc6@1:2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-9' },
+      {
+        purl: 'pkg:npm/%40scope/lib@1.0.0',
+        licenses: [{ license: { name: 'Some Licence' } }],
+        evidence: { occurrences: [{ location: 'a/package.json' }, { location: 'b/package.json' }] },
+      },
+    ])
+    expect(image!.properties).toEqual([
+      { name: 'airgap:layers-read', value: 'linux/amd64' },
+      { name: 'airgap:not-read', value: 'linux/amd64: app.jar: not a zip archive' },
+    ])
   })
 
   it('has a serial number that follows from the lock', () => {
     expect(bom['serialNumber']).toMatch(
       /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
     )
-    expect(sbomOf(structuredClone(lock))).toEqual(bom)
-    expect(sbomOf({ ...lock, version: '1.0.1' })['serialNumber']).not.toBe(bom['serialNumber'])
+    expect(sbomOf(structuredClone(billLock))).toEqual(bom)
+    expect(sbomOf({ ...billLock, version: '1.0.1' })['serialNumber']).not.toBe(bom['serialNumber'])
   })
 
   it('names suppliers and licences as their publishers write them', () => {

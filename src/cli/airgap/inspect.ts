@@ -1,12 +1,14 @@
 import { access } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { openBundle } from '../../bundle/reader.ts'
+import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { AirgapError } from '../../core/errors.ts'
+import type { ImageContent } from '../../layers/installed.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { addExamples } from '../shell/examples.ts'
 import { inspectLock, sectionWords } from '../shell/inspect-sections.ts'
+import { readLayers } from '../shell/read-layers.ts'
 import type { Shell } from '../shell/run.ts'
 import { defaultLockPath } from './context.ts'
 
@@ -15,35 +17,59 @@ export function inspectCommand(program: Command, shell: Shell): void {
     ['airgap inspect stack-1.0.0.tar images --match calico'],
     ['airgap inspect stack-1.0.0.tar why libssl3', 'which requested package requires it'],
     ['airgap inspect stack.lock.json sbom > sbom.cdx.json'],
+    ['airgap inspect stack-1.0.0.tar sbom --layers > sbom.cdx.json', 'with the packages inside images'],
   ])
     .description('Show what is inside a bundle or a lockfile')
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
     .argument('[what]', sectionWords())
     .argument('[name]', 'with why: a package, image, chart or file')
     .option('--match <text>', 'only names that contain this')
+    .option('--layers', 'with sbom or spdx: also list the packages inside the layers of images')
     .action(
       async (
         path: string,
         what: string | undefined,
         name: string | undefined,
-        { match }: { match?: string },
+        { match, layers = false }: { match?: string; layers?: boolean },
       ) => {
-        const { value, text } = await inspectLock(await lockOf(path), { what, name, match })
-        shell.print(value, text)
+        await withBundle(path, async (lock, bundle) => {
+          const contents = () => contentsOf(bundle, { path, shell })
+          const { value, text } = await inspectLock(lock, { what, name, match, layers, contents })
+          shell.print(value, text)
+        })
       },
     )
 }
 
 /** Reads a lockfile, or the lock inside a bundle. */
 export async function lockOf(path: string): Promise<Lock> {
-  if (path.endsWith('.json')) return await readLock(path)
+  return await withBundle(path, async lock => lock)
+}
+
+/** The same, with the open bundle where it is one. */
+async function withBundle<T>(
+  path: string,
+  use: (lock: Lock, bundle: BundleStore | undefined) => Promise<T>,
+): Promise<T> {
+  if (path.endsWith('.json')) return await use(await readLock(path), undefined)
   if (/\.ya?ml$/.test(path)) throw await manifestInPlaceOfLock(path)
   const bundle = await openBundle(path)
   try {
-    return await carriedLock(bundle, path)
+    return await use(await carriedLock(bundle, path), bundle)
   } finally {
     await bundle.close()
   }
+}
+
+async function contentsOf(
+  bundle: BundleStore | undefined,
+  { path, shell }: { path: string; shell: Shell },
+): Promise<ImageContent[]> {
+  if (bundle !== undefined) return await readLayers(bundle, shell)
+  throw new AirgapError('USAGE', 'a lockfile has no layers; a bundle is required', {
+    item: path,
+    next: 'build the bundle with `airgap build`, then pass its .tar',
+  })
 }
 
 async function manifestInPlaceOfLock(path: string): Promise<AirgapError> {

@@ -1,12 +1,15 @@
 import { AirgapError } from '../../core/errors.ts'
 import { printableJson } from '../../core/printable.ts'
 import { redactUrl } from '../../core/redact.ts'
+import type { BillOptions } from '../../kinds/bill.ts'
 import { kinds } from '../../kinds/index.ts'
 import { type DescribedItem, describeLock } from '../../kinds/items.ts'
 import { why } from '../../kinds/why.ts'
+import type { ImageContent } from '../../layers/installed.ts'
 import { leftOutOf } from '../../lock/left-out.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { humanBytes } from './format.ts'
+import { layersText } from './layers-text.ts'
 import { vouchersText } from './vouchers-text.ts'
 
 /** A section of `inspect`. To add one, add it to `sections`: words, help and errors follow. */
@@ -14,7 +17,16 @@ interface Section {
   name: string
   /** what it shows, where the name does not say so */
   help?: string
-  show(lock: Lock, options: { name: string | undefined; match: string | undefined }): Shown | Promise<Shown>
+  show(lock: Lock, options: ShowOptions): Shown | Promise<Shown>
+}
+
+interface ShowOptions {
+  name: string | undefined
+  match: string | undefined
+  /** whether bills of materials list what is in the layers of images */
+  layers: boolean
+  /** Reads the layers of the bundle's images. Throws USAGE for a lockfile, which has none. */
+  contents(): Promise<ImageContent[]>
 }
 
 /** What a section prints: data for JSON and YAML, and text for people. */
@@ -56,7 +68,22 @@ const sections: Section[] = [
   {
     name: 'sbom',
     help: 'CycloneDX',
-    show: async lock => json((await import('../../kinds/sbom.ts')).sbomOf(lock)),
+    show: async (lock, options) =>
+      json((await import('../../kinds/sbom.ts')).sbomOf(lock, await insideOf(options))),
+  },
+  {
+    name: 'spdx',
+    help: 'the same as SPDX',
+    show: async (lock, options) =>
+      json((await import('../../kinds/spdx.ts')).spdxOf(lock, await insideOf(options))),
+  },
+  {
+    name: 'layers',
+    help: 'packages inside images',
+    show: async (_, { match, contents }) => {
+      const images = (await contents()).filter(({ name }) => !match || name.includes(match))
+      return { value: images, text: () => layersText(images) }
+    },
   },
   {
     name: 'lock',
@@ -80,7 +107,7 @@ export function sectionWords(): string {
 /** Throws USAGE for an unknown section, NOT_FOUND for a name that the lock does not have. */
 export async function inspectLock(
   lock: Lock,
-  { what, ...options }: { what: string | undefined; name: string | undefined; match: string | undefined },
+  { what, ...options }: ShowOptions & { what: string | undefined },
 ): Promise<Shown> {
   return await (what === undefined ? totals : sectionOf(what).show)(lock, options)
 }
@@ -92,6 +119,12 @@ function sectionOf(name: string): Section {
     item: name,
     next: `choose one of ${sections.map(section => section.name).join(', ')}`,
   })
+}
+
+async function insideOf({ layers, contents }: ShowOptions): Promise<BillOptions> {
+  if (!layers) return {}
+  const { componentsInside } = await import('../../layers/components.ts')
+  return { inside: componentsInside(await contents()) }
 }
 
 type Item = Omit<DescribedItem, 'locked'>

@@ -11,7 +11,8 @@ export interface RangeReader {
   read(start: number, end: number): Promise<Buffer>
 }
 
-interface Entry {
+/** A file of an archive, as its directory describes it. */
+export interface ZipEntry {
   name: string
   method: number
   compressed: number
@@ -23,18 +24,23 @@ const maxDirectory = 64 << 20 /* bytes; ansible's wheel has 40,000 files */
 const maxFile = 16 << 20 /* bytes */
 const tailSize = 64 << 10 /* bytes: the end record with the longest comment */
 
-/** The file whose name fits; undefined where there is none. Two such files are refused. */
+/** Returns the file whose name fits; undefined where there is none. Two such files are refused. */
 export async function readFromZip(
   archive: RangeReader,
   options: { item: string; isWanted: (name: string) => boolean },
 ): Promise<Buffer | undefined> {
-  const { item, isWanted } = options
-  const fail = (what: string) =>
-    new AirgapError('UPSTREAM_INVALID', `not a zip archive: ${what}`, {
-      item,
-      likely: 'the file is damaged or malicious',
-      next: 'choose another version of the package, with a constraint',
-    })
+  const zip = await listZip(archive, options)
+  const [entry, another] = zip.entries.filter(({ name }) => options.isWanted(name))
+  if (another !== undefined) throw failure(options.item)('it contains two matching files')
+  return entry && (await zip.read(entry))
+}
+
+/** Returns all files of an archive, and how to read one of them. Throws UPSTREAM_INVALID. */
+export async function listZip(
+  archive: RangeReader,
+  { item }: { item: string },
+): Promise<{ entries: ZipEntry[]; read(entry: ZipEntry): Promise<Buffer> }> {
+  const fail = failure(item)
   const tailStart = Math.max(0, archive.size - tailSize - 22)
   const tail = await archive.read(tailStart, archive.size)
   const { offset, size, count } = endRecord(tail, fail)
@@ -44,9 +50,19 @@ export async function readFromZip(
     offset >= tailStart
       ? tail.subarray(offset - tailStart, offset - tailStart + size)
       : await archive.read(offset, offset + size)
-  const [entry, another] = [...entries(directory, { count, fail })].filter(({ name }) => isWanted(name))
-  if (another !== undefined) throw fail('it contains two matching files')
-  return entry && (await contentOf(archive, { entry, fail }))
+  return {
+    entries: [...entries(directory, { count, fail })],
+    read: entry => contentOf(archive, { entry, fail }),
+  }
+}
+
+function failure(item: string): Fail {
+  return (what: string) =>
+    new AirgapError('UPSTREAM_INVALID', `not a zip archive: ${what}`, {
+      item,
+      likely: 'the file is damaged or malicious',
+      next: 'choose another version of the package, with a constraint',
+    })
 }
 
 type Fail = (what: string) => AirgapError
@@ -67,7 +83,7 @@ function endRecord(tail: Buffer, fail: Fail): { offset: number; size: number; co
 }
 
 /** 4.3.12 */
-function* entries(directory: Buffer, { count, fail }: { count: number; fail: Fail }): Generator<Entry> {
+function* entries(directory: Buffer, { count, fail }: { count: number; fail: Fail }): Generator<ZipEntry> {
   let at = 0
   // 65,535 means that many or more
   for (let i = 0; i < count || (count === 0xffff && at < directory.length); i++) {
@@ -93,7 +109,7 @@ function* entries(directory: Buffer, { count, fail }: { count: number; fail: Fai
 /** 4.3.7: the local header says again how long name and extra field are. */
 async function contentOf(
   archive: RangeReader,
-  { entry, fail }: { entry: Entry; fail: Fail },
+  { entry, fail }: { entry: ZipEntry; fail: Fail },
 ): Promise<Buffer> {
   const { offset, compressed, size, method } = entry
   if (size > maxFile || compressed > maxFile) throw fail('the file in it is too large')

@@ -9,18 +9,20 @@ export interface Entry {
   type?: NonNullable<HeaderData['type']>
   linkpath?: string
   text?: string | Buffer
+  /** default: 0644 */
+  mode?: number
 }
 
 /** A tar with exactly these entries, however wrong they are. */
 export function tarOf(entries: Entry[]): Buffer {
   const blocks: Buffer[] = []
-  for (const { path, type = 'File', linkpath, text = '' } of entries) {
+  for (const { path, type = 'File', linkpath, text = '', mode = 0o644 } of entries) {
     const body = Buffer.from(text)
     const header = Buffer.alloc(512)
     new Header({
       path,
       type,
-      mode: 0o644,
+      mode,
       size: body.length,
       mtime: new Date(0),
       ...defined({ linkpath }),
