@@ -142,6 +142,11 @@ function mistakesOf(issue: Issue, context: Context): YamlFault[] {
       return [{ offset, what: `${named}: must be ${issue.values.map(String).join(' or ')}` }]
     case 'too_small':
       return [{ offset, what: `${named}: must not be empty` }]
+    case 'invalid_key':
+      return issue.issues.map(({ message }) => ({
+        offset: context.offsetAt(path, 'key'),
+        what: `${named}: ${message}`,
+      }))
     default:
       return [{ offset, what: `${named}: ${issue.message}` }]
   }

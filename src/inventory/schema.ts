@@ -43,8 +43,20 @@ const port = z.number().int('must be a port, 1 to 65535').min(1).max(65_535)
 const environment = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be the name of a folder in environments/, for example prod')
-/** An ansible variable. */
-const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable')
+/**
+ * Ansible's special variables (docs.ansible.com, "Special Variables"): with `ansible_connection: local` a playbook, and a reset,
+ * would work on this host instead of the nodes; `ansible_ssh_common_args` has a ProxyCommand, `ansible_python_interpreter` and
+ * `ansible_become_exe` are programs (fault 96).
+ */
+const specialVariable =
+  /^(?:ansible_.*|environment|group_names|groups|hostvars|inventory_(?:dir|file|hostname|hostname_short)|omit|play_hosts|playbook_dir|role_(?:name|path|names))$/i
+const variable = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable')
+  .refine(
+    name => !specialVariable.test(name),
+    'is a variable of ansible itself, not of kubespray: how nodes are reached is set under ssh and nodes',
+  )
 
 export const nodeRoles = ['control-plane', 'worker', 'gpu', 'nfs'] as const
 export type NodeRole = (typeof nodeRoles)[number]

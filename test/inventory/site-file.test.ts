@@ -142,6 +142,7 @@ describe('site.yaml', () => {
     ['a parent folder', good.replace('/srv/astrago', '/srv/../etc'), /must not contain \.\./],
     ['a template for ansible', good.replace('1450', "\"{{ lookup('pipe', 'id') }}\""), /templates/],
     ['a template in a key', `${good}values: {"{{ x }}": 1}\n`, /templates/],
+    ['a key that is no variable', good.replace('kube_network_plugin_mtu', 'a-b'), /:9:13: kubespray.a-b: must be the/],
     ['another version', good.replace('v1', 'v9'), /apiVersion/],
   ])('refuses %s', (_, text, message) => {
     expect(() => site(text)).toThrow(
@@ -182,6 +183,28 @@ describe('site.yaml', () => {
         expect(() => site(good.replace(place, `${key}: ${JSON.stringify(text)}`))).toThrow(
           expect.objectContaining({ code: 'SITE_INVALID' }),
         )
+      }),
+    )
+  })
+
+  it.each([
+    'ansible_connection: local',
+    'ansible_ssh_common_args: -o ProxyCommand=id',
+    'ansible_ssh_executable: /tmp/x',
+    'ansible_python_interpreter: /tmp/x',
+    'ansible_become_exe: /tmp/x',
+    'ansible_shell_executable: /tmp/x',
+    'ansible_host: 10.0.0.99',
+    'ANSIBLE_CONNECTION: local',
+    'hostvars: {}',
+    'playbook_dir: /tmp',
+  ])('refuses %s under kubespray: it would decide where and how ansible runs programs (fault 96)', variable => {
+    expect(() => site(good.replace('kube_network_plugin_mtu: 1450', variable))).toThrow(
+      expect.objectContaining({
+        code: 'SITE_INVALID',
+        message: expect.stringMatching(
+          /site.yaml:9:13: kubespray\.\w+: is a variable of ansible itself, not of kubespray: how nodes are reached is set under ssh/,
+        ),
       }),
     )
   })
