@@ -199,7 +199,7 @@ async function remoteOpeners(
 ): Promise<BlobOpener[]> {
   if (source.type === 'mirrors') {
     const { bases } = await options.mirrorLists.of({ url: source.list, variables: source.variables })
-    return bases.flatMap(base => options.http.openers(`${base}/${source.path}`))
+    return bases.flatMap(base => options.http.openers(`${base}/${source.path}`, { namedBy: source.list }))
   }
   return source.type === 'url'
     ? options.http.openers(source.url)

@@ -138,11 +138,11 @@ function recordedSteps(entries: readonly JournalEntry[]): RecordedStep[] {
 }
 
 async function runningStatus(lock: string, entries: readonly JournalEntry[]): Promise<RunningStatus | null> {
-  const process = await lockHolder(lock)
-  if (process === undefined) return null
+  const holder = await lockHolder(lock)
+  if (holder === undefined) return null
   const last = entries.at(-1)
   const step = last?.event === 'started' ? last : undefined
-  return { process, step: step?.step ?? null, since: step?.at ?? null }
+  return { process: holder.pid, step: step?.step ?? null, since: step?.at ?? null }
 }
 
 /** A kubeconfig that is refused is part of the status. */
@@ -155,11 +155,11 @@ async function serversStatus(
   { lock, url, site }: { lock: string; url: string; site: string },
   { signal }: DeployContext,
 ): Promise<ServersStatus> {
-  const pid = await lockHolder(lock)
+  const holder = await lockHolder(lock)
   const answer = await querySite(url, signal)
   return {
-    running: pid !== undefined && answer?.site === site,
-    process: pid ?? null,
+    running: holder !== undefined && answer?.site === site,
+    process: holder?.pid ?? null,
     registry: answer?.registry ?? null,
     httpServer: answer?.httpServer ?? null,
     serves: answer?.site === site ? answer.bundles : [],

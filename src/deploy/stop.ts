@@ -21,11 +21,11 @@ export async function stopServers(
   const holder = await lockHolder(state.paths.lock)
   if (holder !== undefined && !dryRun)
     throw new AirgapError('BUSY', 'the site is being changed: machines may be fetching from its servers', {
-      item: `process ${holder}`,
+      item: holder.place === 'here' ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`,
       likely: '`apply` runs in another terminal',
       next: 'wait for it to end, or stop it there with Ctrl-C',
     })
   if (running === undefined) return { site, result: 'not running', process: null }
   const result = dryRun ? 'running' : await stopHolder(state.paths.serveLock, { signal })
-  return { site, result, process: running }
+  return { site, result, process: running.pid }
 }

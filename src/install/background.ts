@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { withoutSecrets } from '../core/environment.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
-import { lockHolder } from '../core/process-lock.ts'
+import { type LockHolder, lockHolder } from '../core/process-lock.ts'
 
 const maxLogSize = 10 << 20 /* bytes */
 /** The part of a log that explains a failure. */
@@ -100,30 +100,42 @@ export async function logSize(path: string): Promise<number> {
 
 /**
  * Ends the process that holds the lock: SIGTERM first, SIGKILL after `politeMs`. Never another process with the same id: the
- * lock records when its holder was started. Throws STEP_FAILED if it does not end, PERMISSION.
+ * lock records when its holder was started. Throws STEP_FAILED if it does not end, PERMISSION, BUSY where it runs in another container or on another machine.
  */
 export async function stopHolder(
   lock: string,
   options: { signal: AbortSignal; politeMs?: number },
 ): Promise<'stopped' | 'not running'> {
-  const pid = await lockHolder(lock)
-  if (pid === undefined) return 'not running'
+  const holder = await lockHolder(lock)
+  if (holder === undefined) return 'not running'
+  // its number is that of another process here
+  if (holder.place === 'elsewhere') throw startedElsewhere(lock, holder)
+  const { pid } = holder
+  const isHeld = async () => (await lockHolder(lock))?.pid === pid
   const { signal, politeMs = 12_000 } = options
   for (const [name, waitMs] of [
     ['SIGTERM', politeMs],
     ['SIGKILL', 5_000],
   ] as const) {
-    if ((await lockHolder(lock)) !== pid) return 'stopped'
+    if (!(await isHeld())) return 'stopped'
     send(pid, name)
     for (let waited = 0; waited < waitMs; waited += 50) {
       await sleep(50, undefined, { signal })
-      if ((await lockHolder(lock)) !== pid) return 'stopped'
+      if (!(await isHeld())) return 'stopped'
     }
   }
   throw new AirgapError('STEP_FAILED', `process ${pid} does not exit`, {
     item: lock,
     likely: 'it waits for a disk that does not answer',
     next: `find out what it waits for (ps -o stat,wchan ${pid}), end it, then run the same command again`,
+  })
+}
+
+function startedElsewhere(lock: string, { pid, host }: LockHolder): AirgapError {
+  return new AirgapError('BUSY', 'the servers run in another container or on another machine', {
+    item: `${lock}: process ${pid} on ${host}`,
+    likely: 'they were started there, with the same state folder',
+    next: 'run `offline-deploy stop` there, then run the same command again here',
   })
 }
 

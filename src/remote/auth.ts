@@ -216,7 +216,11 @@ async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions):
   }
   const trusted = isTrustedRealm(endpoint, scheme.realm, options.trustedRealms)
   try {
-    return await fetchToken(scheme, { transport: options.transport, login: trusted ? login : undefined })
+    return await fetchToken(scheme, {
+      transport: options.transport,
+      login: trusted ? login : undefined,
+      namedBy: endpoint.baseUrl,
+    })
   } catch (error) {
     if (!(error instanceof AirgapError) || error.code !== 'UNAUTHORIZED') throw error
     throw denied(endpoint, {
@@ -248,15 +252,19 @@ function denied(
 
 async function fetchToken(
   scheme: Scheme & { type: 'bearer' },
-  options: { transport: Transport; login: Credentials | undefined },
+  options: { transport: Transport; login: Credentials | undefined; namedBy: string },
 ): Promise<Token> {
-  const { transport, login } = options
+  const { transport, login, namedBy } = options
   const started = transport.clock.now()
   const bytes = await withRetries(async () => {
     const response =
       login?.type === 'identity-token'
-        ? await transport.send(scheme.realm.href, refreshForm(scheme, login.identityToken))
+        ? await transport.send(scheme.realm.href, {
+            ...refreshForm(scheme, login.identityToken),
+            namedBy,
+          })
         : await transport.send(tokenUrl(scheme, login), {
+            namedBy,
             headers: login ? { authorization: basicHeader(login) } : {},
           })
     return await collectBody(response.body, {

@@ -32,17 +32,27 @@ export interface BlobOpener {
   open(at: { offset: number; validator?: string | undefined }, signal?: AbortSignal): Promise<OpenedBody>
 }
 
+/**
+ * Which answer names a URL that no person configured (a link of a page, an entry of an index): its final URL. The request must not lead
+ * closer to this machine than the server of that answer (REDIRECT_REFUSED).
+ */
+export interface Named {
+  namedBy?: string | undefined
+}
+
 export interface HttpClient {
   /** credentials in queries, which requests get and nothing else */
   readonly secretQueries: SecretQueries
   /** Reads a whole body into memory, with retries. Throws SIZE_MISMATCH above maxBytes. */
-  get(url: string, options: { maxBytes: number; headers?: Record<string, string> }): Promise<Fetched>
+  get(url: string, options: { maxBytes: number; headers?: Record<string, string> } & Named): Promise<Fetched>
   /** Returns the size in bytes by HEAD (or a range of one byte); undefined if upstream does not state it. */
-  size(url: string): Promise<number | undefined>
+  size(url: string, named?: Named): Promise<number | undefined>
   /** Returns one opener per mirror of the URL (remapped sources); `download` tries them in order. */
-  openers(url: string): BlobOpener[]
+  openers(url: string, named?: Named): BlobOpener[]
   /** Places of the URL (remapped sources), the first to be tried first; for programs that fetch by themselves. */
   mirrors(url: string): string[]
+  /** Throws REDIRECT_REFUSED where an answer of `from` must not lead to `to`; for programs that fetch by themselves. */
+  assertMayFollow(from: URL, to: URL): Promise<void>
   close(): Promise<void>
 }
 

@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { LookupFunction } from 'node:net'
 import { getCACertificates } from 'node:tls'
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { Agent, type buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import { defined } from '../core/defined.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { withoutTrailing } from '../core/trim.ts'
@@ -19,7 +18,8 @@ export interface DispatcherOptions {
   /** client certificates (entitlements), each for one URL prefix only */
   clients?: readonly ClientCertificate[] | undefined
   env: Record<string, string | undefined>
-  lookup?: LookupFunction | undefined
+  /** makes the connector for direct connections; those to a proxy are the proxy's own */
+  connector: (options: buildConnector.BuildOptions) => buildConnector.connector
 }
 
 /** PEM files that authenticate this host to a server. */
@@ -48,22 +48,20 @@ export function createDispatchers(options: DispatcherOptions): Dispatchers {
     bodyTimeout: options.stallMs,
     connectTimeout: options.connectTimeoutMs,
   }
-  const lookup = defined({ lookup: options.lookup })
-  const direct = new Agent({ ...shared, connect: { timeout: options.connectTimeoutMs, ...tls, ...lookup } })
+  const connector = (tlsOptions: object) =>
+    options.connector({ timeout: options.connectTimeoutMs, allowH2: false, ...tlsOptions })
+  const direct = new Agent({ ...shared, connect: connector(tls) })
   const entitled = (options.clients ?? []).map(client => {
     const shown = { ...tls, cert: readPem(client.certificate), key: readPem(client.key) }
-    const agent = new Agent({
-      ...shared,
-      connect: { timeout: options.connectTimeoutMs, ...shown, ...lookup },
-    })
+    const agent = new Agent({ ...shared, connect: connector(shown) })
     const throughProxy = proxyAgents(
-      { ...shared, connect: { ...tls, ...lookup }, requestTls: shown },
+      { ...shared, connect: connector(tls), requestTls: shown },
       { env: options.env, ca },
     )
     return { prefix: `${withoutTrailing(client.prefix, '/')}/`, agent, throughProxy }
   })
   const proxied = proxyAgents(
-    { ...shared, connect: { ...tls, ...lookup }, ...defined({ requestTls: ca && tls }) },
+    { ...shared, connect: connector(tls), ...defined({ requestTls: ca && tls }) },
     { env: options.env, ca },
   )
   return {

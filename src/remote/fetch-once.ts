@@ -8,7 +8,7 @@ import { mediaTypes } from '../core/media-types.ts'
 import type { Progress } from '../core/progress.ts'
 import { redactUrl } from '../core/redact.ts'
 import { type Clock, systemClock } from './clock.ts'
-import type { BlobOpener, HttpClient } from './contract.ts'
+import type { BlobOpener, HttpClient, Named } from './contract.ts'
 import { firstOf } from './mirrors.ts'
 import { networkError } from './network-errors.ts'
 import { defaultRetry, withRetries } from './retry.ts'
@@ -21,7 +21,7 @@ import { defaultStall, watchStall } from './stall.ts'
 export async function fetchOnce(
   url: string,
   context: { cache: LayoutStore; http: HttpClient; progress: Progress; signal: AbortSignal },
-  options: { clock?: Clock } = {},
+  options: { clock?: Clock } & Named = {},
 ): Promise<{ digest: Digest; size: number }> {
   const { cache, http, progress, signal } = context
   const temporary = join(cache.folder, `fetch-${randomBytes(6).toString('hex')}.tmp`)
@@ -29,7 +29,7 @@ export async function fetchOnce(
     const handle = await open(temporary, 'wx')
     try {
       const found = await firstOf(
-        http.openers(url),
+        http.openers(url, options),
         async opener => {
           const part = startPart(handle)
           await withRetries(() => receive(opener, { part, signal }), {

@@ -4,12 +4,12 @@ import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
 import { SecretQueries } from '../core/secret-queries.ts'
 import { refuseHtml } from './captive-portal.ts'
-import type { BlobOpener, Fetched, HttpClient, OpenedBody } from './contract.ts'
+import type { BlobOpener, Fetched, HttpClient, Named, OpenedBody } from './contract.ts'
 import { firstOf } from './mirrors.ts'
 import { networkError } from './network-errors.ts'
 import { contentRange, openedBody, rangeHeaders } from './range.ts'
 import { withRetries } from './retry.ts'
-import { mirrorsOf, type SourceMap } from './source-map.ts'
+import { isRemapped, mirrorsOf, type SourceMap } from './source-map.ts'
 import { watchStall } from './stall.ts'
 import { Transport, type TransportOptions } from './transport.ts'
 import { type WebLogins, webLogins, withQueries } from './web-logins.ts'
@@ -34,16 +34,25 @@ export function createHttpClient(options: HttpOptions = {}): TransportingHttpCli
   const secretQueries = options.secretQueries ?? new SecretQueries()
   const logins = withQueries(options.logins ?? webLogins({ env }), secretQueries)
   const web = { transport, logins }
+  // where a person has remapped the URL, the place is theirs, whatever names the URL
+  const placesOf = (url: string, { namedBy }: Named = {}): Place[] =>
+    isRemapped(sources, url)
+      ? mirrorsOf(sources, url).map(place => ({ url: place }))
+      : [defined({ url, namedBy })]
   return {
     transport,
     secretQueries,
-    get: (url, request) =>
-      firstOf(mirrorsOf(sources, url), place => getWhole(web, place, request), transport),
-    size: url => firstOf(mirrorsOf(sources, url), place => sizeOf(web, place), transport),
-    openers: url => mirrorsOf(sources, url).map(place => urlOpener(web, place)),
+    get: (url, request) => firstOf(placesOf(url, request), place => getWhole(web, place, request), transport),
+    size: (url, named) => firstOf(placesOf(url, named), place => sizeOf(web, place), transport),
+    openers: (url, named) => placesOf(url, named).map(place => urlOpener(web, place)),
     mirrors: url => mirrorsOf(sources, url),
+    assertMayFollow: (from, to) => transport.assertMayFollow(from, to),
     close: () => transport.close(),
   }
+}
+
+interface Place extends Named {
+  url: string
 }
 
 interface Web {
@@ -53,11 +62,11 @@ interface Web {
 
 async function getWhole(
   { transport, logins }: Web,
-  url: string,
+  { url, namedBy }: Place,
   request: { maxBytes: number; headers?: Record<string, string> },
 ): Promise<Fetched> {
   return await withRetries(async () => {
-    const response = await transport.send(url, { logins, ...defined({ headers: request.headers }) })
+    const response = await transport.send(url, { logins, namedBy, ...defined({ headers: request.headers }) })
     const body = await refuseHtml(response, { wanted: url })
     const bytes = await collectBody(body, {
       transport,
@@ -115,14 +124,24 @@ function tooLarge(options: { item: string; maxBytes: number }): AirgapError {
   )
 }
 
-async function sizeOf({ transport, logins }: Web, url: string): Promise<number | undefined> {
+async function sizeOf({ transport, logins }: Web, { url, namedBy }: Place): Promise<number | undefined> {
   return await withRetries(async () => {
-    const head = await transport.send(url, { logins, method: 'HEAD', handles: [400, 403, 404, 405, 501] })
+    const head = await transport.send(url, {
+      logins,
+      namedBy,
+      method: 'HEAD',
+      handles: [400, 403, 404, 405, 501],
+    })
     head.body.destroy()
     const length = head.headers['content-length']
     if (head.status < 300 && length !== undefined && /^\d{1,15}$/.test(length)) return Number(length)
     // for servers that refuse HEAD, and URLs that are signed for GET only
-    const probe = await transport.send(url, { logins, headers: { range: 'bytes=0-0' }, handles: [416] })
+    const probe = await transport.send(url, {
+      logins,
+      namedBy,
+      headers: { range: 'bytes=0-0' },
+      handles: [416],
+    })
     probe.body.destroy()
     if (probe.status === 206) return contentRange(probe.headers['content-range'])?.size
     const whole = probe.headers['content-length']
@@ -130,12 +149,13 @@ async function sizeOf({ transport, logins }: Web, url: string): Promise<number |
   }, transport.retrying())
 }
 
-function urlOpener({ transport, logins }: Web, url: string): BlobOpener {
+function urlOpener({ transport, logins }: Web, { url, namedBy }: Place): BlobOpener {
   return {
     name: redactUrl(url),
     async open(at, signal): Promise<OpenedBody> {
       const response = await transport.send(url, {
         logins,
+        namedBy,
         headers: rangeHeaders(at),
         signal,
         handles: [416],

@@ -2,7 +2,7 @@ import { SaxesParser } from 'saxes'
 import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
 import { withoutTrailing } from '../core/trim.ts'
-import { closeness, reachOfHostname } from './addresses.ts'
+import { leadsCloser } from './addresses.ts'
 import type { HttpClient } from './contract.ts'
 import { substituteVariables } from './url-variables.ts'
 
@@ -45,8 +45,7 @@ function mayBeTried(base: string, list: string): boolean {
   const mirror = URL.canParse(base) ? new URL(base) : undefined
   if (mirror === undefined || !/^https?:$/.test(mirror.protocol)) return false
   if (mirror.username !== '' || mirror.password !== '' || mirror.search !== '') return false
-  const reach = reachOfHostname(mirror.hostname) ?? 'public'
-  return closeness[reachOfHostname(new URL(list).hostname) ?? 'public'] >= closeness[reach]
+  return !leadsCloser(mirror, { from: new URL(list) })
 }
 
 function parseLines(text: string): string[] {

@@ -54,11 +54,7 @@ export function registryEndpoints(map: SourceMap, name: Pick<Reference, 'host' |
 
 /** Returns the URLs for a URL in the order in which to try them. Throws USAGE for an invalid mirror. */
 export function mirrorsOf(map: SourceMap, url: string): string[] {
-  let best: SourceRule | undefined
-  for (const rule of map) {
-    if (!isUrl(rule.from) || !underPrefix(url, rule.from)) continue
-    if (best === undefined || rule.from.length > best.from.length) best = rule
-  }
+  const best = ruleFor(map, url)
   if (best === undefined) return [url]
   const { from } = best
   const rest = url.slice(from.length).replace(/^\/+/, '')
@@ -68,6 +64,20 @@ export function mirrorsOf(map: SourceMap, url: string): string[] {
     // a query or fragment belongs to the last part of the path: no slash goes before it
     return rest === '' || /^[?#]/.test(rest) ? `${base}${rest}` : `${base}/${rest}`
   })
+}
+
+/** Whether a rule applies to a URL, also one that leaves it as it is. */
+export function isRemapped(map: SourceMap, url: string): boolean {
+  return ruleFor(map, url) !== undefined
+}
+
+function ruleFor(map: SourceMap, url: string): SourceRule | undefined {
+  let best: SourceRule | undefined
+  for (const rule of map) {
+    if (!isUrl(rule.from) || !underPrefix(url, rule.from)) continue
+    if (best === undefined || rule.from.length > best.from.length) best = rule
+  }
+  return best
 }
 
 /**

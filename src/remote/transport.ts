@@ -1,15 +1,15 @@
-import type { LookupAddress } from 'node:dns'
 import { lookup as dnsLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
 import { AirgapError } from '../core/errors.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
 import { redactUrl } from '../core/redact.ts'
-import { closeness, type Reach, reachOfAddress, reachOfHostname } from './addresses.ts'
+import type { Reach } from './addresses.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type ClientCertificate, createDispatchers, type Dispatchers } from './dispatchers.ts'
 import { HostPauses, retryAfterMs } from './host-pauses.ts'
 import { networkError, statusError, webUnauthorized } from './network-errors.ts'
+import { limitKey, type ReachLimit, ReachLimits, RefusedAddress } from './reach-limits.ts'
 import { defaultRetry, type RetryContext, type RetryPolicy } from './retry.ts'
 import { defaultStall, type StallLimits } from './stall.ts'
 import { basicAuthorization, HopLogins, noWebLogins, type WebLogin, type WebLogins } from './web-logins.ts'
@@ -26,8 +26,13 @@ export interface TransportOptions {
   clients?: readonly ClientCertificate[]
   /** proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) are read from it */
   env?: Record<string, string | undefined>
-  /** allow redirects from a public source to a private address or to this machine */
+  /** let answers of a public source lead to a private address or to this machine */
   allowPrivateRedirects?: boolean
+  /**
+   * hosts that a person configured. A request to another one, without the answer that names it (`namedBy`), may lead no closer to this
+   * machine than these are; default: every such request was configured
+   */
+  configured?: Iterable<string>
   connectTimeoutMs?: number
   stall?: Partial<StallLimits>
   retry?: Partial<RetryPolicy>
@@ -46,6 +51,8 @@ export interface SendRequest {
   handles?: readonly number[]
   /** of plain HTTP servers; a registry has its own way to log in */
   logins?: WebLogins
+  /** URL of the answer that names this one: it must not lead closer to this machine than that one's server is */
+  namedBy?: string | undefined
 }
 
 /** Names of headers are lower-case; several of one name are joined by a comma. The caller reads or destroys the body. */
@@ -67,8 +74,10 @@ export class Transport {
   readonly stall: StallLimits
   readonly signal: AbortSignal | undefined
   readonly #pauses: HostPauses
-  readonly #dispatchers: Dispatchers
-  readonly #lookup: LookupFunction
+  readonly #limits: ReachLimits
+  /** pools by their limit: a connection that one request may use is not one for all */
+  readonly #dispatchers = new Map<string, Dispatchers>()
+  readonly #connect: (limit: ReachLimit | undefined) => Dispatchers
   readonly #allowPrivateRedirects: boolean
 
   constructor(options: TransportOptions = {}) {
@@ -79,17 +88,23 @@ export class Transport {
     this.stall = { ...defaultStall, ...options.stall }
     this.signal = options.signal
     this.#pauses = new HostPauses(this.clock, this.progress)
-    this.#lookup = options.lookup ?? dnsLookup
-    this.#allowPrivateRedirects = options.allowPrivateRedirects ?? false
-    this.#dispatchers = createDispatchers({
-      connections: options.connections ?? 16,
-      connectTimeoutMs: options.connectTimeoutMs ?? 15_000,
-      stallMs: this.stall.windowMs,
-      clients: options.clients,
-      caFile: options.caFile ?? (env['AIRGAP_CA_FILE'] || undefined),
-      env,
-      lookup: options.lookup,
+    this.#limits = new ReachLimits({
+      lookup: options.lookup ?? dnsLookup,
+      configured: options.configured,
     })
+    this.#allowPrivateRedirects = options.allowPrivateRedirects ?? false
+    this.#connect = limit =>
+      createDispatchers({
+        connections: options.connections ?? 16,
+        connectTimeoutMs: options.connectTimeoutMs ?? 15_000,
+        stallMs: this.stall.windowMs,
+        clients: options.clients,
+        caFile: options.caFile ?? (env['AIRGAP_CA_FILE'] || undefined),
+        env,
+        connector: connect => this.#limits.connector(connect, limit),
+      })
+    // wrong settings of the environment are reported now, not at the first request
+    this.#dispatchersFor(undefined)
   }
 
   /** Returns the context for `withRetries`, with the caller's signal joined to the client's. */
@@ -103,6 +118,7 @@ export class Transport {
     let headers = withUserinfo(current, { 'accept-encoding': 'identity', ...request.headers })
     const logins = new HopLogins(request.logins ?? noWebLogins, current)
     const visited = new Set<string>()
+    let { limit, from } = await this.#firstLimit(current, request.namedBy)
     for (;;) {
       logins.enter(current)
       const login = headers['authorization'] === undefined ? await logins.find(current) : undefined
@@ -116,6 +132,8 @@ export class Transport {
         headers: sent,
         signal,
         item: redactUrl(current),
+        limit,
+        from,
       })
       if (!isRedirect(response.status))
         return await this.#checked(response, { url: current, request, login, isSigned: signed !== current })
@@ -127,12 +145,14 @@ export class Transport {
       if (request.body !== undefined)
         throw redirectError(current, 'the token service answered a login with a redirect')
       headers = headersFor(next, { from: current, headers })
+      limit = this.#allowPrivateRedirects ? undefined : await this.#limits.afterAnswer(current)
+      from = current
       current = next
     }
   }
 
   async close(): Promise<void> {
-    await this.#dispatchers.close()
+    await Promise.all([...this.#dispatchers.values()].map(dispatchers => dispatchers.close()))
   }
 
   #joined(signal: AbortSignal | undefined): AbortSignal | undefined {
@@ -140,24 +160,61 @@ export class Transport {
     return AbortSignal.any([signal, this.signal])
   }
 
+  #dispatchersFor(limit: ReachLimit | undefined): Dispatchers {
+    const key = limitKey(limit)
+    let found = this.#dispatchers.get(key)
+    if (found === undefined) this.#dispatchers.set(key, (found = this.#connect(limit)))
+    return found
+  }
+
+  /** How close the first place of a request may be; `from` is the answer that names it. */
+  async #firstLimit(
+    url: URL,
+    namedBy: string | undefined,
+  ): Promise<{ limit: ReachLimit | undefined; from: URL | undefined }> {
+    const from = namedBy === undefined ? undefined : new URL(namedBy)
+    if (this.#allowPrivateRedirects) return { limit: undefined, from }
+    const limit =
+      from === undefined ? await this.#limits.withoutAnswer(url) : await this.#limits.afterAnswer(from)
+    await this.#check(url, { limit, from })
+    return { limit, from }
+  }
+
+  async #check(
+    url: URL,
+    { limit, from }: { limit: ReachLimit | undefined; from: URL | undefined },
+  ): Promise<void> {
+    try {
+      if (limit !== undefined) await this.#limits.check(url, limit)
+    } catch (error) {
+      throw error instanceof RefusedAddress ? tooClose(url, { reach: error.reach, from }) : error
+    }
+  }
+
   /** `item` is the address for messages: `url` may have credentials in its query. */
-  async #once(url: URL, request: SendRequest & { item: string }): Promise<SentResponse> {
-    const { item } = request
+  async #once(
+    url: URL,
+    request: SendRequest & { item: string; limit: ReachLimit | undefined; from: URL | undefined },
+  ): Promise<SentResponse> {
+    const { item, limit, from } = request
     await this.#pauses.ready(url.host, request.signal)
     request.signal?.throwIfAborted()
     try {
-      const { statusCode, headers, body } = await this.#dispatchers.for(url).request({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
-        method: request.method ?? 'GET',
-        headers: request.headers ?? {},
-        body: request.body ?? null,
-        signal: request.signal ?? null,
-        highWaterMark: 1 << 20,
-      })
+      const { statusCode, headers, body } = await this.#dispatchersFor(limit)
+        .for(url)
+        .request({
+          origin: url.origin,
+          path: `${url.pathname}${url.search}`,
+          method: request.method ?? 'GET',
+          headers: request.headers ?? {},
+          body: request.body ?? null,
+          signal: request.signal ?? null,
+          highWaterMark: 1 << 20,
+        })
       return { status: statusCode, headers: flat(headers), body: quiet(body), url: item, origin: url.origin }
     } catch (error) {
       request.signal?.throwIfAborted()
+      if (error instanceof RefusedAddress) throw tooClose(url, { reach: error.reach, from })
       throw networkError(error, item)
     }
   }
@@ -201,37 +258,25 @@ export class Transport {
     return to
   }
 
-  /**
-   * Throws REDIRECT_REFUSED if an answer of `from` leads to an address that is closer to this machine than its own: a malicious or
-   * broken public source must not make the build host read its private network or its cloud metadata service (server-side request
-   * forgery, CWE-918).
-   */
+  /** Throws REDIRECT_REFUSED if a URL that an answer of `from` names is closer to this machine than the server of that answer. */
   async assertMayFollow(from: URL, to: URL): Promise<void> {
-    if (this.#allowPrivateRedirects || from.hostname === to.hostname) return
-    const target = await this.#reach(to.hostname)
-    if (target === 'public' || closeness[await this.#reach(from.hostname)] >= closeness[target]) return
-    throw redirectError(
-      from,
-      `the source redirects to ${to.host}, ${target === 'private' ? 'a private address' : 'this machine or its link'}`,
-    )
+    if (!this.#allowPrivateRedirects)
+      await this.#check(to, { limit: await this.#limits.afterAnswer(from), from })
   }
+}
 
-  async #reach(hostname: string): Promise<Reach> {
-    const known = reachOfHostname(hostname)
-    if (known !== undefined) return known
-    const addresses = await new Promise<LookupAddress[]>(resolve => {
-      // a name that only the proxy can resolve counts as public
-      this.#lookup(hostname, { all: true }, (error, found) =>
-        resolve(error || !Array.isArray(found) ? [] : found),
-      )
-    })
-    let closest: Reach = 'public'
-    for (const { address } of addresses) {
-      const reach = reachOfAddress(address)
-      if (closeness[reach] > closeness[closest]) closest = reach
-    }
-    return closest
-  }
+/** `from`: the answer that names the URL; undefined where a lockfile does, or a document that an upstream wrote. */
+function tooClose(url: URL, { reach, from }: { reach: Reach; from: URL | undefined }): AirgapError {
+  const where = reach === 'private' ? 'a private address' : 'this machine or its link'
+  const what =
+    from === undefined
+      ? `${url.host} is ${where}, and no source of the manifest is as close`
+      : `the source leads to ${url.host}, ${where}`
+  return new AirgapError('REDIRECT_REFUSED', what, {
+    item: redactUrl(from ?? url),
+    likely: 'a captive portal, a broken mirror, a name that resolves differently now, or a malicious source',
+    next: `if ${url.host} is one of your own servers, list it in the manifest: sources: [{from: "${url.origin}/", to: ["${url.origin}/"]}]; otherwise do not use this source`,
+  })
 }
 
 function parseUrl(url: string): URL {

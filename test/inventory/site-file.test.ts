@@ -142,7 +142,11 @@ describe('site.yaml', () => {
     ['a parent folder', good.replace('/srv/astrago', '/srv/../etc'), /must not contain \.\./],
     ['a template for ansible', good.replace('1450', "\"{{ lookup('pipe', 'id') }}\""), /templates/],
     ['a template in a key', `${good}values: {"{{ x }}": 1}\n`, /templates/],
-    ['a key that is no variable', good.replace('kube_network_plugin_mtu', 'a-b'), /:9:13: kubespray.a-b: must be the/],
+    [
+      'a key that is no variable',
+      good.replace('kube_network_plugin_mtu', 'a-b'),
+      /:9:13: kubespray.a-b: must be the/,
+    ],
     ['another version', good.replace('v1', 'v9'), /apiVersion/],
   ])('refuses %s', (_, text, message) => {
     expect(() => site(text)).toThrow(
@@ -198,16 +202,19 @@ describe('site.yaml', () => {
     'ANSIBLE_CONNECTION: local',
     'hostvars: {}',
     'playbook_dir: /tmp',
-  ])('refuses %s under kubespray: it would decide where and how ansible runs programs (fault 96)', variable => {
-    expect(() => site(good.replace('kube_network_plugin_mtu: 1450', variable))).toThrow(
-      expect.objectContaining({
-        code: 'SITE_INVALID',
-        message: expect.stringMatching(
-          /site.yaml:9:13: kubespray\.\w+: is a variable of ansible itself, not of kubespray: how nodes are reached is set under ssh/,
-        ),
-      }),
-    )
-  })
+  ])(
+    'refuses %s under kubespray: it would decide where and how ansible runs programs (fault 96)',
+    variable => {
+      expect(() => site(good.replace('kube_network_plugin_mtu: 1450', variable))).toThrow(
+        expect.objectContaining({
+          code: 'SITE_INVALID',
+          message: expect.stringMatching(
+            /site.yaml:9:13: kubespray\.\w+: is a variable of ansible itself, not of kubespray: how nodes are reached is set under ssh/,
+          ),
+        }),
+      )
+    },
+  )
 
   it('passes kubespray variables on unchanged', () => {
     const odd = { a_text: 'it\'s; $(id) `x` "y"\n- z', a_list: [1, 'yes', null], a_map: { on: true } }

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
+import { buildConnector } from 'undici'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDispatchers } from '../../src/remote/dispatchers.ts'
 
@@ -35,6 +36,7 @@ describe('a SOCKS proxy', () => {
         connectTimeoutMs: 5_000,
         caFile: file,
         env: { ALL_PROXY: `socks5://127.0.0.1:${port}` },
+        connector: buildConnector,
       })
       try {
         const url = new URL(`${scheme}://registry.example/v2/`)

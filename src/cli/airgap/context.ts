@@ -15,6 +15,7 @@ import { refuseLogin } from '../../document/urls.ts'
 import { isPrivate } from '../../kinds/image/names.ts'
 import { readLock, writeLock } from '../../lock/lock.ts'
 import type { Lock, SiteFacts } from '../../lock/schema.ts'
+import { configuredHosts } from '../../manifest/configured-hosts.ts'
 import { loadManifest } from '../../manifest/load.ts'
 import type { SourceRemap, StackManifest } from '../../manifest/stack.ts'
 import { withTestLayer } from '../../manifest/test-layer.ts'
@@ -98,6 +99,7 @@ export async function openStack(
   const http = createHttpClient({
     sources: manifest.sources,
     secretQueries: manifest.secretQueries,
+    configured: configuredHosts(manifest),
     // client certificates of this host's subscriptions: never carried in the bundle
     clients: manifest.rpms.flatMap(({ repositories }) =>
       repositories.flatMap(({ baseurl, client }) =>

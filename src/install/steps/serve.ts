@@ -72,8 +72,9 @@ export function undoServe(lock: string): UndoStep {
 
 /** The servers do not report where they listen; the command that started them says so. */
 async function listensElsewhere(lock: string, command: readonly string[]): Promise<boolean> {
-  const pid = await lockHolder(lock)
-  const running = pid === undefined ? '' : await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  const holder = await lockHolder(lock)
+  if (holder?.place !== 'here') return false
+  const running = await readFile(`/proc/${holder.pid}/cmdline`, 'utf8').catch(() => '')
   const listenOf = (words: readonly string[]) =>
     words.includes('--listen') ? words[words.indexOf('--listen') + 1] : undefined
   const there = listenOf(running.split('\0'))
@@ -94,7 +95,7 @@ async function start(
       if (performance.now() > deadline) throw neverAnswered(localUrl, log)
       await sleep(50, undefined, { signal: context.signal })
     }
-    const pid = (await lockHolder(lock)) ?? child.pid
+    const pid = (await lockHolder(lock))?.pid ?? child.pid
     context.progress.note(
       `serve: registry ${wanted.registry}, HTTP server ${wanted.httpServer} (process ${pid})`,
     )

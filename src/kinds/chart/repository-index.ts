@@ -3,6 +3,7 @@ import { chosenByHelm, newestFirst, parseChartVersion } from '../../core/chart-v
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactText, redactUrl } from '../../core/redact.ts'
+import { leadsCloser } from '../../remote/addresses.ts'
 import { entriesOf, IndexFault } from './index-text.ts'
 
 /** One version of a chart in a repository's index.yaml (helm.sh/docs/topics/chart_repository); only what we use. */
@@ -64,7 +65,9 @@ export function findInIndex(text: string, wanted: WantedChart): IndexEntry {
   const { urls } = same.find(entry => entry.digest !== undefined) ?? found
   if (urls?.[0] === undefined || urls[0] === '')
     throw invalid(repo, `the entry of ${name} ${found.version} has no usable urls`)
-  return { version: found.version, url: archiveUrl(urls[0], repo), ...defined({ sha256: digest }) }
+  const url = archiveUrl(urls[0], repo)
+  checkWay(url, { repo, isVouched: digest !== undefined })
+  return { version: found.version, url, ...defined({ sha256: digest }) }
 }
 
 function listedEntries(text: string, { repo, name }: WantedChart): unknown[] {
@@ -129,6 +132,18 @@ function archiveUrl(url: string, repo: string): string {
   if (isRelative && made.origin === base.origin && base.search !== '') made.search = base.search
   made.hash = ''
   return made.href
+}
+
+/**
+ * An index must not lead closer to this machine than it is itself (SSRF), nor from https down to http where it has no digest of the
+ * archive: then nobody would vouch for its bytes.
+ */
+function checkWay(url: string, { repo, isVouched }: { repo: string; isVouched: boolean }): void {
+  const [to, from] = [new URL(url), new URL(repo)]
+  if (leadsCloser(to, { from }))
+    throw invalid(repo, `the address of an archive is in a private network, and the index is not: ${to.host}`)
+  if (from.protocol === 'https:' && to.protocol === 'http:' && !isVouched)
+    throw invalid(repo, `the address of an archive leads from https to http, without a digest: ${to.host}`)
 }
 
 function invalid(repo: string, what: string, cause?: unknown): AirgapError {

@@ -11,7 +11,7 @@ import { redactUrl } from '../../core/redact.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../../core/reference.ts'
 import { withoutTrailing } from '../../core/trim.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
-import type { ResolvedManifest } from '../../remote/contract.ts'
+import type { Fetched, ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
 import { leftOutReason, notCarriable } from '../left-out-reason.ts'
 import { readChartArchive } from './archive.ts'
@@ -34,10 +34,15 @@ export async function resolveChart(request: ChartRequest, context: ResolveContex
 
 async function fromRepository(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
   const { repo, name } = request
-  const { url, sha256, version } = await findArchive(request, context)
+  const { url, sha256, version, namedBy } = await findArchive(request, context)
   const item = redactUrl(url)
   checkServedName({ name, version }, `${item} (${request.at})`)
-  const archive = await getAtMost(url, { context, maxBytes: maxArchive, what: 'the chart' })
+  const { bytes: archive } = await getAtMost(url, {
+    context,
+    maxBytes: maxArchive,
+    what: 'the chart',
+    namedBy,
+  })
   const descriptor = described(archive, mediaTypes.helmChart)
   if (sha256 !== undefined)
     checkDigest(descriptor, {
@@ -48,7 +53,7 @@ async function fromRepository(request: ChartRequest, context: ResolveContext): P
   if (request.sha256 !== undefined)
     checkDigest(descriptor, { sha256: request.sha256, who: 'the manifest', item: `${item} (${request.at})` })
   const metadata = await readChartArchive(Readable.from([archive]), { name, version, item })
-  const provenance = await provenanceOf(url, context)
+  const provenance = await provenanceOf(url, { context, namedBy })
   if (provenance) checkProvenance(provenance.toString('utf8'), { archive: descriptor, item })
   await context.cache.push(descriptor, Readable.from([archive]))
   const layers = [descriptor]
@@ -69,24 +74,32 @@ async function fromRepository(request: ChartRequest, context: ResolveContext): P
   }
 }
 
-async function findArchive(request: ChartRequest, context: ResolveContext): Promise<IndexEntry> {
+async function findArchive(
+  request: ChartRequest,
+  context: ResolveContext,
+): Promise<IndexEntry & { namedBy: string }> {
   const index = new URL(request.repo)
   index.pathname = `${withoutTrailing(index.pathname, '/')}/index.yaml`
-  const bytes = await getAtMost(index.href, {
+  const { bytes, url } = await getAtMost(index.href, {
     context,
     maxBytes: maxIndex,
     what: 'the index of the repository',
   })
-  return findInIndex(bytes.toString('utf8'), request)
+  return { ...findInIndex(bytes.toString('utf8'), request), namedBy: url }
 }
 
 /** Exit 6 is for content that is not what somebody promised: content that is only too large is UNSUPPORTED. */
 async function getAtMost(
   url: string,
-  { context, maxBytes, what }: { context: ResolveContext; maxBytes: number; what: string },
-): Promise<Buffer> {
+  {
+    context,
+    maxBytes,
+    what,
+    namedBy,
+  }: { context: ResolveContext; maxBytes: number; what: string; namedBy?: string },
+): Promise<Fetched> {
   try {
-    return (await context.http.get(url, { maxBytes })).bytes
+    return await context.http.get(url, { maxBytes, namedBy })
   } catch (error) {
     if (isErrorCode(error, 'SIZE_MISMATCH'))
       throw tooLarge(what, { item: redactUrl(url), maxBytes, cause: error })
@@ -298,9 +311,12 @@ function checkDigest(descriptor: Descriptor, expected: { sha256: string; who: st
 }
 
 /** Returns undefined where the publisher does not sign. */
-async function provenanceOf(archive: string, context: ResolveContext): Promise<Buffer | undefined> {
+async function provenanceOf(
+  archive: string,
+  { context, namedBy }: { context: ResolveContext; namedBy: string },
+): Promise<Buffer | undefined> {
   try {
-    const { bytes } = await context.http.get(provenanceUrl(archive), { maxBytes: maxProvenance })
+    const { bytes } = await context.http.get(provenanceUrl(archive), { maxBytes: maxProvenance, namedBy })
     // some servers answer a page instead of 404
     return bytes.includes('-----BEGIN PGP SIGNED MESSAGE-----') ? bytes : undefined
   } catch (error) {

@@ -1,7 +1,7 @@
 import { hasSecretUrl } from '../../core/redact.ts'
 import { encodePath, normalizeRelativePath, safeRelativePath } from '../../core/safe-path.ts'
 import { withoutTrailing } from '../../core/trim.ts'
-import { closeness, reachOfHostname } from '../../remote/addresses.ts'
+import { leadsCloser } from '../../remote/addresses.ts'
 import type { RpmCandidate } from './candidate.ts'
 
 /** Where a file of a repository is: below its base URL (already encoded, appended as it is), or at an address of its own. */
@@ -93,9 +93,7 @@ function refusedAddress(text: string, { bases, signed }: AddressTrust): string |
   const origins = bases.map(base => new URL(base))
   if (!signed && !origins.some(({ origin }) => origin === url.origin))
     return 'it is on another server, and the list that says so is not signed'
-  const reach = reachOfHostname(url.hostname) ?? 'public'
-  if (origins.some(({ hostname }) => closeness[reachOfHostname(hostname) ?? 'public'] >= closeness[reach]))
-    return undefined
+  if (origins.some(from => !leadsCloser(url, { from }))) return undefined
   return 'its address is in a private network, and the repository is not'
 }
 

@@ -16,6 +16,7 @@ import { checkPackageSignature } from './package-signature.ts'
 import { malformed } from './repomd.ts'
 import type { LoadedRepository } from './repository.ts'
 import { nevraOf } from './request.ts'
+import { namerOf } from './upstream.ts'
 
 /** Package headers fetched at the same time. */
 const concurrency = 8
@@ -65,7 +66,7 @@ export async function lockPackages(
             architecture,
             repository: repository.id,
             location: place.path,
-            ...(await contentOf(candidate, { urls, context })),
+            ...(await contentOf(candidate, { urls, namedBy: namerOf(place.upstream, upstream), context })),
             ...defined({
               href: hrefOf(place),
               requested: requested ? (true as const) : undefined,
@@ -101,11 +102,15 @@ function withLocation(
  */
 async function contentOf(
   candidate: RpmCandidate,
-  { urls, context }: { urls: readonly string[]; context: ResolveContext },
+  {
+    urls,
+    namedBy,
+    context,
+  }: { urls: readonly string[]; namedBy: string | undefined; context: ResolveContext },
 ): Promise<{ size: number; sha256: string }> {
   const { checksum, size: listed } = candidate
   if (checksum.type === 'sha256' && listed >= 0) return { size: listed, sha256: checksum.hex }
-  const { digest, size } = await firstOf(urls, url => fetchOnce(url, context), context)
+  const { digest, size } = await firstOf(urls, url => fetchOnce(url, context, { namedBy }), context)
   if (listed >= 0 && size !== listed) {
     throw new AirgapError('SIZE_MISMATCH', `a package has ${size} bytes; its repository lists ${listed}`, {
       item: nevraOf(candidate),

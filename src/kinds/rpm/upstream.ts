@@ -11,6 +11,8 @@ export interface Upstream extends AddressTrust {
   name: string
   /** of repomd.xml, where a metalink gives them */
   digests?: MirrorList['digests']
+  /** URL of the list of mirrors that names `bases` */
+  list?: string
 }
 
 /** Returns the places that have a repository; a list of mirrors is read now. */
@@ -19,7 +21,17 @@ export async function upstreamOf(repository: RpmRepository, context: ResolveCont
   const signed = repository.metadata === 'signed'
   if (baseurl !== undefined) return { bases: [baseurl], signed, name: redactUrl(baseurl) }
   const url = mirrorlist ?? metalink ?? ''
-  return { ...(await fetchMirrorList({ url, variables }, context.http)), signed, name: redactUrl(url) }
+  return {
+    ...(await fetchMirrorList({ url, variables }, context.http)),
+    signed,
+    name: redactUrl(url),
+    list: url,
+  }
+}
+
+/** What names the address of a place: the repository an address of its own, the list of mirrors all others. */
+export function namerOf(place: Place, { bases, list }: Upstream): string | undefined {
+  return 'url' in place ? bases[0] : list
 }
 
 /**
@@ -41,7 +53,7 @@ export async function getFile(
   const urls = urlsOf(upstream.bases, place)
   for (const [i, url] of urls.entries()) {
     try {
-      const { bytes } = await context.http.get(url, request)
+      const { bytes } = await context.http.get(url, { ...request, namedBy: namerOf(place, upstream) })
       await check?.(bytes, url)
       return { bytes, url, base: upstream.bases[i] ?? '' }
     } catch (error) {

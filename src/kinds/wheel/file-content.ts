@@ -21,7 +21,7 @@ export interface FileContent {
  * differs from any hash of the page.
  */
 export async function fileContent(file: IndexFile, context: ResolveContext): Promise<FileContent> {
-  const { digest, size } = await fetchOnce(file.url, context)
+  const { digest, size } = await fetchOnce(file.url, context, { namedBy: file.namedBy })
   const algorithms = new Set<HashAlgorithm>(['sha384', 'sha512', ...file.hashes.map(one => one.algorithm)])
   algorithms.delete('sha256')
   const hashers = [...algorithms].map(algorithm => ({ algorithm, hash: createHash(algorithm) }))

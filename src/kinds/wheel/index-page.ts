@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { closeness, reachOfHostname } from '../../remote/addresses.ts'
+import { leadsCloser } from '../../remote/addresses.ts'
 import { type FileHash, fileHash, fragmentHashes } from './file-hash.ts'
 import { fileNameOf, isFileName } from './file-name.ts'
 import { htmlLinks } from './html-links.ts'
@@ -21,6 +21,8 @@ export interface IndexFile {
   metadata?: { sha256?: string }
   /** bytes, where the index states it */
   size?: number
+  /** the page that links to it, as it was answered; requests must not lead closer to this machine than its server is */
+  namedBy?: string
   /** named by a requirement with its URL, not found in an index (PEP 508) */
   direct?: true
 }
@@ -166,7 +168,7 @@ function described(
   const url = new URL(href, base)
   const from = new URL(page)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && from.protocol === 'http:')) return []
-  if (url.host !== from.host && reach(url) > reach(from)) return []
+  if (leadsCloser(url, { from })) return []
   const name = filename ?? fileNameOf(url)
   if (!isFileName(name) || url.username !== '' || url.password !== '') return []
   const inLink = fragmentHashes(url.hash.slice(1))
@@ -181,11 +183,6 @@ function described(
       ...defined({ yanked, metadata, size }),
     },
   ]
-}
-
-/** How near a host is: a page may link only to hosts that are as far away as itself, or farther. */
-function reach({ hostname }: URL): number {
-  return closeness[reachOfHostname(hostname) ?? 'public']
 }
 
 function invalid(url: string, why: string, cause?: unknown): AirgapError {

@@ -124,7 +124,8 @@ async function projectFiles(url: string, { http }: ResolveContext): Promise<Inde
     // a mirror answers for the index itself; only after a redirect are links relative to another address
     const isDirect = http.mirrors(url).some(place => redactUrl(place) === page.url)
     const mediaType = page.headers['content-type'] ?? ''
-    return parseProjectPage(page.bytes, { url: isDirect ? url : page.url, mediaType })
+    const files = parseProjectPage(page.bytes, { url: isDirect ? url : page.url, mediaType })
+    return files.map(file => ({ ...file, namedBy: page.url }))
   } catch (error) {
     if (isErrorCode(error, 'UNAUTHORIZED')) return error
     if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error

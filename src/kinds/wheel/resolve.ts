@@ -170,7 +170,7 @@ async function contentOf(
 ): Promise<{ sha256: string; size: number; firstUse: boolean }> {
   const stated = hashOf(file.hashes, 'sha256')
   if (stated !== undefined) {
-    const size = file.size ?? (await context.http.size(file.url))
+    const size = file.size ?? (await context.http.size(file.url, { namedBy: file.namedBy }))
     if (size !== undefined) return { sha256: stated, size, firstUse: false }
   }
   const { hashes, size } = await index.content(file)

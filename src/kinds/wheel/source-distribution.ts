@@ -43,7 +43,7 @@ export async function readSourceDistribution(
       next: 'choose a version that has a wheel, or build one and carry it from an index of your own',
     })
   if (!/\.tar\.gz$/.test(file.filename)) throw unsupported('is not a .tar.gz')
-  const { bytes } = await http.get(file.url, { maxBytes: maxArchive })
+  const { bytes } = await http.get(file.url, { maxBytes: maxArchive, namedBy: file.namedBy })
   const { 'PKG-INFO': metadata, 'pyproject.toml': project } = await topFiles(bytes, {
     names: ['PKG-INFO', 'pyproject.toml'],
     item,

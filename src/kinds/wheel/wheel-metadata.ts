@@ -29,7 +29,7 @@ async function separateMetadata(file: IndexFile, { http }: ResolveContext): Prom
   const url = new URL(file.url)
   url.pathname += '.metadata'
   try {
-    return (await http.get(url.href, { maxBytes: maxMetadata })).bytes
+    return (await http.get(url.href, { maxBytes: maxMetadata, namedBy: file.namedBy })).bytes
   } catch (error) {
     if (isErrorCode(error, 'NOT_FOUND_UPSTREAM', 'UNAUTHORIZED')) return undefined
     throw error
@@ -44,6 +44,7 @@ export async function metadataInWheel(file: IndexFile, { http }: ResolveContext)
   const part = async (range: string): Promise<{ bytes: Buffer; size?: number }> => {
     const { bytes, headers } = await http.get(file.url, {
       maxBytes: maxWheel,
+      namedBy: file.namedBy,
       headers: { range: `bytes=${range}` },
     })
     const [, start, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers['content-range'] ?? '') ?? []
