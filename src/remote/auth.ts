@@ -107,7 +107,7 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
     async answer(endpoint, refused) {
       const key = keyOf(endpoint)
       const scheme = schemeOf(endpoint, parseChallenges(refused.challenge))
-      if (scheme.type === 'bearer') await checkRealm(endpoint, scheme.realm, transport)
+      if (scheme.type === 'bearer') await checkRealm(endpoint, scheme.realm, options)
       schemes.set(key, scheme)
       const current = tokens.get(key)
       // another request may have renewed it while this one was sent with the old one
@@ -156,7 +156,11 @@ function schemeOf(endpoint: Endpoint, challenges: Challenge[]): Scheme {
  * And it must not be closer to this machine than the registry: a realm such as http://169.254.169.254/ would make the build host
  * query its cloud metadata service (server-side request forgery, CWE-918). Throws UNAUTHORIZED, REDIRECT_REFUSED.
  */
-async function checkRealm(endpoint: Endpoint, realm: URL, transport: Transport): Promise<void> {
+async function checkRealm(
+  endpoint: Endpoint,
+  realm: URL,
+  { transport, trustedRealms }: AuthOptions,
+): Promise<void> {
   const registry = new URL(endpoint.baseUrl)
   const plain =
     realm.protocol === 'http:' &&
@@ -168,7 +172,7 @@ async function checkRealm(endpoint: Endpoint, realm: URL, transport: Transport):
       next: 'ask the operator of the registry to enable TLS on its token service',
     })
   }
-  await transport.assertMayFollow(registry, realm)
+  if (!isDeclared(endpoint, realm, trustedRealms)) await transport.assertMayFollow(registry, realm)
 }
 
 /**
@@ -178,10 +182,12 @@ async function checkRealm(endpoint: Endpoint, realm: URL, transport: Transport):
 function isTrustedRealm(endpoint: Endpoint, realm: URL, declared: AuthOptions['trustedRealms']): boolean {
   const registry = new URL(endpoint.baseUrl).hostname
   return (
-    realm.hostname === registry ||
-    sameSite(realm.hostname, registry) ||
-    (declared[endpoint.host]?.includes(realm.host) ?? false)
+    realm.hostname === registry || sameSite(realm.hostname, registry) || isDeclared(endpoint, realm, declared)
   )
+}
+
+function isDeclared(endpoint: Endpoint, realm: URL, declared: AuthOptions['trustedRealms']): boolean {
+  return declared[endpoint.host]?.includes(realm.host) ?? false
 }
 
 /**
@@ -219,7 +225,8 @@ async function obtain(endpoint: Endpoint, scheme: Scheme, options: AuthOptions):
     return await fetchToken(scheme, {
       transport: options.transport,
       login: trusted ? login : undefined,
-      namedBy: endpoint.baseUrl,
+      // a declared realm may be anywhere: a person chose it
+      namedBy: isDeclared(endpoint, scheme.realm, options.trustedRealms) ? undefined : endpoint.baseUrl,
     })
   } catch (error) {
     if (!(error instanceof AirgapError) || error.code !== 'UNAUTHORIZED') throw error
@@ -252,7 +259,7 @@ function denied(
 
 async function fetchToken(
   scheme: Scheme & { type: 'bearer' },
-  options: { transport: Transport; login: Credentials | undefined; namedBy: string },
+  options: { transport: Transport; login: Credentials | undefined; namedBy: string | undefined },
 ): Promise<Token> {
   const { transport, login, namedBy } = options
   const started = transport.clock.now()

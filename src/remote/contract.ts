@@ -51,8 +51,12 @@ export interface HttpClient {
   openers(url: string, named?: Named): BlobOpener[]
   /** Places of the URL (remapped sources), the first to be tried first; for programs that fetch by themselves. */
   mirrors(url: string): string[]
-  /** Throws REDIRECT_REFUSED where an answer of `from` must not lead to `to`; for programs that fetch by themselves. */
-  assertMayFollow(from: URL, to: URL): Promise<void>
+  /**
+   * Follows the redirects of a URL, for programs that fetch by themselves; of a URL of another scheme than http, only the host is
+   * checked. Returns where they end, without its query, and whether a login is required there. Throws REDIRECT_REFUSED; any other failure
+   * is left to the program, at the URL itself.
+   */
+  locate(url: string, named?: Named): Promise<{ url: string; isProtected: boolean }>
   close(): Promise<void>
 }
 

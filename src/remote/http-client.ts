@@ -46,7 +46,7 @@ export function createHttpClient(options: HttpOptions = {}): TransportingHttpCli
     size: (url, named) => firstOf(placesOf(url, named), place => sizeOf(web, place), transport),
     openers: (url, named) => placesOf(url, named).map(place => urlOpener(web, place)),
     mirrors: url => mirrorsOf(sources, url),
-    assertMayFollow: (from, to) => transport.assertMayFollow(from, to),
+    locate: (url, named) => locate(transport, defined({ url, ...named })),
     close: () => transport.close(),
   }
 }
@@ -122,6 +122,26 @@ function tooLarge(options: { item: string; maxBytes: number }): AirgapError {
       next: 'check the address; nothing was saved',
     },
   )
+}
+
+async function locate(
+  transport: Transport,
+  { url, namedBy }: Place,
+): Promise<{ url: string; isProtected: boolean }> {
+  const asked = new URL(url)
+  if (!/^https?:$/.test(asked.protocol)) {
+    if (namedBy !== undefined) await transport.assertMayFollow(new URL(namedBy), asked)
+    return { url, isProtected: false }
+  }
+  try {
+    const answer = await transport.send(url, { namedBy, handles: [401, 403, 404, 405, 407, 500, 503] })
+    answer.body.destroy()
+    const { origin, pathname } = new URL(answer.url)
+    return { url: `${origin}${pathname}`, isProtected: answer.status === 401 || answer.status === 403 }
+  } catch (error) {
+    if (!(error instanceof AirgapError) || error.code === 'REDIRECT_REFUSED') throw error
+    return { url: `${asked.origin}${asked.pathname}`, isProtected: false }
+  }
 }
 
 async function sizeOf({ transport, logins }: Web, { url, namedBy }: Place): Promise<number | undefined> {

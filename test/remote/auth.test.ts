@@ -26,6 +26,8 @@ async function protectedRegistry(service: TokenService): Promise<FakeRegistry> {
 
 function client(registry: FakeRegistry, credentials?: Credentials) {
   return testRegistry({
+    // realms on other addresses of this machine are followed: these tests are about logins
+    allowPrivateRedirects: true,
     sources: [{ from: 'registry.example', to: [registry.upstream.origin] }],
     credentials: { find: async () => credentials },
   })
@@ -158,6 +160,7 @@ describe('registry login', () => {
     expect(service.issued[0]?.authorization).toBeUndefined()
     const sources = [{ from: 'registry.example', to: [registry.upstream.origin] }]
     const env = { AIRGAP_TRUSTED_REALMS: `other.example=x.example, ${registry.upstream.host}=${realm.host}` }
+    // which may be at another address of this machine, because it is declared
     const declared = testRegistry({ sources, env, credentials: { find: async () => login } })
     await declared.registry.manifest(image)
     expect(service.issued[1]?.authorization).toBe(`Basic ${Buffer.from('me:s3cret').toString('base64')}`)

@@ -5,6 +5,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { firstOf } from '../../remote/mirrors.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { FetchedCommit, FetchOptions } from './fetch-commit.ts'
+import { fetchPlace } from './fetch-place.ts'
 import { type CommitFile, checkLink, filesOfCommit } from './files-of-commit.ts'
 import { isLfsPointer, maxPointer } from './lfs.ts'
 import type { LockedRepository } from './locked.ts'
@@ -22,6 +23,8 @@ export interface CarriedRepository
 export interface RepositoryWork {
   url: string
   history: 'shallow' | 'full'
+  /** the repository whose .gitmodules names this one; absent where a person does */
+  namedBy?: string
   /** fetches the commit into the repository that it is given */
   fetch: (options: FetchOptions) => Promise<FetchedCommit>
   /** looks at the files of the commit before its objects are written; the repository is deleted afterwards */
@@ -40,11 +43,14 @@ export async function carryRepository(
   return await firstOf(
     http.mirrors(work.url),
     async url => {
+      // the place of a remapped source is the person's own
+      const namedBy = url === work.url ? work.namedBy : undefined
+      const place = await fetchPlace(url, { http, namedBy })
       const repository = join(cache.folder, `git-${randomBytes(6).toString('hex')}.tmp`)
       try {
         await mkdir(repository, { mode: 0o700 })
         await gitOutput({ args: ['init', '--bare', '--quiet', '--template=', repository], signal })
-        const fetched = await work.fetch({ repository, url, history: work.history, signal })
+        const fetched = await work.fetch({ repository, ...place, history: work.history, signal })
         return await packed(fetched, { repository, work, context })
       } finally {
         await rm(repository, { recursive: true, force: true })

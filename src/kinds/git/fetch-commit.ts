@@ -1,5 +1,6 @@
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import type { FetchPlace } from './fetch-place.ts'
 import { isRefName, type RequestedRef } from './ref.ts'
 import { remoteError } from './remote-error.ts'
 import { GitError, type GitRun, gitOutput } from './run-git.ts'
@@ -18,6 +19,7 @@ export interface FetchOptions {
   /** a bare repository, empty or of an earlier try */
   repository: string
   url: string
+  redirects: FetchPlace['redirects']
   history: 'shallow' | 'full'
   signal: AbortSignal
 }
@@ -201,6 +203,7 @@ async function listRemote(patterns: readonly string[], options: FetchOptions): P
     const output = await gitOutput({
       args: ['ls-remote', '--symref', '--', options.url, ...patterns],
       network: options.url.startsWith('file:') ? 'file' : 'remote',
+      redirects: options.redirects,
       signal: options.signal,
     })
     text = output.toString('utf8')
@@ -226,8 +229,8 @@ export function unsupportedHash(url: string): AirgapError {
 }
 
 async function run(args: readonly string[], options: FetchOptions, network?: 'network'): Promise<Buffer> {
-  const { repository, url, signal } = options
-  const command: GitRun = { args, repository, signal }
+  const { repository, url, redirects, signal } = options
+  const command: GitRun = { args, repository, redirects, signal }
   if (network !== undefined) command.network = url.startsWith('file:') ? 'file' : 'remote'
   return await gitOutput(command)
 }

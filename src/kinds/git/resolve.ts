@@ -55,10 +55,11 @@ async function carrySubmodule(
   submodule: Submodule,
   { request, context, found }: { request: GitRequest; context: ResolveContext; found: Submodule[] },
 ): Promise<CarriedRepository> {
-  const { url, name, commit, path } = submodule
+  const { url, name, commit, path, namedBy } = submodule
   return await carryRepository(
     {
       url,
+      namedBy,
       history: request.history,
       fetch: options => fetchLocked({ commit }, options),
       inspect: async (files, repository) => {

@@ -2,6 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { withoutSecrets } from '../../core/environment.ts'
 import { AirgapError, errnoOf } from '../../core/errors.ts'
+import type { FetchPlace } from './fetch-place.ts'
 
 /** A transfer without progress for so long is ended: a server that accepts a connection and never answers would block the lock. */
 const silenceMs = 5 * 60_000
@@ -13,6 +14,8 @@ export interface GitRun {
   repository?: string
   /** talks to another host: ended where it makes no progress. `file` also allows addresses with file:// */
   network?: 'remote' | 'file'
+  /** whether git follows redirects of the first request; default: refused (fetch-place.ts follows them) */
+  redirects?: FetchPlace['redirects']
   signal: AbortSignal
 }
 
@@ -59,7 +62,7 @@ export interface RunningGit {
  * Starts git in a session of its own: without a terminal neither git nor ssh can prompt, and all that it starts can be stopped
  * together. Settings of the user apply (credential helpers, proxies, certificates), but none that runs a program on the repository.
  */
-export function startGit({ args, repository, network, signal }: GitRun): RunningGit {
+export function startGit({ args, repository, network, redirects, signal }: GitRun): RunningGit {
   signal.throwIfAborted()
   const settings = [
     'core.hooksPath=/dev/null',
@@ -72,6 +75,7 @@ export function startGit({ args, repository, network, signal }: GitRun): Running
     'fetch.fsckObjects=true',
     ...['hasDot', 'hasDotdot', 'hasDotgit', 'fullPathname', 'nullSha1'].map(id => `fetch.fsck.${id}=error`),
     // a server that stops sending; ssh is watched by silence
+    `http.followRedirects=${redirects === 'followed' ? 'initial' : 'false'}`,
     'http.lowSpeedLimit=1',
     'http.lowSpeedTime=120',
   ]

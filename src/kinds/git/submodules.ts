@@ -11,6 +11,8 @@ export interface Submodule {
   url: string
   /** path under /git at which clients look for it, where its address is relative; else one below the repository's own */
   name: string
+  /** address of the repository that contains it */
+  namedBy: string
 }
 
 interface Parent {
@@ -41,7 +43,7 @@ export async function submodulesOf(files: readonly CommitFile[], parent: Parent)
       code: 'UPSTREAM_INVALID',
       file: parent.url.startsWith('file:') ? 'allowed' : 'refused',
     })
-    return { path, commit, url, name: servedName(path, written, parent) }
+    return { path, commit, url, name: servedName(path, written, parent), namedBy: parent.url }
   })
 }
 
