@@ -1,5 +1,6 @@
 import { isRecord, type RenderedObject } from '../documents.ts'
 import { concerns, groupOf, holds, valuesAt } from './gates.ts'
+import { programOf } from './program.ts'
 import type { OperatorRules } from './rule.ts'
 import { type Settings, settingsOf } from './settings.ts'
 import { sidecarsOf } from './sidecars.ts'
@@ -27,7 +28,9 @@ export function composer(world: readonly RenderedObject[]): (object: RenderedObj
     }
     for (const rules of operators) {
       for (const rule of rules.composes ?? []) {
+        const { beside } = rule
         if (!concerns(rule, object)) continue
+        if (beside !== undefined && !world.some(other => concerns(beside, other))) continue
         for (const each of elementsOf(object, rule.each)) {
           const view = { ...object.value, each }
           if (rule.unless?.some(condition => holds(condition, view))) continue
@@ -36,6 +39,9 @@ export function composer(world: readonly RenderedObject[]): (object: RenderedObj
           add(text, rules)
         }
       }
+      if (rules.starts !== undefined && runs(rules, object))
+        for (const { image } of rules.starts)
+          add(filled(image, { view: object.value, rules, settings: settings() }), rules)
       for (const rule of rules.unseen ?? []) {
         if (!concerns(rule, object) || rule.unless?.some(condition => holds(condition, object.value)))
           continue
@@ -48,6 +54,14 @@ export function composer(world: readonly RenderedObject[]): (object: RenderedObj
     }
     return composed
   }
+}
+
+/** Whether this workload runs the operator. */
+function runs(rules: OperatorRules, { value }: RenderedObject): boolean {
+  const images = valuesAt(value, 'spec.template.spec.containers.*.image').filter(
+    image => typeof image === 'string',
+  )
+  return programOf(rules, { values: new Map(), images: new Set(images), world: [] }) !== undefined
 }
 
 function elementsOf({ value }: RenderedObject, each: string | undefined): unknown[] {

@@ -16,9 +16,6 @@ export const network: OperatorRules = {
   operator: 'operators for networks and virtual machines',
   source: 'the defaults of each operator, compiled in or in its variables',
   unseen: [
-    { kind: 'Installation', group: 'operator.tigera.io' },
-    { kind: 'APIServer', group: 'operator.tigera.io' },
-    { kind: 'EnvoyProxy', group: 'gateway.envoyproxy.io' },
     { kind: 'KubeVirt', group: 'kubevirt.io', knownBy: 'VIRT_' },
     { kind: 'CDI', group: 'cdi.kubevirt.io', knownBy: 'IMPORTER_IMAGE' },
     { kind: 'KnativeServing', group: 'operator.knative.dev' },

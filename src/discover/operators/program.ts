@@ -7,7 +7,7 @@ export interface Program {
   /** everything before the last part of the name: `quay.io/minio` */
   folder: string
   tag: string
-  /** the tag without v */
+  /** the version in the tag, without v: of `alpine-v17.5.0` 17.5.0 */
   version: string
 }
 
@@ -21,7 +21,7 @@ export function programOf({ program }: OperatorRules, { images }: Settings): Pro
     const [repository, tag] = [name.slice(0, colon), name.slice(colon + 1)]
     if (repository !== program && !repository.endsWith(`/${program}`)) continue
     const folder = repository.slice(0, Math.max(0, repository.lastIndexOf('/')))
-    return { image, folder, tag, version: tag.replace(/^v(?=\d)/, '') }
+    return { image, folder, tag, version: tag.replace(/^(?:[a-z]+-)?v?(?=\d)/, '') }
   }
   return undefined
 }

@@ -24,6 +24,8 @@ export interface OperatorRules {
   unseen?: readonly UnseenRule[]
   /** placeholders that an admission webhook replaces by an image */
   injected?: readonly InjectedRule[]
+  /** images that the operator starts whenever it is installed */
+  starts?: readonly StartRule[]
   /** containers that an admission webhook adds to annotated pods */
   sidecars?: readonly SidecarRule[]
 }
@@ -65,7 +67,8 @@ export interface VariableGateRule extends ResourceRule {
  * A template of an image. `{spec.version}` is a value of the resource, `{each.version}` one of the element; `{flag:--x}`, `{env:X}`
  * and `{setting:x}` are settings of the operator: an argument, a variable, a key of a ConfigMap in the same environment.
  * `{default:x}` is compiled into the operator; `{program}` is its own image, of which `{program.version}` is the tag without v,
- * `{program.tag}` the tag and `{program.folder}` what is before the last part of the name. `{a|b}` is b where a is absent.
+ * `{program.tag}` the tag and `{program.folder}` what is before the last part of the name. `{in:Kind:spec.x}` is a value
+ * of another resource. `{a|b}` is b where a is absent.
  */
 export interface ComposeRule extends ResourceRule {
   image: string
@@ -75,6 +78,8 @@ export interface ComposeRule extends ResourceRule {
   when?: Condition | readonly Condition[]
   /** path of a list or map: the operator starts the image for every element of it */
   each?: string
+  /** a resource without which the operator starts nothing */
+  beside?: ResourceRule
 }
 
 /**
@@ -82,6 +87,11 @@ export interface ComposeRule extends ResourceRule {
  * `spec.pools.*.image`. Keys that contain dots are in brackets: `metadata.annotations["a.b/c"]`.
  */
 export type Condition = string
+
+/** As ComposeRule; the values are those of the workload that runs the operator. */
+export interface StartRule {
+  image: string
+}
 
 /** The annotation is one of the pod, or of its namespace. */
 export interface SidecarRule {

@@ -8,6 +8,7 @@ export interface Settings {
   values: ReadonlyMap<string, string>
   /** images of containers */
   images: ReadonlySet<string>
+  world: readonly RenderedObject[]
 }
 
 /** Returns all settings of the programs in an environment. */
@@ -40,5 +41,5 @@ export function settingsOf(world: readonly RenderedObject[]): Settings {
     else if (isRecord(value['configuration']))
       for (const [name, inner] of Object.entries(value['configuration'])) add(name, inner)
   }
-  return { values, images }
+  return { values, images, world }
 }

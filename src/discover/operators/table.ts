@@ -1,7 +1,9 @@
-import { databases, postgres } from './databases.ts'
+import { tigera } from './calico.ts'
+import { cloudNativePg, databases, postgres, rabbitmq } from './databases.ts'
 import { elastic } from './elastic.ts'
+import { envoyGateway } from './gateways.ts'
 import { istio, network } from './mesh-and-network.ts'
-import { prometheus, telemetry } from './monitoring.ts'
+import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
 import { gpuOperator, networkOperator } from './nvidia.ts'
 import type { OperatorRules } from './rule.ts'
 import { minio, rook, scylla } from './storage.ts'
@@ -14,7 +16,13 @@ export const operators: readonly OperatorRules[] = [
   networkOperator,
   elastic,
   prometheus,
+  grafana,
+  datadog,
   telemetry,
+  tigera,
+  envoyGateway,
+  cloudNativePg,
+  rabbitmq,
   victoriaMetrics,
   openTelemetry,
   openSearch,

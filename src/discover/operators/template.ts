@@ -18,8 +18,11 @@ interface Surroundings {
 export function filled(template: string, surroundings: Surroundings): string | undefined {
   const text = expanded(template, surroundings)
   if (text === undefined || text === '') return text
-  // a base image with a tag of its own is used as it is: `a/b:1:2`
-  const image = text.replace(/(:[^/:@]*):[^/:@]*$/, '$1')
+  // a base image with a tag of its own is used as it is: `a/b:1:2`; so is a version that is a whole image
+  const image = text
+    .replace(/^[^:@]*:(?!\d+\/)([^:@/]+\/.*)$/, '$1')
+    .replace(/(:[^/:@]*):[^/:@]*$/, '$1')
+    .replace(/\/{2,}/g, '/')
   return isImageText(image) && isVersioned(image) ? image : undefined
 }
 
@@ -59,8 +62,12 @@ function placeholder(choice: string, surroundings: Surroundings): string | undef
     if (program === undefined) return undefined
     return name === 'program' ? program.image : program[name.slice('program.'.length) as keyof typeof program]
   }
-  if (!/^(?:spec|each|metadata)\b/.test(name)) return name
-  const [value] = valuesAt(view, name)
+  const [, kind, path] = /^in:(\w+):(.+)$/.exec(name) ?? []
+  if (kind === undefined && !/^(?:spec|each|metadata)\b/.test(name)) return name
+  const [value] =
+    kind === undefined
+      ? valuesAt(view, name)
+      : settings.world.filter(one => one.kind === kind).flatMap(one => valuesAt(one.value, path!))
   if (value === '' || (typeof value !== 'string' && typeof value !== 'number')) return undefined
   return String(value)
 }

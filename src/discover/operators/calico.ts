@@ -1,0 +1,80 @@
+import type { ComposeRule, Condition, OperatorRules } from './rule.ts'
+
+const group = 'operator.tigera.io'
+
+const calico = (
+  kind: string,
+  image: string,
+  { unless = [], from = 'calico' }: { unless?: Condition[]; from?: string } = {},
+): ComposeRule => ({
+  kind,
+  group,
+  unless: ['spec.variant=TigeraSecureEnterprise', 'spec.variant=CalicoEnterprise', ...unless],
+  image: `{in:Installation:spec.registry|default:registry}/{in:Installation:spec.imagePath|calico}/{in:Installation:spec.imagePrefix|}${image}:{default:${from}}`,
+})
+
+export const tigera: OperatorRules = {
+  operator: 'Tigera operator',
+  source:
+    'github.com/tigera/operator v1.34.0 to v1.42.3: pkg/components/calico.go, pkg/components/images.go, pkg/render/node.go, pkg/render/csi.go',
+  program: 'tigera/operator',
+  knownTo: '1.42.3',
+  defaults: {
+    calico: {
+      '1.34.0': 'v3.28.0',
+      '1.34.3': 'v3.28.1',
+      '1.34.5': 'v3.28.2',
+      '1.34.8': 'v3.28.3',
+      '1.34.10': 'v3.28.4',
+      '1.34.13': 'v3.28.5',
+      '1.35.0': 'v3.28.1',
+      '1.36.0': 'v3.29.0',
+      '1.36.2': 'v3.29.1',
+      '1.36.5': 'v3.29.2',
+      '1.36.7': 'v3.29.3',
+      '1.36.9': 'v3.29.4',
+      '1.36.12': 'v3.29.5',
+      '1.36.14': 'v3.29.6',
+      '1.36.16': 'v3.29.7',
+      '1.37.0': 'v3.29.1',
+      '1.37.1': 'v3.29.2',
+      '1.38.0': 'v3.30.0',
+      '1.38.1': 'v3.30.1',
+      '1.38.3': 'v3.30.2',
+      '1.38.6': 'v3.30.3',
+      '1.38.7': 'v3.30.4',
+      '1.38.9': 'v3.30.5',
+      '1.38.11': 'v3.30.6',
+      '1.38.13': 'v3.30.7',
+      '1.39.0': 'v3.30.2',
+      '1.40.0': 'v3.31.0',
+      '1.40.1': 'v3.31.1',
+      '1.40.2': 'v3.31.2',
+      '1.40.3': 'v3.31.3',
+      '1.40.7': 'v3.31.4',
+      '1.40.8': 'v3.31.5',
+      '1.40.13': 'v3.31.6',
+      '1.40.15': 'v3.31.7',
+      '1.41.1': 'v3.31.3',
+      '1.42.0': 'v3.32.0',
+      '1.42.3': 'v3.32.1',
+      '1.43.0': 'v3.32.0',
+    },
+    registry: { '1.34.0': 'docker.io', '1.38.7': 'quay.io' },
+  },
+  composes: [
+    calico('Installation', 'node'),
+    calico('Installation', 'typha'),
+    calico('Installation', 'kube-controllers'),
+    calico('Installation', 'cni', {
+      unless: ['spec.cni.type=AmazonVPC', 'spec.cni.type=AzureVNET', 'spec.cni.type=GKE'],
+    }),
+    calico('Installation', 'pod2daemon-flexvol', { unless: ['spec.flexVolumePath=None'] }),
+    calico('Installation', 'csi', { unless: ['spec.kubeletVolumePluginPath=None'] }),
+    calico('Installation', 'node-driver-registrar', { unless: ['spec.kubeletVolumePluginPath=None'] }),
+    calico('APIServer', 'apiserver'),
+    calico('Goldmane', 'goldmane'),
+    calico('Whisker', 'whisker'),
+    calico('Whisker', 'whisker-backend'),
+  ],
+}

@@ -1,0 +1,73 @@
+import type { OperatorRules } from './rule.ts'
+
+const controller = 'spec.controllerName=gateway.envoyproxy.io/gatewayclass-controller'
+
+export const envoyGateway: OperatorRules = {
+  operator: 'Envoy Gateway',
+  source:
+    'github.com/envoyproxy/gateway v1.0.0 to v1.9.0: api/v1alpha1/shared_types.go, internal/infrastructure/kubernetes',
+  program: 'envoyproxy/gateway',
+  knownTo: '1.9.0',
+  defaults: {
+    envoy: {
+      '1.0.0': 'docker.io/envoyproxy/envoy:distroless-v1.29.2',
+      '1.0.1': 'docker.io/envoyproxy/envoy:distroless-v1.29.3',
+      '1.0.2': 'docker.io/envoyproxy/envoy:distroless-v1.29.5',
+      '1.1.0': 'docker.io/envoyproxy/envoy:distroless-v1.31.0',
+      '1.1.2': 'docker.io/envoyproxy/envoy:distroless-v1.31.2',
+      '1.1.3': 'docker.io/envoyproxy/envoy:distroless-v1.31.3',
+      '1.2.0': 'docker.io/envoyproxy/envoy:distroless-v1.32.1',
+      '1.2.4': 'docker.io/envoyproxy/envoy:distroless-v1.32.2',
+      '1.2.5': 'docker.io/envoyproxy/envoy:distroless-v1.32.3',
+      '1.2.8': 'docker.io/envoyproxy/envoy:distroless-v1.32.4',
+      '1.3.0': 'docker.io/envoyproxy/envoy:distroless-v1.33.0',
+      '1.3.2': 'docker.io/envoyproxy/envoy:distroless-v1.33.1',
+      '1.3.3': 'docker.io/envoyproxy/envoy:distroless-v1.33.3',
+      '1.4.0': 'docker.io/envoyproxy/envoy:distroless-v1.34.1',
+      '1.4.3': 'docker.io/envoyproxy/envoy:distroless-v1.34.4',
+      '1.4.4': 'docker.io/envoyproxy/envoy:distroless-v1.34.7',
+      '1.4.5': 'docker.io/envoyproxy/envoy:distroless-v1.34.10',
+      '1.5.0': 'docker.io/envoyproxy/envoy:distroless-v1.35.0',
+      '1.5.1': 'docker.io/envoyproxy/envoy:distroless-v1.35.3',
+      '1.5.4': 'docker.io/envoyproxy/envoy:distroless-v1.35.6',
+      '1.5.6': 'docker.io/envoyproxy/envoy:distroless-v1.35.7',
+      '1.5.7': 'docker.io/envoyproxy/envoy:distroless-v1.35.8',
+      '1.6.0': 'docker.io/envoyproxy/envoy:distroless-v1.36.2',
+      '1.6.1': 'docker.io/envoyproxy/envoy:distroless-v1.36.3',
+      '1.6.3': 'docker.io/envoyproxy/envoy:distroless-v1.36.4',
+      '1.6.5': 'docker.io/envoyproxy/envoy:distroless-v1.36.5',
+      '1.6.6': 'docker.io/envoyproxy/envoy:distroless-v1.36.6',
+      '1.7.0': 'docker.io/envoyproxy/envoy:distroless-v1.37.0',
+      '1.7.1': 'docker.io/envoyproxy/envoy:distroless-v1.37.1',
+      '1.7.2': 'docker.io/envoyproxy/envoy:distroless-v1.37.2',
+      '1.7.4': 'docker.io/envoyproxy/envoy:distroless-v1.37.3',
+      '1.7.5': 'docker.io/envoyproxy/envoy:distroless-v1.37.5',
+      '1.8.0': 'docker.io/envoyproxy/envoy:distroless-v1.38.0',
+      '1.8.1': 'docker.io/envoyproxy/envoy:distroless-v1.38.1',
+      '1.8.2': 'docker.io/envoyproxy/envoy:distroless-v1.38.3',
+      '1.9.0': 'docker.io/envoyproxy/envoy:distroless-v1.39.0',
+    },
+  },
+  composes: [
+    {
+      kind: 'GatewayClass',
+      group: 'gateway.networking.k8s.io',
+      when: controller,
+      unless: ['spec.parametersRef'],
+      beside: { kind: 'Gateway', group: 'gateway.networking.k8s.io' },
+      image: '{default:envoy}',
+    },
+    {
+      kind: 'EnvoyProxy',
+      group: 'gateway.envoyproxy.io',
+      unless: [
+        'spec.provider.kubernetes.envoyDeployment.container.image',
+        'spec.provider.kubernetes.envoyDaemonSet.container.image',
+        'spec.provider.kubernetes.envoyDeployment.container.imageRepository',
+        'spec.provider.kubernetes.envoyDaemonSet.container.imageRepository',
+        'spec.provider.type=Host',
+      ],
+      image: '{default:envoy}',
+    },
+  ],
+}
