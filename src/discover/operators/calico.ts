@@ -16,9 +16,9 @@ const calico = (
 export const tigera: OperatorRules = {
   operator: 'Tigera operator',
   source:
-    'github.com/tigera/operator v1.34.0 to v1.42.3: pkg/components/calico.go, pkg/components/images.go, pkg/render/node.go, pkg/render/csi.go',
+    'github.com/tigera/operator v1.34.0 to v1.43.0: pkg/components/calico.go, pkg/components/images.go, pkg/render/node.go, pkg/render/csi.go',
   program: 'tigera/operator',
-  knownTo: '1.42.3',
+  knownTo: '1.43.0',
   defaults: {
     calico: {
       '1.34.0': 'v3.28.0',

@@ -40,12 +40,14 @@ export function composer(world: readonly RenderedObject[]): (object: RenderedObj
         }
       }
       if (rules.starts !== undefined && runs(rules, object))
-        for (const { image } of rules.starts)
-          add(filled(image, { view: object.value, rules, settings: settings() }), rules)
+        for (const { image, unlessText } of rules.starts)
+          if (!isWritten(unlessText, world))
+            add(filled(image, { view: object.value, rules, settings: settings() }), rules)
       for (const rule of rules.unseen ?? []) {
         if (!concerns(rule, object) || rule.unless?.some(condition => holds(condition, object.value)))
           continue
-        const { knownBy } = rule
+        const { knownBy, when } = rule
+        if (when !== undefined && !holds(when, object.value)) continue
         if (knownBy !== undefined && [...settings().values.keys()].some(name => name.startsWith(knownBy)))
           continue
         composed.undecided.push({ reason: 'its operator starts images that the rendering does not show' })
@@ -54,6 +56,15 @@ export function composer(world: readonly RenderedObject[]): (object: RenderedObj
     }
     return composed
   }
+}
+
+function isWritten(text: string | undefined, world: readonly RenderedObject[]): boolean {
+  return (
+    text !== undefined &&
+    world.some(
+      ({ kind, value }) => kind === 'ConfigMap' && JSON.stringify(value['data'] ?? '').includes(text),
+    )
+  )
 }
 
 /** Whether this workload runs the operator. */

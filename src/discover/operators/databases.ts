@@ -1,12 +1,4 @@
-import type { ComposeRule, OperatorRules } from './rule.ts'
-
-const tidb = (component: string): ComposeRule => ({
-  kind: 'TidbCluster',
-  group: 'pingcap.com',
-  when: `spec.${component}`,
-  unless: [`spec.${component}.image`],
-  image: `{spec.${component}.baseImage|pingcap/${component}}:{spec.${component}.version|spec.version}`,
-})
+import type { OperatorRules } from './rule.ts'
 
 export const cloudNativePg: OperatorRules = {
   operator: 'CloudNativePG',
@@ -126,31 +118,6 @@ export const postgres: OperatorRules = {
 export const databases: OperatorRules = {
   operator: 'operators for other databases and queues',
   source: 'the defaults of each operator, compiled in or in its variables',
-  composes: [
-    {
-      kind: 'MongoDBCommunity',
-      group: 'mongodbcommunity.mongodb.com',
-      image:
-        '{env:MONGODB_REPO_URL|docker.io/mongodb}/{env:MONGODB_IMAGE|mongodb-community-server}:{spec.version}-{env:MDB_IMAGE_TYPE|ubi8}',
-    },
-    {
-      kind: 'InnoDBCluster',
-      group: 'mysql.oracle.com',
-      when: 'spec.version',
-      image: '{spec.imageRepository|container-registry.oracle.com/mysql}/community-server:{spec.version}',
-    },
-    {
-      kind: 'InnoDBCluster',
-      group: 'mysql.oracle.com',
-      when: 'spec.router.version',
-      image:
-        '{spec.imageRepository|container-registry.oracle.com/mysql}/community-router:{spec.router.version}',
-    },
-    tidb('pd'),
-    tidb('tikv'),
-    tidb('tidb'),
-    tidb('tiflash'),
-  ],
   unseen: [
     {
       kind: 'Kafka',
@@ -177,21 +144,6 @@ export const databases: OperatorRules = {
       knownBy: 'STRIMZI_DEFAULT_KAFKA_BRIDGE_IMAGE',
     },
     { kind: 'MariaDB', group: 'k8s.mariadb.com', unless: ['spec.image'], knownBy: 'RELATED_IMAGE_MARIADB' },
-    { kind: 'MongoDB', group: 'mongodb.com', knownBy: 'MONGODB_IMAGE' },
-    { kind: 'CassandraDatacenter', group: 'cassandra.datastax.com', unless: ['spec.serverImage'] },
-    { kind: 'K8ssandraCluster', group: 'k8ssandra.io', unless: ['spec.cassandra.serverImage'] },
-    {
-      kind: 'ClickHouseInstallation',
-      group: 'clickhouse.altinity.com',
-      unless: ['spec.templates.podTemplates'],
-    },
-    { kind: 'RedisFailover', group: 'databases.spotahome.com', unless: ['spec.redis.image'] },
-    { kind: 'ZookeeperCluster', group: 'zookeeper.pravega.io', unless: ['spec.image'] },
-    {
-      kind: 'SolrCloud',
-      group: 'solr.apache.org',
-      unless: ['spec.solrImage.tag', 'spec.zookeeperRef.connectionInfo'],
-    },
     {
       kind: 'Keycloak',
       group: 'k8s.keycloak.org',

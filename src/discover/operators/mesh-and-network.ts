@@ -16,11 +16,9 @@ export const network: OperatorRules = {
   operator: 'operators for networks and virtual machines',
   source: 'the defaults of each operator, compiled in or in its variables',
   unseen: [
-    { kind: 'KubeVirt', group: 'kubevirt.io', knownBy: 'VIRT_' },
     { kind: 'CDI', group: 'cdi.kubevirt.io', knownBy: 'IMPORTER_IMAGE' },
     { kind: 'KnativeServing', group: 'operator.knative.dev' },
     { kind: 'KnativeEventing', group: 'operator.knative.dev' },
     { kind: 'TektonConfig', group: 'operator.tekton.dev' },
-    { kind: 'ArgoCD', group: 'argoproj.io', knownBy: 'ARGOCD_IMAGE' },
   ],
 }

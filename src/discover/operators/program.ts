@@ -9,6 +9,8 @@ export interface Program {
   tag: string
   /** the version in the tag, without v: of `alpine-v17.5.0` 17.5.0 */
   version: string
+  /** its first numbers: of `9.1.0-2.2.2` 9.1.0 */
+  numbers: string
 }
 
 /** Returns the operator's own image in this environment; undefined if it is not here or has no tag. */
@@ -21,7 +23,8 @@ export function programOf({ program }: OperatorRules, { images }: Settings): Pro
     const [repository, tag] = [name.slice(0, colon), name.slice(colon + 1)]
     if (repository !== program && !repository.endsWith(`/${program}`)) continue
     const folder = repository.slice(0, Math.max(0, repository.lastIndexOf('/')))
-    return { image, folder, tag, version: tag.replace(/^(?:[a-z]+-)?v?(?=\d)/, '') }
+    const version = tag.replace(/^(?:[a-z]+-)?v?(?=\d)/, '')
+    return { image, folder, tag, version, numbers: numbersOf(version)?.join('.') ?? version }
   }
   return undefined
 }
@@ -38,12 +41,13 @@ export function defaultOf(
 }
 
 /** The numbers alone: `1.2.3-ubi8`, `v1.2.3-debian-12-r0` and `1.2.3` have the same defaults. */
-function numbersOf(text: string): number[] | undefined {
+export function numbersOf(text: string): number[] | undefined {
   const numbers = /^v?(\d+(?:\.\d+){0,3})/.exec(text)?.[1]
   return numbers?.split('.').map(Number)
 }
 
-function isOlder(a: readonly number[], b: readonly number[]): boolean {
+/** Whether `a` is before `b`; missing numbers are 0. */
+export function isOlder(a: readonly number[], b: readonly number[]): boolean {
   for (const i of [0, 1, 2, 3]) {
     const [first = 0, second = 0] = [a[i], b[i]]
     if (first !== second) return first < second

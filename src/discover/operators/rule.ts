@@ -91,6 +91,8 @@ export type Condition = string
 /** As ComposeRule; the values are those of the workload that runs the operator. */
 export interface StartRule {
   image: string
+  /** part of a ConfigMap with which the image is another */
+  unlessText?: string
 }
 
 /** The annotation is one of the pod, or of its namespace. */
@@ -104,6 +106,8 @@ export interface SidecarRule {
 }
 
 export interface UnseenRule extends ResourceRule {
+  /** nothing is unseen unless it holds */
+  when?: Condition
   /** nothing is unseen if one of these holds */
   unless?: readonly Condition[]
   /** start of the names of settings that contain the images */

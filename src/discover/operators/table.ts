@@ -4,8 +4,21 @@ import { elastic } from './elastic.ts'
 import { envoyGateway } from './gateways.ts'
 import { istio, network } from './mesh-and-network.ts'
 import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
+import { cassandra, dragonfly, milvus, redis, solr, zookeeper } from './nosql-databases.ts'
 import { gpuOperator, networkOperator } from './nvidia.ts'
+import {
+  argoCd,
+  awx,
+  gitLabRunner,
+  jaeger,
+  kiali,
+  kubeVirt,
+  loggingOperator,
+  trident,
+  vaultOperator,
+} from './platform.ts'
 import type { OperatorRules } from './rule.ts'
+import { clickHouse, mongoDb, mysql, tiDb } from './sql-databases.ts'
 import { minio, rook, scylla } from './storage.ts'
 import { openSearch, openTelemetry } from './telemetry.ts'
 import { victoriaMetrics } from './victoria-metrics.ts'
@@ -31,6 +44,25 @@ export const operators: readonly OperatorRules[] = [
   scylla,
   postgres,
   databases,
+  mysql,
+  clickHouse,
+  tiDb,
+  mongoDb,
+  solr,
+  zookeeper,
+  redis,
+  dragonfly,
+  cassandra,
+  milvus,
+  argoCd,
+  kiali,
+  jaeger,
+  loggingOperator,
+  vaultOperator,
+  trident,
+  kubeVirt,
+  gitLabRunner,
+  awx,
   istio,
   network,
 ]

@@ -1,0 +1,191 @@
+import type { OperatorRules } from './rule.ts'
+
+export const solr: OperatorRules = {
+  operator: 'Solr operator',
+  source: 'github.com/apache/solr-operator v0.4.0 to v0.9.1: api/v1beta1/solrcloud_types.go',
+  program: 'solr-operator',
+  knownTo: '0.9.1',
+  defaults: { solr: { '0.4.0': '8.9', '0.6.0': '8.11' } },
+  composes: [
+    {
+      kind: 'SolrCloud',
+      group: 'solr.apache.org',
+      image: '{spec.solrImage.repository|docker.io/library/solr}:{spec.solrImage.tag|default:solr}',
+    },
+    {
+      kind: 'SolrCloud',
+      group: 'solr.apache.org',
+      image: '{spec.busyBoxImage.repository|docker.io/library/busybox}:{spec.busyBoxImage.tag|1.28.0-glibc}',
+    },
+  ],
+  unseen: [
+    {
+      kind: 'SolrCloud',
+      group: 'solr.apache.org',
+      unless: [
+        'spec.zookeeperRef.connectionInfo',
+        'spec.zookeeperRef.provided.image.repository',
+        'spec.zookeeperRef.provided.image.tag',
+      ],
+    },
+  ],
+}
+
+export const zookeeper: OperatorRules = {
+  operator: 'ZooKeeper operator',
+  source: 'github.com/pravega/zookeeper-operator v0.2.14 and v0.2.15: api/v1beta1/zookeepercluster_types.go',
+  program: 'pravega/zookeeper-operator',
+  knownTo: '0.2.15',
+  defaults: { zookeeper: { '0.2.14': '0.2.13', '0.2.15': '0.2.14' } },
+  composes: [
+    {
+      kind: 'ZookeeperCluster',
+      group: 'zookeeper.pravega.io',
+      image: '{spec.image.repository|pravega/zookeeper}:{spec.image.tag|default:zookeeper}',
+    },
+  ],
+}
+
+export const redis: OperatorRules = {
+  operator: 'Redis operator of Spotahome',
+  source: 'github.com/spotahome/redis-operator v1.2.0 to v1.3.0: api/redisfailover/v1/defaults.go',
+  program: 'spotahome/redis-operator',
+  knownTo: '1.3.0',
+  defaults: {
+    redis: { '1.2.0': 'redis:6.2.6-alpine' },
+    exporter: { '1.2.0': 'quay.io/oliver006/redis_exporter:v1.43.0' },
+  },
+  composes: [
+    ...['redis', 'sentinel'].map(part => ({
+      kind: 'RedisFailover',
+      group: 'databases.spotahome.com',
+      unless: [`spec.${part}.image`],
+      image: '{default:redis}',
+    })),
+    ...['redis', 'sentinel'].map(part => ({
+      kind: 'RedisFailover',
+      group: 'databases.spotahome.com',
+      when: `spec.${part}.exporter.enabled`,
+      unless: [`spec.${part}.exporter.image`],
+      image: '{default:exporter}',
+    })),
+  ],
+}
+
+export const dragonfly: OperatorRules = {
+  operator: 'Dragonfly operator',
+  source:
+    'github.com/dragonflydb/dragonfly-operator v1.0.0 to v1.6.1: internal/resources/version.go, const.go',
+  program: 'dragonflydb/operator',
+  knownTo: '1.6.1',
+  defaults: {
+    dragonfly: {
+      '1.0.0': 'v1.12.0',
+      '1.1.0': 'v1.14.1',
+      '1.1.1': 'v1.14.5',
+      '1.1.2': 'v1.16.0',
+      '1.1.3': 'v1.19.0',
+      '1.1.5': 'v1.20.1',
+      '1.1.7': 'v1.21.2',
+      '1.1.8': 'v1.24.0',
+      '1.1.9': 'v1.26.2',
+      '1.1.11': 'v1.28.1',
+      '1.2.0': 'v1.32.0',
+      '1.2.1': 'v1.33.1',
+      '1.3.0': 'v1.34.1',
+      '1.3.1': 'v1.35.0',
+      '1.4.0': 'v1.36.0',
+      '1.5.0': 'v1.37.0',
+      '1.6.0': 'v1.39.0',
+    },
+    image: { '1.0.0': 'docker.dragonflydb.io/dragonflydb/dragonfly:{default:dragonfly}' },
+  },
+  composes: [
+    {
+      kind: 'Dragonfly',
+      group: 'dragonflydb.io',
+      unless: ['spec.image'],
+      image: '{flag:--dragonfly-image|default:image}',
+    },
+  ],
+}
+
+const management = 'k8ssandra/cass-management-api'
+
+export const cassandra: OperatorRules = {
+  operator: 'Cassandra operator',
+  source:
+    'github.com/k8ssandra/cass-operator v1.22.0 to v1.32.0: config/manager/image_config.yaml, config/imageconfig',
+  program: 'cass-operator',
+  knownTo: '1.32.0',
+  defaults: {
+    cassandra: {
+      '1.22.0': `cr.k8ssandra.io/${management}:{spec.serverVersion}-ubi8`,
+      '1.24.0': `cr.k8ssandra.io/${management}:{spec.serverVersion}-ubi`,
+      '1.27.1': `docker.io/${management}:{spec.serverVersion}-ubi`,
+    },
+  },
+  composes: [
+    {
+      kind: 'CassandraDatacenter',
+      group: 'cassandra.datastax.com',
+      when: 'spec.serverType=cassandra',
+      unless: ['spec.serverImage'],
+      image: '{default:cassandra}',
+    },
+  ],
+  unseen: [
+    {
+      kind: 'CassandraDatacenter',
+      group: 'cassandra.datastax.com',
+      unless: ['spec.serverImage', 'spec.serverType=cassandra'],
+    },
+    { kind: 'K8ssandraCluster', group: 'k8ssandra.io', unless: ['spec.cassandra.serverImage'] },
+  ],
+}
+
+export const milvus: OperatorRules = {
+  operator: 'Milvus operator',
+  source: 'github.com/zilliztech/milvus-operator v1.0.0 to v1.3.6: pkg/config/config.go',
+  program: 'milvusdb/milvus-operator',
+  knownTo: '1.3.6',
+  defaults: {
+    milvus: {
+      '1.0.0': 'v2.4.6',
+      '1.0.2': 'v2.4.7',
+      '1.0.3': 'v2.4.8',
+      '1.0.4': 'v2.4.9',
+      '1.0.6': 'v2.4.10',
+      '1.0.8': 'v2.4.11',
+      '1.0.9': 'v2.4.12',
+      '1.1.0': 'v2.4.13',
+      '1.1.1': 'v2.4.13-hotfix',
+      '1.1.2': 'v2.4.15',
+      '1.1.3': 'v2.4.17',
+      '1.1.5': 'v2.4.19',
+      '1.1.6': 'v2.4.20',
+      '1.1.9': 'v2.4.21',
+      '1.2.0': 'v2.5.4',
+      '1.2.2': 'v2.5.5',
+      '1.2.3': 'v2.5.6',
+      '1.2.4': 'v2.5.7',
+      '1.2.5': 'v2.5.10',
+      '1.2.7': 'v2.5.13',
+      '1.2.8': 'v2.5.14',
+      '1.3.0': 'v2.6.0',
+      '1.3.2': 'v2.6.3',
+      '1.3.3': 'v2.6.5',
+      '1.3.4': 'v2.6.6',
+      '1.3.5': 'v2.6.7',
+      '1.3.6': 'v2.6.11',
+    },
+  },
+  composes: [
+    {
+      kind: 'Milvus',
+      group: 'milvus.io',
+      unless: ['spec.components.image'],
+      image: 'milvusdb/milvus:{default:milvus}',
+    },
+  ],
+}
