@@ -5,6 +5,7 @@ await startProgram({
   description: 'Deploy a bundle inside a closed network: verify, serve, configure, install',
   commands: {
     init: async () => (await import('./offline-deploy/init.ts')).initCommand,
+    keys: async () => (await import('./offline-deploy/keys.ts')).keysCommand,
     nodes: async () => (await import('./offline-deploy/nodes.ts')).nodesCommand,
     probe: async () => (await import('./offline-deploy/probe.ts')).probeCommand,
     verify: async () => (await import('./offline-deploy/verify.ts')).verifyCommand,

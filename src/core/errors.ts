@@ -42,6 +42,10 @@ const table = {
   DIGEST_MISMATCH: { exit: 6, http: 500 },
   SIZE_MISMATCH: { exit: 6, http: 500 },
   SIGNATURE_INVALID: { exit: 6, http: 500 },
+  UNTRUSTED: { exit: 6, http: 500 },
+  EXPIRED: { exit: 6, http: 500 },
+  ROLLBACK: { exit: 6, http: 500 },
+  TRUST_INVALID: { exit: 6, http: 500 },
   BUNDLE_CORRUPT: { exit: 6, http: 500 },
   // 7: preflight
   NO_SPACE: { exit: 7, http: 507 },
@@ -54,6 +58,7 @@ const table = {
   WRONG_PLATFORM: { exit: 7, http: 400 },
   IO: { exit: 7, http: 500 },
   PREFLIGHT: { exit: 7, http: 500 },
+  CLOCK_WRONG: { exit: 7, http: 500 },
   // 8: an install step failed
   STEP_FAILED: { exit: 8, http: 500 },
   // 9: finished with failures

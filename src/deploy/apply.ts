@@ -16,9 +16,12 @@ import { clusterOf, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { type InstallOptions, requestedPart, selectionOf } from './install-options.ts'
 import { keepBundles, onOtherDisk, removeCopies } from './keep-bundles.ts'
-import { type OpenBundle, openBundles } from './open-bundles.ts'
+import { type OpenBundle, type OpenBundles, openBundles } from './open-bundles.ts'
+import { operatorName } from './operator.ts'
 import { type InstallPlan, refuseUnfitBundles, stepsOf } from './plan.ts'
+import { pinConfirmedKeys, recordAccepted } from './record-trust.ts'
 import { refuseAnyPort, type Setup, setUp } from './set-up.ts'
+import type { FirstKey } from './site-trust.ts'
 
 export interface Applied {
   site: string
@@ -52,10 +55,12 @@ export async function applyInstall(
   const options = { ...given, ...saved?.asked }
   const found = await setUp(options)
   refuseAnyPort(found.config)
+  const first = firstKey(outer)
   const { setup, context } = options.copyBundle
-    ? await keepBundles(found, outer)
+    ? await keepBundles(found, outer, { first })
     : { setup: found, context: outer }
-  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
+  const expectation = { ...setup, unknown: 'opened', now: context.now(), first } as const
+  await using opened = await openBundles(setup.config.bundles, expectation)
   const { bundles } = opened
   {
     await using cluster = await knownCluster(setup.site, pathsOf(setup.siteFolder))
@@ -75,12 +80,13 @@ export async function applyInstall(
   await approve({ setup, steps: planned }, { saved: saved !== undefined })
   // not before: a question that nobody answers must not block the site
   await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
+  await pinConfirmedKeys(state.paths.trust, opened)
   const orphans = await endMarked(state.paths.running)
   if (orphans > 0) context.progress.note(`ended ${orphans} processes that a killed run had left behind`)
   await using journal = await openJournal(state.paths.journal, { site: state.identity })
   if (!isDeepStrictEqual(journal.entries(), entries)) throw changedMeanwhile(setup.siteFolder)
   const started = performance.now()
-  const before = rememberSetup({ setup, bundles, state })
+  const before = rememberSetup({ setup, opened, state, context, by: first.by })
   const results = await runSteps(steps, { journal, context, before: ({ id }) => before(id) }).catch(
     async (error: unknown) => {
       // the next run copies again: a damaged copy must not stay
@@ -99,6 +105,19 @@ export async function applyInstall(
     onMedium: await onOtherDisk(setup),
     seconds: (performance.now() - started) / 1000,
   }
+}
+
+/** A bundle that is copied is opened twice: a person is asked once for each key. */
+function firstKey({ confirmKey, environment }: DeployContext): FirstKey {
+  const answers = new Map<string, Promise<boolean>>()
+  const confirm: FirstKey['confirm'] =
+    confirmKey &&
+    ((key, bundle) => {
+      const answer = answers.get(key.fingerprint) ?? confirmKey(key, bundle)
+      answers.set(key.fingerprint, answer)
+      return answer
+    })
+  return { confirm, by: operatorName(environment) }
 }
 
 /** Before the plan is shown; the lock itself is taken once it was approved. */
@@ -121,16 +140,20 @@ const readOnlySteps: readonly string[] = ['preflight', 'backup']
 /** The site keeps its old setup until the new bundle has passed preflight and the old state is backed up. */
 function rememberSetup(run: {
   setup: Setup
-  bundles: readonly OpenBundle[]
+  opened: OpenBundles
   state: SiteState
+  context: DeployContext
+  /** user name, for the record */
+  by: string
 }): (step: string) => Promise<void> {
-  const { setup, bundles, state } = run
+  const { setup, opened, state, context, by } = run
   let remembered = false
   return async step => {
     if (remembered || readOnlySteps.includes(step)) return
     remembered = true
+    await recordAccepted(state.paths.trust, opened, { now: context.now(), by })
     await writeSiteConfig(state.paths.config, setup.config)
-    await addToBundleRecord(state.paths.bundles, identitiesOf(bundles))
+    await addToBundleRecord(state.paths.bundles, identitiesOf(opened.bundles))
   }
 }
 

@@ -2,12 +2,19 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { digestSchema } from '../lock/schema.ts'
 import { pathsOf } from '../site/state.ts'
 
 /** `digest` is the one of index.json: it covers everything in the bundle, name and version included. */
-const identitySchema = z.strictObject({ name: z.string(), version: z.string(), digest: digestSchema })
+const identitySchema = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  digest: digestSchema,
+  /** fingerprints of the site's keys that signed it, sorted; absent where it was trusted in another way */
+  signedBy: z.array(z.string()).optional(),
+})
 export type BundleIdentity = z.infer<typeof identitySchema>
 
 const recordSchema = z.strictObject({ bundles: z.array(identitySchema) })
@@ -37,10 +44,19 @@ const maxRecorded = 100
  */
 export async function addToBundleRecord(path: string, bundles: readonly BundleIdentity[]): Promise<void> {
   const before = await readBundleRecord(path)
+  const recorded = bundles.map(one => ({ ...signersIn(before, one), ...one }))
   const others = before.filter(
     one => !bundles.some(added => added.digest === one.digest || isSameVersion(added, one)),
   )
-  await writeBundleRecord(path, [...others, ...bundles].slice(-maxRecorded))
+  await writeBundleRecord(path, [...others, ...recorded].slice(-maxRecorded))
+}
+
+/** Its signature files may be gone when it is installed again: it was signed all the same. */
+function signersIn(
+  before: readonly BundleIdentity[],
+  { digest }: BundleIdentity,
+): Pick<BundleIdentity, 'signedBy'> {
+  return defined({ signedBy: before.find(one => one.digest === digest)?.signedBy })
 }
 
 function isSameVersion(one: BundleIdentity, other: BundleIdentity): boolean {

@@ -56,7 +56,7 @@ export async function changeCluster<Result extends object>(
       likely: 'only the servers were set up here: nothing is installed on machines',
       next: 'name the state folder of the site with --site',
     })
-  await using opened = await openBundles(config.bundles, { ...setup, unknown: 'refused' })
+  await using opened = await openBundles(config.bundles, { ...setup, unknown: 'refused', now: context.now() })
   const state = await openState(siteFolder)
   await using _lock = await acquireProcessLock(state.paths.lock, siteFolder)
   await using journal = await openJournal(state.paths.journal, { site: state.identity })

@@ -13,11 +13,11 @@ export interface InspectedBundle {
 
 /** Opens the bundles and hands them over, in their order. Throws NOT_FOUND for a bundle without a lock, and what `openBundles` throws. */
 export async function withBundles<T>(
-  options: SiteOptions,
+  options: SiteOptions & { now: Date },
   use: (bundles: InspectedBundle[]) => Promise<T>,
 ): Promise<T> {
   const { paths, ...site } = await findBundles(options)
-  await using opened = await openBundles(paths, { ...site, unknown: 'opened' })
+  await using opened = await openBundles(paths, { ...site, unknown: 'opened', now: options.now })
   const bundles = await Promise.all(
     opened.bundles.map(async ({ store, path }) => ({ path, store, lock: await carriedLock(store, path) })),
   )

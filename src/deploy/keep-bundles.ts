@@ -6,27 +6,32 @@ import { hexOf } from '../core/digest.ts'
 import { fromSystemError } from '../core/errors.ts'
 import { openState } from '../site/state.ts'
 import type { DeployContext } from './context.ts'
+import { keepSignatures, removeSignatures } from './keep-signatures.ts'
 import { type BundleExpectation, type OpenBundle, openBundles } from './open-bundles.ts'
 import type { Setup } from './set-up.ts'
+import type { FirstKey } from './site-trust.ts'
 
 const chunkSize = 4 << 20 /* bytes */
 
 /**
- * Copies the bundles, and this program out of them, into the state folder, so that the medium can be removed: the servers read the bundle
+ * Copies the bundles, and this program out of them, into the state folder, with their signatures, so that the medium can be removed: the servers read the bundle
  * for as long as the site runs. Returns where they are now. The step `verify` reads the copies, every byte of them. A copy that is there
  * already is not made again. Throws NO_SPACE, IO, and what `openBundles` throws.
  */
 export async function keepBundles(
   setup: Setup,
   context: DeployContext,
+  { first }: { first?: FirstKey } = {},
 ): Promise<{ setup: Setup; context: DeployContext }> {
-  const expectation: BundleExpectation = { ...setup, unknown: 'opened' }
+  const expectation: BundleExpectation = { ...setup, unknown: 'opened', now: context.now(), first }
   await using opened = await openBundles(setup.config.bundles, expectation)
   await openState(setup.siteFolder)
   const copies: string[] = []
   let { self } = context
   for (const bundle of opened.bundles) {
-    copies.push(await keepBundle(bundle, { siteFolder: setup.siteFolder, context }))
+    const copy = await keepBundle(bundle, { siteFolder: setup.siteFolder, context })
+    if (copy !== bundle.path) await keepSignatures(bundle.path, copy)
+    copies.push(copy)
     self = (await keepProgram(bundle, setup.siteFolder)) ?? self
   }
   return { setup: { ...setup, config: { ...setup.config, bundles: copies } }, context: { ...context, self } }
@@ -43,7 +48,10 @@ export async function onOtherDisk({ config, siteFolder }: Setup): Promise<string
 /** Removes the copies in the state folder that the site uses. */
 export async function removeCopies({ config, siteFolder }: Setup): Promise<void> {
   const copies = config.bundles.filter(path => dirname(path) === join(siteFolder, 'bundles'))
-  await Promise.all(copies.map(path => rm(path, { force: true })))
+  for (const path of copies) {
+    await rm(path, { force: true })
+    await removeSignatures(path, { except: [] })
+  }
 }
 
 async function keepBundle(
@@ -53,7 +61,8 @@ async function keepBundle(
   const { name, version, digest } = identity
   // a site may have two bundles of one name and version, for two architectures
   const copy = join(siteFolder, 'bundles', `${name}-${version}-${hexOf(digest).slice(0, 12)}.tar`)
-  if (path === copy || (await isCopy(copy, { digest, size: store.size, siteFolder }))) return copy
+  const expected = { digest, size: store.size, siteFolder, now: context.now() }
+  if (path === copy || (await isCopy(copy, expected))) return copy
   const { progress, signal } = context
   progress.note(`copying ${path} to ${copy}`)
   await writeWhole(copy, async file => {
@@ -84,11 +93,13 @@ async function isCopy(
     digest,
     size,
     siteFolder,
-  }: { digest: OpenBundle['identity']['digest']; size: number; siteFolder: string },
+    now,
+  }: { digest: OpenBundle['identity']['digest']; size: number; siteFolder: string; now: Date },
 ): Promise<boolean> {
   if ((await stat(path).catch(() => undefined))?.size !== size) return false
   try {
-    await using opened = await openBundles([path], { siteFolder, expect: [digest], unknown: 'opened' })
+    const expectation = { siteFolder, expect: [digest], unknown: 'opened', now } as const
+    await using opened = await openBundles([path], expectation)
     return opened.bundles.length === 1
   } catch {
     return false

@@ -1,18 +1,30 @@
 import { type ByteSource, openFileSource } from '../bundle/byte-source.ts'
 import { type BundleStore, openBundle } from '../bundle/reader.ts'
 import { refuseUnmarkedShards } from '../content/unmarked-shards.ts'
+import { compareText } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { lastingStateText } from '../core/file-state.ts'
 import type { BundleFile } from '../install/steps/verify.ts'
-import { type BundleIdentity, knownBundles } from './bundle-record.ts'
+import type { TrustRecord } from '../site/trust-record.ts'
+import type { BundleIdentity } from './bundle-record.ts'
+import { readSigned, type SignedBundle } from './bundle-trust.ts'
+import {
+  type BundleTrust,
+  candidateKeys,
+  type FirstKey,
+  judgeBundle,
+  readSiteTrust,
+  type SiteTrust,
+} from './site-trust.ts'
 
 /** A bundle that is open and trusted, and the file it is in. */
 export interface OpenBundle {
   path: string
   identity: BundleIdentity
   store: BundleStore
+  trust: BundleTrust
   file: BundleFile
   /** the open file: what is read by its path may be another file by now */
   source: ByteSource
@@ -20,6 +32,8 @@ export interface OpenBundle {
 
 export interface OpenBundles extends AsyncDisposable {
   readonly bundles: readonly OpenBundle[]
+  /** the keys of the site; of one that had none, those that are to be pinned */
+  readonly record: TrustRecord | undefined
 }
 
 /** What a site expects of the bundles that it opens. */
@@ -30,18 +44,23 @@ export interface BundleExpectation {
   expect: readonly Digest[]
   /** whether a bundle that the site does not know is opened: not by commands that work on what is installed */
   unknown: 'opened' | 'refused'
+  /** files or fingerprints of keys: pinned where the site has no key yet */
+  trustKey?: readonly string[] | undefined
+  now: Date
+  /** for commands that install: the key of the first signed bundle is confirmed, and pinned */
+  first?: FirstKey | undefined
 }
 
 /**
  * Opens bundles, all or none. The only place of the closed side that opens one: nothing of a bundle (lock, rules, names, files) is
- * interpreted before this function has returned. Throws BUNDLE_UNREADABLE, BUNDLE_VERSION, BUNDLE_CORRUPT, DIGEST_MISMATCH.
+ * interpreted before this function has returned. Throws BUNDLE_UNREADABLE, BUNDLE_VERSION, BUNDLE_CORRUPT, DIGEST_MISMATCH,
+ * SIGNATURE_INVALID, UNTRUSTED, ROLLBACK, EXPIRED, CLOCK_WRONG, TRUST_INVALID.
  */
 export async function openBundles(
   paths: readonly string[],
   expectation: BundleExpectation,
 ): Promise<OpenBundles> {
-  const { siteFolder, expect, unknown } = expectation
-  const trust = { expect, unknown, known: await knownBundles(siteFolder) }
+  const trust = await readSiteTrust(expectation)
   const bundles: OpenBundle[] = []
   const close = async () => {
     await Promise.all(bundles.map(({ store }) => store.close()))
@@ -52,7 +71,7 @@ export async function openBundles(
     await close()
     throw trust.known.length > 0 && isErrorCode(error, 'FILE_NOT_FOUND') ? mediumMissing(error) : error
   }
-  return { bundles, [Symbol.asyncDispose]: close }
+  return { bundles, record: trust.record, [Symbol.asyncDispose]: close }
 }
 
 /** At a site that was set up with a bundle, the file was there before. */
@@ -65,19 +84,17 @@ function mediumMissing(error: AirgapError): AirgapError {
   })
 }
 
-interface Trust extends Omit<BundleExpectation, 'siteFolder'> {
-  known: readonly BundleIdentity[]
-}
-
 /** The checklist. Whatever a bundle holds is reached from index.json, by digests that are checked as it is read. */
-async function openTrusted(path: string, trust: Trust): Promise<OpenBundle> {
+async function openTrusted(path: string, site: SiteTrust): Promise<OpenBundle> {
   const source = await openFileSource(path)
   // format, front table, index.json under the digest that the table pins, and names of artifacts
   const store = await openBundle(source)
   try {
     const identity = { name: store.info.name, version: store.info.version, digest: store.indexDigest }
-    checkExpected(path, identity, trust)
-    checkKnown(path, identity, trust)
+    const signed = await signaturesOf({ path, identity, store }, site)
+    checkExpected(path, identity, site)
+    checkKnown(path, identity, site)
+    const trust = await judgeBundle(site, { path, identity, signed })
     await refuseUnmarkedShards(store, path)
     const file = {
       path,
@@ -85,15 +102,29 @@ async function openTrusted(path: string, trust: Trust): Promise<OpenBundle> {
       size: store.size,
       state: lastingStateText(source.opened),
     }
-    return { path, identity, store, file, source }
+    return { path, identity: withSigners(identity, trust), store, trust, file, source }
   } catch (error) {
     await store.close()
     throw error
   }
 }
 
+/** A bundle that is installed, and known by its digest, stays usable without the files that came with it. */
+async function signaturesOf(
+  { path, identity, store }: { path: string; identity: BundleIdentity; store: BundleStore },
+  site: SiteTrust,
+): Promise<SignedBundle | undefined> {
+  const installed = site.unknown === 'refused' && site.known.some(({ digest }) => digest === identity.digest)
+  return installed ? undefined : await readSigned(path, { store, keys: candidateKeys(site) })
+}
+
+function withSigners(identity: BundleIdentity, { signers }: BundleTrust): BundleIdentity {
+  if (signers.length === 0) return identity
+  return { ...identity, signedBy: signers.map(({ key }) => key.fingerprint).sort(compareText) }
+}
+
 /** A medium that was swapped carries matching digests of its own: only one that came by another way exposes it. */
-function checkExpected(path: string, { digest }: BundleIdentity, { expect }: Trust): void {
+function checkExpected(path: string, { digest }: BundleIdentity, { expect }: SiteTrust): void {
   if (expect.length === 0 || expect.includes(digest)) return
   throw new AirgapError('DIGEST_MISMATCH', `the bundle has digest ${digest}, not ${expect.join(' or ')}`, {
     item: path,
@@ -104,7 +135,7 @@ function checkExpected(path: string, { digest }: BundleIdentity, { expect }: Tru
 }
 
 /** A bundle that was changed on the medium since the site was set up keeps its name and version, or brings new ones. */
-function checkKnown(path: string, found: BundleIdentity, { expect, known, unknown }: Trust): void {
+function checkKnown(path: string, found: BundleIdentity, { expect, known, unknown }: SiteTrust): void {
   if (expect.length > 0 || known.length === 0) return
   if (known.some(({ digest }) => digest === found.digest)) return
   const { name, version, digest } = found

@@ -28,7 +28,11 @@ export async function planInstall(
 ): Promise<InstallPlan> {
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
-  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened' })
+  await using opened = await openBundles(setup.config.bundles, {
+    ...setup,
+    unknown: 'opened',
+    now: context.now(),
+  })
   const { bundles } = opened
   const state = await previewState(setup.siteFolder)
   await using cluster = await knownCluster(setup.site, state.paths)

@@ -39,7 +39,7 @@ export async function preflightSite(
       likely: 'the site has another state folder',
       next: 'name it with --site, or write site.yaml with `offline-deploy init`',
     })
-  await using opened = await openBundles(config.bundles, { ...setup, unknown: 'opened' })
+  await using opened = await openBundles(config.bundles, { ...setup, unknown: 'opened', now: context.now() })
   const { bundles } = opened
   const install = await openSiteInstall(site, { trees: deploymentTrees(bundles, new Map()), state })
   const passwords = await openPasswords(site, {

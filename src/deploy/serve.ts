@@ -34,7 +34,7 @@ export async function serveSite(
 ): Promise<void> {
   const setup = await setUp(options)
   const { config, siteFolder, address } = setup
-  await using opened = await openBundles(config.bundles, { ...setup, unknown: 'opened' })
+  await using opened = await openBundles(config.bundles, { ...setup, unknown: 'opened', now: run.now() })
   const { bundles } = opened
   const state = await openState(siteFolder)
   const lock = await acquireProcessLock(state.paths.serveLock, `${siteFolder}: the servers of this site`)

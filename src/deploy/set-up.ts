@@ -18,6 +18,8 @@ export interface Setup {
   address: SiteAddress
   /** index digests that the operator named for the bundles */
   expect: readonly Digest[]
+  /** files or fingerprints of keys */
+  trustKey: readonly string[]
   /** site.yaml; undefined where there is none: then only the servers run */
   site: SiteFile | undefined
 }
@@ -54,6 +56,7 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
     siteFolder,
     address: { host, registryPort, httpPort },
     expect: options.expect ?? [],
+    trustKey: options.trustKey ?? [],
     site,
   }
 }
@@ -82,12 +85,12 @@ export async function existingSite(options: SiteOptions): Promise<{ siteFolder: 
 /** Which bundles a command is about, and what is expected of them; for commands that need no servers. */
 export async function findBundles(
   options: SiteOptions,
-): Promise<{ paths: string[]; siteFolder: string; expect: readonly Digest[] }> {
-  const { bundle = [], expect = [], site } = options
+): Promise<Pick<Setup, 'siteFolder' | 'expect' | 'trustKey'> & { paths: string[] }> {
+  const { bundle = [], expect = [], trustKey = [], site } = options
   // without a site there is nothing saved: the question is which bundle, not which site
   if (bundle.length === 0 && site === undefined && programFolder() === undefined) await locateBundles(bundle)
   const { siteFolder, saved } = await findSite(options)
-  return { paths: await bundlesOf(options, saved), siteFolder, expect }
+  return { paths: await bundlesOf(options, saved), siteFolder, expect, trustKey }
 }
 
 async function bundlesOf({ bundle = [] }: SiteOptions, saved: SiteConfig | undefined): Promise<string[]> {

@@ -8,6 +8,8 @@ export interface SiteOptions {
   bundle?: string[]
   /** index digests of the bundles, obtained separately from the medium: any other bundle is refused */
   expect?: Digest[]
+  /** files or fingerprints of keys that must have signed the first bundle; the site trusts them from then on */
+  trustKey?: string[]
   site?: string
   address?: string
   registryPort?: number

@@ -9,14 +9,18 @@ import { querySite } from '../install/steps/serve.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
+import { type SiteKeys, siteKeys } from './keys.ts'
 import { openBundles } from './open-bundles.ts'
 import { existingSite, localUrl, type Setup, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 import { installSteps } from './steps/install-steps.ts'
+import { type TrustView, trustView } from './trust-view.ts'
 
 export interface SiteStatus {
   site: string
   bundles: BundleStatus[]
+  /** the keys whose signatures the site trusts; null where it has none */
+  keys: SiteKeys | null
   servers: ServersStatus
   /** the command that is changing the site now; null: none is */
   running: RunningStatus | null
@@ -32,6 +36,8 @@ export interface BundleStatus {
   name: string | null
   version: string | null
   digest: string | null
+  /** how it came to be trusted; null where it cannot be read */
+  trust: TrustView | null
   /** why it cannot be read: the medium was removed */
   unreadable?: AirgapError
 }
@@ -78,6 +84,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
   const reported = cluster === undefined ? null : await clusterStatus(cluster, context.signal)
   const status = {
     site: setup.siteFolder,
+    keys: await siteKeys(setup.siteFolder),
     servers: await serversStatus(
       { lock: state.paths.serveLock, url: localUrl(setup.config), site: state.id },
       context,
@@ -85,7 +92,8 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
     running: await runningStatus(state.paths.lock, entries),
     cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },
   }
-  const opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' }).catch(outOfReach)
+  const expectation = { ...setup, unknown: 'refused', now: context.now() } as const
+  const opened = await openBundles(setup.config.bundles, expectation).catch(outOfReach)
   const withLog = async <S extends { id: string; reason: string }>(step: S) => ({
     ...step,
     ...(await logOf(step, state.paths.logs)),
@@ -105,7 +113,13 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
   const planned = await planSteps(checked, { entries, context })
   return {
     ...status,
-    bundles: bundles.map(({ path, store }) => ({ path, ...store.info, digest: store.indexDigest })),
+    bundles: bundles.map(({ path, identity, trust }) => ({
+      path,
+      name: identity.name,
+      version: identity.version,
+      digest: identity.digest,
+      trust: trustView(trust, { record: opened.record, digest: identity.digest }),
+    })),
     steps: await Promise.all(planned.map(withLog)),
   }
 }
@@ -128,6 +142,7 @@ async function unreadableBundles(
     name: identity?.name ?? null,
     version: identity?.version ?? null,
     digest: identity?.digest ?? null,
+    trust: null,
     unreadable: reason,
   }))
 }

@@ -18,7 +18,7 @@ export interface VerifiedCluster {
 /** Compares what runs in the cluster with what this site provides. Throws FILE_NOT_FOUND where no cluster is known. */
 export async function verifyCluster(
   options: SiteOptions,
-  { signal }: { signal: AbortSignal },
+  { signal, now }: { signal: AbortSignal; now: () => Date },
 ): Promise<VerifiedCluster> {
   const { siteFolder, state } = await existingSite(options)
   const setup = await setUp(options)
@@ -30,7 +30,7 @@ export async function verifyCluster(
       likely: 'Kubernetes is not installed yet, or the path in site.yaml is wrong',
       next: 'run `offline-deploy apply` first, or correct kubeconfig in site.yaml',
     })
-  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused' })
+  await using opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'refused', now: now() })
   const { bundles } = opened
   const install = site && (await openSiteInstall(site, { trees: deploymentTrees(bundles, new Map()), state }))
   const expected = clusterExpectations({ install, bundles, registry: registryOf(setup.address) })

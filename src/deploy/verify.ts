@@ -3,23 +3,35 @@ import { type VerifyReport, verifyBundle } from '../bundle/verify.ts'
 import type { Progress } from '../core/progress.ts'
 import { checkBundleNames } from '../site/check-names.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
+import { cameWith, runningProgram } from './self-check.ts'
 import { findBundles } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
+import { type TrustView, trustView } from './trust-view.ts'
+
+/** A good bundle, and how far the site trusts it. */
+export interface VerifiedBundle extends VerifyReport {
+  trust: TrustView
+  /** whether this program came with the bundle, and so cannot vouch for itself */
+  verifiesItself: boolean
+}
 
 /**
  * Reads every byte of the bundles, and checks that a site can serve the names of each. Throws DIGEST_MISMATCH, BUNDLE_CORRUPT,
- * NAME_COLLISION.
+ * NAME_COLLISION, and what `openBundles` throws for signatures.
  */
 export async function verifyBundles(
   options: SiteOptions,
-  run: { progress: Progress; signal: AbortSignal },
-): Promise<VerifyReport[]> {
+  run: { progress: Progress; signal: AbortSignal; now: () => Date },
+): Promise<VerifiedBundle[]> {
   const { paths, ...site } = await findBundles(options)
-  await using opened = await openBundles(paths, { ...site, unknown: 'opened' })
-  const reports: VerifyReport[] = []
+  await using opened = await openBundles(paths, { ...site, unknown: 'opened', now: run.now() })
+  const reports: VerifiedBundle[] = []
   for (const bundle of opened.bundles) {
-    reports.push(await verifyOpenBundle(bundle, run))
+    const report = await verifyOpenBundle(bundle, run)
     await checkBundleNames(bundle.store)
+    const trust = trustView(bundle.trust, { record: opened.record, digest: bundle.identity.digest })
+    const verifiesItself = await cameWith(bundle, { siteFolder: site.siteFolder, program: runningProgram() })
+    reports.push({ ...report, trust, verifiesItself })
   }
   return reports
 }

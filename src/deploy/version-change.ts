@@ -1,6 +1,5 @@
-import { parse } from 'semver'
-import { compareVersions } from '../core/debian-version.ts'
 import { AirgapError } from '../core/errors.ts'
+import { compareBundleVersions } from '../site/bundle-version.ts'
 import { type BundleIdentity, readBundleRecord } from './bundle-record.ts'
 
 export interface VersionChangeOptions {
@@ -38,15 +37,6 @@ interface VersionChange {
   version: string
   /** the installed version */
   before: string
-}
-
-/**
- * The precedence of semver.org (1.2.0-rc.1 < 1.2.0) where both versions are semantic ones, else Debian's order (2026.11.1 < 2026.11.1.2),
- * which takes any text. 0 also for versions that differ only in build metadata (1.2.0+a, 1.2.0+b) or leading zeros.
- */
-function compareBundleVersions(a: string, b: string): number {
-  const [left, right] = [parse(a), parse(b)]
-  return left && right ? left.compare(right) : compareVersions(a, b)
 }
 
 function olderBundle({ path, version, before }: VersionChange, command: string): AirgapError {

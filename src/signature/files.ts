@@ -52,24 +52,29 @@ const maxSignatures = 96
  */
 export async function readSignedFiles(bundle: string): Promise<SignedFiles | undefined> {
   const path = statementPath(bundle)
-  const names = (await namesIn(dirname(bundle))).filter(name => formatOf(bundle, name) !== undefined)
-  if (names.length > maxSignatures) throw wrongFile(`more than ${maxSignatures} signature files`, path)
+  const signatures = await readSignatures(path)
   const statement = await readSmall(path, maxStatement)
-  if (statement === undefined) {
-    if (names.length === 0) return undefined
-    throw wrongFile('there are signatures, but not the file that they sign', path)
-  }
-  const signatures: SignatureFile[] = []
-  for (const name of names) {
-    const bytes = await readSmall(join(dirname(bundle), name), maxSignature)
-    if (bytes !== undefined)
-      signatures.push({ path: join(dirname(bundle), name), format: formatOf(bundle, name)!, bytes })
-  }
-  return { path, statement, signatures }
+  if (statement !== undefined) return { path, statement, signatures }
+  if (signatures.length === 0) return undefined
+  throw wrongFile('there are signatures, but not the file that they sign', path)
 }
 
-function formatOf(bundle: string, name: string): SignatureFormat | undefined {
-  const prefix = `${basename(bundle)}.sums.`
+/** Reads the signatures of a file, which are next to it. Throws SIGNATURE_INVALID. */
+export async function readSignatures(path: string): Promise<SignatureFile[]> {
+  const folder = dirname(path)
+  const names = (await namesIn(folder)).filter(name => formatOf(path, name) !== undefined)
+  if (names.length > maxSignatures) throw wrongFile(`more than ${maxSignatures} signature files`, path)
+  const signatures: SignatureFile[] = []
+  for (const name of names) {
+    const bytes = await readSmall(join(folder, name), maxSignature)
+    if (bytes !== undefined)
+      signatures.push({ path: join(folder, name), format: formatOf(path, name)!, bytes })
+  }
+  return signatures
+}
+
+function formatOf(signed: string, name: string): SignatureFormat | undefined {
+  const prefix = `${basename(signed)}.`
   if (!name.startsWith(prefix)) return undefined
   const suffix = name.slice(prefix.length).replace(/^[0-9a-f]{8}\./, '')
   return signatureFormats.find(format => suffix === suffixes[format])

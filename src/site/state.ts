@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { createAtomically } from '../core/atomic-file.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { machineId } from './machine-id.ts'
 
 /** The folder with all state of one site: nothing is stored elsewhere. */
 export interface SiteState {
@@ -50,6 +51,8 @@ export interface SiteState {
     bundles: string
     /** the same for the installed bundles */
     installed: string
+    /** the keys whose signatures the site trusts, mode 0600 */
+    trust: string
   }
 }
 
@@ -117,6 +120,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     access: join(folder, 'access'),
     bundles: join(folder, 'bundles.json'),
     installed: join(folder, 'installed.json'),
+    trust: join(folder, 'trust.json'),
   }
 }
 
@@ -138,7 +142,7 @@ function parseId(text: string, path: string): string {
 
 /** A hash: machine-id(5) says that the id itself is confidential. */
 async function machine(): Promise<string> {
-  const id = (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim()
+  const id = await machineId()
   return id === '' ? 'unknown' : digestOf(`airgap site ${id}`).slice(7, 39)
 }
 

@@ -21,6 +21,7 @@ async function workFolder(): Promise<string> {
 }
 
 const digest = (character: string): Digest => `sha256:${character.repeat(64)}`
+const now = new Date('2026-11-27T00:00:00Z')
 const run = { progress: silentProgress, signal: new AbortController().signal }
 
 describe('openBundles', () => {
@@ -28,7 +29,7 @@ describe('openBundles', () => {
     const siteFolder = await workFolder()
     const path = join(siteFolder, 'a.tar')
     const indexDigest = await writeBundle(path, sampleStack())
-    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'refused' })
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'refused', now })
     expect(opened.bundles.map(({ identity }) => identity)).toEqual([
       { name: 'sample', version: '1.0.0', digest: indexDigest },
     ])
@@ -42,7 +43,7 @@ describe('openBundles', () => {
       const right = await writeBundle(path, sampleStack())
       const known = { name: 'sample', version: '1.0.0', digest: digest('0') }
       await writeBundleRecord(pathsOf(siteFolder)[record], [known])
-      const expectation = { siteFolder, expect: [], unknown: 'opened' } as const
+      const expectation = { siteFolder, expect: [], unknown: 'opened', now } as const
       await expect(openBundles([path], expectation)).rejects.toMatchObject({
         code: 'DIGEST_MISMATCH',
         message: expect.stringContaining(known.digest),
@@ -63,7 +64,7 @@ describe('openBundles', () => {
       pathsOf(siteFolder).bundles,
       digests.map(one => ({ name: 'sample', version: '1.0.0', digest: one as Digest })),
     )
-    await using opened = await openBundles(paths, { siteFolder, expect: [], unknown: 'refused' })
+    await using opened = await openBundles(paths, { siteFolder, expect: [], unknown: 'refused', now })
     expect(opened.bundles).toHaveLength(2)
   })
 
@@ -75,9 +76,9 @@ describe('openBundles', () => {
       { name: 'sample', version: '1.0.0', digest: digest('0') },
     ])
     const expectation = { siteFolder, expect: [] }
-    await using opened = await openBundles([path], { ...expectation, unknown: 'opened' })
+    await using opened = await openBundles([path], { ...expectation, unknown: 'opened', now })
     expect(opened.bundles).toHaveLength(1)
-    await expect(openBundles([path], { ...expectation, unknown: 'refused' })).rejects.toMatchObject({
+    await expect(openBundles([path], { ...expectation, unknown: 'refused', now })).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
       message: 'this site was not set up with this bundle',
       likely: expect.stringContaining('sample 1.0.0'),
@@ -96,7 +97,7 @@ describe('openBundles', () => {
     ] as const)
       await addToBundleRecord(record, [{ name: 'sample', version, digest: one }])
     expect(await readBundleRecord(record)).toHaveLength(2)
-    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'refused' })
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'refused', now })
     expect(opened.bundles).toHaveLength(1)
   })
 
@@ -116,7 +117,9 @@ describe('openBundles', () => {
     await writeBundleRecord(installed, [old])
     await addToBundleRecord(record, [rebuilt])
     expect(await readBundleRecord(record)).toEqual([other, rebuilt])
-    await expect(openBundles([path], { siteFolder, expect: [], unknown: 'opened' })).rejects.toMatchObject({
+    await expect(
+      openBundles([path], { siteFolder, expect: [], unknown: 'opened', now }),
+    ).rejects.toMatchObject({
       code: 'DIGEST_MISMATCH',
       message: expect.stringContaining(rebuilt.digest),
     })
@@ -127,7 +130,7 @@ describe('openBundles', () => {
   }, async () => {
     const siteFolder = await workFolder()
     const path = join(siteFolder, 'a.tar')
-    const expectation = { siteFolder, expect: [], unknown: 'opened' } as const
+    const expectation = { siteFolder, expect: [], unknown: 'opened', now } as const
     const names = (from: number, count: number) =>
       Array.from({ length: count }, (_, i) => `p/${String(from + i).padStart(5, '0')}.rpm`)
     const trees = (name: string, paths: readonly string[]) =>
@@ -157,7 +160,7 @@ describe('openBundles', () => {
   it('refuses names of which folders and URLs would be made: tree/.., an image without a name', async () => {
     const siteFolder = await workFolder()
     const path = join(siteFolder, 'a.tar')
-    const expectation = { siteFolder, expect: [], unknown: 'opened' } as const
+    const expectation = { siteFolder, expect: [], unknown: 'opened', now } as const
     for (const evil of [sampleTree('tree/..', { known_hosts: 'x' }), [sampleImage('not a reference')]]) {
       await rm(path, { force: true })
       await writeBundle(path, [...sampleStack(), ...evil])
@@ -170,7 +173,9 @@ describe('openBundles', () => {
     const path = join(siteFolder, 'a.tar')
     await writeBundle(path, sampleStack())
     await writeFile(pathsOf(siteFolder).bundles, '{"bundles": [{}]}')
-    await expect(openBundles([path], { siteFolder, expect: [], unknown: 'opened' })).rejects.toMatchObject({
+    await expect(
+      openBundles([path], { siteFolder, expect: [], unknown: 'opened', now }),
+    ).rejects.toMatchObject({
       code: 'JOURNAL_INVALID',
     })
   })
@@ -180,7 +185,7 @@ describe('openBundles', () => {
     const [path, other] = [join(siteFolder, 'a.tar'), join(siteFolder, 'b.tar')]
     await writeBundle(path, sampleStack())
     await writeBundle(other, sampleStack(), '2.0.0')
-    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened', now })
     const [bundle] = opened.bundles
     await rename(other, path)
     // what is verified here would not be what the servers open next

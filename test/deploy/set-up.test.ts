@@ -125,7 +125,12 @@ describe('findBundles', () => {
   it('takes what was named, else what the site was set up with', async () => {
     const site = await savedSite()
     expect(await findBundles({ site, bundle: ['/given/b.tar'] })).toMatchObject({ paths: ['/given/b.tar'] })
-    expect(await findBundles({ site })).toEqual({ paths: saved.bundles, siteFolder: site, expect: [] })
+    expect(await findBundles({ site })).toEqual({
+      paths: saved.bundles,
+      siteFolder: site,
+      expect: [],
+      trustKey: [],
+    })
   })
 
   it('asks for the bundle where neither a bundle nor a site is named', async () => {

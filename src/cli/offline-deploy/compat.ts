@@ -37,7 +37,11 @@ export function compatCommand(program: Command, shell: Shell): void {
     .option('--root <folder>', 'root of the machine whose GPU driver is checked', '/')
     .action(async ({ kubeconfig, kubectl, helm, root, ...options }: CompatOptions) => {
       const { paths, ...site } = await findBundles(options)
-      await using opened = await openBundles(paths.slice(0, 1), { ...site, unknown: 'opened' })
+      await using opened = await openBundles(paths.slice(0, 1), {
+        ...site,
+        unknown: 'opened',
+        now: new Date(),
+      })
       const [bundle] = opened.bundles
       const carried = bundle && (await carriedRules(bundle))
       if (carried === undefined)

@@ -2,9 +2,10 @@ import { AirgapError } from '../../core/errors.ts'
 import type { ClusterChange } from '../../deploy/change-cluster.ts'
 import type { DeployContext } from '../../deploy/context.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
-import { confirm } from '../shell/confirm.ts'
+import type { ConfirmKey } from '../../deploy/site-trust.ts'
+import { canConfirm, confirm } from '../shell/confirm.ts'
 import type { Shell } from '../shell/run.ts'
-import { askHidden } from '../shell/terminal.ts'
+import { askHidden, openTerminal } from '../shell/terminal.ts'
 
 /** What the use cases of deploy/ get from this program. */
 export function deployContext(shell: Shell): DeployContext {
@@ -15,6 +16,30 @@ export function deployContext(shell: Shell): DeployContext {
     environment: process.env,
     askSecret: process.stdin.isTTY ? question => askHidden(question, shell.signal) : undefined,
     self: selfCommand(),
+    confirmKey: canConfirm() ? keyQuestion(shell) : undefined,
+  }
+}
+
+/** Trust on first use: a person compares the fingerprint by another way than the medium. */
+function keyQuestion(shell: Shell): ConfirmKey {
+  return async ({ short, words, fingerprint }, { path, identity: { name, version } }) => {
+    const terminal = openTerminal(shell.signal)
+    try {
+      terminal.show(
+        [
+          `${path} (${name} ${version}) is signed with a key that this site does not know yet:`,
+          `  ${short}`,
+          `  ${words}`,
+          `  (${fingerprint})`,
+          'Call the person who built the bundle, at a number that you know, and let them read you the fingerprint or the words of their key.',
+        ].join('\n'),
+      )
+      return /^y(es)?$/i.test(
+        await terminal.ask('Are they the same? Then the site trusts this key from now on. [y/N] '),
+      )
+    } finally {
+      terminal.close()
+    }
   }
 }
 

@@ -23,7 +23,7 @@ export function inspectCommand(program: Command, shell: Shell): void {
         name: string | undefined,
         { match, layers = false, ...options }: SiteOptions & { match?: string; layers?: boolean },
       ) => {
-        const shown = await withBundles(options, async bundles => {
+        const shown = await withBundles({ ...options, now: new Date() }, async bundles => {
           const inspected: Awaited<ReturnType<typeof inspectLock>>[] = []
           for (const { lock, store } of bundles)
             inspected.push(

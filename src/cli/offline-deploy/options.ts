@@ -19,6 +19,14 @@ export function bundleOptions(command: Command): Command {
         .argParser(digests)
         .env('OFFLINE_DEPLOY_EXPECT'),
     )
+    .addOption(
+      new Option(
+        '--trust-key <key>',
+        'public key that signs the bundles: a file, or its fingerprint; `apply` and `upgrade` pin it at a site without keys (repeatable)',
+      )
+        .argParser((text: string, before: string[] | undefined) => repeated(text, before ?? []))
+        .env('OFFLINE_DEPLOY_TRUST_KEY'),
+    )
     .addOption(siteOption())
 }
 

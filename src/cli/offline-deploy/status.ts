@@ -8,6 +8,7 @@ import { localTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
+import { keyText, trustLines } from './trust-text.ts'
 
 export function statusCommand(program: Command, shell: Shell): void {
   addExamples(configureOptions(serverOptions(bundleOptions(program.command('status')))), [
@@ -32,10 +33,11 @@ export function statusCommand(program: Command, shell: Shell): void {
     })
 }
 
-function statusText({ site, bundles, servers, running, steps, cluster }: SiteStatus): string {
+function statusText({ site, keys, bundles, servers, running, steps, cluster }: SiteStatus): string {
   return [
     ...bundles.flatMap(bundleLines),
     `site     ${site}`,
+    ...keyLines(keys),
     ...serversLines(servers, bundles),
     ...(running === null ? [] : [runningLine(running)]),
     ...steps.map(stepLine),
@@ -43,14 +45,20 @@ function statusText({ site, bundles, servers, running, steps, cluster }: SiteSta
   ].join('\n')
 }
 
-function bundleLines({ name, version, path, unreadable }: BundleStatus): string[] {
+function bundleLines({ name, version, path, trust, unreadable }: BundleStatus): string[] {
   const line = `bundle   ${name === null ? 'unknown' : `${name} ${version}`}  ${path}`
-  if (unreadable === undefined) return [line]
+  if (unreadable === undefined) return [line, ...(trust === null ? [] : trustLines(trust))]
   return [
     line,
     `  cannot be read: ${unreadable.message}`,
     '  next: connect the medium again; until then the steps are shown as the journal has them',
   ]
+}
+
+function keyLines(keys: SiteStatus['keys']): string[] {
+  if (keys === null) return ['keys     none: unsigned bundles are accepted']
+  const required = `${keys.threshold} of ${keys.keys.length} must sign`
+  return [`keys     ${keys.keys.map(keyText).join(', ')}; ${required}`]
 }
 
 function serversLines(

@@ -1,14 +1,16 @@
+import { basename, dirname } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import type { EgressReport } from '../../deploy/egress.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
-import { verifyBundles } from '../../deploy/verify.ts'
+import { type VerifiedBundle, verifyBundles } from '../../deploy/verify.ts'
 import { isNetwork } from '../../inventory/network.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions } from './options.ts'
+import { trustLines } from './trust-text.ts'
 
 interface VerifyOptions extends SiteOptions {
   cluster?: boolean
@@ -52,6 +54,7 @@ export function verifyCommand(program: Command, shell: Shell): void {
       const bundles = await verifyBundles(named === undefined ? options : { ...options, bundle: [named] }, {
         progress: shell.progress(),
         signal: shell.signal,
+        now: () => new Date(),
       })
       const seconds = (performance.now() - started) / 1000
       shell.print({ bundles, seconds }, () =>
@@ -61,11 +64,33 @@ export function verifyCommand(program: Command, shell: Shell): void {
             `  ${report.name} ${report.version}`,
             `  digest  ${report.indexDigest}`,
             `  content ${report.blobs} blobs, ${humanBytes(report.size)}`,
+            ...trustLines(report.trust),
+            ...(report.verifiesItself ? selfLines(report) : []),
           ]),
           `read in ${humanTime(seconds)}`,
         ].join('\n'),
       )
     })
+}
+
+/** A program that came with the bundle says what its author wants it to say. */
+function selfLines({ path, trust }: VerifiedBundle): string[] {
+  const next =
+    trust.built === null
+      ? 'compare the digest of the whole file with the one that you received separately: `sha256sum BUNDLE`'
+      : 'check the signature and the programs with the tools of this machine, before anything of the medium runs'
+  return [
+    `  note    this program came with the bundle, so it cannot vouch for itself: if it was changed, it may report anything. To be sure, ${next}:`,
+    ...(trust.built === null ? [] : checkCommands(path)).map(line => `            ${line}`),
+  ]
+}
+
+function checkCommands(path: string): string[] {
+  const sums = `${basename(path)}.sums`
+  return [
+    `cd ${dirname(path)} && minisign -V -P PUBLIC-KEY -m ${sums}`,
+    `tar xf ${basename(path)} -C EMPTY-FOLDER index.json offline-deploy && cd EMPTY-FOLDER && sha256sum -c ${path}.sums`,
+  ]
 }
 
 async function verifyRunning(named: string | undefined, options: SiteOptions, shell: Shell): Promise<void> {
@@ -76,7 +101,7 @@ async function verifyRunning(named: string | undefined, options: SiteOptions, sh
     })
   const { verifyCluster } = await import('../../deploy/verify-cluster.ts')
   const { refuseFindings } = await import('../../install/steps/verification.ts')
-  const { site, findings } = await verifyCluster(options, { signal: shell.signal })
+  const { site, findings } = await verifyCluster(options, { signal: shell.signal, now: () => new Date() })
   const errors = findings.filter(({ severity }) => severity === 'error').length
   const verdict = errors === 0 ? 'good' : `${errors} ${errors === 1 ? 'error' : 'errors'}`
   const shown = findings.map(({ severity, what, next }) => ({ severity, what, next }))

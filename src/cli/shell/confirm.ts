@@ -2,7 +2,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
 /** Whether a person can answer: if stderr is redirected, nobody sees the question. */
-function canConfirm(): boolean {
+export function canConfirm(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY
 }
 

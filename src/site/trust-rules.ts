@@ -1,0 +1,205 @@
+import { compareText } from '../core/canonical-json.ts'
+import type { Digest } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { PublicKey } from '../signature/public-key.ts'
+import { printTime, type Statement } from '../signature/statement.ts'
+import { compareBundleVersions } from './bundle-version.ts'
+import type { TrustedKey, TrustRecord } from './trust-record.ts'
+
+/** When a site trusts a bundle: pure functions of its record, of what was signed and of the clock. */
+
+/** The time, and the path of the bundle for messages. */
+interface Circumstances {
+  path: string
+  now: Date
+}
+
+/** Returns the trusted keys that have signed. Throws UNTRUSTED where these are fewer than the threshold. */
+export function trustedSigners(
+  record: TrustRecord,
+  signers: readonly PublicKey[],
+  { path, what = 'bundle' }: { path: string; what?: string },
+): TrustedKey[] {
+  const found = record.keys.filter(({ key }) => isAmong(key, signers))
+  if (found.length >= record.threshold) return found
+  if (found.length === 0) throw unknownSigners(record, signers, { path, what })
+  const missing = record.keys.filter(key => !found.includes(key))
+  throw new AirgapError(
+    'UNTRUSTED',
+    `the ${what} has ${found.length} of the ${record.threshold} signatures that this site requires`,
+    {
+      item: path,
+      likely: `only ${namesOf(found)} signed it; ${namesOf(missing)} did not, or the signature was left behind`,
+      next: `copy all signature files that belong to the ${what}, or ask ${namesOf(missing)} to sign it`,
+    },
+  )
+}
+
+function unknownSigners(
+  { keys, retired }: TrustRecord,
+  signers: readonly PublicKey[],
+  { path, what }: { path: string; what: string },
+): AirgapError {
+  const old = retired.findLast(({ key }) => isAmong(key, signers))
+  if (old !== undefined)
+    return new AirgapError('UNTRUSTED', `the ${what} is signed with a key that this site no longer trusts`, {
+      item: path,
+      likely: `${namesOf([old])} was replaced or removed on ${old.at.slice(0, 10)} by ${old.by}`,
+      next: `ask for a ${what} that is signed with ${namesOf(keys)}`,
+    })
+  return new AirgapError('UNTRUSTED', `the ${what} is signed with a key that this site does not trust`, {
+    item: path,
+    likely:
+      signers.length === 0
+        ? `none of its signatures is by ${namesOf(keys)}`
+        : `it is signed with ${signers.map(({ short }) => short).join(', ')}; this site trusts ${namesOf(keys)}`,
+    next: 'if the keys were rotated, run `offline-deploy keys rotate FILE` with the statement of the rotation; otherwise do not use this medium, and report it to the person who built the bundle',
+  })
+}
+
+/** A bundle as far as its age matters; `built`: null where it is not signed. */
+export interface Dated {
+  name: string
+  version: string
+  index: Digest
+  built: string | null
+}
+
+/**
+ * Throws ROLLBACK for a bundle that is older than the newest that the site has accepted under this name. An old bundle is signed as well
+ * as a new one: without this check, a medium of last year brings back its vulnerabilities. `named`: the operator named its digest.
+ */
+export function refuseRollback(
+  { newest, accepted }: TrustRecord,
+  { name, version, index, built }: Dated,
+  { path, named }: { path: string; named: boolean },
+): void {
+  const before = newest.find(one => one.name === name)
+  if (before === undefined || before.digest === index || named) return
+  // what the site went back to deliberately, and the other bundle of a version: it may have one for each architecture
+  if (accepted.findLast(one => one.name === name)?.digest === index) return
+  if (accepted.some(one => one.digest === index && one.version === before.version)) return
+  const order = compareBundleVersions(version, before.version)
+  if (order > 0 || (order === 0 && !isEarlier(built, before.built))) return
+  throw new AirgapError(
+    'ROLLBACK',
+    order < 0
+      ? `the bundle is older than the newest that this site has had: ${version}, not ${before.version}`
+      : `the bundle is an earlier build of ${version}: of ${built}, not ${before.built}`,
+    {
+      item: path,
+      likely: 'it is the medium of an earlier delivery; its signature stays good forever',
+      next: 'use the newer bundle; to go back deliberately, get the digest of this bundle from the person who built it, and run `offline-deploy upgrade --allow-older --expect DIGEST`',
+    },
+  )
+}
+
+function isEarlier(built: string | null, before: string | null): boolean {
+  return built !== null && before !== null && built < before
+}
+
+const day = 24 * 60 * 60 * 1000 /* ms */
+
+/** A clock that is this far from the last time that is known has probably stopped or was set wrongly. */
+const implausible = 3 * 365 * day
+
+/**
+ * Throws EXPIRED for a bundle that must not be installed any more, and CLOCK_WRONG where the clock cannot tell. `latest`: a time that has
+ * passed, as the site knows. Without an expiry, a medium that is held back keeps a site on a vulnerable version unnoticed.
+ */
+export function refuseExpired(
+  { built, expires }: Pick<Statement, 'built' | 'expires'>,
+  { path, now, latest }: Circumstances & { latest: string | null },
+): void {
+  if (expires === undefined) return
+  const known = laterOf(latest, built)
+  const clock = printTime(now)
+  // the clock may be wrong, but time does not run backwards: what a trusted key has signed was made before now
+  if (expires <= known)
+    throw expired(path, {
+      expires,
+      likely: `this site has accepted a bundle that was built after that: ${known}`,
+    })
+  if (now.getTime() < Date.parse(known) - day) throw clockBehind(clock, known)
+  if (expires > clock) return
+  if (now.getTime() - Date.parse(known) <= implausible)
+    throw expired(path, { expires, likely: `the medium is old: the clock of this host says ${clock}` })
+  throw expired(path, {
+    expires,
+    likely: `it is old, or the clock of this host is wrong: it says ${clock}, years after the last bundle that is known here (${known})`,
+    first: 'check the clock with `date`, and set it if it is wrong; otherwise ',
+  })
+}
+
+function expired(
+  item: string,
+  { expires, likely, first = '' }: { expires: string; likely: string; first?: string },
+): AirgapError {
+  return new AirgapError('EXPIRED', `the bundle expired on ${expires}`, {
+    item,
+    likely,
+    next: `${first}ask the person who built it for the present bundle, or for a new signature with a later expiry (\`airgap sign\`)`,
+  })
+}
+
+function clockBehind(clock: string, known: string): AirgapError {
+  return new AirgapError('CLOCK_WRONG', `the clock of this host is wrong: it says ${clock}`, {
+    item: `the bundle, or one that was accepted before, was built at ${known}`,
+    likely: 'the battery of its clock is empty, or it was never set',
+    next: 'set it (`timedatectl set-time`, or `date --set`), then run the same command again: whether the bundle has expired depends on it',
+  })
+}
+
+/** Returns the record with a bundle that the site accepts from now on. Its keys and its threshold stay as they are. */
+export function withAccepted(
+  record: TrustRecord,
+  bundle: Statement,
+  { signers, now, by }: { signers: readonly TrustedKey[]; now: Date; by: string },
+): TrustRecord {
+  const { name, version, index: digest, built, expires } = bundle
+  const at = printTime(now)
+  const before = record.newest.find(one => one.name === name)
+  const others = record.newest.filter(one => one !== before)
+  const seen = { name, version, digest, built }
+  const again = record.accepted.filter(one => one.digest !== digest)
+  const acceptance = {
+    name,
+    version,
+    digest,
+    keys: signers.map(({ key }) => key.fingerprint).sort(compareText),
+    expires: expires ?? null,
+    at,
+    by,
+  }
+  return {
+    ...record,
+    newest: [...others, before === undefined || isNewer(seen, before) ? seen : before].slice(-maxRemembered),
+    accepted: [...again, acceptance].slice(-maxRemembered),
+    latest: isPlausible(built, now) ? laterOf(record.latest, built) : record.latest,
+  }
+}
+
+function isNewer(seen: Pick<Dated, 'version' | 'built'>, before: TrustRecord['newest'][number]): boolean {
+  const order = compareBundleVersions(seen.version, before.version)
+  return order > 0 || (order === 0 && !isEarlier(seen.built, before.built))
+}
+
+const maxRemembered = 1000
+
+/** The clock of the builder may be ahead by years, too: its time must not make every later bundle look expired. */
+export function isPlausible(built: string, now: Date): boolean {
+  return Date.parse(built) <= now.getTime() + day
+}
+
+export function laterOf(known: string | null, time: string): string {
+  return known === null || time > known ? time : known
+}
+
+export function isAmong(key: PublicKey, others: readonly PublicKey[]): boolean {
+  return others.some(({ fingerprint }) => fingerprint === key.fingerprint)
+}
+
+/** `release-2026 (A1B2 …)`, with commas between them. */
+export function namesOf(keys: readonly TrustedKey[]): string {
+  return keys.map(({ name, key }) => `${name} (${key.short})`).join(', ')
+}

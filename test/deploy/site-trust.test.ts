@@ -1,0 +1,343 @@
+import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { addToBundleRecord } from '../../src/deploy/bundle-record.ts'
+import { type BundleExpectation, openBundles } from '../../src/deploy/open-bundles.ts'
+import { recordAccepted } from '../../src/deploy/record-trust.ts'
+import { pathsOf } from '../../src/site/state.ts'
+import { withKey, withThreshold } from '../../src/site/trust-changes.ts'
+import { readTrust, writeTrust } from '../../src/site/trust-record.ts'
+import { hasTool } from '../bundle/has-tool.ts'
+import {
+  type BundleOptions,
+  minisignTestKey,
+  programs,
+  sign,
+  sshTestKey,
+  strip,
+  type TestKey,
+  writeStatedBundle,
+} from './support/signed-bundle.ts'
+
+const now = new Date('2026-11-27T00:00:00Z')
+const change = { now, by: 'kim' }
+
+interface Site {
+  siteFolder: string
+  path: string
+  /** of OpenSSH: its signatures contain the key */
+  first: TestKey
+  second: TestKey
+  open(options?: Partial<BundleExpectation>): ReturnType<typeof openBundles>
+  write(options?: BundleOptions): ReturnType<typeof writeStatedBundle>
+}
+
+/** A folder with a signed bundle, and a site that trusts `trusted` of the two keys, or has none. */
+async function siteWith({ trusted = 1, threshold = 1 } = {}): Promise<Site> {
+  const siteFolder = await mkdtemp(join(tmpdir(), 'airgap-trust-'))
+  onTestFinished(() => rm(siteFolder, { recursive: true, force: true }))
+  const path = join(siteFolder, 'stack.tar')
+  const [first, second] = [sshTestKey(siteFolder, 'first'), sshTestKey(siteFolder, 'second')]
+  const keys = [first, second].slice(0, trusted)
+  let record: Parameters<typeof withKey>[0]
+  for (const { key } of keys) record = withKey(record, key, change)
+  if (record !== undefined) await writeTrust(pathsOf(siteFolder).trust, withThreshold(record, threshold))
+  const write = (options: BundleOptions = {}) => writeStatedBundle(path, options)
+  const open: Site['open'] = options =>
+    openBundles([path], { siteFolder, expect: [], unknown: 'opened', now, ...options })
+  await write()
+  sign(path, first)
+  return { siteFolder, path, first, second, open, write }
+}
+
+/** Opens and installs, as apply does. */
+async function install({ siteFolder, open }: Site, options: Partial<BundleExpectation> = {}): Promise<void> {
+  await using opened = await open(options)
+  const { trust, bundles } = pathsOf(siteFolder)
+  await recordAccepted(trust, opened, change)
+  await addToBundleRecord(
+    bundles,
+    opened.bundles.map(({ identity }) => identity),
+  )
+}
+
+const refused = (code: string, message: string | RegExp) => ({
+  code,
+  exitCode: 6,
+  message: expect.stringMatching(message),
+  next: expect.any(String),
+})
+
+describe.skipIf(!hasTool('ssh-keygen'))('a site with keys', () => {
+  it('opens a bundle that one of them signed, and says which', async () => {
+    const { open, first } = await siteWith()
+    await using opened = await open()
+    expect(opened.bundles[0]).toMatchObject({
+      trust: { by: 'signed', signers: [{ name: first.key.id }], statement: { version: '1.0.0' } },
+      identity: { signedBy: [first.key.fingerprint] },
+    })
+  })
+
+  it.skipIf(!hasTool('minisign'))('opens one that was signed with minisign', async () => {
+    const { open, path, siteFolder } = await siteWith()
+    const key = minisignTestKey(siteFolder, 'm')
+    const { trust } = pathsOf(siteFolder)
+    await writeTrust(trust, withKey((await readTrust(trust))!, key.key, change))
+    sign(path, key)
+    await using opened = await open()
+    expect(opened.bundles[0]?.trust).toMatchObject({ by: 'signed', signers: [{ name: key.key.id }] })
+  })
+
+  it('refuses one without a signature: the statement alone, nothing at all', async () => {
+    const { open, path } = await siteWith()
+    strip(path)
+    await expect(open()).rejects.toMatchObject(refused('UNTRUSTED', 'the bundle is not signed'))
+    await rm(`${path}.sums`)
+    await expect(open()).rejects.toMatchObject(refused('UNTRUSTED', 'the bundle is not signed'))
+    // its digest was named: the key of the site counts all the same
+    const { index } = await writeStatedBundle(path)
+    await expect(open({ expect: [index] })).rejects.toMatchObject(refused('UNTRUSTED', 'not signed'))
+  })
+
+  it('refuses one that another key signed, and names the key', async () => {
+    const { open, path, second } = await siteWith()
+    sign(path, second)
+    await expect(open()).rejects.toMatchObject({
+      ...refused('UNTRUSTED', 'a key that this site does not trust'),
+      likely: expect.stringContaining(second.key.short),
+    })
+  })
+
+  it('refuses one with fewer signatures than its threshold', async () => {
+    const { open, path, first, second } = await siteWith({ trusted: 2, threshold: 2 })
+    await expect(open()).rejects.toMatchObject({
+      ...refused('UNTRUSTED', '1 of the 2 signatures'),
+      next: expect.stringContaining(second.key.id),
+    })
+    first.sign(`${path}.sums`)
+    await rename(`${path}.sums.sig`, `${path}.sums.${first.key.id}.sig`)
+    second.sign(`${path}.sums`)
+    await using opened = await open()
+    expect(opened.bundles[0]?.trust.signers).toHaveLength(2)
+  })
+
+  it('counts a key once that signed in two files', async () => {
+    const { open, path, first } = await siteWith({ trusted: 2, threshold: 2 })
+    await writeFile(`${path}.sums.${first.key.id}.sig`, await readFile(`${path}.sums.sig`))
+    await expect(open()).rejects.toMatchObject(refused('UNTRUSTED', '1 of the 2 signatures'))
+  })
+
+  it('refuses an index that was altered after signing, and sums and bundle that were swapped together', async () => {
+    const { open, path, write } = await siteWith()
+    const [sums, signature] = [await readFile(`${path}.sums`), await readFile(`${path}.sums.sig`)]
+    // rebuilt with other content, under the signed statement
+    await write({ image: 'quay.io/evil/b:1' })
+    await writeFile(`${path}.sums`, sums)
+    await expect(open()).rejects.toMatchObject(
+      refused('SIGNATURE_INVALID', /has digest .*; sha256:.* was signed/),
+    )
+    // and with a statement to match: the signature is of the other one
+    await write({ image: 'quay.io/evil/b:1' })
+    await writeFile(`${path}.sums.sig`, signature)
+    await expect(open()).rejects.toMatchObject(refused('SIGNATURE_INVALID', 'the signature is wrong'))
+  })
+
+  it('refuses the statement of another bundle', async () => {
+    const { open, path, write, first } = await siteWith()
+    await write({ version: '2.0.0' })
+    sign(path, first)
+    const sums = await readFile(`${path}.sums`)
+    await write({ version: '1.0.0' })
+    await writeFile(`${path}.sums`, sums)
+    await expect(open()).rejects.toMatchObject(
+      refused('SIGNATURE_INVALID', 'the signature is of another bundle: stack 2.0.0, not stack 1.0.0'),
+    )
+  })
+
+  it('refuses programs that the signed statement does not list, or lists with another content', async () => {
+    const { open, path, write, first } = await siteWith()
+    const statement = await write({ files: programs })
+    for (const files of [
+      statement.files.slice(0, -1),
+      statement.files.map(file =>
+        file.path === 'offline-deploy/node' ? { ...file, sha256: '0'.repeat(64) } : file,
+      ),
+      [...statement.files, { path: 'offline-deploy/zz', sha256: '0'.repeat(64) }],
+    ]) {
+      const { printStatement } = await import('../../src/signature/statement.ts')
+      await writeFile(`${path}.sums`, printStatement({ ...statement, files }))
+      sign(path, first)
+      await expect(open()).rejects.toMatchObject(refused('SIGNATURE_INVALID', 'a program in the bundle'))
+    }
+  })
+
+  it('refuses a damaged statement, and a damaged signature', async () => {
+    const { open, path, first } = await siteWith()
+    await appendFile(`${path}.sums`, '\n')
+    await expect(open()).rejects.toMatchObject(refused('SIGNATURE_INVALID', 'the signature is wrong'))
+    sign(path, first)
+    await expect(open()).rejects.toMatchObject(refused('SIGNATURE_INVALID', 'list of checksums'))
+    await writeStatedBundle(path)
+    await writeFile(`${path}.sums.sig`, 'x')
+    await expect(open()).rejects.toMatchObject(refused('SIGNATURE_INVALID', 'not a signature'))
+  })
+
+  it('refuses an expired bundle, and one whose expiry the clock cannot tell', async () => {
+    const { open, path, write, first } = await siteWith()
+    await write({ expires: '2026-11-20T00:00:00Z' })
+    sign(path, first)
+    await expect(open()).rejects.toMatchObject(refused('EXPIRED', 'expired on 2026-11-20'))
+    await expect(open({ now: new Date(0) })).rejects.toMatchObject({ code: 'CLOCK_WRONG', exitCode: 7 })
+    await using opened = await open({ now: new Date('2026-11-19T00:00:00Z') })
+    expect(opened.bundles).toHaveLength(1)
+  })
+
+  it('refuses an older version than it has had, unless its digest is named', async () => {
+    const site = await siteWith()
+    const { open, path, write, first } = site
+    await write({ version: '2.0.0' })
+    sign(path, first)
+    await install(site)
+    const { index } = await write({ version: '1.9.0' })
+    sign(path, first)
+    await expect(open()).rejects.toMatchObject({
+      ...refused('ROLLBACK', '1.9.0, not 2.0.0'),
+      next: expect.stringContaining('--expect DIGEST'),
+    })
+    await install(site, { expect: [index] })
+    // it is what the site has now
+    await using opened = await open()
+    expect(opened.bundles[0]?.identity.version).toBe('1.9.0')
+  })
+
+  it('keeps using what it installed: without its signatures, expired, after its key was removed', async () => {
+    const site = await siteWith({ trusted: 2 })
+    const { open, path, siteFolder, first } = site
+    await install(site)
+    strip(path)
+    const { withoutKey } = await import('../../src/site/trust-changes.ts')
+    const { trust } = pathsOf(siteFolder)
+    await writeTrust(trust, withoutKey((await readTrust(trust))!, first.key.id, change))
+    for (const unknown of ['opened', 'refused'] as const) {
+      await using opened = await open({ unknown, now: new Date('2036-01-01T00:00:00Z') })
+      expect(opened.bundles[0]?.trust.by).toBe('known')
+    }
+  })
+
+  it('refuses every bundle where its record of keys was edited or deleted', async () => {
+    const site = await siteWith()
+    const { open, siteFolder } = site
+    await install(site)
+    const { trust } = pathsOf(siteFolder)
+    const text = await readFile(trust, 'utf8')
+    await writeFile(trust, text.replace('"confirmed"', '"rotation"'), { mode: 0o600 })
+    for (const unknown of ['opened', 'refused'] as const)
+      await expect(open({ unknown })).rejects.toMatchObject(refused('TRUST_INVALID', 'edited or is damaged'))
+    await rm(trust)
+    await expect(open()).rejects.toMatchObject(refused('TRUST_INVALID', 'trusted keys is missing'))
+  })
+
+  it('refuses a --trust-key that it does not have, and ignores one that it has', async () => {
+    const { open, first, second } = await siteWith()
+    await expect(open({ trustKey: [second.publicFile] })).rejects.toMatchObject({
+      code: 'USAGE',
+      next: expect.stringContaining('keys add'),
+    })
+    await using opened = await open({ trustKey: [first.key.short, first.publicFile] })
+    expect(opened.bundles).toHaveLength(1)
+  })
+})
+
+describe.skipIf(!hasTool('ssh-keygen'))('a site without keys', () => {
+  const none = { trusted: 0 }
+  const ask = (answer: boolean, asked: string[] = []) => ({
+    by: 'kim',
+    confirm: async ({ words }: { words: string }) => {
+      asked.push(words)
+      return answer
+    },
+  })
+
+  it('opens signed and unsigned bundles, and says that nobody has confirmed the key', async () => {
+    const { open, path, first } = await siteWith(none)
+    await using signed = await open()
+    expect(signed.record).toBeUndefined()
+    expect(signed.bundles[0]?.trust).toMatchObject({
+      by: 'nothing',
+      signers: [],
+      unconfirmed: [{ fingerprint: first.key.fingerprint }],
+    })
+    strip(path)
+    await using unsigned = await open({ first: ask(true) })
+    expect(unsigned.bundles[0]?.trust).toMatchObject({ by: 'nothing', unconfirmed: [] })
+  })
+
+  it('pins the key that a person confirms', async () => {
+    const { open, first } = await siteWith(none)
+    const asked: string[] = []
+    await using opened = await open({ first: ask(true, asked) })
+    expect(asked).toEqual([first.key.words])
+    expect(opened.record).toMatchObject({ threshold: 1, keys: [{ by: 'kim', how: 'confirmed' }] })
+    expect(opened.bundles[0]?.trust.by).toBe('signed')
+    await expect(open({ first: ask(false) })).rejects.toMatchObject(refused('UNTRUSTED', 'was not confirmed'))
+  })
+
+  it('takes the key as a file, or by its fingerprint, without a terminal', async () => {
+    const { open, path, first, second } = await siteWith(none)
+    const { short, fingerprint } = first.key
+    for (const named of [first.publicFile, short, short.replaceAll(' ', '').toLowerCase(), fingerprint]) {
+      await using opened = await open({ trustKey: [named], first: { by: 'kim', confirm: undefined } })
+      expect(opened.record?.keys.map(({ key }) => key.fingerprint)).toEqual([fingerprint])
+    }
+    for (const named of [second.publicFile, second.key.short])
+      await expect(open({ trustKey: [named] })).rejects.toMatchObject({ code: 'UNTRUSTED', exitCode: 6 })
+    strip(path)
+    await expect(open({ trustKey: [first.publicFile] })).rejects.toMatchObject(
+      refused('UNTRUSTED', 'not signed'),
+    )
+    await expect(open({ trustKey: ['no-such-file'] })).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
+    await expect(open({ trustKey: [path] })).rejects.toMatchObject({ exitCode: 2 })
+  })
+
+  it('requires the key, or the digest, where a signed bundle is installed without a terminal', async () => {
+    const { open, path, write, first } = await siteWith(none)
+    const { index } = await write()
+    sign(path, first)
+    const run = { first: { by: 'kim', confirm: undefined } }
+    await expect(open(run)).rejects.toMatchObject({
+      code: 'USAGE',
+      item: expect.stringContaining(first.key.words),
+      next: expect.stringContaining('--trust-key FINGERPRINT'),
+    })
+    await using opened = await open({ ...run, expect: [index] })
+    expect(opened.bundles[0]?.trust.by).toBe('expected')
+  })
+
+  it.skipIf(!hasTool('minisign'))(
+    'needs the key itself where the signature does not contain it',
+    async () => {
+      const { open, path, siteFolder } = await siteWith(none)
+      const key = minisignTestKey(siteFolder, 'm')
+      sign(path, key)
+      await expect(open({ first: ask(true) })).rejects.toMatchObject({
+        code: 'USAGE',
+        next: expect.stringContaining('--trust-key FILE'),
+      })
+      await expect(open({ trustKey: [key.key.short] })).rejects.toMatchObject({
+        code: 'USAGE',
+        next: expect.stringContaining('--trust-key FILE'),
+      })
+      await using opened = await open({ trustKey: [key.publicFile] })
+      expect(opened.bundles[0]?.trust.by).toBe('signed')
+    },
+  )
+
+  it('refuses wrong signatures all the same', async () => {
+    const { open, path, write } = await siteWith(none)
+    const signature = await readFile(`${path}.sums.sig`)
+    await write({ image: 'quay.io/evil/b:1' })
+    await writeFile(`${path}.sums.sig`, signature)
+    await expect(open()).rejects.toMatchObject(refused('SIGNATURE_INVALID', 'the signature is wrong'))
+  })
+})
