@@ -138,7 +138,7 @@ function expired(
   return new AirgapError('EXPIRED', `the bundle expired on ${expires}`, {
     item,
     likely,
-    next: `${first}ask the person who built it for the present bundle, or for a new signature with a later expiry (\`airgap sign\`)`,
+    next: `${first}ask the person who built it for the present bundle, or for a new signature with a later expiry (airgap sign)`,
   })
 }
 
@@ -146,7 +146,7 @@ function clockBehind(clock: string, known: string): AirgapError {
   return new AirgapError('CLOCK_WRONG', `the clock of this host is wrong: it says ${clock}`, {
     item: `the bundle, or one that was accepted before, was built at ${known}`,
     likely: 'the battery of its clock is empty, or it was never set',
-    next: 'set it (`timedatectl set-time`, or `date --set`), then run the same command again: whether the bundle has expired depends on it',
+    next: 'set it (`timedatectl set-time`, or `date -s`), then run the same command again: whether the bundle has expired depends on it',
   })
 }
 

@@ -204,7 +204,7 @@ describe('openBundles', () => {
     const [path, good] = [join(siteFolder, 'a.tar'), join(siteFolder, 'b.tar')]
     await writeBundle(path, sampleStack())
     await copyFile(path, good)
-    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened', now })
     const [bundle] = opened.bundles
     const entry = bundle!.store.entries().at(-1)!
     await overwrite(path, entry.dataOffset, 'DAMAGED')
@@ -220,7 +220,7 @@ describe('openBundles', () => {
     const [path, other] = [join(siteFolder, 'a.tar'), join(siteFolder, 'b.tar')]
     await writeBundle(path, sampleStack())
     await writeBundle(other, sampleStack(), '2.0.0')
-    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened', now })
     // the same inode: what the steps know of the first bundle would be mixed with content of the second
     await writeFile(path, await readFile(other))
     await expect(verifyOpenBundle(opened.bundles[0]!, run)).rejects.toMatchObject({
@@ -234,7 +234,7 @@ describe('openBundles', () => {
     const path = join(siteFolder, 'a.tar')
     await writeBundle(path, sampleStack())
     const { atime, mtime } = await stat(path)
-    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+    await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened', now })
     const [bundle] = opened.bundles
     const end = bundle!.store.size
     // after the last byte was read, and before the verdict
@@ -259,7 +259,7 @@ describe('openBundles', () => {
     const path = join(siteFolder, 'a.tar')
     await writeBundle(path, sampleStack())
     const stateOf = async () => {
-      await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened' })
+      await using opened = await openBundles([path], { siteFolder, expect: [], unknown: 'opened', now })
       return opened.bundles[0]!.file.state
     }
     const before = await stateOf()
