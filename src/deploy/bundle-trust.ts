@@ -1,10 +1,16 @@
-import type { BundleStore } from '../bundle/reader.ts'
 import { type Digest, hexOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { readSignedFiles, type SignedFiles } from '../signature/files.ts'
 import type { PublicKey } from '../signature/public-key.ts'
 import { parseStatement, type Statement } from '../signature/statement.ts'
 import { type SignatureReport, signersOf, verifySignatures } from '../signature/verify.ts'
+
+/** What an open bundle says of itself: a store of `open-bundles.ts`. */
+export interface StatedContent {
+  readonly info: { name: string; version: string }
+  readonly indexDigest: Digest
+  entries(): readonly { path: string; type: string; digest?: Digest }[]
+}
 
 /** What the statement next to a bundle says, and who signed it; whether the site trusts these keys is decided elsewhere. */
 export interface SignedBundle {
@@ -24,7 +30,7 @@ export interface SignedBundle {
  */
 export async function readSigned(
   path: string,
-  { store, keys }: { store: BundleStore; keys: readonly PublicKey[] },
+  { store, keys }: { store: StatedContent; keys: readonly PublicKey[] },
 ): Promise<SignedBundle | undefined> {
   const files = await readSignedFiles(path)
   if (files === undefined) return undefined
@@ -45,7 +51,7 @@ function unknownOf({ unknown }: SignatureReport): Pick<SignedBundle, 'strangers'
 }
 
 interface Compared {
-  store: BundleStore
+  store: StatedContent
   path: string
   files: SignedFiles
 }

@@ -6,9 +6,9 @@ import type { BundleStatus, RunningStatus, ServersStatus, SiteStatus } from '../
 import { addExamples } from '../shell/examples.ts'
 import { localTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { keyText, trustLines } from '../shell/trust-text.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
-import { keyText, trustLines } from './trust-text.ts'
 
 export function statusCommand(program: Command, shell: Shell): void {
   addExamples(configureOptions(serverOptions(bundleOptions(program.command('status')))), [

@@ -8,9 +8,9 @@ import { isNetwork } from '../../inventory/network.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { trustLines } from '../shell/trust-text.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions } from './options.ts'
-import { trustLines } from './trust-text.ts'
 
 interface VerifyOptions extends SiteOptions {
   cluster?: boolean

@@ -1,5 +1,5 @@
 import type { KeyView, TrustView } from '../../deploy/trust-view.ts'
-import { localTime } from '../shell/format.ts'
+import { localTime } from './format.ts'
 
 /** How a bundle came to be trusted, as lines below it. */
 export function trustLines({
