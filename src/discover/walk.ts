@@ -123,7 +123,7 @@ export function below(path: string, key: string): string {
 }
 
 /** Keys for the registry path of all images below. */
-const hubKeys = ['hub', 'base', 'imageRegistry', 'imageRepository', 'registry']
+const hubKeys = ['hub', 'base', 'imageRegistry', 'containerRegistry', 'imageRepository', 'registry']
 
 function hubOf(value: Record<string, unknown>, outer: Hub | undefined): Hub | undefined {
   const own = hubKeys.map(key => value[key]).find(text => typeof text === 'string' && hasHost(`${text}/`))

@@ -180,6 +180,28 @@ describe('defaults of an operator', () => {
   })
 })
 
+describe('lists of images of every version', () => {
+  it('count for the version that a resource states', () => {
+    const annotations =
+      'images.v1_30_2.istiod: r.example/pilot:1.30.2, images.v1_30_2.proxy: r.example/proxyv2:1.30.2, images.v1_29_0.istiod: r.example/pilot:1.29.0'
+    const sail = resource(
+      'apps/v1',
+      'Deployment',
+      `{template: {metadata: {annotations: {${annotations}}}, spec: {containers: [{name: o, image: "quay.io/t/op:1"}]}}}`,
+    )
+    const istio = (version: string) => resource('sailoperator.io/v1', 'Istio', `{version: ${version}}`)
+    expect(used(sail, istio('v1.30.2'))).toEqual([
+      'quay.io/t/op:1',
+      'r.example/pilot:1.30.2',
+      'r.example/proxyv2:1.30.2',
+    ])
+    expect([used(sail, istio('v1.30.3')), undecided(sail, istio('v1.30.3'))]).toEqual([
+      ['quay.io/t/op:1'],
+      ['Istio n'],
+    ])
+  })
+})
+
 describe('defaults of a definition', () => {
   const definition = `kind: CustomResourceDefinition
 metadata: {name: caches.acme.example}

@@ -9,10 +9,23 @@ function stack(kind: string, group: string, repository: string): ComposeRule {
   }
 }
 
+/** `monitoring` of a resource adds a Beat to each of its pods. */
+const monitored = (kind: string, group: string): ComposeRule[] =>
+  (['metrics', 'logs'] as const).map(what => ({
+    kind,
+    group: `${group}.k8s.elastic.co`,
+    when: `spec.monitoring.${what}.elasticsearchRefs.*`,
+    image: `{setting:container-registry|docker.elastic.co}/beats/${what === 'logs' ? 'filebeat' : 'metricbeat'}{setting:container-suffix|}:{spec.version}`,
+  }))
+
 export const elastic: OperatorRules = {
   operator: 'Elastic Cloud on Kubernetes',
-  source: 'elastic/cloud-on-k8s v3: pkg/controller/common/container/container.go',
+  source:
+    'elastic/cloud-on-k8s v3: pkg/controller/common/container/container.go, pkg/controller/common/stackmon',
   composes: [
+    ...monitored('Elasticsearch', 'elasticsearch'),
+    ...monitored('Kibana', 'kibana'),
+    ...monitored('Logstash', 'logstash'),
     stack('Elasticsearch', 'elasticsearch', 'elasticsearch/elasticsearch'),
     stack('Kibana', 'kibana', 'kibana/kibana'),
     stack('ApmServer', 'apm', 'apm/apm-server'),

@@ -59,8 +59,14 @@ export function closedGate(object: RenderedObject, path: string): string | undef
   return undefined
 }
 
+/** Whether an annotation or variable lists images of every version. */
+export function isCatalogue(name: string): boolean {
+  return operators.some(({ catalogues = [] }) => catalogues.some(pattern => pattern.test(name)))
+}
+
 /** Returns why the operator does not start the image in this variable, judged by the resources of the environment. */
 export function closedVariable(variable: string, world: readonly RenderedObject[]): string | undefined {
+  if (isCatalogue(variable)) return 'it lists the images of every version'
   for (const { variableGates = [] } of operators) {
     for (const rule of variableGates) {
       if (rule.variable !== variable) continue

@@ -1,14 +1,28 @@
-import type { OperatorRules } from './rule.ts'
+import type { ComposeRule, OperatorRules } from './rule.ts'
 
 export const istio: OperatorRules = {
   operator: 'Istio',
   source: 'istio/istio 1.28: manifests/charts/istio-control/istio-discovery/files, pkg/kube/inject',
   injected: [{ image: 'auto', knownBy: 'proxyv2' }],
-  unseen: [
-    { kind: 'IstioOperator', group: 'install.istio.io' },
-    { kind: 'Istio', group: 'sailoperator.io' },
-    { kind: 'IstioCNI', group: 'sailoperator.io' },
-    { kind: 'ZTunnel', group: 'sailoperator.io' },
+  unseen: [{ kind: 'IstioOperator', group: 'install.istio.io' }],
+}
+
+const sailImage = (kind: string, image: string): ComposeRule => ({
+  kind,
+  group: 'sailoperator.io',
+  image: `{setting:images.[spec.version:_].${image}}`,
+})
+
+export const sail: OperatorRules = {
+  operator: 'Sail operator',
+  source:
+    'github.com/istio-ecosystem/sail-operator 1.28 to 1.31: chart/templates/deployment.yaml, pkg/config',
+  catalogues: [/^images\.v[0-9][0-9A-Za-z_-]*\.[a-z]+$/],
+  composes: [
+    sailImage('Istio', 'istiod'),
+    sailImage('Istio', 'proxy'),
+    sailImage('IstioCNI', 'cni'),
+    sailImage('ZTunnel', 'ztunnel'),
   ],
 }
 

@@ -58,12 +58,32 @@ export const kiali: OperatorRules = {
   source: 'github.com/kiali/kiali-operator v2.27: playbooks/kiali-default-supported-images.yml',
   program: 'kiali/kiali-operator',
   composes: [
-    {
-      kind: 'Kiali',
-      group: 'kiali.io',
-      image:
-        '{spec.deployment.image_name|quay.io/kiali/kiali}:{spec.deployment.image_version|spec.version|program.tag}',
-    },
+    ...[
+      { unless: ['spec.version', 'spec.deployment.image_version'], tag: '{program.tag}' },
+      {
+        when: 'spec.version=default',
+        unless: ['spec.deployment.image_version'],
+        tag: '{program.tag}',
+      },
+      { when: 'spec.deployment.image_version=operator_version', tag: '{program.tag}' },
+      {
+        when: 'spec.version',
+        unless: ['spec.version=default', 'spec.deployment.image_version'],
+        tag: '{spec.version}',
+      },
+      {
+        when: 'spec.deployment.image_version',
+        unless: ['spec.deployment.image_version=operator_version'],
+        tag: '{spec.deployment.image_version}',
+      },
+    ].map(
+      ({ tag, ...conditions }): ComposeRule => ({
+        kind: 'Kiali',
+        group: 'kiali.io',
+        ...conditions,
+        image: `{spec.deployment.image_name|quay.io/kiali/kiali}:${tag}`,
+      }),
+    ),
   ],
 }
 
@@ -281,4 +301,19 @@ export const awx: OperatorRules = {
     },
   ],
   unseen: [{ kind: 'AWX', group: 'awx.ansible.com', unless: ['spec.image_version'] }],
+}
+
+export const k6Operator: OperatorRules = {
+  operator: 'k6 operator',
+  source: 'github.com/grafana/k6-operator v0.0.22 to v1.6.0: pkg/resources/jobs',
+  program: 'grafana/k6-operator',
+  knownTo: '1.6.0',
+  defaults: {
+    runner: { '0.0.23': 'grafana/k6:latest' },
+    starter: { '0.0.22': 'ghcr.io/grafana/k6-operator:latest-starter' },
+  },
+  composes: ['TestRun', 'K6'].flatMap(kind => [
+    { kind, group: 'k6.io', unless: ['spec.runner.image'], image: '{default:runner}' },
+    { kind, group: 'k6.io', unless: ['spec.starter.image'], image: '{default:starter}' },
+  ]),
 }

@@ -23,7 +23,7 @@ export function programOf({ program }: OperatorRules, { images }: Settings): Pro
     const [repository, tag] = [name.slice(0, colon), name.slice(colon + 1)]
     if (repository !== program && !repository.endsWith(`/${program}`)) continue
     const folder = repository.slice(0, Math.max(0, repository.lastIndexOf('/')))
-    const version = tag.replace(/^(?:[a-z]+-)?v?(?=\d)/, '')
+    const version = tag.replace(/^(?:[a-z]+-)*v?(?=\d)/, '')
     return { image, folder, tag, version, numbers: numbersOf(version)?.join('.') ?? version }
   }
   return undefined

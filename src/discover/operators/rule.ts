@@ -26,6 +26,8 @@ export interface OperatorRules {
   injected?: readonly InjectedRule[]
   /** images that the operator starts whenever it is installed */
   starts?: readonly StartRule[]
+  /** names of annotations and variables that list images of every version; a resource decides which one is started */
+  catalogues?: readonly RegExp[]
   /** containers that an admission webhook adds to annotated pods */
   sidecars?: readonly SidecarRule[]
 }
@@ -65,10 +67,10 @@ export interface VariableGateRule extends ResourceRule {
 
 /**
  * A template of an image. `{spec.version}` is a value of the resource, `{each.version}` one of the element; `{flag:--x}`, `{env:X}`
- * and `{setting:x}` are settings of the operator: an argument, a variable, a key of a ConfigMap in the same environment.
+ * and `{setting:x}` are settings of the operator: an argument, a variable, a key of a ConfigMap or an annotation of pods in the same environment.
  * `{default:x}` is compiled into the operator; `{program}` is its own image, of which `{program.version}` is the tag without v,
  * `{program.tag}` the tag and `{program.folder}` what is before the last part of the name. `{in:Kind:spec.x}` is a value
- * of another resource. `{a|b}` is b where a is absent.
+ * of another resource. `{a|b}` is b where a is absent; `{setting:x-[spec.version]}` has a value in its name, in `[spec.version:_]` with `_` for dots.
  */
 export interface ComposeRule extends ResourceRule {
   image: string

@@ -4,7 +4,7 @@ import { nestedDocuments } from '../references/nested.ts'
 
 /** What the programs in an environment are told, among which the operators are. */
 export interface Settings {
-  /** names of flags (without dashes), environment variables and keys of ConfigMaps, with their values */
+  /** names of flags (without dashes), environment variables, keys of ConfigMaps and annotations of pods, with their values */
   values: ReadonlyMap<string, string>
   /** images of containers */
   images: ReadonlySet<string>
@@ -25,7 +25,8 @@ export function settingsOf(world: readonly RenderedObject[]): Settings {
       for (const item of value) visit(item)
     }
     if (!isRecord(value)) return
-    const { name, image } = value
+    const { name, image, annotations } = value
+    if (isRecord(annotations)) for (const [key, text] of Object.entries(annotations)) add(key, text)
     if (typeof name === 'string' && 'value' in value) add(name, value['value'])
     if (typeof name === 'string' && typeof image === 'string') images.add(image)
     for (const inner of Object.values(value)) visit(inner)

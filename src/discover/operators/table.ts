@@ -2,7 +2,7 @@ import { tigera } from './calico.ts'
 import { cloudNativePg, databases, postgres, rabbitmq } from './databases.ts'
 import { elastic } from './elastic.ts'
 import { envoyGateway } from './gateways.ts'
-import { istio, network } from './mesh-and-network.ts'
+import { istio, network, sail } from './mesh-and-network.ts'
 import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
 import { cassandra, dragonfly, milvus, redis, solr, zookeeper } from './nosql-databases.ts'
 import { gpuOperator, networkOperator } from './nvidia.ts'
@@ -11,6 +11,7 @@ import {
   awx,
   gitLabRunner,
   jaeger,
+  k6Operator,
   kiali,
   kubeVirt,
   loggingOperator,
@@ -57,6 +58,7 @@ export const operators: readonly OperatorRules[] = [
   argoCd,
   kiali,
   jaeger,
+  k6Operator,
   loggingOperator,
   vaultOperator,
   trident,
@@ -64,5 +66,6 @@ export const operators: readonly OperatorRules[] = [
   gitLabRunner,
   awx,
   istio,
+  sail,
   network,
 ]

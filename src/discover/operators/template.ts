@@ -44,7 +44,8 @@ function placeholder(choice: string, surroundings: Surroundings): string | undef
   const { view, rules, settings } = surroundings
   let isWhole = true
   const name = choice.replace(/\[([^\]]*)\]/g, (_, inner: string) => {
-    const value = placeholder(inner, surroundings)
+    const [path = '', separator] = inner.split(':')
+    const value = placeholder(path, surroundings)?.replaceAll('.', separator ?? '.')
     isWhole &&= value !== undefined
     return value ?? ''
   })

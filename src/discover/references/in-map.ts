@@ -4,7 +4,7 @@ import { type Fetches, fetchedByPrograms, fetchedByValue, fetchedByWord } from '
 import { sourceUrl } from '../downloads/urls.ts'
 import type { How } from '../found.ts'
 import { injectedImage } from '../operators/compose.ts'
-import { closedVariable, isPerNode } from '../operators/gates.ts'
+import { closedVariable, isCatalogue, isPerNode } from '../operators/gates.ts'
 import { below, type Node } from '../walk.ts'
 import { flagsOf } from './command-line.ts'
 import { isImageText, isShortVersioned, isVersioned, qualifiedImages, withTag } from './image-text.ts'
@@ -65,7 +65,10 @@ function inEntries(
   const { object, path, key, value, hub } = node
   const verbatim = isContainer(node)
   const parent = roleOf(key)
-  const underImage = parent !== undefined && ['image', 'images', 'weak'].includes(parent.role) && path !== ''
+  // `images: {logger: {repository, name, tag}}`: a map of images by their purpose
+  const underImage =
+    (parent !== undefined && ['image', 'images', 'weak'].includes(parent.role) && path !== '') ||
+    /(?:^|[.\s])images\.[\w-]+$/.test(path)
   // `image: auto` in a container: replaced before anything is pulled
   const injected = typeof value['image'] === 'string' ? injectedImage(value['image']) : undefined
   if (injected !== undefined) {
@@ -83,7 +86,10 @@ function inEntries(
   const entries = isVolume
     ? named.map(one => (one.name === 'reference' ? { ...one, name: 'image' } : one))
     : named
-  const joined = join(kustomized(entries), defined({ underImage, verbatim: verbatim || isVolume, hub }))
+  const joined = join(
+    kustomized(key === 'annotations' ? entries.filter(({ name }) => !isCatalogue(name)) : entries),
+    defined({ underImage, verbatim: verbatim || isVolume, hub }),
+  )
   const bare = bareWord(value['image'], verbatim)
   if (bare !== undefined && !joined.used.has(below(path, 'image')))
     joined.images.push({ text: bare, place: below(path, 'image'), joined: false })
@@ -92,7 +98,7 @@ function inEntries(
     match.images === undefined ? match : defined({ ...match, perNode }),
   )
   for (const { key: name, text, path: place } of rest) {
-    if (joined.used.has(place)) continue
+    if (joined.used.has(place) || (key === 'annotations' && isCatalogue(name))) continue
     // an artifact or a repository that a controller fetches; https may be anything
     const source = /^(?:oci|docker|hf|git|ssh):\/\//.test(text) ? sourceUrl(text) : undefined
     if (source !== undefined) matches.push({ how: 'field', path: place, urls: [source] })

@@ -139,10 +139,12 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     return isImageText(path) ? path : text
   }
 
-  /** Of a single word; other text is a whole path. */
+  /** Of a single word; other text is a whole path, which only lacks a registry. */
   function inherited(path: string): Hub | undefined {
     const { hub } = context
-    return hub !== undefined && (!path.includes('/') || path.startsWith(`${hub.hub}/`)) ? hub : undefined
+    if (hub === undefined) return undefined
+    const isRegistry = !hub.hub.includes('/')
+    return isRegistry || !path.includes('/') || path.startsWith(`${hub.hub}/`) ? hub : undefined
   }
 
   /** `repository: quay.io/acme, name: agent`: the last part of the path; elsewhere, a name is a label */
