@@ -10,6 +10,8 @@ await startProgram({
     build: async () => (await import('./airgap/build.ts')).buildCommand,
     compat: async () => (await import('./airgap/compat.ts')).compatCommand,
     images: async () => (await import('./airgap/images.ts')).imagesCommand,
+    keygen: async () => (await import('./airgap/keygen.ts')).keygenCommand,
+    sign: async () => (await import('./airgap/sign.ts')).signCommand,
     verify: async () => (await import('./airgap/verify.ts')).verifyCommand,
     inspect: async () => (await import('./airgap/inspect.ts')).inspectCommand,
     diff: async () => (await import('./airgap/diff.ts')).diffCommand,

@@ -1,7 +1,11 @@
 import { isSecretName } from './secret-names.ts'
 
-/** True for an environment variable of ours that holds a secret: `OFFLINE_DEPLOY_SSH_PASSWORD`, `OFFLINE_DEPLOY_SECRET_…`. */
+/**
+ * True for an environment variable of ours that holds a secret: `AIRGAP_SIGN_PASSWORD`, `OFFLINE_DEPLOY_SSH_PASSWORD`,
+ * `OFFLINE_DEPLOY_SECRET_…`.
+ */
 export function isSecretVariable(name: string): boolean {
+  if (name.startsWith('AIRGAP_SIGN_')) return true
   return name.startsWith('OFFLINE_DEPLOY_') && (name.startsWith(secretVariable) || isSecretName(name))
 }
 

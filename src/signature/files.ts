@@ -34,6 +34,11 @@ export function statementPath(bundle: string): string {
   return `${bundle}.sums`
 }
 
+/** What to type on site: a text for people. */
+export function instructionsPath(bundle: string): string {
+  return `${bundle}.verify.txt`
+}
+
 /** The first signer's file has the name that stock tools use; that of another signer also has the ID of the key. */
 export function signaturePath(
   bundle: string,

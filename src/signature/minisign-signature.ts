@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { decodeBase64 } from './base64.ts'
-import { isSignedBy, type PublicKey } from './public-key.ts'
+import { isSignedBy, minisignIdText, type PublicKey } from './public-key.ts'
+import type { Signer } from './signer.ts'
 
 /** A `.minisig` file (https://jedisct1.github.io/minisign, "Signature format"). */
 export interface MinisignSignature {
@@ -58,4 +59,21 @@ export function isMinisignedBy(
 
 function prehash(message: Uint8Array): Buffer {
   return createHash('blake2b512').update(message).digest()
+}
+
+/** The `.minisig` file of a signer. */
+export async function makeMinisign(
+  message: Uint8Array,
+  { signer, trustedComment }: { signer: Signer; trustedComment: string },
+): Promise<string> {
+  const { minisignId } = signer.key
+  const signature = await signer.sign(prehash(message))
+  const global = await signer.sign(Buffer.concat([signature, Buffer.from(trustedComment)]))
+  return [
+    `untrusted comment: signature from minisign secret key ${minisignIdText(minisignId)}`,
+    Buffer.concat([Buffer.from('ED'), minisignId, signature]).toString('base64'),
+    `trusted comment: ${trustedComment}`,
+    global.toString('base64'),
+    '',
+  ].join('\n')
 }

@@ -145,6 +145,6 @@ function notKey(item: string, what: string): AirgapError {
   return new AirgapError('KEY_INVALID', what, {
     item,
     likely: 'it is a key of another kind (RSA, ECDSA), a secret key, or was copied in part',
-    next: 'use a public key that `minisign -G` or `ssh-keygen -t ed25519` wrote',
+    next: 'use a public key that `airgap keygen`, `minisign -G` or `ssh-keygen -t ed25519` wrote',
   })
 }

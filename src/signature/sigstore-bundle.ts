@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { decodeBase64 } from './base64.ts'
 import { isSignedBy, type PublicKey } from './public-key.ts'
+import type { Signer } from './signer.ts'
 
 /**
  * A signature of a file in a Sigstore bundle (sigstore/protobuf-specs, sigstore_bundle.proto) by a key that the bundle only hints at. Such
@@ -52,4 +53,16 @@ export function isSigstoreSignedBy(
 ): boolean {
   const digest = createHash('sha256').update(message).digest()
   return digest.equals(parsed.digest) && isSignedBy(key, { message, signature: parsed.signature })
+}
+
+/** The `.sigstore.json` file of a signer. */
+export async function makeSigstoreBundle(message: Uint8Array, signer: Signer): Promise<string> {
+  const digest = createHash('sha256').update(message).digest('base64')
+  const signature = (await signer.sign(message)).toString('base64')
+  const bundle = {
+    mediaType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
+    verificationMaterial: { publicKey: { hint: signer.key.fingerprint } },
+    messageSignature: { messageDigest: { algorithm: 'SHA2_256', digest }, signature },
+  }
+  return `${JSON.stringify(bundle)}\n`
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { decodeBase64 } from './base64.ts'
 import { isSignedBy, isWeakKey, type PublicKey, publicKeyOf } from './public-key.ts'
-import { fromSshBlob, splitSshStrings, sshString } from './ssh-wire.ts'
+import type { Signer } from './signer.ts'
+import { fromSshBlob, splitSshStrings, sshKeyBlob, sshSignatureBlob, sshString } from './ssh-wire.ts'
 
 /** What `ssh-keygen -Y sign -n` and `-Y verify -n` are called with: a signature for another purpose is not one of a bundle. */
 export const sshNamespace = 'astrago-airgap'
@@ -45,4 +46,22 @@ export function isSshSigned(message: Uint8Array, { key, signature }: SshSignatur
 function sshSignedData(message: Uint8Array): Buffer {
   const hash = createHash('sha512').update(message).digest()
   return Buffer.concat([magic, sshString(sshNamespace), sshString(''), sshString('sha512'), sshString(hash)])
+}
+
+/** The `.sig` file of a signer, as `ssh-keygen -Y sign` writes it. */
+export async function makeSshSignature(message: Uint8Array, signer: Signer): Promise<string> {
+  const signature = await signer.sign(sshSignedData(message))
+  const blob = Buffer.concat([
+    magic,
+    version,
+    sshString(sshKeyBlob(signer.key.raw)),
+    sshString(sshNamespace),
+    sshString(''),
+    sshString('sha512'),
+    sshString(sshSignatureBlob(signature)),
+  ])
+  return `${begin}${blob
+    .toString('base64')
+    .match(/.{1,70}/g)!
+    .join('\n')}${end}`
 }

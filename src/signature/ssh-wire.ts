@@ -26,6 +26,11 @@ export function sshKeyBlob(raw: Uint8Array): Buffer {
   return Buffer.concat([sshString(keyType), sshString(raw)])
 }
 
+/** Returns the blob of an Ed25519 signature (RFC 8709 section 6). */
+export function sshSignatureBlob(signature: Uint8Array): Buffer {
+  return Buffer.concat([sshString(keyType), sshString(signature)])
+}
+
 /** Returns the 32 bytes of the key in such a blob, or the 64 of the signature (section 6); undefined for any other. */
 export function fromSshBlob(blob: Buffer, length: 32 | 64): Buffer | undefined {
   const [type, value, ...rest] = splitSshStrings(blob) ?? []

@@ -20,11 +20,14 @@ export interface Statement {
   files: { path: string; sha256: string }[]
 }
 
+/** The part that the bundle itself determines. */
+export type StatedContent = Pick<Statement, 'name' | 'version' | 'index' | 'files'>
+
 const maxSize = 64 * 1024 /* bytes */
 const maxFiles = 256
 const infoPattern = /^[A-Za-z0-9][A-Za-z0-9.+~_-]{0,62}$/
-/** No blank, and nothing that a shell or a leading dash makes special: the names are passed to `tar` on site. */
-const pathPattern = /^offline-deploy(?:\/[A-Za-z0-9][A-Za-z0-9._+-]{0,99}){1,4}$/
+/** No blank, no folder, and nothing that a shell or a leading dash makes special: the names are passed to `tar` on site. */
+const pathPattern = /^offline-deploy\/[A-Za-z0-9][A-Za-z0-9._+-]{0,200}$/
 
 /**
  * Prints `B.sums`: comments with what it is about, then lines of `sha256sum`. Throws INTERNAL for a statement that `parseStatement` would
@@ -54,7 +57,7 @@ function lines({ name, version, index, built, expires, files }: Statement): stri
 export function parseStatement(bytes: Uint8Array, item: string): Statement {
   const statement = parse(bytes)
   if (statement !== undefined) return statement
-  throw new AirgapError('SIGNATURE_INVALID', 'the signed list of checksums is invalid', {
+  throw new AirgapError('SIGNATURE_INVALID', 'this is not a list of checksums as `airgap sign` writes it', {
     item,
     likely: 'it was edited, converted (line ends), or damaged while it was copied',
     next: 'copy the file again from the host that built the bundle',
@@ -106,4 +109,26 @@ function isTime(text: string): boolean {
 /** Returns a time as a statement has it. */
 export function printTime(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`
+}
+
+/**
+ * Checks that a statement is the one of a bundle: name, version, index and every sum. Throws SIGNATURE_INVALID; `item` is the statement's path.
+ */
+export function checkStated(
+  statement: Statement,
+  { content, item }: { content: StatedContent; item: string },
+): void {
+  if (isStatementOf(statement, content)) return
+  const { name, version, index } = statement
+  throw new AirgapError('SIGNATURE_INVALID', 'the signed list of checksums is that of another bundle', {
+    item: `${item}: ${name} ${version}, ${index}; the bundle: ${content.name} ${content.version}, ${content.index}`,
+    likely: 'the bundle was changed or built again after it was signed, or files of two bundles were mixed',
+    next: 'copy the bundle again with all files next to it; on the host that built it, run `airgap build` again',
+  })
+}
+
+export function isStatementOf({ name, version, index, files }: Statement, content: StatedContent): boolean {
+  const key = (one: StatedContent) =>
+    JSON.stringify([one.name, one.version, one.index, one.files.map(({ path, sha256 }) => [path, sha256])])
+  return key({ name, version, index, files }) === key(content)
 }

@@ -21,6 +21,8 @@ const airgapCommands: Record<string, number> = {
   'build -f STACK --cache CACHE --frozen --out COPY': 0,
   'compat -f STACK': 2,
   'images -f STACK': 2,
+  'keygen --dry-run': 0,
+  'sign BUNDLE': 2,
   'verify BUNDLE': 0,
   'inspect BUNDLE': 0,
   'inspect BUNDLE images': 0,

@@ -3,19 +3,23 @@ import type { Command } from 'commander'
 import { fetchSlots, type ReusedBundle } from '../../assemble/fetch.ts'
 import { type BuildPlan, planBuild } from '../../assemble/plan.ts'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
+import { signedContent } from '../../bundle/signed-content.ts'
 import { verifyBundle } from '../../bundle/verify.ts'
 import { BundleWriter } from '../../bundle/writer.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { packageSets } from '../../kinds/items.ts'
 import type { Lock } from '../../lock/schema.ts'
+import { type SignedBundle, signBundle } from '../../signature/sign-bundle.ts'
+import type { Signer } from '../../signature/signer.ts'
 import { repeated } from '../shell/arguments.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { currentLock, layoutOf, openStack, type StackContext, type StackOptions } from './context.ts'
-import { stackOptions } from './options.ts'
+import { noSigning, type SigningFlags, signingOptions, stackOptions } from './options.ts'
+import { signedText, signedValue, signersOf } from './sign.ts'
 
-interface BuildOptions extends StackOptions {
+interface BuildOptions extends StackOptions, SigningFlags {
   out?: string
   frozen?: boolean
   reuse: string[]
@@ -24,8 +28,9 @@ interface BuildOptions extends StackOptions {
 }
 
 export function buildCommand(program: Command, shell: Shell): void {
-  addExamples(stackOptions(program.command('build')), [
+  addExamples(signingOptions(stackOptions(program.command('build'))), [
     ['airgap build -f stack.yaml --frozen --out /mnt/usb/stack.tar'],
+    ['airgap build --sign-key ~/keys/release.key', 'sign the bundle when it is complete'],
     ['airgap build --reuse stack-1.0.0.tar', 'copy unchanged content from an earlier bundle'],
   ])
     .description('Build the bundle that the lockfile describes; run it again to resume an interrupted build')
@@ -45,12 +50,16 @@ export function planCommand(program: Command, shell: Shell): void {
     .description('Show what a build would fetch: blobs and bytes by source; write nothing')
     .option('--frozen', 'exit 4 if the lockfile is missing or out of date')
     .option('--reuse <bundle>', 'copy content from this earlier bundle (repeatable)', repeated, [])
-    .action((options: BuildOptions) => build({ ...options, dryRun: true }, shell))
+    .action((options: Omit<BuildOptions, keyof SigningFlags>) =>
+      build({ ...options, ...noSigning, dryRun: true }, shell),
+    )
 }
 
 async function build(options: BuildOptions, shell: Shell): Promise<void> {
   const progress = shell.progress()
   const started = performance.now()
+  // before hours of work: a wrong password ends the build at once
+  const signers = options.dryRun ? [] : await signersOf(options, shell)
   const stack = await openStack(options, { progress, signal: shell.signal })
   const reuse: (ReusedBundle & { store: BundleStore })[] = await Promise.all(
     options.reuse.map(async path => ({ path, store: await openBundle(path) })),
@@ -81,20 +90,41 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       ? { path: out, size: layout.size }
       : await write(out, { layout, stack, reuse, options, shell, progress })
     const seconds = (performance.now() - started) / 1000
-    shell.print(
-      { bundle: sealed.path, size: sealed.size, digest: layout.indexDigest, seconds, built: !built },
-      () =>
-        [
-          `${sealed.path}${built ? ': already built; every byte is verified' : ''}`,
-          `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
-          `  digest  ${layout.indexDigest}`,
-          `  time    ${humanTime(seconds)}`,
-          'Transfer the digest separately from the medium; on site, run: offline-deploy verify --expect DIGEST',
-        ].join('\n'),
+    const signed = await signSealed(sealed.path, { options, signers })
+    const result = {
+      bundle: sealed.path,
+      size: sealed.size,
+      digest: layout.indexDigest,
+      seconds,
+      built: !built,
+    }
+    shell.print({ ...result, signed: signedValue(sealed.path, signed) }, () =>
+      [
+        `${sealed.path}${built ? ': already built; every byte is verified' : ''}`,
+        `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
+        `  digest  ${layout.indexDigest}`,
+        `  time    ${humanTime(seconds)}`,
+        ...signedText(sealed.path, { signed, signers }),
+      ].join('\n'),
     )
   } finally {
     await Promise.all(reuse.map(bundle => bundle.store.close()))
     await stack.http.close()
+  }
+}
+
+/** Writes the files next to the finished bundle; those of a bundle that it replaced go. */
+async function signSealed(
+  path: string,
+  { options, signers }: { options: BuildOptions; signers: readonly Signer[] },
+): Promise<SignedBundle> {
+  const bundle = await openBundle(path)
+  try {
+    const { format: formats, expires } = options
+    const content = signedContent(bundle)
+    return await signBundle(path, { content, signers, formats, now: new Date(), expires, stale: 'replace' })
+  } finally {
+    await bundle.close()
   }
 }
 

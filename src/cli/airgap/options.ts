@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type SignatureFormat, signatureFormats } from '../../signature/files.ts'
+import { printTime } from '../../signature/statement.ts'
 import { repeated } from '../shell/arguments.ts'
 
 export function positiveInteger(text: string): number {
@@ -50,4 +52,60 @@ export function stackOptions(command: Command): Command {
         .default(6)
         .env('AIRGAP_JOBS'),
     )
+}
+
+/** Options of every command that signs. */
+export interface SigningFlags {
+  signKey: string[]
+  signCommand?: string
+  publicKey?: string
+  passwordFile?: string
+  format: SignatureFormat[]
+  /** a time of a statement */
+  expires?: string
+}
+
+/** Of a command that shares its code with one that signs. */
+export const noSigning: SigningFlags = { signKey: [], format: [] }
+
+export function signingOptions(command: Command): Command {
+  return command
+    .option(
+      '--sign-key <file>',
+      'sign with this secret key: a file, - for standard input, or env:NAME for an environment variable (repeatable)',
+      repeated,
+      [],
+    )
+    .option(
+      '--sign-command <command>',
+      'sign with a command of the shell (a token, a KMS): it signs its standard input with Ed25519; requires --public-key',
+    )
+    .option('--public-key <file>', 'the public key of --sign-command')
+    .option(
+      '--password-file <file>',
+      'the password of encrypted keys, or - (default: AIRGAP_SIGN_PASSWORD, else asked on the terminal)',
+    )
+    .option('--format <formats>', 'formats of the signatures', parseFormats, signatureFormats)
+    .option(
+      '--expires <when>',
+      'when sites shall refuse the bundle: YYYY-MM-DD (UTC), or a number of days (90d)',
+      parseExpiry,
+    )
+}
+
+function parseFormats(text: string): SignatureFormat[] {
+  const words = text.split(',')
+  const formats = signatureFormats.filter(format => words.includes(format))
+  if (formats.length === words.length) return formats
+  throw new InvalidArgumentError(`must be one or more of ${signatureFormats.join(',')}`)
+}
+
+function parseExpiry(text: string): string {
+  const [, days] = /^([1-9]\d{0,4})d$/.exec(text) ?? []
+  const time = new Date(days === undefined ? `${text}T00:00:00Z` : Date.now() + Number(days) * 86_400_000)
+  const valid = days !== undefined || (/^2\d{3}-\d\d-\d\d$/.test(text) && time.toJSON()?.startsWith(text))
+  if (!valid)
+    throw new InvalidArgumentError('must be a date such as 2027-12-31, or a number of days such as 90d')
+  if (time.getTime() > Date.now()) return printTime(time)
+  throw new InvalidArgumentError('must be in the future')
 }
