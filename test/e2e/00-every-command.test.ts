@@ -65,6 +65,11 @@ const siteCommands: Record<string, number> = {
   [`nodes remove gpu-1 ${site}`]: 2,
   [`nodes check ${site}`]: 2,
   [`nodes forget gpu-1 ${site}`]: 2,
+  [`keys list ${site}`]: 0,
+  [`keys add NOTHING ${site}`]: 2,
+  [`keys remove release ${site}`]: 2,
+  [`keys threshold 2 ${site}`]: 2,
+  [`keys rotate NOTHING ${site}`]: 2,
   [`destroy ${site} --dry-run`]: 2,
   [`reset ${site} --dry-run`]: 2,
   [`rollback-app web ${site} --dry-run`]: 2,
@@ -165,10 +170,10 @@ function checkFormats(file: string, args: readonly string[], status: number): vo
   if (!Array.isArray(a)) expect(Object.keys(Object(b))).toEqual(Object.keys(Object(a)))
 }
 
-/** `nodes add` for `nodes add gpu-1 …`. */
+/** `nodes add` for `nodes add gpu-1 …`, `keys add` for `keys add FILE`. */
 function commandOf(words: string): string {
   const [first = '', second = ''] = words.split(' ')
-  return first === 'nodes' ? `${first} ${second}` : first
+  return first === 'nodes' || first === 'keys' ? `${first} ${second}` : first
 }
 
 describe.each<[ProgramName, Record<string, number>]>([
