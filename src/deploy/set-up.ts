@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
@@ -7,7 +8,7 @@ import type { SiteFile } from '../inventory/schema.ts'
 import { readSiteFile } from '../inventory/site-file.ts'
 import { onlyAddress, parseHost, type SiteAddress } from '../site/address.ts'
 import { readSiteConfig, type SiteConfig } from '../site/config.ts'
-import { pathsOf, readState, type SiteState } from '../site/state.ts'
+import { pathsOf, readState, refuseForeignState, type SiteState } from '../site/state.ts'
 import { givenFolder, locateBundles, locateSite, programFolder } from './locate.ts'
 import { defaults, type SiteOptions } from './site-options.ts'
 
@@ -61,12 +62,14 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
   }
 }
 
-/** The state folder, and what was set up there before; for commands that need no bundle. Throws USAGE, JOURNAL_INVALID. */
+/** The state folder, and what was set up there before; for commands that need no bundle. Throws USAGE, JOURNAL_INVALID, PERMISSION. */
 export async function findSite(
   options: SiteOptions,
 ): Promise<{ siteFolder: string; saved: SiteConfig | undefined }> {
   const bundles = options.bundle ?? []
   const siteFolder = locateSite(options.site, { bundles: bundles.map(path => resolve(path)) })
+  if (!existsSync(siteFolder)) return { siteFolder, saved: undefined }
+  await refuseForeignState(siteFolder)
   return { siteFolder, saved: await readSiteConfig(pathsOf(siteFolder).config) }
 }
 

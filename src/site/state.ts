@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { createAtomically } from '../core/atomic-file.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { refuseForeignFolder } from '../core/private-folder.ts'
 import { machineId } from './machine-id.ts'
 
 /** The folder with all state of one site: nothing is stored elsewhere. */
@@ -61,8 +62,15 @@ const schema = z.looseObject({ site: z.uuid() })
 /** Opens the state folder; creates it (mode 0700) if it is missing. Throws PERMISSION, JOURNAL_INVALID. */
 export async function openState(folder: string): Promise<SiteState> {
   const path = join(folder, 'site.json')
+  // the parents before anything is created, the folder afterwards: another user may have made it in the meantime
+  await refuseForeignState(folder)
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw unwritable(error, folder)
+  }
+  await refuseForeignState(folder)
+  try {
     await createAtomically(path, `${JSON.stringify({ site: randomUUID() })}\n`)
   } catch (error) {
     throw unwritable(error, folder)
@@ -71,6 +79,11 @@ export async function openState(folder: string): Promise<SiteState> {
   if (state === undefined)
     throw new AirgapError('IO', 'the state folder disappeared after it was created', { item: folder })
   return state
+}
+
+/** Throws PERMISSION where another user could have prepared the state folder, or can change it. */
+export async function refuseForeignState(folder: string): Promise<void> {
+  await refuseForeignFolder({ path: folder, what: 'the state folder', elsewhere: '--site FOLDER' })
 }
 
 /** Reads the state folder; undefined if there is none yet. Writes nothing. */

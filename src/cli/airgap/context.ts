@@ -8,6 +8,7 @@ import { defined } from '../../core/defined.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../../core/errors.ts'
 import { nearbyFiles } from '../../core/nearby-files.ts'
 import { parsePlatform } from '../../core/platform.ts'
+import { refuseForeignFolder } from '../../core/private-folder.ts'
 import type { Progress } from '../../core/progress.ts'
 import { redactText } from '../../core/redact.ts'
 import { withoutSecretQueries } from '../../core/secret-queries.ts'
@@ -225,8 +226,12 @@ export function defaultLockPath(manifest: string): string {
 }
 
 async function openCache(folder: string): Promise<LayoutStore> {
+  const cache = { path: folder, what: 'the cache', elsewhere: '--cache FOLDER' }
+  await refuseForeignFolder(cache)
   try {
-    return await LayoutStore.open(folder)
+    const store = await LayoutStore.open(folder)
+    await refuseForeignFolder(cache)
+    return store
   } catch (error) {
     throw isErrorCode(error, 'NO_SPACE', 'PERMISSION') ? unusableCache(folder, error) : error
   }
