@@ -26,7 +26,7 @@ const resultsOf = (stdout: string) =>
     JSON.parse(stdout).steps.map((step: { id: string; result: string }) => [step.id, step.result]),
   )
 const valuesPath = (site: TestSite) => join(site.site, 'deploy/deploy/environments/prod/values.yaml')
-const servers = (site: TestSite) => lockHolder(join(site.site, 'serve.lock'))
+const servers = async (site: TestSite) => (await lockHolder(join(site.site, 'serve.lock')))?.pid
 
 describe('offline-deploy apply', () => {
   it('verifies, lays down, serves, configures and checks; rollback undoes all of it', async () => {
