@@ -160,6 +160,33 @@ describe('defaults of an operator', () => {
     )
   })
 
+  it('may be those of a program without a folder in its name', () => {
+    const agent = resource('datadoghq.com/v2alpha1', 'DatadogAgent', '{}')
+    expect(used(agent, program('registry.datadoghq.com/operator:1.26.0')).slice(0, 2)).toEqual([
+      'gcr.io/datadoghq/agent:7.78.1',
+      'gcr.io/datadoghq/cluster-agent:7.78.1',
+    ])
+    const eu = resource('datadoghq.com/v2alpha1', 'DatadogAgent', '{global: {site: datadoghq.eu}}')
+    expect(undecided(eu, program('registry.datadoghq.com/operator:1.26.0'))).toEqual(['DatadogAgent n'])
+  })
+
+  it('are the program itself, or have its version', () => {
+    const cluster = resource('mysql.oracle.com/v2', 'InnoDBCluster', '{router: {instances: 1}}')
+    const oracle = 'container-registry.oracle.com/mysql'
+    expect(used(cluster, program(`${oracle}/community-operator:9.1.0-2.2.2`))).toEqual([
+      `${oracle}/community-server:9.1.0`,
+      `${oracle}/community-operator:9.1.0-2.2.2`,
+      `${oracle}/community-router:9.1.0`,
+      `${oracle}/community-operator:9.1.0-2.2.2`,
+    ])
+    const runner = program('registry.gitlab.com/gitlab-org/gitlab-runner:alpine-v18.1.0')
+    const helper = 'registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:x86_64-v18.1.0'
+    expect(used(runner)).toContain(helper)
+    const config =
+      'kind: ConfigMap\nmetadata: {name: r}\ndata: {config.toml: "helper_image = \\"r.example/helper:1\\"\\n"}\n'
+    expect(used(runner, config)).not.toContain(helper)
+  })
+
   it('are added to pods with an annotation', () => {
     const annotated = (value: string) =>
       resource(

@@ -136,11 +136,13 @@ export const grafana: OperatorRules = {
   ],
 }
 
+const otherSites = ['ap1.datadoghq.com', 'datadoghq.eu', 'ddog-gov.com', 'us3.datadoghq.com']
+
 export const datadog: OperatorRules = {
   operator: 'Datadog operator',
   source:
     'github.com/DataDog/datadog-operator v1.4.0 to v1.29.0: pkg/images/images.go, pkg/defaulting/image_defaults.go',
-  program: 'datadog/operator',
+  program: ['datadog/operator', 'datadoghq/operator', 'registry.datadoghq.com/operator'],
   knownTo: '1.29.0',
   defaults: {
     agent: {
@@ -174,20 +176,25 @@ export const datadog: OperatorRules = {
     },
     registry: { '1.4.0': 'gcr.io/datadoghq', '1.29.0': 'registry.datadoghq.com' },
   },
-  composes: ['agent', 'cluster-agent'].map(
-    (name): ComposeRule => ({
-      kind: 'DatadogAgent',
-      group: 'datadoghq.com',
-      unless: [
-        `spec.override.${name === 'agent' ? 'nodeAgent' : 'clusterAgent'}.image`,
-        'spec.global.site=ap1.datadoghq.com',
-        'spec.global.site=datadoghq.eu',
-        'spec.global.site=ddog-gov.com',
-        'spec.global.site=us3.datadoghq.com',
-      ],
-      image: `{spec.global.registry|default:registry}/${name}:{default:agent}`,
-    }),
-  ),
+  composes: (['agent', 'cluster-agent'] as const).flatMap((name): ComposeRule[] => {
+    const own = `spec.override.${name === 'agent' ? 'nodeAgent' : 'clusterAgent'}.image`
+    const sites = otherSites.map(site => `spec.global.site=${site}`)
+    const rule = { kind: 'DatadogAgent', group: 'datadoghq.com' }
+    return [
+      {
+        ...rule,
+        unless: [own, ...sites],
+        image: `{spec.global.registry|default:registry}/${name}:{default:agent}`,
+      },
+      // with another registry, which depends on the version, too
+      ...sites.map(when => ({
+        ...rule,
+        when,
+        unless: [own],
+        image: `{spec.global.registry}/${name}:{default:agent}`,
+      })),
+    ]
+  }),
 }
 
 export const telemetry: OperatorRules = {

@@ -189,3 +189,44 @@ export const milvus: OperatorRules = {
     },
   ],
 }
+
+export const redpanda: OperatorRules = {
+  operator: 'Redpanda operator',
+  source:
+    'github.com/redpanda-data/redpanda-operator v2.4.1 to v26.2.2: charts/redpanda/chart/Chart.yaml and values.yaml',
+  program: 'redpandadata/redpanda-operator',
+  knownTo: '26.2.2',
+  defaults: {
+    redpanda: {
+      '2.4.1': 'v25.1.1',
+      '2.4.2': 'v25.1.2',
+      '2.4.3': 'v25.1.7',
+      '2.4.6': 'v25.1.12',
+      '25.1.1': 'v25.1.2',
+      '25.1.2': 'v25.1.9',
+      '25.1.4': 'v25.1.12',
+      '25.2.1': 'v25.2.11',
+      '25.2.2': 'v25.2.14',
+      '25.3.1': 'v25.3.1',
+      '25.3.2': 'v25.3.10',
+      '25.3.3': 'v25.3.13',
+      '25.3.4': 'v25.3.14',
+      '25.3.8': 'v25.3.15',
+      '26.1.1': 'v26.1.1',
+      '26.1.3': 'v26.1.6',
+      '26.1.5': 'v26.1.8',
+      '26.1.7': 'v26.1.12',
+      '26.1.10': 'v26.1.14',
+      '26.2.1': 'v26.2.1',
+    },
+  },
+  composes: [
+    {
+      kind: 'Redpanda',
+      group: 'cluster.redpanda.com',
+      unless: ['spec.chartRef.chartVersion'],
+      image:
+        '{spec.clusterSpec.image.repository|docker.redpanda.com/redpandadata/redpanda}:{spec.clusterSpec.image.tag|default:redpanda}',
+    },
+  ],
+}

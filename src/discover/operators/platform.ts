@@ -317,3 +317,53 @@ export const k6Operator: OperatorRules = {
     { kind, group: 'k6.io', unless: ['spec.starter.image'], image: '{default:starter}' },
   ]),
 }
+
+const alloyReloader = 'quay.io/prometheus-operator/prometheus-config-reloader'
+
+export const alloyOperator: OperatorRules = {
+  operator: 'Alloy operator',
+  source:
+    'github.com/grafana/alloy-operator, charts 0.3.12 to 0.6.2 (versions 1.4.0 to 1.11.0): operator/helm-charts/alloy',
+  program: 'grafana/alloy-operator',
+  knownTo: '1.11.0',
+  defaults: {
+    alloy: {
+      '1.4.0': 'v1.11.3',
+      '1.5.0': 'v1.12.0',
+      '1.5.1': 'v1.12.1',
+      '1.5.2': 'v1.12.2',
+      '1.6.0': 'v1.13.0',
+      '1.6.1': 'v1.14.0',
+      '1.7.0': 'v1.15.0',
+      '1.8.0': 'v1.16.0',
+      '1.8.1': 'v1.16.1',
+      '1.9.0': 'v1.16.3',
+      '1.10.0': 'v1.17.0',
+      '1.10.1': 'v1.17.1',
+      '1.11.0': 'v1.18.0',
+    },
+    reloader: {
+      '1.4.0': 'v0.81.0',
+      '1.8.2': 'v0.91.0@sha256:7d9e4eea5f1139e602508871f422b0116c60e87c662f3dcd234d5ab60cd0d8c1',
+    },
+  },
+  composes: [
+    {
+      kind: 'Alloy',
+      group: 'collectors.grafana.com',
+      unless: ['spec.global.image.registry', 'spec.image.digest'],
+      image:
+        '{spec.image.registry|docker.io}/{spec.image.repository|grafana/alloy}:{spec.image.tag|default:alloy}',
+    },
+    {
+      kind: 'Alloy',
+      group: 'collectors.grafana.com',
+      unless: [
+        'spec.global.image.registry',
+        'spec.configReloader.enabled=false',
+        'spec.configReloader.image',
+      ],
+      image: `${alloyReloader}:{default:reloader}`,
+    },
+  ],
+}

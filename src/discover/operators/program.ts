@@ -15,13 +15,13 @@ export interface Program {
 
 /** Returns the operator's own image in this environment; undefined if it is not here or has no tag. */
 export function programOf({ program }: OperatorRules, { images }: Settings): Program | undefined {
-  if (program === undefined) return undefined
+  const names = program === undefined ? [] : [program].flat()
   for (const image of images) {
     const [name = ''] = image.split('@')
     const colon = name.lastIndexOf(':')
     if (colon <= name.lastIndexOf('/')) continue
     const [repository, tag] = [name.slice(0, colon), name.slice(colon + 1)]
-    if (repository !== program && !repository.endsWith(`/${program}`)) continue
+    if (!names.some(name => repository === name || repository.endsWith(`/${name}`))) continue
     const folder = repository.slice(0, Math.max(0, repository.lastIndexOf('/')))
     const version = tag.replace(/^(?:[a-z]+-)*v?(?=\d)/, '')
     return { image, folder, tag, version, numbers: numbersOf(version)?.join('.') ?? version }

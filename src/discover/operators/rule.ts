@@ -6,8 +6,8 @@ export interface OperatorRules {
   operator: string
   /** where this is written: repository, version, file */
   source: string
-  /** the end of the repository of the operator's own image, `minio/operator`: its tag is the operator's version */
-  program?: string
+  /** the ends of the repository of the operator's own image, `minio/operator`: its tag is the operator's version */
+  program?: string | readonly string[]
   /** values that are compiled into the operator */
   defaults?: Readonly<Record<string, Defaults>>
   /** the last version of the operator whose defaults are known; those of newer ones are undecided */

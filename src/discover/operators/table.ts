@@ -4,9 +4,10 @@ import { elastic } from './elastic.ts'
 import { envoyGateway } from './gateways.ts'
 import { istio, network, sail } from './mesh-and-network.ts'
 import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
-import { cassandra, dragonfly, milvus, redis, solr, zookeeper } from './nosql-databases.ts'
+import { cassandra, dragonfly, milvus, redis, redpanda, solr, zookeeper } from './nosql-databases.ts'
 import { gpuOperator, networkOperator } from './nvidia.ts'
 import {
+  alloyOperator,
   argoCd,
   awx,
   gitLabRunner,
@@ -21,6 +22,7 @@ import {
 import type { OperatorRules } from './rule.ts'
 import { clickHouse, mongoDb, mysql, tiDb } from './sql-databases.ts'
 import { minio, rook, scylla } from './storage.ts'
+import { debezium, koperator } from './streaming.ts'
 import { openSearch, openTelemetry } from './telemetry.ts'
 import { victoriaMetrics } from './victoria-metrics.ts'
 
@@ -55,10 +57,14 @@ export const operators: readonly OperatorRules[] = [
   dragonfly,
   cassandra,
   milvus,
+  redpanda,
+  debezium,
+  koperator,
   argoCd,
   kiali,
   jaeger,
   k6Operator,
+  alloyOperator,
   loggingOperator,
   vaultOperator,
   trident,
