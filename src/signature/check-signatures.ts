@@ -1,6 +1,7 @@
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { readSignedFiles, type SignatureFormat, statementPath } from './files.ts'
+import { checkProvenance } from './provenance-file.ts'
 import type { PublicKey } from './public-key.ts'
 import { checkStated, parseStatement, printTime, type StatedContent } from './statement.ts'
 import { type SignatureReport, signersOf, verifySignatures } from './verify.ts'
@@ -13,12 +14,15 @@ export interface SignatureCheck {
   })[]
   /** signatures by none of the keys */
   unknown: { path: string; format: SignatureFormat }[]
+  /** how many of the keys signed the provenance; null: there is none */
+  provenance: number | null
   built: string
   expires?: string
 }
 
 /**
- * Checks the signatures next to a bundle: good, by at least `threshold` of the keys, of this content, not expired. Throws SIGNATURE_INVALID;
+ * Checks the signatures next to a bundle: good, by at least `threshold` of the keys, of this content, not expired; and those of
+ * its provenance. Throws SIGNATURE_INVALID;
  * USAGE for a threshold above the number of keys.
  */
 export async function checkSignatures(
@@ -41,9 +45,11 @@ export async function checkSignatures(
   checkStated(statement, { content, item: files.path })
   const { built, expires } = statement
   if (expires !== undefined && printTime(now) >= expires) throw expired(files.path, { expires, now })
+  const provenance = await checkProvenance(bundle, { index: content.index, keys })
   return {
     signers: signers.map(key => described(key, report)),
     unknown: report.unknown.map(({ path, format }) => ({ path, format })),
+    provenance: provenance?.length ?? null,
     built,
     ...defined({ expires }),
   }

@@ -12,6 +12,7 @@ import {
   statementPath,
 } from './files.ts'
 import { instructions } from './instructions.ts'
+import { type ProvenanceStatement, provenancePath, writeProvenance } from './provenance-file.ts'
 import type { PublicKey } from './public-key.ts'
 import { planSignatures, type WrittenSignature, writeSignatures } from './sign.ts'
 import type { Signer } from './signer.ts'
@@ -37,6 +38,8 @@ export interface SigningOptions {
   expires: string | undefined
   /** what to do with a statement of another bundle, and its signatures */
   stale: 'refuse' | 'replace'
+  /** of a build that was just made; undefined: signs the one that is there */
+  provenance?: ProvenanceStatement
 }
 
 export interface SignedBundle {
@@ -46,6 +49,8 @@ export interface SignedBundle {
   /** of `B.sums`: to compare where no signature can be verified */
   sumsDigest: string
   signatures: WrittenSignature[]
+  /** path of `B.provenance.json`, if it was written */
+  provenance: string | undefined
   /** path of `B.verify.txt`, and its text */
   instructions: { path: string; text: string }
 }
@@ -61,11 +66,18 @@ export async function signBundle(bundle: string, options: SigningOptions): Promi
   if (isNew) {
     // first those that the new statement would make wrong: a run that stops here leaves an unsigned bundle
     for (const { path } of stale) await rm(path, { force: true })
+    if (options.stale === 'replace') await rm(provenancePath(bundle), { force: true })
     await writeAtomically(sums, text)
   }
   const bytes = Buffer.from(text)
   const { signers, formats } = options
   const signatures = await writeSignatures(bundle, { statement: bytes, signers, formats })
+  const { content, provenance: made } = options
+  const provenance = await writeProvenance(bundle, {
+    index: content.index,
+    signers,
+    ...defined({ statement: made }),
+  })
   const shown = await writeInstructions(
     bundle,
     signers.map(({ key }) => key),
@@ -75,6 +87,7 @@ export async function signBundle(bundle: string, options: SigningOptions): Promi
     statement: parseStatement(bytes, sums),
     sumsDigest: digestOf(bytes),
     signatures,
+    provenance,
     instructions: shown,
   }
 }

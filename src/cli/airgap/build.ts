@@ -1,13 +1,17 @@
-import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import { readFile } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { fetchSlots, type ReusedBundle } from '../../assemble/fetch.ts'
 import { type BuildPlan, planBuild } from '../../assemble/plan.ts'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { signedContent } from '../../bundle/signed-content.ts'
 import { verifyBundle } from '../../bundle/verify.ts'
 import { BundleWriter } from '../../bundle/writer.ts'
+import { defined } from '../../core/defined.ts'
+import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { packageSets } from '../../kinds/items.ts'
+import { provenanceOf } from '../../kinds/provenance.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { type SignedBundle, signBundle } from '../../signature/sign-bundle.ts'
 import type { Signer } from '../../signature/signer.ts'
@@ -15,6 +19,7 @@ import { repeated } from '../shell/arguments.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
+import { toolVersion } from '../shell/version.ts'
 import { currentLock, layoutOf, openStack, type StackContext, type StackOptions } from './context.ts'
 import { noSigning, type SigningFlags, signingOptions, stackOptions } from './options.ts'
 import { signedText, signedValue, signersOf } from './sign.ts'
@@ -24,6 +29,7 @@ interface BuildOptions extends StackOptions, SigningFlags {
   frozen?: boolean
   reuse: string[]
   keepGoing?: boolean
+  builder?: string
   dryRun?: boolean
 }
 
@@ -38,6 +44,12 @@ export function buildCommand(program: Command, shell: Shell): void {
     .option('--frozen', 'do not update the lockfile; exit 4 if it is missing or out of date')
     .option('--reuse <bundle>', 'copy content from this earlier bundle (repeatable)', repeated, [])
     .option('--keep-going', 'fetch everything that is available, then exit 9 if something is missing')
+    .addOption(
+      new Option('--builder <uri>', 'who builds, for the provenance: a URI of this host or pipeline')
+        .argParser(builderUri)
+        .default(defaultBuilder)
+        .env('AIRGAP_BUILDER'),
+    )
     .option('--dry-run', 'show what would be fetched; write nothing')
     .action((options: BuildOptions) => build(options, shell))
 }
@@ -58,6 +70,7 @@ export function planCommand(program: Command, shell: Shell): void {
 async function build(options: BuildOptions, shell: Shell): Promise<void> {
   const progress = shell.progress()
   const started = performance.now()
+  const startedAt = new Date()
   // before hours of work: a wrong password ends the build at once
   const signers = options.dryRun ? [] : await signersOf(options, shell)
   const stack = await openStack(options, { progress, signal: shell.signal })
@@ -90,7 +103,12 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       ? { path: out, size: layout.size }
       : await write(out, { layout, stack, reuse, options, shell, progress })
     const seconds = (performance.now() - started) / 1000
-    const signed = await signSealed(sealed.path, { options, signers })
+    const signed = await signSealed(sealed.path, {
+      options,
+      signers,
+      lock,
+      started: built ? undefined : startedAt,
+    })
     const result = {
       bundle: sealed.path,
       size: sealed.size,
@@ -113,19 +131,43 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
   }
 }
 
+interface Sealed {
+  options: BuildOptions
+  signers: readonly Signer[]
+  lock: Lock
+  /** when this build began; undefined: the bundle was there already, and its provenance with it */
+  started: Date | undefined
+}
+
 /** Writes the files next to the finished bundle; those of a bundle that it replaced go. */
-async function signSealed(
-  path: string,
-  { options, signers }: { options: BuildOptions; signers: readonly Signer[] },
-): Promise<SignedBundle> {
+async function signSealed(path: string, { options, signers, lock, started }: Sealed): Promise<SignedBundle> {
   const bundle = await openBundle(path)
   try {
     const { format: formats, expires } = options
     const content = signedContent(bundle)
-    return await signBundle(path, { content, signers, formats, now: new Date(), expires, stale: 'replace' })
+    const made = started && (await provenance(lock, { options, started, index: content.index }))
+    const files = { content, signers, formats, now: new Date(), expires, stale: 'replace' as const }
+    return await signBundle(path, { ...files, ...defined({ provenance: made }) })
   } finally {
     await bundle.close()
   }
+}
+
+async function provenance(
+  lock: Lock,
+  { options, started, index }: { options: BuildOptions; started: Date; index: Digest },
+) {
+  const manifest = { name: basename(options.file), digest: digestOf(await readFile(options.file)) }
+  const versions = { airgap: toolVersion, node: process.versions.node }
+  const facts = { index, manifest, builder: options.builder ?? defaultBuilder, versions, started }
+  return provenanceOf(lock, { ...facts, finished: new Date() })
+}
+
+const defaultBuilder = 'urn:astrago-airgap:builder'
+
+function builderUri(text: string): string {
+  if (/^[a-z][a-z0-9+.-]*:[\x21-\x7e]{1,500}$/.test(text)) return text
+  throw new InvalidArgumentError('must be a URI, such as https://ci.example/pipelines/7')
 }
 
 /** The bundle that the build is about to replace; undefined where there is none that can be read. */

@@ -78,9 +78,10 @@ function withoutKey(item: string): AirgapError {
 /** What `build` and `sign` print of the files next to a bundle, as JSON. */
 export function signedValue(
   bundle: string,
-  { sums, sumsDigest, statement, signatures, instructions }: SignedBundle,
+  { statement, instructions, provenance, ...signed }: SignedBundle,
 ) {
-  return { bundle, sums, sumsDigest, ...statement, signatures, instructions: instructions.path }
+  const files = { instructions: instructions.path, provenance: provenance ?? null }
+  return { bundle, ...signed, ...files, ...statement }
 }
 
 /** The same for people, and what to type on site. */
@@ -88,13 +89,13 @@ export function signedText(
   bundle: string,
   { signed, signers }: { signed: SignedBundle; signers: readonly Pick<Signer, 'key'>[] },
 ): string[] {
-  const { statement, signatures, instructions } = signed
+  const { statement, signatures, provenance, instructions } = signed
+  const written = [signed.sums, ...signatures.map(({ path }) => path), provenance, instructions.path]
+  const files = written.filter(path => path !== undefined)
   return [
     `${bundle}: ${signatures.length === 0 ? 'not signed' : `signed as ${statement.name} ${statement.version}`}`,
     ...signers.map(({ key }) => `  key     ${keyText(key)}`),
-    ...[signed.sums, ...signatures.map(({ path }) => path), instructions.path].map(
-      path => `  file    ${path}`,
-    ),
+    ...files.map(path => `  file    ${path}`),
     '',
     instructions.text.trimEnd(),
   ]
