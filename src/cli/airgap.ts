@@ -12,6 +12,7 @@ await startProgram({
     images: async () => (await import('./airgap/images.ts')).imagesCommand,
     keygen: async () => (await import('./airgap/keygen.ts')).keygenCommand,
     sign: async () => (await import('./airgap/sign.ts')).signCommand,
+    rotate: async () => (await import('./airgap/rotate.ts')).rotateCommand,
     verify: async () => (await import('./airgap/verify.ts')).verifyCommand,
     inspect: async () => (await import('./airgap/inspect.ts')).inspectCommand,
     diff: async () => (await import('./airgap/diff.ts')).diffCommand,

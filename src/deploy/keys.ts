@@ -162,7 +162,7 @@ async function readRotation(path: string) {
   if (file === undefined)
     throw new AirgapError('FILE_NOT_FOUND', 'there is no such rotation', {
       item: path,
-      next: 'pass the path of the file that airgap rotate wrote',
+      next: 'pass the path of the file that `airgap rotate` wrote',
     })
   const { bytes } = file
   return { path, bytes, rotation: parseRotation(bytes, path), signatures: await readSignatures(path) }

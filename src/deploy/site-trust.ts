@@ -165,7 +165,7 @@ function unsigned({ keys }: TrustRecord, item: string): AirgapError {
   return new AirgapError('UNTRUSTED', 'the bundle is not signed, and this site accepts signed bundles only', {
     item,
     likely: 'its signatures were not copied with it, or somebody removed them',
-    next: `copy all files whose names start with ${item.slice(item.lastIndexOf('/') + 1)}, or have it signed with ${namesOf(keys)} (airgap sign)`,
+    next: `copy all files whose names start with ${item.slice(item.lastIndexOf('/') + 1)}, or have it signed with ${namesOf(keys)} (\`airgap sign\`)`,
   })
 }
 

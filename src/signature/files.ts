@@ -41,10 +41,10 @@ export function instructionsPath(bundle: string): string {
 
 /** The first signer's file has the name that stock tools use; that of another signer also has the ID of the key. */
 export function signaturePath(
-  bundle: string,
+  signed: string,
   { format, id }: { format: SignatureFormat; id?: string },
 ): string {
-  return `${statementPath(bundle)}${id === undefined ? '' : `.${id}`}.${suffixes[format]}`
+  return `${signed}${id === undefined ? '' : `.${id}`}.${suffixes[format]}`
 }
 
 const maxStatement = 64 * 1024 /* bytes */

@@ -36,7 +36,7 @@ function lines({ made, threshold, keys }: Rotation): string {
 export function parseRotation(bytes: Uint8Array, item: string): Rotation {
   const rotation = parse(bytes)
   if (rotation !== undefined) return rotation
-  throw new AirgapError('SIGNATURE_INVALID', 'this is not a rotation of keys that airgap rotate wrote', {
+  throw new AirgapError('SIGNATURE_INVALID', 'this is not a rotation of keys that `airgap rotate` wrote', {
     item,
     likely: 'it was edited, converted (line ends), or is another file',
     next: 'copy the file again from the host where the rotation was made',

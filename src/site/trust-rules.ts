@@ -138,7 +138,7 @@ function expired(
   return new AirgapError('EXPIRED', `the bundle expired on ${expires}`, {
     item,
     likely,
-    next: `${first}ask the person who built it for the present bundle, or for a new signature with a later expiry (airgap sign)`,
+    next: `${first}ask the person who built it for the present bundle, or for a new signature with a later expiry (\`airgap sign\`)`,
   })
 }
 

@@ -23,6 +23,7 @@ const airgapCommands: Record<string, number> = {
   'images -f STACK': 2,
   'keygen --dry-run': 0,
   'sign BUNDLE': 2,
+  'rotate NOTHING': 2,
   'verify BUNDLE': 0,
   'inspect BUNDLE': 0,
   'inspect BUNDLE images': 0,

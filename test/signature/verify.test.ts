@@ -163,7 +163,7 @@ describe.skipIf(!hasTool('minisign') || !hasTool('ssh-keygen'))('the files next 
     const first = minisignKey(folder)
     const second = sshKey(folder)
     minisign(sums, { secret: first.secret })
-    const copy = signaturePath(bundle, { format: 'minisign', id: first.key.id })
+    const copy = signaturePath(sums, { format: 'minisign', id: first.key.id })
     writeFileSync(copy, readFileSync(`${sums}.minisig`))
     sshSign(sums, { secret: second.secret })
     const report = await verifyNextTo(bundle, [first.key, keyIn(second.publicFile)])

@@ -68,8 +68,8 @@ export interface SigningFlags {
 /** Of a command that shares its code with one that signs. */
 export const noSigning: SigningFlags = { signKey: [], format: [] }
 
-export function signingOptions(command: Command): Command {
-  return command
+export function signingOptions(command: Command, { expiry = true } = {}): Command {
+  command
     .option(
       '--sign-key <file>',
       'sign with this secret key: a file, - for standard input, or env:NAME for an environment variable (repeatable)',
@@ -86,11 +86,15 @@ export function signingOptions(command: Command): Command {
       'the password of encrypted keys, or - (default: AIRGAP_SIGN_PASSWORD, else asked on the terminal)',
     )
     .option('--format <formats>', 'formats of the signatures', parseFormats, signatureFormats)
-    .option(
-      '--expires <when>',
-      'when sites shall refuse the bundle: YYYY-MM-DD (UTC), or a number of days (90d)',
-      parseExpiry,
-    )
+  return expiry ? expiryOption(command) : command
+}
+
+function expiryOption(command: Command): Command {
+  return command.option(
+    '--expires <when>',
+    'when sites shall refuse the bundle: YYYY-MM-DD (UTC), or a number of days (90d)',
+    parseExpiry,
+  )
 }
 
 function parseFormats(text: string): SignatureFormat[] {

@@ -94,7 +94,7 @@ function defineRotate(keys: Command, shell: Shell): void {
     ['offline-deploy keys rotate /media/usb/keys.rotation'],
   ])
     .description('Replace the keys with those of a rotation that enough of the present keys have signed')
-    .argument('<file...>', 'what airgap rotate wrote, with its signatures next to it')
+    .argument('<file...>', 'what `airgap rotate` wrote, with its signatures next to it')
     .option('--dry-run', 'show the result; change nothing')
     .action(async (files: string[], _: unknown, command: Command) => {
       const { dryRun = false, ...options } = command.optsWithGlobals<KeyOptions>()

@@ -1,7 +1,8 @@
-import { basename, dirname } from 'node:path'
+import { dirname } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import type { EgressReport } from '../../deploy/egress.ts'
+import { programFolder } from '../../deploy/locate.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { type VerifiedBundle, verifyBundles } from '../../deploy/verify.ts'
 import { isNetwork } from '../../inventory/network.ts'
@@ -75,21 +76,14 @@ export function verifyCommand(program: Command, shell: Shell): void {
 
 /** A program that came with the bundle says what its author wants it to say. */
 function selfLines({ path, trust }: VerifiedBundle): string[] {
-  const next =
-    trust.built === null
-      ? 'compare the digest of the whole file with the one that you received separately: `sha256sum BUNDLE`'
-      : 'check the signature and the programs with the tools of this machine, before anything of the medium runs'
+  const sums = `${path}.sums`
   return [
-    `  note    this program came with the bundle, so it cannot vouch for itself: if it was changed, it may report anything. To be sure, ${next}:`,
-    ...(trust.built === null ? [] : checkCommands(path)).map(line => `            ${line}`),
-  ]
-}
-
-function checkCommands(path: string): string[] {
-  const sums = `${basename(path)}.sums`
-  return [
-    `cd ${dirname(path)} && minisign -V -P PUBLIC-KEY -m ${sums}`,
-    `tar xf ${basename(path)} -C EMPTY-FOLDER index.json offline-deploy && cd EMPTY-FOLDER && sha256sum -c ${path}.sums`,
+    '  note    this program came with the bundle, so it cannot vouch for itself: if it was changed, it may report anything. To be sure, check it',
+    `          with the tools of this machine, and with the key of the sheet that came by another way (${path}.verify.txt has the details):`,
+    trust.signedBy.length + trust.unconfirmed.length > 0
+      ? `            minisign -V -m ${sums} -P KEY-OF-THE-SHEET`
+      : `            sha256sum ${sums}   # compare it with the sheet`,
+    `            cd ${dirname(programFolder() ?? path)} && sha256sum --ignore-missing -c ${sums}`,
   ]
 }
 
