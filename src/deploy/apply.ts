@@ -57,9 +57,10 @@ export async function applyInstall(
   refuseAnyPort(found.config)
   const first = firstKey(outer)
   const { setup, context } = options.copyBundle
-    ? await keepBundles(found, outer, { first })
+    ? await keepBundles(found, outer, { first, allowOlder: options.allowOlder })
     : { setup: found, context: outer }
-  const expectation = { ...setup, unknown: 'opened', now: context.now(), first } as const
+  const { allowOlder } = options
+  const expectation = { ...setup, unknown: 'opened', allowOlder, now: context.now(), first } as const
   await using opened = await openBundles(setup.config.bundles, expectation)
   const { bundles } = opened
   {

@@ -9,7 +9,6 @@ import type { DeployContext } from './context.ts'
 import { keepSignatures, removeSignatures } from './keep-signatures.ts'
 import { type BundleExpectation, type OpenBundle, openBundles } from './open-bundles.ts'
 import type { Setup } from './set-up.ts'
-import type { FirstKey } from './site-trust.ts'
 
 const chunkSize = 4 << 20 /* bytes */
 
@@ -21,9 +20,9 @@ const chunkSize = 4 << 20 /* bytes */
 export async function keepBundles(
   setup: Setup,
   context: DeployContext,
-  { first }: { first?: FirstKey } = {},
+  { first, allowOlder }: Pick<BundleExpectation, 'first' | 'allowOlder'> = {},
 ): Promise<{ setup: Setup; context: DeployContext }> {
-  const expectation: BundleExpectation = { ...setup, unknown: 'opened', now: context.now(), first }
+  const expectation = { ...setup, unknown: 'opened', allowOlder, now: context.now(), first } as const
   await using opened = await openBundles(setup.config.bundles, expectation)
   await openState(setup.siteFolder)
   const copies: string[] = []
@@ -98,7 +97,8 @@ async function isCopy(
 ): Promise<boolean> {
   if ((await stat(path).catch(() => undefined))?.size !== size) return false
   try {
-    const expectation = { siteFolder, expect: [digest], unknown: 'opened', now } as const
+    // whether this bundle may be opened was decided before
+    const expectation = { siteFolder, expect: [digest], unknown: 'opened', allowOlder: true, now } as const
     await using opened = await openBundles([path], expectation)
     return opened.bundles.length === 1
   } catch {

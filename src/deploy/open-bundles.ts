@@ -46,6 +46,8 @@ export interface BundleExpectation {
   unknown: 'opened' | 'refused'
   /** files or fingerprints of keys: pinned where the site has no key yet */
   trustKey?: readonly string[] | undefined
+  /** whether the operator goes back to an older bundle deliberately; its digest must be named, too */
+  allowOlder?: boolean | undefined
   now: Date
   /** for commands that install: the key of the first signed bundle is confirmed, and pinned */
   first?: FirstKey | undefined

@@ -31,6 +31,7 @@ export async function planInstall(
   await using opened = await openBundles(setup.config.bundles, {
     ...setup,
     unknown: 'opened',
+    allowOlder: options.allowOlder,
     now: context.now(),
   })
   const { bundles } = opened

@@ -48,6 +48,8 @@ export interface SiteTrust {
   named: TrustKeys
   expect: readonly Digest[]
   unknown: 'opened' | 'refused'
+  /** whether the operator goes back to an older bundle deliberately */
+  allowOlder: boolean
   now: Date
   first: FirstKey | undefined
 }
@@ -58,10 +60,11 @@ export async function readSiteTrust(expectation: {
   expect: readonly Digest[]
   unknown: 'opened' | 'refused'
   trustKey?: readonly string[] | undefined
+  allowOlder?: boolean | undefined
   now: Date
   first?: FirstKey | undefined
 }): Promise<SiteTrust> {
-  const { siteFolder, expect, unknown, trustKey = [], now, first } = expectation
+  const { siteFolder, expect, unknown, trustKey = [], allowOlder = false, now, first } = expectation
   const paths = pathsOf(siteFolder)
   const known = await knownBundles(siteFolder)
   const record = await readTrust(paths.trust)
@@ -69,7 +72,7 @@ export async function readSiteTrust(expectation: {
   if (record === undefined && known.some(({ signedBy }) => signedBy !== undefined))
     throw missingRecord(paths.trust)
   if (record !== undefined) refuseOtherKeys(record, named, paths.trust)
-  return { known, record, pending: false, named, expect, unknown, now, first }
+  return { known, record, pending: false, named, expect, unknown, allowOlder, now, first }
 }
 
 /** Deleting the file must not bring back the time when the site accepted unsigned bundles. */
@@ -132,7 +135,7 @@ export async function judgeBundle(site: SiteTrust, bundle: Judged): Promise<Bund
     return trustBy(named ? 'expected' : isKnown ? 'known' : 'nothing', { signed, signers: [] })
   }
   const makers = signed === undefined ? [] : [...signed.signers, ...signed.strangers]
-  if (site.unknown === 'opened') refuseRollback(record, about, { path, named })
+  if (site.unknown === 'opened') refuseRollback(record, about, { path, deliberate: named && site.allowOlder })
   // pinned by its digest: it stays usable after its key was replaced, and after it expired
   if (isKnown && !site.pending) {
     const signers = record.keys.filter(({ key }) => isAmong(key, makers))

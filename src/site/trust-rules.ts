@@ -67,15 +67,16 @@ export interface Dated {
 
 /**
  * Throws ROLLBACK for a bundle that is older than the newest that the site has accepted under this name. An old bundle is signed as well
- * as a new one: without this check, a medium of last year brings back its vulnerabilities. `named`: the operator named its digest.
+ * as a new one: without this check, a medium of last year brings back its vulnerabilities. `deliberate`: the operator named
+ * its digest and passed --allow-older. The digest alone is not enough: it is in the signed statement on the medium itself.
  */
 export function refuseRollback(
   { newest, accepted }: TrustRecord,
   { name, version, index, built }: Dated,
-  { path, named }: { path: string; named: boolean },
+  { path, deliberate }: { path: string; deliberate: boolean },
 ): void {
   const before = newest.find(one => one.name === name)
-  if (before === undefined || before.digest === index || named) return
+  if (before === undefined || before.digest === index || deliberate) return
   // what the site went back to deliberately, and the other bundle of a version: it may have one for each architecture
   if (accepted.findLast(one => one.name === name)?.digest === index) return
   if (accepted.some(one => one.digest === index && one.version === before.version)) return
@@ -89,7 +90,7 @@ export function refuseRollback(
     {
       item: path,
       likely: 'it is the medium of an earlier delivery; its signature stays good forever',
-      next: 'use the newer bundle; to go back deliberately, get the digest of this bundle from the person who built it, and run `offline-deploy upgrade --allow-older --expect DIGEST`',
+      next: 'use the newer bundle; to go back deliberately, get the digest of this bundle from the person who built it, and run `offline-deploy upgrade --allow-older --expect DIGEST` (without machines: `apply`)',
     },
   )
 }

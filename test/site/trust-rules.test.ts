@@ -92,7 +92,7 @@ describe('the threshold', () => {
 })
 
 describe('an older bundle', () => {
-  it('is refused, whatever was accepted in which order, unless its digest was named', () => {
+  it('is refused, whatever was accepted in which order, unless the operator goes back deliberately', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(20), { minLength: 1 }), fc.nat(20), (accepted, next) => {
         let record = recordOf(1, 1)
@@ -100,7 +100,8 @@ describe('an older bundle', () => {
           record = withAccepted(record, bundle(`1.${minor}.0`), { signers: record.keys, ...change })
         const highest = Math.max(...accepted)
         const offered = { ...bundle(`1.${next}.0`, '2026-11-02T00:00:00Z') }
-        const judge = (named: boolean) => codeOf(() => refuseRollback(record, offered, { path, named }))
+        const judge = (deliberate: boolean) =>
+          codeOf(() => refuseRollback(record, offered, { path, deliberate }))
         expect(judge(false)).toBe(next >= highest ? 'accepted' : 'ROLLBACK')
         expect(judge(true)).toBe('accepted')
       }),
@@ -113,7 +114,7 @@ describe('an older bundle', () => {
       ...change,
     })
     const judge = (built: string) =>
-      codeOf(() => refuseRollback(record, bundle('1.0.0', built), { path, named: false }))
+      codeOf(() => refuseRollback(record, bundle('1.0.0', built), { path, deliberate: false }))
     expect(judge('2026-11-09T00:00:00Z')).toBe('ROLLBACK')
     expect(judge('2026-11-11T00:00:00Z')).toBe('accepted')
   })
@@ -123,7 +124,7 @@ describe('an older bundle', () => {
     const arm = bundle('2.0.0', '2026-11-09T00:00:00Z')
     let record = recordOf(1, 1)
     for (const one of [arm, next, old]) record = withAccepted(record, one, { signers: [], ...change })
-    const judge = (one: Statement) => codeOf(() => refuseRollback(record, one, { path, named: false }))
+    const judge = (one: Statement) => codeOf(() => refuseRollback(record, one, { path, deliberate: false }))
     expect([old, arm, next].map(judge)).toEqual(['accepted', 'accepted', 'accepted'])
     // not a third version in between
     expect(judge(bundle('1.5.0'))).toBe('ROLLBACK')
@@ -133,7 +134,7 @@ describe('an older bundle', () => {
     const before = [{ name: 'stack', version: '2.0.0', digest: digestOf('unsigned'), built: null }]
     const record = withKey(undefined, keys[0]!, { ...change, before })
     const judge = (version: string) =>
-      codeOf(() => refuseRollback(record, bundle(version), { path, named: false }))
+      codeOf(() => refuseRollback(record, bundle(version), { path, deliberate: false }))
     expect([judge('1.9.0'), judge('2.0.0'), judge('2.1.0')]).toEqual(['ROLLBACK', 'accepted', 'accepted'])
   })
 })

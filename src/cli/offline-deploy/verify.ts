@@ -83,7 +83,7 @@ function selfLines({ path, trust }: VerifiedBundle): string[] {
     trust.signedBy.length + trust.unconfirmed.length > 0
       ? `            minisign -V -m ${sums} -P KEY-OF-THE-SHEET`
       : `            sha256sum ${sums}   # compare it with the sheet`,
-    `            cd ${dirname(programFolder() ?? path)} && sha256sum --ignore-missing -c ${sums}`,
+    `            cd ${dirname(programFolder() ?? path)} && grep offline-deploy/ ${sums} | sha256sum -c -`,
   ]
 }
 
