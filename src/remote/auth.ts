@@ -278,6 +278,7 @@ async function fetchToken(
       transport,
       item: redactUrl(scheme.realm),
       maxBytes: maxTokenBytes,
+      tooLargeIs: 'UPSTREAM_INVALID',
       headers: response.headers,
     })
   }, transport.retrying())

@@ -40,11 +40,23 @@ export interface Named {
   namedBy?: string | undefined
 }
 
+export interface GetOptions extends Named {
+  maxBytes: number
+  headers?: Record<string, string>
+  tooLargeIs?: TooLarge
+}
+
+/**
+ * What an answer above the limit means: UNSUPPORTED (default) for content that may be right, only too large to be read;
+ * UPSTREAM_INVALID for an answer that cannot be what was requested; SIZE_MISMATCH where a verified list states the size.
+ */
+export type TooLarge = 'UNSUPPORTED' | 'UPSTREAM_INVALID' | 'SIZE_MISMATCH'
+
 export interface HttpClient {
   /** credentials in queries, which requests get and nothing else */
   readonly secretQueries: SecretQueries
-  /** Reads a whole body into memory, with retries. Throws SIZE_MISMATCH above maxBytes. */
-  get(url: string, options: { maxBytes: number; headers?: Record<string, string> } & Named): Promise<Fetched>
+  /** Reads a whole body into memory, with retries. Throws `tooLargeIs` above maxBytes. */
+  get(url: string, options: GetOptions): Promise<Fetched>
   /** Returns the size in bytes by HEAD (or a range of one byte); undefined if upstream does not state it. */
   size(url: string, named?: Named): Promise<number | undefined>
   /** Returns one opener per mirror of the URL (remapped sources); `download` tries them in order. */
@@ -81,7 +93,7 @@ export interface RegistryClient {
   manifest(reference: Reference): Promise<ResolvedManifest>
   /** Returns all tags of a repository, in the order of the registry. Throws NOT_FOUND_UPSTREAM. */
   tags(name: Pick<Reference, 'host' | 'repository'>): Promise<string[]>
-  /** Fetches a small blob (an image config) into memory, verified. Throws SIZE_MISMATCH above maxBytes (default: 16 MiB). */
+  /** Fetches a small blob (an image config) into memory, verified. Throws UNSUPPORTED above maxBytes (default: 16 MiB). */
   blob(reference: Reference, descriptor: Descriptor, options?: { maxBytes: number }): Promise<Buffer>
   /** Returns one opener per mirror. `name` is host/repository. */
   openers(name: string, digest: Digest, as: 'manifest' | 'blob'): BlobOpener[]

@@ -4,7 +4,7 @@ import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
 import { SecretQueries } from '../core/secret-queries.ts'
 import { refuseHtml } from './captive-portal.ts'
-import type { BlobOpener, Fetched, HttpClient, Named, OpenedBody } from './contract.ts'
+import type { BlobOpener, Fetched, GetOptions, HttpClient, Named, OpenedBody, TooLarge } from './contract.ts'
 import { firstOf } from './mirrors.ts'
 import { networkError } from './network-errors.ts'
 import { contentRange, openedBody, rangeHeaders } from './range.ts'
@@ -63,7 +63,7 @@ interface Web {
 async function getWhole(
   { transport, logins }: Web,
   { url, namedBy }: Place,
-  request: { maxBytes: number; headers?: Record<string, string> },
+  request: Omit<GetOptions, 'namedBy'>,
 ): Promise<Fetched> {
   return await withRetries(async () => {
     const response = await transport.send(url, { logins, namedBy, ...defined({ headers: request.headers }) })
@@ -73,15 +73,22 @@ async function getWhole(
       item: response.url,
       maxBytes: request.maxBytes,
       headers: response.headers,
+      ...defined({ tooLargeIs: request.tooLargeIs }),
     })
     return { url: response.url, headers: response.headers, bytes }
   }, transport.retrying())
 }
 
-/** Reads a body into memory. Throws SIZE_MISMATCH above `maxBytes` (memory exhaustion), NETWORK if it stalls, breaks or ends too early. */
+/** Reads a body into memory. Throws `tooLargeIs` above `maxBytes` (memory exhaustion), NETWORK if it stalls, breaks or ends too early. */
 export async function collectBody(
   body: Readable,
-  options: { transport: Transport; item: string; maxBytes: number; headers: Record<string, string> },
+  options: {
+    transport: Transport
+    item: string
+    maxBytes: number
+    headers: Record<string, string>
+    tooLargeIs?: TooLarge
+  },
 ): Promise<Buffer> {
   const { maxBytes, item } = options
   const watch = watchStall(body, { ...options.transport.stall, item })
@@ -112,16 +119,36 @@ function declaredSize(headers: Record<string, string>): number {
   return /^\d{1,15}$/.test(length) ? Number(length) : 0
 }
 
-function tooLarge(options: { item: string; maxBytes: number }): AirgapError {
-  return new AirgapError(
-    'SIZE_MISMATCH',
-    `the answer is larger than the ${options.maxBytes} bytes allowed here`,
-    {
-      item: options.item,
-      likely: 'the address is that of other content',
-      next: 'check the address; nothing was saved',
-    },
-  )
+function tooLarge({
+  item,
+  maxBytes,
+  tooLargeIs = 'UNSUPPORTED',
+}: {
+  item: string
+  maxBytes: number
+  tooLargeIs?: TooLarge
+}): AirgapError {
+  const what = `the answer is larger than ${maxBytes} bytes`
+  switch (tooLargeIs) {
+    case 'SIZE_MISMATCH':
+      return new AirgapError('SIZE_MISMATCH', `${what}, its size in the list that vouches for it`, {
+        item,
+        likely: 'a mirror in the middle of an update, or tampering',
+        next: 'run the same command again in a few minutes, or use another mirror (--remap); nothing was saved',
+      })
+    case 'UPSTREAM_INVALID':
+      return new AirgapError('UPSTREAM_INVALID', `${what}, so it is not what was requested`, {
+        item,
+        likely: 'the address is that of other content, or something on the connection answers instead',
+        next: 'request the address with `curl -v`, and correct it in the manifest; nothing was saved',
+      })
+    case 'UNSUPPORTED':
+      return new AirgapError('UNSUPPORTED', `${what}, the limit for content of this kind`, {
+        item,
+        likely: 'unrelated files were packed into it, or the address is that of other content',
+        next: 'check the address, report it to the publisher, or use another version; nothing was saved',
+      })
+  }
 }
 
 async function locate(

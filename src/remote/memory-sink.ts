@@ -12,10 +12,11 @@ export class MemorySink implements DownloadSink {
 
   constructor(descriptor: Descriptor, limit: number /* bytes */) {
     if (descriptor.size > limit) {
-      throw new AirgapError('SIZE_MISMATCH', `the content is larger than the ${limit} bytes allowed here`, {
+      const what = `the content has ${descriptor.size} bytes, more than the ${limit} that content of this kind may have`
+      throw new AirgapError('UNSUPPORTED', what, {
         item: descriptor.digest,
         likely: 'the publisher made a mistake, or the content is not what it claims to be',
-        next: 'report it to the publisher',
+        next: 'report it to the publisher, or use another version',
       })
     }
     this.descriptor = descriptor

@@ -32,7 +32,9 @@ export async function fetchMirrorList(
   { url, variables }: MirrorListSource,
   http: Pick<HttpClient, 'get'>,
 ): Promise<MirrorList> {
-  const text = (await http.get(url, { maxBytes: maxList })).bytes.toString('utf8')
+  const text = (await http.get(url, { maxBytes: maxList, tooLargeIs: 'UPSTREAM_INVALID' })).bytes.toString(
+    'utf8',
+  )
   const list = /^\uFEFF?\s*</.test(text) ? parseMetalink(text, url) : { bases: parseLines(text), digests: [] }
   const bases = list.bases
     .map(base => withoutTrailing(substituteVariables(base, { variables }).trim(), '/'))

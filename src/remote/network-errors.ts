@@ -211,6 +211,11 @@ export function webUnauthorized(
   })
 }
 
+/** Whether a server answered 401: it wants a login, or another one. 403 may also mean that the content does not exist. */
+export function isLoginMissing(error: AirgapError): boolean {
+  return error.code === 'UNAUTHORIZED' && error.message.includes('(401)')
+}
+
 function whyUnauthorized(
   status: number,
   { host, login, isSigned }: { host: string; login: { file: string } | undefined; isSigned: boolean },

@@ -143,8 +143,6 @@ function listOf(bytes: Buffer, manifest: { mediaType: string; item: string }): L
 /** A list that cannot be read does not fail the image. Wrong digests and outages are errors. */
 function unreadableList(name: string, error: unknown): UnreadableEntry {
   if (isErrorCode(error, 'UNAUTHORIZED')) return { name, reason: 'the registry denies access to it' }
-  // SIZE_MISMATCH: the list is too large; nothing here states a size that it should have
-  if (isErrorCode(error, 'UPSTREAM_INVALID', 'UNSUPPORTED', 'SIZE_MISMATCH'))
-    return { name, reason: error.message }
+  if (isErrorCode(error, 'UPSTREAM_INVALID', 'UNSUPPORTED')) return { name, reason: error.message }
   throw error
 }

@@ -17,7 +17,13 @@ export async function tagsAt(endpoint: Endpoint, context: RegistryContext): Prom
     const { headers, bytes } = await withRetries(async () => {
       const response = await ask(endpoint, path!, { context })
       const body = await refuseHtml(response, { wanted: response.url })
-      const whole = { transport, item: endpoint.name, maxBytes: maxTagList, headers: response.headers }
+      const whole = {
+        transport,
+        item: endpoint.name,
+        maxBytes: maxTagList,
+        headers: response.headers,
+        tooLargeIs: 'UPSTREAM_INVALID',
+      } as const
       return { headers: response.headers, bytes: await collectBody(body, whole) }
     }, transport.retrying())
     tags.push(...tagsIn(bytes))
@@ -38,6 +44,7 @@ export async function similarTags(
       transport,
       item: endpoint.name,
       maxBytes: maxTagList,
+      tooLargeIs: 'UPSTREAM_INVALID',
       headers: response.headers,
     })
     const tags = tagsIn(bytes)

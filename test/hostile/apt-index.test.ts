@@ -251,10 +251,32 @@ describe.skipIf(lacking.length > 0)(
       },
     )
 
-    it('fault 38: a name in Release with `..`', async () => {
-      const edit = (text: string) => text.replace(/^SHA256:\n/m, `SHA256:\n ${'0'.repeat(64)} 1 ../../x\n`)
-      expect((await errorOf(lockFrom({ edit }))).code).toBe('UPSTREAM_INVALID')
-    })
+    it.each(['../../x', '/etc/passwd', 'main/../../x', 'https://host/x'])(
+      'fault 38: an unsafe name in Release (%s) is ignored, as by apt, with the rest of the suite intact',
+      async name => {
+        const edit = (text: string) => text.replace(/^SHA256:\n/m, `SHA256:\n ${'0'.repeat(64)} 1 ${name}\n`)
+        const { names, requests } = await lockFrom({ edit })
+        expect(names).toEqual(['app'])
+        expect(requests.every(path => path.startsWith('/dists/stable/') || path.startsWith('/pool/'))).toBe(
+          true,
+        )
+      },
+    )
+
+    it.each(['before', 'after'])(
+      'a name in Release with `./` (%s the plain one) is another file',
+      async place => {
+        const other = (text: string) =>
+          text.replace(
+            /^( [0-9a-f]{64} +[0-9]+ )(main\/binary-amd64\/Packages(?:\.\w+)?)$/gm,
+            (line, _, path) => {
+              const twin = ` ${'0'.repeat(64)} 1 ./${path}`
+              return place === 'before' ? `${twin}\n${line}` : `${line}\n${twin}`
+            },
+          )
+        expect((await lockFrom({ edit: other })).names).toEqual(['app'])
+      },
+    )
 
     it('a plus, a tilde and a percent sign in Filename reach the server unchanged', async () => {
       const odd = 'pool/a+b~c%3a d.deb'

@@ -112,6 +112,18 @@ describe('charts from an upstream that misbehaves', () => {
     )
   })
 
+  it('fault 55: an archive whose subcharts have very many entries together', async () => {
+    const subchart = (name: string) =>
+      chartTgz({ name, entries: Array.from({ length: 11_000 }, (_, i) => ({ path: `${name}/f${i}` })) })
+    const entries = ['one', 'two'].map(name => ({ path: `web/charts/${name}.tgz`, text: subchart(name) }))
+    const yaml = 'dependencies: [{name: one}, {name: two}]\n'
+    const error = await refused(read(chartTgz({ yaml, entries })), 'UPSTREAM_INVALID')
+    expect(error.message).toContain('more than 20000')
+    expect(
+      (await read(chartTgz({ yaml: 'dependencies: [{name: one}]\n', entries: [entries[0]!] }))).name,
+    ).toBe('web')
+  })
+
   it('fault 55: an archive compressed twice', async () => {
     expect((await refused(read(gzipSync(archive)), 'UPSTREAM_INVALID')).message).toContain('compressed twice')
   })

@@ -30,8 +30,18 @@ describe('get', () => {
     })
     const { http } = testClient()
     for (const path of ['/declared', '/endless']) {
-      const error = await failure(http.get(`${upstream.origin}${path}`, { maxBytes: 1000 }), 'SIZE_MISMATCH')
+      const error = await failure(http.get(`${upstream.origin}${path}`, { maxBytes: 1000 }), 'UNSUPPORTED')
       expect(error.message).toContain('1000')
+    }
+    for (const [tooLargeIs, exitCode] of [
+      ['UNSUPPORTED', 4],
+      ['UPSTREAM_INVALID', 5],
+      ['SIZE_MISMATCH', 6],
+    ] as const) {
+      const request = { maxBytes: 1000, tooLargeIs }
+      expect(await failure(http.get(`${upstream.origin}/declared`, request), tooLargeIs)).toMatchObject({
+        exitCode,
+      })
     }
     expect(sent).toBeLessThan(32 * 1024 * 1024)
   })

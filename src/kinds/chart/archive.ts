@@ -13,6 +13,12 @@ const maxUnpacked = 100 * 1024 * 1024 /* bytes */
 const maxEntries = 20_000
 const maxYaml = 1024 * 1024 /* bytes, of Chart.yaml */
 
+interface Bounds {
+  /** bytes, unpacked */
+  bytes: number
+  entries: number
+}
+
 interface Wanted {
   name: string
   version: string
@@ -25,7 +31,7 @@ interface Wanted {
  * is not the requested one (57), and declared subcharts that are not inside (58): UPSTREAM_INVALID.
  */
 export async function readChartArchive(archive: Readable, wanted: Wanted): Promise<ChartMetadata> {
-  const content = new ArchiveContent({ maxUnpacked })
+  const content = new ArchiveContent({ bytes: maxUnpacked, entries: maxEntries })
   try {
     await scan(archive, content)
     return await checked(content, wanted)
@@ -101,16 +107,16 @@ class ArchiveContent {
   readonly #paths = new Set<string>()
   /** content of the files that `isKept` */
   readonly #kept = new Map<string, Buffer[]>()
-  readonly #maxUnpacked: number
+  readonly #limit: Bounds
   #entries = 0
   #bytes = 0
 
-  constructor({ maxUnpacked: limit }: { maxUnpacked: number /* bytes */ }) {
-    this.#maxUnpacked = limit
+  constructor(limit: Bounds) {
+    this.#limit = limit
   }
 
   enter(entry: ReadEntry): void {
-    if (++this.#entries > maxEntries) throw new Refusal(`more than ${maxEntries} entries`)
+    if (++this.#entries > this.#limit.entries) throw new Refusal(`more than ${maxEntries} entries`)
     refuseType(entry)
     const path = normalized(entry.path)
     try {
@@ -131,8 +137,7 @@ class ArchiveContent {
 
   take(path: string, chunk: Buffer): void {
     this.#bytes += chunk.length
-    if (this.#bytes > this.#maxUnpacked)
-      throw new Refusal(`it unpacks to more than ${this.#maxUnpacked} bytes`)
+    if (this.#bytes > this.#limit.bytes) throw new Refusal(`it unpacks to more than ${maxUnpacked} bytes`)
     const name = withoutRoot(normalized(path))
     const chunks = this.#kept.get(name)
     if (chunks === undefined) return
@@ -141,8 +146,9 @@ class ArchiveContent {
       throw new Refusal(`its ${name} is larger than 1 MiB`)
   }
 
-  get unpacked(): number {
-    return this.#bytes
+  /** What another archive of the same chart may still have. */
+  get left(): Bounds {
+    return { bytes: this.#limit.bytes - this.#bytes, entries: this.#limit.entries - this.#entries }
   }
 
   /** Text of a kept file without its byte order mark: helm removes it as well. */
@@ -225,17 +231,17 @@ async function subchartNames(content: ArchiveContent): Promise<Set<string>> {
     if (name !== undefined) names.add(name)
   }
   for (const path of content.subchartFolders()) add(content.text(path))
-  // all of them together are bounded like the chart itself
-  let left = maxUnpacked
+  // all of them together are bounded like the chart itself, and their entries with it: many archives would be as many times the work
+  let left = { ...content.left, bytes: maxUnpacked }
   for (const archive of content.subchartArchives()) {
-    const inner = new ArchiveContent({ maxUnpacked: left })
+    const inner = new ArchiveContent(left)
     try {
       await scan(Readable.from([archive]), inner)
     } catch (error) {
       const why = error instanceof Error ? error.message : 'it cannot be read'
       throw new Refusal(`one of its subcharts is refused: ${why}`, { cause: error })
     }
-    left -= inner.unpacked
+    left = inner.left
     add(inner.text('Chart.yaml'))
   }
   return names

@@ -88,7 +88,6 @@ async function findArchive(
   return { ...findInIndex(bytes.toString('utf8'), request), namedBy: url }
 }
 
-/** Exit 6 is for content that is not what somebody promised: content that is only too large is UNSUPPORTED. */
 async function getAtMost(
   url: string,
   {
@@ -101,7 +100,7 @@ async function getAtMost(
   try {
     return await context.http.get(url, { maxBytes, namedBy })
   } catch (error) {
-    if (isErrorCode(error, 'SIZE_MISMATCH'))
+    if (isErrorCode(error, 'UNSUPPORTED'))
       throw tooLarge(what, { item: redactUrl(url), maxBytes, cause: error })
     throw error
   }

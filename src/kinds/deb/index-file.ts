@@ -134,7 +134,7 @@ async function fetchPacked(
   { packed, release }: { packed: Descriptor; release: Release },
   { http }: ResolveContext,
 ): Promise<Buffer> {
-  const options = { maxBytes: packed.size }
+  const options = { maxBytes: packed.size, tooLargeIs: 'SIZE_MISMATCH' } as const
   if (release.byHash) {
     const byHash = `${byName.slice(0, byName.lastIndexOf('/'))}/by-hash/SHA256/${hexOf(packed.digest)}`
     try {

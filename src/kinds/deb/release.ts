@@ -62,7 +62,7 @@ async function fetchSigned(
   { http, now }: ResolveContext,
 ): Promise<VerifiedText> {
   const keys = await readPublicKeys(request.keys)
-  const options = { maxBytes: maxReleaseSize }
+  const options = { maxBytes: maxReleaseSize, tooLargeIs: 'UPSTREAM_INVALID' } as const
   let inRelease: Buffer
   try {
     inRelease = (await http.get(`${base}/InRelease`, options)).bytes
@@ -242,20 +242,42 @@ function parseSums(fields: Fields, item: string): Map<string, Descriptor> {
       },
     )
   }
-  const files = new Map<string, Descriptor>()
+  const listed = new Map<string, Descriptor>()
   for (const line of lines) {
     if (line === '') continue
     const match = /^([0-9a-fA-F]{64})\s+([0-9]{1,15})\s+(\S+)$/.exec(line)
     if (!match) throw malformed(`not a checksum line: ${JSON.stringify(line.slice(0, 120))}`, item)
     const [, hex, size, path] = match
     const descriptor = { mediaType: mediaTypes.octets, digest: digestFromHex(hex!), size: Number(size) }
-    const earlier = files.get(path!)
+    const earlier = listed.get(path!)
     if (earlier && (earlier.digest !== descriptor.digest || earlier.size !== descriptor.size)) {
       throw malformed(`two different checksums for ${path}`, item)
     }
-    files.set(safeRelativePath(path!.replace(/^\.\//, ''), 'UPSTREAM_INVALID'), descriptor)
+    listed.set(path!, descriptor)
+  }
+  return pathsOf(listed)
+}
+
+/**
+ * The entries by the paths that apt looks up. It looks up `x`, never `./x`, so that is only another name where there is no `x`. It never
+ * looks up an unsafe path (fault 38): such an entry is ignored, and does not take its suite down with it.
+ */
+function pathsOf(listed: ReadonlyMap<string, Descriptor>): Map<string, Descriptor> {
+  const files = new Map<string, Descriptor>()
+  for (const [path, descriptor] of listed) {
+    const name = path.replace(/^(?:\.\/+)+/, '')
+    if (isSafe(name) && (name === path || !listed.has(name))) files.set(name, descriptor)
   }
   return files
+}
+
+function isSafe(path: string): boolean {
+  try {
+    safeRelativePath(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function malformed(why: string, item: string): AirgapError {

@@ -45,6 +45,7 @@ export async function fetchRepomd(
     { below: 'repodata/repomd.xml' },
     {
       maxBytes: maxRepomd,
+      tooLargeIs: 'UPSTREAM_INVALID',
       context,
       check: async (answer, from) => {
         checkListed(answer, { upstream, item: redactUrl(from) })
@@ -75,7 +76,9 @@ async function checkSignature(
   const { repository, url, at, context } = options
   let signature: Buffer
   try {
-    signature = (await context.http.get(`${url}.asc`, { maxBytes: maxSignature })).bytes
+    signature = (
+      await context.http.get(`${url}.asc`, { maxBytes: maxSignature, tooLargeIs: 'UPSTREAM_INVALID' })
+    ).bytes
   } catch (error) {
     if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error
     throw new AirgapError(
@@ -183,6 +186,8 @@ export async function fetchList(
   const maxBytes = Math.min(entry.size ?? maxPacked, maxPacked)
   const { bytes } = await getFile(upstream, place, {
     maxBytes,
+    // repomd.xml, which is verified, states the size
+    ...(entry.size === maxBytes && { tooLargeIs: 'SIZE_MISMATCH' as const }),
     context,
     check: (answer, url) => checkBytes(answer, { entry, item: redactUrl(url) }),
   })

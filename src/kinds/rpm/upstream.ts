@@ -1,5 +1,6 @@
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
+import type { TooLarge } from '../../remote/contract.ts'
 import { fetchMirrorList, type MirrorList } from '../../remote/mirror-list.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmRepository } from './entry.ts'
@@ -44,6 +45,7 @@ export async function getFile(
   options: {
     maxBytes: number
     headers?: Record<string, string>
+    tooLargeIs?: TooLarge
     /** throws DIGEST_MISMATCH for other bytes than the wanted ones */
     check?: (bytes: Buffer, url: string) => Promise<void> | void
     context: ResolveContext

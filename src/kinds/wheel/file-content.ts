@@ -32,13 +32,26 @@ export async function fileContent(file: IndexFile, context: ResolveContext): Pro
     fileHash('sha256', hexOf(digest))!,
     ...hashers.map(({ algorithm, hash }) => ({ algorithm, hex: hash.digest('hex') })),
   ]
+  checkHashes(file, hashes)
+  return { hashes, size }
+}
+
+/** Checks a file in memory against every hash of its page, before anything reads it. Throws DIGEST_MISMATCH. */
+export function checkBytes(file: IndexFile, bytes: Buffer): void {
+  const hashes = file.hashes.map(({ algorithm }) => ({
+    algorithm,
+    hex: createHash(algorithm).update(bytes).digest('hex'),
+  }))
+  checkHashes(file, hashes)
+}
+
+function checkHashes(file: IndexFile, found: readonly FileHash[]): void {
   for (const { algorithm, hex } of file.hashes) {
-    if (hashes.some(one => one.algorithm === algorithm && one.hex === hex)) continue
+    if (found.some(one => one.algorithm === algorithm && one.hex === hex)) continue
     throw new AirgapError('DIGEST_MISMATCH', `a file does not match the ${algorithm} of its index or link`, {
       item: redactUrl(file.url),
       likely: 'damage in transit, or tampering',
       next: 'try again, if necessary from another network; if the error remains, do not use this index',
     })
   }
-  return { hashes, size }
 }

@@ -1,6 +1,7 @@
 import { type AirgapError, isErrorCode } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { withoutTrailing } from '../../core/trim.ts'
+import { isLoginMissing } from '../../remote/network-errors.ts'
 import type { ResolveContext } from '../kind.ts'
 import { type FileContent, fileContent } from './file-content.ts'
 import { type IndexFile, parseProjectPage } from './index-page.ts'
@@ -29,6 +30,8 @@ export interface PackageIndex {
   project(project: string): Promise<ProjectPage>
   /** Other indexes that have files of a project which is bound to none. Never throws: it is only for a note. */
   others(project: string): Promise<IndexSource[]>
+  /** The error of an index that answered 401 for every project, and for its own page: it lacks a login. Otherwise undefined. */
+  denial(index: IndexSource): Promise<AirgapError | undefined>
   /** Core metadata, verbatim and parsed. Throws UPSTREAM_INVALID, UNSUPPORTED, DIGEST_MISMATCH. */
   metadata(file: IndexFile): Promise<{ text: string; parsed: CoreMetadata }>
   /** What building a source distribution requires. Throws UPSTREAM_INVALID, UNSUPPORTED. */
@@ -54,8 +57,9 @@ export function openIndex(indexes: readonly IndexSource[], context: ResolveConte
   const sources = new Map<string, Promise<SourceDistribution>>()
   const contents = new Map<string, Promise<FileContent>>()
 
+  const rootOf = (index: IndexSource) => `${withoutTrailing(index.url, '/')}/`
   const page = (index: IndexSource, project: string) => {
-    const url = `${withoutTrailing(index.url, '/')}/${project}/`
+    const url = `${rootOf(index)}${project}/`
     return once(pages, url, () => projectFiles(url, context))
   }
   const sourceDistribution = (file: IndexFile) =>
@@ -86,6 +90,20 @@ export function openIndex(indexes: readonly IndexSource[], context: ResolveConte
         }),
       )
       return found.flat()
+    },
+    async denial(index) {
+      const own = [...pages].filter(([url]) => url.startsWith(rootOf(index)))
+      for (const [, answer] of own) {
+        const files = await answer.catch(() => undefined)
+        if (files === undefined || Array.isArray(files) || !isLoginMissing(files)) return undefined
+      }
+      try {
+        await context.http.size(rootOf(index))
+        return undefined
+      } catch (error) {
+        context.signal.throwIfAborted()
+        return isErrorCode(error, 'UNAUTHORIZED') && isLoginMissing(error) ? error : undefined
+      }
     },
     metadata: file =>
       once(known, file.url, async () => {
@@ -120,7 +138,11 @@ function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promis
  */
 async function projectFiles(url: string, { http }: ResolveContext): Promise<IndexFile[] | AirgapError> {
   try {
-    const page = await http.get(url, { maxBytes: maxPage, headers: { accept } })
+    const page = await http.get(url, {
+      maxBytes: maxPage,
+      headers: { accept },
+      tooLargeIs: 'UPSTREAM_INVALID',
+    })
     // a mirror answers for the index itself; only after a redirect are links relative to another address
     const isDirect = http.mirrors(url).some(place => redactUrl(place) === page.url)
     const mediaType = page.headers['content-type'] ?? ''

@@ -11,6 +11,7 @@ import type { Chosen } from './build-result.ts'
 import type { ResolutionRequest } from './criteria.ts'
 import type { WheelRequest } from './entry.ts'
 import { hashOf, isStrong } from './file-hash.ts'
+import type { IndexSource } from './index-sources.ts'
 import type { LockedDistribution, LockedWheels } from './locked.ts'
 import { openIndex, type PackageIndex } from './package-index.ts'
 import { parseRequirement } from './requirement.ts'
@@ -179,20 +180,27 @@ async function contentOf(
 
 const maxNamed = 5
 
-/** Notes which indexes were passed over, and which projects of the closure are in several without being bound to one. */
+/**
+ * Notes which indexes were passed over, and which projects of the closure are in several without being bound to one. Throws UNAUTHORIZED
+ * where an index lacks a login: with an expired one, whatever it has would come from the next index, which may be a public one
+ * where anyone can register the name (dependency confusion, CWE-427).
+ */
 async function noteIndexes(
   projects: ReadonlySet<string>,
   { index, context }: { index: PackageIndex; context: ResolveContext },
 ): Promise<void> {
   const refused = new Map<string, string[]>()
+  const passedOver = new Set<IndexSource>()
   const shared = new Map<string, string[]>()
   const limit = pLimit(8)
   await Promise.all(
     [...projects].map(project =>
       limit(async () => {
         const page = await index.project(project)
-        for (const { index: source, error } of page.refused)
+        for (const { index: source, error } of page.refused) {
+          passedOver.add(source)
           add(refused, `${redactUrl(source.url)}: ${error.message}`, project)
+        }
         if (page.index === undefined) return
         const others = await index.others(project)
         if (others.length > 0) {
@@ -202,6 +210,16 @@ async function noteIndexes(
       }),
     ),
   )
+  for (const source of passedOver) {
+    const error = await index.denial(source)
+    if (error === undefined) continue
+    throw new AirgapError('UNAUTHORIZED', 'an index answers no request without a login', {
+      item: redactUrl(source.url),
+      likely: `${error.likely ?? 'the login is missing or has expired'}; its projects would be taken from the next index, where they may be somebody else’s`,
+      next: `${error.next}; or remove the index, or bind projects to the indexes with \`projects:\``,
+      cause: error,
+    })
+  }
   for (const [what, some] of refused) context.progress.note(`${what}; passed over for ${named(some)}`)
   for (const [where, some] of shared)
     context.progress.note(

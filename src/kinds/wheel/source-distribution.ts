@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
 import type { ResolveContext } from '../kind.ts'
+import { checkBytes } from './file-content.ts'
 import type { IndexFile } from './index-page.ts'
 import { parseMetadata } from './metadata.ts'
 
@@ -29,7 +30,7 @@ const maxMember = 16 << 20 /* bytes */
 
 /**
  * Reads PKG-INFO and pyproject.toml of a source distribution. Only one that declares its requirements static (core metadata 2.2, PEP 643)
- * can be resolved without running its code. Throws UNSUPPORTED for the others, UPSTREAM_INVALID.
+ * can be resolved without running its code. Throws UNSUPPORTED for the others, UPSTREAM_INVALID, DIGEST_MISMATCH.
  */
 export async function readSourceDistribution(
   file: IndexFile,
@@ -44,6 +45,7 @@ export async function readSourceDistribution(
     })
   if (!/\.tar\.gz$/.test(file.filename)) throw unsupported('is not a .tar.gz')
   const { bytes } = await http.get(file.url, { maxBytes: maxArchive, namedBy: file.namedBy })
+  checkBytes(file, bytes)
   const { 'PKG-INFO': metadata, 'pyproject.toml': project } = await topFiles(bytes, {
     names: ['PKG-INFO', 'pyproject.toml'],
     item,

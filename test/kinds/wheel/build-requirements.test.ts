@@ -23,6 +23,14 @@ async function lock(files: readonly ServedFile[], packages: string[], sdists = [
 }
 
 describe('a source distribution', () => {
+  it('with a wrong digest stops everything before it is read, though an older version could be chosen', async () => {
+    const changed = sourceDistribution({ name: 'app', version: '2.0' }, undefined)
+    for (const bytes of [Buffer.from('not an archive'), sourceDistribution(app, undefined).bytes]) {
+      const files = [{ ...changed, bytes, sha256: 'a'.repeat(64) }, wheel('app', '1.0')]
+      expect((await refused(lock(files, ['app']), 'DIGEST_MISMATCH')).item).toContain('app-2.0.tar.gz')
+    }
+  })
+
   it('brings what pyproject.toml requires for its build, with its closure', async () => {
     const { chosen, notes } = await lock(
       [

@@ -48,6 +48,18 @@ describe('several indexes', () => {
     else expect(notes).toContain(`${special}: access is denied (${status}); passed over for filelock`)
   })
 
+  it('one that answers 401 for everything lacks a login: it is not passed over', async () => {
+    const locked = await index([], 401)
+    const other = await index([release('acme-tool', '1')])
+    const error = await refused(lock([{ url: locked }, { url: other }], ['acme-tool']), 'UNAUTHORIZED')
+    expect(error).toMatchObject({ exitCode: 5, item: locked })
+    expect(error.next).toMatch(
+      /machine 127\.0\.0\.1 login NAME.*bind projects to the indexes with `projects:`$/,
+    )
+    const bound = [{ url: locked, projects: ['other-*'] }, { url: other }]
+    expect((await lock(bound, ['acme-tool'])).chosen).toEqual(['acme-tool 1'])
+  })
+
   it('an index that has a page without files does not have the project', async () => {
     const empty = await serve({
       '/simple/a/': (_, response) =>
