@@ -10,6 +10,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   kinds: ['core', 'content', 'remote', 'document', 'lock', 'openpgp'],
   discover: ['core', 'document'],
   layers: ['core', 'content', 'kinds'],
+  scan: ['core', 'lock', 'kinds', 'layers', 'discover'],
   compat: ['core', 'document', 'manifest'],
   openpgp: ['core'],
   signature: ['core'],

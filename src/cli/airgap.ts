@@ -15,6 +15,7 @@ await startProgram({
     rotate: async () => (await import('./airgap/rotate.ts')).rotateCommand,
     verify: async () => (await import('./airgap/verify.ts')).verifyCommand,
     inspect: async () => (await import('./airgap/inspect.ts')).inspectCommand,
+    scan: async () => (await import('./airgap/scan.ts')).scanCommand,
     diff: async () => (await import('./airgap/diff.ts')).diffCommand,
     extract: async () => (await import('./airgap/extract.ts')).extractCommand,
     push: async () => (await import('./airgap/push.ts')).pushCommand,

@@ -10,6 +10,7 @@ await startProgram({
     probe: async () => (await import('./offline-deploy/probe.ts')).probeCommand,
     verify: async () => (await import('./offline-deploy/verify.ts')).verifyCommand,
     inspect: async () => (await import('./offline-deploy/inspect.ts')).inspectCommand,
+    scan: async () => (await import('./offline-deploy/scan.ts')).scanCommand,
     compat: async () => (await import('./offline-deploy/compat.ts')).compatCommand,
     serve: async () => (await import('./offline-deploy/serve.ts')).serveCommand,
     preflight: async () => (await import('./offline-deploy/preflight.ts')).preflightCommand,
