@@ -18,7 +18,7 @@ export function scanCommand(program: Command, shell: Shell): void {
     )
     .action(async ({ scanner, db, vex, failOn, ...options }: SiteOptions & ScanFlags) => {
       const flags = { scanner, db, vex, failOn } as ScanFlags
-      const results = await withBundles(options, async bundles => {
+      const results = await withBundles({ ...options, now: new Date() }, async bundles => {
         const found: ScanResult[] = []
         for (const bundle of bundles) found.push(await scanOpen(bundle, { flags, shell }))
         return found
