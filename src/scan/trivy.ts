@@ -76,5 +76,5 @@ export const trivy: Scanner = {
     })
   },
   howToGetDatabase:
-    'on a connected host, run `trivy image --download-db-only --cache-dir FOLDER`; copy FOLDER here and pass it with --db',
+    'on a connected host, run `trivy image` with TRIVY_DOWNLOAD_DB_ONLY=true and TRIVY_CACHE_DIR=FOLDER; copy FOLDER here and pass it with --db',
 }
