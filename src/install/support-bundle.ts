@@ -12,7 +12,7 @@ import { syncFolder, temporaryPathOf } from '../core/atomic-file.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { printableLine } from '../core/printable.ts'
 import { namesIn } from '../core/read-folder.ts'
-import { readYamlStream } from '../document/parse-yaml.ts'
+import { readYaml, readYamlStream } from '../document/parse-yaml.ts'
 import type { SiteState } from '../site/state.ts'
 import { secretValues } from '../values/secret-values.ts'
 import { type Cluster, clusterEnvironment } from './kube.ts'
@@ -169,7 +169,8 @@ async function siteSecrets({ paths }: SiteState): Promise<string[]> {
           secrets.push(...valuesIn(await secretText(join(environments, environment, name)), name))
         else secrets.push(...secretValues((await textOf(join(environments, environment, name))) ?? ''))
   }
-  secrets.push(...secretValues((await textOf(paths.siteFile)) ?? ''))
+  const site = (await textOf(paths.siteFile)) ?? ''
+  secrets.push(...secretValues(site), ...valuesIn(secretsOfSite(site), 'site.yaml'))
   for (const name of await namesIn(paths.access)) secrets.push(await secretText(join(paths.access, name)))
   for (const path of [paths.kubeconfig, paths.fetchedKubeconfig])
     for (const [, value = ''] of ((await textOf(path)) ?? '').matchAll(
@@ -178,6 +179,14 @@ async function siteSecrets({ paths }: SiteState): Promise<string[]> {
     ))
       secrets.push(value)
   return secrets
+}
+
+/** The part `secrets` of site.yaml, as YAML; empty where there is none. A file that is no longer valid is redacted as a text. */
+function secretsOfSite(text: string): string {
+  const { value } = readYaml(text, { tags: 'ignore' })
+  const secrets =
+    typeof value === 'object' && value !== null && 'secrets' in value ? value.secrets : undefined
+  return secrets === undefined ? '' : JSON.stringify(secrets)
 }
 
 /** Returns all scalars of a YAML text. */

@@ -131,6 +131,8 @@ export const siteFileSchema = z.strictObject({
     .prefault({}),
   /** kubespray variables for every node; they win over kubespray's own and the tree's */
   kubespray: z.record(variable, json).default({}),
+  /** texts in maps (site-secrets.ts): kept in environments/NAME/secrets.yaml, and never shown */
+  secrets: z.record(z.string(), json).default({}),
   /** set in environments/NAME/values.yaml */
   values: z.record(z.string(), json).default({}),
 })

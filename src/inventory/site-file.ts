@@ -1,11 +1,13 @@
-import { AirgapError } from '../core/errors.ts'
+import { stat } from 'node:fs/promises'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { type Mistake, type PositionedDocument, parsePositioned } from '../document/positioned.ts'
 import { readText } from '../document/read-text.ts'
 import { type SiteFile, siteFileSchema } from './schema.ts'
+import { secretMistakes } from './site-secrets.ts'
 
 const maxSize = 4 << 20 /* bytes: 5,000 nodes have less than 1 MB */
 
-/** Reads and checks site.yaml; reports all mistakes together. Throws SITE_INVALID, FILE_NOT_FOUND. */
+/** Reads and checks site.yaml; reports all mistakes together. Throws SITE_INVALID, FILE_NOT_FOUND, PERMISSION (others can read its secrets). */
 export async function readSiteFile(path: string): Promise<SiteFile> {
   const text = await readText(path, {
     maxSize,
@@ -15,7 +17,23 @@ export async function readSiteFile(path: string): Promise<SiteFile> {
         next: 'pass the site.yaml of this site, in UTF-8; `offline-deploy init` writes a new one',
       }),
   })
-  return parseSiteFile(text, path)
+  const site = parseSiteFile(text, path)
+  if (Object.keys(site.secrets).length > 0) await refuseReadable(path)
+  return site
+}
+
+/** Secrets that others could read are not secret. */
+async function refuseReadable(path: string): Promise<void> {
+  const { mode } = await stat(path).catch(error => {
+    throw fromSystemError(error, path)
+  })
+  if ((mode & 0o077) === 0) return
+  throw new AirgapError('PERMISSION', 'other users can read the secrets in site.yaml', {
+    item: path,
+    likely:
+      'an editor made it with another mode, or it is on a medium without file permissions (vfat, exfat, NTFS)',
+    next: `chmod 600 ${path}, and change the secrets that somebody may have read; on such a medium, keep the state folder on a local disk with --site`,
+  })
 }
 
 /** Throws SITE_INVALID with `file:line:column` of every mistake. */
@@ -29,7 +47,11 @@ export function parseSiteFile(text: string, file: string): SiteFile {
       next: '`offline-deploy init --dry-run` shows every key with an explanation; nothing was changed',
     },
   })
-  document.refuse([...templates(document.value), ...contradictions(document)])
+  document.refuse([
+    ...templates(document.value),
+    ...secretMistakes(document.value),
+    ...contradictions(document),
+  ])
   return document.value
 }
 

@@ -158,6 +158,15 @@ export function starterSite(answers: SiteAnswers): string {
     }),
     '',
     ...keyLines({
+      key: 'secrets',
+      means: [
+        'passwords and keys of the applications, as their values name them: kept in environments/NAME/secrets.yaml,',
+        'never shown; what is missing there is generated (chmod 600 this file if you set any here)',
+      ],
+      example: { keycloak: { adminPassword: '…' } },
+    }),
+    '',
+    ...keyLines({
       key: 'values',
       means: ['set in environments/NAME/values.yaml'],
       example: { keycloak: { servicePort: 30001 } },

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../core/atomic-file.ts'
+import { defined } from '../core/defined.ts'
 import { secretVariable } from '../core/environment.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { completeSecrets, parseDeclaration, type SecretOrigin, type SecretsDeclaration } from './secrets.ts'
@@ -26,7 +27,12 @@ export interface Secrets {
   ): Promise<{ written: boolean; origins: SecretOrigin[] }>
 }
 
-export function secretsOf(tree: string, environment: string): Secrets {
+/** `site`: secrets that site.yaml sets. */
+export function secretsOf(
+  tree: string,
+  environment: string,
+  { site }: { site?: ReadonlyMap<string, string> } = {},
+): Secrets {
   const list = join(tree, declarationPath)
   const path = join(tree, 'environments', environment, 'secrets.yaml')
   const declaration = async () => parseDeclaration(await textOf(list), list)
@@ -46,6 +52,7 @@ export function secretsOf(tree: string, environment: string): Secrets {
         before: before ?? '',
         item: path,
         given: given ?? secretsFromEnvironment(declared),
+        ...defined({ site }),
       })
       const written = text !== before
       if (written && purpose === 'write') await writeAtomically(path, text, 0o600)

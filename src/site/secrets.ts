@@ -63,10 +63,12 @@ export function completeSecrets(
     before: string
     item: string
     given: ReadonlyMap<string, string>
+    /** of site.yaml: also such as the tree does not declare */
+    site?: ReadonlyMap<string, string>
     generate?: (length: number) => string
   },
 ): { text: string; origins: SecretOrigin[] } {
-  const { before, item, given, generate = generateSecret } = options
+  const { before, item, given, site = new Map(), generate = generateSecret } = options
   const { value: values } = readValuesTree(before, { name: item, whose: 'the file of secrets' })
   const origins: SecretOrigin[] = []
   const mistakes: string[] = []
@@ -74,12 +76,24 @@ export function completeSecrets(
   for (const secret of secrets) {
     const { path, description } = secret
     const found = valueAt(values, path)
-    const origin = found !== undefined ? 'kept' : given.has(path) ? 'given' : 'generated'
-    const value = found ?? given.get(path) ?? generate(secret.length)
+    const fromOutside = site.get(path) ?? given.get(path)
+    const origin = found !== undefined ? 'kept' : fromOutside !== undefined ? 'given' : 'generated'
+    const value = found ?? fromOutside ?? generate(secret.length)
     const wrong = secretFault(value, { secret, refused })
     if (wrong !== undefined) mistakes.push(`${path} (${origin}): ${wrong}`)
     else if (found === undefined) added[path] = String(value)
     origins.push({ path, description, origin })
+  }
+  for (const [path, value] of site) {
+    const found = valueAt(values, path)
+    // an application that runs does not accept another secret only because a file has it
+    if (found !== undefined && found !== value)
+      mistakes.push(
+        `${path} (site.yaml): differs from the one that is in use; remove it from site.yaml to keep that one, or change both`,
+      )
+    if (secrets.some(secret => secret.path === path)) continue
+    if (found === undefined) added[path] = value
+    origins.push({ path, description: 'from site.yaml', origin: found === undefined ? 'given' : 'kept' })
   }
   if (mistakes.length > 0) {
     throw new AirgapError('VALUES_INVALID', `some secrets are unfit for use:\n  ${mistakes.join('\n  ')}`, {
