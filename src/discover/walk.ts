@@ -1,6 +1,6 @@
 import { defined } from '../core/defined.ts'
 import { isRecord, type RenderedObject } from './documents.ts'
-import { closedGate } from './operators/gates.ts'
+import { closedGate, notChosen } from './operators/gates.ts'
 import { hasHost, isImageText } from './references/image-text.ts'
 import type { Hub } from './references/join.ts'
 import { embeddedDocuments, nestedDocuments } from './references/nested.ts'
@@ -43,12 +43,14 @@ const skippedKinds =
 export function* nodesOf(object: RenderedObject, world: readonly RenderedObject[]): Generator<Node> {
   if (skippedKinds.test(object.kind)) return
   const dormant = isTest(object) ? 'only `helm test` runs it' : undefined
-  const base = { object, world, nesting: 0, hub: undefined, inText: undefined, dormant }
+  const base = { object, owner: object, world, nesting: 0, hub: undefined, inText: undefined, dormant }
   yield* walk(object.value, { ...base, path: '', key: '' })
 }
 
 interface Place {
   object: RenderedObject
+  /** the object that contains the text */
+  owner: RenderedObject
   world: readonly RenderedObject[]
   path: string
   key: string
@@ -66,7 +68,10 @@ function* walk(value: unknown, place: Place): Generator<Node> {
   }
   if (!isRecord(value)) return
   const { object, path, key } = place
-  const dormant = place.dormant ?? whyDormant(object, { path, value })
+  const dormant =
+    place.dormant ??
+    whyDormant(object, { path, value }) ??
+    notChosen(place.owner, { path, value, world: place.world })
   const hub = hubOf(value, place.hub)
   yield defined({ object, world: place.world, path, key, value, inText: place.inText, dormant, hub })
   for (const [inner, item] of Object.entries(value)) {

@@ -229,6 +229,39 @@ describe('lists of images of every version', () => {
   })
 })
 
+describe('lists of images of which a resource chooses one', () => {
+  const catalog = resource(
+    'postgresql.cnpg.io/v1',
+    'ClusterImageCatalog',
+    '{images: [{major: 16, image: "r.example/pg:16"}, {major: 17, image: "r.example/pg:17"}]}',
+  )
+  const cluster = resource(
+    'postgresql.cnpg.io/v1',
+    'Cluster',
+    '{imageCatalogRef: {kind: ClusterImageCatalog, name: n, major: 17}}',
+  )
+
+  it('are all used unless resources of the environment choose', () => {
+    expect(used(catalog)).toEqual(['r.example/pg:16', 'r.example/pg:17'])
+    expect(used(catalog, cluster)).toEqual(['r.example/pg:17'])
+  })
+
+  it('may be inside a text', () => {
+    const config = `kind: ConfigMap
+metadata: {name: c}
+data:
+  controller-config.yaml: |
+    eventBus:
+      jetstream:
+        versions:
+          - {version: 2.9.1, natsImage: "r.example/nats:2.9.1"}
+          - {version: 2.10.3, natsImage: "r.example/nats:2.10.3"}
+`
+    const bus = resource('argoproj.io/v1alpha1', 'EventBus', '{jetstream: {version: 2.10.3}}')
+    expect(used(config, bus)).toEqual(['r.example/nats:2.10.3'])
+  })
+})
+
 describe('defaults of a definition', () => {
   const definition = `kind: CustomResourceDefinition
 metadata: {name: caches.acme.example}

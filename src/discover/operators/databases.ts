@@ -1,4 +1,12 @@
-import type { OperatorRules } from './rule.ts'
+import type { ChoiceRule, OperatorRules } from './rule.ts'
+
+const catalog = (kind: string): ChoiceRule => ({
+  kind,
+  group: 'postgresql.cnpg.io',
+  list: 'spec.images',
+  key: 'major',
+  chosenBy: { kind: 'Cluster', group: 'postgresql.cnpg.io', path: 'spec.imageCatalogRef.major' },
+})
 
 export const cloudNativePg: OperatorRules = {
   operator: 'CloudNativePG',
@@ -54,6 +62,7 @@ export const cloudNativePg: OperatorRules = {
       '1.27.2': 'ghcr.io/cloudnative-pg/pgbouncer:1.25.1',
     },
   },
+  choices: [catalog('ImageCatalog'), catalog('ClusterImageCatalog')],
   composes: [
     {
       kind: 'Cluster',

@@ -59,6 +59,27 @@ export function closedGate(object: RenderedObject, path: string): string | undef
   return undefined
 }
 
+/** Returns why this entry of a list of images is not started, if all resources of the environment choose others. */
+export function notChosen(
+  object: RenderedObject,
+  { path, value, world }: { path: string; value: Record<string, unknown>; world: readonly RenderedObject[] },
+): string | undefined {
+  const list = /^(.+)\[\d+\]$/.exec(path)?.[1]
+  if (list === undefined) return undefined
+  for (const { choices = [] } of operators) {
+    for (const rule of choices) {
+      const isList = list === rule.list || list.endsWith(` ${rule.list}`)
+      if (!isList || !concerns(rule, object) || value[rule.key] === undefined) continue
+      const chosen = world
+        .filter(one => concerns(rule.chosenBy, one))
+        .flatMap(one => valuesAt(one.value, rule.chosenBy.path))
+      if (chosen.length > 0 && !chosen.some(one => String(one) === String(value[rule.key])))
+        return `no ${rule.chosenBy.kind} chooses it`
+    }
+  }
+  return undefined
+}
+
 /** Whether an annotation or variable lists images of every version. */
 export function isCatalogue(name: string): boolean {
   return operators.some(({ catalogues = [] }) => catalogues.some(pattern => pattern.test(name)))

@@ -28,6 +28,8 @@ export interface OperatorRules {
   starts?: readonly StartRule[]
   /** names of annotations and variables that list images of every version; a resource decides which one is started */
   catalogues?: readonly RegExp[]
+  /** lists of images of which a resource chooses one */
+  choices?: readonly ChoiceRule[]
   /** containers that an admission webhook adds to annotated pods */
   sidecars?: readonly SidecarRule[]
 }
@@ -89,6 +91,15 @@ export interface ComposeRule extends ResourceRule {
  * `spec.pools.*.image`. Keys that contain dots are in brackets: `metadata.annotations["a.b/c"]`.
  */
 export type Condition = string
+
+/** An entry of the list is not started if such resources exist in the environment, and none of them has its key. */
+export interface ChoiceRule extends ResourceRule {
+  /** path of the list: `spec.images`; in a text, the end of it */
+  list: string
+  /** key of an entry that a resource has as its value */
+  key: string
+  chosenBy: ResourceRule & { path: string }
+}
 
 /** As ComposeRule; the values are those of the workload that runs the operator. */
 export interface StartRule {

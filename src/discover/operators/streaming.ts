@@ -1,4 +1,4 @@
-import type { OperatorRules } from './rule.ts'
+import type { ChoiceRule, OperatorRules } from './rule.ts'
 
 export const debezium: OperatorRules = {
   operator: 'Debezium operator',
@@ -46,4 +46,17 @@ export const koperator: OperatorRules = {
       image: '{default:exporter}',
     },
   ],
+}
+
+const eventBus = (kind: string, list: string): ChoiceRule => ({
+  kind: 'ConfigMap',
+  list: `eventBus.${list}.versions`,
+  key: 'version',
+  chosenBy: { kind: 'EventBus', group: 'argoproj.io', path: `spec.${kind}.version` },
+})
+
+export const argoEvents: OperatorRules = {
+  operator: 'Argo Events',
+  source: 'github.com/argoproj/argo-events v1.9: pkg/reconciler/config.go, controller-config',
+  choices: [eventBus('jetstream', 'jetstream'), eventBus('nats.native', 'nats')],
 }

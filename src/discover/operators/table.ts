@@ -22,7 +22,7 @@ import {
 import type { OperatorRules } from './rule.ts'
 import { clickHouse, mongoDb, mysql, tiDb } from './sql-databases.ts'
 import { minio, rook, scylla } from './storage.ts'
-import { debezium, koperator } from './streaming.ts'
+import { argoEvents, debezium, koperator } from './streaming.ts'
 import { openSearch, openTelemetry } from './telemetry.ts'
 import { victoriaMetrics } from './victoria-metrics.ts'
 
@@ -60,6 +60,7 @@ export const operators: readonly OperatorRules[] = [
   redpanda,
   debezium,
   koperator,
+  argoEvents,
   argoCd,
   kiali,
   jaeger,
