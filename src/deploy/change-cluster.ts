@@ -5,10 +5,12 @@ import { acquireProcessLock } from '../core/process-lock.ts'
 import { openJournal } from '../install/journal.ts'
 import { adoptKubeconfig } from '../install/kubeconfig.ts'
 import { endMarked } from '../install/orphan-process.ts'
+import { findServers, refuseStrangers } from '../install/site-servers.ts'
 import { openState } from '../site/state.ts'
 import { deploymentTrees } from './bundle-trees.ts'
 import type { DeployContext } from './context.ts'
 import { openBundles } from './open-bundles.ts'
+import { ownServers } from './own-servers.ts'
 import { openPasswords } from './passwords.ts'
 import { setUp } from './set-up.ts'
 import { openSiteInstall, type SiteInstall } from './site-install.ts'
@@ -29,6 +31,8 @@ export interface ClusterChange<Result extends object> {
   describe(site: InstalledSite): string
   /** whether it is about releases in a cluster, which must exist then */
   releases: boolean
+  /** whether nodes may pull images for it: then no other program may answer on the site's ports */
+  pulls: boolean
   run(site: InstalledSite, context: DeployContext): Promise<Result>
 }
 
@@ -85,6 +89,10 @@ export async function changeCluster<Result extends object>(
   for (const path of [tools.paths.bin, ...(change.releases ? [tools.cluster.kubeconfig] : [])])
     if ((await stat(path).catch(() => undefined)) === undefined) throw nothingInstalled(siteFolder, path)
   await confirm(what, { environment: site.environment })
+  if (change.pulls) {
+    const servers = ownServers(config, state)
+    refuseStrangers(await findServers(servers, context.signal), servers)
+  }
   return { site: siteFolder, done: what, result: await change.run(installed, context) }
 }
 

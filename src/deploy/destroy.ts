@@ -5,6 +5,7 @@ import { applicationOf, applicationsOf, type ClusterChange } from './change-clus
 export function destroyApplications(names: readonly string[]): ClusterChange<{ destroyed: string[] }> {
   return {
     releases: true,
+    pulls: false,
     describe: site =>
       `remove ${applicationsOf(site, names).toReversed().join(', ')} from the cluster; volumes stay`,
     async run(site, { progress, signal }) {

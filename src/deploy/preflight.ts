@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import type { TreeEntries } from '../content/tree.ts'
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
-import { lockHolder } from '../core/process-lock.ts'
 import { type PreflightReport, preflight } from '../install/preflight/index.ts'
 import { limitedNodes } from '../install/preflight/limit.ts'
+import { findServers } from '../install/site-servers.ts'
 import type { SiteFile } from '../inventory/schema.ts'
 import type { SiteConfig } from '../site/config.ts'
 import { previewState, type SiteState } from '../site/state.ts'
@@ -13,6 +13,7 @@ import { deploymentTrees, treeEntries } from './bundle-trees.ts'
 import { carriedContent, sizeOf } from './carried-content.ts'
 import type { DeployContext } from './context.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
+import { ownServers } from './own-servers.ts'
 import { openPasswords, type Passwords } from './passwords.ts'
 import { setUp } from './set-up.ts'
 import { openSiteInstall, type SiteInstall, variableOf } from './site-install.ts'
@@ -72,6 +73,7 @@ export async function examine(
   const { site, config, state, bundles, install, passwords, limit } = examined
   const { deployment } = install ?? {}
   const files = await treeEntries(bundles, 'files')
+  const running = await findServers(ownServers(config, state), signal)
   return await preflight({
     nodes: limitedNodes(site.nodes, limit),
     access: { ssh: site.ssh, knownHosts: state.paths.knownHosts, passwords },
@@ -94,7 +96,10 @@ export async function examine(
       privateKey: site.ssh.privateKey,
       listen: config.listen,
       ports: [config.registryPort, config.httpPort],
-      serving: (await lockHolder(state.paths.serveLock)) !== undefined,
+      serving: [
+        ...(running.registry === 'ours' ? [config.registryPort] : []),
+        ...(running.http === 'ours' ? [config.httpPort] : []),
+      ],
     },
     signal,
     ...defined({ about }),

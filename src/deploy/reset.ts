@@ -9,6 +9,7 @@ export function resetMachines(names: readonly string[]): ClusterChange<{ reset: 
   const whole = names.length === 0
   return {
     releases: false,
+    pulls: false,
     describe(site) {
       const all = clusterMachines(site)
       if (!site.install.site.switches.kubernetes) throw foreignCluster(site)

@@ -5,6 +5,7 @@ import { applicationOf, applicationsOf, type ClusterChange } from './change-clus
 export function rollBackReleases(name: string): ClusterChange<{ rolledBack: string[] }> {
   return {
     releases: true,
+    pulls: true,
     describe: site => `roll ${applicationsOf(site, [name]).join()} back to its previous revision`,
     async run(site, { signal }) {
       const rolledBack = await rollBackApplication(applicationOf(site, name), signal)

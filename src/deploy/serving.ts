@@ -1,9 +1,13 @@
 import { createServer } from 'node:net'
+import { digestOf } from '../core/digest.ts'
+import type { ChallengeOptions } from '../serve/challenge.ts'
 import type { Listening } from '../serve/listen.ts'
 import type { AccessEntry } from '../serve/served.ts'
 import type { SiteAddress } from '../site/address.ts'
 import type { SiteContent } from '../site/content.ts'
-import { httpView, registryView } from '../site/site-view.ts'
+import { openServerKey } from '../site/server-key.ts'
+import { proofPath, proveServer, type SiteServer } from '../site/server-proof.ts'
+import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
 import type { SiteState } from '../site/state.ts'
 import { openKey } from './site-key.ts'
 
@@ -38,17 +42,25 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     // within the time that a stopped program has (shell/run.ts)
     await Promise.all(servers.map(server => server.close({ graceMs: 5_000 })))
   }
+  const serverKey = await openServerKey(state.folder)
+  const challengeOf = (server: SiteServer, description: string): ChallengeOptions => ({
+    path: proofPath,
+    answer: challenge => proveServer(serverKey, { site: state.id, server, description, ...challenge }),
+  })
   try {
     const [{ createRegistryServer }, { listen: listenOn }, { store, images, mirrors }] = await Promise.all([
       import('../serve/registry.ts'),
       import('../serve/listen.ts'),
       registryView(contents, { address }),
     ])
-    const registry = createRegistryServer(store, images, { log })
+    const registry = createRegistryServer(store, images, { log, challenge: challengeOf('registry', '') })
     servers.push(await listenOn(registry, { host: listen, port: address.registryPort }))
     const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), openKey(state, now)])
     const { mounts } = await httpView(contents, { address, key, site: state.id, mirrors, now })
-    const http = createHttpServer(store, mounts, { log })
+    const root = mounts.find(({ prefix }) => prefix === '/')
+    const document = root?.generated?.get(siteDocumentPath.slice(1))
+    const challenge = challengeOf('http', document === undefined ? '' : digestOf(document.bytes))
+    const http = createHttpServer(store, mounts, { log, challenge })
     servers.push(await listenOn(http, { host: listen, port: address.httpPort }))
     return { address, folders: topFolders(mounts.map(({ prefix }) => prefix)), close }
   } catch (error) {

@@ -108,10 +108,15 @@ export function refuseAnyPort({ registryPort, httpPort }: SiteConfig): void {
   })
 }
 
-/** URL of the HTTP server as this machine reaches it. */
-export function localUrl({ listen, httpPort }: Pick<SiteConfig, 'listen' | 'httpPort'>): string {
-  const host = listen === '0.0.0.0' ? '127.0.0.1' : listen === '::' ? '::1' : listen
-  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${httpPort}`
+/** URLs of the servers as this machine reaches them. */
+export function localUrls({
+  listen,
+  registryPort,
+  httpPort,
+}: Pick<SiteConfig, 'listen' | 'registryPort' | 'httpPort'>): { registry: string; http: string } {
+  const address = listen === '0.0.0.0' ? '127.0.0.1' : listen === '::' ? '::1' : listen
+  const host = isIP(address) === 6 ? `[${address}]` : address
+  return { registry: `http://${host}:${registryPort}`, http: `http://${host}:${httpPort}` }
 }
 
 async function siteFileIn(siteFolder: string): Promise<SiteFile | undefined> {

@@ -4,14 +4,15 @@ import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { lockHolder } from '../core/process-lock.ts'
 import { type JournalEntry, readJournal, type StepEvent } from '../install/journal.ts'
 import { type PlannedStep, planSteps } from '../install/plan.ts'
+import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
-import { querySite } from '../install/steps/serve.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { type SiteKeys, siteKeys } from './keys.ts'
 import { openBundles } from './open-bundles.ts'
-import { existingSite, localUrl, type Setup, setUp } from './set-up.ts'
+import { ownServers } from './own-servers.ts'
+import { existingSite, type Setup, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 import { installSteps } from './steps/install-steps.ts'
 import { type TrustView, trustView } from './trust-view.ts'
@@ -50,6 +51,8 @@ export interface ServersStatus {
   httpServer: string | null
   /** digests of the bundles that are served now */
   serves: string[]
+  /** URLs of this site at which another program answers */
+  strangers: string[]
 }
 
 export interface RunningStatus {
@@ -86,7 +89,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
     site: setup.siteFolder,
     keys: await siteKeys(setup.siteFolder),
     servers: await serversStatus(
-      { lock: state.paths.serveLock, url: localUrl(setup.config), site: state.id },
+      { lock: state.paths.serveLock, servers: ownServers(setup.config, state) },
       context,
     ),
     running: await runningStatus(state.paths.lock, entries),
@@ -167,17 +170,21 @@ function refusal(error: unknown): AirgapError {
 }
 
 async function serversStatus(
-  { lock, url, site }: { lock: string; url: string; site: string },
+  { lock, servers }: { lock: string; servers: SiteServers },
   { signal }: DeployContext,
 ): Promise<ServersStatus> {
   const holder = await lockHolder(lock)
-  const answer = await querySite(url, signal)
+  const found = await findServers(servers, signal)
+  const { description } = found
   return {
-    running: holder !== undefined && answer?.site === site,
+    running: found.registry === 'ours' && found.http === 'ours',
     process: holder?.pid ?? null,
-    registry: answer?.registry ?? null,
-    httpServer: answer?.httpServer ?? null,
-    serves: answer?.site === site ? answer.bundles : [],
+    registry: description?.registry ?? null,
+    httpServer: description?.httpServer ?? null,
+    serves: description?.bundles ?? [],
+    strangers: (['registry', 'http'] as const).flatMap(one =>
+      found[one] === 'stranger' ? servers.urls[one] : [],
+    ),
   }
 }
 

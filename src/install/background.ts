@@ -5,8 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withoutSecrets } from '../core/environment.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { type LockHolder, lockHolder } from '../core/process-lock.ts'
+import { previousLog } from '../core/rotated-log.ts'
 
-const maxLogSize = 10 << 20 /* bytes */
+/** A log is rotated above this size. */
+export const maxLogSize = 10 << 20 /* bytes */
 /** The part of a log that explains a failure. */
 const tailSize = 8 << 10 /* bytes */
 
@@ -14,6 +16,8 @@ export interface Background {
   pid: number
   /** exit code or signal once it has ended */
   ended(): string | undefined
+  /** resolves once it has ended */
+  exit: Promise<void>
 }
 
 /**
@@ -27,6 +31,7 @@ export async function startBackground(
   const [program = '', ...args] = command
   const output = await openLog(log)
   let child: ChildProcess
+  let exit: Promise<void>
   try {
     child = spawn(program, args, {
       detached: true,
@@ -35,6 +40,7 @@ export async function startBackground(
       env: withoutSecrets(process.env),
       stdio: ['ignore', output.fd, output.fd],
     })
+    exit = new Promise(resolve => child.once('exit', () => resolve()))
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)
@@ -53,7 +59,7 @@ export async function startBackground(
     await output.close()
   }
   child.unref()
-  return { pid: child.pid ?? 0, ended: () => endOf(child) }
+  return { pid: child.pid ?? 0, ended: () => endOf(child), exit }
 }
 
 /** Reads the state of the process instead of waiting for its event, which may have come before anybody listened. */
@@ -69,7 +75,7 @@ async function openLog(path: string) {
       found => found.size,
       () => 0,
     )
-    if (size > maxLogSize) await rename(path, `${path}.1`)
+    if (size > maxLogSize) await rename(path, previousLog(path))
     return await open(path, 'a', 0o600)
   } catch (error) {
     throw fromSystemError(error, path)

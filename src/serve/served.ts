@@ -1,6 +1,7 @@
 import type { TreeEntries } from '../content/tree.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
+import type { ChallengeOptions } from './challenge.ts'
 
 /** The input of the servers in this folder: plain data and lookups over any store. */
 
@@ -93,6 +94,8 @@ export interface AccessEntry {
   aborted?: true
   /** the error on this side */
   error?: string
+  /** this entry is the last of so many of its kind, which are not logged one by one (log-rate.ts) */
+  count?: number
 }
 
 /** Options of both servers, with defaults for a site. */
@@ -107,6 +110,8 @@ export interface ServerOptions {
   stallTimeoutMs?: number
   /** connections above this number are refused; default 10,000 */
   maxConnections?: number
+  /** answers clients that want to know whether this is the server that they expect; absent: no proof */
+  challenge?: ChallengeOptions
   /** memory for the cache of small content; default 32 MiB */
   cacheBytes?: number
 }

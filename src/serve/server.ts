@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { ReadableStore } from '../content/store.ts'
 import { AirgapError } from '../core/errors.ts'
 import { accessLog } from './access-log.ts'
+import { answerChallenges } from './challenge.ts'
 import type { ServerOptions } from './served.ts'
 import { type SmallCache, smallCache } from './small-cache.ts'
 import { type BlobSender, blobSender } from './stream.ts'
@@ -120,6 +121,7 @@ export function readOnlyServer(
       }),
     ),
   )
+  if (options.challenge !== undefined) answerChallenges(server, options.challenge)
   return { server, context }
 }
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { existingSite, findBundles, localUrl, refuseAnyPort, setUp } from '../../src/deploy/set-up.ts'
+import { existingSite, findBundles, localUrls, refuseAnyPort, setUp } from '../../src/deploy/set-up.ts'
 
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'airgap-set-up-'))
@@ -158,5 +158,8 @@ it.each([
   ['::', 'http://[::1]:5002'],
   ['10.0.0.1', 'http://10.0.0.1:5002'],
 ])('servers that listen on %s are reached at %s', (listen, url) => {
-  expect(localUrl({ listen, httpPort: 5002 })).toBe(url)
+  expect(localUrls({ listen, registryPort: 5001, httpPort: 5002 })).toEqual({
+    registry: url.replace('5002', '5001'),
+    http: url,
+  })
 })

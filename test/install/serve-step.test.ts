@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,6 +12,7 @@ import { httpGet } from '../../src/install/http-get.ts'
 import { stepKey } from '../../src/install/step.ts'
 import { checkStep } from '../../src/install/steps/check.ts'
 import { serveStep } from '../../src/install/steps/serve.ts'
+import { proofPath, proveServer, type SiteServer } from '../../src/site/server-proof.ts'
 import { tempFolder, testContext } from './support.ts'
 
 async function listening(handler: RequestListener): Promise<string> {
@@ -23,6 +25,28 @@ async function listening(handler: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+const { privateKey: key } = generateKeyPairSync('ed25519')
+
+/** Both servers of a site, which prove who they are and describe themselves. */
+async function siteServers(description: object, by: KeyObject = key): Promise<Record<SiteServer, string>> {
+  const body = JSON.stringify(description)
+  const serve = async (server: SiteServer) =>
+    await listening((request, answer) => {
+      const { pathname, searchParams } = new URL(request.url!, 'http://x')
+      if (pathname !== proofPath) return answer.end(body)
+      const { localAddress, localPort } = request.socket
+      const claim = {
+        site: 'ours',
+        server,
+        description: server === 'http' ? digestOf(body) : '',
+        address: `${localAddress} ${localPort}`,
+        nonce: searchParams.get('nonce')!,
+      }
+      return answer.end(JSON.stringify(proveServer(by, claim)))
+    })
+  return { registry: await serve('registry'), http: await serve('http') }
+}
+
 const clients = 'sha256:of the client files'
 const expected = {
   site: 'ours',
@@ -31,13 +55,15 @@ const expected = {
   httpServer: 'http://127.0.0.1:2',
 }
 
-async function stepFor(command: string[], localUrl = 'http://127.0.0.1:1', digest = clients) {
+const nothing = { registry: 'http://127.0.0.1:1', http: 'http://127.0.0.1:1' }
+
+async function stepFor(command: string[], urls: Record<SiteServer, string> = nothing, digest = clients) {
   const folder = await tempFolder()
   const options = {
     command,
     expected,
     clients: async () => digest,
-    localUrl,
+    servers: { site: 'ours', key: async () => key, urls, direct: true },
     listens: [],
     lock: join(folder, 'serve.lock'),
     log: join(folder, 'serve.log'),
@@ -54,24 +80,40 @@ async function script(text: string): Promise<string> {
 
 describe('the serve step', () => {
   it('is done where the site’s own servers answer, and starts nothing', async () => {
-    const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, clients })))
-    const { step } = await stepFor(['/nonexistent'], url)
+    const urls = await siteServers({ ...expected, clients })
+    const { step } = await stepFor(['/nonexistent'], urls)
     expect(await step.check(testContext())).toBe('done')
     await step.apply(testContext())
   })
 
+  it('is not done where another program repeats what the servers once said, or has another key', async () => {
+    const body = JSON.stringify({ ...expected, clients })
+    const replaying = await listening((_, answer) => answer.end(body))
+    const ours = await siteServers({ ...expected, clients })
+    const { privateKey: other } = generateKeyPairSync('ed25519')
+    for (const urls of [
+      { registry: replaying, http: replaying },
+      { ...ours, registry: replaying },
+      { ...ours, http: replaying },
+      await siteServers({ ...expected, clients }, other),
+    ]) {
+      const { step } = await stepFor(['/nonexistent'], urls)
+      expect(await step.check(testContext())).toBe('pending')
+    }
+  })
+
   it('runs again where a client file has changed since the servers started', async () => {
-    const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, clients })))
-    const { step: before } = await stepFor(['/nonexistent'], url)
-    const { step } = await stepFor(['/nonexistent'], url, 'sha256:of other client files')
+    const urls = await siteServers({ ...expected, clients })
+    const { step: before } = await stepFor(['/nonexistent'], urls)
+    const { step } = await stepFor(['/nonexistent'], urls, 'sha256:of other client files')
     expect(await stepKey(step)).not.toBe(await stepKey(before))
     expect(await step.check(testContext())).toBe('pending')
     await expect(step.apply(testContext())).rejects.toMatchObject({ item: '/nonexistent' })
   })
 
   it('neither accepts nor stops the servers of another site', async () => {
-    const url = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, site: 'theirs' })))
-    const { step } = await stepFor(['/nonexistent'], url)
+    const http = await listening((_, answer) => answer.end(JSON.stringify({ ...expected, site: 'theirs' })))
+    const { step } = await stepFor(['/nonexistent'], { registry: http, http })
     expect(await step.check(testContext())).toBe('pending')
     await expect(step.apply(testContext())).rejects.toMatchObject({
       code: 'PORT_IN_USE',
@@ -82,8 +124,8 @@ describe('the serve step', () => {
   it.each(['not JSON', 'null', '[]', '{}', '{"site":1,"bundles":"x"}'])(
     'is not confused by an answer of %j',
     async body => {
-      const url = await listening((_, answer) => answer.end(body))
-      const { step } = await stepFor(['/nonexistent'], url)
+      const http = await listening((_, answer) => answer.end(body))
+      const { step } = await stepFor(['/nonexistent'], { registry: http, http })
       expect(await step.check(testContext())).toBe('pending')
     },
   )

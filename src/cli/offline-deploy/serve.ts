@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
 import { printableJson } from '../../core/printable.ts'
+import { openRotatedLog } from '../../core/rotated-log.ts'
 import { serveSite } from '../../deploy/serve.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
+import { maxLogSize } from '../../install/background.ts'
+import { boundedLog } from '../../serve/log-rate.ts'
 import type { AccessEntry } from '../../serve/served.ts'
 import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
@@ -9,6 +12,7 @@ import { bundleOptions, serverOptions } from './options.ts'
 
 interface ServeCommandOptions extends SiteOptions {
   accessLog?: boolean
+  logFile?: string
 }
 
 /** `serve [bundle…]`: of `airgap` too, where bundles are named as arguments. */
@@ -23,14 +27,28 @@ export function serveCommand(program: Command, shell: Shell): void {
     .description('Serve the registry and the HTTP server from the bundle until stopped')
     .argument('[bundle...]', 'bundles (default: --bundle, or the .tar next to the program)')
     .option('--access-log', 'log every request, not only those that failed')
-    .action(async (named: string[], { accessLog = false, ...options }: ServeCommandOptions) => {
+    .option(
+      '--log-file <file>',
+      'append the log to this file, which is rotated at 10 MiB, instead of printing it to stderr',
+    )
+    .action(async (named: string[], { accessLog = false, logFile, ...options }: ServeCommandOptions) => {
       const bundle = [...named, ...(options.bundle ?? [])]
+      const file = logFile === undefined ? undefined : openRotatedLog(logFile, { limit: maxLogSize })
+      const write = (entry: AccessEntry) => {
+        const line = printableJson(JSON.stringify({ at: new Date().toISOString(), ...entry }))
+        if (file === undefined) shell.log(line)
+        else file.write(line)
+      }
+      const failed = boundedLog(write)
       await serveSite(
         { ...options, bundle },
         {
           signal: shell.signal,
           now: () => new Date(),
-          log: entry => logAccess(entry, { shell, all: accessLog }),
+          log(entry) {
+            if (entry.error !== undefined || entry.status >= 500) failed.log(entry)
+            else if (accessLog) write(entry)
+          },
           serving(site) {
             shell.print(site, () =>
               [
@@ -41,12 +59,9 @@ export function serveCommand(program: Command, shell: Shell): void {
             )
           },
         },
-      )
+      ).finally(() => {
+        failed.flush()
+        file?.close()
+      })
     })
-}
-
-/** In the background, stderr is a file that nobody empties: only what went wrong on this side is worth a line. */
-function logAccess(entry: AccessEntry, { shell, all }: { shell: Shell; all: boolean }): void {
-  if (!all && entry.error === undefined && entry.status < 500) return
-  shell.log(printableJson(JSON.stringify({ at: new Date().toISOString(), ...entry })))
 }

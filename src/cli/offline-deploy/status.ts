@@ -3,6 +3,7 @@ import { AirgapError } from '../../core/errors.ts'
 import type { ClusterStatus } from '../../deploy/cluster.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import type { BundleStatus, RunningStatus, ServersStatus, SiteStatus } from '../../deploy/status.ts'
+import { strangersOnPorts } from '../../install/site-servers.ts'
 import { addExamples } from '../shell/examples.ts'
 import { localTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
@@ -23,6 +24,7 @@ export function statusCommand(program: Command, shell: Shell): void {
       shell.print(status, () => statusText(status))
       const missing = status.bundles.find(({ unreadable }) => unreadable !== undefined)
       if (exitCode && missing?.unreadable !== undefined) throw missing.unreadable
+      if (exitCode && status.servers.strangers.length > 0) throw strangersOnPorts(status.servers.strangers)
       const pending = status.steps.filter(({ state }) => state === 'pending')
       if (exitCode && status.cluster?.refused !== undefined) throw status.cluster.refused
       if (exitCode && pending.length > 0)
@@ -62,9 +64,14 @@ function keyLines(keys: SiteStatus['keys']): string[] {
 }
 
 function serversLines(
-  { running, process, registry, httpServer, serves }: ServersStatus,
+  { running, process, registry, httpServer, serves, strangers }: ServersStatus,
   bundles: readonly BundleStatus[],
 ): string[] {
+  if (strangers.length > 0)
+    return [
+      `servers  another program answers at ${strangers.join(', ')}: it does not prove to be the server of this site`,
+      '  next: find it with `ss -ltnp` and stop it, then run `offline-deploy apply`',
+    ]
   if (!running) return ['servers  not running']
   const others = serves.filter(digest => !bundles.some(bundle => bundle.digest === digest))
   return [

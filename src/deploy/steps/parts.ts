@@ -6,6 +6,7 @@ import { digestOf } from '../../core/digest.ts'
 import { folderDigest } from '../../install/folder-digest.ts'
 import type { Cluster } from '../../install/kube.ts'
 import { limitedNodes } from '../../install/preflight/limit.ts'
+import type { SiteServers } from '../../install/site-servers.ts'
 import type { DeploymentTree } from '../../install/steps/lay-down.ts'
 import { inventoryText } from '../../inventory/hosts.ts'
 import type { NodeRole } from '../../inventory/schema.ts'
@@ -19,6 +20,7 @@ import type { SiteState } from '../../site/state.ts'
 import { deploymentTrees, treeEntries } from '../bundle-trees.ts'
 import type { DeployContext } from '../context.ts'
 import type { OpenBundle } from '../open-bundles.ts'
+import { ownServers } from '../own-servers.ts'
 import { openPasswords, type Passwords } from '../passwords.ts'
 import type { Setup } from '../set-up.ts'
 import { kubeVersion, openSiteInstall, type SiteInstall } from '../site-install.ts'
@@ -51,6 +53,8 @@ export interface SiteParts extends StepsOptions, ServerAddresses {
   /** archives of the bundles' charts by file name */
   charts: TreeEntries
   mirrors: readonly RegistryMirrors[]
+  /** the site's servers, as this host reaches them */
+  servers: SiteServers
   /** what the HTTP server serves; without the site's signatures */
   mounts: readonly SiteMount[]
   /** with `plan` the site's key is not created: texts that contain it are not the final ones */
@@ -91,6 +95,7 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
     trees,
     charts,
     mirrors,
+    servers: ownServers(setup.config, state),
     mounts: planned.mounts,
     registry: registryOf(address),
     httpServer: httpServerOf(address),

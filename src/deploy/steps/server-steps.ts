@@ -9,8 +9,7 @@ import { filesForHost } from '../../site/host-files.ts'
 import { namedRoots } from '../../site/images.ts'
 import { httpRequests, registryRequests } from '../../site/sample-requests.ts'
 import { settingsOf } from '../../values/set.ts'
-import type { OpenBundle } from '../open-bundles.ts'
-import { localUrl, type Setup } from '../set-up.ts'
+import { takingFrom, withoutStrangersAt } from '../own-servers.ts'
 import { siteValues, siteVariables } from '../site-values.ts'
 import { verifyOpenBundle } from '../verify.ts'
 import type { SiteParts } from './parts.ts'
@@ -26,9 +25,13 @@ export function serverSteps(parts: SiteParts): Step[] {
   ]
 }
 
-function check({ bundles, mounts, registry, httpServer }: SiteParts): Step {
+function check({ bundles, mounts, registry, httpServer, servers }: SiteParts): Step {
   const named = namedRoots(bundles.flatMap(({ store }) => store.roots()))
-  return checkStep({ requests: [...registryRequests(named, registry), ...httpRequests(mounts, httpServer)] })
+  const step = checkStep({
+    requests: [...registryRequests(named, registry), ...httpRequests(mounts, httpServer)],
+  })
+  // first here, then at the address that the machines use
+  return takingFrom(servers, withoutStrangersAt({ registry, httpServer }, { servers, step }))
 }
 
 function verify({ bundles }: SiteParts): Step {
@@ -37,10 +40,11 @@ function verify({ bundles }: SiteParts): Step {
   })
 }
 
-function serve({ bundles, setup, state, context, registry, httpServer, clients }: SiteParts): Step {
+function serve(parts: SiteParts): Step {
+  const { bundles, setup, state, context, registry, httpServer, clients, servers } = parts
   const { config } = setup
   return serveStep({
-    command: [...context.self, 'serve', ...serveArguments(setup, bundles)],
+    command: [...context.self, 'serve', ...serveArguments(parts)],
     expected: {
       site: state.id,
       bundles: bundles.map(({ identity }) => identity.digest),
@@ -48,7 +52,7 @@ function serve({ bundles, setup, state, context, registry, httpServer, clients }
       httpServer,
     },
     clients: async purpose => clientFilesDigest(await clients(purpose)),
-    localUrl: localUrl(config),
+    servers,
     listens: [`${config.listen}:${config.registryPort}`, `${config.listen}:${config.httpPort}`],
     lock: state.paths.serveLock,
     log: state.paths.serveLog,
@@ -56,7 +60,8 @@ function serve({ bundles, setup, state, context, registry, httpServer, clients }
 }
 
 /** The servers open the bundles again, by their paths: they are to serve what was verified here, and nothing else. */
-function serveArguments({ config, siteFolder }: Setup, bundles: readonly OpenBundle[]): string[] {
+function serveArguments({ setup, bundles, state }: SiteParts): string[] {
+  const { config, siteFolder } = setup
   return [
     ...bundles.flatMap(({ path, identity }) => ['--bundle', path, '--expect', identity.digest]),
     '--site',
@@ -69,6 +74,8 @@ function serveArguments({ config, siteFolder }: Setup, bundles: readonly OpenBun
     String(config.registryPort),
     '--http-port',
     String(config.httpPort),
+    '--log-file',
+    state.paths.serveLog,
     '--output',
     'json',
     '--quiet',

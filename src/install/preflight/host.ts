@@ -19,8 +19,8 @@ export interface HostQuestions {
   privateKey: string | undefined
   listen: string
   ports: readonly number[]
-  /** whether this site's servers run now */
-  serving: boolean
+  /** those of the ports on which this site's servers have proven that they listen */
+  serving: readonly number[]
 }
 
 /** Examines the host that installs. */
@@ -36,7 +36,7 @@ export async function hostFacts(questions: HostQuestions, signal: AbortSignal): 
     ports: await Promise.all(
       ports.map(async port => {
         const state = await portState(port, listen)
-        return { port, listen, state: state === 'taken' && serving ? 'ours' : state }
+        return { port, listen, state: state === 'taken' && serving.includes(port) ? 'ours' : state }
       }),
     ),
     privateKey:

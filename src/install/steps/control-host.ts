@@ -12,19 +12,18 @@ import { failedProgram } from '../failed-program.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
 import { findPython } from '../python.ts'
 import type { Step, StepContext } from '../step.ts'
+import { hashedRequirements, writeWheelhouse } from '../wheelhouse.ts'
 
 export interface ControlHostOptions {
   deployment: Deployment
   /** files below /files */
   files: BundleFiles
-  /** files below /pypi */
+  /** wheels by project, and their metadata */
   wheels: BundleFiles
   /** where the deployment tree is laid down */
   tree: string
   /** digest of the requirements file in the bundle's tree */
   requirements: string | null
-  /** URL of the site's index of Python packages, as this host reaches it */
-  index: string
   /** folder for programs, virtual environment and kubespray */
   folder: string
   program: (name: string) => Pick<StepProgram, 'log' | 'running' | 'silenceMs'>
@@ -43,7 +42,7 @@ export function toolPaths(folder: string) {
 
 /** Installs the programs of this host from the bundle: helm, helmfile, kubectl, ansible, kubespray. */
 export function controlHostStep(options: ControlHostOptions): Step {
-  const { deployment, files, wheels, tree, requirements, index, folder } = options
+  const { deployment, files, wheels, tree, requirements, folder } = options
   const { tools, python, kubespray } = deployment
   const paths = toolPaths(folder)
   const stamp = join(folder, 'complete.json')
@@ -66,7 +65,7 @@ export function controlHostStep(options: ControlHostOptions): Step {
   return {
     id: 'control-host',
     title: 'Install ansible, helm, helmfile, kubectl and kubespray on this host',
-    needs: ['serve', 'lay-down'],
+    needs: ['lay-down'],
     inputs,
     async describe() {
       // a missing file is reported before anything is changed
@@ -77,7 +76,7 @@ export function controlHostStep(options: ControlHostOptions): Step {
         ...(python === undefined
           ? []
           : [
-              `create ${paths.venv} with Python ${python.versions.join(' or ')} and the wheels of ${index}`,
+              `create ${paths.venv} with Python ${python.versions.join(' or ')} and wheels of the bundle`,
               `  ${basename(pipWheel(wheels))}; ${join(tree, python.requirements)}`,
             ]),
         ...(kubespray === undefined ? [] : [`extract ${kubespray.archive} to ${paths.kubespray}`]),
@@ -132,33 +131,44 @@ export function controlHostStep(options: ControlHostOptions): Step {
       if (end.status !== 0)
         throw failedProgram(command, end, {
           log: program.log,
-          likely: 'the bundle has no wheels for this Python, or the servers do not answer',
+          likely: 'the bundle has no wheels for this Python',
         })
     }
+    const wheelhouse = join(folder, 'wheels')
+    const report = join(folder, 'pip-report.json')
+    const hashed = join(folder, 'requirements-with-hashes.txt')
+    const given = join(tree, python!.requirements)
     try {
+      await writeWheelhouse(wheels, {
+        requirements: await readFile(given, 'utf8'),
+        folder: wheelhouse,
+        signal: context.signal,
+      })
       // Debian's python3 has no ensurepip: the pip of the bundle is used
       await run([found.program, '-m', 'venv', '--without-pip', paths.venv])
-      const trusted = new URL(index).hostname
-      await run([
-        join(paths.venv, 'bin', 'python'),
-        join(wheel, 'pip'),
-        '--disable-pip-version-check',
-        '--no-input',
-        'install',
-        '--quiet',
-        '--no-cache-dir',
-        '--only-binary',
-        ':all:',
-        '--index-url',
-        index,
-        '--trusted-host',
-        trusted,
-        '--requirement',
-        join(tree, python!.requirements),
-      ])
+      const install = async (...options: string[]) =>
+        await run([
+          join(paths.venv, 'bin', 'python'),
+          join(wheel, 'pip'),
+          '--disable-pip-version-check',
+          '--no-input',
+          'install',
+          '--quiet',
+          '--no-cache-dir',
+          '--only-binary',
+          ':all:',
+          '--no-index',
+          '--find-links',
+          wheelhouse,
+          ...options,
+        ])
+      // pip takes hashes only of everything at once, dependencies included: a dry run finds out what it would choose
+      await install('--dry-run', '--report', report, '--requirement', given)
+      await writeAtomically(hashed, hashedRequirements(await readFile(report, 'utf8'), wheels))
+      await install('--no-deps', '--require-hashes', '--requirement', hashed)
       await run([paths.ansible, '--version'])
     } finally {
-      await rm(wheel, { force: true })
+      for (const path of [wheel, wheelhouse, report, hashed]) await rm(path, { recursive: true, force: true })
     }
   }
 }

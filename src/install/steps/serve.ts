@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AirgapError, isKnownCode } from '../../core/errors.ts'
 import { lockHolder } from '../../core/process-lock.ts'
-import { type SiteDescription, siteDocumentPath } from '../../site/site-view.ts'
+import type { SiteDescription } from '../../site/site-view.ts'
 import { logSize, logTail, startBackground, stopHolder } from '../background.ts'
-import { httpGet } from '../http-get.ts'
 import { shellWord } from '../shell-word.ts'
+import { describedAt, findServers, type SiteServers } from '../site-servers.ts'
 import type { Step, StepContext, UndoStep } from '../step.ts'
 
 export interface ServeOptions {
@@ -15,8 +15,7 @@ export interface ServeOptions {
   expected: Omit<SiteDescription, 'clients'>
   /** digest of the client files; for `plan` that of files without a key, as there may be none yet */
   clients: (purpose: 'plan' | 'write') => Promise<string>
-  /** URL of the HTTP server, as this host reaches it */
-  localUrl: string
+  servers: SiteServers
   /** where the servers listen, for people */
   listens: readonly string[]
   /** held by the serving process */
@@ -28,7 +27,7 @@ const startTimeoutMs = 60_000
 
 /** Starts the site's servers in the background, or restarts them if content, address or client files have changed. */
 export function serveStep(options: ServeOptions): Step {
-  const { command, expected, localUrl, listens, lock, log } = options
+  const { command, expected, servers, listens, lock, log } = options
   const complete = async (): Promise<SiteDescription> => ({
     ...expected,
     clients: await options.clients('write'),
@@ -44,13 +43,15 @@ export function serveStep(options: ServeOptions): Step {
       `  registry ${expected.registry}, HTTP server ${expected.httpServer}`,
     ],
     async check({ signal }) {
-      return isExpected(await querySite(localUrl, signal), await complete()) ? 'done' : 'pending'
+      const { description, registry } = await findServers(servers, signal)
+      return registry === 'ours' && isExpected(description, await complete()) ? 'done' : 'pending'
     },
     async apply(context) {
-      const running = await querySite(localUrl, context.signal)
+      const found = await findServers(servers, context.signal)
       const wanted = await complete()
-      if (isExpected(running, wanted) && !(await listensElsewhere(lock, command))) return
-      if (running !== undefined && running.site !== expected.site) throw foreignSite(localUrl, running)
+      const isRunning = found.registry === 'ours' && isExpected(found.description, wanted)
+      if (isRunning && !(await listensElsewhere(lock, command))) return
+      if (found.http === 'stranger') await refuseOtherSite(servers, context.signal)
       if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
         context.progress.note(
           'serve: stopped the servers, which ran with other content, another address or other client files',
@@ -82,17 +83,19 @@ async function listensElsewhere(lock: string, command: readonly string[]): Promi
 }
 
 async function start(
-  { command, localUrl, lock, log }: ServeOptions,
+  { command, servers, lock, log }: ServeOptions,
   { wanted, context }: { wanted: SiteDescription; context: StepContext },
 ): Promise<void> {
   const logStart = await logSize(log)
   const child = await startBackground(command, { log })
   try {
     const deadline = performance.now() + startTimeoutMs
-    while (!isExpected(await querySite(localUrl, context.signal), wanted)) {
+    const isServing = async () => await areServing(servers, { wanted, signal: context.signal })
+    // a program that holds a port and says nothing must not delay the error of the one that was started
+    while (!(await Promise.race([isServing(), child.exit.then(() => false)]))) {
       const ended = child.ended()
       if (ended !== undefined) throw endedAtOnce(ended, { log, tail: await logTail(log, logStart) })
-      if (performance.now() > deadline) throw neverAnswered(localUrl, log)
+      if (performance.now() > deadline) throw neverAnswered(servers.urls.http, log)
       await sleep(50, undefined, { signal: context.signal })
     }
     const pid = (await lockHolder(lock))?.pid ?? child.pid
@@ -106,24 +109,12 @@ async function start(
   }
 }
 
-/** Queries the description of the site at an address; undefined if nothing answers there, or another server. */
-export async function querySite(localUrl: string, signal: AbortSignal): Promise<SiteDescription | undefined> {
-  try {
-    const answer = await httpGet(`${localUrl}${siteDocumentPath}`, { signal, timeoutMs: 3_000 })
-    if (answer.status !== 200) return undefined
-    const { site, bundles, registry, httpServer, clients } = JSON.parse(answer.head.toString('utf8'))
-    if (typeof site !== 'string' || !Array.isArray(bundles)) return undefined
-    return {
-      site,
-      bundles: bundles.map(String),
-      registry: String(registry),
-      httpServer: String(httpServer),
-      clients: String(clients),
-    }
-  } catch (error) {
-    if (signal.aborted) throw error
-    return undefined
-  }
+async function areServing(
+  servers: SiteServers,
+  { wanted, signal }: { wanted: SiteDescription; signal: AbortSignal },
+): Promise<boolean> {
+  const { registry, description } = await findServers(servers, signal)
+  return registry === 'ours' && isExpected(description, wanted)
 }
 
 function isExpected(found: SiteDescription | undefined, expected: SiteDescription): boolean {
@@ -168,9 +159,12 @@ function neverAnswered(localUrl: string, log: string): AirgapError {
   })
 }
 
-function foreignSite(localUrl: string, found: SiteDescription): AirgapError {
-  return new AirgapError('PORT_IN_USE', 'another site is being served here', {
-    item: `${localUrl} (registry ${found.registry})`,
+/** Another site of this host is recognized by what it says; whatever else listens is reported by the server that can't listen there. */
+async function refuseOtherSite({ urls, site }: SiteServers, signal: AbortSignal): Promise<void> {
+  const found = (await describedAt(urls.http, signal))?.description
+  if (found === undefined || found.site === site) return
+  throw new AirgapError('PORT_IN_USE', 'another site is being served here', {
+    item: `${urls.http} (registry ${found.registry})`,
     likely: 'another state folder was used before',
     next: 'use that one with --site, stop it with `offline-deploy stop --site FOLDER`, or choose other ports',
   })
