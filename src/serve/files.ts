@@ -7,7 +7,7 @@ import { encodePath } from '../core/safe-path.ts'
 import { answerWithBytes, answerWithContent, type Exchange } from './answer.ts'
 import { contentTypeOf } from './content-type.ts'
 import { type FileTable, type Found, fileTable } from './file-table.ts'
-import { htmlListing, jsonListing } from './listing.ts'
+import { type Listings, listings } from './listing.ts'
 import { preferred } from './negotiate.ts'
 import type { GeneratedDocument, ServedMount, ServerOptions } from './served.ts'
 import { readOnlyServer, type ServerContext } from './server.ts'
@@ -27,8 +27,8 @@ const inert = {
 }
 
 /**
- * Creates the HTTP server of the site, ready for `inject` and `listen`: files of the mounts, and listings of their folders (HTML; JSON
- * with `Accept: application/json`). Errors are text.
+ * Creates the HTTP server of the site, ready for `inject` and `listen`: files of the mounts, and listings of their folders in pages (HTML;
+ * JSON with `Accept: application/json`). Errors are text.
  */
 export function createHttpServer(
   store: ReadableStore,
@@ -43,14 +43,16 @@ export function createHttpServer(
   })
   const table = fileTable(store, mounts)
   const etags = new WeakMap<GeneratedDocument, string>()
+  const folders = listings()
   server.route({
     method: ['GET', 'HEAD'],
     url: '*',
     async handler(request, reply) {
-      const path = decodePath(parseTarget(request.raw.url ?? '/').path)
+      const { path: encoded, query } = parseTarget(request.raw.url ?? '/')
+      const path = decodePath(encoded)
       if (await services.answer(context, { request, reply }, path)) return reply
       const found = await lookUp(table, path)
-      return answer({ context, etags }, { exchange: { request, reply }, path, found })
+      return answer({ context, etags, folders }, { exchange: { request, reply }, path, query, found })
     },
   })
   services.routePosts(server, context)
@@ -70,9 +72,20 @@ async function lookUp(table: FileTable, path: string): Promise<Found> {
   })
 }
 
+interface FileServer {
+  context: ServerContext
+  etags: WeakMap<GeneratedDocument, string>
+  folders: Listings
+}
+
 async function answer(
-  { context, etags }: { context: ServerContext; etags: WeakMap<GeneratedDocument, string> },
-  { exchange, path, found }: { exchange: Exchange; path: string; found: Found },
+  { context, etags, folders }: FileServer,
+  {
+    exchange,
+    path,
+    query,
+    found,
+  }: { exchange: Exchange; path: string; query: URLSearchParams; found: Found },
 ): Promise<FastifyReply> {
   const { reply } = exchange
   if (found.type === 'file') {
@@ -99,12 +112,20 @@ async function answer(
   const accept = exchange.request.headers.accept ?? ''
   if (found.type === 'page') return document(preferred(found.forms, accept), { ...inert, vary: 'accept' })
   const { mediaType } = preferred([{ mediaType: 'text/html' }, { mediaType: 'application/json' }], accept)
-  const json = mediaType === 'application/json'
-  const folder = { path, children: found.children }
-  return reply
-    .headers({ ...inert, vary: 'accept' })
-    .type(json ? 'application/json' : 'text/html; charset=utf-8')
-    .send(json ? jsonListing(folder) : htmlListing(folder))
+  const isJson = mediaType === 'application/json'
+  const listing = folders.page(
+    { path, children: found.children },
+    { form: isJson ? 'json' : 'html', page: query.get('page') },
+  )
+  return answerWithBytes(exchange, listing.bytes, {
+    contentType: isJson ? 'application/json' : 'text/html; charset=utf-8',
+    etag: listing.etag,
+    headers: {
+      ...inert,
+      vary: 'accept',
+      ...defined({ link: listing.next === undefined ? undefined : `<${listing.next}>; rel="next"` }),
+    },
+  })
 }
 
 function textError(error: AirgapError): { contentType: string; body: string } {

@@ -4,10 +4,10 @@ import type { ReadableStore } from '../content/store.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
-import { isDigest } from '../core/digest.ts'
+import { digestOf, isDigest } from '../core/digest.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import { isRepository, isTag } from '../core/reference.ts'
-import { answerWithContent, type Exchange } from './answer.ts'
+import { answerWithBytes, answerWithContent, type Exchange } from './answer.ts'
 import { compareNames, pageOf } from './pages-of-names.ts'
 import { answerWithError, thrownErrorBody } from './registry-errors.ts'
 import type { ServedImages, ServedRepository, ServerOptions } from './served.ts'
@@ -29,12 +29,13 @@ export function createRegistryServer(
     errorBody: error => ({ contentType: json, body: thrownErrorBody(error) }),
     options,
   })
+  const sorted = sortedLists(images)
   server.route({
     method: ['GET', 'HEAD'],
     url: '*',
     async handler(request, reply) {
       reply.header('docker-distribution-api-version', 'registry/2.0')
-      return route({ context, images }, { request, reply })
+      return route({ context, images, sorted }, { request, reply })
     },
   })
   return server
@@ -43,6 +44,8 @@ export function createRegistryServer(
 interface Registry {
   context: ServerContext
   images: ServedImages
+  /** names in the order of listings, each list sorted once: thousands of names would keep the other clients waiting */
+  sorted: { names(): readonly string[]; tags(of: ServedRepository['tags']): readonly string[] }
 }
 
 /** One request inside a repository. */
@@ -81,10 +84,26 @@ async function route(registry: Registry, exchange: Exchange): Promise<FastifyRep
   const ns = query.get('ns') ?? undefined
   const repository = registry.images.find(name, ns)
   if (repository === undefined) return unknownName(reply, { name, ns })
-  return endpoint(registry.context, { ...exchange, name, repository, reference, query })
+  return endpoint(registry, { ...exchange, name, repository, reference, query })
 }
 
-type Endpoint = (context: ServerContext, asked: RepositoryRequest) => Promise<FastifyReply>
+function sortedLists(images: ServedImages): Registry['sorted'] {
+  let names: readonly string[] | undefined
+  const tags = new WeakMap<ServedRepository['tags'], readonly string[]>()
+  return {
+    names() {
+      names ??= [...images.names()].sort(compareNames)
+      return names
+    },
+    tags(of) {
+      const sorted = tags.get(of) ?? [...of.keys()].sort(compareNames)
+      tags.set(of, sorted)
+      return sorted
+    },
+  }
+}
+
+type Endpoint = (registry: Registry, asked: RepositoryRequest) => Promise<FastifyReply>
 
 const endpoints = new Map<string, Endpoint>([
   ['manifests', manifest],
@@ -104,7 +123,7 @@ function split(path: string): { name: string; endpoint: Endpoint; reference: str
 }
 
 /** distribution-spec v1.1, "Pulling manifests" */
-async function manifest(context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
+async function manifest({ context }: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
   const { request, reply, repository, reference } = asked
   if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reply, reference)
   const found = isDigest(reference)
@@ -137,7 +156,7 @@ async function manifest(context: ServerContext, asked: RepositoryRequest): Promi
 }
 
 /** distribution-spec v1.1, "Pulling blobs" */
-async function blob(context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
+async function blob({ context }: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
   const { request, reply, repository, reference } = asked
   if (!isDigest(reference)) return invalidDigest(reply, reference)
   const found = (await repository.blob(reference)) ?? (await repository.manifest(reference))
@@ -161,11 +180,10 @@ async function blob(context: ServerContext, asked: RepositoryRequest): Promise<F
 }
 
 /** distribution-spec v1.1, "Listing Tags" */
-async function tags(_context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
-  const { reply, name, repository, query } = asked
-  const sorted = [...repository.tags.keys()].sort(compareNames)
-  return listing(reply, {
-    sorted,
+async function tags({ sorted }: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
+  const { name, repository, query } = asked
+  return listing(asked, {
+    sorted: sorted.tags(repository.tags),
     query,
     path: `/v2/${name}/tags/list`,
     body: names => ({ name, tags: names }),
@@ -174,27 +192,30 @@ async function tags(_context: ServerContext, asked: RepositoryRequest): Promise<
 
 /** `_catalog` of the reference registry: not in the specification, but used by people and tools. */
 async function catalog(
-  { images }: Registry,
+  { sorted }: Registry,
   { exchange, query }: { exchange: Exchange; query: URLSearchParams },
 ): Promise<FastifyReply> {
-  const sorted = [...images.names()].sort(compareNames)
-  return listing(exchange.reply, {
-    sorted,
+  return listing(exchange, {
+    sorted: sorted.names(),
     query,
     path: '/v2/_catalog',
     body: names => ({ repositories: names }),
   })
 }
 
+/** One page. The specification lets a registry send fewer names than were requested, with a link to the next ones. */
+const maxNames = 1_000
+
 function listing(
-  reply: FastifyReply,
+  exchange: Exchange,
   {
     sorted,
     query,
     path,
     body,
-  }: { sorted: string[]; query: URLSearchParams; path: string; body: (names: string[]) => object },
+  }: { sorted: readonly string[]; query: URLSearchParams; path: string; body: (names: string[]) => object },
 ): FastifyReply {
+  const { reply } = exchange
   const n = query.get('n')
   if (n !== null && !/^\d{1,9}$/.test(n)) {
     return answerWithError(reply, {
@@ -205,18 +226,20 @@ function listing(
     })
   }
   const last = query.get('last')
-  const page = pageOf(sorted, defined({ n: n === null ? undefined : Number(n), last: last ?? undefined }))
-  if (page.next !== undefined && n !== null) {
-    const next = new URLSearchParams({ n, last: page.next })
+  const size = Math.min(n === null ? maxNames : Number(n), maxNames)
+  const page = pageOf(sorted, defined({ n: size, last: last ?? undefined }))
+  if (page.next !== undefined) {
+    const next = new URLSearchParams({ n: String(size), last: page.next })
     const ns = query.get('ns')
     if (ns !== null) next.set('ns', ns)
     reply.header('link', `<${path}?${next}>; rel="next"`)
   }
-  return reply.type(json).send(JSON.stringify(body(page.names)))
+  const bytes = Buffer.from(JSON.stringify(body(page.names)))
+  return answerWithBytes(exchange, bytes, { contentType: json, etag: `"${digestOf(bytes)}"` })
 }
 
 /** distribution-spec v1.1, "Listing Referrers": always an index, empty if nothing refers to the digest. */
-async function referrers(_context: ServerContext, asked: RepositoryRequest): Promise<FastifyReply> {
+async function referrers(_registry: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
   const { reply, repository, reference, query } = asked
   if (!isDigest(reference)) return invalidDigest(reply, reference)
   const artifactType = query.get('artifactType')

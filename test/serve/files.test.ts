@@ -163,6 +163,38 @@ describe('the file server', () => {
     })
   })
 
+  it('lists a large folder in pages, each with an ETag, and renders each once', async () => {
+    const store = new MemoryStore()
+    const content = await put(store, Buffer.from('x'))
+    const names = Array.from({ length: 2_500 }, (_, i) => `p/${String(i).padStart(5, '0')}.deb`)
+    const entries = new Map(names.map(name => [name, { descriptor: content, mode: '100644' as const }]))
+    const running = await start(createHttpServer(store, [{ prefix: '/debs', entries }]))
+    const accept = 'application/json'
+    const listed: string[] = []
+    for (let url: string | undefined = '/debs/p/'; url !== undefined; ) {
+      const got = await running.get(url, { headers: { accept } })
+      const page = got.json() as { path: string; entries: { name: string }[]; next?: string }
+      expect(page.path).toBe('/debs/p/')
+      expect(page.entries.length).toBeLessThanOrEqual(1_000)
+      expect(got.headers['link']).toBe(page.next && `<${page.next}>; rel="next"`)
+      listed.push(...page.entries.map(({ name }) => `p/${name}`))
+      const headers = { accept, 'if-none-match': got.headers['etag']! }
+      expect(await running.get(url, { headers })).toMatchObject({ status: 304, body: Buffer.alloc(0) })
+      // the same page in another form is another representation
+      expect((await running.get(url)).headers['etag']).not.toBe(got.headers['etag'])
+      url = page.next && new URL(page.next, `${running.origin}/debs/p/`).href.slice(running.origin.length)
+    }
+    expect(listed).toEqual(names)
+    const html = (await running.get('/debs/p/?page=2')).body.toString()
+    expect(html).toContain('page 2 of 3 <a rel="next" href="?page=3">')
+    expect(html.match(/<a href="\.\/0\d+\.deb">/g)).toHaveLength(1_000)
+    for (const page of ['0', '4', '-1', '1.5', '', 'x', '99999999999999999999'])
+      expect((await running.get(`/debs/p/?page=${page}`)).status).toBe(404)
+    expect((await running.get('/debs/p/', { method: 'HEAD' })).headers['etag']).toBe(
+      (await running.get('/debs/p/?page=1')).headers['etag'],
+    )
+  })
+
   it('every link of a listing works', async () => {
     const running = await serve()
     const page = (await running.get('/files/')).body.toString()

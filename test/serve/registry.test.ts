@@ -191,6 +191,26 @@ describe('the registry', () => {
       expect((await get(`/v2/many/tags/tags/list?n=${n}`)).status).toBe(400)
   })
 
+  it('lists a thousand tags at most at once, with an ETag', async () => {
+    const names = Array.from({ length: 2_500 }, (_, i) => `v${String(i).padStart(4, '0')}`)
+    images.add(
+      'thousands',
+      repositoryOf({ tags: Object.fromEntries(names.map(name => [name, image.manifest])) }),
+    )
+    const listed: string[] = []
+    let url: string | undefined = '/v2/thousands/tags/list'
+    while (url !== undefined) {
+      const { body, headers } = await get(url)
+      expect(body.tags.length).toBeLessThanOrEqual(1_000)
+      listed.push(...body.tags)
+      const again = await registry().inject({ url, headers: { 'if-none-match': String(headers['etag']) } })
+      expect([again.statusCode, again.body]).toEqual([304, ''])
+      url = /^<(.*)>; rel="next"$/.exec(String(headers['link']))?.[1]
+    }
+    expect(listed).toEqual(names)
+    expect((await get('/v2/thousands/tags/list?n=999999999')).body.tags).toHaveLength(1_000)
+  })
+
   it('lists repositories', async () => {
     const { body } = await get('/v2/_catalog')
     expect(body.repositories).toContain('nvidia/gpu-operator')

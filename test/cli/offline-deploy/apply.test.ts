@@ -337,7 +337,8 @@ describe('offline-deploy apply', () => {
   it('fault 85: names a port in use and the program that uses it, and continues later', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
-    const other = createServer()
+    // it never answers
+    const other = createServer(socket => socket.resume())
     const port = Number(site.registry.split(':')[1])
     await new Promise<void>(done => other.listen(port, '127.0.0.1', done))
     try {
