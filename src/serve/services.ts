@@ -10,6 +10,8 @@ import { decodePath, parseTarget } from './target.ts'
 
 /** Requests of services are lists of names and commits. */
 const maxBody = 8 << 20 /* bytes, before and after they are unpacked */
+/** of all requests together: clients could otherwise fill the memory with bodies that they never complete (CWE-770) */
+const maxBodies = 128 << 20 /* bytes */
 
 /** The services of all mounts, by path. */
 export interface ServiceTable {
@@ -27,6 +29,7 @@ export function serviceTable(mounts: readonly ServedMount[]): ServiceTable {
       [...(own ?? [])].map(([path, service]) => [`${prefix}/${path}`, service] as const),
     ),
   )
+  const bodies = { held: 0 }
   return {
     takesPost(url) {
       try {
@@ -51,9 +54,9 @@ export function serviceTable(mounts: readonly ServedMount[]): ServiceTable {
         url: '*',
         async handler(request, reply) {
           const path = decodePath(parseTarget(request.raw.url ?? '/').path)
-          const found = await services
-            .get(path)
-            ?.answer({ method: 'POST', ...partsOf(request), body: await bodyOf(request, reply) })
+          const found = await withBody(bodies, { request, reply }, async body =>
+            services.get(path)?.answer({ method: 'POST', ...partsOf(request), body }),
+          )
           if (found === undefined)
             throw new AirgapError('METHOD_NOT_ALLOWED', 'this path takes no POST', {
               item: path.slice(0, 300),
@@ -73,8 +76,34 @@ function partsOf({ raw, headers }: FastifyRequest): {
   return { query: parseTarget(raw.url ?? '/').query, headers: Object.fromEntries(texts) }
 }
 
+/** Reads the whole body, and counts it among all bodies as long as the request is answered. */
+async function withBody<T>(
+  bodies: { held: number },
+  exchange: Exchange,
+  answer: (body: Buffer) => Promise<T>,
+): Promise<T> {
+  let own = 0
+  const hold = (bytes: number) => {
+    own += bytes
+    bodies.held += bytes
+    if (bodies.held <= maxBodies) return
+    exchange.reply.header('connection', 'close')
+    throw new AirgapError('BUSY', 'the server has too many requests of this kind to answer', {
+      next: 'try again in a minute',
+    })
+  }
+  try {
+    return await answer(await bodyOf(exchange, hold))
+  } finally {
+    bodies.held -= own
+  }
+}
+
 /** The whole body; git compresses larger ones. Throws USAGE where it is too large or cannot be unpacked. */
-async function bodyOf({ headers, body }: FastifyRequest, reply: FastifyReply): Promise<Buffer> {
+async function bodyOf(
+  { request: { headers, body }, reply }: Exchange,
+  hold: (bytes: number) => void,
+): Promise<Buffer> {
   if (!(body instanceof Readable)) return Buffer.alloc(0)
   const chunks: Buffer[] = []
   let size = 0
@@ -85,6 +114,7 @@ async function bodyOf({ headers, body }: FastifyRequest, reply: FastifyReply): P
       reply.header('connection', 'close')
       throw unreadable('the body of the request is too large')
     }
+    hold(chunk.length)
     chunks.push(chunk)
   }
   const bytes = Buffer.concat(chunks, size)

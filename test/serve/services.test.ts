@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { MemoryStore } from '../../src/content/memory-store.ts'
@@ -55,6 +56,30 @@ describe('a service', () => {
   ])('never sees a body that is %s', async (_what, body, headers) => {
     const { url } = await serving(echo)
     expect((await fetch(`${url}/x/say`, { method: 'POST', body, headers })).status).toBe(400)
+  })
+
+  it('refuses bodies that together would fill the memory, and works again once their clients have left', async () => {
+    const { url } = await serving(echo)
+    const { port } = new URL(url)
+    const head = `POST /x/say HTTP/1.1\r\nHost: x\r\nContent-Length: ${8 << 20}\r\n\r\n`
+    const part = Buffer.alloc((8 << 20) - 1)
+    let refused = 0
+    const sockets = Array.from({ length: 20 }, () => {
+      const socket = connect(Number(port), '127.0.0.1')
+      socket
+        .on('error', () => {})
+        .on('data', data => {
+          if (data.toString().startsWith('HTTP/1.1 409')) refused++
+        })
+      socket.write(head)
+      socket.write(part)
+      return socket
+    })
+    const post = async () =>
+      (await fetch(`${url}/x/say`, { method: 'POST', body: 'x'.repeat(1 << 20) })).status
+    await expect.poll(() => refused, { timeout: 20_000 }).toBeGreaterThan(2)
+    for (const socket of sockets) socket.destroy()
+    await expect.poll(post, { timeout: 20_000 }).toBe(200)
   })
 
   it('is the only thing that takes a POST', async () => {
