@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -349,40 +348,6 @@ describe('offline-deploy apply', () => {
       await new Promise(done => other.close(done))
     }
     expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
-  })
-
-  it('refuses a program that answers in place of the servers with everything that they once said', async () => {
-    const site = await deployed()
-    const paths = ['/clients/site.json', '/files/get.example/tool.txt', '/v2/library/busybox/manifests/1.36']
-    const said = new Map<string, Buffer>()
-    for (const path of paths) {
-      const answer = await fetch(`${path.startsWith('/v2') ? `http://${site.registry}` : site.http}${path}`)
-      said.set(path, Buffer.from(await answer.arrayBuffer()))
-    }
-    expect(await run(['stop', '--site', site.site])).toMatchObject({ code: 0 })
-    const fakes = [site.registry, new URL(site.http).host].map(address => {
-      const fake = createHttpServer((request, answer) =>
-        answer.end(said.get(request.url!.replace(/\?.*/, '')) ?? 'anything'),
-      )
-      return fake.listen(Number(address.split(':')[1]), '127.0.0.1')
-    })
-    try {
-      for (const part of [[], ['--only', 'check']])
-        expect(await run(['apply', '--yes', ...site.options, ...part])).toMatchObject({
-          code: 7,
-          stderr: expect.stringMatching(/error PORT_IN_USE: /),
-        })
-      const status = await run(['status', '--site', site.site])
-      expect(status.stdout).toContain(
-        `servers  another program answers at http://${site.registry}, ${site.http}: `,
-      )
-      expect(status.stdout).toContain('pending  serve')
-      expect(await run(['status', '--site', site.site, '--exit-code'])).toMatchObject({ code: 7 })
-    } finally {
-      for (const fake of fakes) fake.close().closeAllConnections()
-    }
-    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
-    expect(await run(['status', '--site', site.site, '--exit-code'])).toMatchObject({ code: 0 })
   })
 
   it('fault 85: an address that is not of this machine', async () => {
