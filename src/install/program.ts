@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { createInterface } from 'node:readline'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { printableLine } from '../core/printable.ts'
 import { endMarked, markProgram } from './orphan-process.ts'
+import { takeLines } from './output-lines.ts'
 
 /** A program that a step runs: ansible, helmfile, pip. It runs without a shell; its output goes into a log. */
 export interface StepProgram {
@@ -33,6 +33,8 @@ export interface ProgramEnd {
 
 const keptLines = 40
 const maxLine = 4 << 20 /* characters */
+/** A whole run of kubespray on hundreds of machines prints less. */
+const maxLog = 512 << 20 /* bytes */
 const drainMs = 2_000
 
 /**
@@ -52,6 +54,7 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   })
   const [name, ...args] = command
   output.write(`\n$ ${command.join(' ')}\n`)
+  const written = boundedLog(output)
   const mark = await markProgram(running)
   const child = spawn(name, args, {
     cwd,
@@ -62,14 +65,17 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
   const tail: string[] = []
   let heard = performance.now()
   for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', raw => {
-      heard = performance.now()
-      // not shortened for the log and for `onLine`: ansible prints everything about a machine in one line
-      const line = printableLine(raw, maxLine)
-      output.write(`${line}\n`)
-      tail.push(line.slice(0, 4_000))
-      if (tail.length > keptLines) tail.shift()
-      onLine?.(line)
+    takeLines(stream, {
+      maxLine,
+      take(raw) {
+        heard = performance.now()
+        // not shortened for the log and for `onLine`: ansible prints everything about a machine in one line
+        const line = printableLine(raw, maxLine)
+        written.write(line)
+        tail.push(line.slice(0, 4_000))
+        if (tail.length > keptLines) tail.shift()
+        onLine?.(line)
+      },
     })
   }
   const ended = endOf(child, name)
@@ -93,6 +99,18 @@ export async function runStepProgram(program: StepProgram): Promise<ProgramEnd> 
     signal.removeEventListener('abort', stop)
     await endMarked(running)
     await new Promise<void>(done => output.end(() => done()))
+  }
+}
+
+/** A machine whose output has no end must not fill the disk of this host. */
+function boundedLog(output: WriteStream): { write(line: string): void } {
+  let size = 0
+  return {
+    write(line) {
+      if (size > maxLog) return
+      size += Buffer.byteLength(line) + 1
+      output.write(size > maxLog ? `… more than ${maxLog >> 20} MiB: the rest is not kept\n` : `${line}\n`)
+    },
   }
 }
 

@@ -7,7 +7,10 @@ import type { StackManifest } from './stack.ts'
 export function configuredHosts(manifest: StackManifest): Set<string> {
   const hosts = new Set<string>()
   const add = (text: string) => {
-    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && URL.canParse(text)) hosts.add(new URL(text).hostname)
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) || !URL.canParse(text)) return
+    const { hostname } = new URL(text)
+    // a file has none
+    if (hostname !== '') hosts.add(hostname)
   }
   const walk = (value: unknown): void => {
     if (typeof value === 'string') add(value)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { defined } from '../core/defined.ts'
 import { withoutSecrets } from '../core/environment.ts'
+import { printableLine } from '../core/printable.ts'
 import { parseClusterNodes } from './cluster-nodes.ts'
 
 export interface RunningOptions {
@@ -98,7 +99,7 @@ async function query(
     const why =
       code === 'ENOENT'
         ? `${program} was not found`
-        : (stderr.trim().split('\n').at(-1) || message).slice(0, 200)
+        : printableLine(stderr.trim().split('\n').at(-1) || message, 200)
     running.unknown.push(`${what}: ${why}`)
   }
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
@@ -54,6 +54,23 @@ await listening('203.0.113.10', 8080, (request, response) => {
   else response.writeHead(404).end()
 })
 
+/** A repository of this host with one submodule. */
+function repository(submodule: string): string {
+  const path = join(folder, 'parent')
+  const git = (...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync('git', ['-C', path, ...args], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(stderr)
+    return stdout.trim()
+  }
+  mkdirSync(path)
+  git('init', '--quiet', '--initial-branch=main')
+  writeFileSync(join(path, '.gitmodules'), `[submodule "s"]\n\tpath = s\n\turl = ${submodule}\n`)
+  git('add', '.gitmodules')
+  git('update-index', '--add', '--cacheinfo', `160000,${'a'.repeat(40)},s`)
+  git('-c', 'user.name=t', '-c', 'user.email=t@example', 'commit', '--quiet', '-m', 'a submodule')
+  return path
+}
+
 const upstream = 'http://public.example:8080'
 const chart = (repo: string) => `charts:\n- {name: app, repo: "${repo}", version: 1.0.0}\n`
 const wheel = (page: string) =>
@@ -69,6 +86,7 @@ const manifests: Record<string, string> = {
   'redirect → metadata': file(`${upstream}/to/metadata.example/latest`),
   'redirect → redirect → private': file(`${upstream}/to/public.example:8080/to/inside.example:8000/x`),
   'redirect of git → private': `git:\n- {name: r, url: "${upstream}/to/inside.example:8000/r.git", ref: main}\n`,
+  'submodule → private': `git:\n- {name: r, url: "file://${repository('http://inside.example:8000/x.git')}", ref: main, submodules: follow}\n`,
   'list of mirrors → private': `rpms:\n- {name: el9, packages: [x], repositories: [{id: r, mirrorlist: "${upstream}/mirrors", keys: [${resolve(import.meta.dirname, '../../manifests/keys/debian-archive.asc')}]}]}\n`,
   'the person’s own private server': file('http://inside.example:8000/own'),
   'the person’s own loopback': file('http://127.0.0.1:8000/own'),

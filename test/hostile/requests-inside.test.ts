@@ -55,6 +55,7 @@ describe.skipIf(!canUnshare)('requests that an upstream would have this host sen
     'redirect → redirect → private',
     'redirect of git → private',
     'list of mirrors → private',
+    'submodule → private',
   ])('%s: refused before anything is sent', name => {
     expect(results[name]).toEqual({ code: 'REDIRECT_REFUSED', hits: [] })
   })

@@ -42,6 +42,24 @@ describe('a program of a step', () => {
     expect((await stat(join(folder, 'logs', 'step.log'))).mode & 0o777).toBe(0o600)
   })
 
+  it('that prints a line without end takes little memory, and its line is cut', async () => {
+    const before = process.memoryUsage().rss
+    const end = await runStepProgram(program(`head -c 300000000 /dev/zero | tr '\\0' x; echo; echo after`))
+    expect(end.tail.at(-1)).toBe('after')
+    expect((await stat(join(folder, 'logs', 'step.log'))).size).toBeLessThan(5 << 20)
+    expect(process.memoryUsage().rss - before).toBeLessThan(150 << 20)
+  })
+
+  it('has lines that end with a carriage return, and characters that are cut by a buffer', async () => {
+    const lines: string[] = []
+    await runStepProgram(
+      program(`printf 'a\\r\\nb\\303'; sleep 0.2; printf '\\251\\nlast'`, {
+        onLine: line => lines.push(line),
+      }),
+    )
+    expect(lines).toEqual(['a', 'bé', 'last'])
+  })
+
   it('gets nothing of this process’s environment', async () => {
     process.env['AIRGAP_TEST_SECRET'] = 'hunter2'
     const end = await runStepProgram(program('env'))
