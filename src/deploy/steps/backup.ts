@@ -15,6 +15,7 @@ export function backup({ install, state, bundles, tools }: MachineParts): Step {
       'site.yaml': paths.siteFile,
       'config.json': paths.config,
       'journal.jsonl': paths.journal,
+      'trust.json': paths.trust,
       inventory: paths.inventory,
       [tree.name]: folder,
     },

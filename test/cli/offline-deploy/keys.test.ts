@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -107,6 +108,50 @@ describe.skipIf(!hasTool('ssh-keygen'))('offline-deploy keys', { timeout: 120_00
     }
   })
 })
+
+/** Runs the program on a terminal of its own (script(1)), and types each answer when its question is there. */
+async function onTerminal(args: string[], answers: readonly [question: RegExp, answer: string][]) {
+  const words = [process.execPath, program.path, ...args].map(word => `'${word}'`).join(' ')
+  const child = spawn('script', ['-qec', words, '/dev/null'], {
+    cwd: '/',
+    env: { ...process.env, NO_COLOR: '1' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let output = ''
+  const left = [...answers]
+  child.stdout.on('data', chunk => {
+    output += chunk
+    const [question, answer] = left[0] ?? []
+    if (question === undefined || !question.test(output)) return
+    left.shift()
+    child.stdin.write(`${answer}\n`)
+  })
+  const code = await new Promise<number | null>(done => child.once('close', done))
+  return { code, output }
+}
+
+describe.skipIf(!hasTool('ssh-keygen') || !hasTool('script'))(
+  'the first signed bundle',
+  { timeout: 120_000 },
+  () => {
+    it('shows the fingerprint and the words of its key on the terminal, and asks once', async () => {
+      const { options, first, keysJson } = await signedSite()
+      const apply = ['apply', '--yes', '--copy-bundle', ...options]
+      const declined = await onTerminal(apply, [[/Are they the same\?/, 'n']])
+      expect(declined.code).toBe(6)
+      expect(declined.output).toContain(first.key.words)
+      expect(declined.output).toContain(first.key.short)
+      expect(declined.output).toContain('error UNTRUSTED: the key of the bundle was not confirmed')
+      expect(await keysJson()).toBeNull()
+      const applied = await onTerminal(apply, [[/Are they the same\?/, 'y']])
+      expect(applied.code, applied.output).toBe(0)
+      expect(applied.output.match(/Call the person who built the bundle/g)).toHaveLength(1)
+      expect(await keysJson()).toMatchObject({ threshold: 1, keys: [{ fingerprint: first.key.fingerprint }] })
+      // it is known now: nobody is asked again
+      expect((await onTerminal(apply, [])).code).toBe(0)
+    })
+  },
+)
 
 describe.skipIf(!hasTool('ssh-keygen'))('a signed bundle', { timeout: 120_000 }, () => {
   it('is installed with --trust-key, which pins the key; status, receipt and support bundle record it', async () => {
