@@ -93,9 +93,8 @@ export async function readTrust(path: string): Promise<TrustRecord | undefined> 
     throw isErrorCode(error, 'VALUES_INVALID') ? changed(path, error) : error
   })
   if (file === undefined) return undefined
-  const own = process.getuid?.()
-  const owned = own === undefined || file.uid === own || file.uid === 0
-  if (!owned || (file.mode & 0o022) !== 0) throw writableByOthers(path)
+  // who owns it is checked with the whole state folder
+  if ((file.mode & 0o022) !== 0) throw writableByOthers(path)
   return parseTrust(file.bytes.toString('utf8'), { path, machine: await machineId() })
 }
 
@@ -172,7 +171,7 @@ function ofAnotherHost(item: string): AirgapError {
 function writableByOthers(item: string): AirgapError {
   return new AirgapError('TRUST_INVALID', 'other users can change the record of trusted keys', {
     item,
-    likely: 'it was copied or restored without its owner and mode',
-    next: `compare the keys with those of the person who builds the bundles (\`cat ${item}\`), then \`chown $(id -u) ${item} && chmod 600 ${item}\``,
+    likely: 'it was copied or restored without its mode',
+    next: `compare the keys with those of the person who builds the bundles (\`cat ${item}\`), then \`chmod 600 ${item}\``,
   })
 }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -47,6 +48,14 @@ async function deliver(folder: string, options: { text?: string; version?: strin
   airgap('lock -f stack.yaml --cache ../cache', folder)
   airgap(`build -f stack.yaml --cache ../cache --frozen --out stack.tar ${signing}`, folder)
   return folder
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const address = server.address()
+  await new Promise(done => server.close(done))
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 beforeAll(async () => {
@@ -132,6 +141,30 @@ describe.skipIf(!tools)('a signed bundle on a new site', { timeout: 240_000 }, (
       'offline-deploy',
       'offline-deploy.mjs',
     ])
+  })
+
+  it('is installed, and the site trusts its key from then on', async () => {
+    const { opt } = await typeChain(disk)
+    const [registry, http] = [await freePort(), await freePort()]
+    const options = `--site ./site --bundle '${join(disk, 'stack.tar')}'`
+    const servers = `--address 127.0.0.1 --listen 127.0.0.1 --registry-port ${registry} --http-port ${http} --node-root none`
+    const program = 'offline-deploy/offline-deploy'
+    try {
+      const applied = sh(
+        `${program} apply --yes ${options} ${servers} --trust-key '${join(work, 'release.pub')}'`,
+        opt,
+      )
+      expect(applied.status, applied.stderr).toBe(0)
+      expect(sh(`${program} status --site ./site`, opt).stdout).toContain('1 of 1 must sign')
+      const evil = await deliver(join(work, 'evil-0'), { version: '1.1.0', key: 'attacker' })
+      const next = sh(
+        `${program} apply --yes --bundle '${join(evil, 'stack.tar')}' --site ./site ${servers}`,
+        opt,
+      )
+      expect(next).toMatchObject({ status: 6, stderr: expect.stringContaining('error UNTRUSTED') })
+    } finally {
+      expect(sh(`${program} stop --site ./site`, opt).status).toBe(0)
+    }
   })
 
   it('stops at the signature where the bundle was rebuilt by somebody else, with sums of their own', async () => {
