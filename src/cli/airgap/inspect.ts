@@ -6,11 +6,22 @@ import type { ImageContent } from '../../layers/installed.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { readLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
+import { repeated } from '../shell/arguments.ts'
 import { addExamples } from '../shell/examples.ts'
+import { humanBytes } from '../shell/format.ts'
 import { inspectLock, sectionWords } from '../shell/inspect-sections.ts'
 import { readLayers } from '../shell/read-layers.ts'
 import type { Shell } from '../shell/run.ts'
 import { defaultLockPath } from './context.ts'
+
+interface InspectOptions {
+  match?: string
+  layers?: boolean | undefined
+  out?: string
+  previous?: string
+  scan?: string
+  publicKey: string[]
+}
 
 export function inspectCommand(program: Command, shell: Shell): void {
   addExamples(program.command('inspect'), [
@@ -18,27 +29,70 @@ export function inspectCommand(program: Command, shell: Shell): void {
     ['airgap inspect stack-1.0.0.tar why libssl3', 'which requested package requires it'],
     ['airgap inspect stack.lock.json sbom > sbom.cdx.json'],
     ['airgap inspect stack-1.0.0.tar sbom --layers > sbom.cdx.json', 'with the packages inside images'],
+    [
+      'airgap inspect stack-1.1.0.tar report --previous stack-1.0.0.tar --scan scan.json --public-key release.pub',
+    ],
   ])
     .description('Show what is inside a bundle or a lockfile')
     .argument('<bundle>', 'bundle, or lockfile (*.json)')
-    .argument('[what]', sectionWords())
+    .argument('[what]', `${sectionWords()}; report (one HTML page to read and sign)`)
     .argument('[name]', 'with why: a package, image, chart or file')
     .option('--match <text>', 'only names that contain this')
     .option('--layers', 'with sbom or spdx: also list the packages inside the layers of images')
+    .option('--no-layers', 'with report: do not read the layers of images')
+    .option('--out <file>', 'with report: where to write it (default: next to the bundle, *.report.html)')
+    .option('--previous <bundle>', 'with report: the earlier bundle or lockfile to compare with')
+    .option('--scan <file>', 'with report: results of `airgap scan -o json`')
+    .option(
+      '--public-key <file>',
+      'with report: check the signatures next to the bundle with these keys (repeatable)',
+      repeated,
+      [],
+    )
     .action(
       async (
         path: string,
         what: string | undefined,
         name: string | undefined,
-        { match, layers = false }: { match?: string; layers?: boolean },
+        { match, layers, ...report }: InspectOptions,
       ) => {
+        if (what === 'report') {
+          await reportOn(path, { layers, ...report, shell })
+          return
+        }
         await withBundle(path, async (lock, bundle) => {
           const contents = () => contentsOf(bundle, { path, shell })
-          const { value, text } = await inspectLock(lock, { what, name, match, layers, contents })
+          const { value, text } = await inspectLock(lock, {
+            what,
+            name,
+            match,
+            layers: layers ?? false,
+            contents,
+          })
           shell.print(value, text)
         })
       },
     )
+}
+
+async function reportOn(
+  path: string,
+  { layers = true, out, previous, scan, publicKey, shell }: InspectOptions & { shell: Shell },
+): Promise<void> {
+  const { writeReport } = await import('../report/write-report.ts')
+  const before = previous === undefined ? undefined : await lockOf(previous)
+  const written = await withBundle(path, async (lock, store) => {
+    if (store === undefined) throw bundleRequired('a report describes a bundle, not a lockfile', path)
+    return await writeReport({ path, lock, store }, { out, previous: before, scan, publicKey, layers, shell })
+  })
+  shell.print(written, () => `${written.report}: ${humanBytes(written.bytes)}`)
+}
+
+function bundleRequired(what: string, item: string): AirgapError {
+  return new AirgapError('USAGE', what, {
+    item,
+    next: 'build the bundle with `airgap build`, then pass its .tar',
+  })
 }
 
 /** Reads a lockfile, or the lock inside a bundle. */
@@ -66,10 +120,7 @@ async function contentsOf(
   { path, shell }: { path: string; shell: Shell },
 ): Promise<ImageContent[]> {
   if (bundle !== undefined) return await readLayers(bundle, shell)
-  throw new AirgapError('USAGE', 'a lockfile has no layers; a bundle is required', {
-    item: path,
-    next: 'build the bundle with `airgap build`, then pass its .tar',
-  })
+  throw bundleRequired('a lockfile has no layers; a bundle is required', path)
 }
 
 async function manifestInPlaceOfLock(path: string): Promise<AirgapError> {
