@@ -51,7 +51,9 @@ describe('commands and flags (fault 128)', async () => {
   })
 
   it.each(globSync('src/**/*.ts', { cwd: home }))('%s names existing ones only', async file => {
-    const { comments, strings } = textsOf(await readFile(join(home, file), 'utf8'))
+    const { comments, strings: all } = textsOf(await readFile(join(home, file), 'utf8'))
+    // a style sheet is no message: its custom properties look like flags
+    const strings = all.filter(text => !text.includes('{color-scheme:'))
     const texts = [...comments, ...strings]
     expect([
       ...texts.flatMap(text => wrongInvocations(text, { programs, code: false })),
