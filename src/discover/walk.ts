@@ -131,7 +131,11 @@ export function below(path: string, key: string): string {
 const hubKeys = ['hub', 'base', 'imageRegistry', 'containerRegistry', 'imageRepository', 'registry']
 
 function hubOf(value: Record<string, unknown>, outer: Hub | undefined): Hub | undefined {
-  const own = hubKeys.map(key => value[key]).find(text => typeof text === 'string' && hasHost(`${text}/`))
+  // `defaults: {registry}` beside the images
+  const defaults = isRecord(value['defaults']) ? value['defaults'] : {}
+  const own = [...hubKeys.map(key => value[key]), defaults['registry']].find(
+    text => typeof text === 'string' && hasHost(`${text}/`),
+  )
   const hub = typeof own === 'string' && isImageText(`${own}/x`) ? own : outer?.hub
   if (hub === undefined) return undefined
   const tag = typeof value['tag'] === 'string' || typeof value['tag'] === 'number' ? String(value['tag']) : ''

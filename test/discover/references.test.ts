@@ -86,6 +86,10 @@ describe('parts of images', () => {
     ['{global: {hub: docker.io/acme, tag: 1.28, proxy: {image: proxyv2}}}', 'docker.io/acme/proxyv2:1.28'],
     ['{containerRegistry: r.example, web: {image: {name: acme/web, tag: v1}}}', 'r.example/acme/web:v1'],
     ['{images: {logger: {repository: acme, name: logger, tag: v1}}}', 'acme/logger:v1'],
+    [
+      '{defaults: {registry: r.example}, images: {logger: {repository: acme, name: logger, tag: v1}}}',
+      'r.example/acme/logger:v1',
+    ],
   ])('spec: %s', (parts, expected) => {
     expect(images(resource(`spec: ${parts}`))).toEqual([expected])
   })

@@ -96,7 +96,8 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     )
     const text = withoutScheme(entry.value)
     if (isTaken || !isImageText(text)) return
-    const registry = find('registry', stem)?.value
+    const outer = context.underImage === true && !hasHost(text) ? inherited(text)?.hub : undefined
+    const registry = find('registry', stem)?.value ?? outer
     const image = nameOf(entry, text)
     const path = [registry, text, image].filter(part => part).join('/')
     const version = versionOf(stem)
