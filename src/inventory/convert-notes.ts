@@ -1,4 +1,5 @@
 import { isSecretName } from '../core/secret-names.ts'
+import { closedDns } from './hosts.ts'
 import { controlPlaneGroups, convertedNames, knownGroups } from './inventory-names.ts'
 import type { Inventory } from './read-inventory.ts'
 
@@ -34,7 +35,9 @@ export function groupNotes({ members }: Inventory): string[] {
 export function variableNotes({ hosts, sources }: Inventory): string[] {
   const byNames = new Map<string, string[]>()
   const list = (where: string, variables: ReadonlyMap<string, unknown>) => {
-    const names = [...variables.keys()].filter(name => !convertedNames.has(name))
+    const names = [...variables]
+      .filter(([name, value]) => !convertedNames.has(name) && closedDns[name] !== value)
+      .map(([name]) => name)
     const all = names.join(', ')
     if (all !== '') byNames.set(all, [...(byNames.get(all) ?? []), where])
   }

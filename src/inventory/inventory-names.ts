@@ -45,11 +45,7 @@ export const converted = {
   nfsPath: ['nfs_server_path'],
   nameservers: ['upstream_dns_servers'],
 } as const
-/** and one that every inventory of ours has */
-export const convertedNames: ReadonlySet<string> = new Set([
-  ...Object.values(converted).flat(),
-  'dns_upstream_forward_extra_opts',
-])
+export const convertedNames: ReadonlySet<string> = new Set(Object.values(converted).flat())
 
 /** Only whether these are set matters; their values are secrets. */
 export const loginPasswords = ['ansible_password', 'ansible_ssh_pass', 'ansible_ssh_password']

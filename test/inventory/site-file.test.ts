@@ -45,7 +45,8 @@ describe('site.yaml', () => {
   it('makes the DNS of the cluster forward to the DNS servers of the site, and nowhere without them', () => {
     const inventory = (text: string) => parse(inventoryText(site(text))).all
     const without = inventory(good)
-    expect(without.vars.dns_upstream_forward_extra_opts).toContain("{'except': '.'}")
+    expect(without.vars.dns_upstream_forward_extra_opts).toContain("{'except': '.', 'max_fails': 0}")
+    expect(without.vars.coredns_additional_configs).toContain('match "^[.]$"')
     expect(without.hosts['gpu-1']).not.toHaveProperty('upstream_dns_servers')
     const named = good.replace(/^nodes:/m, 'nameservers: [10.0.0.2, "fd00::53"]\nnodes:')
     expect(inventory(named).hosts['gpu-1'].upstream_dns_servers).toEqual(['10.0.0.2', 'fd00::53'])

@@ -92,7 +92,7 @@ async function main(): Promise<void> {
 const dnsQuery = String.raw`
 import socket, struct, sys
 server, name = sys.argv[1:]
-question = b''.join(bytes([len(part)]) + part.encode() for part in name.split('.')) + b'\0' + struct.pack('!HH', 1, 1)
+question = b''.join(bytes([len(part)]) + part.encode() for part in name.split('.') if part) + b'\0' + struct.pack('!HH', 1, 1)
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
     asked.settimeout(10)
     asked.sendto(struct.pack('!6H', 4242, 0x100, 1, 0, 0, 0) + question, (server, 53))
@@ -103,7 +103,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
 async function aWhile({ control, nodes }: InstallSite): Promise<void> {
   const service = ['get', 'service', 'coredns', '-n', 'kube-system', '-o', 'jsonpath={.spec.clusterIP}']
   const server = (await control.chroot([...kubectl, ...service])).trim()
-  for (const name of ['kubernetes.default.svc.cluster.local', 'registry.example.com']) {
+  for (const name of ['kubernetes.default.svc.cluster.local', 'registry.example.com', '.']) {
     const asked = performance.now()
     const code = await nodes[1]!.chroot(['python3', '-c', dnsQuery, server, name])
     say(`DNS of the cluster, ${name}: code ${code.trim()}, ${Math.round(performance.now() - asked)} ms`)
