@@ -40,16 +40,24 @@ export function parsePlatform(text: string): Platform {
   return defined({
     os: normalizeOs(name),
     architecture: named.architecture,
-    variant: writtenVariant(named.variant, variant),
+    variant: writtenVariant(named, variant),
     osVersion: version ? decodeURIComponent(version) : undefined,
     osFeatures: osFeatures.length > 0 ? osFeatures : undefined,
   })
 }
 
-/** An explicit variant stays as it is written, also where it is the usual one: `linux/arm64/v8`. */
-function writtenVariant(normalized: string, written: string | undefined): string | undefined {
-  if (written !== undefined) return normalized || written.toLowerCase()
-  return normalized === 'v7' ? undefined : normalized || undefined
+/**
+ * An explicit variant stays, also where it is the usual one: `linux/arm64/v8`, `linux/amd64/v1`. Other architectures than these have no
+ * usual one: a variant that normalization drops (`i386/v1`) would match nothing.
+ */
+function writtenVariant(
+  { architecture, variant }: { architecture: string; variant: string },
+  written: string | undefined,
+): string | undefined {
+  if (written === undefined)
+    return architecture === 'arm' && variant === 'v7' ? undefined : variant || undefined
+  if (variant !== '') return variant
+  return architecture === 'arm64' ? 'v8' : architecture === 'amd64' ? written.toLowerCase() : undefined
 }
 
 function isEncoded(os: string): boolean {

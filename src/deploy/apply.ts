@@ -15,7 +15,7 @@ import { addToBundleRecord, writeBundleRecord } from './bundle-record.ts'
 import { clusterOf, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { type InstallOptions, requestedPart, selectionOf } from './install-options.ts'
-import { keepBundles, onOtherDisk, removeCopies } from './keep-bundles.ts'
+import { type KeepOptions, keepBundles, onOtherDisk, removeCopies } from './keep-bundles.ts'
 import { type OpenBundle, type OpenBundles, openBundles } from './open-bundles.ts'
 import { operatorName } from './operator.ts'
 import { type InstallPlan, refuseUnfitBundles, stepsOf } from './plan.ts'
@@ -42,13 +42,15 @@ export interface ApplyRun {
   planFile?: string | undefined
   /** shows the plan; throws where the operator does not agree. `saved`: it was reviewed before */
   approve: (plan: InstallPlan, options: { saved: boolean }) => Promise<void>
+  /** before bundles are copied to the state folder; throws where the operator does not agree. Not for a saved plan, which was reviewed */
+  approveCopy?: KeepOptions['approve']
 }
 
 /** Runs the steps that are pending. A run that failed or was killed is continued by the next one. Throws PLAN_CHANGED, BUSY, … */
 export async function applyInstall(
   given: InstallOptions,
   outer: DeployContext,
-  { planFile, approve }: ApplyRun,
+  { planFile, approve, approveCopy }: ApplyRun,
 ): Promise<Applied> {
   const saved = planFile === undefined ? undefined : await readPlanFile(planFile)
   if (saved !== undefined) refuseSelection(given)
@@ -57,7 +59,11 @@ export async function applyInstall(
   refuseAnyPort(found.config)
   const first = firstKey(outer)
   const { setup, context } = options.copyBundle
-    ? await keepBundles(found, outer, { first, allowOlder: options.allowOlder })
+    ? await keepBundles(found, outer, {
+        first,
+        allowOlder: options.allowOlder,
+        approve: saved === undefined ? approveCopy : undefined,
+      })
     : { setup: found, context: outer }
   const { allowOlder } = options
   const expectation = { ...setup, unknown: 'opened', allowOlder, now: context.now(), first } as const

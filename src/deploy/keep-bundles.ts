@@ -20,20 +20,42 @@ const chunkSize = 4 << 20 /* bytes */
 export async function keepBundles(
   setup: Setup,
   context: DeployContext,
-  { first, allowOlder }: Pick<BundleExpectation, 'first' | 'allowOlder'> = {},
+  { first, allowOlder, approve }: KeepOptions = {},
 ): Promise<{ setup: Setup; context: DeployContext }> {
   const expectation = { ...setup, unknown: 'opened', allowOlder, now: context.now(), first } as const
   await using opened = await openBundles(setup.config.bundles, expectation)
-  await openState(setup.siteFolder)
+  const { siteFolder } = setup
+  const planned: Copy[] = []
+  for (const bundle of opened.bundles) planned.push(await copyOf(bundle, { siteFolder, now: context.now() }))
+  const missing = planned.filter(({ isThere }) => !isThere)
+  // gigabytes, for minutes or hours
+  if (missing.length > 0) await approve?.({ folder: join(siteFolder, 'bundles'), bytes: sizeOf(missing) })
+  await openState(siteFolder)
   const copies: string[] = []
   let { self } = context
-  for (const bundle of opened.bundles) {
-    const copy = await keepBundle(bundle, { siteFolder: setup.siteFolder, context })
+  for (const { bundle, copy, isThere } of planned) {
+    if (!isThere) await writeCopy(bundle, { copy, context })
     if (copy !== bundle.path) await keepSignatures(bundle.path, copy)
     copies.push(copy)
-    self = (await keepProgram(bundle, setup.siteFolder)) ?? self
+    self = (await keepProgram(bundle, siteFolder)) ?? self
   }
   return { setup: { ...setup, config: { ...setup.config, bundles: copies } }, context: { ...context, self } }
+}
+
+export interface KeepOptions extends Pick<BundleExpectation, 'first' | 'allowOlder'> {
+  /** before anything is copied; throws where the operator does not agree */
+  approve?: ((copies: { folder: string; bytes: number }) => Promise<void>) | undefined
+}
+
+interface Copy {
+  bundle: OpenBundle
+  /** where it is kept */
+  copy: string
+  isThere: boolean
+}
+
+function sizeOf(copies: readonly Copy[]): number {
+  return copies.reduce((sum, { bundle }) => sum + bundle.store.size, 0)
 }
 
 /** The bundles of the site that are on another file system than its state folder: a medium that somebody may remove. */
@@ -53,15 +75,21 @@ export async function removeCopies({ config, siteFolder }: Setup): Promise<void>
   }
 }
 
-async function keepBundle(
-  { path, identity, source, store }: OpenBundle,
-  { siteFolder, context }: { siteFolder: string; context: DeployContext },
-): Promise<string> {
-  const { name, version, digest } = identity
+async function copyOf(
+  bundle: OpenBundle,
+  { siteFolder, now }: { siteFolder: string; now: Date },
+): Promise<Copy> {
+  const { name, version, digest } = bundle.identity
   // a site may have two bundles of one name and version, for two architectures
   const copy = join(siteFolder, 'bundles', `${name}-${version}-${hexOf(digest).slice(0, 12)}.tar`)
-  const expected = { digest, size: store.size, siteFolder, now: context.now() }
-  if (path === copy || (await isCopy(copy, expected))) return copy
+  const expected = { digest, size: bundle.store.size, siteFolder, now }
+  return { bundle, copy, isThere: bundle.path === copy || (await isCopy(copy, expected)) }
+}
+
+async function writeCopy(
+  { path, source, store }: OpenBundle,
+  { copy, context }: { copy: string; context: DeployContext },
+): Promise<void> {
   const { progress, signal } = context
   progress.note(`copying ${path} to ${copy}`)
   await writeWhole(copy, async file => {
@@ -82,7 +110,6 @@ async function keepBundle(
     }
     progress.done(copy, 0)
   })
-  return copy
 }
 
 /** Whether the same bundle is there under this name. What it holds is verified by a step of its own. */

@@ -34,7 +34,7 @@ export function pairImages(renderings: { site: Found; public: Found }, registry:
     const found = leak ? text : upstreamOf(image, path)
     const unknown = found === undefined ? (true as const) : undefined
     const upstream = found === undefined ? path : fullName(found)
-    const key = [unknown, upstream, text].join('\n')
+    const key = [unknown, upstream, text, perNode].join('\n')
     const known = used.get(key)
     if (known === undefined) {
       used.set(key, defined({ upstream, onSite: text, leak, unknown, dormant, perNode, seen: [seen] }))
@@ -53,8 +53,9 @@ function isSame(a: Sighting, b: Sighting): boolean {
 /**
  * Returns the upstream text of an image of the site's rendering, whose `path` is the text without the site's registry.
  *
- * Objects with generated names (randAlphaNum, now, uuidv4) have another name in each rendering. They are paired by release, kind and
- * place, then by release alone, as long as all candidates agree. Without an answer the upstream is unknown: `t/job:1` read as
+ * Images at the same place are the same image. Objects with generated names (randAlphaNum, now, uuidv4) have another name in each
+ * rendering. They are paired by release, kind and place, then by release alone. Of several candidates, those that the site serves under
+ * this path come first, and all of them must agree. Without an answer the upstream is unknown: `t/job:1` read as
  * Docker Hub's name would be somebody else's image.
  */
 function upstreamsOf({
@@ -62,8 +63,9 @@ function upstreamsOf({
 }: {
   public: Found
 }): (image: FoundImage, path: string) => string | undefined {
-  const exact = new Map(images.map(image => [placeOf(image.seen, image.text), image.text]))
   const levels = [
+    // one text may contain several images with the same end of the name
+    { keyOf: placeOf, rules: [isServedAs, always] },
     { keyOf: byObjectLike, rules: [isServedAs, always] },
     { keyOf: byPlaceLike, rules: [isServedAs, always] },
     { keyOf: byRelease, rules: [isServedAs] },
@@ -78,8 +80,6 @@ function upstreamsOf({
     return { keyOf, rules, groups }
   })
   return ({ seen }, path) => {
-    const same = exact.get(placeOf(seen, path))
-    if (same !== undefined) return same
     for (const { keyOf, rules, groups } of levels) {
       const group = groups.get(keyOf(seen, path)) ?? []
       for (const fits of rules) {

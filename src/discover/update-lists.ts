@@ -22,7 +22,8 @@ export interface UpdatedLists {
 
 /**
  * Returns the lists updated to what releases use: another version replaces the unused one, a new image is added to the list whose
- * images the same releases use, and with `remove` unused images are removed. Comments and order do not change.
+ * images the same releases use, and with `remove` unused images are removed. Without `remove`, no entry is removed or replaced. Comments and
+ * order do not change.
  *
  * An image whose tag gets the OS of each node is listed once for each OS: those entries keep their OS. An image of unknown upstream
  * is not added, and unused entries that may be it stay.
@@ -61,13 +62,27 @@ export function updatedLists(
         const os = nodeOs(reference)
         if (os === undefined) continue
         const to = `${upstream}-${os}`
+        const { path } = placeOf(at)
+        if (!options.remove) {
+          append(lines.get(path)!, to)
+          changes.push({ list: path, to })
+          continue
+        }
         replaceEntry(lines, at, to)
-        changes.push({ list: placeOf(at).path, from: reference, to })
+        changes.push({ list: path, from: reference, to })
         resolved++
       }
       continue
     }
     const old = unused.findIndex(({ reference }) => repositoryOf(reference) === repositoryOf(upstream))
+    if (old >= 0 && !options.remove) {
+      // an environment that was not rendered may use the other version
+      const { path } = placeOf(unused[old]!.at)
+      append(lines.get(path)!, upstream)
+      changes.push({ list: path, to: upstream })
+      resolved += uses.length
+      continue
+    }
     if (old >= 0) {
       const [{ reference, at }] = unused.splice(old, 1) as [(typeof unused)[0]]
       replaceEntry(lines, at, upstream)

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { configForHost, dockerConfigPath, loadDockerConfig } from '../remote/docker-config.ts'
@@ -6,7 +6,8 @@ import type { Oras } from '../remote/oras.ts'
 
 /**
  * Runs `work` with the login for one repository, `host/path`. Where the config.json of the user has logins for paths of this host, oras
- * gets a file with the one that covers the repository, readable for this user only and removed afterwards.
+ * gets a file with the one that covers the repository. The file has no name any more when oras reads it: even if this process is killed, no
+ * password is left behind.
  */
 export async function withLoginFor<T>(
   oras: Oras,
@@ -18,12 +19,28 @@ export async function withLoginFor<T>(
   const config = await loadDockerConfig(oras.registryConfig ?? dockerConfigPath(process.env))
   const own = configForHost(config, place)
   if (own === undefined) return await work(oras)
-  const folder = await mkdtemp(join(tmpdir(), 'airgap-login-'))
+  const file = await unnamedFile(JSON.stringify(own))
   try {
-    const registryConfig = join(folder, 'config.json')
-    await writeFile(registryConfig, JSON.stringify(own), { mode: 0o600 })
-    return await work({ ...oras, registryConfig })
+    return await work({ ...oras, registryConfig: `/proc/${process.pid}/fd/${file.fd}` })
+  } finally {
+    await file.close()
+  }
+}
+
+/** A file with this content, readable for this user only, whose name is removed before it has any content. */
+async function unnamedFile(text: string): Promise<FileHandle> {
+  const folder = await mkdtemp(join(tmpdir(), 'airgap-login-'))
+  let file: FileHandle
+  try {
+    file = await open(join(folder, 'config.json'), 'wx', 0o600)
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    await file.writeFile(text)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
   }
 }

@@ -69,6 +69,10 @@ describe('the platforms that a node prefers, as containerd selects them', () => 
     ])
       expect(formatPlatform(parsePlatform(text))).toBe(text)
     expect(formatPlatform(parsePlatform('macos/x86_64'))).toBe('darwin/amd64')
+    // containerd reads these three so, too
+    expect(formatPlatform(parsePlatform('linux/aarch64/8'))).toBe('linux/arm64/v8')
+    expect(formatPlatform(parsePlatform('linux/i386/v1'))).toBe('linux/386')
+    expect(formatPlatform(parsePlatform('linux/arm/7'))).toBe('linux/arm/v7')
   })
 
   it('are refused where they are not a platform', () => {

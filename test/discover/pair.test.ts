@@ -22,6 +22,43 @@ const upstreams = (site: Found, inPublic: Found) =>
     unknown ? `unknown: ${upstream}` : upstream,
   )
 
+describe('images of one place', () => {
+  it('with the same end of the name are told apart by their path', () => {
+    const site = found(`ConfigMap/a data ${registry}/a/proxy:1`, `ConfigMap/a data ${registry}/b/proxy:1`)
+    for (const names of [
+      ['quay.io/a/proxy:1', 'ghcr.io/b/proxy:1'],
+      ['ghcr.io/b/proxy:1', 'quay.io/a/proxy:1'],
+    ])
+      expect(upstreams(site, found(...names.map(name => `ConfigMap/a data ${name}`)))).toEqual([
+        'quay.io/a/proxy:1',
+        'ghcr.io/b/proxy:1',
+      ])
+  })
+
+  it('with the same path have an unknown upstream', () => {
+    const site = found(`ConfigMap/a data ${registry}/a/proxy:1`)
+    const both = found('ConfigMap/a data quay.io/a/proxy:1', 'ConfigMap/a data ghcr.io/a/proxy:1')
+    expect(upstreams(site, both)).toEqual(['unknown: a/proxy:1'])
+  })
+
+  it('are told apart by whether an operator appends the OS of the node', () => {
+    const image = {
+      text: `${registry}/a/driver:1`,
+      seen: { release: 'prod: app', object: 'A b', path: 'c', how: 'container' as const },
+    }
+    const perNode = { ...image, perNode: true as const, seen: { ...image.seen, path: 'd' } }
+    for (const images of [
+      [image, perNode],
+      [perNode, image],
+    ]) {
+      const inPublic = images.map(one => ({ ...one, text: 'quay.io/a/driver:1' }))
+      const none = { urls: [], undecided: [] }
+      const used = pairImages({ site: { images, ...none }, public: { images: inPublic, ...none } }, registry)
+      expect(used.map(one => one.perNode).toSorted()).toEqual([true, undefined])
+    }
+  })
+})
+
 describe('objects whose names differ between the renderings', () => {
   it('are paired by kind and place', () => {
     expect(

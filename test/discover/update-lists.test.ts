@@ -60,8 +60,15 @@ describe('updating image lists', () => {
     expect(again.texts.size).toBe(0)
   })
 
-  it('removes nothing if only some environments were rendered', () => {
-    expect(update(texts, used, false).texts.get('a.txt')).toContain('quay.io/a/old:1 # gone')
+  it('removes and replaces nothing if only some environments were rendered', () => {
+    const { texts: now, changes } = update(texts, used, false)
+    expect(now.get('a.txt')).toBe(`${texts['a.txt']}quay.io/a/new:1\nquay.io/a/one:2\n`)
+    expect(changes.filter(({ from }) => from !== undefined)).toEqual([])
+    const driver = { ...use('nvcr.io/nvidia/driver:550', 'prod: a'), perNode: true as const }
+    const lists = { 'a.txt': 'nvcr.io/nvidia/driver:535-ubuntu22.04\n' }
+    expect(update(lists, [driver], false).texts.get('a.txt')).toBe(
+      'nvcr.io/nvidia/driver:535-ubuntu22.04\nnvcr.io/nvidia/driver:550-ubuntu22.04\n',
+    )
   })
 
   it('adds an image once if it leaks in one release only', () => {

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { InstallOptions } from '../../deploy/install-options.ts'
 import { confirm } from '../shell/confirm.ts'
 import { addExamples } from '../shell/examples.ts'
-import { humanTime } from '../shell/format.ts'
+import { humanBytes, humanTime } from '../shell/format.ts'
 import { renderPlan } from '../shell/plan-text.ts'
 import type { Shell } from '../shell/run.ts'
 import { deployContext } from './context.ts'
@@ -40,6 +40,8 @@ export async function applyOrPlan(
   const context = deployContext(shell)
   const applied = await applyInstall(options, context, {
     planFile,
+    approveCopy: async ({ folder, bytes }) =>
+      await confirm({ what: `copy ${humanBytes(bytes)} to ${folder}`, yes }, shell.signal),
     async approve({ setup, steps }, { saved }) {
       if (!shell.quiet) for (const line of renderPlan(steps, setup).split('\n')) context.progress.note(line)
       const pending = steps.filter(({ state, reason }) => state === 'pending' && reason !== 'runs every time')

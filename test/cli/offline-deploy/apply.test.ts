@@ -71,6 +71,9 @@ describe('offline-deploy apply', () => {
   it('copies the bundle to the disk of the site, and needs the medium no more', async () => {
     const site = await testSite()
     await writeBundle(site.bundle, sampleStack())
+    const asked = await run(['apply', '--copy-bundle', ...site.options])
+    expect(asked).toMatchObject({ code: 2, stderr: expect.stringMatching(/would copy .* to .*bundles/) })
+    expect(await readdir(site.site).catch(() => [])).not.toContain('bundles')
     expect(await run(['apply', '--yes', '--copy-bundle', ...site.options])).toMatchObject({ code: 0 })
     await rm(site.bundle)
     const manifest = await fetch(`http://${site.registry}/v2/nvcr.io/nvidia/cuda/manifests/12`)
