@@ -33,6 +33,7 @@ const answerSchema = z.object({
 
 export const grype: Scanner = {
   name: 'grype',
+  // not --quiet: a grype that is quiet fails without a word
   command: ({ sbom, answer, config }) => [
     `sbom:${sbom}`,
     '--output',
@@ -41,7 +42,6 @@ export const grype: Scanner = {
     answer,
     '--config',
     config,
-    '--quiet',
   ],
   environment: database =>
     defined({

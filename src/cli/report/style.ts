@@ -20,7 +20,8 @@ code,.mono{font:13px/1.45 ui-monospace,"SFMono-Regular",Menlo,Consolas,"DejaVu S
 .note.good{background:var(--goodbg);color:var(--good)}.note.warn{background:var(--warnbg);color:var(--warn)}.note.bad{background:var(--badbg);color:var(--bad)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13.5px;margin:6px 0 10px}
-th,td{text-align:left;vertical-align:top;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th,td{text-align:left;vertical-align:top;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);overflow-wrap:break-word;max-width:34ch}
+td code{overflow-wrap:anywhere}
 th{color:var(--mute);font-weight:600;white-space:nowrap}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;padding-left:10px}
 tr.bad td:first-child,tr.warn td:first-child,tr.good td:first-child{font-weight:600}
