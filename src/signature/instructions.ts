@@ -53,7 +53,7 @@ export function instructions({ bundle, statement, sumsDigest, signatures }: Inst
     '',
     '    cd /opt && mkdir offline-deploy && cp "$B".sums* .',
     '',
-    ...signatureStep(ways),
+    ...signatureStep(ways, keys.length),
     '   Then compare what it is about with your copy: an older bundle has good signatures, too.',
     '',
     '    grep "^#" "$S"',
@@ -94,7 +94,11 @@ interface Way {
   expect: string[]
 }
 
-function signatureStep(ways: readonly Way[]): string[] {
+function signatureStep(ways: readonly Way[], keys: number): string[] {
+  const signed =
+    keys > 1
+      ? '3. Check its signatures: one of these ways for each key, for as many keys as your copy requires:'
+      : '3. Check its signature, in one of these ways:'
   const compare: Way = {
     title:
       ways.length === 0
@@ -105,7 +109,7 @@ function signatureStep(ways: readonly Way[]): string[] {
   }
   const all = [...ways, compare]
   return [
-    ways.length === 0 ? '3. Check the list:' : '3. Check its signature, in one of these ways:',
+    ways.length === 0 ? '3. Check the list:' : signed,
     '',
     ...all.flatMap(({ title, lines, expect }, i) => [
       `   ${String.fromCharCode(97 + i)}) ${title}`,

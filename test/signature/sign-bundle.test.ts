@@ -85,6 +85,7 @@ describe('signing a bundle', () => {
     expect(await signersNextTo(bundle, signers)).toBe(3)
     const text = readFileSync(`${bundle}.verify.txt`, 'utf8')
     for (const { key } of signers) expect(text).toContain(key.words)
+    expect(text).toContain('one of these ways for each key')
   })
 
   it.skipIf(!hasTool('minisign') || !hasTool('ssh-keygen'))(

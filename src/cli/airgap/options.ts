@@ -92,7 +92,7 @@ export function signingOptions(command: Command, { expiry = true } = {}): Comman
 function expiryOption(command: Command): Command {
   return command.option(
     '--expires <when>',
-    'when sites shall refuse the bundle: YYYY-MM-DD (UTC), or a number of days (90d)',
+    'when the bundle expires, and sites refuse it: YYYY-MM-DD (UTC), or a number of days (90d)',
     parseExpiry,
   )
 }
