@@ -9,7 +9,7 @@ export function refuseBroken(verdicts: readonly Verdict[], item: string): void {
     const versions = found.map(versionText).join(', ')
     return `  ${rule.id}: ${versions}: ${rule.why} [${rule.source}]`
   })
-  throw new AirgapError('INCOMPATIBLE', `incompatible versions:\n${lines.join('\n')}`, {
+  throw new AirgapError('INCOMPATIBLE', ['incompatible versions:', ...lines], {
     item,
     likely: 'one component was upgraded without the other',
     next: 'run `airgap compat` to see all versions; change a version, or correct the rule',
@@ -29,7 +29,7 @@ export function refuseIncompatible(
     ]),
     ...forbidden.map(({ step, why }) => `${step.component} ${step.from} → ${step.to}: ${why}`),
   ]
-  throw new AirgapError('INCOMPATIBLE', [`${message}:`, ...lines.map(line => `  ${line}`)].join('\n'), {
+  throw new AirgapError('INCOMPATIBLE', [`${message}:`, ...lines.map(line => `  ${line}`)], {
     item: [...broken.map(({ rule }) => rule.id), ...forbidden.map(({ step }) => step.component)].join(', '),
     next,
   })

@@ -87,14 +87,19 @@ export interface ErrorDetails {
 /** An error for the operator: what failed, which item, the likely cause and what to do next. */
 export class AirgapError extends Error {
   readonly code: ErrorCode
+  /** the message, line by line: other line ends in it come from elsewhere, and are shown escaped */
+  readonly lines: readonly string[]
   readonly item?: string
   readonly likely?: string
   readonly next?: string
 
-  constructor(code: ErrorCode, what: string, details: ErrorDetails = {}) {
-    super(what, details.cause === undefined ? undefined : { cause: details.cause })
+  /** `what` is one line, or several: what failed, then details, indented by two spaces. */
+  constructor(code: ErrorCode, what: string | readonly string[], details: ErrorDetails = {}) {
+    const lines = typeof what === 'string' ? [what] : what
+    super(lines.join('\n'), details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'AirgapError'
     this.code = code
+    this.lines = lines
     if (details.item !== undefined) this.item = details.item
     if (details.likely !== undefined) this.likely = details.likely
     if (details.next !== undefined) this.next = details.next

@@ -12,17 +12,17 @@ export function together(failures: unknown[], of: number): unknown {
   const [worst] = [...known].sort((a, b) => rank(a) - rank(b))
   const bug = failures.find(failure => !(failure instanceof AirgapError))
   if (bug !== undefined && worst?.exitCode !== 6) return bug
-  const lines = known.map(failure =>
-    [
-      `${failure.code}: ${failure.message}`,
+  const lines = known.flatMap(failure => {
+    const [first = '', ...more] = failure.lines
+    const details = [
+      ...more,
       failure.item,
       failure.likely && `likely: ${failure.likely}`,
       failure.next && `next: ${failure.next}`,
     ]
-      .filter(Boolean)
-      .join('\n    '),
-  )
-  return new AirgapError(worst!.code, `${failures.length} of ${of} items failed:\n  ${lines.join('\n  ')}`, {
+    return [`  ${failure.code}: ${first}`, ...details.filter(Boolean).map(line => `    ${line}`)]
+  })
+  return new AirgapError(worst!.code, [`${failures.length} of ${of} items failed:`, ...lines], {
     next: 'fix them and run the same command again; content that is already there is not fetched again',
     cause: worst,
   })

@@ -40,11 +40,11 @@ export function createMistakes(): Mistakes {
       const [first] = found
       if (first === undefined) return
       if (found.length === 1) throw first
-      const listed = found.slice(0, maxListed).map(lineOf)
-      const more = found.length > maxListed ? `\n  … and ${found.length - maxListed} more` : ''
+      const listed = found.slice(0, maxListed).flatMap(linesOf)
+      const more = found.length > maxListed ? [`  … and ${found.length - maxListed} more`] : []
       throw new AirgapError(
         'MANIFEST_INVALID',
-        `the manifest is invalid (${found.length} mistakes):\n  ${listed.join('\n  ')}${more}`,
+        [`the manifest is invalid (${found.length} mistakes):`, ...listed.map(line => `  ${line}`), ...more],
         {
           ...defined({ item: first.item }),
           next: first.next ?? 'correct them and run the same command again',
@@ -55,6 +55,9 @@ export function createMistakes(): Mistakes {
   }
 }
 
-function lineOf({ item, message, likely }: AirgapError): string {
-  return `${item ?? 'manifest'}: ${message}${likely === undefined ? '' : ` (${likely})`}`
+function linesOf({ item, lines, likely }: AirgapError): string[] {
+  const [first = '', ...more] = lines
+  const head = `${item ?? 'manifest'}: ${first}`
+  const because = likely === undefined ? '' : ` (${likely})`
+  return more.length === 0 ? [`${head}${because}`] : [head, ...more.slice(0, -1), `${more.at(-1)}${because}`]
 }

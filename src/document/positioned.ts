@@ -53,7 +53,8 @@ export function parsePositioned<S extends z.ZodType>(
   if (faults.length > 0) {
     const quoted = ({ offset, what }: YamlFault) => ({
       offset,
-      what: words.quotesLines ? `${what}\n${quotedLine(text, position(offset))}` : what,
+      what,
+      quote: words.quotesLines ? quotedLine(text, position(offset)) : [],
     })
     throw invalid(faults.map(quoted), { place, words })
   }
@@ -78,32 +79,36 @@ export function parsePositioned<S extends z.ZodType>(
 const quotedWidth = 72 /* characters */
 
 /** The line with a caret under the column, as compilers show it; passwords in URLs are masked. */
-function quotedLine(text: string, { line, column }: { line: number; column: number }): string {
+function quotedLine(text: string, { line, column }: { line: number; column: number }): string[] {
   const written = (text.split('\n')[line - 1] ?? '').replaceAll('\t', ' ')
   // a masked password moves what follows it
   const caret = redactText(written.slice(0, column - 1)).length
   const start = Math.max(0, caret - quotedWidth + 12)
   const shown = redactText(written).slice(start, start + quotedWidth)
   const number = String(line).padStart(6)
-  return `  ${number} | ${shown}\n  ${' '.repeat(number.length)} | ${' '.repeat(caret - start)}^`
+  return [`${number} | ${shown}`, `${' '.repeat(number.length)} | ${' '.repeat(caret - start)}^`]
 }
 
 /** At most this many are listed: a file of another kind has thousands. */
 const maxListed = 50
 
 function invalid(
-  mistakes: YamlFault[],
+  mistakes: (YamlFault & { quote?: string[] })[],
   { place, words }: { place(offset: number): string; words: DocumentWords },
 ): AirgapError {
   const sorted = mistakes.toSorted((a, b) => a.offset - b.offset)
-  const lines = [...new Set(sorted.map(({ offset, what }) => `${place(offset)}: ${what.slice(0, 500)}`))]
-  const more = lines.length > maxListed ? `\n  … and ${lines.length - maxListed} more` : ''
-  const count = lines.length === 1 ? '' : ` (${lines.length} mistakes)`
-  return new AirgapError(
-    words.code,
-    `${words.what}${count}:\n  ${lines.slice(0, maxListed).join('\n  ')}${more}`,
-    { item: place(sorted[0]?.offset ?? 0), next: words.next },
+  const listed = new Map(
+    sorted.map(({ offset, what, quote = [] }) => [`${place(offset)}: ${what.slice(0, 500)}`, quote]),
   )
+  const lines = [...listed]
+    .slice(0, maxListed)
+    .flatMap(([line, quote]) => [`  ${line}`, ...quote.map(one => `  ${one}`)])
+  const more = listed.size > maxListed ? [`  … and ${listed.size - maxListed} more`] : []
+  const count = listed.size === 1 ? '' : ` (${listed.size} mistakes)`
+  return new AirgapError(words.code, [`${words.what}${count}:`, ...lines, ...more], {
+    item: place(sorted[0]?.offset ?? 0),
+    next: words.next,
+  })
 }
 
 type Issue = z.core.$ZodIssue

@@ -202,7 +202,7 @@ function failedPlaybook(
   if (failures.changedKey) {
     return new AirgapError(
       'STEP_FAILED',
-      ['the host key of a machine has changed:', ...messages.map(line => `  ${line}`)].join('\n'),
+      ['the host key of a machine has changed:', ...messages.map(line => `  ${line}`)],
       {
         item: log,
         likely: 'it was reinstalled, or another machine answers at its address',

@@ -12,7 +12,7 @@ export function failedProgram(
   const said = options.said ?? tail.filter(line => line.trim() !== '').slice(-8)
   return new AirgapError(
     'STEP_FAILED',
-    [`${basename(command[0] ?? '')} failed with ${status}:`, ...said.map(line => `  ${line}`)].join('\n'),
+    [`${basename(command[0] ?? '')} failed with ${status}:`, ...said.map(line => `  ${line}`)],
     defined({
       item: options.log,
       likely: options.likely,

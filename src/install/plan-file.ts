@@ -73,23 +73,26 @@ export function refuseChangedPlan(
     else if (after.key !== before.key) differences.push(`${before.id}: its inputs have changed`)
     else if (after.state === 'pending' && after.does.join('\n') !== before.does.join('\n'))
       differences.push(
-        `${before.id}: would do something different:\n${changedLines(before.does, after.does)}`,
+        `${before.id}: would do something different:`,
+        ...changedLines(before.does, after.does),
       )
   }
   for (const id of steps.keys()) differences.push(`${id}: this step is new`)
   if (differences.length === 0) return
-  throw new AirgapError('PLAN_CHANGED', `the saved plan is out of date:\n  ${differences.join('\n  ')}`, {
-    item: now.file,
-    likely: 'somebody worked on the site since, or the bundle or site.yaml has changed',
-    next: 'review a new plan: `offline-deploy plan --out FILE`; nothing was changed',
-  })
+  throw new AirgapError(
+    'PLAN_CHANGED',
+    ['the saved plan is out of date:', ...differences.map(line => `  ${line}`)],
+    {
+      item: now.file,
+      likely: 'somebody worked on the site since, or the bundle or site.yaml has changed',
+      next: 'review a new plan: `offline-deploy plan --out FILE`; nothing was changed',
+    },
+  )
 }
 
-function changedLines(before: readonly string[], after: readonly string[]): string {
+function changedLines(before: readonly string[], after: readonly string[]): string[] {
   return [
-    ...before.filter(line => !after.includes(line)).map(line => `    - ${line}`),
-    ...after.filter(line => !before.includes(line)).map(line => `    + ${line}`),
-  ]
-    .slice(0, 10)
-    .join('\n')
+    ...before.filter(line => !after.includes(line)).map(line => `  - ${line}`),
+    ...after.filter(line => !before.includes(line)).map(line => `  + ${line}`),
+  ].slice(0, 10)
 }

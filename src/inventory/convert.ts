@@ -241,10 +241,11 @@ function nfsOf(found: readonly Found[], values: SiteAnswers['nfs'], notes: strin
 const maxListed = 50
 
 function unfit(mistakes: string[], file: string): AirgapError {
-  const more = mistakes.length > maxListed ? `\n  … and ${mistakes.length - maxListed} more` : ''
+  const more = mistakes.length > maxListed ? [`  … and ${mistakes.length - maxListed} more`] : []
+  const listed = mistakes.slice(0, maxListed).map(line => `  ${line}`)
   return new AirgapError(
     'SITE_INVALID',
-    `the inventory cannot be converted to site.yaml:\n  ${mistakes.slice(0, maxListed).join('\n  ')}${more}`,
+    ['the inventory cannot be converted to site.yaml:', ...listed, ...more],
     { item: file, next: 'correct a copy of the inventory and pass it with --from; nothing was written' },
   )
 }

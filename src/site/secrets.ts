@@ -96,10 +96,14 @@ export function completeSecrets(
     origins.push({ path, description: 'from site.yaml', origin: found === undefined ? 'given' : 'kept' })
   }
   if (mistakes.length > 0) {
-    throw new AirgapError('VALUES_INVALID', `some secrets are unfit for use:\n  ${mistakes.join('\n  ')}`, {
-      item,
-      next: 'pass other secrets, or remove these to have them generated',
-    })
+    throw new AirgapError(
+      'VALUES_INVALID',
+      ['some secrets are unfit for use:', ...mistakes.map(line => `  ${line}`)],
+      {
+        item,
+        next: 'pass other secrets, or remove these to have them generated',
+      },
+    )
   }
   return { text: setValues(before || header, settingsOf(nested(added)), item), origins }
 }

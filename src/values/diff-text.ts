@@ -9,11 +9,11 @@ const maxChanges = 1_000
  * Returns the changed lines of two YAML texts, marked `-` and `+` with their line numbers, without context. Values files hold
  * secrets: those are masked, and so are lines without a key, which may be part of one.
  */
-export function diffText(before: string, after: string): string {
+export function diffLines(before: string, after: string): string[] {
   const [a, b] = [before.split('\n'), after.split('\n')]
   const parts = diffArrays(a, b, { maxEditLength: maxChanges })
   if (parts === undefined)
-    return `more than ${maxChanges} lines differ (${countLines(before)} before, ${countLines(after)} now)`
+    return [`more than ${maxChanges} lines differ (${countLines(before)} before, ${countLines(after)} now)`]
   // masked as a whole: a secret may start above the first changed line
   const secrets = [...secretValues(before), ...secretValues(after)]
   const [old, now] = [shown(a), shown(b)]
@@ -29,7 +29,12 @@ export function diffText(before: string, after: string): string {
     if (!added) i += count
     if (!removed) j += count
   }
-  return changes.join('\n')
+  return changes
+}
+
+/** The same as one text. */
+export function diffText(before: string, after: string): string {
+  return diffLines(before, after).join('\n')
 }
 
 function shown(lines: readonly string[]): string[] {

@@ -11,7 +11,7 @@ import {
   removeGuarded,
   replaceGuarded,
 } from '../core/guarded-file.ts'
-import { diffText } from './diff-text.ts'
+import { diffLines, diffText } from './diff-text.ts'
 import { readValuesRecord, removeValuesRecord, writeValuesRecord } from './record.ts'
 import { isUnedited, reviseValues, underWay, type ValuesRecord, writtenTexts } from './revise.ts'
 import { currentSettings, type Settings } from './set.ts'
@@ -126,7 +126,7 @@ export async function rollbackValues(
     const written = writtenTexts(known, from)
     throw new AirgapError(
       'VALUES_CHANGED',
-      `edited since it was configured:\n${diffText(written.at(-1) ?? original.text, current.text)}`,
+      ['edited since it was configured:', ...diffLines(written.at(-1) ?? original.text, current.text)],
       {
         item: path,
         next: `undo the settings of offline-deploy by hand; the original is ${backup}`,
@@ -167,9 +167,13 @@ function decode(bytes: Uint8Array, path: string): string {
 }
 
 function changedMeanwhile(plan: ValuesPlan, now: string): AirgapError {
-  return new AirgapError('VALUES_CHANGED', `edited since the plan was made:\n${diffText(plan.before, now)}`, {
-    item: plan.path,
-    likely: 'somebody is editing the same file',
-    next: 'run the same command again: it plans from the present file',
-  })
+  return new AirgapError(
+    'VALUES_CHANGED',
+    ['edited since the plan was made:', ...diffLines(plan.before, now)],
+    {
+      item: plan.path,
+      likely: 'somebody is editing the same file',
+      next: 'run the same command again: it plans from the present file',
+    },
+  )
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { secretVariable } from '../../core/environment.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
 import { completeSecrets, type SecretDialogue } from '../../deploy/secrets.ts'
 import { defaults } from '../../deploy/site-options.ts'
 import { addExamples } from '../shell/examples.ts'
@@ -49,6 +50,6 @@ function terminalDialogue({ signal }: Shell): SecretDialogue {
     })
   return {
     askSecret: question => askHidden(question, signal),
-    show: text => void process.stderr.write(`${text}\n`),
+    show: text => void process.stderr.write(`${printable(text)}\n`),
   }
 }

@@ -125,9 +125,11 @@ async function verifyEgress(
   if (report.gaps.length > 0)
     throw new AirgapError(
       'STEP_FAILED',
-      `${report.gaps.length} machines were not watched, or not to the end`,
+      [
+        `${report.gaps.length} machines were not watched, or not to the end:`,
+        ...report.gaps.map(({ node, what }) => `  ${node}: ${what}`),
+      ],
       {
-        item: report.gaps.map(({ node, what }) => `${node}: ${what}`).join('\n'),
         next: [...new Set(report.gaps.map(({ next }) => next))].join('; '),
       },
     )

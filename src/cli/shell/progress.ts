@@ -1,4 +1,4 @@
-import { printable, printableJson } from '../../core/printable.ts'
+import { oneLine, printableJson } from '../../core/printable.ts'
 import { type Progress, silentProgress } from '../../core/progress.ts'
 import { withoutSecretParameters } from '../../core/secret-queries.ts'
 import { humanBytes, humanTime } from './format.ts'
@@ -56,7 +56,7 @@ export function createProgress(output: ProgressOutput, options: ProgressOptions 
   }
   const line = (text: string) => {
     clear()
-    output.write(`${printable(withoutSecretParameters(text))}\n`)
+    output.write(`${oneLine(withoutSecretParameters(text))}\n`)
   }
   const event = (fields: Record<string, string | number>) => {
     const text = JSON.stringify({ at: clock().toISOString(), ...fields }, (_, value: unknown) =>
@@ -130,7 +130,7 @@ function runningLines(
   })
   if (shown.length > maxRunning) lines.push(`  and ${shown.length - maxRunning} more`)
   return lines.map(line => {
-    const text = printable(line).slice(0, Math.max(1, columns - 1))
+    const text = oneLine(line).slice(0, Math.max(1, columns - 1))
     return color ? `\u001b[2m${text}\u001b[0m` : text
   })
 }

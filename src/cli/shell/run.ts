@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { Command, CommanderError, Option } from 'commander'
+import { oneLine } from '../../core/printable.ts'
 import type { Progress } from '../../core/progress.ts'
 import { formatError } from './format-error.ts'
 import { loadCommands } from './load-commands.ts'
@@ -175,7 +176,7 @@ class CliRun implements Shell {
 
   log(line: string): void {
     this.#progress?.clear()
-    process.stderr.write(`${line}\n`)
+    process.stderr.write(`${oneLine(line)}\n`)
   }
 
   whenStopped(advice: string): void {
@@ -229,7 +230,8 @@ class CliRun implements Shell {
     if (this.#received !== undefined) process.exit(128 + constants.signals[name])
     this.#received = name
     if (name === 'SIGINT' && process.stderr.isTTY && !this.quiet)
-      this.log('\nstopping; press Ctrl-C again to stop at once')
+      // `^C` stays on a line of its own
+      process.stderr.write('\nstopping; press Ctrl-C again to stop at once\n')
     this.#stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
     setTimeout(() => process.exit(128 + constants.signals[name]), graceMs).unref()
   }

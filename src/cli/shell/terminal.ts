@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { AirgapError } from '../../core/errors.ts'
+import { oneLine, printable } from '../../core/printable.ts'
 
 /** A dialogue on the terminal: questions on stderr, one line per answer. */
 export interface Terminal {
@@ -46,9 +47,9 @@ export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Term
       const ready = lines.shift()
       if (ready !== undefined) return hidden ? ready : ready.trim()
       if (closed) throw unanswered()
-      if (hidden) process.stderr.write(question)
+      if (hidden) process.stderr.write(oneLine(question))
       else {
-        reader.setPrompt(question)
+        reader.setPrompt(oneLine(question))
         reader.prompt()
       }
       const answer = await new Promise<string>((take, fail) => {
@@ -57,7 +58,7 @@ export function openTerminal(signal: AbortSignal, { hidden = false } = {}): Term
       if (hidden) process.stderr.write('\n')
       return hidden ? answer : answer.trim()
     },
-    show: text => void process.stderr.write(`${text}\n`),
+    show: text => void process.stderr.write(`${printable(text)}\n`),
     close() {
       signal.removeEventListener('abort', aborted)
       reader.removeAllListeners('close')

@@ -34,11 +34,7 @@ export function preflightStep({ machines, look }: PreflightStepOptions): Step {
 }
 
 function preflightError(lines: readonly string[]): AirgapError {
-  return new AirgapError(
-    'PREFLIGHT',
-    ['the install would fail:', ...lines.map(line => `  ${line}`)].join('\n'),
-    {
-      next: 'correct this and run the same command again; nothing was changed. `offline-deploy preflight` repeats the checks, --skip preflight leaves them out',
-    },
-  )
+  return new AirgapError('PREFLIGHT', ['the install would fail:', ...lines.map(line => `  ${line}`)], {
+    next: 'correct this and run the same command again; nothing was changed. `offline-deploy preflight` repeats the checks, --skip preflight leaves them out',
+  })
 }

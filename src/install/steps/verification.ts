@@ -99,7 +99,7 @@ export function refuseFindings(findings: readonly ClusterFinding[]): void {
       'the cluster has problems:',
       ...errors.slice(0, shownFindings).map(({ what }) => `  ${what}`),
       ...(more > 0 ? [`  and ${more} more`] : []),
-    ].join('\n'),
+    ],
     {
       item: `${errors.length} ${errors.length === 1 ? 'finding' : 'findings'}`,
       next: [...new Set(errors.map(({ next }) => next))].join('; '),

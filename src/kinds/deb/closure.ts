@@ -93,16 +93,12 @@ function failureOf(depCache: DepCache, wanted: Wanted[], at: string): AirgapErro
       return `  ${one.name} ${version.version}: ${type} ${relation}`
     })
   })
-  return new AirgapError(
-    'UNRESOLVABLE',
-    `apt finds no way to install these packages together:\n${lines.join('\n')}`,
-    {
-      item: at,
-      likely:
-        'alternatives that conflict with each other; apt does not reconsider every choice, so it would fail on the site, too',
-      next: 'request the alternatives that you want by name, or split the packages into two entries',
-    },
-  )
+  return new AirgapError('UNRESOLVABLE', ['apt finds no way to install these packages together:', ...lines], {
+    item: at,
+    likely:
+      'alternatives that conflict with each other; apt does not reconsider every choice, so it would fail on the site, too',
+    next: 'request the alternatives that you want by name, or split the packages into two entries',
+  })
 }
 
 function solutionOf(depCache: DepCache, requested: Set<Package>): Solution {

@@ -24,19 +24,15 @@ export function explain(failure: Failure, at: string): AirgapError {
   const skipped = lines.length - shownFirst - shownLast
   if (skipped > 1) lines.splice(shownFirst, skipped, `  … ${skipped} lines left out …`)
   const root = failure.package
-  return new AirgapError(
-    'UNRESOLVABLE',
-    `${root.name} ${root.version} cannot be installed:\n${lines.join('\n')}`,
-    {
-      item: at,
-      likely: failure.culprits
-        ? 'two required packages conflict with each other'
-        : 'a dependency is in a component or suite that the entry does not list',
-      next: failure.culprits
-        ? 'request the one you want by name, or split the packages into two entries'
-        : 'add the component (components: in the manifest), or leave the package out',
-    },
-  )
+  return new AirgapError('UNRESOLVABLE', [`${root.name} ${root.version} cannot be installed:`, ...lines], {
+    item: at,
+    likely: failure.culprits
+      ? 'two required packages conflict with each other'
+      : 'a dependency is in a component or suite that the entry does not list',
+    next: failure.culprits
+      ? 'request the one you want by name, or split the packages into two entries'
+      : 'add the component (components: in the manifest), or leave the package out',
+  })
 }
 
 function* chainLines(failure: Failure, depth: number): Generator<string> {

@@ -36,7 +36,10 @@ export function explain(universe: Universe, proof: readonly Rule[], at: string):
   const missing = proof.some(rule => rule.reason === 'nothing-provides')
   return new AirgapError(
     'UNRESOLVABLE',
-    `${requested.join(', ') || 'the request'} cannot be installed${requested.length > 1 ? ' together' : ''}:\n${lines.join('\n')}`,
+    [
+      `${requested.join(', ') || 'the request'} cannot be installed${requested.length > 1 ? ' together' : ''}:`,
+      ...lines,
+    ],
     {
       item: at,
       likely:

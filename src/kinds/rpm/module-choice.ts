@@ -245,7 +245,7 @@ function conflict(universe: Universe, proof: readonly Rule[], at: string): Airga
   })
   return new AirgapError(
     'UNRESOLVABLE',
-    `the modules cannot be enabled together:\n${[...new Set(lines)].map(line => `  ${line}`).join('\n')}`,
+    ['the modules cannot be enabled together:', ...[...new Set(lines)].map(line => `  ${line}`)],
     {
       item: at,
       likely: 'a stream requires another stream than the requested one, or is built for another platform',

@@ -40,12 +40,16 @@ function refused(request: TreeRequest, files: readonly { path: string; what: str
   const lines = files
     .slice(0, maxListed)
     .map(({ path, what }) => `${posix.join(request.from, path)}: ${what}`)
-  const more = files.length > maxListed ? `\n  … and ${files.length - maxListed} more` : ''
+  const more = files.length > maxListed ? [`  … and ${files.length - maxListed} more`] : []
   const count =
     files.length === 1 ? 'a file that looks like a secret' : `${files.length} files that look like secrets`
-  return new AirgapError('MANIFEST_INVALID', `the tree has ${count}:\n  ${lines.join('\n  ')}${more}`, {
-    item: `tree ${request.name} (${request.at})`,
-    likely: 'the bundle would carry them, readable for everyone who has a copy of it',
-    next: 'leave them out with `exclude:`, encrypt them (sops, ansible-vault), or declare them in this entry: `secrets: [{path: PATTERN, reason: TEXT}]`',
-  })
+  return new AirgapError(
+    'MANIFEST_INVALID',
+    [`the tree has ${count}:`, ...lines.map(line => `  ${line}`), ...more],
+    {
+      item: `tree ${request.name} (${request.at})`,
+      likely: 'the bundle would carry them, readable for everyone who has a copy of it',
+      next: 'leave them out with `exclude:`, encrypt them (sops, ansible-vault), or declare them in this entry: `secrets: [{path: PATTERN, reason: TEXT}]`',
+    },
+  )
 }

