@@ -2,6 +2,7 @@ import {
   type Document,
   isCollection,
   isNode,
+  isPair,
   isScalar,
   LineCounter,
   type ParsedNode,
@@ -9,7 +10,6 @@ import {
   parseDocument,
   type ScalarTag,
   type Tags,
-  visit,
 } from 'yaml'
 import { defined } from '../core/defined.ts'
 import { multiplyingAliases, nestedTooDeeply, type YamlFault, yamlFaults } from './yaml-faults.ts'
@@ -123,6 +123,8 @@ function parserOptions({ scalars = 'typed', version = '1.2', ...options }: YamlO
     // yamlFaults finds these in less time
     uniqueKeys: false,
     resolveKnownTags: false,
+    // messages with an excerpt of the text: each costs a search through its line, and a hostile line has as many errors as characters
+    prettyErrors: false,
     // warnings are returned, not printed
     logLevel: 'error' as const,
   }
@@ -173,13 +175,18 @@ const tooLarge = `larger than ${maxLength >> 20} MiB`
 /** Start of the innermost bracket or quoted text that is still open at an offset; the offset itself if none is. */
 function openingBefore(document: Document.Parsed, offset: number): number {
   let found = offset
-  visit(document, (_, node) => {
-    if (!isNode(node) || !node.range) return undefined
+  const waiting: unknown[] = [document.contents]
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (isPair(node)) {
+      waiting.push(node.value ?? null, node.key)
+      continue
+    }
+    if (!isNode(node) || !node.range) continue
     const [start, end] = node.range
-    if (start > offset || end < offset) return visit.SKIP
+    if (start > offset || end < offset) continue
     const opens = isCollection(node) ? node.flow : isScalar(node) && /^QUOTE/.test(node.type ?? '')
     if (opens) found = start
-    return undefined
-  })
+    if (isCollection(node)) for (const item of node.items.toReversed()) waiting.push(item)
+  }
   return found
 }

@@ -51,12 +51,8 @@ export function parsePositioned<S extends z.ZodType>(
     return `${file}:${line}:${column}`
   }
   if (faults.length > 0) {
-    const quoted = ({ offset, what }: YamlFault) => ({
-      offset,
-      what,
-      quote: words.quotesLines ? quotedLine(text, position(offset)) : [],
-    })
-    throw invalid(faults.map(quoted), { place, words })
+    const quote = (offset: number) => (words.quotesLines ? quotedLine(text, position(offset)) : [])
+    throw invalid(faults, { place, words, quote })
   }
   const offsetAt = pathOffsets(document)
   const checked = schema.safeParse(value)
@@ -93,16 +89,20 @@ function quotedLine(text: string, { line, column }: { line: number; column: numb
 const maxListed = 50
 
 function invalid(
-  mistakes: (YamlFault & { quote?: string[] })[],
-  { place, words }: { place(offset: number): string; words: DocumentWords },
+  mistakes: YamlFault[],
+  {
+    place,
+    words,
+    quote = () => [],
+  }: { place(offset: number): string; words: DocumentWords; quote?: (offset: number) => string[] },
 ): AirgapError {
   const sorted = mistakes.toSorted((a, b) => a.offset - b.offset)
   const listed = new Map(
-    sorted.map(({ offset, what, quote = [] }) => [`${place(offset)}: ${what.slice(0, 500)}`, quote]),
+    sorted.map(({ offset, what }) => [`${place(offset)}: ${what.slice(0, 500)}`, offset]),
   )
   const lines = [...listed]
     .slice(0, maxListed)
-    .flatMap(([line, quote]) => [`  ${line}`, ...quote.map(one => `  ${one}`)])
+    .flatMap(([line, offset]) => [`  ${line}`, ...quote(offset).map(one => `  ${one}`)])
   const more = listed.size > maxListed ? [`  … and ${listed.size - maxListed} more`] : []
   const count = listed.size === 1 ? '' : ` (${listed.size} mistakes)`
   return new AirgapError(words.code, [`${words.what}${count}:`, ...lines, ...more], {

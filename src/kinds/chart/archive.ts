@@ -66,7 +66,8 @@ async function scan(archive: Readable, content: ArchiveContent): Promise<void> {
     for await (const chunk of source as AsyncIterable<Buffer>) {
       if (size === 0) refuseCompressed(chunk)
       size += chunk.length
-      parser.write(chunk)
+      // the parser would keep all that follows, and copy it with each chunk
+      if (!ended) parser.write(chunk)
       if (refusal) throw refusal
     }
     // the parser is silent about half a header at the end

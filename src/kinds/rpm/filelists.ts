@@ -49,12 +49,14 @@ export async function readFilelists(
     },
   })
   const decoder = new StringDecoder('utf8')
-  let held = ''
+  const fragmentsIn = new FragmentReader(item, (id, element) => {
+    if (fragments.has(id)) found.fragments.set(id, element)
+  })
   for await (const chunk of (await context.cache.open(descriptor)) as AsyncIterable<Buffer>) {
     const text = decoder.write(chunk)
     // without paths only fragments are needed, and the site parses those
     if (paths.size > 0) parser.write(text)
-    held = takeFragments(held + text, { fragments, found: found.fragments, item })
+    fragmentsIn.write(text)
   }
   if (paths.size === 0) return found
   parser.write(decoder.end())
@@ -72,24 +74,59 @@ export function filesOfPrimary(primary: string, { checksum }: RpmCandidate): str
   return [start, ...[version, ...files].map(line => `  ${line}`), '</package>'].join('\n')
 }
 
-const maxFragment = 256 << 20 /* characters */
+/** The package with the most files of all distributions has a tenth of it. */
+const maxFragment = 64 << 20 /* characters */
+const end = '</package>'
 
-/** Cuts complete elements off the text, keeps the wanted ones, and returns the rest. */
-function takeFragments(
-  text: string,
-  { fragments, found, item }: { fragments: ReadonlySet<string>; found: Map<string, string>; item: string },
-): string {
-  let at = 0
-  for (;;) {
-    const start = text.indexOf('<package ', at)
-    if (start < 0) return text.slice(Math.max(at, text.length - 9))
-    const end = text.indexOf('</package>', start)
-    if (end < 0) {
-      if (text.length - start > maxFragment) throw malformed('an unterminated package element', item)
-      return text.slice(start)
+/** Cuts elements out of a text that arrives in parts. Each part is searched once: one element that never ends must not take quadratic time. */
+class FragmentReader {
+  readonly #item: string
+  readonly #take: (id: string, element: string) => void
+  /** of an element that has begun */
+  #parts: string[] = []
+  #size = 0
+  /** the end of the text so far, in which a tag may have begun */
+  #held = ''
+
+  constructor(item: string, take: (id: string, element: string) => void) {
+    this.#item = item
+    this.#take = take
+  }
+
+  write(part: string): void {
+    let text = this.#held + part
+    for (;;) {
+      if (this.#size === 0) {
+        const start = text.indexOf('<package ')
+        if (start < 0) {
+          this.#held = text.slice(1 - '<package '.length)
+          return
+        }
+        text = text.slice(start)
+      }
+      const at = text.indexOf(end)
+      const length = at < 0 ? Math.max(0, text.length - end.length) : at + end.length
+      this.#add(text.slice(0, length))
+      text = text.slice(length)
+      if (at < 0) {
+        this.#held = text
+        return
+      }
+      this.#close()
     }
-    at = end + '</package>'.length
-    const id = /\bpkgid=["']([0-9A-Fa-f]+)["']/.exec(text.slice(start, start + 400))?.[1]?.toLowerCase()
-    if (id !== undefined && fragments.has(id)) found.set(id, text.slice(start, at))
+  }
+
+  #add(text: string): void {
+    this.#size += text.length
+    if (this.#size > maxFragment) throw malformed('an unterminated package element', this.#item)
+    this.#parts.push(text)
+  }
+
+  #close(): void {
+    const element = this.#parts.join('')
+    this.#parts = []
+    this.#size = 0
+    const id = /\bpkgid=["']([0-9A-Fa-f]+)["']/.exec(element.slice(0, 400))?.[1]?.toLowerCase()
+    if (id !== undefined) this.#take(id, element)
   }
 }

@@ -10,7 +10,8 @@ const whole: Cost = receiver => receiver.length
 const found: Cost = (receiver, [, from], result) =>
   (typeof result === 'number' && result >= 0 ? result : receiver.length) -
   (typeof from === 'number' ? from : 0)
-const foundBackwards: Cost = (receiver, _, result) => receiver.length - Math.max(0, Number(result))
+const foundBackwards: Cost = (receiver, [, from], result) =>
+  Math.min(receiver.length, typeof from === 'number' ? from : receiver.length) - Math.max(0, Number(result))
 const ofResult: Cost = (_, __, result) => (result as { length?: number } | null)?.length ?? 0
 
 const strings: Record<string, Cost> = {

@@ -7,6 +7,8 @@ export interface Parser {
   parse(bytes: Buffer): unknown
   /** names of errors that the callers of this parser expect */
   refusals?: readonly string[]
+  /** bytes: no longer input reaches it */
+  maxSize?: number
   /** another parser's library does most of the work, or the input costs seconds: fewer inputs */
   isSlow?: true
 }
@@ -16,7 +18,7 @@ export function textParser(
   name: string,
   seeds: readonly string[],
   parse: (text: string) => unknown,
-  more: Pick<Parser, 'refusals' | 'isSlow'> = {},
+  more: Pick<Parser, 'refusals' | 'isSlow' | 'maxSize'> = {},
 ): Parser {
   return {
     name,

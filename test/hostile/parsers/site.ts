@@ -236,8 +236,11 @@ export const siteParsers = (bundle: Buffer): Parser[] => [
       sessionFindings({ success: answers.nodes, age: answers.pods }, { gpuNodes: ['n1'] })
     },
   ),
-  textParser('request', ['/v2/a/b/manifests/1?ns=docker.io&n=1#x', '/files/%2e%2e/a'], text =>
-    decodePath(parseTarget(text).path),
+  textParser(
+    'request',
+    ['/v2/a/b/manifests/1?ns=docker.io&n=1#x', '/files/%2e%2e/a'],
+    text => decodePath(parseTarget(text).path),
+    { maxSize: 16 << 10 },
   ),
   textParser(
     'log to redact',
