@@ -1,5 +1,6 @@
 import { AirgapError } from './errors.ts'
 import { isSecretName } from './secret-names.ts'
+import { textBefore } from './trim.ts'
 
 /**
  * Credentials in the query of a URL: tokens (`token=`, `private_token=`), and signatures of object stores and CDNs with the
@@ -70,7 +71,7 @@ function splitQuery(query: string): SplitQuery {
 export function withoutSecretParameters(text: string): string {
   return text.replace(queries, (_, start: string, query: string) => {
     const parameters = parametersOf(query)
-    return `${start}${parameters.map(({ text: one, isSecret }) => (isSecret ? one.replace(/=.*$/s, '=…') : one)).join('&')}`
+    return `${start}${parameters.map(({ text: one, isSecret }) => (isSecret && one.includes('=') ? `${textBefore(one, '=')}=…` : one)).join('&')}`
   })
 }
 

@@ -13,7 +13,7 @@ export function dependsOnApis(files: ChartFiles): boolean {
 /** Returns the APIs that a chart checks for, of those that do not belong to Kubernetes itself: `monitoring.coreos.com/v1`. */
 export function checkedApis(files: ChartFiles): string[] {
   const checked = [...files.values()].flatMap(text =>
-    [...text.matchAll(/APIVersions\.Has\s+\(?\s*["'`]([A-Za-z0-9.-]+\/[A-Za-z0-9/]+)["'`]/g)].map(
+    [...text.matchAll(/APIVersions\.Has\s+(?:\(\s*)?["'`]([A-Za-z0-9.-]+\/[A-Za-z0-9/]+)["'`]/g)].map(
       match => match[1]!,
     ),
   )

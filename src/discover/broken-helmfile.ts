@@ -1,5 +1,6 @@
 import { lstat, mkdir, readdir, readFile, realpath, stat, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { textBefore } from '../core/trim.ts'
 
 /**
  * helmfile ends at the first sub-helmfile that it cannot load. To record those after it, helmfile reads a view of the file system in
@@ -91,7 +92,7 @@ async function withoutUrl(
 ): Promise<BrokenHelmfile | undefined> {
   const file = through.at(-1)!
   const text = await textOf(file, replaced)
-  const words = text.match(/[\w+.-]+:[^\s'"]*[^\s'",\]}]/g) ?? []
+  const words = text.match(/(?<![\w+.-])[\w+.-]+:[^\s'"]*[^\s'",\]}]/g) ?? []
   const found = words.find(word => {
     const at = word.indexOf(part)
     return at > 0 && !/^[\w.-]/.test(word.slice(at + part.length))
@@ -102,7 +103,7 @@ async function withoutUrl(
 
 /** `git::https://host/repository.git@path`: the @ behind the host is go-getter's. A query may contain a token. */
 function withoutLogin(url: string): string {
-  return url.replace(/(:\/\/)[^/@]*@/, '$1').replace(/\?.*$/s, '')
+  return textBefore(url.replace(/(:\/\/)[^/@]*@/, '$1'), '?')
 }
 
 async function textOf(file: string, replaced: ViewOptions['replaced']): Promise<string> {

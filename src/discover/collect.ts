@@ -1,4 +1,5 @@
 import { defined } from '../core/defined.ts'
+import { textBefore } from '../core/trim.ts'
 import { isRecord, type RenderedObject } from './documents.ts'
 import { ownHosts } from './downloads/fetches.ts'
 import { sourcesOf } from './downloads/sources.ts'
@@ -118,7 +119,7 @@ function configMapsOf(world: readonly RenderedObject[]): Map<string, string> {
 
 /** Drops what another place decides: the repository is found with a version. */
 function stillUndecided({ images, undecided }: Found): Undecided[] {
-  const repositories = new Set(images.map(({ text }) => text.replace(/@.*$/, '').replace(/:[^/:]*$/, '')))
+  const repositories = new Set(images.map(({ text }) => textBefore(text, '@').replace(/:[^/:]*$/, '')))
   const texts = new Set(images.map(({ text }) => text))
   const seen = new Set<string>()
   return undecided.filter(({ subject, reason }) => {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { chosenByHelm } from '../core/chart-version.ts'
 import { type AirgapError, isUpstreamFailure } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
-import { withoutTrailing } from '../core/trim.ts'
+import { textBefore, withoutTrailing } from '../core/trim.ts'
 import type { Addresses, CarriedChart, RemoteChart, Renderer } from './deployment.ts'
 import { type ChartQuery, labelsOf, type RecordedRelease } from './helm-recorder.ts'
 import type { Recorded } from './record-releases.ts'
@@ -30,7 +30,7 @@ function remoteChart(
   repositories: ReadonlyMap<string, string>,
 ): RemoteChart {
   const url = /^[\w.+-]+::|^(?:https?|s3):/.test(reference)
-  const parts = (url ? reference.replace(/[?#].*$/s, '') : reference).split('/')
+  const parts = (url ? textBefore(reference, '?#') : reference).split('/')
   const last = parts.pop() ?? ''
   if (url) {
     // the archive itself, NAME-VERSION.tgz, or a folder

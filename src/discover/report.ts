@@ -1,4 +1,5 @@
 import { compareText } from '../core/canonical-json.ts'
+import { textBefore } from '../core/trim.ts'
 import type { UsedUrl } from './discover.ts'
 import type { Undecided } from './found.ts'
 import { isServedAs, type UsedImage } from './pair.ts'
@@ -211,7 +212,7 @@ const fileOf = (at: string) => at.replace(/:\d+:\d+$/, '')
 
 /** Returns host and path of a full reference. */
 export function repositoryOf(reference: string): string {
-  return reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
+  return textBefore(reference, '@').replace(/:[^/:]*$/, '')
 }
 
 function sortedBy<T>(list: readonly T[], nameOf: (entry: T) => string): T[] {

@@ -1,4 +1,5 @@
 import { compareText } from '../core/canonical-json.ts'
+import { textBefore } from '../core/trim.ts'
 import type { UsedImage } from './pair.ts'
 import { type ImageReport, repositoryOf } from './report.ts'
 
@@ -117,7 +118,7 @@ export function updatedLists(
 
 /** Returns the OS at the end of a tag: `ubuntu22.04` of `535.129.03-ubuntu22.04`. */
 function nodeOs(reference: string): string | undefined {
-  const tag = reference.slice(repositoryOf(reference).length + 1).replace(/@.*$/, '')
+  const tag = textBefore(reference.slice(repositoryOf(reference).length + 1), '@')
   return /-((?:ubuntu|debian|rhel|rhcos|centos|rocky|ol|sles|sl-micro|amzn|fedora|flatcar)[0-9][0-9.]*)$/.exec(
     tag,
   )?.[1]

@@ -1,3 +1,4 @@
+import { textBefore } from '../core/trim.ts'
 import type { ChartFiles } from './chart-files.ts'
 import { isRecord } from './documents.ts'
 
@@ -48,5 +49,5 @@ function resolved(text: string, base: string | undefined): string | undefined {
 }
 
 function withoutFragment(url: string): string {
-  return url.replace(/#.*$/, '')
+  return textBefore(url, '#')
 }

@@ -85,7 +85,7 @@ export async function readLines(path: string, namedAt: string): Promise<ListLine
 export async function readList(path: string, namedAt: string): Promise<ListLine[]> {
   const lines = (await readNamed(path, namedAt)).split('\n')
   return lines.flatMap((line, i) => {
-    const text = line.replace(/(^|\s)#.*$/, '').trim()
+    const text = line.replace(/(^|\s)#.*/, '').trim()
     if (text === '') return []
     return [{ text, at: `${path}:${i + 1}:${line.indexOf(text) + 1}` }]
   })

@@ -22,7 +22,7 @@ export function withNode(text: string, node: NodeAnswer): string {
     version: '1.1',
   })
   const added = last.flow
-    ? `- ${printed.trim().replace(/^\[\s*|\s*\]$/g, '')}`
+    ? `- ${printed.trim().slice(1, -1).trim()}`
     : printed.trimEnd().replace(/\n {2}roles:(?:\n +- .*)+/, `\n  roles: [${node.roles.join(', ')}]`)
   const lines = added.split('\n').map(line => `${eol}${last.indent}${line}`)
   return applyEdits(text, [{ start: last.end, end: last.end, text: lines.join('') }])

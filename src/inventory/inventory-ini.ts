@@ -38,7 +38,7 @@ export function fromIni(text: string, file: string): RawInventory {
         'a variable without a machine before it; variables of a group belong under [GROUP:vars]',
       )
     if (/[{}<>]/.test(pattern)) throw invalid(place, `not a host: ${shown(pattern)}`)
-    const [, name = pattern, port] = /^([^:]+(?:\[[^\]]*\][^:]*)*):(\d{1,5})$/.exec(pattern) ?? []
+    const { name, port } = hostAndPort(pattern)
     for (const host of expanded(name, place)) {
       group.hosts.add(host)
       const own = hostOf(raw, host, { place, file }).variables
@@ -79,4 +79,12 @@ function words(line: string, place: string): string[] {
 
 function unquoted(text: string): string {
   return /^(["'])(.*)\1$/.exec(text)?.[2] ?? text
+}
+
+/** `node[1:3]:22`: a colon in brackets belongs to a range. */
+function hostAndPort(pattern: string): { name: string; port: string | undefined } {
+  const [, port] = /:(\d{1,5})$/.exec(pattern) ?? []
+  const name = port === undefined ? pattern : pattern.slice(0, -port.length - 1)
+  if (name === '' || name.replace(/\[[^[\]]*\]/g, '').includes(':')) return { name: pattern, port: undefined }
+  return { name, port }
 }

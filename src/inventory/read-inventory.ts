@@ -33,7 +33,7 @@ export async function readInventory(path: string): Promise<Inventory> {
   const { file, others } = await fileOf(path)
   const text = await textOf(file)
   const isYaml =
-    /\.(?:ya?ml|json)$/.test(file) || (!/\.ini$/.test(file) && /^\s*(?:---|all\s*:|\{)/m.test(text))
+    /\.(?:ya?ml|json)$/.test(file) || (!/\.ini$/.test(file) && /^[ \t]*(?:---|all[ \t]*:|\{)/m.test(text))
   const raw = isYaml ? fromYaml(text, file) : fromIni(text, file)
   if (raw.hosts.size === 0) throw invalid(file, 'it has no hosts')
   const members = membersOf(raw, file)

@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../core/trim.ts'
 /** A component of a bill of materials (CycloneDX 1.6). */
 export interface Component {
   type: 'container' | 'application' | 'library' | 'file' | 'operating-system'
@@ -44,11 +45,11 @@ function isShort(text: string | undefined): text is string {
 
 /** The namespace of a package URL of a vendor: `Rocky Enterprise Software Foundation` → `rocky-enterprise-software-foundation`. */
 export function vendorNamespace(vendor: string): string {
-  return vendor
+  const words = vendor
     .slice(0, maxText)
     .toLowerCase()
     .replace(/[^a-z0-9.]+/g, '-')
-    .replace(/^[-.]+|[-.]+$/g, '')
+  return withoutTrailing(words.replace(/^[-.]+/, ''), '-.')
 }
 
 /** `hex` is a SHA-256 digest. */

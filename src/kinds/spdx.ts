@@ -1,6 +1,7 @@
 import { compareText } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
 import { digestOf, hexOf } from '../core/digest.ts'
+import { withoutTrailing } from '../core/trim.ts'
 import type { Lock } from '../lock/schema.ts'
 import { type BillOptions, billOf, bundleRef } from './bill.ts'
 import type { Component } from './component.ts'
@@ -141,10 +142,8 @@ class Licences {
   #ownId(text: string): string {
     const known = this.#texts.get(text)
     if (known !== undefined) return known
-    const words = text
-      .replace(/[^A-Za-z0-9.]+/g, '-')
-      .replace(/^-+|-+$/g, '')
-      .slice(0, 60)
+    const plain = text.replace(/[^A-Za-z0-9.]+/g, '-').replace(/^-+/, '')
+    const words = withoutTrailing(plain, '-').slice(0, 60)
     const id = `LicenseRef-${words === '' ? '' : `${words}-`}${hexOf(digestOf(text)).slice(0, 8)}`
     this.#texts.set(text, id)
     return id

@@ -68,7 +68,7 @@ async function ownPackages(
   const fields =
     manifest === undefined ? new Map<string, string>() : propertiesOf(await zip.read(manifest), ':')
   // the name of the file is the best that is left: `jackson-core-2.15.2.jar`
-  const [, base, version] = /([^/]+?)(?:-(\d[^/]*))?\.[jw]ar$/.exec(name) ?? []
+  const { base, version } = namedByFile(name)
   return one('maven', {
     name: base ?? fields.get('Bundle-SymbolicName') ?? fields.get('Implementation-Title'),
     version: version ?? fields.get('Implementation-Version') ?? fields.get('Bundle-Version'),
@@ -83,4 +83,12 @@ function propertiesOf(bytes: Buffer, separator: '=' | ':'): Map<string, string> 
     if (at > 0 && line[0] !== '#') fields.set(line.slice(0, at).trim(), line.slice(at + 1).trim())
   }
   return fields
+}
+
+function namedByFile(path: string): { base?: string; version?: string } {
+  const file = path.slice(path.lastIndexOf('/') + 1)
+  if (!/.\.[jw]ar$/.test(file)) return {}
+  const base = file.slice(0, -4)
+  const at = base.search(/(?<=.)-\d/)
+  return at < 0 ? { base } : { base: base.slice(0, at), version: base.slice(at + 1) }
 }

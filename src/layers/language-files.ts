@@ -33,7 +33,10 @@ export function readPackageJson(bytes: Buffer, path: string): InstalledPackage[]
 
 /** A gem's specification: RubyGems names the file after it. */
 export function readGemspec(_: Buffer, path: string): InstalledPackage[] {
-  const [, name, version] = /([^/]+?)-(\d[^/-]*)(?:-[^/]+)?\.gemspec$/.exec(path) ?? []
+  const file = path.endsWith('.gemspec') ? path.slice(path.lastIndexOf('/') + 1, -'.gemspec'.length) : ''
+  const at = file.search(/(?<=.)-\d/)
+  const name = at < 0 ? undefined : file.slice(0, at)
+  const version = at < 0 ? undefined : file.slice(at + 1).split('-')[0]
   return one('gem', { name, version, path })
 }
 

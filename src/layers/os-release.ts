@@ -18,8 +18,9 @@ export interface OsRelease {
 export function readOsRelease(bytes: Buffer): OsRelease {
   const fields = new Map<string, string>()
   for (const line of bytes.toString('utf8').split('\n')) {
-    const [, key, quoted, plain] = /^([A-Z_]{1,40})=(?:["'](.*)["']|(.*))\s*$/.exec(line.slice(0, 1000)) ?? []
-    if (key !== undefined) fields.set(key, quoted ?? plain ?? '')
+    const [, key, value = ''] = /^([A-Z_]{1,40})=(.*)/.exec(line.slice(0, 1000)) ?? []
+    const plain = value.trimEnd()
+    if (key !== undefined) fields.set(key, /^["'].*["']$/.test(plain) ? plain.slice(1, -1) : plain)
   }
   const field = (key: string) => cleanText(fields.get(key))
   return defined({

@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../core/trim.ts'
 import { Unreadable } from './unreadable.ts'
 
 /**
@@ -63,7 +64,7 @@ function hasChecksum(block: Buffer): boolean {
     unsigned += byte
     signed += byte < 128 ? byte : byte - 256
   }
-  const field = block.toString('latin1', 148, 156).replace(/^[\0 ]+|[\0 ]+$/g, '')
+  const field = withoutTrailing(block.toString('latin1', 148, 156).replace(/^[\0 ]+/, ''), '\0 ')
   if (!/^[0-7]{1,8}$/.test(field)) return false
   const stated = Number.parseInt(field, 8)
   return stated === unsigned || stated === signed
@@ -79,10 +80,7 @@ function numeric(field: Buffer): number {
     if (!Number.isSafeInteger(value)) throw new Unreadable('a tar header has an impossible number')
     return value
   }
-  const digits = field
-    .toString('latin1')
-    .replace(/^[\0 ]+|[\0 ]+$/g, '')
-    .split('\0')[0]!
+  const digits = withoutTrailing(field.toString('latin1').replace(/^[\0 ]+/, ''), '\0 ').split('\0')[0]!
   if (digits === '') return 0
   if (!/^[0-7]{1,12}$/.test(digits)) throw new Unreadable('a tar header has a malformed number')
   return Number.parseInt(digits, 8)

@@ -9,6 +9,7 @@ import {
   verify,
 } from 'openpgp'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { spansOf } from '../core/spans.ts'
 import { splitClearSigned } from './clear-sign.ts'
 
 export interface VerifyOptions {
@@ -24,7 +25,10 @@ export interface VerifyOptions {
   keysValid?: 'now' | 'when signed'
 }
 
-const armorPattern = /-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]*?-----END PGP PUBLIC KEY BLOCK-----/g
+const armor = {
+  start: '-----BEGIN PGP PUBLIC KEY BLOCK-----',
+  end: '-----END PGP PUBLIC KEY BLOCK-----',
+}
 
 /** Reads OpenPGP public keys, binary or armored (also several blocks in a file). Throws KEY_INVALID, FILE_NOT_FOUND. */
 export async function readPublicKeys(paths: string[]): Promise<Key[]> {
@@ -68,12 +72,13 @@ async function parsePublicKeys(bytes: Buffer, path: string): Promise<Key[]> {
     })
   const text = bytes.toString('latin1')
   if (text.includes('PRIVATE KEY BLOCK')) throw fail('it contains a private key')
-  const blocks = text.match(armorPattern)
+  const blocks = spansOf(text, armor)
   let keys: Key[]
   try {
-    keys = blocks
-      ? (await Promise.all(blocks.map(armoredKeys => readKeys({ armoredKeys })))).flat()
-      : await readKeys({ binaryKeys: new Uint8Array(bytes) })
+    keys =
+      blocks.length > 0
+        ? (await Promise.all(blocks.map(armoredKeys => readKeys({ armoredKeys })))).flat()
+        : await readKeys({ binaryKeys: new Uint8Array(bytes) })
   } catch (error) {
     throw fail('it is not an exported key but a keybox, an HTML page or a damaged file', error)
   }

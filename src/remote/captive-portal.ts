@@ -19,7 +19,7 @@ export async function refuseHtml(response: SentResponse, options: { wanted: stri
   const text = Buffer.from(start.subarray(0, 1024))
     .toString('latin1')
     .replace(/^\u00ef\u00bb\u00bf/, '')
-  if (/^\s*(?:<!--[\s\S]*?-->\s*)*<(?:!doctype\s+html|html)\b/i.test(text)) {
+  if (/^\s*(?:<!--(?:(?!-->)[\s\S])*-->\s*)*<(?:!doctype\s+html|html)\b/i.test(text)) {
     body.destroy()
     throw new AirgapError('UPSTREAM_INVALID', 'the answer is a web page instead of the content', {
       item: response.url,

@@ -139,7 +139,7 @@ function isEmpty(entry: z.infer<typeof entrySchema>): boolean {
  * docker wrote it: `https://HOST/v1/`.
  */
 function placeOf(key: string): { host: string; path: string } {
-  const [, scheme = '', host = '', rest = ''] = /^(https?:\/\/)?([^/]*)(.*)$/s.exec(key) ?? []
+  const [, scheme = '', host = '', rest = ''] = /^(https?:\/\/)?([^/]*)(.*)/s.exec(key) ?? []
   const path = withoutTrailing(rest.replace(/^\/+/, ''), '/')
   const isApi = /^v[12]$/.test(path) && (scheme !== '' || rest.endsWith('/'))
   return { host: usualHost(host), path: isApi ? '' : path }

@@ -57,7 +57,7 @@ class Words {
 
   /** A key word; `#` in its place starts a comment. undefined at the end. */
   next(): string | undefined {
-    this.#skip(/[\s\0]*(?:#[^\n]*[\s\0]*)*/y)
+    this.#skip(/(?:[\s\0]|#[^\n]*)*/y)
     return this.#at < this.#text.length ? this.#plain() : undefined
   }
 

@@ -1,4 +1,5 @@
 import { AirgapError, type ErrorCode, isErrorCode } from '../core/errors.ts'
+import { textBefore } from '../core/trim.ts'
 
 interface Diagnosis {
   pattern: RegExp
@@ -162,8 +163,9 @@ export function orasFailure(output: string, item: string): AirgapError {
 }
 
 function pushedTo(item: string): PushedTo {
-  const [, host = item, path = ''] = /^([^/]*)\/(.*?)(?::[^:/@]*)?(?:@.*)?$/.exec(item) ?? []
-  return { host, path }
+  const name = textBefore(item, '@').replace(/:[^:/]*$/, '')
+  const slash = name.indexOf('/')
+  return slash < 0 ? { host: item, path: '' } : { host: name.slice(0, slash), path: name.slice(slash + 1) }
 }
 
 function projectOf(path: string): string {
@@ -174,7 +176,7 @@ function projectOf(path: string): string {
 function withoutNames(message: string, { host, path }: PushedTo): string {
   const names = [host.replace(/:\d+$/, ''), path].filter(Boolean).map(name => name.replace(/\W/g, '\\$&'))
   return message
-    .replace(/[a-z]+:\/\/[^\s"]+/gi, '')
+    .replace(/(?<![a-z])[a-z]+:\/\/[^\s"]+/gi, '')
     .replace(new RegExp(`(?<![\\w./-])(?:${names.join('|')})(?![\\w-])`, 'gi'), '')
 }
 

@@ -58,7 +58,7 @@ export async function ask(
 
 /** Returns the Link to the next page (RFC 8288), only on the same registry: another host would receive its token. */
 export function nextPage(endpoint: Endpoint, link: string | undefined): string | undefined {
-  const target = /<([^>]{1,2000})>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1]
+  const target = /<([^<>]{1,2000})>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1]
   if (target === undefined || !URL.canParse(target, endpoint.baseUrl)) return undefined
   const url = new URL(target, endpoint.baseUrl)
   return url.origin === new URL(endpoint.baseUrl).origin ? url.href : undefined

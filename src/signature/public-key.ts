@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { AirgapError } from '../core/errors.ts'
+import { withoutTrailing } from '../core/trim.ts'
 import { decodeBase64 } from './base64.ts'
 import { wordsOf } from './key-words.ts'
 import { fromSshBlob, sshKeyBlob } from './ssh-wire.ts'
@@ -32,7 +33,7 @@ export function publicKeyOf(raw: Buffer, minisignId?: Buffer): PublicKey {
   const spoken = hash.subarray(0, 10)
   return {
     raw: Buffer.from(raw),
-    fingerprint: `SHA256:${hash.toString('base64').replace(/=+$/, '')}`,
+    fingerprint: `SHA256:${withoutTrailing(hash.toString('base64'), '=')}`,
     short: spoken.toString('hex').toUpperCase().match(/.{4}/g)!.join(' '),
     words: wordsOf(spoken).join(' '),
     id: hash.toString('hex', 0, 4),

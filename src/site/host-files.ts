@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { withoutTrailing } from '../core/trim.ts'
 import { type OsRelease, readOsRelease } from '../probe/os-release.ts'
 import { repositoryFor } from '../probe/repository-name.ts'
 import type { ClientFile } from './client-files.ts'
@@ -68,7 +69,8 @@ function dnfRepositories(files: readonly ClientFile[], release: OsRelease): Set<
 const releaseName = /^(?:[a-z]+-?[0-9]+(?:\.[0-9]+)*|(?:debian|ubuntu)-[a-z]+)$/
 
 function majorOf(name: string): string | undefined {
-  return /([0-9]+)(?:\.[0-9]+)*$/.exec(name)?.[1]
+  const version = name.slice(withoutTrailing(name, '0123456789.').length)
+  return /[0-9]+/.exec(version)?.[0]
 }
 
 /** Of a file in the format of deb822(5). */

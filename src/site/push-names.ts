@@ -2,6 +2,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
 import { redactUrl } from '../core/redact.ts'
 import { isRepository } from '../core/reference.ts'
+import { withoutTrailing } from '../core/trim.ts'
 import type { NamedRoot } from './images.ts'
 import type { Collisions } from './names.ts'
 
@@ -37,7 +38,7 @@ export function parseRegistry(text: string): Registry {
       next: 'run `oras login REGISTRY`, or pass --registry-config FILE',
     })
   }
-  const [, host, prefix = ''] = /^([^/]+)(?:\/(.*?))?\/*$/.exec(text) ?? []
+  const [, host, prefix = ''] = /^([^/]+)(?:\/(.*))?$/.exec(withoutTrailing(text, '/')) ?? []
   const isHost = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?$/i
   if (host !== undefined && isHost.test(host) && (prefix === '' || isRepository(prefix)))
     return { host, prefix }

@@ -92,7 +92,7 @@ async function tools(): Promise<Requirement[]> {
       const path = await findProgram(what)
       if (path === undefined) return { what, found: 'not found', state: 'optional', next }
       const { stdout } = spawnSync(path, args, { encoding: 'utf8', timeout: 10_000 })
-      const version = /\d+(\.\d+)+\S*/.exec(stdout ?? '')?.[0] ?? 'version unknown'
+      const version = /(?<!\d)\d+(\.\d+)+\S*/.exec(stdout ?? '')?.[0] ?? 'version unknown'
       return { what, found: `${version}  ${path}`, state: 'ok', next }
     }),
   )

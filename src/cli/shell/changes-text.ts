@@ -109,7 +109,11 @@ function valueText(value: unknown): string {
   const content = (value as { digest?: unknown } | null)?.digest ?? value
   const text = typeof content === 'string' ? content : JSON.stringify(content)
   const short = /^sha256:[0-9a-f]{64}$/.test(text) ? shortDigest(text) : text
-  const line = short.replace(/\s*\n\s*/g, ' ')
+  const line = short
+    .split('\n')
+    .map(part => part.trim())
+    .filter(Boolean)
+    .join(' ')
   return line.length <= longest ? line : `${line.slice(0, longest)}…`
 }
 

@@ -39,7 +39,7 @@ export function fetchedByVariable(name: string, value: string): string[] {
 /** Returns what a command or a script fetches. */
 export function fetchedByCommand(text: string, own: ReadonlySet<string>): Fetches {
   // comments contain links for people
-  const code = text.replace(/^\s*#.*$/gm, '').replace(/\s#\s.*$/gm, '')
+  const code = text.replace(/^[ \t]*#.*/gm, '').replace(/\s#\s.*/g, '')
   const urls = fetchingPrograms.test(code)
     ? publicUrls(code).filter(url => !own.has(new URL(url).hostname))
     : []
@@ -97,7 +97,7 @@ function* strings(value: unknown): Generator<string> {
 }
 
 function entriesOf(value: string): string[] {
-  const text = value.replace(/#.*$/gm, '')
+  const text = value.replace(/#.*/g, '')
   return text.split(/[\s,]+/).filter(entry => entry !== '')
 }
 

@@ -69,5 +69,5 @@ export function sourceUrl(text: string): string | undefined {
 /** `ssh://git@host` names a user; a user name is not a secret. */
 function withoutPassword(text: string): string {
   const shown = withoutSecretQueries(text)
-  return /:\/\/[^/@]*:[^/]*@/.test(shown) ? redactText(shown) : shown
+  return /:\/\/[^/@:]*:[^/@]*@/.test(shown) ? redactText(shown) : shown
 }

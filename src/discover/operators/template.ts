@@ -28,7 +28,7 @@ export function filled(template: string, surroundings: Surroundings): string | u
 
 function expanded(template: string, surroundings: Surroundings): string | undefined {
   let isWhole = true
-  const text = template.replace(/\{([^}]*)\}/g, (_, choices: string) => {
+  const text = template.replace(/\{([^{}]*)\}/g, (_, choices: string) => {
     for (const choice of choices.split('|')) {
       const value = placeholder(choice, surroundings)
       if (value !== undefined) return value
@@ -43,14 +43,14 @@ function expanded(template: string, surroundings: Surroundings): string | undefi
 function placeholder(choice: string, surroundings: Surroundings): string | undefined {
   const { view, rules, settings } = surroundings
   let isWhole = true
-  const name = choice.replace(/\[([^\]]*)\]/g, (_, inner: string) => {
+  const name = choice.replace(/\[([^[\]]*)\]/g, (_, inner: string) => {
     const [path = '', separator] = inner.split(':')
     const value = placeholder(path, surroundings)?.replaceAll('.', separator ?? '.')
     isWhole &&= value !== undefined
     return value ?? ''
   })
   if (!isWhole) return undefined
-  const setting = /^(?:flag:-*|env:|setting:)(.+)$/.exec(name)?.[1]
+  const setting = /^(?:flag:-*(?!-)|env:|setting:)(.+)$/.exec(name)?.[1]
   if (setting !== undefined) return settings.values.get(setting) || undefined
   if (name.startsWith('default:')) {
     const { defaults, knownTo } = rules

@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../../core/trim.ts'
 import type { Named } from './join.ts'
 
 /** `--x-image=a/b:1`, `-x-image "a/b:1"`, `X_IMAGE=a/b:1` in a shell script. */
@@ -31,7 +32,7 @@ function scriptWords(text: string): string[] {
     .replace(/\\\r?\n/g, ' ')
     .replace(/(?:^|\s)#\s.*$/gm, '')
     .split(/[\s;|&()`]+/)
-    .map(word => word.replace(/^["']|["',\\]+$/g, ''))
+    .map(word => withoutTrailing(word.replace(/^["']/, ''), `"',\\`))
     .filter(word => word !== '')
 }
 

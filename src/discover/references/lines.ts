@@ -1,7 +1,7 @@
 import type { Named } from './join.ts'
 
 /** A line of a text that is neither YAML nor JSON: `worker_tag = 2.8.1`, `helper_image: "a/b:1"`. */
-const line = /^\s*(?:-\s+)?(?:export\s+)?["']?([A-Za-z_][A-Za-z0-9_./-]*)["']?\s*[:=]\s*(\S.*?)\s*,?\s*$/
+const line = /^(?:-\s+)?(?:export\s+)?["']?([A-Za-z_][A-Za-z0-9_./-]*)["']?\s*[:=]\s*(\S.*)$/
 
 export interface TextLines {
   /** `key: value` and `key = value` */
@@ -22,9 +22,9 @@ export function linesOf(text: string, place: string): TextLines {
     const closed = (raw.match(/\{\{-?\s*end\b/g) ?? []).length
     const isConditional = depth > 0 || opened > 0
     depth = Math.max(0, depth + opened - closed)
-    const content = /^\s*(?:#|\/\/|;)/.test(raw) ? '' : raw.replace(/\s#\s.*$/, '')
+    const content = /^\s*(?:#|\/\/|;)/.test(raw) ? '' : raw.replace(/\s#\s.*/, '')
     if (content === '') continue
-    const found = line.exec(content)
+    const found = line.exec(content.trim().replace(/,$/, '').trimEnd())
     const named =
       found === null ? [] : [{ name: found[1]!, value: found[2]!.replace(/^["']|["']$/g, ''), place }]
     if (isConditional) {

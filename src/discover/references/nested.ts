@@ -11,8 +11,9 @@ const maxText = 2 << 20 /* characters */
 export function nestedDocuments(text: string): (Record<string, unknown> | unknown[])[] {
   if (text.length > maxText || text.startsWith('#!')) return []
   // a single line is a document only without prose
-  if (!/^\s*[[{]|\S\s*\n\s*\S|^[A-Za-z0-9_.-]+: \S+\s*$/.test(text)) return []
-  const documents = /^\s*[[{]/.test(text) ? (parseJson(text) ?? parseYaml(text)) : parseYaml(text)
+  const content = text.trim()
+  if (!/^[[{]|\n|^[A-Za-z0-9_.-]+: \S+$/.test(content)) return []
+  const documents = /^[[{]/.test(content) ? (parseJson(text) ?? parseYaml(text)) : parseYaml(text)
   return documents.filter(document => isRecord(document) || Array.isArray(document))
 }
 
@@ -31,7 +32,7 @@ function parseYaml(text: string): (Record<string, unknown> | unknown[])[] {
   return values.filter(value => isRecord(value) || Array.isArray(value))
 }
 
-const jsonInQuotes = /"(\{\\"(?:\\.|[^"\\])*\})"|'(\{"[^']*\})'/g
+const jsonInQuotes = /(?<!\\)"(\{\\"(?:\\.|[^"\\])*\})"|'(\{"[^']*\})'/g
 
 /** Returns the JSON objects in the string literals of a program or a script: `json.loads("{\"image\": …}")`. */
 export function embeddedDocuments(text: string): Record<string, unknown>[] {

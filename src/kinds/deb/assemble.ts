@@ -89,7 +89,7 @@ function servedPath({ filename }: LockedDeb): string {
 function servedStanza(deb: LockedDeb): string {
   const path = servedPath(deb)
   const lines = deb.stanza.map(line => {
-    const written = /^Filename:\s*(.*?)\s*$/i.exec(line)?.[1]
+    const written = /^Filename:/i.test(line) ? line.slice('Filename:'.length).trim() : undefined
     return written === undefined || written === path ? line : `Filename: ${path}`
   })
   return `${lines.join('\n')}\n`

@@ -68,7 +68,7 @@ export const fileKind = defineKind({
 /** Most paths contain the version of the file: `v1.28.6/kubectl` and `v1.29.0/kubectl` are two versions of one. */
 function versionIn(path: string): { subject: string; version?: string } {
   const found = new Set<string>()
-  const subject = path.replace(/v?\d+(?:\.\d+)+(?:[-+](?:alpha|beta|rc)[.\d]*)?/g, version => {
+  const subject = path.replace(/(?:v|(?<!\d))\d+(?:\.\d+)+(?:[-+](?:alpha|beta|rc)[.\d]*)?/g, version => {
     found.add(version)
     return '*'
   })

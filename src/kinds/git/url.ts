@@ -1,6 +1,6 @@
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
-import { withoutTrailing } from '../../core/trim.ts'
+import { textBefore, withoutTrailing } from '../../core/trim.ts'
 
 /** Addresses that git may fetch from, and addresses of submodules. */
 
@@ -67,11 +67,9 @@ function scpParts(url: string): { host: string; path: string } | undefined {
 
 /** The address without user, password and query, for messages. */
 export function shownUrl(url: string): string {
-  return url
-    .replace(/:\/\/[^/@]*@/, '://')
-    .replace(/[?#].*$/s, '?…')
-    .replace(/[\u0000-\u001f\u007f]/g, '\ufffd')
-    .slice(0, 300)
+  const plain = url.replace(/:\/\/[^/@]*@/, '://')
+  const base = textBefore(plain, '?#')
+  return (base === plain ? plain : `${base}?…`).replace(/[\u0000-\u001f\u007f]/g, '\ufffd').slice(0, 300)
 }
 
 /** `host/path`, as registries are named; `localhost/path` for a file of this host. */

@@ -1,4 +1,5 @@
 import { defined } from '../../core/defined.ts'
+import { spansOf } from '../../core/spans.ts'
 import type { PackageGroup } from './candidate.ts'
 import { strictParser } from './repomd.ts'
 
@@ -8,7 +9,7 @@ export function parseComps(
   { repository, item }: { repository: number; item: string },
 ): PackageGroup[] {
   const groups: PackageGroup[] = []
-  const fragments = [...text.matchAll(/<(group|environment)>[\s\S]*?<\/\1>/g)].map(([element]) => element)
+  const fragments = groupElements(text).map(({ element }) => element)
   let group: PackageGroup | undefined
   let list: 'mandatory' | 'optional' | undefined
   let attributes: Record<string, string> = {}
@@ -59,4 +60,21 @@ function packageOf(name: string, attributes: Record<string, string>): PackageGro
   const type = types.find(one => one === attributes['type']) ?? 'mandatory'
   const { requires } = attributes
   return { name, type, ...defined({ requires }) }
+}
+
+/** The elements of groups and environments, verbatim, in order. */
+export function groupElements(text: string): { kind: PackageGroup['kind']; element: string }[] {
+  const kinds = ['group', 'environment'] as const
+  let rest = 0
+  return kinds
+    .flatMap(kind => {
+      rest = 0
+      return spansOf(text, { start: `<${kind}>`, end: `</${kind}>` }).map(element => {
+        const at = text.indexOf(element, rest)
+        rest = at + element.length
+        return { kind, element, at }
+      })
+    })
+    .sort((a, b) => a.at - b.at)
+    .map(({ kind, element }) => ({ kind, element }))
 }

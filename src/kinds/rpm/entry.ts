@@ -215,5 +215,5 @@ function repositoryOf(
 
 /** `el9`, `rocky-9`, `rhel-8.10` → `platform:el9`, `platform:el8` */
 function platformOf(name: string): string {
-  return `platform:el${/([0-9]+)(\.[0-9]+)?$/.exec(name)?.[1] ?? name}`
+  return `platform:el${/(?<![0-9])([0-9]+)(\.[0-9]+)?$/.exec(name)?.[1] ?? name}`
 }

@@ -68,8 +68,8 @@ export async function readFilelists(
 export function filesOfPrimary(primary: string, { checksum }: RpmCandidate): string {
   const text = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(primary)?.[1] ?? ''
   const attribute = (name: string) => text(name).replaceAll('"', '&quot;')
-  const version = /<version\b[^>]*>/.exec(primary)?.[0].replace(/\/?>$/, '/>') ?? ''
-  const files = primary.match(/<file\b[^>]*>[^<]*<\/file>/g) ?? []
+  const version = /<version\b[^<>]*>/.exec(primary)?.[0].replace(/\/?>$/, '/>') ?? ''
+  const files = primary.match(/<file\b[^<>]*>[^<]*<\/file>/g) ?? []
   const start = `<package pkgid="${checksum.hex}" name="${attribute('name')}" arch="${attribute('arch')}">`
   return [start, ...[version, ...files].map(line => `  ${line}`), '</package>'].join('\n')
 }

@@ -89,7 +89,7 @@ function withLocation(
   { candidate, path, item }: { candidate: RpmCandidate; path: string; item: string },
 ): string {
   if (candidate.base === undefined && candidate.location === path) return primary
-  const element = /<location\b[^>]*>/g
+  const element = /<location\b[^<>]*>/g
   if (primary.match(element)?.length !== 1)
     throw malformed(`the element of ${candidate.name} does not have exactly one location`, item)
   const href = path.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')

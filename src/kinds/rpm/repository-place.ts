@@ -126,7 +126,7 @@ function variablesOf(
   architecture: string,
 ): Record<string, string> {
   // machines of the RHEL family have their major release: `Provides: system-release(releasever) = 9`
-  const releasever = variables['releasever'] ?? /([0-9]+)(?:\.[0-9]+)?$/.exec(name)?.[1]
+  const releasever = variables['releasever'] ?? /(?<![0-9])([0-9]+)(?:\.[0-9]+)?$/.exec(name)?.[1]
   const [major, minor] =
     releasever === undefined ? [] : [releasever.split('.')[0], releasever.split('.')[1] ?? '']
   return {

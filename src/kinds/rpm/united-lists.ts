@@ -1,5 +1,7 @@
 import { canonicalJson } from '../../core/canonical-json.ts'
+import { spansOf } from '../../core/spans.ts'
 import { type ListEntry, uniteLists } from '../united-lists.ts'
+import { groupElements } from './comps.ts'
 
 /** Unites createrepo's lists of two bundles; returns undefined for other files. */
 export function mergeYumLists(path: string, texts: readonly Buffer[]): Buffer | undefined {
@@ -28,7 +30,7 @@ function mergePackages(path: string, texts: readonly string[]): string {
     return {
       head: start < 0 ? text.replace(/<\/[a-z]+>\s*$/, '') : text.slice(0, start),
       tail: start < 0 ? (/<\/[a-z]+>\s*$/.exec(text)?.[0] ?? '') : text.slice(end),
-      entries: [...body.matchAll(/<package [\s\S]*?<\/package>/g)].map(([element]) => packageEntry(element)),
+      entries: spansOf(body, { start: '<package ', end: '</package>' }).map(packageEntry),
     }
   })
   const packages = uniteLists(
@@ -44,9 +46,9 @@ function packageEntry(element: string): ListEntry {
     /<name>([^<]*)<\/name>/.exec(element)?.[1] ?? /^<package [^>]*\bname="([^"]*)"/.exec(element)?.[1] ?? ''
   const architecture =
     /<arch>([^<]*)<\/arch>/.exec(element)?.[1] ?? /^<package [^>]*\barch="([^"]*)"/.exec(element)?.[1] ?? ''
-  const version = /<version ([^>]*?)\/?>/.exec(element)?.[1]?.trim() ?? ''
+  const version = /<version ([^<>]*?)\/?>/.exec(element)?.[1]?.trim() ?? ''
   const content =
-    /<checksum [^>]*pkgid="YES"[^>]*>([0-9a-f]+)</.exec(element)?.[1] ??
+    /<checksum [^<>]*pkgid="YES"[^<>]*>([0-9a-f]+)</.exec(element)?.[1] ??
     /^<package [^>]*\bpkgid="([0-9a-f]+)"/.exec(element)?.[1] ??
     ''
   return { key: [name, version, architecture].join('\u0000'), content, text: element }
@@ -54,7 +56,7 @@ function packageEntry(element: string): ListEntry {
 
 function mergeGroups(path: string, texts: readonly string[]): string {
   const entries = texts.map(text =>
-    [...text.matchAll(/<(group|environment)>[\s\S]*?<\/\1>/g)].map(([element, kind]) => ({
+    groupElements(text).map(({ kind, element }) => ({
       key: `${kind}\u0000${/<id>([^<]*)<\/id>/.exec(element)?.[1] ?? ''}`,
       content: '',
       text: element,

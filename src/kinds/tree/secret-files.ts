@@ -105,7 +105,7 @@ function byName({ path, name, text }: { path: string; name: string; text: string
     return 'a file of secrets'
   // secrets.prod.yaml, but also secret-reader.yaml
   if (
-    /^\.?secrets?(?:[._-][a-z0-9-]+)+\.(?:ya?ml|json)$/.test(name) &&
+    /^\.?secrets?[._-][a-z0-9-][a-z0-9._-]*\.(?:ya?ml|json)$/.test(name) &&
     assignments(text).some(isSecretAssignment)
   )
     return 'a file of secrets'
@@ -124,7 +124,7 @@ function isKubernetesSecret(text: string): boolean {
   return text.split(/^---.*$/m).some(document => {
     if (!/^kind:[ \t]*["']?Secret["']?[ \t]*(?:#.*)?\r?$/m.test(document)) return false
     const [, values = ''] =
-      /^(?:data|stringData):[ \t]*\r?\n((?:[ \t]+[^\n]*(?:\n|$)|[ \t]*\n)*)/m.exec(document) ?? []
+      /^(?:data|stringData):[ \t]*\r?\n((?:[ \t][^\n]*(?:\n|$)|\n)*)/m.exec(document) ?? []
     return assignments(values).some(({ value }) => isWrittenOut(value) && !value.includes('{{'))
   })
 }
@@ -149,11 +149,7 @@ function isSecretAssignment({ key, value }: Assignment): boolean {
 
 /** Not empty, not a comment, not a reference to a place that has the value, and not a placeholder. */
 function isWrittenOut(value: string): boolean {
-  const plain = value
-    .slice(0, 1000)
-    .replace(/^(["'])(.*?)\1.*$/s, '$2')
-    .replace(/[ \t]+#[^\n]*$/, '')
-    .trim()
+  const plain = withoutComment(value.slice(0, 1000)).trim()
   if (/^(?:|[|>][+-]?|null|~|true|false|\[\]|\{\}|[[{]|-)$/i.test(plain)) return false
   if (
     /^(?:#|\{\{|\$[{(A-Z_]|%[a-z{(]|<[^>]*>$|ref\+|!(?:vault|env)\b|[&*]\w+$|vault:|op:\/\/|awssm)/i.test(
@@ -164,4 +160,13 @@ function isWrittenOut(value: string): boolean {
   return !/^(?:change[-_ ]?(?:me|it)|replace[-_ ]?me|x{3,}|\*{3,}|\.{3}|todo|tbd|your[-_ ].*|placeholder|example)$/i.test(
     plain,
   )
+}
+
+/** The text in quotes, or the text before ` #`. */
+function withoutComment(value: string): string {
+  const quote = value[0]
+  const end = quote === '"' || quote === "'" ? value.indexOf(quote, 1) : -1
+  if (end > 0) return value.slice(1, end)
+  const comment = value.search(/[ \t]#/)
+  return comment < 0 ? value : value.slice(0, comment)
 }

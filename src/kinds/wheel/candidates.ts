@@ -101,8 +101,8 @@ function canonical({ epoch, release, pre, post, dev, local }: PythonVersion): st
 
 /** PEP 427: `10` is later than `9a`. */
 function isLaterBuild(a: string, b: string): boolean {
-  const [, x = '0', restA = ''] = /^(\d*)(.*)$/.exec(a) ?? []
-  const [, y = '0', restB = ''] = /^(\d*)(.*)$/.exec(b) ?? []
+  const [x, restA] = buildTag(a)
+  const [y, restB] = buildTag(b)
   return Number(x) - Number(y) > 0 || (Number(x) === Number(y) && restA > restB)
 }
 
@@ -139,4 +139,9 @@ function bestOfVersions(candidates: readonly Candidate[]): Candidate[] {
   return candidates.filter(
     ({ version }, i) => i === 0 || compareVersions(candidates[i - 1]!.version, version) !== 0,
   )
+}
+
+function buildTag(text: string): [number: string, rest: string] {
+  const [number = ''] = /^\d*/.exec(text) ?? []
+  return [number, text.slice(number.length)]
 }

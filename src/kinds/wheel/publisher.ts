@@ -12,7 +12,7 @@ export function publisherOf(metadata: string | undefined): Pick<Component, 'supp
       .filter(text => text !== '' && text.length <= maxText && text.toUpperCase() !== 'UNKNOWN')
   const [person] = ['Maintainer', 'Author', 'Maintainer-email', 'Author-email'].flatMap(fields)
   return {
-    ...namedSupplier(person?.replace(/\s*<[^>]*>.*$/, '').replace(/^"(.*)"$/, '$1')),
+    ...namedSupplier(person && withoutAddress(person)),
     ...licensesOf(fields),
   }
 }
@@ -26,4 +26,11 @@ function licensesOf(fields: (name: string) => string[]): Pick<Component, 'licens
   )
   const licenses = [...new Set(names)].map(name => ({ license: { name } }))
   return licenses.length > 0 ? { licenses } : namedLicense(fields('License')[0])
+}
+
+/** `"A. Person" <a@example>` → `A. Person` */
+function withoutAddress(person: string): string {
+  const start = person.indexOf('<')
+  const name = person.includes('>', start) && start >= 0 ? person.slice(0, start).trimEnd() : person
+  return name.replace(/^"(.*)"$/, '$1')
 }

@@ -25,7 +25,7 @@ export function normalizeProject(name: string): string {
   return name.toLowerCase().replace(/[-_.]+/g, '-')
 }
 
-const head = /^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(.*)$/s
+const head = /^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(.*)/s
 
 /**
  * One requirement, with `--hash=sha256:…` after it as in a requirements file. `code` says whose mistake it would be. Only a person may require
@@ -76,7 +76,7 @@ type Fail = (what: string, next: string) => AirgapError
 /** What follows the name and its extras. The marker of a URL follows white space, as a URL may contain a semicolon (PEP 508). */
 function partsOf(rest: string): { versions: string; url?: string; marker?: string } {
   if (rest.startsWith('@')) {
-    const [, url = '', marker] = /^@\s*(\S*)(?:\s+;?\s*(.*))?$/s.exec(rest) ?? []
+    const [, url = '', marker] = /^@\s*(\S*)(?:\s+;?\s*(.*))?/s.exec(rest) ?? []
     return { versions: '', url, ...defined({ marker: marker || undefined }) }
   }
   const semicolon = rest.indexOf(';')

@@ -95,7 +95,7 @@ function joined(lines: readonly ListLine[]): ListLine[] {
   const whole: ListLine[] = []
   let open: ListLine | undefined
   for (const { text: written, at } of lines) {
-    const text = written.replace(/(^|\s)#.*$/, '')
+    const text = written.replace(/(^|\s)#.*/, '')
     const continues = text.endsWith('\\')
     const part = continues ? text.slice(0, -1) : text
     if (open !== undefined) open.text += ` ${part.trim()}`
@@ -109,7 +109,7 @@ function joined(lines: readonly ListLine[]): ListLine[] {
 }
 
 function included({ text }: ListLine): { file?: string; isConstraint: boolean } {
-  const [, option, file] = /^(-r|--requirement|-c|--constraint)(?:\s+|=|(?=[^-\s]))(.+)$/.exec(text) ?? []
+  const [, option, file] = /^(-r|--requirement|-c|--constraint)(?:\s+|=\s*|(?=[^-\s]))(\S.*)/.exec(text) ?? []
   const isConstraint = option === '-c' || option === '--constraint'
   return file === undefined ? { isConstraint } : { file: file.trim(), isConstraint }
 }
