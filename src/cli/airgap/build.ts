@@ -123,7 +123,7 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
         `  digest  ${layout.indexDigest}`,
         `  time    ${humanTime(seconds)}`,
         ...signedText(sealed.path, { signed, signers }),
-      ].join('\n'),
+      ],
     )
   } finally {
     await Promise.all(reuse.map(bundle => bundle.store.close()))
@@ -249,7 +249,7 @@ function setRows(lock: Lock): SetRow[] {
   return [...rows.values()].filter(row => row.packages > 0)
 }
 
-function renderPlan(plan: BuildPlan, sets: readonly SetRow[]): string {
+function renderPlan(plan: BuildPlan, sets: readonly SetRow[]): string[] {
   const row = (name: string, blobs: number, bytes: number) =>
     `  ${name.padEnd(32)} ${String(blobs).padStart(6)}  ${humanBytes(bytes).padStart(10)}`
   return [
@@ -258,5 +258,5 @@ function renderPlan(plan: BuildPlan, sets: readonly SetRow[]): string {
     row('already here', plan.near.blobs, plan.near.bytes),
     row('to fetch', plan.fetch.blobs, plan.fetch.bytes),
     ...plan.sources.map(source => row(`  ${source.source}`, source.blobs, source.bytes)),
-  ].join('\n')
+  ]
 }

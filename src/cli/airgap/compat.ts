@@ -44,15 +44,13 @@ export function compatCommand(program: Command, shell: Shell): void {
       const wanted = new Map(upgrade.map(text => candidate(text, titles)))
       const verdicts = checkVersions(rules, now)
       const plan = wanted.size === 0 ? undefined : planUpgrade(rules, { now, wanted })
-      shell.print({ versions: Object.fromEntries(now), claims, verdicts, upgrade: plan ?? null }, () =>
-        [
-          ...[...titles].map(([name, title]) => `${title.padEnd(30)} ${now.get(name) ?? 'unknown'}`),
-          '',
-          ...claims.map(falseClaimText),
-          ...verdicts.flatMap(verdictLines),
-          ...(plan === undefined ? [] : ['', ...planLines(plan)]),
-        ].join('\n'),
-      )
+      shell.print({ versions: Object.fromEntries(now), claims, verdicts, upgrade: plan ?? null }, () => [
+        ...[...titles].map(([name, title]) => `${title.padEnd(30)} ${now.get(name) ?? 'unknown'}`),
+        '',
+        ...claims.map(falseClaimText),
+        ...verdicts.flatMap(verdictLines),
+        ...(plan === undefined ? [] : ['', ...planLines(plan)]),
+      ])
       refuseIncompatible(
         plan ?? { broken: verdicts.filter(one => one.result === 'broken') },
         plan === undefined

@@ -31,14 +31,12 @@ export function doctorCommand(program: Command, shell: Shell): void {
     })
 }
 
-function render(requirements: readonly Requirement[]): string {
+function render(requirements: readonly Requirement[]): string[] {
   const width = Math.max(...requirements.map(({ what }) => what.length))
-  return requirements
-    .map(({ state, what, found, next }) => {
-      const line = `${state.padEnd(8)}  ${what.padEnd(width)}  ${found}`
-      return state === 'ok' ? line : `${line}\n${' '.repeat(10)}next: ${next}`
-    })
-    .join('\n')
+  return requirements.flatMap(({ state, what, found, next }) => {
+    const line = `${state.padEnd(8)}  ${what.padEnd(width)}  ${found}`
+    return state === 'ok' ? [line] : [line, `${' '.repeat(10)}next: ${next}`]
+  })
 }
 
 function nodeVersion(): Requirement {

@@ -38,7 +38,7 @@ export function extractCommand(program: Command, shell: Shell): void {
             const names = artifactsOf(bundle.roots())
               .filter(select)
               .map(({ name }) => name)
-            shell.print({ target: folder, artifacts: names }, () => names.join('\n'))
+            shell.print({ target: folder, artifacts: names }, () => names)
             return
           }
           const as = options.layout ? 'layout' : 'files'

@@ -61,11 +61,10 @@ export function imagesCommand(program: Command, shell: Shell): void {
         const findings = countFindings(report)
         shell.print(
           { ...report, findings, ...(update && { changes: update.changes, byHand: update.byHand }) },
-          () =>
-            [
-              renderReport(report, stack.manifest.images.length),
-              ...(update ? [renderChanges(update, !options.dryRun)] : []),
-            ].join('\n'),
+          () => [
+            ...renderReport(report, stack.manifest.images.length),
+            ...(update ? renderChanges(update, !options.dryRun) : []),
+          ],
         )
         if (report.failures.length > 0) throw incomplete(report.failures)
         const left = findings - (options.dryRun ? 0 : (update?.resolved ?? 0))

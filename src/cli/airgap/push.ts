@@ -151,14 +151,11 @@ function planned({ target, platforms }: Carried): Pushed {
   return defined({ from: target.name, to: target.to, digest: target.root.digest, platforms })
 }
 
-function render(pushed: readonly Pushed[], dryRun: boolean): string {
+function render(pushed: readonly Pushed[], dryRun: boolean): string[] {
   const lines = pushed.flatMap(row => [`${row.from} → ${row.to}`, ...remarks(row, dryRun)])
   const other = pushed.filter(row => row.published !== undefined).length
   const end = `${pushed.length} ${pushed.length === 1 ? 'artifact' : 'artifacts'} ${dryRun ? 'would be copied' : 'in the registry'}`
-  return [
-    ...lines,
-    other === 0 ? end : `${end}, ${other} with a digest that differs from the publisher's`,
-  ].join('\n')
+  return [...lines, other === 0 ? end : `${end}, ${other} with a digest that differs from the publisher's`]
 }
 
 /** For an index whose platforms are not all carried: whether its digest is still the publisher's. */

@@ -80,7 +80,7 @@ async function verify(
       ...(report.notCarried > 0
         ? [`  ${report.notCarried} manifests of other platforms are named but not carried`]
         : []),
-    ].join('\n'),
+    ],
   )
 }
 

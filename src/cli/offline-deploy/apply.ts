@@ -43,7 +43,7 @@ export async function applyOrPlan(
     approveCopy: async ({ folder, bytes }) =>
       await confirm({ what: `copy ${humanBytes(bytes)} to ${folder}`, yes }, shell.signal),
     async approve({ setup, steps }, { saved }) {
-      if (!shell.quiet) for (const line of renderPlan(steps, setup).split('\n')) context.progress.note(line)
+      if (!shell.quiet) for (const line of renderPlan(steps, setup)) context.progress.note(line)
       const pending = steps.filter(({ state, reason }) => state === 'pending' && reason !== 'runs every time')
       if (saved || pending.length === 0) return
       await confirm(
@@ -53,19 +53,17 @@ export async function applyOrPlan(
     },
   })
   const { registry, httpServer, steps, allSteps, seconds, onMedium } = applied
-  shell.print({ site: applied.site, registry, httpServer, steps, seconds, onMedium }, () =>
-    [
-      ...steps.map(
-        ({ id, result, seconds }) =>
-          `${id.padEnd(24)} ${result === 'skipped' ? 'already done' : `done in ${humanTime(seconds)}`}`,
-      ),
-      steps.length === allSteps
-        ? `site ready: registry ${registry}, HTTP server ${httpServer} (${humanTime(seconds)})`
-        : `${steps.length} of ${allSteps} steps (${humanTime(seconds)}); \`offline-deploy status\` shows the others`,
-      ...onMedium.map(
-        path =>
-          `leave ${path} connected: the servers read it as long as the site runs. \`offline-deploy apply --copy-bundle\` copies it to this disk`,
-      ),
-    ].join('\n'),
-  )
+  shell.print({ site: applied.site, registry, httpServer, steps, seconds, onMedium }, () => [
+    ...steps.map(
+      ({ id, result, seconds }) =>
+        `${id.padEnd(24)} ${result === 'skipped' ? 'already done' : `done in ${humanTime(seconds)}`}`,
+    ),
+    steps.length === allSteps
+      ? `site ready: registry ${registry}, HTTP server ${httpServer} (${humanTime(seconds)})`
+      : `${steps.length} of ${allSteps} steps (${humanTime(seconds)}); \`offline-deploy status\` shows the others`,
+    ...onMedium.map(
+      path =>
+        `leave ${path} connected: the servers read it as long as the site runs. \`offline-deploy apply --copy-bundle\` copies it to this disk`,
+    ),
+  ])
 }

@@ -70,7 +70,10 @@ export function compatCommand(program: Command, shell: Shell): void {
     })
 }
 
-function render({ rules, bundled }: CarriedRules, { running, unknown, verdicts, plan }: Comparison): string {
+function render(
+  { rules, bundled }: CarriedRules,
+  { running, unknown, verdicts, plan }: Comparison,
+): string[] {
   const table = Object.entries(rules.components).map(
     ([name, { title }]) =>
       `${title.padEnd(30)} ${(running.get(name) ?? '-').padEnd(24)} ${bundled.get(name) ?? '-'}`,
@@ -82,5 +85,5 @@ function render({ rules, bundled }: CarriedRules, { running, unknown, verdicts, 
     '',
     ...verdicts.flatMap(verdictLines),
     ...(plan === undefined ? [] : ['', ...planLines(plan)]),
-  ].join('\n')
+  ]
 }

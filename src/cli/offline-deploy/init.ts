@@ -72,13 +72,11 @@ function printSite(
     shell.print({ path, text, notes }, () => [text, ...notes.map(note => `# ${note}`)].join('\n'))
     return
   }
-  shell.print({ path, nodes, notes }, () =>
-    [
-      `${path}: ${nodes.length} machines`,
-      ...notes.map(note => `note: ${note}`),
-      'next: review it, then run `offline-deploy preflight` and `offline-deploy plan`',
-    ].join('\n'),
-  )
+  shell.print({ path, nodes, notes }, () => [
+    `${path}: ${nodes.length} machines`,
+    ...notes.map(note => `note: ${note}`),
+    'next: review it, then run `offline-deploy preflight` and `offline-deploy plan`',
+  ])
 }
 
 function answersOf(options: InitOptions): SiteAnswers {

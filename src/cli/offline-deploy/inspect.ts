@@ -38,9 +38,7 @@ export function inspectCommand(program: Command, shell: Shell): void {
           return inspected
         })
         const values = shown.map(({ value }) => value)
-        shell.print(values.length === 1 ? values[0] : values, () =>
-          shown.map(({ text }) => text()).join('\n'),
-        )
+        shell.print(values.length === 1 ? values[0] : values, () => shown.flatMap(({ text }) => text()))
       },
     )
 }

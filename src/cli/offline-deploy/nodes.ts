@@ -46,12 +46,10 @@ function defineList(nodes: Command, shell: Shell): void {
     .action(async (_: unknown, command: Command) => {
       const { site } = await readSite(command.optsWithGlobals())
       shell.print({ nodes: site.nodes }, () =>
-        site.nodes
-          .map(
-            ({ name, address, roles, user }) =>
-              `${name.padEnd(24)} ${address.padEnd(16)} ${roles.join(', ').padEnd(32)} ${user ?? site.ssh.user}`,
-          )
-          .join('\n'),
+        site.nodes.map(
+          ({ name, address, roles, user }) =>
+            `${name.padEnd(24)} ${address.padEnd(16)} ${roles.join(', ').padEnd(32)} ${user ?? site.ssh.user}`,
+        ),
       )
     })
 }

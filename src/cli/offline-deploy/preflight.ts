@@ -47,7 +47,7 @@ function printReport(report: Printed & Partial<PreflightReport>, shell: Shell): 
   })
 }
 
-function reportText({ machines, findings }: Printed): string {
+function reportText({ machines, findings }: Printed): string[] {
   const head = ['machine', 'address', 'system', 'kernel', 'cpus', 'memory', 'free in /', 'gpus']
   const rows = machines.map(({ name, address, facts }) => {
     if (facts === undefined) return [name, address, 'no answer']
@@ -69,5 +69,5 @@ function reportText({ machines, findings }: Printed): string {
     ...[head, ...rows].map(line),
     '',
     ...(lines.length === 0 ? ['found nothing that would prevent the install'] : lines),
-  ].join('\n')
+  ]
 }

@@ -17,7 +17,7 @@ export function probeCommand(program: Command, shell: Shell): void {
     })
 }
 
-function render(probe: Probe): string {
+function render(probe: Probe): string[] {
   const { os, kernel, architecture, memory, cpus, disks, mounts, packages, pci, secureBoot } = probe
   const gpus = pci.filter(device => device.id.startsWith('10de:') && device.class.startsWith('03')).length
   return [
@@ -27,5 +27,5 @@ function render(probe: Probe): string {
     ...mounts.map(mount => `${mount.path}: ${humanBytes(mount.free)} free of ${humanBytes(mount.size)}`),
     `${packages.length} packages installed`,
     'for a file to carry to the build host: offline-deploy probe -o json > probe.json',
-  ].join('\n')
+  ]
 }

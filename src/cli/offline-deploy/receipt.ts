@@ -21,7 +21,7 @@ export function receiptCommand(program: Command, shell: Shell): void {
           options.out === undefined
             ? 'for a file: offline-deploy receipt --out receipt.json'
             : `wrote ${options.out}`,
-        ].join('\n'),
+        ],
       )
     })
 }

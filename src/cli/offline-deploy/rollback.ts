@@ -28,10 +28,10 @@ export function rollbackCommand(program: Command, shell: Shell): void {
       const rolledBack = await rollBackSite(options, deployContext(shell), { dryRun })
       if ('undo' in rolledBack) {
         const { undo } = rolledBack
-        return shell.print({ undo }, () => undo.map(id => `would undo ${id}`).join('\n'))
+        return shell.print({ undo }, () => undo.map(id => `would undo ${id}`))
       }
       const { steps, error } = rolledBack
-      shell.print({ steps }, () => steps.map(({ id, result }) => `${id.padEnd(10)} ${result}`).join('\n'))
+      shell.print({ steps }, () => steps.map(({ id, result }) => `${id.padEnd(10)} ${result}`))
       if (error !== undefined) throw error
     })
 }

@@ -31,14 +31,12 @@ export function secretsCommand(program: Command, shell: Shell): void {
       const dialogue = ask ? terminalDialogue(shell) : undefined
       const completed = await completeSecrets(tree, { environment: env, dialogue })
       const { path, written, secrets } = completed
-      shell.print(completed, () =>
-        [
-          ...secrets.map(
-            ({ path: name, description, origin }) => `${origin.padEnd(10)} ${name.padEnd(40)} ${description}`,
-          ),
-          `${path}: ${written ? 'written, mode 0600' : 'unchanged'}`,
-        ].join('\n'),
-      )
+      shell.print(completed, () => [
+        ...secrets.map(
+          ({ path: name, description, origin }) => `${origin.padEnd(10)} ${name.padEnd(40)} ${description}`,
+        ),
+        `${path}: ${written ? 'written, mode 0600' : 'unchanged'}`,
+      ])
     })
 }
 

@@ -50,13 +50,11 @@ export function serveCommand(program: Command, shell: Shell): void {
             else if (accessLog) write(entry)
           },
           serving(site) {
-            shell.print(site, () =>
-              [
-                `registry     ${site.registry}`,
-                `HTTP server  ${site.httpServer}  (${site.folders.join(' ')})`,
-                `serving      ${site.bundles.map(({ path }) => path).join(', ')} on ${site.listen}; stop with Ctrl-C or SIGTERM`,
-              ].join('\n'),
-            )
+            shell.print(site, () => [
+              `registry     ${site.registry}`,
+              `HTTP server  ${site.httpServer}  (${site.folders.join(' ')})`,
+              `serving      ${site.bundles.map(({ path }) => path).join(', ')} on ${site.listen}; stop with Ctrl-C or SIGTERM`,
+            ])
           },
         },
       ).finally(() => {

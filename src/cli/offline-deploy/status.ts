@@ -35,7 +35,7 @@ export function statusCommand(program: Command, shell: Shell): void {
     })
 }
 
-function statusText({ site, keys, bundles, servers, running, steps, cluster }: SiteStatus): string {
+function statusText({ site, keys, bundles, servers, running, steps, cluster }: SiteStatus): string[] {
   return [
     ...bundles.flatMap(bundleLines),
     `site     ${site}`,
@@ -44,7 +44,7 @@ function statusText({ site, keys, bundles, servers, running, steps, cluster }: S
     ...(running === null ? [] : [runningLine(running)]),
     ...steps.map(stepLine),
     ...clusterLines(cluster),
-  ].join('\n')
+  ]
 }
 
 function bundleLines({ name, version, path, trust, unreadable }: BundleStatus): string[] {

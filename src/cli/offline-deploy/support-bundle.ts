@@ -19,12 +19,10 @@ export function supportBundleCommand(program: Command, shell: Shell): void {
       const collected = await collectSupportBundle(options, context, { programVersion: toolVersion })
       const { out, files } = collected
       const size = files.reduce((sum, file) => sum + file.size, 0)
-      shell.print(collected, () =>
-        [
-          ...files.map(file => `${humanBytes(file.size).padStart(10)}  ${file.path}`),
-          `wrote ${out}: ${files.length} files, ${humanBytes(size)}, mode 0600`,
-          'secrets of this site, private keys and passwords in URLs are removed; names and addresses of machines are not',
-        ].join('\n'),
-      )
+      shell.print(collected, () => [
+        ...files.map(file => `${humanBytes(file.size).padStart(10)}  ${file.path}`),
+        `wrote ${out}: ${files.length} files, ${humanBytes(size)}, mode 0600`,
+        'secrets of this site, private keys and passwords in URLs are removed; names and addresses of machines are not',
+      ])
     })
 }

@@ -69,7 +69,7 @@ export function verifyCommand(program: Command, shell: Shell): void {
             ...(report.verifiesItself ? selfLines(report) : []),
           ]),
           `read in ${humanTime(seconds)}`,
-        ].join('\n'),
+        ],
       )
     })
 }
@@ -99,12 +99,10 @@ async function verifyRunning(named: string | undefined, options: SiteOptions, sh
   const errors = findings.filter(({ severity }) => severity === 'error').length
   const verdict = errors === 0 ? 'good' : `${errors} ${errors === 1 ? 'error' : 'errors'}`
   const shown = findings.map(({ severity, what, next }) => ({ severity, what, next }))
-  shell.print({ site, good: errors === 0, findings: shown }, () =>
-    [
-      ...findings.map(({ severity, what, next }) => `${severity.padEnd(8)} ${what}\n         ${next}`),
-      `cluster of ${site}: ${verdict}`,
-    ].join('\n'),
-  )
+  shell.print({ site, good: errors === 0, findings: shown }, () => [
+    ...findings.flatMap(({ severity, what, next }) => [`${severity.padEnd(8)} ${what}`, `         ${next}`]),
+    `cluster of ${site}: ${verdict}`,
+  ])
   refuseFindings(findings)
 }
 
@@ -140,14 +138,14 @@ async function verifyEgress(
     })
 }
 
-function egressText({ site, seconds, watched, attempts }: EgressReport): string {
+function egressText({ site, seconds, watched, attempts }: EgressReport): string[] {
   const lines = attempts.map(({ node, pod, process, protocol, destination, port, queries, packets }) => {
     const place = `${destination.includes(':') ? `[${destination}]` : destination}${port === 0 ? '' : `:${port}`}`
     const asked = queries.length === 0 ? '' : `  asked for ${queries.join(', ')}`
     return `${node}  ${pod ?? 'machine'}  ${process ?? 'unknown program'}  ${protocol} ${place}  ${packets}×${asked}`
   })
   const verdict = attempts.length === 0 ? 'nothing tried to leave' : `${attempts.length} tried to leave`
-  return [...lines, `${site}: ${watched.length} machines, ${humanTime(seconds)}: ${verdict}`].join('\n')
+  return [...lines, `${site}: ${watched.length} machines, ${humanTime(seconds)}: ${verdict}`]
 }
 
 function minutes(text: string): number {

@@ -29,7 +29,7 @@ export function countedFindings(count: number): string {
 }
 
 /** Renders the report as text: images per release, then the findings. `listed` is the number of images in the manifest. */
-export function renderReport(report: ImageReport, listed: number): string {
+export function renderReport(report: ImageReport, listed: number): string[] {
   const sections: [string, string[]][] = [
     ['used, but not listed: would be missing on the site', report.unlisted.flatMap(imageLines)],
     [
@@ -84,7 +84,7 @@ export function renderReport(report: ImageReport, listed: number): string {
     ...lines,
     `excused: ${report.excused.length} (-o json shows their reasons)`,
     `${report.agreed.length} of ${listed} listed images are used; ${countedFindings(countFindings(report))}`,
-  ].join('\n')
+  ]
 }
 
 /** A table of releases and environments: how many images each uses, and how many of them are not listed. */
@@ -165,7 +165,7 @@ function places(seen: UsedImage['seen']): string[] {
 }
 
 /** Renders what `--write` changes. */
-export function renderChanges({ changes, byHand }: UpdatedLists, written: boolean): string {
+export function renderChanges({ changes, byHand }: UpdatedLists, written: boolean): string[] {
   const lines = changes.map(({ list, from, to }) =>
     from === undefined
       ? `  + ${to}  (${list})`
@@ -176,5 +176,5 @@ export function renderChanges({ changes, byHand }: UpdatedLists, written: boolea
     lines.length === 0 ? 'the lists do not change' : written ? 'lists changed:' : 'lists would change:',
     ...lines,
     ...(left.length > 0 ? ['change by hand, as no list was found for it:', ...left] : []),
-  ].join('\n')
+  ]
 }

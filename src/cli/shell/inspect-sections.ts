@@ -32,7 +32,7 @@ interface ShowOptions {
 /** What a section prints: data for JSON and YAML, and text for people. */
 interface Shown {
   value: unknown
-  text(): string
+  text(): readonly string[]
 }
 
 /** The sections of all kinds, then those that concern the bundle as a whole. */
@@ -43,7 +43,7 @@ const sections: Section[] = [
       show: (lock, { match }) => {
         const items = itemsOf(lock, { section: name, match })
         return listing(lock, items, () =>
-          items.length > 0 ? table(items) : `no ${name}${match ? ` match "${match}"` : ''}`,
+          items.length > 0 ? table(items) : [`no ${name}${match ? ` match "${match}"` : ''}`],
         )
       },
     }),
@@ -54,7 +54,7 @@ const sections: Section[] = [
     show: lock => {
       const items = leftOutOf(lock)
       const lines = items.map(({ kind, item, name, reason }) => `${kind} ${item}: ${name}: ${reason}`)
-      return { value: items, text: () => (lines.length > 0 ? lines.join('\n') : 'nothing was left out') }
+      return { value: items, text: () => (lines.length > 0 ? lines : ['nothing was left out']) }
     },
   },
   {
@@ -62,7 +62,7 @@ const sections: Section[] = [
     help: 'what requires it',
     show: (lock, { name }) => {
       const lines = why(lock, name)
-      return { value: lines, text: () => lines.join('\n') }
+      return { value: lines, text: () => lines }
     },
   },
   {
@@ -139,12 +139,12 @@ function itemsOf(
   )
 }
 
-function listing({ name, version, platforms }: Lock, items: Item[], text: () => string): Shown {
+function listing({ name, version, platforms }: Lock, items: Item[], text: () => readonly string[]): Shown {
   return { value: { name, version, platforms, items }, text }
 }
 
 function json(value: object): Shown {
-  return { value, text: () => printableJson(JSON.stringify(value, null, 2)) }
+  return { value, text: () => printableJson(JSON.stringify(value, null, 2)).split('\n') }
 }
 
 /** The query of a URL may be a signature, and a lock of an older version may have a password in a URL. */
@@ -156,7 +156,7 @@ function withoutSecrets(lock: Lock): object {
   )
 }
 
-function summary(lock: Lock, items: Item[]): string {
+function summary(lock: Lock, items: Item[]): string[] {
   const lines = [`${lock.name} ${lock.version}  (${lock.platforms.join(', ')})`]
   if (lock.variants) lines.push(`  with ${lock.variants.join(', ')}`)
   if (lock.testUpstream)
@@ -167,11 +167,11 @@ function summary(lock: Lock, items: Item[]): string {
     lines.push(`  ${kind.padEnd(6)} ${String(own.length).padStart(6)}  ${humanBytes(bytes).padStart(10)}`)
   }
   lines.push(...vouchersText(items))
-  return lines.join('\n')
+  return lines
 }
 
 /** Columns: name, version unless all names contain it, size, then digest and platforms of images, source. */
-function table(items: readonly Item[]): string {
+function table(items: readonly Item[]): string[] {
   const rows = items.map(item => {
     const name = shortName(item)
     return { item, name, version: name.includes(item.version ?? '') ? '' : item.version! }
@@ -179,21 +179,19 @@ function table(items: readonly Item[]): string {
   const width = (texts: string[]) => texts.reduce((most, text) => Math.max(most, text.length), 0)
   const names = width(rows.map(row => row.name))
   const versions = width(rows.map(row => row.version))
-  return rows
-    .map(({ item, name, version }) =>
-      [
-        name.padEnd(names),
-        ...(versions > 0 ? [version.padEnd(versions)] : []),
-        humanBytes(item.size).padStart(10),
-        ...(item.platforms === undefined
-          ? []
-          : [item.digest.slice(0, 'sha256:'.length + 12), item.platforms.join(',') || 'no platform']),
-        // the name of an image says where it is from, unless it is fetched from another place
-        ...(item.source === item.subject ? [] : [item.source]),
-        ...(item.firstUse ? ['(first use)'] : []),
-      ].join('  '),
-    )
-    .join('\n')
+  return rows.map(({ item, name, version }) =>
+    [
+      name.padEnd(names),
+      ...(versions > 0 ? [version.padEnd(versions)] : []),
+      humanBytes(item.size).padStart(10),
+      ...(item.platforms === undefined
+        ? []
+        : [item.digest.slice(0, 'sha256:'.length + 12), item.platforms.join(',') || 'no platform']),
+      // the name of an image says where it is from, unless it is fetched from another place
+      ...(item.source === item.subject ? [] : [item.source]),
+      ...(item.firstUse ? ['(first use)'] : []),
+    ].join('  '),
+  )
 }
 
 /** The version has a column of its own: `jq_1.6_amd64` becomes `jq:amd64`, as dpkg writes it. */

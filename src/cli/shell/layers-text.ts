@@ -4,12 +4,12 @@ import type { ImageContent } from '../../layers/installed.ts'
 const shownNotRead = 10
 
 /** The packages inside images, image by image: type, name, version, architecture. */
-export function layersText(images: readonly ImageContent[]): string {
-  if (images.length === 0) return 'no images'
-  return images.map(imageText).join('\n\n')
+export function layersText(images: readonly ImageContent[]): string[] {
+  if (images.length === 0) return ['no images']
+  return images.flatMap((image, i) => [...(i === 0 ? [] : ['']), ...imageText(image)])
 }
 
-function imageText({ name, platform, os, packages, notRead }: ImageContent): string {
+function imageText({ name, platform, os, packages, notRead }: ImageContent): string[] {
   const rows = [
     ...new Set(
       packages.map(({ type, name: one, version, epoch, architecture }) =>
@@ -29,5 +29,5 @@ function imageText({ name, platform, os, packages, notRead }: ImageContent): str
     ...unread,
     ...(more > 0 ? [`  not read: ${more} more (-o json lists them)`] : []),
     ...rows.map(row => `  ${row}`),
-  ].join('\n')
+  ]
 }

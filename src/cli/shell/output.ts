@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import { canonicalJson } from '../../core/canonical-json.ts'
-import { printable, printableJson } from '../../core/printable.ts'
+import { oneLine, printable, printableJson } from '../../core/printable.ts'
 
 export const outputFormats = ['text', 'json', 'yaml'] as const
 export type OutputFormat = (typeof outputFormats)[number]
@@ -19,8 +19,11 @@ export interface StyledLine {
 
 const colours = { added: 32, removed: 31, changed: 33, heading: 1, warning: 33, faint: 2 } as const
 
-/** What a command's text can be: a string, or lines that a terminal shows in colour. */
-export type TextResult = string | readonly StyledLine[]
+/**
+ * What a command's text can be: a document whose lines are our own (a script, a manifest), or lines, in colour or not. Each of these is
+ * printed as one line, whatever is in its fields (fault 120).
+ */
+export type TextResult = string | readonly (string | StyledLine)[]
 
 /** Whether a stream shows colours (no-color.org). */
 export function hasColour(stream: { isTTY?: boolean }): boolean {
@@ -49,8 +52,9 @@ export async function formatResult(
 function textOf(result: TextResult, color: boolean): string {
   if (typeof result === 'string') return printable(result)
   return result
-    .map(({ text, style }) => {
-      const line = printable(text)
+    .map(one => {
+      const { text, style } = typeof one === 'string' ? { text: one, style: undefined } : one
+      const line = oneLine(text)
       return color && style !== undefined ? `\u001b[${colours[style]}m${line}\u001b[0m` : line
     })
     .join('\n')

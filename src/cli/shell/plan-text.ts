@@ -3,7 +3,7 @@ import type { PlannedStep } from '../../install/plan.ts'
 import { nodeRoles } from '../../inventory/schema.ts'
 
 /** Renders what apply would do, short enough to read: two screens for a whole platform. */
-export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string {
+export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string[] {
   const short = (line: string) => line.replaceAll(setup.siteFolder, 'SITE')
   const width = Math.max(0, ...steps.map(({ id }) => (isApplication(id) ? 0 : id.length)))
   const lines = [`SITE = ${setup.siteFolder}${machinesText(setup)}`]
@@ -23,7 +23,7 @@ export function renderPlan(steps: readonly PlannedStep[], setup: Setup): string 
   if (setup.site === undefined)
     lines.push('servers only: for machines and applications, write site.yaml with `offline-deploy init`')
   lines.push(pending === 0 ? 'nothing to do' : `${pending} of ${steps.length} steps will run`)
-  return lines.join('\n')
+  return lines
 }
 
 function headLine({ id, title, state, reason }: PlannedStep, number: number, width: number): string {
