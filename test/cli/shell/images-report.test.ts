@@ -11,7 +11,7 @@ it('names an image per node as a list has to, because its bare tag was never pub
     seen: [],
   }
   const report = compareImages({ used: [driver], urls: [], hasFile: () => true, listed: [], excuses: [] })
-  expect(renderReport(report, 0)).toContain(
+  expect(renderReport(report, 0).join('\n')).toContain(
     '  nvcr.io/nvidia/driver:580-OS, once for each OS of the nodes (ubuntu22.04, rhel9.4, …)\n',
   )
 })
