@@ -2,19 +2,24 @@ import { z } from 'zod'
 import { canonicalJson, compareText } from '../../core/canonical-json.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { withoutTrailing } from '../../core/trim.ts'
+import { isFileName } from './file-name.ts'
 
 /** index.json of the `pypi` tree. */
 const indexSchema = z.looseObject({
   files: z.array(
     z.looseObject({
-      project: z.string(),
+      // names become URLs, and a lone surrogate has none
+      project: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,250}$/),
       version: z.string(),
-      filename: z.string(),
-      sha256: z.string(),
+      filename: z.string().refine(isFileName),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
       size: z.number(),
       requiresPython: z.string().optional(),
       yanked: z.string().optional(),
-      metadataSha256: z.string().optional(),
+      metadataSha256: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .optional(),
     }),
   ),
 })
