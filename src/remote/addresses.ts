@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { textBefore } from '../core/trim.ts'
 
 /** What an address reaches: the internet, a private network, or this machine and its link (cloud metadata services are there). */
 export type Reach = 'public' | 'private' | 'local'
@@ -62,7 +63,7 @@ function blockList(networks: readonly string[]): BlockList {
 
 /** Returns what an IP address reaches. One that carries an IPv4 address reaches what that one does. */
 export function reachOfAddress(address: string): Reach {
-  const bare = address.replace(/%.*$/, '')
+  const bare = textBefore(address, '%')
   const family = isIP(bare) === 6 ? 'ipv6' : 'ipv4'
   const carried = family === 'ipv6' ? carriedAddresses(bytesOf(bare)) : []
   const own: Reach = localRanges.check(bare, family)
@@ -75,7 +76,7 @@ export function reachOfAddress(address: string): Reach {
 
 /** The same text for all forms of an address: no zone, IPv4 where that is only mapped, one loopback for both families. */
 export function canonicalAddress(address: string): string {
-  const bare = address.replace(/%.*$/, '')
+  const bare = textBefore(address, '%')
   if (isIP(bare) !== 6) return bare
   const bytes = bytesOf(bare)
   const isMapped = bytes.subarray(0, 10).every(byte => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff

@@ -116,15 +116,13 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       seconds,
       built: !built,
     }
-    shell.print({ ...result, signed: signedValue(sealed.path, signed) }, () =>
-      [
-        `${sealed.path}${built ? ': already built; every byte is verified' : ''}`,
-        `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
-        `  digest  ${layout.indexDigest}`,
-        `  time    ${humanTime(seconds)}`,
-        ...signedText(sealed.path, { signed, signers }),
-      ],
-    )
+    shell.print({ ...result, signed: signedValue(sealed.path, signed) }, () => [
+      `${sealed.path}${built ? ': already built; every byte is verified' : ''}`,
+      `  size    ${humanBytes(sealed.size)} (${sealed.size} bytes)`,
+      `  digest  ${layout.indexDigest}`,
+      `  time    ${humanTime(seconds)}`,
+      ...signedText(sealed.path, { signed, signers }),
+    ])
   } finally {
     await Promise.all(reuse.map(bundle => bundle.store.close()))
     await stack.http.close()

@@ -71,17 +71,15 @@ async function verify(
     await bundle.close()
   }
   const seconds = (performance.now() - started) / 1000
-  shell.print({ ...report, ...defined({ signed }), seconds }, () =>
-    [
-      `${path}: good`,
-      `  digest  ${report.indexDigest}`,
-      ...(signed === undefined ? [] : signedLines(signed)),
-      `  content ${report.blobs} blobs, ${humanBytes(report.size)}, read in ${humanTime(seconds)}`,
-      ...(report.notCarried > 0
-        ? [`  ${report.notCarried} manifests of other platforms are named but not carried`]
-        : []),
-    ],
-  )
+  shell.print({ ...report, ...defined({ signed }), seconds }, () => [
+    `${path}: good`,
+    `  digest  ${report.indexDigest}`,
+    ...(signed === undefined ? [] : signedLines(signed)),
+    `  content ${report.blobs} blobs, ${humanBytes(report.size)}, read in ${humanTime(seconds)}`,
+    ...(report.notCarried > 0
+      ? [`  ${report.notCarried} manifests of other platforms are named but not carried`]
+      : []),
+  ])
 }
 
 function signedLines({ signers, built, expires, unknown }: SignatureCheck): string[] {

@@ -11,17 +11,15 @@ export function receiptCommand(program: Command, shell: Shell): void {
     .option('--out <file>', 'also write the list to this file, as JSON')
     .action(async (options: SiteOptions & { out?: string }) => {
       const receipt = await siteReceipt(options, new Date())
-      shell.print(receipt, () =>
-        [
-          ...receipt.bundles.map(({ name, version, digest }) => `bundle  ${name} ${version}  ${digest}`),
-          ...(receipt.trust === undefined
-            ? []
-            : [`trusts  ${receipt.trust.keys.join(', ')} (${receipt.trust.threshold} must sign)`]),
-          `holds   ${receipt.blobs.length} blobs`,
-          options.out === undefined
-            ? 'for a file: offline-deploy receipt --out receipt.json'
-            : `wrote ${options.out}`,
-        ],
-      )
+      shell.print(receipt, () => [
+        ...receipt.bundles.map(({ name, version, digest }) => `bundle  ${name} ${version}  ${digest}`),
+        ...(receipt.trust === undefined
+          ? []
+          : [`trusts  ${receipt.trust.keys.join(', ')} (${receipt.trust.threshold} must sign)`]),
+        `holds   ${receipt.blobs.length} blobs`,
+        options.out === undefined
+          ? 'for a file: offline-deploy receipt --out receipt.json'
+          : `wrote ${options.out}`,
+      ])
     })
 }

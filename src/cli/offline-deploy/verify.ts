@@ -58,19 +58,17 @@ export function verifyCommand(program: Command, shell: Shell): void {
         now: () => new Date(),
       })
       const seconds = (performance.now() - started) / 1000
-      shell.print({ bundles, seconds }, () =>
-        [
-          ...bundles.flatMap(report => [
-            `${report.path}: good`,
-            `  ${report.name} ${report.version}`,
-            `  digest  ${report.indexDigest}`,
-            `  content ${report.blobs} blobs, ${humanBytes(report.size)}`,
-            ...trustLines(report.trust),
-            ...(report.verifiesItself ? selfLines(report) : []),
-          ]),
-          `read in ${humanTime(seconds)}`,
-        ],
-      )
+      shell.print({ bundles, seconds }, () => [
+        ...bundles.flatMap(report => [
+          `${report.path}: good`,
+          `  ${report.name} ${report.version}`,
+          `  digest  ${report.indexDigest}`,
+          `  content ${report.blobs} blobs, ${humanBytes(report.size)}`,
+          ...trustLines(report.trust),
+          ...(report.verifiesItself ? selfLines(report) : []),
+        ]),
+        `read in ${humanTime(seconds)}`,
+      ])
     })
 }
 

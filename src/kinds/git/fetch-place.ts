@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../../core/trim.ts'
 import type { HttpClient } from '../../remote/contract.ts'
 import { placeOf } from './url.ts'
 
@@ -27,7 +28,7 @@ export async function fetchPlace(
     return { url, redirects: 'refused' }
   }
   const { url: found, isProtected } = await http.locate(
-    `${url.replace(/\/+$/, '')}${refs}?service=git-upload-pack`,
+    `${withoutTrailing(url, '/')}${refs}?service=git-upload-pack`,
     named,
   )
   const redirects = isProtected && namedBy === undefined ? 'followed' : 'refused'
