@@ -5,7 +5,7 @@ import { readYamlTexts } from '../../src/document/yaml-texts.ts'
 const nested = (open: string, depth: number, close = '') =>
   `a:\n  ${open.repeat(depth)}x${close.repeat(depth)}\n`
 
-describe('hostile YAML (faults 59, 110)', () => {
+describe('hostile YAML (fault 59, fault 110)', () => {
   it.each([
     ['keys that are keys', nested('? ', 350), 'a key must be text'],
     ['keys that are keys, as the fuzzer found them', nested('? ', 780), 'a key must be text'],
