@@ -86,9 +86,10 @@ function originOf(repository: LockedRepository | undefined): string {
 }
 
 function voucherOf(rpm: LockedRpm, repository: LockedRepository | undefined): string {
-  return rpm.signedBy === undefined
-    ? `list of packages, signed by OpenPGP key ${repository?.signedBy}`
-    : `OpenPGP key ${rpm.signedBy}`
+  if (rpm.signedBy !== undefined) return `OpenPGP key ${rpm.signedBy}`
+  // locks of an older version name no keys
+  if (repository?.signedBy === undefined) return 'the repository (an OpenPGP key)'
+  return `list of packages, signed by OpenPGP key ${repository.signedBy}`
 }
 
 /** `[epoch:]version-release` */

@@ -70,7 +70,10 @@ describe('a program', () => {
   })
 
   it('loads only the named command', () => {
-    expect(commandModules('airgap', ['verify', '--help'])).toEqual(['cli/airgap/verify.ts'])
+    expect(commandModules('airgap', ['verify', '--help'])).toEqual([
+      'cli/airgap/verify.ts',
+      'cli/airgap/options.ts',
+    ])
     const loaded = commandModules('offline-deploy', ['--quiet', 'probe', '--help'])
     expect(loaded).toContain('cli/offline-deploy/probe.ts')
     expect(loaded).not.toContain('cli/offline-deploy/apply.ts')
