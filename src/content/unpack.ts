@@ -1,5 +1,6 @@
 import { pipeline, Readable } from 'node:stream'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+// not by name: an older Node.js must get as far as the message that it is too old
+import zlib from 'node:zlib'
 import xz from 'xz-decompress'
 import { bunzip2 } from './bunzip2.ts'
 
@@ -16,9 +17,9 @@ export function unpack(body: Readable, packing: Packing): Readable {
     case '':
       return body
     case '.gz':
-      return piped(body, createGunzip())
+      return piped(body, zlib.createGunzip())
     case '.zst':
-      return piped(body, createZstdDecompress())
+      return piped(body, zlib.createZstdDecompress())
     case '.bz2':
       return Readable.from(bunzip2(body))
     case '.xz':
@@ -29,7 +30,7 @@ export function unpack(body: Readable, packing: Packing): Readable {
 /** The reader of the result gets the error of either stream, also one that occurs before the first read. */
 function piped(
   body: Readable,
-  unpacker: ReturnType<typeof createGunzip | typeof createZstdDecompress>,
+  unpacker: ReturnType<typeof zlib.createGunzip | typeof zlib.createZstdDecompress>,
 ): Readable {
   // pipeline stops listening when the input ends; an error after that would end the process
   unpacker.on('error', () => undefined)

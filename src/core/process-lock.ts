@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, open, readFile, readlink, rm, stat } from 'node:fs/promises'
+import { access, type FileHandle, open, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { isAbsolute, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AirgapError, errnoOf, fromSystemError } from './errors.ts'
 import { fileSystemOf, unreliableLocks } from './lock-file-system.ts'
@@ -121,7 +122,7 @@ async function tryLock(
   const system = await fileSystemOf(path)
   const why = unreliableLocks(system)
   if (why !== undefined) throw untrusted(path, `${system.type}: ${why}`)
-  const child = spawn('flock', [kind === 'exclusive' ? '-xn' : '-sn', '3'], {
+  const child = spawn(await flockProgram(), [kind === 'exclusive' ? '-xn' : '-sn', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', handle.fd],
   })
   let message = ''
@@ -281,6 +282,23 @@ function untrusted(path: string, why: string): AirgapError {
       'the folder is on a network or shared file system, where two runs could change it at the same time',
     next: 'use a folder on a local disk (--site, --out); a bundle itself may stay where it is',
   })
+}
+
+/** A run with an empty or narrow PATH has locks, too. */
+async function flockProgram(): Promise<string> {
+  const standard = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin']
+  const folders = [...(process.env['PATH'] ?? '').split(':').filter(isAbsolute), ...standard]
+  for (const folder of folders) {
+    const path = join(folder, 'flock')
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path
+  }
+  return 'flock'
 }
 
 function noProgram(cause: Error): unknown {

@@ -27,7 +27,7 @@ async function runProgram(lines: string): Promise<{ printed: string; content: st
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0
 
 it.skipIf(!hasPrlimit).each(['a+', 'w'])(
-  'fault 123: a record that a full disk cut in half is gone before the next one (opened with %s; needs prlimit)',
+  'fault 123: a record that a full disk cut in half is gone before the next one opened with %s (needs prlimit)',
   async flags => {
     const { printed, content } = await runProgram(`
       import { open } from 'node:fs/promises'

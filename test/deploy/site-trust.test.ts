@@ -69,7 +69,7 @@ const refused = (code: string, message: string | RegExp) => ({
   next: expect.any(String),
 })
 
-describe.skipIf(!hasTool('ssh-keygen'))('a site with keys', () => {
+describe.skipIf(!hasTool('ssh-keygen'))('a site with keys (needs ssh-keygen)', () => {
   it('opens a bundle that one of them signed, and says which', async () => {
     const { open, first } = await siteWith()
     await using opened = await open()
@@ -79,7 +79,7 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site with keys', () => {
     })
   })
 
-  it.skipIf(!hasTool('minisign'))('opens one that was signed with minisign', async () => {
+  it.skipIf(!hasTool('minisign'))('opens one that was signed with minisign (needs minisign)', async () => {
     const { open, path, siteFolder } = await siteWith()
     const key = minisignTestKey(siteFolder, 'm')
     const { trust } = pathsOf(siteFolder)
@@ -252,7 +252,7 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site with keys', () => {
   })
 })
 
-describe.skipIf(!hasTool('ssh-keygen'))('a site without keys', () => {
+describe.skipIf(!hasTool('ssh-keygen'))('a site without keys (needs ssh-keygen)', () => {
   const none = { trusted: 0 }
   const ask = (answer: boolean, asked: string[] = []) => ({
     by: 'kim',
@@ -318,7 +318,7 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site without keys', () => {
   })
 
   it.skipIf(!hasTool('minisign'))(
-    'needs the key itself where the signature does not contain it',
+    'needs the key itself where the signature does not contain it (needs minisign)',
     async () => {
       const { open, path, siteFolder } = await siteWith(none)
       const key = minisignTestKey(siteFolder, 'm')

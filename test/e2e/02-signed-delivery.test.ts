@@ -121,145 +121,153 @@ async function typeChain(usb: string, { ssh = false } = {}): Promise<Chain & { o
   return { stopped: 'done', output, opt }
 }
 
-describe.skipIf(!tools)('a signed bundle on a new site', { timeout: 240_000 }, () => {
-  it.each([
-    ['minisign', false],
-    ['ssh-keygen', true],
-  ])('is checked with %s, unpacked by name, verified and planned', async (_, ssh) => {
-    const { stopped, output, opt } = await typeChain(disk, { ssh })
-    expect(stopped, output).toBe('done')
-    expect(output).toContain(
-      ssh ? 'Good "astrago-airgap" signature' : 'Signature and comment signature verified',
-    )
-    expect(output).toContain('offline-deploy/node: OK')
-    // the program of the bundle says that it cannot vouch for itself, and what to type
-    expect(output).toContain('it cannot vouch for itself')
-    expect(output).toContain(`minisign -V -m ${join(disk, 'stack.tar.sums')}`)
-    // nothing but the named files
-    expect((await readdir(join(opt, 'offline-deploy'))).sort()).toEqual([
-      'node',
-      'offline-deploy',
-      'offline-deploy.mjs',
-    ])
-  })
-
-  it('is installed, and the site trusts its key from then on', async () => {
-    const { opt } = await typeChain(disk)
-    const [registry, http] = [await freePort(), await freePort()]
-    const options = `--site ./site --bundle '${join(disk, 'stack.tar')}'`
-    const servers = `--address 127.0.0.1 --listen 127.0.0.1 --registry-port ${registry} --http-port ${http} --node-root none`
-    const program = 'offline-deploy/offline-deploy'
-    try {
-      const applied = sh(
-        `${program} apply --yes ${options} ${servers} --trust-key '${join(work, 'release.pub')}'`,
-        opt,
+describe.skipIf(!tools)(
+  'a signed bundle on a new site (needs minisign and ssh-keygen and sha256sum)',
+  { timeout: 240_000 },
+  () => {
+    it.each([
+      ['minisign', false],
+      ['ssh-keygen', true],
+    ])('is checked with %s, unpacked by name, verified and planned', async (_, ssh) => {
+      const { stopped, output, opt } = await typeChain(disk, { ssh })
+      expect(stopped, output).toBe('done')
+      expect(output).toContain(
+        ssh ? 'Good "astrago-airgap" signature' : 'Signature and comment signature verified',
       )
-      expect(applied.status, applied.stderr).toBe(0)
-      expect(sh(`${program} status --site ./site`, opt).stdout).toContain('1 of 1 must sign')
-      const evil = await deliver(join(work, 'evil-0'), { version: '1.1.0', key: 'attacker' })
-      const next = sh(
-        `${program} apply --yes --bundle '${join(evil, 'stack.tar')}' --site ./site ${servers}`,
-        opt,
-      )
-      expect(next).toMatchObject({ status: 6, stderr: expect.stringContaining('error UNTRUSTED') })
-    } finally {
-      expect(sh(`${program} stop --site ./site`, opt).status).toBe(0)
-    }
-  })
-
-  it('stops at the signature where the bundle was rebuilt by somebody else, with sums of their own', async () => {
-    const usb = await deliver(join(work, 'evil'), { text: 'evil', key: 'attacker' })
-    expect(await typeChain(usb)).toMatchObject({ stopped: 'signature' })
-    expect(await typeChain(usb, { ssh: true })).toMatchObject({ stopped: 'signature' })
-  })
-
-  it('stops at the signature where sums and bundle were replaced together under the old signature', async () => {
-    const usb = await tampered()
-    const evil = await deliver(join(work, 'evil-2'), { text: 'evil' })
-    for (const name of ['stack.tar', 'stack.tar.sums']) await cp(join(evil, name), join(usb, name))
-    expect(await typeChain(usb)).toMatchObject({ stopped: 'signature' })
-  })
-
-  it('stops at the sums where the bundle alone was replaced', async () => {
-    const usb = await tampered()
-    const evil = await deliver(join(work, 'evil-3'), { text: 'evil' })
-    await cp(join(evil, 'stack.tar'), join(usb, 'stack.tar'))
-    const { stopped, output } = await typeChain(usb)
-    expect(stopped).toBe('sums')
-    expect(output).toContain('index.json: FAILED')
-  })
-
-  it('stops at the signature where it was removed', async () => {
-    const usb = await tampered()
-    for (const name of await readdir(usb)) if (/\.sums\./.test(name)) await rm(join(usb, name))
-    expect(await typeChain(usb)).toMatchObject({ stopped: 'signature' })
-  })
-
-  it('never unpacks a second offline-deploy/node; verify refuses the tar', async () => {
-    const usb = await tampered()
-    await mkdir(join(work, 'payload', 'offline-deploy'), { recursive: true })
-    await writeFile(join(work, 'payload', 'offline-deploy', 'node'), '#!/bin/sh\ntouch pwned\n', {
-      mode: 0o755,
+      expect(output).toContain('offline-deploy/node: OK')
+      // the program of the bundle says that it cannot vouch for itself, and what to type
+      expect(output).toContain('it cannot vouch for itself')
+      expect(output).toContain(`minisign -V -m ${join(disk, 'stack.tar.sums')}`)
+      // nothing but the named files
+      expect((await readdir(join(opt, 'offline-deploy'))).sort()).toEqual([
+        'node',
+        'offline-deploy',
+        'offline-deploy.mjs',
+      ])
     })
-    expect(sh(`tar -rf '${join(usb, 'stack.tar')}' -C payload offline-deploy/node`, work).status).toBe(0)
-    const { stopped, output, opt } = await typeChain(usb)
-    expect(stopped, output).toBe('verify')
-    expect(output).toMatch(/error (BUNDLE_CORRUPT|SIZE_MISMATCH|SIGNATURE_INVALID)/)
-    expect(await readdir(opt)).not.toContain('pwned')
-  })
 
-  it('stops at the sums where a program was swapped inside the tar', async () => {
-    const usb = await tampered()
-    const bytes = await readFile(join(usb, 'stack.tar'))
-    const at = bytes.indexOf(`exec '${process.execPath}'`)
-    bytes.write('evil', at)
-    await writeFile(join(usb, 'stack.tar'), bytes)
-    const { stopped, output } = await typeChain(usb)
-    expect(stopped).toBe('sums')
-    expect(output).toContain('offline-deploy/node: FAILED')
-  })
+    it('is installed, and the site trusts its key from then on', async () => {
+      const { opt } = await typeChain(disk)
+      const [registry, http] = [await freePort(), await freePort()]
+      const options = `--site ./site --bundle '${join(disk, 'stack.tar')}'`
+      const servers = `--address 127.0.0.1 --listen 127.0.0.1 --registry-port ${registry} --http-port ${http} --node-root none`
+      const program = 'offline-deploy/offline-deploy'
+      try {
+        const applied = sh(
+          `${program} apply --yes ${options} ${servers} --trust-key '${join(work, 'release.pub')}'`,
+          opt,
+        )
+        expect(applied.status, applied.stderr).toBe(0)
+        expect(sh(`${program} status --site ./site`, opt).stdout).toContain('1 of 1 must sign')
+        const evil = await deliver(join(work, 'evil-0'), { version: '1.1.0', key: 'attacker' })
+        const next = sh(
+          `${program} apply --yes --bundle '${join(evil, 'stack.tar')}' --site ./site ${servers}`,
+          opt,
+        )
+        expect(next).toMatchObject({ status: 6, stderr: expect.stringContaining('error UNTRUSTED') })
+      } finally {
+        expect(sh(`${program} stop --site ./site`, opt).status).toBe(0)
+      }
+    })
 
-  it('stops at verify where anything else was swapped', async () => {
-    const usb = await tampered()
-    const bytes = await readFile(join(usb, 'stack.tar'))
-    bytes.write('A', bytes.lastIndexOf('a file'))
-    await writeFile(join(usb, 'stack.tar'), bytes)
-    const { stopped, output } = await typeChain(usb)
-    expect(stopped).toBe('verify')
-    expect(output).toMatch(/error (BUNDLE_CORRUPT|DIGEST_MISMATCH)/)
-  })
-})
+    it('stops at the signature where the bundle was rebuilt by somebody else, with sums of their own', async () => {
+      const usb = await deliver(join(work, 'evil'), { text: 'evil', key: 'attacker' })
+      expect(await typeChain(usb)).toMatchObject({ stopped: 'signature' })
+      expect(await typeChain(usb, { ssh: true })).toMatchObject({ stopped: 'signature' })
+    })
 
-describe.skipIf(!tools)('an installed offline-deploy', { timeout: 240_000 }, () => {
-  const installed = (words: string) =>
-    sh(
-      `'${process.execPath}' '${join(dist, 'offline-deploy.mjs')}' ${words} --site '${join(work, 'site')}'`,
-      work,
-    )
-  const codeOf = ({ status, stderr }: ReturnType<typeof installed>) =>
-    status === 0 ? 'good' : `${stderr.match(/^error ([A-Z_]+)/m)?.[1]} ${status}`
-  const verify = (usb: string) => codeOf(installed(`verify '${join(usb, 'stack.tar')}'`))
+    it('stops at the signature where sums and bundle were replaced together under the old signature', async () => {
+      const usb = await tampered()
+      const evil = await deliver(join(work, 'evil-2'), { text: 'evil' })
+      for (const name of ['stack.tar', 'stack.tar.sums']) await cp(join(evil, name), join(usb, name))
+      expect(await typeChain(usb)).toMatchObject({ stopped: 'signature' })
+    })
 
-  it('verifies the next bundle with the keys of the site, and follows a rotation of them', async () => {
-    expect(codeOf(installed(`keys add '${join(work, 'release.pub')}' --name release --yes`))).toBe('good')
-    expect(verify(disk)).toBe('good')
-    expect(installed(`verify '${join(disk, 'stack.tar')}'`).stdout).not.toContain('cannot vouch')
-    expect(verify(await deliver(join(work, 'next-1'), { version: '1.1.0' }))).toBe('UNTRUSTED 6')
-    expect(verify(await deliver(join(work, 'next-2'), { version: '1.1.0', key: 'attacker' }))).toBe(
-      'UNTRUSTED 6',
-    )
-    const stripped = await tampered()
-    for (const name of await readdir(stripped)) if (/\.sums\./.test(name)) await rm(join(stripped, name))
-    expect(verify(stripped)).toBe('UNTRUSTED 6')
+    it('stops at the sums where the bundle alone was replaced', async () => {
+      const usb = await tampered()
+      const evil = await deliver(join(work, 'evil-3'), { text: 'evil' })
+      await cp(join(evil, 'stack.tar'), join(usb, 'stack.tar'))
+      const { stopped, output } = await typeChain(usb)
+      expect(stopped).toBe('sums')
+      expect(output).toContain('index.json: FAILED')
+    })
 
-    // a rotation by the wrong key, then by the present one
-    airgap(`rotate other.pub --sign-key attacker.key --out evil.rotation`)
-    expect(codeOf(installed('keys rotate evil.rotation'))).toBe('UNTRUSTED 6')
-    airgap(`rotate other.pub --sign-key release.key`)
-    expect(codeOf(installed('keys rotate keys.rotation'))).toBe('good')
-    expect(installed('keys list').stdout).toContain('retired  release')
-    expect(JSON.parse(installed('keys list -o json').stdout).keys.keys).toMatchObject([{ fingerprint }])
-    expect(verify(disk)).toBe('UNTRUSTED 6')
-    expect(verify(await deliver(join(work, 'next-3'), { version: '1.1.0', key: 'other' }))).toBe('good')
-  })
-})
+    it('stops at the signature where it was removed', async () => {
+      const usb = await tampered()
+      for (const name of await readdir(usb)) if (/\.sums\./.test(name)) await rm(join(usb, name))
+      expect(await typeChain(usb)).toMatchObject({ stopped: 'signature' })
+    })
+
+    it('never unpacks a second offline-deploy/node; verify refuses the tar', async () => {
+      const usb = await tampered()
+      await mkdir(join(work, 'payload', 'offline-deploy'), { recursive: true })
+      await writeFile(join(work, 'payload', 'offline-deploy', 'node'), '#!/bin/sh\ntouch pwned\n', {
+        mode: 0o755,
+      })
+      expect(sh(`tar -rf '${join(usb, 'stack.tar')}' -C payload offline-deploy/node`, work).status).toBe(0)
+      const { stopped, output, opt } = await typeChain(usb)
+      expect(stopped, output).toBe('verify')
+      expect(output).toMatch(/error (BUNDLE_CORRUPT|SIZE_MISMATCH|SIGNATURE_INVALID)/)
+      expect(await readdir(opt)).not.toContain('pwned')
+    })
+
+    it('stops at the sums where a program was swapped inside the tar', async () => {
+      const usb = await tampered()
+      const bytes = await readFile(join(usb, 'stack.tar'))
+      const at = bytes.indexOf(`exec '${process.execPath}'`)
+      bytes.write('evil', at)
+      await writeFile(join(usb, 'stack.tar'), bytes)
+      const { stopped, output } = await typeChain(usb)
+      expect(stopped).toBe('sums')
+      expect(output).toContain('offline-deploy/node: FAILED')
+    })
+
+    it('stops at verify where anything else was swapped', async () => {
+      const usb = await tampered()
+      const bytes = await readFile(join(usb, 'stack.tar'))
+      bytes.write('A', bytes.lastIndexOf('a file'))
+      await writeFile(join(usb, 'stack.tar'), bytes)
+      const { stopped, output } = await typeChain(usb)
+      expect(stopped).toBe('verify')
+      expect(output).toMatch(/error (BUNDLE_CORRUPT|DIGEST_MISMATCH)/)
+    })
+  },
+)
+
+describe.skipIf(!tools)(
+  'an installed offline-deploy (needs minisign and ssh-keygen and sha256sum)',
+  { timeout: 240_000 },
+  () => {
+    const installed = (words: string) =>
+      sh(
+        `'${process.execPath}' '${join(dist, 'offline-deploy.mjs')}' ${words} --site '${join(work, 'site')}'`,
+        work,
+      )
+    const codeOf = ({ status, stderr }: ReturnType<typeof installed>) =>
+      status === 0 ? 'good' : `${stderr.match(/^error ([A-Z_]+)/m)?.[1]} ${status}`
+    const verify = (usb: string) => codeOf(installed(`verify '${join(usb, 'stack.tar')}'`))
+
+    it('verifies the next bundle with the keys of the site, and follows a rotation of them', async () => {
+      expect(codeOf(installed(`keys add '${join(work, 'release.pub')}' --name release --yes`))).toBe('good')
+      expect(verify(disk)).toBe('good')
+      expect(installed(`verify '${join(disk, 'stack.tar')}'`).stdout).not.toContain('cannot vouch')
+      expect(verify(await deliver(join(work, 'next-1'), { version: '1.1.0' }))).toBe('UNTRUSTED 6')
+      expect(verify(await deliver(join(work, 'next-2'), { version: '1.1.0', key: 'attacker' }))).toBe(
+        'UNTRUSTED 6',
+      )
+      const stripped = await tampered()
+      for (const name of await readdir(stripped)) if (/\.sums\./.test(name)) await rm(join(stripped, name))
+      expect(verify(stripped)).toBe('UNTRUSTED 6')
+
+      // a rotation by the wrong key, then by the present one
+      airgap(`rotate other.pub --sign-key attacker.key --out evil.rotation`)
+      expect(codeOf(installed('keys rotate evil.rotation'))).toBe('UNTRUSTED 6')
+      airgap(`rotate other.pub --sign-key release.key`)
+      expect(codeOf(installed('keys rotate keys.rotation'))).toBe('good')
+      expect(installed('keys list').stdout).toContain('retired  release')
+      expect(JSON.parse(installed('keys list -o json').stdout).keys.keys).toMatchObject([{ fingerprint }])
+      expect(verify(disk)).toBe('UNTRUSTED 6')
+      expect(verify(await deliver(join(work, 'next-3'), { version: '1.1.0', key: 'other' }))).toBe('good')
+    })
+  },
+)

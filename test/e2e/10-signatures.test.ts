@@ -106,7 +106,7 @@ describe('signing bundles', () => {
   })
 
   it.skipIf(!hasTool('minisign') || !hasTool('ssh-keygen'))(
-    'is checked by Debian’s minisign and ssh-keygen',
+    'is checked by Debian’s minisign and ssh-keygen (needs minisign and ssh-keygen)',
     () => {
       const sums = `${bundle}.sums`
       const verified = execFileSync('minisign', ['-V', '-m', sums, '-p', at('one.pub')], { encoding: 'utf8' })
@@ -131,7 +131,7 @@ describe('signing bundles', () => {
     },
   )
 
-  it.skipIf(!hasTool('cosign'))('is checked by cosign, the provenance included', () => {
+  it.skipIf(!hasTool('cosign'))('is checked by cosign, the provenance included (needs cosign)', () => {
     const sums = `${bundle}.sums`
     writeFileSync(
       at('root.json'),

@@ -112,7 +112,7 @@ describe('words', () => {
   })
 })
 
-describe.skipIf(!hasTool('ssh-keygen'))('keys of ssh-keygen', () => {
+describe.skipIf(!hasTool('ssh-keygen'))('keys of ssh-keygen (needs ssh-keygen)', () => {
   it('have the fingerprint that it prints, and it reads ours', () => {
     const { publicFile } = sshKey(folder())
     const [found] = parsePublicKeys(readFileSync(publicFile, 'utf8'), publicFile)
@@ -129,7 +129,7 @@ describe.skipIf(!hasTool('ssh-keygen'))('keys of ssh-keygen', () => {
   })
 })
 
-describe.skipIf(!hasTool('minisign'))('keys of minisign', () => {
+describe.skipIf(!hasTool('minisign'))('keys of minisign (needs minisign)', () => {
   it('keep the ID that it gave them', () => {
     const at = folder()
     const { key: found } = minisignKey(at)
@@ -137,7 +137,7 @@ describe.skipIf(!hasTool('minisign'))('keys of minisign', () => {
   })
 })
 
-describe.skipIf(!hasTool('openssl'))('the PEM form', () => {
+describe.skipIf(!hasTool('openssl'))('the PEM form (needs openssl)', () => {
   it('is what openssl reads', () => {
     const path = join(folder(), 'key.pem')
     writeFileSync(path, pemKeyFile(key))

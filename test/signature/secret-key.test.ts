@@ -101,7 +101,7 @@ describe('a secret key file', () => {
   })
 })
 
-describe.skipIf(!hasTool('minisign'))('secret keys and Debian’s minisign', () => {
+describe.skipIf(!hasTool('minisign'))('secret keys and Debian’s minisign (needs minisign)', () => {
   it('reads ours with the password', async () => {
     const at = folder()
     const { text, publicKey } = await newSecretKey('sesame', cheap)
@@ -207,7 +207,7 @@ describe('opening keys', () => {
   })
 })
 
-describe.skipIf(!hasTool('openssl'))('a command that signs', () => {
+describe.skipIf(!hasTool('openssl'))('a command that signs (needs openssl)', () => {
   const { signal } = new AbortController()
 
   function opensslKey() {

@@ -89,7 +89,7 @@ describe('signing a bundle', () => {
   })
 
   it.skipIf(!hasTool('minisign') || !hasTool('ssh-keygen'))(
-    'goes beside signatures of stock tools',
+    'goes beside signatures of stock tools (needs minisign and ssh-keygen)',
     async () => {
       const { folder, bundle, sums } = writtenStatement()
       minisign(sums, { secret: minisignKey(folder).secret })

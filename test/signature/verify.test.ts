@@ -16,7 +16,7 @@ async function verifyNextTo(bundle: string, keys: PublicKey[]) {
 
 const invalid = expect.objectContaining({ code: 'SIGNATURE_INVALID' })
 
-describe.skipIf(!hasTool('minisign'))('signatures of Debian’s minisign', () => {
+describe.skipIf(!hasTool('minisign'))('signatures of Debian’s minisign (needs minisign)', () => {
   it.each([
     ['prehashed (its default)', []],
     ['with a trusted comment', ['-t', 'sample 1.0.0']],
@@ -75,7 +75,7 @@ describe.skipIf(!hasTool('minisign'))('signatures of Debian’s minisign', () =>
   })
 })
 
-describe.skipIf(!hasTool('ssh-keygen'))('signatures of OpenSSH', () => {
+describe.skipIf(!hasTool('ssh-keygen'))('signatures of OpenSSH (needs ssh-keygen)', () => {
   it('are good', async () => {
     const { folder, bundle, sums } = writtenStatement()
     const { secret, publicFile } = sshKey(folder)
@@ -157,59 +157,62 @@ function signedPart(bytes: Buffer): unknown {
     : { ...minisigned, keyId: undefined }
 }
 
-describe.skipIf(!hasTool('minisign') || !hasTool('ssh-keygen'))('the files next to a bundle', () => {
-  it('are found for several signers; a signer counts once', async () => {
-    const { folder, bundle, sums } = writtenStatement()
-    const first = minisignKey(folder)
-    const second = sshKey(folder)
-    minisign(sums, { secret: first.secret })
-    const copy = signaturePath(sums, { format: 'minisign', id: first.key.id })
-    writeFileSync(copy, readFileSync(`${sums}.minisig`))
-    sshSign(sums, { secret: second.secret })
-    const report = await verifyNextTo(bundle, [first.key, keyIn(second.publicFile)])
-    expect(report.good).toHaveLength(3)
-    expect(signersOf(report)).toHaveLength(2)
-  })
+describe.skipIf(!hasTool('minisign') || !hasTool('ssh-keygen'))(
+  'the files next to a bundle (needs minisign and ssh-keygen)',
+  () => {
+    it('are found for several signers; a signer counts once', async () => {
+      const { folder, bundle, sums } = writtenStatement()
+      const first = minisignKey(folder)
+      const second = sshKey(folder)
+      minisign(sums, { secret: first.secret })
+      const copy = signaturePath(sums, { format: 'minisign', id: first.key.id })
+      writeFileSync(copy, readFileSync(`${sums}.minisig`))
+      sshSign(sums, { secret: second.secret })
+      const report = await verifyNextTo(bundle, [first.key, keyIn(second.publicFile)])
+      expect(report.good).toHaveLength(3)
+      expect(signersOf(report)).toHaveLength(2)
+    })
 
-  it('of another bundle in the same folder are left alone', async () => {
-    const { folder, bundle } = writtenStatement()
-    for (const name of [
-      'B.tar.sums.txt',
-      'C.tar.sums.sig',
-      'B.tar.sums.sig.tmp',
-      'B.tar.sums.xyz.sig',
-      'XB.tar.sums.sig',
-    ])
-      writeFileSync(join(folder, name), 'x')
-    expect((await readSignedFiles(bundle))!.signatures).toEqual([])
-  })
+    it('of another bundle in the same folder are left alone', async () => {
+      const { folder, bundle } = writtenStatement()
+      for (const name of [
+        'B.tar.sums.txt',
+        'C.tar.sums.sig',
+        'B.tar.sums.sig.tmp',
+        'B.tar.sums.xyz.sig',
+        'XB.tar.sums.sig',
+      ])
+        writeFileSync(join(folder, name), 'x')
+      expect((await readSignedFiles(bundle))!.signatures).toEqual([])
+    })
 
-  it('are undefined for an unsigned bundle, but signatures without a statement are refused', async () => {
-    const { bundle, sums } = writtenStatement()
-    writeFileSync(`${sums}.sig`, 'x')
-    rmSync(sums)
-    await expect(readSignedFiles(bundle)).rejects.toThrow(
-      'there are signatures, but not the file that they sign',
-    )
-    rmSync(`${sums}.sig`)
-    expect(await readSignedFiles(bundle)).toBeUndefined()
-  })
+    it('are undefined for an unsigned bundle, but signatures without a statement are refused', async () => {
+      const { bundle, sums } = writtenStatement()
+      writeFileSync(`${sums}.sig`, 'x')
+      rmSync(sums)
+      await expect(readSignedFiles(bundle)).rejects.toThrow(
+        'there are signatures, but not the file that they sign',
+      )
+      rmSync(`${sums}.sig`)
+      expect(await readSignedFiles(bundle)).toBeUndefined()
+    })
 
-  it.each<[string, (path: string) => void]>([
-    ['a symbolic link', path => symlinkSync('/etc/hostname', path)],
-    ['too large', path => writeFileSync(path, Buffer.alloc(1 << 20))],
-    ['a folder', path => mkdirSync(path)],
-  ])('are refused if the statement is %s', async (_, spoil) => {
-    const { bundle, sums } = writtenStatement()
-    rmSync(sums)
-    spoil(sums)
-    await expect(readSignedFiles(bundle)).rejects.toThrow(invalid)
-  })
+    it.each<[string, (path: string) => void]>([
+      ['a symbolic link', path => symlinkSync('/etc/hostname', path)],
+      ['too large', path => writeFileSync(path, Buffer.alloc(1 << 20))],
+      ['a folder', path => mkdirSync(path)],
+    ])('are refused if the statement is %s', async (_, spoil) => {
+      const { bundle, sums } = writtenStatement()
+      rmSync(sums)
+      spoil(sums)
+      await expect(readSignedFiles(bundle)).rejects.toThrow(invalid)
+    })
 
-  it('are refused in a number that exhausts the machine', async () => {
-    const { folder, bundle } = writtenStatement()
-    for (let i = 0; i < 97; i++)
-      writeFileSync(join(folder, `B.tar.sums.${i.toString(16).padStart(8, '0')}.sig`), 'x')
-    await expect(readSignedFiles(bundle)).rejects.toThrow(invalid)
-  })
-})
+    it('are refused in a number that exhausts the machine', async () => {
+      const { folder, bundle } = writtenStatement()
+      for (let i = 0; i < 97; i++)
+        writeFileSync(join(folder, `B.tar.sums.${i.toString(16).padStart(8, '0')}.sig`), 'x')
+      await expect(readSignedFiles(bundle)).rejects.toThrow(invalid)
+    })
+  },
+)

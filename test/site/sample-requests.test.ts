@@ -13,7 +13,9 @@ import { contentOf, sampleStack, sampleTree } from './support/sample-site.ts'
 import { type ServedSite, serveSite } from './support/served-site.ts'
 
 const index = {
-  files: [{ project: 'six', version: '1', filename: 'six-1-py3-none-any.whl', sha256: 'a', size: 5 }],
+  files: [
+    { project: 'six', version: '1', filename: 'six-1-py3-none-any.whl', sha256: 'a'.repeat(64), size: 5 },
+  ],
 }
 const commit = 'c'.repeat(40)
 const gitFiles = {

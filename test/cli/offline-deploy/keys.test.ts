@@ -29,85 +29,91 @@ async function signedSite() {
 
 const reported = ({ stderr }: { stderr: string }) => stderr.match(/^error ([A-Z_]+): /m)?.[1]
 
-describe.skipIf(!hasTool('ssh-keygen'))('offline-deploy keys', { timeout: 120_000 }, () => {
-  it('adds, lists and removes keys, each change confirmed, and sets the threshold', async () => {
-    const { keys, keysJson, first, second } = await signedSite()
-    expect((await keys('list')).stdout).toContain('has no keys yet')
-    // nobody can be asked here
-    expect(await keys('add', first.publicFile)).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining(first.key.words),
+describe.skipIf(!hasTool('ssh-keygen'))(
+  'offline-deploy keys (needs ssh-keygen)',
+  { timeout: 120_000 },
+  () => {
+    it('adds, lists and removes keys, each change confirmed, and sets the threshold', async () => {
+      const { keys, keysJson, first, second } = await signedSite()
+      expect((await keys('list')).stdout).toContain('has no keys yet')
+      // nobody can be asked here
+      expect(await keys('add', first.publicFile)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(first.key.words),
+      })
+      expect((await keys('list')).stdout).toContain('has no keys yet')
+      expect(await keys('add', first.publicFile, '--dry-run')).toMatchObject({ code: 0 })
+      expect((await keys('list')).stdout).toContain('has no keys yet')
+      expect(await keys('add', first.publicFile, '--name', 'release-2026', '--yes')).toMatchObject({
+        code: 0,
+      })
+      expect(await keys('remove', 'release-2026', '--yes')).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('it is the only key of this site'),
+      })
+      expect(await keys('add', second.publicFile, '--yes')).toMatchObject({ code: 0 })
+      expect(await keys('add', second.publicFile, '--yes')).toMatchObject({ code: 2 })
+      expect(await keys('threshold', '3', '--yes')).toMatchObject({ code: 2 })
+      expect(await keys('threshold', '2', '--yes')).toMatchObject({ code: 0 })
+      expect(await keysJson()).toMatchObject({
+        threshold: 2,
+        keys: [
+          { name: 'release-2026', fingerprint: first.key.fingerprint, how: 'confirmed' },
+          { name: second.key.id },
+        ],
+      })
+      expect(await keys('remove', 'release-2026', '--yes')).toMatchObject({ code: 2 })
+      await keys('threshold', '1', '--yes')
+      expect(await keys('remove', first.key.short, '--yes')).toMatchObject({ code: 0 })
+      expect(await keysJson()).toMatchObject({
+        keys: [{ name: second.key.id }],
+        retired: [{ name: 'release-2026' }],
+      })
+      const text = (await keys('list')).stdout
+      expect(text).toContain('signatures required: 1 of 1')
+      expect(text).toContain(second.key.words)
     })
-    expect((await keys('list')).stdout).toContain('has no keys yet')
-    expect(await keys('add', first.publicFile, '--dry-run')).toMatchObject({ code: 0 })
-    expect((await keys('list')).stdout).toContain('has no keys yet')
-    expect(await keys('add', first.publicFile, '--name', 'release-2026', '--yes')).toMatchObject({ code: 0 })
-    expect(await keys('remove', 'release-2026', '--yes')).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('it is the only key of this site'),
-    })
-    expect(await keys('add', second.publicFile, '--yes')).toMatchObject({ code: 0 })
-    expect(await keys('add', second.publicFile, '--yes')).toMatchObject({ code: 2 })
-    expect(await keys('threshold', '3', '--yes')).toMatchObject({ code: 2 })
-    expect(await keys('threshold', '2', '--yes')).toMatchObject({ code: 0 })
-    expect(await keysJson()).toMatchObject({
-      threshold: 2,
-      keys: [
-        { name: 'release-2026', fingerprint: first.key.fingerprint, how: 'confirmed' },
-        { name: second.key.id },
-      ],
-    })
-    expect(await keys('remove', 'release-2026', '--yes')).toMatchObject({ code: 2 })
-    await keys('threshold', '1', '--yes')
-    expect(await keys('remove', first.key.short, '--yes')).toMatchObject({ code: 0 })
-    expect(await keysJson()).toMatchObject({
-      keys: [{ name: second.key.id }],
-      retired: [{ name: 'release-2026' }],
-    })
-    const text = (await keys('list')).stdout
-    expect(text).toContain('signatures required: 1 of 1')
-    expect(text).toContain(second.key.words)
-  })
 
-  it('rotates keys: by the present key, not by the new one, and not twice', async () => {
-    const { work, keys, keysJson, first, second } = await signedSite()
-    await keys('add', first.publicFile, '--yes')
-    const file = join(work, 'keys.rotation')
-    await writeFile(file, printRotation({ made: '2026-11-01T00:00:00Z', threshold: 1, keys: [second.key] }))
-    expect(reported(await keys('rotate', file))).toBe('UNTRUSTED')
-    second.sign(file)
-    const byNew = await keys('rotate', file)
-    expect(byNew).toMatchObject({ code: 6, stderr: expect.stringContaining(second.key.short) })
-    expect(reported(byNew)).toBe('UNTRUSTED')
-    await rm(`${file}.sig`)
-    first.sign(file)
-    expect(await keys('rotate', file, '--dry-run')).toMatchObject({ code: 0 })
-    expect(await keys('rotate', file)).toMatchObject({ code: 0 })
-    expect(await keysJson()).toMatchObject({
-      keys: [{ fingerprint: second.key.fingerprint, how: 'rotation' }],
-      retired: [{ fingerprint: first.key.fingerprint, how: 'rotation' }],
+    it('rotates keys: by the present key, not by the new one, and not twice', async () => {
+      const { work, keys, keysJson, first, second } = await signedSite()
+      await keys('add', first.publicFile, '--yes')
+      const file = join(work, 'keys.rotation')
+      await writeFile(file, printRotation({ made: '2026-11-01T00:00:00Z', threshold: 1, keys: [second.key] }))
+      expect(reported(await keys('rotate', file))).toBe('UNTRUSTED')
+      second.sign(file)
+      const byNew = await keys('rotate', file)
+      expect(byNew).toMatchObject({ code: 6, stderr: expect.stringContaining(second.key.short) })
+      expect(reported(byNew)).toBe('UNTRUSTED')
+      await rm(`${file}.sig`)
+      first.sign(file)
+      expect(await keys('rotate', file, '--dry-run')).toMatchObject({ code: 0 })
+      expect(await keys('rotate', file)).toMatchObject({ code: 0 })
+      expect(await keysJson()).toMatchObject({
+        keys: [{ fingerprint: second.key.fingerprint, how: 'rotation' }],
+        retired: [{ fingerprint: first.key.fingerprint, how: 'rotation' }],
+      })
+      // the old key is worth nothing now
+      const again = await keys('rotate', file)
+      expect(again).toMatchObject({ code: 6, stderr: expect.stringContaining('no longer trusts') })
+      await writeFile(file, 'x')
+      expect(reported(await keys('rotate', file))).toBe('SIGNATURE_INVALID')
     })
-    // the old key is worth nothing now
-    const again = await keys('rotate', file)
-    expect(again).toMatchObject({ code: 6, stderr: expect.stringContaining('no longer trusts') })
-    await writeFile(file, 'x')
-    expect(reported(await keys('rotate', file))).toBe('SIGNATURE_INVALID')
-  })
 
-  it('refuses a file that is no public key, and an edited record, with exit codes 2 and 6', async () => {
-    const { site, bundle, work, keys, first } = await signedSite()
-    expect(reported(await keys('add', bundle, '--yes'))).toBe('KEY_INVALID')
-    expect(await keys('add', join(work, 'first'), '--yes')).toMatchObject({ code: 2 })
-    expect(reported(await keys('add', join(work, 'none.pub'), '--yes'))).toBe('FILE_NOT_FOUND')
-    await keys('add', first.publicFile, '--yes')
-    const path = join(site, 'trust.json')
-    await writeFile(path, (await readFile(path, 'utf8')).replace('"confirmed"', '"rotation"'))
-    for (const ran of [await keys('list'), await run(['verify', bundle, '--site', site])]) {
-      expect(ran).toMatchObject({ code: 6 })
-      expect(reported(ran)).toBe('TRUST_INVALID')
-    }
-  })
-})
+    it('refuses a file that is no public key, and an edited record, with exit codes 2 and 6', async () => {
+      const { site, bundle, work, keys, first } = await signedSite()
+      expect(reported(await keys('add', bundle, '--yes'))).toBe('KEY_INVALID')
+      expect(await keys('add', join(work, 'first'), '--yes')).toMatchObject({ code: 2 })
+      expect(reported(await keys('add', join(work, 'none.pub'), '--yes'))).toBe('FILE_NOT_FOUND')
+      await keys('add', first.publicFile, '--yes')
+      const path = join(site, 'trust.json')
+      await writeFile(path, (await readFile(path, 'utf8')).replace('"confirmed"', '"rotation"'))
+      for (const ran of [await keys('list'), await run(['verify', bundle, '--site', site])]) {
+        expect(ran).toMatchObject({ code: 6 })
+        expect(reported(ran)).toBe('TRUST_INVALID')
+      }
+    })
+  },
+)
 
 /** Runs the program on a terminal of its own (script(1)), and types each answer when its question is there. */
 async function onTerminal(args: string[], answers: readonly [question: RegExp, answer: string][]) {
@@ -131,7 +137,7 @@ async function onTerminal(args: string[], answers: readonly [question: RegExp, a
 }
 
 describe.skipIf(!hasTool('ssh-keygen') || !hasTool('script'))(
-  'the first signed bundle',
+  'the first signed bundle (needs ssh-keygen and script)',
   { timeout: 120_000 },
   () => {
     it('shows the fingerprint and the words of its key on the terminal, and asks once', async () => {
@@ -153,7 +159,7 @@ describe.skipIf(!hasTool('ssh-keygen') || !hasTool('script'))(
   },
 )
 
-describe.skipIf(!hasTool('ssh-keygen'))('a signed bundle', { timeout: 120_000 }, () => {
+describe.skipIf(!hasTool('ssh-keygen'))('a signed bundle (needs ssh-keygen)', { timeout: 120_000 }, () => {
   it('is installed with --trust-key, which pins the key; status, receipt and support bundle record it', async () => {
     const { work, site, bundle, options, first, second, keysJson } = await signedSite()
     expect((await run(['verify', bundle, '--site', site])).stdout).toContain(
