@@ -7,7 +7,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   values: ['core', 'document'],
   manifest: ['core', 'document', 'kinds'],
   lock: ['core', 'content'],
-  kinds: ['core', 'content', 'remote', 'document', 'lock', 'openpgp'],
+  kinds: ['core', 'content', 'remote', 'document', 'lock', 'openpgp', 'signature'],
   discover: ['core', 'document'],
   layers: ['core', 'content', 'kinds'],
   scan: ['core', 'lock', 'kinds', 'layers', 'discover'],

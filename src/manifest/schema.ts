@@ -38,6 +38,20 @@ const sourceSchema = z.strictObject({
   to: z.array(textField).min(1),
 })
 
+/** Signatures that images of a source need, checked while locking. The longest prefix applies. */
+const signatureSchema = z.strictObject({
+  /** a registry host or host/repository prefix */
+  from: z
+    .string()
+    .max(300)
+    .regex(
+      /^(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?(?:\/[a-z0-9._-]+)*$/,
+      'must be a registry host or HOST/REPOSITORY, without a tag',
+    ),
+  /** PEM files of public keys, one of which must have signed */
+  cosign: z.array(textField).min(1).max(32),
+})
+
 /** What the bundle carries: a list for each kind. */
 const content = { ...entrySchemas, excuses: z.array(excuseSchema).default([]) }
 
@@ -47,6 +61,7 @@ export const manifestSchema = z.strictObject({
   version: versionField,
   platforms: z.array(platformField).min(1).default(['linux/amd64']),
   sources: z.array(sourceSchema).default([]),
+  signatures: z.array(signatureSchema).default([]),
   ...content,
   /** additional content, carried with `airgap lock --with NAME` */
   variants: z

@@ -12,6 +12,11 @@ platforms: [linux/amd64]
 # sources:
 #   - from: docker.io
 #     to: [mirror.example/dockerhub, docker.io]
+
+# Images of these sources are locked only with a cosign signature by one of these public keys (PEM).
+# signatures:
+#   - from: registry.k8s.io                   # a registry host or HOST/REPOSITORY; the longest applies
+#     cosign: [publisher.pub]
 `
 
 const tail = `# deployments:                                # what the site runs; \`airgap images\` renders it to find all images

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -8,6 +9,8 @@ import { loadManifest } from '../../src/manifest/load.ts'
 import { starterManifest } from '../../src/manifest/starter.ts'
 import { inputsDigest } from '../../src/resolve/inputs.ts'
 import { folderWith, head, load, refused } from './support.ts'
+
+const publicKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'pem', type: 'spki' }).toString()
 
 const names = (manifest: Awaited<ReturnType<typeof load>>) =>
   manifest.images.map(image => formatReference(image.reference))
@@ -56,6 +59,7 @@ describe('a manifest', () => {
       'images.txt': 'quay.io/a/b:1\n',
       'packages.txt': 'nfs-common\n',
       'FIELD-GUIDE.md': '',
+      'publisher.pub': publicKey,
       'requirements.txt': 'netaddr==0.9.0\n',
       'constraints.txt': 'six<2\n',
     })

@@ -9,6 +9,7 @@ import type { Mistakes } from '../../document/mistakes.ts'
 import { type ListLine, readList } from '../../document/read-text.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import { fetchedFrom, publicReferenceAt, referenceAt } from './names.ts'
+import type { Signers } from './signers.ts'
 
 export interface ImageRequest {
   at: string
@@ -19,6 +20,8 @@ export interface ImageRequest {
   platforms: Platform[]
   referrers: boolean
   foreignLayers: 'refuse' | 'fetch'
+  /** signatures that its sources require; absent where none does */
+  signers?: Signers[]
 }
 
 const schema = z.union([

@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import { hexOf } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { formatPlatform } from '../../core/platform.ts'
@@ -6,7 +7,7 @@ import { namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleImages } from './assemble.ts'
 import { imageEntry } from './entry.ts'
-import { lockedImageSchema } from './locked.ts'
+import { type LockedImage, lockedImageSchema } from './locked.ts'
 
 /** Images and their indexes, raw bytes of the publisher; with referrers where the manifest requests them. */
 export const imageKind = defineKind({
@@ -18,6 +19,12 @@ export const imageKind = defineKind({
       reference: formatReference(image.reference),
       from: formatReference(image.from),
       platforms: image.platforms.map(formatPlatform),
+      ...defined({
+        signers: image.signers?.map(({ source, keys }) => ({
+          source,
+          keys: keys.map(({ fingerprint }) => fingerprint).sort(),
+        })),
+      }),
     }),
     empty: 'counted',
   },
@@ -40,9 +47,7 @@ export const imageKind = defineKind({
         platforms: image.platforms,
         size,
         source: image.from,
-        vouchedBy: image.name.includes('@')
-          ? 'digest in the manifest'
-          : `${image.from.split('/')[0]} (its tag when locked)`,
+        vouchedBy: voucherOf(image),
         locked: image,
       },
     ]
@@ -66,3 +71,8 @@ export const imageKind = defineKind({
   },
   mounts: { registry: { nameOf: refName => ({ reference: parseReference(refName) }) }, http: 'none' },
 })
+
+function voucherOf({ name, from, signedBy = [] }: LockedImage): string {
+  if (signedBy.length > 0) return signedBy.map(fingerprint => `cosign key ${fingerprint}`).join(', ')
+  return name.includes('@') ? 'digest in the manifest' : `${from.split('/')[0]} (its tag when locked)`
+}

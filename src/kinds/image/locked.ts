@@ -27,6 +27,11 @@ const lockedImage = z.strictObject({
   referrers: z.array(digestSchema).optional(),
   /** tag → the referrer that is found by it instead of its subject: cosign 2's `sha256-HEX.sig` */
   referrerTags: z.record(z.string().refine(isTag, 'not a tag'), digestSchema).optional(),
+  /** SHA-256 of the public keys whose signatures the manifest required: checked when it was locked; sorted */
+  signedBy: z
+    .array(z.string().regex(/^[0-9a-f]{64}$/, 'not the fingerprint of a key'))
+    .min(1)
+    .optional(),
   leftOut: leftOutSchema.optional(),
 })
 export type LockedImage = z.infer<typeof lockedImage>

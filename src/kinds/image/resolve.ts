@@ -3,6 +3,7 @@ import { defined } from '../../core/defined.ts'
 import type { Digest } from '../../core/digest.ts'
 import { formatReference } from '../../core/reference.ts'
 import type { ResolveContext } from '../kind.ts'
+import { checkedSigners } from './cosign.ts'
 import type { ImageRequest } from './entry.ts'
 import type { LockedImage } from './locked.ts'
 import { ImageWalk } from './walk.ts'
@@ -13,6 +14,8 @@ const maxReferrers = 100
 export async function resolveImage(request: ImageRequest, context: ResolveContext): Promise<LockedImage> {
   const walk = new ImageWalk(request, context)
   const root = await context.registry.manifest(request.from)
+  const { digest } = root.descriptor
+  const signedBy = await checkedSigners(request, { digest, context })
   await walk.addRoot(root)
   const platforms = [...walk.platforms.keys()].sort(compareText)
   const { digests, tags } = request.referrers
@@ -23,12 +26,13 @@ export async function resolveImage(request: ImageRequest, context: ResolveContex
   return defined({
     name: formatReference(request.reference),
     from: `${host}/${repository}`,
-    digest: root.descriptor.digest,
+    digest,
     platforms,
     manifests: [...walk.manifests.values()],
     blobs: [...walk.blobs.values()].sort((a, b) => compareText(a.digest, b.digest)),
     referrers: digests.length > 0 ? digests.sort(compareText) : undefined,
     referrerTags: Object.keys(tags).length > 0 ? tags : undefined,
+    signedBy,
     leftOut: leftOut.length > 0 ? leftOut : undefined,
   })
 }

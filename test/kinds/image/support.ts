@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { LayoutStore } from '../../../src/content/layout-store.ts'
+import { defined } from '../../../src/core/defined.ts'
 import { parsePlatform } from '../../../src/core/platform.ts'
 import { parseReference } from '../../../src/core/reference.ts'
 import { imageKind } from '../../../src/kinds/image/index.ts'
 import type { LockedImage } from '../../../src/kinds/image/locked.ts'
+import type { Signers } from '../../../src/kinds/image/signers.ts'
 import { testRegistry } from '../../remote/support/clients.ts'
 import { type FakeRegistry, startRegistry } from '../../remote/support/token-registry.ts'
 
@@ -56,12 +58,21 @@ export class Upstream {
   }
 
   /** Locks `registry.example/team/app:1`, or `name`. */
-  async lock(more: { name?: string; platforms?: string[]; referrers?: boolean } = {}): Promise<LockedImage> {
+  async lock(
+    more: {
+      name?: string
+      platforms?: string[]
+      referrers?: boolean
+      host?: string
+      signers?: Signers[]
+    } = {},
+  ): Promise<LockedImage> {
     const folder = mkdtempSync(join(tmpdir(), 'airgap-image-'))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-    const sources = [{ from: 'registry.example', to: [this.registry.upstream.origin] }]
+    const host = more.host ?? 'registry.example'
+    const sources = [{ from: host, to: [this.registry.upstream.origin] }]
     const { registry, http, progress } = testRegistry({ sources })
-    const reference = parseReference(`registry.example/${more.name ?? 'team/app:1'}`)
+    const reference = parseReference(`${host}/${more.name ?? 'team/app:1'}`)
     const request = {
       at: 'stack.yaml:1:1',
       reference,
@@ -69,6 +80,7 @@ export class Upstream {
       platforms: (more.platforms ?? ['linux/amd64']).map(parsePlatform),
       referrers: more.referrers ?? false,
       foreignLayers: 'refuse' as const,
+      ...defined({ signers: more.signers }),
     }
     const locked = await imageKind.resolve(request, {
       http,
