@@ -1,3 +1,6 @@
+import { posix } from 'node:path'
+import { withoutTrailing } from './trim.ts'
+
 /** Whether a text is a pattern for globMatcher, not just a name (libdnf's hy_is_glob_pattern). */
 export function isGlob(text: string): boolean {
   return /[*?[]/.test(text)
@@ -139,4 +142,10 @@ function codePoint(character = ''): number {
   return (
     (character.length > 1 && character.startsWith('\\') ? character.slice(1) : character).codePointAt(0) ?? 0
   )
+}
+
+/** Compiles a pattern of paths that matches a whole path or a whole name. */
+export function pathMatcher(pattern: string): (path: string) => boolean {
+  const matches = globMatcher(withoutTrailing(pattern, '/'), { paths: true })
+  return path => matches(path) || matches(posix.basename(path))
 }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { redactText } from '../../src/core/redact.ts'
 import { readYamlTexts } from '../../src/document/yaml-texts.ts'
 import { vendorNamespace } from '../../src/kinds/component.ts'
-import { secretIn } from '../../src/kinds/tree/secret-files.ts'
+import { secretIn } from '../../src/kinds/secret-files.ts'
 import { publisherOf } from '../../src/kinds/wheel/publisher.ts'
 
 const count = 60_000

@@ -3,7 +3,9 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AirgapError } from '../../core/errors.ts'
 import { firstOf } from '../../remote/mirrors.ts'
+import type { FoundSecret } from '../declared-secrets.ts'
 import type { ResolveContext } from '../kind.ts'
+import { secretIn } from '../secret-files.ts'
 import type { FetchedCommit, FetchOptions } from './fetch-commit.ts'
 import { fetchPlace } from './fetch-place.ts'
 import { type CommitFile, checkLink, filesOfCommit } from './files-of-commit.ts'
@@ -18,6 +20,8 @@ export interface CarriedRepository
   extends Pick<LockedRepository, 'commit' | 'ref' | 'tag' | 'cut' | 'packs'> {
   /** paths of files that are pointers of Git LFS */
   lfsPointers: string[]
+  /** files of the commit that look like secrets */
+  secrets: FoundSecret[]
 }
 
 export interface RepositoryWork {
@@ -80,7 +84,12 @@ async function packed(
     if (older.length > 0)
       packs.push(await writePack(readObjects(older, { repository, signal }), { count: older.length, cache }))
   }
-  const found: CarriedRepository = { commit, packs, lfsPointers: inspected.lfsPointers.sort() }
+  const found: CarriedRepository = {
+    commit,
+    packs,
+    lfsPointers: inspected.lfsPointers.sort(),
+    secrets: inspected.secrets,
+  }
   if (ref !== undefined) found.ref = ref
   if (tag !== undefined) found.tag = tag
   if (work.history === 'shallow' && hasParents) found.cut = true
@@ -97,9 +106,13 @@ async function hasParent(
   return /^parent /m.test(text.slice(0, text.indexOf('\n\n')))
 }
 
-/** Looks at the small files of the commit while they pass. */
+/** Start of a file that is searched for secrets. */
+const searched = 1 << 20 /* bytes */
+
+/** Looks at the start of each file of the commit while it passes, and at the whole of small ones. */
 class FileInspection {
   readonly lfsPointers: string[] = []
+  readonly secrets: FoundSecret[] = []
   readonly #paths = new Map<string, CommitFile[]>()
   readonly #url: string
 
@@ -119,16 +132,35 @@ class FileInspection {
       if (files.length === 0 || object.size >= maxPointer) {
         const [link] = links
         if (link !== undefined) throw tooLong(link.path)
-        yield object
+        yield files.length === 0 ? object : { ...object, content: this.#search(object, files) }
         continue
       }
       const chunks: Buffer[] = []
       for await (const chunk of object.content) chunks.push(chunk)
       const content = Buffer.concat(chunks)
       for (const { path } of links) checkLink(path, content.toString('utf8'), this.#url)
+      this.#note(content, files)
       if (isLfsPointer(content))
         for (const { path, mode } of files) if (mode !== '120000') this.lfsPointers.push(path)
       yield { ...object, content: asyncOf(content) }
+    }
+  }
+
+  async *#search({ content }: GitObject, files: readonly CommitFile[]): AsyncGenerator<Buffer> {
+    const start: Buffer[] = []
+    let size = 0
+    for await (const chunk of content) {
+      if (size < searched) start.push(Buffer.from(chunk.subarray(0, searched - size)))
+      size += chunk.length
+      yield chunk
+    }
+    this.#note(Buffer.concat(start), files)
+  }
+
+  #note(start: Buffer, files: readonly CommitFile[]): void {
+    for (const { path, mode } of files) {
+      const what = mode === '120000' ? undefined : secretIn(path, start)
+      if (what !== undefined) this.secrets.push({ path, what })
     }
   }
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { textField } from '../../document/fields.ts'
 import type { Mistakes } from '../../document/mistakes.ts'
+import { type DeclaredSecret, declaredSecretsField } from '../declared-secrets.ts'
 import { manifestEntry } from '../entry.ts'
 import { parseRef, type RequestedRef } from './ref.ts'
 import { checkGitUrl, shownUrl } from './url.ts'
@@ -16,6 +18,8 @@ export interface GitRequest {
   history: 'shallow' | 'full'
   submodules: 'refuse' | 'follow'
   lfs: 'refuse' | 'pointers'
+  /** files that look like secrets and are carried nevertheless; absent: none */
+  secrets?: DeclaredSecret[]
 }
 
 const nameField = z
@@ -39,6 +43,8 @@ export const gitEntry = manifestEntry({
     submodules: z.enum(['refuse', 'follow']).default('refuse'),
     /** `pointers` carries the pointer files of Git LFS; the files that they point to are never carried */
     lfs: z.enum(['refuse', 'pointers']).default('refuse'),
+    /** files that look like secrets and are to be carried: `lock` refuses all others */
+    secrets: declaredSecretsField,
   }),
   starter: `\
 # git:                                        # repositories at a commit, cloned from http://SITE/git/NAME
@@ -48,15 +54,17 @@ export const gitEntry = manifestEntry({
 #     history: shallow                        # or full: all ancestors of the commit, too
 #     submodules: refuse                      # or follow: carried as repositories of their own
 #     lfs: refuse                             # or pointers: without the files that they point to
+#     secrets: [{path: tests/*.key, reason: a test key}]   # files that look like secrets and may travel; all others are refused
 `,
   load(entries, { at, mistakes, secretQueries }) {
     const requests: GitRequest[] = []
-    for (const [i, { url, ref, ...entry }] of entries.entries()) {
+    for (const [i, { url, ref, secrets, ...entry }] of entries.entries()) {
       mistakes.attempt(() => {
         if (secretQueries.has(url)) throw refusedQuery(url, at(i, 'url'))
         requests.push({
           at: at(i),
           ...entry,
+          ...defined({ secrets: secrets.length > 0 ? secrets : undefined }),
           url: checkGitUrl(url, { where: at(i, 'url'), code: 'MANIFEST_INVALID', file: 'allowed' }),
           ref: parseRef(ref, at(i, 'ref')),
         })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
+import { lockedSecretsSchema } from '../declared-secrets.ts'
 import { isRefName } from './ref.ts'
 import { relativeTo } from './url.ts'
 
@@ -46,6 +47,8 @@ export const lockedGitSchema = z.strictObject({
   lfsPointers: z.number().int().positive().optional(),
   /** sorted by path; those of submodules included */
   submodules: z.array(z.strictObject({ ...repositoryFields, path: z.string() })).optional(),
+  /** files of the commit that look like secrets, declared in the manifest; absent: none */
+  secrets: lockedSecretsSchema.optional(),
 })
 export type LockedGit = z.infer<typeof lockedGitSchema>
-export type LockedRepository = Omit<LockedGit, 'submodules' | 'lfsPointers'>
+export type LockedRepository = Omit<LockedGit, 'submodules' | 'lfsPointers' | 'secrets'>

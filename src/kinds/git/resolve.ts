@@ -1,6 +1,7 @@
 import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { declaredSecrets, type FoundSecret } from '../declared-secrets.ts'
 import type { ResolveContext } from '../kind.ts'
 import { type CarriedRepository, carryRepository } from './carry-repository.ts'
 import type { GitRequest } from './entry.ts'
@@ -34,18 +35,24 @@ export async function resolveGit(request: GitRequest, context: ResolveContext): 
     context,
   )
   let pointers = checkPointers(found, request)
+  const secrets = [...found.secrets]
   const locked: NonNullable<LockedGit['submodules']> = []
   // the list grows while it is walked through: submodules have submodules
   for (const submodule of submodules) {
     if (submodules.length > maxSubmodules) throw tooMany(request)
     const inner = await carrySubmodule(submodule, { request, context, found: submodules })
     pointers += checkPointers(inner, request)
+    secrets.push(...inner.secrets.map(file => ({ ...file, path: `${submodule.path}/${file.path}` })))
     locked.push({ ...repositoryOf(inner, { ...submodule, history }), path: submodule.path })
   }
+  const declared = checkSecrets(secrets, request)
+  for (const { path, what, reason } of declared)
+    context.progress.note(`git ${name} carries ${path}: ${what} (declared: ${reason})`)
   return {
     ...repositoryOf(found, { name, url, history }),
     ...defined({
       lfsPointers: pointers > 0 ? pointers : undefined,
+      secrets: declared.length > 0 ? declared : undefined,
       submodules: locked.length > 0 ? locked.sort((a, b) => compareText(a.path, b.path)) : undefined,
     }),
   }
@@ -83,6 +90,19 @@ function repositoryOf(
 function checkPointers({ lfsPointers }: CarriedRepository, { lfs, url, at }: GitRequest): number {
   if (lfsPointers.length > 0 && lfs === 'refuse') throw lfsRefused(lfsPointers, { url, at })
   return lfsPointers.length
+}
+
+function checkSecrets(
+  found: readonly FoundSecret[],
+  { name, at, url, secrets }: GitRequest,
+): ReturnType<typeof declaredSecrets> {
+  return declaredSecrets(found, {
+    declared: secrets,
+    subject: 'repository',
+    item: `${shownUrl(url)} (git ${name}, ${at})`,
+    shown: path => JSON.stringify(path.slice(0, 200)),
+    remedy: 'remove or encrypt them (sops, ansible-vault) and name the new commit',
+  })
 }
 
 function tooMany({ url, at }: GitRequest): AirgapError {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { nameField, textField } from '../../document/fields.ts'
+import { type DeclaredSecret, declaredSecretsField } from '../declared-secrets.ts'
 import { manifestEntry } from '../entry.ts'
 
 export interface TreeRequest {
@@ -17,12 +18,6 @@ export interface TreeRequest {
   secrets?: DeclaredSecret[]
 }
 
-export interface DeclaredSecret {
-  /** a path or a pattern, as in `exclude` */
-  path: string
-  reason: string
-}
-
 export const treeEntry = manifestEntry({
   key: 'trees',
   schema: z.strictObject({
@@ -32,7 +27,7 @@ export const treeEntry = manifestEntry({
     /** paths or `*` patterns to leave out */
     exclude: z.array(textField).default([]),
     /** files that look like secrets and are to be carried: `lock` refuses all others */
-    secrets: z.array(z.strictObject({ path: textField, reason: textField })).default([]),
+    secrets: declaredSecretsField,
   }),
   starter: `\
 # trees:                                      # folders laid down on the site as they are

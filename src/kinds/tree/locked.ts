@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
+import { lockedSecretsSchema } from '../declared-secrets.ts'
 
 export const lockedTreeSchema = z.strictObject({
   name: z.string(),
@@ -18,6 +19,6 @@ export const lockedTreeSchema = z.strictObject({
     ]),
   ),
   /** files that look like secrets, declared in the manifest; absent: none */
-  secrets: z.array(z.strictObject({ path: z.string(), what: z.string(), reason: z.string() })).optional(),
+  secrets: lockedSecretsSchema.optional(),
 })
 export type LockedTree = z.infer<typeof lockedTreeSchema>

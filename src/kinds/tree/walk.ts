@@ -4,9 +4,8 @@ import { join, posix } from 'node:path'
 import { compareText } from '../../core/canonical-json.ts'
 import { type Digest, Hasher } from '../../core/digest.ts'
 import { AirgapError, fromSystemError } from '../../core/errors.ts'
-import { globMatcher } from '../../core/glob.ts'
+import { pathMatcher } from '../../core/glob.ts'
 import { isSafeLink, safeRelativePath } from '../../core/safe-path.ts'
-import { withoutTrailing } from '../../core/trim.ts'
 import type { TreeRequest } from './entry.ts'
 
 export type WalkedFile =
@@ -15,12 +14,6 @@ export type WalkedFile =
 
 /** Version control and what a file manager leaves behind are never content. */
 const alwaysLeftOut = new Set(['.git', '.DS_Store'])
-
-/** Matches a whole path or a whole name. */
-export function pathMatcher(pattern: string): (path: string) => boolean {
-  const matches = globMatcher(withoutTrailing(pattern, '/'), { paths: true })
-  return path => matches(path) || matches(posix.basename(path))
-}
 
 /**
  * Every file of the folder, hashed, sorted by path. Links that leave it, devices and sockets are errors. `look` gets the start of

@@ -1,13 +1,13 @@
-import { hasSecretUrl } from '../../core/redact.ts'
-import { isSecretName } from '../../core/secret-names.ts'
+import { hasSecretUrl } from '../core/redact.ts'
+import { isSecretName } from '../core/secret-names.ts'
 
 /**
- * Files of a folder that look like secrets: a bundle is copied, kept and handed on, and whoever has it has them. Judged by name and by the
- * start of the content; what sops, ansible-vault, age or git-crypt encrypted is no secret. It errs towards "secret": the person may
+ * Files that look like secrets: a bundle is copied, kept and handed on, and everyone who has it can read them. Judged by name and by the
+ * start of the content; what sops, ansible-vault, age or git-crypt encrypted is not a secret. It errs towards "secret": the person may
  * declare a file, and cannot take one back that travelled.
  */
 
-/** Says what a file looks like; undefined for one that is no secret. `start` is the start of its content. */
+/** Says what a file looks like; undefined where it does not look like a secret. `start` is the start of its content. */
 export function secretIn(path: string, start: Buffer): string | undefined {
   if (start.length === 0 || isEncrypted(start)) return undefined
   const name = (path.split('/').at(-1) ?? '').toLowerCase()
