@@ -138,7 +138,7 @@ describe('a required signature of cosign', () => {
   })
 
   it.skipIf(spawnSync('cosign', ['version']).error !== undefined)(
-    'that cosign made is accepted by both, and its absence refused by both',
+    'that cosign made is accepted by both, and its absence refused by both (needs cosign)',
     async () => {
       const upstream = await Upstream.start((request, response) => {
         // cosign checks that this is a registry
