@@ -1,5 +1,6 @@
 import { AirgapError } from '../core/errors.ts'
 import { readYaml } from '../document/parse-yaml.ts'
+import { indentQuotedLines } from './quoted-lines.ts'
 
 /** An object of a rendered release. */
 export interface RenderedObject {
@@ -48,6 +49,9 @@ export function parseDefinition(text: string): unknown {
   }
 }
 
+/** Each takes another reading of the document. */
+const maxMended = 20
+
 function parse({ text, line }: TextDocument, item: string): unknown {
   const fail = (what: string, at: number) =>
     new AirgapError('RENDER_FAILED', `the chart renders invalid YAML: ${what}`, {
@@ -56,9 +60,17 @@ function parse({ text, line }: TextDocument, item: string): unknown {
       next: 'render it with `helm template` and correct the template or the values at that line',
     })
   // helm and kubectl accept duplicate keys and use the last one
-  const { value, faults, position } = readYaml(text, { tags: 'ignore', duplicates: 'last' })
-  const [fault] = faults
-  if (fault !== undefined) throw fail(fault.what, line + position(fault.offset).line - 1)
+  const read = (document: string) => readYaml(document, { tags: 'ignore', duplicates: 'last' })
+  const first = read(text)
+  let { value, faults } = first
+  for (let mended: string | undefined = text, i = 0; faults.length > 0 && i < maxMended; i++) {
+    mended = indentQuotedLines(mended, faults[0]!.offset)
+    if (mended === undefined) break
+    ;({ value, faults } = read(mended))
+  }
+  const [fault] = first.faults
+  if (faults.length > 0 && fault !== undefined)
+    throw fail(fault.what, line + first.position(fault.offset).line - 1)
   return value
 }
 

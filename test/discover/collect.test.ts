@@ -224,3 +224,24 @@ describe('annotations of charts', () => {
     ]).toEqual([[], [], []])
   })
 })
+
+describe('a quoted text over several lines', () => {
+  const image = 'registry.example.com/team/app:1.2.3'
+  const pod = (text: string) => `kind: ConfigMap
+metadata: {name: settings}
+data:
+  registries: ${text}
+  image: ${image}
+`
+  it.each([
+    ['in single quotes, as far in as its key', `'{\n  "a": "it''s",\n\n  "b": [1]\n  }'`],
+    ['in double quotes, at the start of the line', '"{\n\\"a\\": \\\\\n}"'],
+  ])('%s, is read as helm reads it', (_where, text) => {
+    const [object] = renderedObjects(pod(text), 'r')
+    expect(object?.value['data']).toMatchObject({ image, registries: expect.stringMatching(/^\{ ?.*\}$/s) })
+  })
+
+  it('that never ends is still a mistake, at the line where it begins', () => {
+    expect(() => renderedObjects(pod("'{\n  x"), 'r')).toThrow('invalid YAML')
+  })
+})
