@@ -1,5 +1,5 @@
 import { readTrust, type TrustRecord, writeTrust } from '../site/trust-record.ts'
-import { trustedSigners, withAccepted } from '../site/trust-rules.ts'
+import { trustedSigners, withAccepted, withReinstalled } from '../site/trust-rules.ts'
 import type { OpenBundles } from './open-bundles.ts'
 
 interface Change {
@@ -16,7 +16,10 @@ export async function pinConfirmedKeys(path: string, { record }: OpenBundles): P
   if (record !== undefined && (await readTrust(path)) === undefined) await writeTrust(path, record)
 }
 
-/** Remembers the signed bundles that the site installs from now on: none that is older will be accepted. Throws UNTRUSTED. */
+/**
+ * Remembers the bundles that the site installs from now on: none that is older will be accepted. One that it has installed before and
+ * goes back to is remembered as well, or the servers could not open it. Throws UNTRUSTED.
+ */
 export async function recordAccepted(
   path: string,
   { bundles }: Pick<OpenBundles, 'bundles'>,
@@ -24,7 +27,8 @@ export async function recordAccepted(
 ): Promise<void> {
   const before = await readTrust(path)
   let record: TrustRecord | undefined = before
-  for (const { path: bundle, trust } of bundles) {
+  for (const { path: bundle, identity, trust } of bundles) {
+    if (record !== undefined && trust.by === 'known') record = withReinstalled(record, identity, { now, by })
     if (record === undefined || trust.by !== 'signed' || trust.statement === undefined) continue
     // again: keys may have been removed since the bundle was opened
     const keys = trust.signers.map(({ key }) => key)

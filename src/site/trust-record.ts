@@ -47,8 +47,8 @@ const acceptanceSchema = z.strictObject({
   name: z.string(),
   version: z.string(),
   digest: digestSchema,
-  /** fingerprints of the keys that signed it, sorted */
-  keys: z.array(z.string()).min(1),
+  /** fingerprints of the keys that signed it, sorted; empty: known by its digest, from before the site had a key */
+  keys: z.array(z.string()),
   expires: timeSchema.nullable(),
   at: timeSchema,
   by: userSchema,

@@ -90,7 +90,7 @@ export function refuseRollback(
     {
       item: path,
       likely: 'it is the medium of an earlier delivery; its signature stays good forever',
-      next: 'use the newer bundle; to go back deliberately, get the digest of this bundle from the person who built it, and run `offline-deploy upgrade --allow-older --expect DIGEST` (without machines: `apply`)',
+      next: 'use the newer bundle; to go back deliberately, get the digest of this bundle from the person who built it, and run `offline-deploy upgrade --bundle FILE --allow-older --expect DIGEST` (without machines: `apply`)',
     },
   )
 }
@@ -178,6 +178,23 @@ export function withAccepted(
     accepted: [...again, acceptance].slice(-maxRemembered),
     latest: isPlausible(built, now) ? laterOf(record.latest, built) : record.latest,
   }
+}
+
+/**
+ * Returns the record with a bundle that the site installs again, known by its digest: what the site uses now is no rollback. What the
+ * record says about its keys and its expiry stays; a bundle from before the site had a key has neither.
+ */
+export function withReinstalled(
+  record: TrustRecord,
+  { name, version, digest }: Pick<TrustRecord['newest'][number], 'name' | 'version' | 'digest'>,
+  { now, by }: { now: Date; by: string },
+): TrustRecord {
+  const latest = record.accepted.findLast(one => one.name === name)
+  if (latest?.digest === digest) return record
+  const before = record.accepted.find(one => one.digest === digest)
+  const acceptance = before ?? { name, version, digest, keys: [], expires: null, at: printTime(now), by }
+  const others = record.accepted.filter(one => one !== before)
+  return { ...record, accepted: [...others, acceptance].slice(-maxRemembered) }
 }
 
 function isNewer(seen: Pick<Dated, 'version' | 'built'>, before: TrustRecord['newest'][number]): boolean {

@@ -2,9 +2,10 @@ import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { addToBundleRecord } from '../../src/deploy/bundle-record.ts'
+import { addToBundleRecord, readBundleRecord } from '../../src/deploy/bundle-record.ts'
 import { type BundleExpectation, openBundles } from '../../src/deploy/open-bundles.ts'
 import { recordAccepted } from '../../src/deploy/record-trust.ts'
+import { newestKnown } from '../../src/deploy/site-trust.ts'
 import { pathsOf } from '../../src/site/state.ts'
 import { withKey, withThreshold } from '../../src/site/trust-changes.ts'
 import { readTrust, writeTrust } from '../../src/site/trust-record.ts'
@@ -212,6 +213,43 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site with keys (needs ssh-keygen)', (
     // it is what the site has now
     await using opened = await open()
     expect(opened.bundles[0]?.identity.version).toBe('1.9.0')
+  })
+
+  it('keeps using the older bundle that it went back to, which it had installed before', async () => {
+    const site = await siteWith()
+    const { open, path, write, first } = site
+    const { index } = await write({ version: '1.0.0' })
+    sign(path, first)
+    await install(site)
+    await write({ version: '2.0.0' })
+    sign(path, first)
+    await install(site)
+    await write({ version: '1.0.0' })
+    strip(path)
+    await expect(open()).rejects.toMatchObject({ code: 'ROLLBACK' })
+    await install(site, { expect: [index], allowOlder: true })
+    // as the servers, `apply` and `verify` open it afterwards
+    await using opened = await open()
+    expect(opened.bundles[0]).toMatchObject({ identity: { version: '1.0.0' }, trust: { by: 'known' } })
+  })
+
+  it('keeps using the older bundle from before it had a key that it went back to', async () => {
+    const site = await siteWith({ trusted: 0 })
+    const { path, write, open, siteFolder, first } = site
+    const { index } = await write({ version: '1.0.0' })
+    strip(path)
+    await install(site)
+    await write({ version: '2.0.0' })
+    strip(path)
+    await install(site)
+    const { trust, bundles } = pathsOf(siteFolder)
+    const before = newestKnown(await readBundleRecord(bundles))
+    await writeTrust(trust, withKey(undefined, first.key, { ...change, before }))
+    await write({ version: '1.0.0' })
+    await expect(open()).rejects.toMatchObject({ code: 'ROLLBACK' })
+    await install(site, { expect: [index], allowOlder: true })
+    await using opened = await open()
+    expect(opened.bundles[0]?.identity.version).toBe('1.0.0')
   })
 
   it('keeps using what it installed: without its signatures, expired, after its key was removed', async () => {

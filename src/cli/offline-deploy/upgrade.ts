@@ -8,7 +8,10 @@ import { bundleOptions, configureOptions, serverOptions, stepOptions } from './o
 export function upgradeCommand(program: Command, shell: Shell): void {
   addExamples(stepOptions(configureOptions(serverOptions(bundleOptions(program.command('upgrade'))))), [
     ['offline-deploy upgrade --bundle NEW.tar --dry-run', 'show the plan first'],
-    ['offline-deploy upgrade --bundle OLD.tar --allow-older', 'go back to an earlier version'],
+    [
+      'offline-deploy upgrade --bundle OLD.tar --allow-older --expect DIGEST',
+      'go back to an earlier version',
+    ],
   ])
     .description('Back up the site, then apply another version of the bundle in the order of its rules')
     .option('--copy-bundle', 'copy the bundle to the state folder first, so that the medium can be removed')
