@@ -1,3 +1,4 @@
+import { AirgapError } from '../core/errors.ts'
 import { readTrust, type TrustRecord, writeTrust } from '../site/trust-record.ts'
 import { trustedSigners, withAccepted, withReinstalled } from '../site/trust-rules.ts'
 import type { OpenBundles } from './open-bundles.ts'
@@ -10,10 +11,21 @@ interface Change {
 
 /**
  * Stores the keys that the operator has confirmed for the first bundle of a site. The caller holds the lock of the site: keys that another
- * run pinned in the meantime stay.
+ * run pinned in the meantime stay. Throws PLAN_CHANGED where the site had no key when the bundles were opened, and has one now.
  */
 export async function pinConfirmedKeys(path: string, { record }: OpenBundles): Promise<void> {
-  if (record !== undefined && (await readTrust(path)) === undefined) await writeTrust(path, record)
+  const found = await readTrust(path)
+  // the bundles were judged by a site without keys: an unsigned one would be installed
+  if (record === undefined && found !== undefined) throw pinnedMeanwhile(path)
+  if (record !== undefined && found === undefined) await writeTrust(path, record)
+}
+
+function pinnedMeanwhile(item: string): AirgapError {
+  return new AirgapError('PLAN_CHANGED', 'the site got its first key while the plan was shown', {
+    item,
+    likely: 'another user ran `offline-deploy keys add` or `apply` in another terminal',
+    next: 'run the same command again; nothing was changed by this one',
+  })
 }
 
 /**

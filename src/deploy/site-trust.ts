@@ -80,7 +80,7 @@ function missingRecord(item: string): AirgapError {
   return new AirgapError('TRUST_INVALID', 'the record of trusted keys is missing', {
     item,
     likely: 'it was deleted: this site has installed signed bundles',
-    next: 'restore it from a backup of the state folder, or pin each key again with `offline-deploy keys add FILE`, comparing its fingerprint over the phone',
+    next: 'restore it from a backup of the state folder, or pin each key again with `offline-deploy keys add FILE`, comparing its fingerprint over the phone; then set how many must sign, with `offline-deploy keys threshold N`',
   })
 }
 

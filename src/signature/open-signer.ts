@@ -159,8 +159,9 @@ function checkMode(path: string, { mode, uid }: { mode: number; uid: number }): 
   const shown = (mode & 0o777).toString(8).padStart(4, '0')
   throw new AirgapError('KEY_INVALID', 'other users of this machine can read or replace the file', {
     item: `${path}: mode ${shown}, owner ${uid}`,
-    likely: 'it was copied or unpacked with the default mode',
-    next: `run: chmod 600 ${path}${uid === own ? '' : `; and make it yours: chown ${own} ${path}`}`,
+    likely:
+      'it was copied or unpacked with the default mode, or is on a medium without file permissions (vfat, exfat)',
+    next: `run: chmod 600 ${path}${uid === own ? '' : `; and make it yours: chown ${own} ${path}`} (of such a medium: copy it to a disk first)`,
   })
 }
 

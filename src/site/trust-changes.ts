@@ -43,7 +43,9 @@ export function withKey(
   if (same !== undefined) throw keyTaken(same, 'this site trusts the key already')
   const namesake = record.keys.find(one => one.name === name)
   if (namesake !== undefined) throw keyTaken(namesake, 'another key has this name')
-  return { ...record, keys: [...record.keys, added] }
+  // removed before, confirmed again: a rotation that keeps it brings nothing back
+  const retired = record.retired.filter(one => one.key.fingerprint !== key.fingerprint)
+  return { ...record, keys: [...record.keys, added], retired }
 }
 
 function keyTaken(key: TrustedKey, what: string): AirgapError {

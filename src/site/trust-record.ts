@@ -149,7 +149,7 @@ function hostOf(machine: string): string {
 }
 
 const startAgain =
-  'move it away, and pin each key again with `offline-deploy keys add FILE`, comparing its fingerprint over the phone'
+  'move it away, and pin each key again with `offline-deploy keys add FILE`, comparing its fingerprint over the phone; then set how many must sign, with `offline-deploy keys threshold N`'
 
 function changed(item: string, cause?: unknown): AirgapError {
   return new AirgapError('TRUST_INVALID', 'the record of trusted keys was edited or is damaged', {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { addToBundleRecord, readBundleRecord } from '../../src/deploy/bundle-record.ts'
 import { type BundleExpectation, openBundles } from '../../src/deploy/open-bundles.ts'
-import { recordAccepted } from '../../src/deploy/record-trust.ts'
+import { pinConfirmedKeys, recordAccepted } from '../../src/deploy/record-trust.ts'
 import { newestKnown } from '../../src/deploy/site-trust.ts'
 import { pathsOf } from '../../src/site/state.ts'
 import { withKey, withThreshold } from '../../src/site/trust-changes.ts'
@@ -277,6 +277,17 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site with keys (needs ssh-keygen)', (
       await expect(open({ unknown })).rejects.toMatchObject(refused('TRUST_INVALID', 'edited or is damaged'))
     await rm(trust)
     await expect(open()).rejects.toMatchObject(refused('TRUST_INVALID', 'trusted keys is missing'))
+  })
+
+  it('installs nothing unsigned where another run pinned its first key in the meantime', async () => {
+    const { open, path, siteFolder, first } = await siteWith({ trusted: 0 })
+    const { trust } = pathsOf(siteFolder)
+    strip(path)
+    await using opened = await open()
+    expect(opened.bundles[0]?.trust.by).toBe('nothing')
+    await pinConfirmedKeys(trust, opened)
+    await writeTrust(trust, withKey(undefined, first.key, change))
+    await expect(pinConfirmedKeys(trust, opened)).rejects.toMatchObject({ code: 'PLAN_CHANGED' })
   })
 
   it('refuses a --trust-key that it does not have, and ignores one that it has', async () => {

@@ -228,6 +228,15 @@ describe('a rotation', () => {
     )
   })
 
+  it('may keep a key that was removed here, and that a person confirmed again', () => {
+    const [first, second, third] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]]
+    const removed = withoutKey(recordOf(2, 1), second.id, change)
+    const judge = (record: TrustRecord) =>
+      codeOf(() => rotate(record, [first], '2026-11-20T00:00:00Z', [second, third], 1))
+    expect(judge(removed)).toBe('UNTRUSTED')
+    expect(judge(withKey(removed, second, change))).toBe('accepted')
+  })
+
   it('is refused if the new key signed it, and not an old one', () => {
     const record = recordOf(1, 1)
     expect(codeOf(() => rotate(record, [keys[4]!], '2026-11-20T00:00:00Z', [keys[4]!]))).toBe('UNTRUSTED')
