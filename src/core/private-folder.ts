@@ -37,7 +37,10 @@ export async function refuseForeignFolder(
   if (!found?.isDirectory()) return
   // no exception for the sticky bit: others could add files there
   await checkEntry(path, found, { ...checked, sticky: 'refused' })
-  for (const name of await readdir(path)) {
+  const names = await readdir(path).catch(error => {
+    throw fromSystemError(error, path)
+  })
+  for (const name of names) {
     const entry = join(path, name)
     const stats = await statOf(entry)
     if (stats?.isSymbolicLink()) await checkWay(entry, checked)

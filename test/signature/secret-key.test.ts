@@ -170,7 +170,7 @@ describe('opening keys', () => {
     chmodSync(path, mode)
     await expect(openSigners({ keys: [path] }, sources())).rejects.toMatchObject({
       code: 'KEY_INVALID',
-      next: `run: chmod 600 ${path}`,
+      next: `run: chmod 600 ${path} (of such a medium: copy it to a disk first)`,
     })
   })
 
