@@ -72,9 +72,9 @@ export function isSignedBy(
   return signature.length === 64 && verify(null, message, keyObjectOf(key), signature)
 }
 
-/** How minisign prints the ID of a key: a number of 64 bits, little-endian, in hex. */
+/** How minisign prints the ID of a key: a number of 64 bits, little-endian, in hex, without leading zeros. */
 export function minisignIdText(id: Uint8Array): string {
-  return Buffer.from(id).reverse().toString('hex').toUpperCase()
+  return Buffer.from(id).readBigUInt64LE().toString(16).toUpperCase()
 }
 
 /** The 56 letters that `minisign -P` takes. */

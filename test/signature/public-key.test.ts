@@ -130,6 +130,13 @@ describe.skipIf(!hasTool('ssh-keygen'))('keys of ssh-keygen (needs ssh-keygen)',
 })
 
 describe.skipIf(!hasTool('minisign'))('keys of minisign (needs minisign)', () => {
+  it('have an ID without leading zeros, as in its files', () => {
+    // of a key that minisign 0.11 made
+    const line = 'RWTe046IvfOJCqtB9XxHZlJDgQtq/9+njDP5PqsvVRJ2IdiihWtLIPh6'
+    const [key] = parsePublicKeys(line, 'm.pub')
+    expect(minisignKeyFile(key!)).toBe(`untrusted comment: minisign public key A89F3BD888ED3DE\n${line}\n`)
+  })
+
   it('keep the ID that it gave them', () => {
     const at = folder()
     const { key: found } = minisignKey(at)
