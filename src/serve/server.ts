@@ -22,6 +22,19 @@ export interface ServerContext {
 /** Formats an error: the registry and the file server use different bodies. */
 export type ErrorBody = (error: AirgapError) => { contentType: string; body: string }
 
+/** RFC 9112, 3.2: a proxy in front of the server could take another of them. */
+function hostsOf(rawHeaders: readonly string[]): number {
+  return rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length
+}
+
+function twoHosts(): AirgapError {
+  return new AirgapError('USAGE', 'the request has more than one Host header', {
+    item: 'Host',
+    likely: 'the client or a proxy before it is broken, or hostile',
+    next: 'send one Host header',
+  })
+}
+
 /** Longest head of a request, URL included; a longer one gets 431. */
 const maxHeaderSize = 16 << 10 /* bytes */
 
@@ -98,6 +111,10 @@ export function readOnlyServer(
   server.removeAllContentTypeParsers()
   server.addHook('onRequest', async (request, reply) => {
     access.follow(request.raw, reply.raw)
+    if (hostsOf(request.raw.rawHeaders) > 1) {
+      reply.header('connection', 'close')
+      return refuse(reply, twoHosts())
+    }
     if (request.method === 'GET' || request.method === 'HEAD') return
     if (request.method === 'POST' && takesPost(request.raw.url ?? '/')) return
     reply.header('allow', 'GET, HEAD')

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { readGuarded } from '../core/guarded-file.ts'
@@ -52,10 +53,17 @@ const maxSignature = 64 * 1024 /* bytes */
 const maxSignatures = 96
 
 /**
- * Reads the statement and the signatures next to a bundle; returns undefined where there is no statement. Nothing is verified yet. Throws
+ * Reads the statement and the signatures next to a bundle, or next to the file that a link leads to; returns undefined where there is no statement. Nothing is verified yet. Throws
  * SIGNATURE_INVALID for signatures without a statement, links, and files that are too large or too many.
  */
 export async function readSignedFiles(bundle: string): Promise<SignedFiles | undefined> {
+  const found = await readNextTo(bundle)
+  if (found !== undefined) return found
+  const target = await realpath(bundle).catch(() => bundle)
+  return target === bundle ? undefined : await readNextTo(target)
+}
+
+async function readNextTo(bundle: string): Promise<SignedFiles | undefined> {
   const path = statementPath(bundle)
   const signatures = await readSignatures(path)
   const statement = await readSmall(path, maxStatement)

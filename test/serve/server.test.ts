@@ -59,6 +59,18 @@ describe('the access log', () => {
   })
 })
 
+describe('a request', () => {
+  it.each(['GET', 'HEAD', 'PUT'])('with two Host headers is refused (%s)', async method => {
+    const { store, images } = await sample()
+    const running = await start(createRegistryServer(store, images))
+    const ask = async (hosts: string) =>
+      (await raw(running.port, `${method} /v2/ HTTP/1.1\r\n${hosts}Connection: close\r\n\r\n`)).text
+    expect(await ask('Host: a\r\n')).toMatch(method === 'PUT' ? /^HTTP\/1\.1 405/ : /^HTTP\/1\.1 200/)
+    expect(await ask('Host: a\r\nhost: b\r\n')).toMatch(/^HTTP\/1\.1 400/)
+    expect(await ask('Host: a\r\nHost: a\r\n')).toMatch(/^HTTP\/1\.1 400/)
+  })
+})
+
 describe('listen', () => {
   it('completes an answer in flight, and accepts no new connection', async () => {
     const { store, image, images } = await sample()

@@ -186,6 +186,17 @@ describe.skipIf(!hasTool('minisign') || !hasTool('ssh-keygen'))(
       expect((await readSignedFiles(bundle))!.signatures).toEqual([])
     })
 
+    it('are next to the file that a link leads to', async () => {
+      const { folder, bundle, sums } = writtenStatement()
+      writeFileSync(`${sums}.sig`, 'x')
+      symlinkSync(bundle, join(folder, 'current.tar'))
+      writeFileSync(bundle, '')
+      expect(await readSignedFiles(join(folder, 'current.tar'))).toMatchObject({
+        path: sums,
+        signatures: [{ path: `${sums}.sig` }],
+      })
+    })
+
     it('are undefined for an unsigned bundle, but signatures without a statement are refused', async () => {
       const { bundle, sums } = writtenStatement()
       writeFileSync(`${sums}.sig`, 'x')
