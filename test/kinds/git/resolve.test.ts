@@ -166,7 +166,7 @@ describe('servers', () => {
     const script = `#!/bin/sh
 echo "$SSH_AUTH_SOCK $*" >> ${log}
 sh -c 'exec 3< /dev/tty' 2> /dev/null && echo terminal >> ${log}
-case "$*" in *-G*) exit 0;; esac
+case " $* " in *" -G "*) exit 0;; esac
 for last; do :; done; exec sh -c "$last"
 `
     writeFileSync(ssh, script, { mode: 0o755 })
