@@ -67,9 +67,10 @@ async function review(answers: SiteAnswers, { ask, show }: Dialogue): Promise<nu
   const asked = questions.flatMap((question, at) =>
     question.applies?.(answers) === false ? [] : [{ question, at }],
   )
-  show('\nYour answers:')
+  show('')
+  show('Your answers:')
   const lines = asked.map(({ question }, i) => `  ${i + 1}  ${question.title}: ${question.shown(answers)}`)
-  show(lines.join('\n'))
+  for (const line of lines) show(line)
   for (;;) {
     const answer = await ask('Write site.yaml? [Y/n, or the number of an answer to change]: ')
     if (answer === '' || /^y(es)?$/i.test(answer)) return undefined
@@ -169,8 +170,8 @@ async function askForMachines(known: SiteAnswers, { ask, show }: Dialogue): Prom
     }
     const candidate = { ...answers, nodes: [...answers.nodes, { name, address, roles: roles.split(',') }] }
     const mistakes = mistakesSoFar(candidate)
-    if (mistakes.length > 0) show(mistakes.join('\n'))
-    else {
+    for (const mistake of mistakes) show(mistake)
+    if (mistakes.length === 0) {
       answers = candidate
       show(`  ${name} ${address} ${roles}`)
     }

@@ -172,6 +172,8 @@ function checkFormats(file: string, args: readonly string[], status: number): vo
     return
   }
   expect(text!.stdout).not.toBe('')
+  // an escaped line end: lines that were joined before each was made printable
+  expect(text!.stdout + text!.stderr).not.toContain('\\n')
   // the same members: values differ from run to run
   const [a, b] = [JSON.parse(json!.stdout), parse(yaml!.stdout)]
   expect(Array.isArray(b)).toBe(Array.isArray(a))

@@ -97,7 +97,7 @@ export function signedText(
     ...signers.map(({ key }) => `  key     ${keyText(key)}`),
     ...files.map(path => `  file    ${path}`),
     '',
-    instructions.text.trimEnd(),
+    ...instructions.text.trimEnd().split('\n'),
   ]
 }
 

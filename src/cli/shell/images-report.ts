@@ -166,11 +166,10 @@ function places(seen: UsedImage['seen']): string[] {
 
 /** Renders what `--write` changes. */
 export function renderChanges({ changes, byHand }: UpdatedLists, written: boolean): string[] {
-  const lines = changes.map(({ list, from, to }) =>
-    from === undefined
-      ? `  + ${to}  (${list})`
-      : `  - ${from}${to === undefined ? '' : `\n  + ${to}`}  (${list})`,
-  )
+  const lines = changes.flatMap(({ list, from, to }) => [
+    ...(from === undefined ? [] : [`  - ${from}${to === undefined ? `  (${list})` : ''}`]),
+    ...(to === undefined ? [] : [`  + ${to}  (${list})`]),
+  ])
   const left = byHand.map(name => `  ${name}`)
   return [
     lines.length === 0 ? 'the lists do not change' : written ? 'lists changed:' : 'lists would change:',

@@ -66,7 +66,7 @@ describe('offline-deploy init', () => {
         [/Address at/, '10.0.0.100\n'],
         [/Write site.yaml\?/, '4\n'],
         [/Address at .* \[10\.0\.0\.100\]/, '\n'],
-        [/4 {2}address for users: 10\.0\.0\.100[\s\S]*Write site.yaml\?/, 'y\n'],
+        [/\n {2}4 {2}address for users: 10\.0\.0\.100[\s\S]*Write site.yaml\?/, 'y\n'],
       ],
     )
     expect({ code, said }).toMatchObject({ code: 0 })
