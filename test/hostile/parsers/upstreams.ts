@@ -187,7 +187,7 @@ export const upstreamParsers: Parser[] = [
   textParser('Content-Range', ['bytes 0-10/100'], contentRange),
   textParser('Retry-After', ['Wed, 21 Oct 2015 07:28:00 GMT', '120'], text => retryAfterMs(text, 0)),
   textParser('Link', ['</v2/_catalog?n=1&last=a>; rel="next", <x>; rel=prev'], text =>
-    nextPage({ url: 'https://h' } as never, text),
+    nextPage({ baseUrl: 'https://h', repository: 'a', host: 'h', name: 'h/a' }, text),
   ),
   textParser(
     'output of oras',
