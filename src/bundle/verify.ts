@@ -28,7 +28,7 @@ export interface VerifyReport {
 }
 
 export interface VerifyOptions {
-  /** digest of index.json, received by another way than the medium */
+  /** digest of index.json, received separately from the medium */
   expect?: Digest
   progress?: Progress
   signal?: AbortSignal
@@ -37,7 +37,8 @@ export interface VerifyOptions {
 /**
  * Reads the whole bundle once, in order, and checks every byte: each header is the one of the layout, each blob has its digest, each gap
  * is zero, everything referred to is present, and everything present is referred to. Throws DIGEST_MISMATCH for another bundle than the
- * expected one, and BUNDLE_CORRUPT: one with all damage, or where the file was replaced or written to since it was opened.
+ * expected one, and BUNDLE_CORRUPT: one with all damage, or where the file was replaced or written to since it was opened. A source that the
+ * caller opened stays open.
  */
 export async function verifyBundle(
   from: string | ByteSource,
@@ -69,7 +70,7 @@ export async function verifyBundle(
       notCarried,
     }
   } finally {
-    await source.close()
+    if (typeof from === 'string') await source.close()
   }
 }
 

@@ -7,8 +7,9 @@ import { fromSystemError } from '../core/errors.ts'
 import { openState } from '../site/state.ts'
 import type { DeployContext } from './context.ts'
 import { keepSignatures, removeSignatures } from './keep-signatures.ts'
-import { type BundleExpectation, type OpenBundle, openBundles } from './open-bundles.ts'
+import { type OpenBundle, openBundles } from './open-bundles.ts'
 import type { Setup } from './set-up.ts'
+import type { BundleExpectation } from './site-trust.ts'
 
 const chunkSize = 4 << 20 /* bytes */
 

@@ -160,7 +160,7 @@ export async function rotateKeys(
 async function readRotation(path: string) {
   const file = await readGuarded(path, 64 * 1024)
   if (file === undefined)
-    throw new AirgapError('FILE_NOT_FOUND', 'there is no such rotation', {
+    throw new AirgapError('FILE_NOT_FOUND', 'the file of the rotation does not exist', {
       item: path,
       next: 'pass the path of the file that `airgap rotate` wrote',
     })

@@ -3,7 +3,6 @@ import { type BundleStore, openBundle } from '../bundle/reader.ts'
 import { refuseUnmarkedShards } from '../content/unmarked-shards.ts'
 import { compareText } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
-import type { Digest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { lastingStateText } from '../core/file-state.ts'
 import type { BundleFile } from '../install/steps/verify.ts'
@@ -11,9 +10,9 @@ import type { TrustRecord } from '../site/trust-record.ts'
 import type { BundleIdentity } from './bundle-record.ts'
 import { readSigned, type SignedBundle } from './bundle-trust.ts'
 import {
+  type BundleExpectation,
   type BundleTrust,
   candidateKeys,
-  type FirstKey,
   judgeBundle,
   readSiteTrust,
   type SiteTrust,
@@ -34,23 +33,6 @@ export interface OpenBundles extends AsyncDisposable {
   readonly bundles: readonly OpenBundle[]
   /** the keys of the site; of one that had none, those that are to be pinned */
   readonly record: TrustRecord | undefined
-}
-
-/** What a site expects of the bundles that it opens. */
-export interface BundleExpectation {
-  /** knows the bundles that the site was set up with and has installed */
-  siteFolder: string
-  /** index digests that the operator named: each bundle must have one of them, whatever the site knows */
-  expect: readonly Digest[]
-  /** whether a bundle that the site does not know is opened: not by commands that work on what is installed */
-  unknown: 'opened' | 'refused'
-  /** files or fingerprints of keys: pinned where the site has no key yet */
-  trustKey?: readonly string[] | undefined
-  /** whether the operator goes back to an older bundle deliberately; its digest must be named, too */
-  allowOlder?: boolean | undefined
-  now: Date
-  /** for commands that install: the key of the first signed bundle is confirmed, and pinned */
-  first?: FirstKey | undefined
 }
 
 /**
@@ -125,7 +107,7 @@ function withSigners(identity: BundleIdentity, { signers }: BundleTrust): Bundle
   return { ...identity, signedBy: signers.map(({ key }) => key.fingerprint).sort(compareText) }
 }
 
-/** A medium that was swapped carries matching digests of its own: only one that came by another way exposes it. */
+/** A medium that was swapped carries matching digests of its own: only one that arrived separately exposes it. */
 function checkExpected(path: string, { digest }: BundleIdentity, { expect }: SiteTrust): void {
   if (expect.length === 0 || expect.includes(digest)) return
   throw new AirgapError('DIGEST_MISMATCH', `the bundle has digest ${digest}, not ${expect.join(' or ')}`, {

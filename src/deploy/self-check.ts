@@ -17,7 +17,7 @@ export function runningProgram(): RunningProgram {
 
 /**
  * Whether the program that runs came with the bundle that it verifies: from the bundle, or from its medium. Such a program cannot vouch for
- * itself: whoever changed the bundle could have changed what it says, and it has run already. The copy in the state folder of the site
+ * itself: an attacker who changed the bundle could have changed its messages, and it has already run. The copy in the state folder of the site
  * came with a bundle that was verified before.
  */
 export async function cameWith(

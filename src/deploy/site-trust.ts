@@ -54,16 +54,25 @@ export interface SiteTrust {
   first: FirstKey | undefined
 }
 
-/** Throws TRUST_INVALID, and USAGE for a --trust-key that the site does not have. */
-export async function readSiteTrust(expectation: {
+/** What a site expects of the bundles that it opens. */
+export interface BundleExpectation {
+  /** knows the bundles that the site was set up with and has installed */
   siteFolder: string
+  /** index digests that the operator named: each bundle must have one of them, whatever the site knows */
   expect: readonly Digest[]
+  /** whether a bundle that the site does not know is opened: not by commands that work on what is installed */
   unknown: 'opened' | 'refused'
+  /** files or fingerprints of keys: pinned where the site has no key yet */
   trustKey?: readonly string[] | undefined
+  /** whether the operator goes back to an older bundle deliberately; its digest must be named, too */
   allowOlder?: boolean | undefined
   now: Date
+  /** for commands that install: the key of the first signed bundle is confirmed, and pinned */
   first?: FirstKey | undefined
-}): Promise<SiteTrust> {
+}
+
+/** Throws TRUST_INVALID, and USAGE for a --trust-key that the site does not have. */
+export async function readSiteTrust(expectation: BundleExpectation): Promise<SiteTrust> {
   const { siteFolder, expect, unknown, trustKey = [], allowOlder = false, now, first } = expectation
   const paths = pathsOf(siteFolder)
   const known = await knownBundles(siteFolder)
@@ -246,7 +255,7 @@ function unconfirmed({ strangers, hints }: SignedBundle, path: string): AirgapEr
     likely:
       key === undefined
         ? 'this is the first signed bundle of the site, and its signatures do not contain their key'
-        : 'this is the first signed bundle of the site, and there is no terminal to ask on',
+        : 'this is the first signed bundle of the site, and its key cannot be confirmed without a terminal',
     next:
       key === undefined
         ? 'pass --trust-key FILE, with the public key from the person who built the bundle, obtained separately from the medium'

@@ -25,7 +25,7 @@ export async function readTrustKeys(texts: readonly string[]): Promise<TrustKeys
 export async function readKeyFile(path: string): Promise<PublicKey[]> {
   const file = await readGuarded(path, maxSize)
   if (file !== undefined) return parsePublicKeys(file.bytes.toString('utf8'), path)
-  throw new AirgapError('FILE_NOT_FOUND', 'there is no such public key file', {
+  throw new AirgapError('FILE_NOT_FOUND', 'the public key file does not exist', {
     item: path,
     likely: 'it is in another folder, or a part of the fingerprint is missing',
     next: 'pass the path of a public key, or its fingerprint: 20 hex digits, or SHA256: and 43 characters',

@@ -1,4 +1,3 @@
-import type { ByteSource } from '../bundle/byte-source.ts'
 import { type VerifyReport, verifyBundle } from '../bundle/verify.ts'
 import type { Progress } from '../core/progress.ts'
 import { checkBundleNames } from '../site/check-names.ts'
@@ -44,8 +43,7 @@ export async function verifyOpenBundle(
   { source, identity }: OpenBundle,
   run: { progress: Progress; signal: AbortSignal },
 ): Promise<VerifyReport> {
-  const borrowed: ByteSource = { ...source, close: async () => {} }
-  return await verifyBundle(borrowed, {
+  return await verifyBundle(source, {
     expect: identity.digest,
     progress: run.progress,
     signal: run.signal,

@@ -16,7 +16,7 @@ import { multiplyingAliases, nestedTooDeeply, type YamlFault, yamlFaults } from 
 import { isUnclosed, yamlWords } from './yaml-words.ts'
 
 /**
- * The one door to the YAML parser: every YAML text in the program, whoever wrote it, is parsed here, so that none escapes the bounds (fault 110).
+ * The one door to the YAML parser: every YAML text in the program, trusted or not, is parsed here, so that none escapes the bounds (fault 110).
  */
 
 export interface YamlOptions {

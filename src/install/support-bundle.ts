@@ -181,7 +181,7 @@ async function siteSecrets({ paths }: SiteState): Promise<string[]> {
   return secrets
 }
 
-/** The part `secrets` of site.yaml, as YAML; empty where there is none. A file that is no longer valid is redacted as a text. */
+/** The part `secrets` of site.yaml, as YAML; empty where there is none. An invalid file is redacted as plain text. */
 function secretsOfSite(text: string): string {
   const { value } = readYaml(text, { tags: 'ignore' })
   const secrets =

@@ -8,7 +8,7 @@ import { type BundleFiles, writeBundleFile } from './bundle-files.ts'
 
 /**
  * Writes the wheels that these requirements can need, verified, into a folder of this host, where pip finds them (`--find-links`). Nothing
- * comes from the site's ports: this host runs what pip installs as root, and whoever listens there could replace it. Which projects are needed is
+ * comes from the site's ports: this host runs what pip installs as root, and another program that listens there could replace it. Which projects are needed is
  * read from the metadata beside the wheels, without versions and markers, so that it is rather too much; all of them for a
  * requirements file with options.
  */

@@ -117,7 +117,7 @@ export function parsePublicKeys(text: string, item: string): PublicKey[] {
     if (pem) i += 2
     keys.set(key.raw.toString('hex'), keys.get(key.raw.toString('hex')) ?? key)
   }
-  if (keys.size === 0) throw notKey(item, 'there is no public key')
+  if (keys.size === 0) throw notKey(item, 'it contains no public key')
   if (keys.size > maxKeys) throw notKey(item, `more than ${maxKeys} public keys`)
   return [...keys.values()]
 }

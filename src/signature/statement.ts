@@ -112,20 +112,44 @@ export function printTime(time: Date): string {
 }
 
 /**
- * Checks that a statement is the one of a bundle: name, version, index and every sum. Throws SIGNATURE_INVALID; `item` is the statement's path.
+ * Checks that a statement is the one of a bundle: name, version, index and every sum. A signature of another bundle is good, too, and a program
+ * that the statement does not list was not checked before it ran. Throws SIGNATURE_INVALID; `item` is the statement's path.
  */
 export function checkStated(
   statement: Statement,
   { content, item }: { content: StatedContent; item: string },
 ): void {
   if (isStatementOf(statement, content)) return
-  const { name, version, index } = statement
-  throw new AirgapError('SIGNATURE_INVALID', 'the signed list of checksums is that of another bundle', {
-    item: `${item}: ${name} ${version}, ${index}; the bundle: ${content.name} ${content.version}, ${content.index}`,
-    likely: 'the bundle was changed or built again after it was signed, or files of two bundles were mixed',
-    next: 'copy the bundle again with all files next to it; on the host that built it, run `airgap build` again',
+  const { name, version, index, files } = statement
+  if (name !== content.name || version !== content.version)
+    throw new AirgapError(
+      'SIGNATURE_INVALID',
+      `the signature is of another bundle: ${name} ${version}, not ${content.name} ${content.version}`,
+      { item, likely: 'the files of two deliveries were mixed', next: copyAgain },
+    )
+  if (index !== content.index)
+    throw new AirgapError(
+      'SIGNATURE_INVALID',
+      `the bundle has digest ${content.index}; ${index} was signed`,
+      {
+        item,
+        likely: 'the bundle was changed, or built again, after it was signed',
+        next: `${copyAgain}; on that host, run \`airgap build\` again`,
+      },
+    )
+  const lines = (list: Statement['files']) => list.map(file => `${file.sha256}  ${file.path}`)
+  const [signed, carried] = [lines(files), lines(content.files)]
+  const other =
+    carried.find(line => !signed.includes(line)) ?? signed.find(line => !carried.includes(line)) ?? ''
+  throw new AirgapError('SIGNATURE_INVALID', 'a program in the bundle is not the one that was signed', {
+    item: `${item}: ${other.slice(other.indexOf(' ') + 2)}`,
+    likely: 'the list names other programs, or other contents',
+    next: `do not run anything of this bundle; ${copyAgain}`,
   })
 }
+
+const copyAgain =
+  'copy the bundle again, with all files whose names start with its own name, from the host that signed it'
 
 export function isStatementOf({ name, version, index, files }: Statement, content: StatedContent): boolean {
   const key = (one: StatedContent) =>

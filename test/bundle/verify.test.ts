@@ -1,7 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openFileSource } from '../../src/bundle/byte-source.ts'
+import { openBundle } from '../../src/bundle/reader.ts'
 import { verifyBundle } from '../../src/bundle/verify.ts'
+import { readAll } from '../../src/content/read.ts'
 import { inlineFile, treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { silentProgress } from '../../src/core/progress.ts'
@@ -41,6 +44,18 @@ describe('verifyBundle', () => {
       notCarried: 1,
     })
     expect(bytes).toBe(size)
+  })
+
+  it('reads the open file, which stays open: what is read from it afterwards is what was verified', async () => {
+    const path = await bundle(treeSample('f', { a: noise(100, 1) }))
+    const source = await openFileSource(path)
+    const store = await openBundle(source)
+    onTestFinished(() => store.close())
+    expect((await verifyBundle(source)).indexDigest).toBe(store.indexDigest)
+    const [root] = store.roots()
+    expect((await readAll(store, root!)).length).toBe(root!.size)
+    await writeFile(path, await readFile(path))
+    await expect(verifyBundle(source)).rejects.toMatchObject({ code: 'BUNDLE_CORRUPT' })
   })
 
   it('reads content that is larger than its buffers', async () => {

@@ -85,7 +85,7 @@ describe('checking the signatures of a bundle', () => {
       files: [files[0]!, { path: 'offline-deploy/node', sha256: 'd'.repeat(64) }],
     }
     await expect(checkSignatures(bundle, { ...options, content: swapped })).rejects.toMatchObject(
-      invalid('another bundle'),
+      invalid('a program in the bundle is not the one that was signed'),
     )
     for (const suffix of ['minisig', 'sig', 'sigstore.json']) rmSync(`${sums}.${suffix}`)
     for (const key of keys)

@@ -31,7 +31,7 @@ export function keygenCommand(program: Command, shell: Shell): void {
       '--password-file <file>',
       'the password that encrypts the key, or - (default: AIRGAP_SIGN_PASSWORD, else asked on the terminal)',
     )
-    .option('--no-password', 'do not encrypt the key: whoever reads the file can sign')
+    .option('--no-password', 'do not encrypt the key: every user who can read the file can sign')
     .option('--dry-run', 'show which files would be written; write nothing')
     .action((options: KeygenOptions) => keygen(options, shell))
 }
@@ -69,7 +69,7 @@ function print(
       `  fingerprint  ${fingerprint}`,
       `  short        ${short}`,
       `  words        ${words}`,
-      'Give the public key and the words to the sites by another way than the medium.',
+      'Send the public key and the words to the sites separately from the medium.',
     ].join('\n'),
   )
 }

@@ -88,7 +88,7 @@ function missing(item: string, next: string): AirgapError {
 }
 
 function withoutKey(): AirgapError {
-  return new AirgapError('USAGE', 'there is no key to sign with', {
+  return new AirgapError('USAGE', 'the signing key is missing', {
     item: '--sign-key',
     likely: 'a rotation is signed with the keys that the sites have now, not with the new ones',
     next: 'pass --sign-key FILE or --sign-command COMMAND',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { openFileSource } from '../../bundle/byte-source.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import { signedContent } from '../../bundle/signed-content.ts'
 import { verifyBundle } from '../../bundle/verify.ts'
@@ -59,9 +60,10 @@ async function sign(path: string, { options, shell }: { options: SignOptions; sh
 }
 
 async function readContent(path: string, shell: Shell): Promise<StatedContent> {
-  await verifyBundle(path, { progress: shell.progress(), signal: shell.signal })
-  const bundle = await openBundle(path)
+  const source = await openFileSource(path)
+  const bundle = await openBundle(source)
   try {
+    await verifyBundle(source, { progress: shell.progress(), signal: shell.signal })
     return signedContent(bundle)
   } finally {
     await bundle.close()
@@ -69,7 +71,7 @@ async function readContent(path: string, shell: Shell): Promise<StatedContent> {
 }
 
 function withoutKey(item: string): AirgapError {
-  return new AirgapError('USAGE', 'there is no key to sign with', {
+  return new AirgapError('USAGE', 'the signing key is missing', {
     item,
     next: 'pass --sign-key FILE or --sign-command COMMAND; create a key with `airgap keygen`',
   })

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { openFileSource } from '../../bundle/byte-source.ts'
 import { openBundle } from '../../bundle/reader.ts'
 import { signedContent } from '../../bundle/signed-content.ts'
-import { verifyBundle } from '../../bundle/verify.ts'
+import { type VerifyReport, verifyBundle } from '../../bundle/verify.ts'
 import { defined } from '../../core/defined.ts'
 import { parseDigest } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
@@ -55,14 +56,17 @@ async function verify(
   if (publicKey.length === 0 && threshold !== undefined) throw thresholdWithoutKeys()
   const keys = (await Promise.all(publicKey.map(readPublicKeys))).flat()
   const expect = options.expect === undefined ? undefined : parseDigest(options.expect)
-  const report = await verifyBundle(path, {
-    progress: shell.progress(),
-    signal: shell.signal,
-    ...defined({ expect }),
-  })
-  const bundle = await openBundle(path)
+  // one open file: what was verified is what the signatures are compared with
+  const source = await openFileSource(path)
+  const bundle = await openBundle(source)
+  let report: VerifyReport
   let signed: SignatureCheck | undefined
   try {
+    report = await verifyBundle(source, {
+      progress: shell.progress(),
+      signal: shell.signal,
+      ...defined({ expect }),
+    })
     await checkBundleNames(bundle)
     const content = signedContent(bundle)
     if (keys.length > 0)

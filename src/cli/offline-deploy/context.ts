@@ -20,7 +20,7 @@ export function deployContext(shell: Shell): DeployContext {
   }
 }
 
-/** Trust on first use: a person compares the fingerprint by another way than the medium. */
+/** Trust on first use: a person compares the fingerprint with one that did not come on the medium. */
 function keyQuestion(shell: Shell): ConfirmKey {
   return async ({ short, words, fingerprint }, { path, identity: { name, version } }) => {
     const terminal = openTerminal(shell.signal)

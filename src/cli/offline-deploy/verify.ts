@@ -77,7 +77,7 @@ function selfLines({ path, trust }: VerifiedBundle): string[] {
   const sums = `${path}.sums`
   return [
     '  note    this program came with the bundle, so it cannot vouch for itself: if it was changed, it may report anything. To be sure, check it',
-    `          with the tools of this machine, and with the key of the sheet that came by another way (${path}.verify.txt has the details):`,
+    `          with the tools of this machine, and with the key from the sheet that arrived separately (${path}.verify.txt has the details):`,
     trust.signedBy.length + trust.unconfirmed.length > 0
       ? `            minisign -V -m ${sums} -P KEY-OF-THE-SHEET`
       : `            sha256sum ${sums}   # compare it with the sheet`,

@@ -37,7 +37,7 @@ export function parseSignerKeys(text: string, item: string): SignerKey[] {
     .split(/(?<=-----END PUBLIC KEY-----)/)
     .map(block => block.trim())
     .filter(block => block !== '')
-  if (blocks.length === 0) throw notKey(item, 'there is no public key')
+  if (blocks.length === 0) throw notKey(item, 'it contains no public key')
   if (blocks.length > maxKeys) throw notKey(item, `more than ${maxKeys} public keys`)
   return blocks.map(block => {
     const der = decodeBase64((pemPattern.exec(block)?.[1] ?? '-').replaceAll('\n', ''))
