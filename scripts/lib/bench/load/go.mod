@@ -1,0 +1,3 @@
+module airgap-bench-load
+
+go 1.22
