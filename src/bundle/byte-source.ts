@@ -2,6 +2,7 @@ import { constants, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { fileEnded } from '../core/file-ended.ts'
 import { type FileState, fileStateAt, isSameFile, openFileState, stateText } from '../core/file-state.ts'
 import { nearbyFiles } from '../core/nearby-files.ts'
 
@@ -98,7 +99,7 @@ function fileSource(file: FileHandle, opened: FileState): ByteSource {
       try {
         for (let done = 0; done < buffer.length; ) {
           const { bytesRead } = await file.read(buffer, done, buffer.length - done, position + done)
-          if (bytesRead === 0) throw ended(path, position + done)
+          if (bytesRead === 0) throw fileEnded(path, position + done)
           done += bytesRead
         }
       } catch (error) {
@@ -109,7 +110,7 @@ function fileSource(file: FileHandle, opened: FileState): ByteSource {
       try {
         for (let done = 0; done < buffer.length; ) {
           const bytesRead = readSync(file.fd, buffer, done, buffer.length - done, position + done)
-          if (bytesRead === 0) throw ended(path, position + done)
+          if (bytesRead === 0) throw fileEnded(path, position + done)
           done += bytesRead
         }
       } catch (error) {
@@ -118,12 +119,4 @@ function fileSource(file: FileHandle, opened: FileState): ByteSource {
     },
     close: () => file.close(),
   }
-}
-
-function ended(path: string, position: number): AirgapError {
-  return new AirgapError('IO', `the file ends at byte ${position}, before the requested content`, {
-    item: path,
-    likely: 'it was truncated or replaced while it was open',
-    next: 'make sure that nothing writes to the bundle while it is in use, then run `verify` on it',
-  })
 }
