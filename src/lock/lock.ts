@@ -5,6 +5,7 @@ import { defined } from '../core/defined.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { nearbyFiles } from '../core/nearby-files.ts'
 import { type Lock, lockSchema } from './schema.ts'
+import { inTextLines } from './text-lines.ts'
 
 /** 100,000 packages with their stanzas are smaller: a larger file is not a lockfile. */
 const maxLockSize = 500 * 1024 * 1024 /* bytes; Node's longest text is longer */
@@ -12,6 +13,11 @@ const maxLockSize = 500 * 1024 * 1024 /* bytes; Node's longest text is longer */
 /** Returns the one text of a lock, for git and, byte for byte, for the bundle. */
 export function formatLock(lock: Lock): string {
   return `${canonicalJson(lock, 2)}\n`
+}
+
+/** Whether two locks record the same; the forms that earlier versions gave to texts of several lines do not count. */
+export function recordTheSame(one: Lock, other: Lock): boolean {
+  return canonicalJson(inTextLines(one)) === canonicalJson(inTextLines(other))
 }
 
 /** Throws LOCK_INVALID with the first mistake; `item` is the path, for the message. */

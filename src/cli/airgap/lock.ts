@@ -3,7 +3,7 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { describeLock } from '../../kinds/items.ts'
 import { differenceOf, type LockDifference } from '../../kinds/lock-changes.ts'
 import { leftOutOf } from '../../lock/left-out.ts'
-import { formatLock, readLock, writeLock } from '../../lock/lock.ts'
+import { readLock, recordTheSame, writeLock } from '../../lock/lock.ts'
 import type { Lock } from '../../lock/schema.ts'
 import { repeated } from '../shell/arguments.ts'
 import { countsOf, renderChanges } from '../shell/changes-text.ts'
@@ -38,7 +38,7 @@ export function lockCommand(program: Command, shell: Shell): void {
         const before = await lockIfAny(stack.lockPath)
         const after = await resolveNow(stack, { ...options, progress, signal: shell.signal })
         const difference = before ? differenceOf(before, after) : undefined
-        const same = before !== undefined && formatLock(before) === formatLock(after)
+        const same = before !== undefined && recordTheSame(before, after)
         const written = !same && !options.check && !options.dryRun
         if (written) await writeLock(stack.lockPath, after)
         const otherVariants = stack.manifest.variants

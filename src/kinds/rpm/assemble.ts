@@ -6,6 +6,7 @@ import { digestFromHex } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import { joinedLines, type TextLines } from '../../lock/text-lines.ts'
 import { lockedPlace, urlsOf } from './location.ts'
 import type { LockedRepository, LockedRpm, LockedRpms } from './locked.ts'
 import { compareEvr } from './rpm-version.ts'
@@ -99,8 +100,8 @@ function metadataFiles(repository: LockedRepository, packages: readonly LockedRp
   const folder = `${repository.id}/repodata`
   const text = (name: string, content: string) => inlineFile(`${folder}/${name}`, Buffer.from(content))
   const count = `packages="${packages.length}"`
-  const primary = packages.map(one => `${one.primary}\n`).join('')
-  const lists = packages.map(one => `${one.filelists}\n`).join('')
+  const primary = packages.map(one => `${joinedLines(one.primary)}\n`).join('')
+  const lists = packages.map(one => `${joinedLines(one.filelists)}\n`).join('')
   return [
     text(
       'primary.xml',
@@ -131,6 +132,7 @@ function metadataFiles(repository: LockedRepository, packages: readonly LockedRp
   ]
 }
 
-function endLine(text: string): string {
+function endLine(lines: TextLines): string {
+  const text = joinedLines(lines)
   return text.endsWith('\n') ? text : `${text}\n`
 }

@@ -3,6 +3,7 @@ import { digestFromHex } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
 import { withoutTrailing } from '../../core/trim.ts'
+import { joinedLines } from '../../lock/text-lines.ts'
 import { namedLicense, namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { withKernelPackages } from '../package-entry.ts'
@@ -64,7 +65,7 @@ export const rpmKind = defineKind({
       const { name, epoch, architecture: arch } = rpm
       const version = `${rpm.version}-${rpm.release}`
       const qualifiers = { version, arch, epoch: epoch === '0' ? undefined : epoch, distro: item.name }
-      const { vendor, license, namespace } = publisherOf(rpm.primary)
+      const { vendor, license, namespace } = publisherOf(joinedLines(rpm.primary))
       return {
         type: 'library',
         ...namedSupplier(vendor),

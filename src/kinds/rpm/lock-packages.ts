@@ -4,6 +4,7 @@ import { defined } from '../../core/defined.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
+import { toTextLines } from '../../lock/text-lines.ts'
 import { fetchOnce } from '../../remote/fetch-once.ts'
 import { firstOf } from '../../remote/mirrors.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -73,8 +74,10 @@ export async function lockPackages(
               because,
               signedBy,
             }),
-            primary: withLocation(text.primary, { candidate, path: place.path, item: upstream.name }),
-            filelists: text.filelists,
+            primary: toTextLines(
+              withLocation(text.primary, { candidate, path: place.path, item: upstream.name }),
+            ),
+            filelists: toTextLines(text.filelists),
           }
         }),
       ),

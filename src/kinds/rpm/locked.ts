@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { leftOutSchema } from '../../lock/left-out.ts'
 import { sizeSchema } from '../../lock/schema.ts'
+import { textLinesSchema } from '../../lock/text-lines.ts'
 
 const word = z.string().min(1).max(1024)
 
@@ -29,8 +30,8 @@ const lockedRpmSchema = z.strictObject({
   /** fingerprint of the key that signed the package's header; absent where only the list is signed */
   signedBy: word.optional(),
   /** `<package …>…</package>` of upstream's primary.xml and filelists.xml, verbatim but for a location that the site has elsewhere */
-  primary: z.string(),
-  filelists: z.string(),
+  primary: textLinesSchema,
+  filelists: textLinesSchema,
 })
 export type LockedRpm = z.infer<typeof lockedRpmSchema>
 
@@ -43,7 +44,7 @@ const lockedRepositorySchema = z.strictObject({
   /** what may be in the URLs of a list of mirrors: `basearch` */
   variables: z.record(z.string(), z.string()).optional(),
   /** public keys of its publisher, armored: the site's machines verify packages with them */
-  keys: z.array(z.string()).min(1),
+  keys: z.array(textLinesSchema).min(1),
   /** repomd.xml was not signed by its publisher */
   unsignedMetadata: z.literal(true).optional(),
   /** packages are not signed by their publisher: the signed repomd.xml vouches for them */
@@ -53,9 +54,9 @@ const lockedRepositorySchema = z.strictObject({
   priority: z.number().int(),
   moduleHotfixes: z.literal(true).optional(),
   /** documents of modules.yaml, verbatim: the carried streams, and the defaults of their modules */
-  modules: z.array(z.string()),
+  modules: z.array(textLinesSchema),
   /** `<group>` and `<environment>` elements of comps.xml, verbatim: the requested ones */
-  groups: z.array(z.string()),
+  groups: z.array(textLinesSchema),
 })
 export type LockedRepository = z.infer<typeof lockedRepositorySchema>
 

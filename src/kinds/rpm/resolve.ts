@@ -4,6 +4,7 @@ import { globMatcher } from '../../core/glob.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
 import { withoutTrailing } from '../../core/trim.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
+import { toTextLines } from '../../lock/text-lines.ts'
 import type { ResolveContext } from '../kind.ts'
 import { chooseKernelPackages } from '../package-entry.ts'
 import { comparePackages } from './assemble.ts'
@@ -214,7 +215,7 @@ function lockedRepository(
   const groups = groupsAskedFor(request.packages, loaded)
   return {
     id: repository.id,
-    keys: loaded.keys,
+    keys: loaded.keys.map(toTextLines),
     ...defined({
       baseurl: repository.baseurl && withoutTrailing(repository.baseurl, '/'),
       mirrorlist: repository.mirrorlist,
@@ -229,8 +230,8 @@ function lockedRepository(
     modules: [
       ...own.map(one => one.document),
       ...loaded.defaults.filter(one => names.has(one.name)).map(one => one.document),
-    ],
-    groups,
+    ].map(toTextLines),
+    groups: groups.map(toTextLines),
   }
 }
 
