@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { toolVersion } from '../../src/cli/shell/version.ts'
+import { toolVersion } from '../../src/core/tool-version.ts'
 
 const home = resolve(import.meta.dirname, '../..')
 const name = `airgap-${toolVersion}-linux-x64`

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { toolVersion } from '../../../src/cli/shell/version.ts'
 import { compareText } from '../../../src/core/canonical-json.ts'
 import { digestOf, hexOf } from '../../../src/core/digest.ts'
 import { packageUrl } from '../../../src/core/package-url.ts'
+import { toolVersion } from '../../../src/core/tool-version.ts'
 import { home } from '../places.ts'
 
 interface LockedPackage {

@@ -12,6 +12,7 @@ import { refuseForeignFolder } from '../../core/private-folder.ts'
 import type { Progress } from '../../core/progress.ts'
 import { redactText } from '../../core/redact.ts'
 import { withoutSecretQueries } from '../../core/secret-queries.ts'
+import { toolVersion } from '../../core/tool-version.ts'
 import { refuseLogin } from '../../document/urls.ts'
 import { isPrivate } from '../../kinds/image/names.ts'
 import { readLock, writeLock } from '../../lock/lock.ts'
@@ -32,7 +33,6 @@ import { factsOf, forSite, kernelsUnknown } from '../../resolve/site.ts'
 import { checkNames } from '../../site/check-names.ts'
 import { checkCollisions } from '../../site/names.ts'
 import { runtimePaths, runtimeVersions } from '../shell/installation.ts'
-import { toolVersion } from '../shell/version.ts'
 
 /** Options of every command that reads a manifest. */
 export interface StackOptions {

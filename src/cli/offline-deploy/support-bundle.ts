@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import { toolVersion } from '../../core/tool-version.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { toolVersion } from '../shell/version.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { access, constants, readFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { defined } from '../../core/defined.ts'
+import { toolVersion } from '../../core/tool-version.ts'
 import type { RuntimePaths } from '../../resolve/runtime.ts'
-import { toolVersion } from './version.ts'
 
 /** Returns the folder of the installation: the nearest one above this file with a package.json. */
 function installation(): string {

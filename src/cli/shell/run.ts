@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { Command, CommanderError, Option } from 'commander'
 import { oneLine } from '../../core/printable.ts'
 import type { Progress } from '../../core/progress.ts'
+import { toolVersion } from '../../core/tool-version.ts'
 import { formatError } from './format-error.ts'
 import { loadCommands } from './load-commands.ts'
 import {
@@ -14,7 +15,6 @@ import {
 } from './output.ts'
 import { createProgress, type DrawnProgress, type LogFormat, logFormats } from './progress.ts'
 import { toReported } from './report-error.ts'
-import { toolVersion } from './version.ts'
 
 /** A command's access to the terminal: commands neither print nor exit in any other way. */
 export interface Shell {

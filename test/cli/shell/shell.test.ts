@@ -8,8 +8,8 @@ import { formatError } from '../../../src/cli/shell/format-error.ts'
 import { formatResult } from '../../../src/cli/shell/output.ts'
 import { createProgress, type LogFormat } from '../../../src/cli/shell/progress.ts'
 import { toReported } from '../../../src/cli/shell/report-error.ts'
-import { toolVersion } from '../../../src/cli/shell/version.ts'
 import { AirgapError } from '../../../src/core/errors.ts'
+import { toolVersion } from '../../../src/core/tool-version.ts'
 
 describe('format', () => {
   it.each([
