@@ -8,6 +8,7 @@ import type { AirgapError } from '../../src/core/errors.ts'
 import type { RpmRequest } from '../../src/kinds/rpm/entry.ts'
 import { rpmKind } from '../../src/kinds/rpm/index.ts'
 import type { LockedRpms } from '../../src/kinds/rpm/locked.ts'
+import { joinedLines } from '../../src/lock/text-lines.ts'
 import { Gpg } from '../kinds/deb/support/archive.ts'
 import { must } from '../kinds/deb/support/programs.ts'
 import { errorOf, withContext } from '../kinds/deb/support/resolve.ts'
@@ -134,8 +135,8 @@ describe.skipIf(lackingForRpm.length > 0)(
         ['lib', undefined, 'app'],
       ])
       expect(locked.packages[0]!.signedBy).toBe(await gpg.fingerprint('publisher'))
-      expect(locked.packages[0]!.primary).toMatch(/^<package type="rpm">[\s\S]*<\/package>$/)
-      expect(locked.packages[0]!.filelists).toContain('/opt/app/file')
+      expect(joinedLines(locked.packages[0]!.primary)).toMatch(/^<package type="rpm">[\s\S]*<\/package>$/)
+      expect(joinedLines(locked.packages[0]!.filelists)).toContain('/opt/app/file')
     })
 
     it('fault 46: repomd.xml signed by another key, changed after it was signed, or not signed', async () => {
@@ -237,7 +238,7 @@ describe.skipIf(lackingForRpm.length > 0)(
         expect(one.location).toMatch(
           /^(?:elsewhere\/[0-9a-f]{32}\/app-1\.0-1\.el9\.noarch\.rpm|etc\/passwd)$/,
         )
-        expect(one.primary).toContain(`<location href="${one.location}"/>`)
+        expect(joinedLines(one.primary)).toContain(`<location href="${one.location}"/>`)
         const paths = rpmKind.assemble([locked]).flatMap(({ blobs }) => blobs)
         expect(paths).toHaveLength(2)
       },
