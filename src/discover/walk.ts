@@ -110,9 +110,9 @@ export function mayName(text: string): boolean {
   )
 }
 
-/** Knative and KServe document their ConfigMaps in a key that no program reads. */
+/** Knative and KServe document their ConfigMaps in a key that no program reads; so does OLM the resources of an operator. */
 export function isExample(key: string): boolean {
-  return key === '_example'
+  return key === '_example' || key === 'alm-examples'
 }
 
 /** Dashboards of Grafana and schemas: `image` is a label or a property in them. */
@@ -138,7 +138,8 @@ function hubOf(value: Record<string, unknown>, outer: Hub | undefined): Hub | un
   )
   const hub = typeof own === 'string' && isImageText(`${own}/x`) ? own : outer?.hub
   if (hub === undefined) return undefined
-  const tag = typeof value['tag'] === 'string' || typeof value['tag'] === 'number' ? String(value['tag']) : ''
+  const stated = value['tag'] ?? (own === undefined ? undefined : (value['imageTag'] ?? value['version']))
+  const tag = typeof stated === 'string' || typeof stated === 'number' ? String(stated) : ''
   return tag === '' ? { ...outer, hub } : { hub, tag }
 }
 

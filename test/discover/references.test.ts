@@ -25,6 +25,7 @@ describe('keys that name an image', () => {
     ['configuration: {docker_image: "ghcr.io/acme/spilo:4-p1"}', ['ghcr.io/acme/spilo:4-p1']],
     ['spec: {sidecarImage: "acme/side:1", pooler_image: "acme/pool:32"}', ['acme/side:1', 'acme/pool:32']],
     ['spec: {images: ["quay.io/t/one:1", "t/two:2"]}', ['quay.io/t/one:1', 't/two:2']],
+    ['spec: {images: {one: "t/one:1.0", two: "t/two:2.0"}}', ['t/one:1.0', 't/two:2.0']],
     ['spec: {anything: {at: ["quay.io/t/one:1"]}}', ['quay.io/t/one:1']],
     ['spec: {component: {oddKey: "quay.io:443/t/one:1"}}', ['quay.io:443/t/one:1']],
     [`spec: {component: {oddKey: "t/one@${digest}"}}`, [`t/one@${digest}`]],
@@ -50,6 +51,7 @@ describe('keys that name an image', () => {
     'spec: {url: "https://quay.io/acme/tool:1", image: "${REGISTRY}/acme/tool:1"}',
     'spec: {chart: {repository: acme/charts, name: tool, version: 1.2.3}}',
     'spec: {description: "such as quay.io/acme/tool:1"}',
+    'metadata: {name: n, annotations: {alm-examples: \'[{"spec": {"image": "quay.io/acme/tool:1"}}]\'}}',
   ])('but not in %s', spec => {
     expect(images(resource(spec))).toEqual([])
   })
@@ -92,6 +94,69 @@ describe('parts of images', () => {
     ],
   ])('spec: %s', (parts, expected) => {
     expect(images(resource(`spec: ${parts}`))).toEqual([expected])
+  })
+
+  it.each([
+    ['{registry: quay.io, organization: acme, name: x, tag: v1}', 'quay.io/acme/x:v1'],
+    ['{registry: quay.io, namespace: acme, name: x, tag: v1}', 'quay.io/acme/x:v1'],
+    ['{registry: quay.io, project: acme, repository: x, tag: v1}', 'quay.io/acme/x:v1'],
+  ])('with an organization of their own: image: %s', (parts, expected) => {
+    expect(images(resource(`spec: {part: {image: ${parts}}}`))).toEqual([expected])
+  })
+
+  it.each([
+    [{ X_REGISTRY: 'quay.io', X_REGISTRY_NAMESPACE: 'acme', X_NAME_TAG: 'x:1' }, 'quay.io/acme/x:1'],
+    [{ X_REGISTRY: 'quay.io', X_ORG: 'acme', X_IMAGE: 'x:1' }, 'quay.io/acme/x:1'],
+    [{ IMAGE_REGISTRY: 'quay.io', IMAGE_ORG: 'acme', IMAGE_NAME: 'x', IMAGE_VERSION: '1' }, 'quay.io/acme/x:1'],
+    [
+      { X_IMAGE_REGISTRY: 'quay.io', X_IMAGE_NAMESPACE: 'acme', X_IMAGE_REPO: 'x', X_IMAGE_TAG: '1' },
+      'quay.io/acme/x:1',
+    ],
+    [{ X_REGISTRY_HOST: 'r.example:5000', X_IMAGE: 'acme/x:1' }, 'r.example:5000/acme/x:1'],
+    [{ IMAGE_REGISTRY: 'quay.io/acme', IMAGE_TAG: 'v1', X_IMAGE: 'x' }, 'quay.io/acme/x:v1'],
+    [{ IMAGE_REGISTRY: 'quay.io/acme', IMAGE_TAG: 'v1', X_IMAGE: 'x:v2' }, 'quay.io/acme/x:v2'],
+    [{ X_BASE_IMAGE: 'quay.io/acme/x', X_VERSION: 'v1' }, 'quay.io/acme/x:v1'],
+  ])('in variables and flags of their own: %j', (parts, expected) => {
+    const env = Object.entries(parts).map(([name, value]) => ({ name, value }))
+    expect(besides(`env: ${JSON.stringify(env)}`)).toEqual([expected])
+    const flags = env.map(({ name, value }) => `--${name.toLowerCase().replaceAll('_', '-')}=${value}`)
+    expect(besides(`args: ${JSON.stringify(flags)}`)).toEqual([expected])
+  })
+
+  it('are not joined with the namespace of the cluster, or with a registry that is another setting', () => {
+    expect(
+      besides('env: [{name: X_NAMESPACE, value: kube-system}, {name: X_IMAGE, value: "acme/x:1"}]'),
+    ).toEqual(['acme/x:1'])
+    expect(
+      besides('env: [{name: SCAN_REGISTRY, value: r.example}, {name: X_IMAGE, value: "acme/x:1"}]'),
+    ).toEqual(['acme/x:1'])
+  })
+
+  it('of a common registry and version', () => {
+    const parts = '{registry: quay.io/acme, version: v1, components: {a: {image: a}, b: {image: b, tag: v2}}}'
+    expect(images(resource(`spec: ${parts}`))).toEqual(['quay.io/acme/a:v1', 'quay.io/acme/b:v2'])
+  })
+
+  it.each(['quay.io/acme', 'ghcr.io/acme', 'registry.gitlab.com/acme', 'europe-docker.pkg.dev/acme/x'])(
+    'that are only a folder of a registry are unknown images: %s',
+    folder => {
+      const text = resource(`spec: {repository: ${folder}, version: 1.2.0}`)
+      expect([images(text), undecided(text)]).toEqual([[], [folder]])
+      expect(images(resource(`spec: {image: "${folder}:1", text: "uses ${folder}:1"}`))).toEqual([])
+    },
+  )
+
+  it('at the root of a registry that has such images', () => {
+    expect(images(resource('spec: {image: "registry.k8s.io/pause:3.9"}'))).toEqual([
+      'registry.k8s.io/pause:3.9',
+    ])
+    expect(images(resource('spec: {image: "k8s.gcr.io/pause:3.9"}'))).toEqual(['k8s.gcr.io/pause:3.9'])
+  })
+
+  it('of charts are no images', () => {
+    expect(
+      images(resource('spec: {source: {repository: "oci://ghcr.io/acme/charts", name: x, version: 1.0.0}}')),
+    ).toEqual([])
   })
 
   it('of components with a common repository are several images', () => {

@@ -24,6 +24,7 @@ export function qualifiedImages(text: string): string[] {
     if (tag === undefined && digest === undefined) continue
     // `apps.example.io/name: value` and paths such as `a.b/c/` are not references
     if (!isRepository(repository!) || isFile(repository!) || !isRegistryHost(host!)) continue
+    if (isRegistryFolder(`${host}/${repository}`)) continue
     // the mode of a mount
     if (digest === undefined && /^(?:r[ow]|[zZ]|true|false|[0-9]+m)$/.test(tag!)) continue
     found.push(withoutTrailing(withoutScheme(whole), '.'))
@@ -49,10 +50,28 @@ export function isImageText(text: string): boolean {
   const hasTag = colon > name.lastIndexOf('/')
   if (hasTag && !isTag(name.slice(colon + 1))) return false
   const path = hasTag ? name.slice(0, colon) : name
-  if (isFile(path)) return false
+  if (isFile(path) || ((hasTag || digest !== undefined) && isRegistryFolder(path))) return false
   const repository = path.replace(/^[A-Za-z0-9.-]+(?::[0-9]{1,5})?\//, '')
   // a host may have capitals, a repository may not
   return isRepository(repository === path ? path : repository)
+}
+
+/** Registries where every repository is inside an organization or a project, with the parts that its path has at least. */
+const depths: readonly [RegExp, number][] = [
+  [
+    /^(?:quay\.io|ghcr\.io|(?:[a-z]+\.)?gcr\.io|registry\.gitlab\.com|public\.ecr\.aws|nvcr\.io|(?:[a-z]+\.)?icr\.io|cgr\.dev|lscr\.io|xpkg\.(?:upbound|crossplane)\.io|oci\.stackable\.tech)$/,
+    2,
+  ],
+  [/\.pkg\.dev$/, 3],
+]
+
+/** Whether a path, without tag or digest, is that of an organization and no image: `quay.io/acme`. */
+export function isRegistryFolder(path: string): boolean {
+  const [host = '', ...parts] = path.split('/')
+  // its oldest images are at the root
+  if (host === 'k8s.gcr.io') return false
+  const depth = depths.find(([pattern]) => pattern.test(host))?.[1]
+  return depth !== undefined && parts.filter(part => part !== '').length < depth
 }
 
 /** Whether the reference has a tag or a digest. */

@@ -98,6 +98,9 @@ function inEntries(
     match.images === undefined ? match : defined({ ...match, perNode }),
   )
   for (const { key: name, text, path: place } of rest) {
+    // `images: {agent: acme/agent:1}`
+    if (parent?.role === 'images' && !joined.used.has(place) && isShortVersioned(text))
+      matches.push({ how: 'field', path: place, images: [text] })
     if (joined.used.has(place) || (key === 'annotations' && isCatalogue(name))) continue
     // an artifact or a repository that a controller fetches; https may be anything
     const source = /^(?:oci|docker|hf|git|ssh):\/\//.test(text) ? sourceUrl(text) : undefined

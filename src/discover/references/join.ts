@@ -1,4 +1,5 @@
-import { hasHost, isImageText, isVersioned, withoutScheme, withTag } from './image-text.ts'
+import { defined } from '../../core/defined.ts'
+import { hasHost, isImageText, isRegistryFolder, isVersioned, withoutScheme, withTag } from './image-text.ts'
 import { type NamedRole, roleOf } from './roles.ts'
 
 /** A value with a name: an entry of a map, an environment variable, a flag. */
@@ -41,16 +42,20 @@ interface Entry extends Named, NamedRole {}
  */
 export function join(named: readonly Named[], context: JoinContext = {}): Joined {
   const entries = named.flatMap((one): Entry[] => {
-    const role = roleOf(one.name)
+    const isOwner = context.underImage === true && /^(?:namespace|project|owner|account)$/.test(one.name)
+    const role = isOwner ? { role: 'namespace' as const, stem: '', ofImage: false } : roleOf(one.name)
     if (role === undefined || one.value === '') return []
     const value = one.value.trim()
-    // `EXECUTOR_IMAGE_AND_VERSION`
-    const isWhole = role.role === 'tag' && role.ofImage && value.includes('/') && isVersioned(value)
-    return [{ ...one, ...role, role: isWhole ? 'image' : role.role, value }]
+    if (role.role !== 'tag' || !isVersioned(value)) return [{ ...one, ...role, value }]
+    // `EXECUTOR_IMAGE_AND_VERSION`, `INIT_NAME_TAG`
+    const stem = role.stem.replace(/(?:^| )name(?: and)?$/, '')
+    const isWhole = stem !== role.stem || (role.ofImage && value.includes('/'))
+    return [isWhole ? { ...one, ...role, role: 'image', stem, value } : { ...one, ...role, value }]
   })
   const result: Joined = { images: [], unversioned: [], used: new Set() }
   const find = (role: NamedRole['role'], stem: string) =>
     entries.find(one => one.role === role && one.stem === stem)
+  const hub = context.hub ?? hubAmong(entries)
   const add = (entry: Entry, text: string, joined: boolean) => {
     const dormant = closedBy(entry, entries)
     result.images.push({ text, place: entry.place, joined, ...(dormant === undefined ? {} : { dormant }) })
@@ -96,10 +101,12 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     )
     const text = withoutScheme(entry.value)
     if (isTaken || !isImageText(text)) return
+    // of Helm charts
+    if (entry.value.startsWith('oci://') && context.underImage !== true && !entry.ofImage) return
     const outer = context.underImage === true && !hasHost(text) ? inherited(text)?.hub : undefined
     const registry = find('registry', stem)?.value ?? outer
     const image = nameOf(entry, text)
-    const path = [registry, text, image].filter(part => part).join('/')
+    const path = [registry, find('namespace', stem)?.value, text, image].filter(part => part).join('/')
     const version = versionOf(stem)
     const digest = digestOf(stem)
     // `repository: acme/tools, version: 1` may be a chart or a git repository
@@ -113,7 +120,8 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     if (isVersioned(text)) return add(entry, withDigest(path, digest), registry !== undefined)
     const whole = versioned(path, { version, digest })
     if (whole !== undefined) add(entry, whole, true)
-    else if (context.underImage === true || entry.ofImage) leave(entry, path)
+    else if (context.underImage === true || entry.ofImage || (version !== undefined && isRegistryFolder(path)))
+      leave(entry, path)
   }
 
   /** `image: {registry, name, tag}` */
@@ -133,7 +141,7 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
 
   function prefixed(text: string, stem: string): string {
     if (hasHost(text)) return text
-    const parts = (['registry', 'repository'] as const).map(role => find(role, stem)?.value ?? '')
+    const parts = (['registry', 'namespace', 'repository'] as const).map(role => find(role, stem)?.value ?? '')
     const own = parts.filter(part => part !== '' && isImageText(`${part}/x`)).join('/')
     const prefix = own === '' ? (inherited(text)?.hub ?? '') : own
     const path = prefix === '' ? text : `${prefix}/${text}`
@@ -142,7 +150,6 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
 
   /** Of a single word; other text is a whole path, which only lacks a registry. */
   function inherited(path: string): Hub | undefined {
-    const { hub } = context
     if (hub === undefined) return undefined
     const isRegistry = !hub.hub.includes('/')
     return isRegistry || !path.includes('/') || path.startsWith(`${hub.hub}/`) ? hub : undefined
@@ -158,8 +165,12 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
 
   function versionOf(stem: string): string | undefined {
     const words = stem === '' ? [] : stem.split(' ')
-    // `ENTERPRISE_DATABASE_IMAGE` with `DATABASE_VERSION`
-    const stems = [stem, ...words.slice(1).map((_, i) => words.slice(i + 1).join(' '))]
+    // `ENTERPRISE_DATABASE_IMAGE` with `DATABASE_VERSION`, `DATABASE_BASE_IMAGE` with `DATABASE_VERSION`
+    const stems = [
+      stem,
+      ...words.slice(1).map((_, i) => words.slice(i + 1).join(' ')),
+      ...(words.at(-1) === 'base' ? [words.slice(0, -1).join(' ')] : []),
+    ]
     for (const one of stems) {
       const found = entries.filter(entry => entry.role === 'tag' && entry.stem === one)
       const entry =
@@ -184,6 +195,15 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     result.unversioned.push({ text, place: entry.place })
     result.used.add(entry.place)
   }
+}
+
+/** `IMAGE_REGISTRY` beside the images of a list of variables, with or without `IMAGE_TAG`. */
+function hubAmong(entries: readonly Entry[]): Hub | undefined {
+  const own = entries.filter(({ stem, ofImage }) => stem === '' && ofImage)
+  const registry = own.find(({ role, value }) => role === 'registry' && hasHost(`${value}/`))
+  if (registry === undefined || !isImageText(`${registry.value}/x`)) return undefined
+  const tag = own.find(({ role }) => role === 'tag')
+  return defined({ hub: registry.value, tag: tag?.value })
 }
 
 /** A single word may be anything. */

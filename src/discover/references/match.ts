@@ -1,4 +1,5 @@
 import type { How } from '../found.ts'
+import { isRegistryFolder } from './image-text.ts'
 
 /** What a rule found in a map. */
 export interface Match {
@@ -12,6 +13,11 @@ export interface Match {
 }
 
 export function unversioned(text: string): { subject: string; reason: string } {
+  if (isRegistryFolder(text))
+    return {
+      subject: text,
+      reason: 'the path of images whose names its program adds: the rendering does not show them',
+    }
   return {
     subject: text,
     reason: 'an image without a version: its program adds one that the rendering does not show',

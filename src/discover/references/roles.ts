@@ -10,6 +10,8 @@ export type Role =
   | 'weak'
   | 'registry'
   | 'repository'
+  /** the organization or project in a registry */
+  | 'namespace'
   | 'name'
   | 'tag'
   | 'digest'
@@ -56,6 +58,10 @@ const lastWords: Readonly<Record<string, Role>> = {
 
 /** Words that say nothing about which image it is. */
 const noise = new Set(['image', 'img', 'docker', 'container', 'oci', 'default', 'related', 'full'])
+
+/** `REGISTRY_NAMESPACE`, `imageOrg`; a namespace alone is one of Kubernetes. */
+const organizations = new Set(['namespace', 'org', 'organization'])
+const places = new Set(['registry', 'image', 'images', 'repository', 'repo', 'hub'])
 
 /** Words that make a repository one of something else. */
 const otherRepositories = new Set([
@@ -105,6 +111,13 @@ export function roleOf(name: string): NamedRole | undefined {
     ['repo', 'repository', 'registry', 'hub'].includes(before ?? '')
   )
     return named('repository', rest.slice(0, -1))
+  if (organizations.has(last) && (last !== 'namespace' || places.has(before ?? '')))
+    return named(
+      'namespace',
+      rest.filter(word => !places.has(word)),
+    )
+  if (places.has(before ?? '') && ['host', 'hostname', 'server', 'domain', 'address'].includes(last))
+    return named('registry', rest.slice(0, -1))
   const role = Object.hasOwn(lastWords, last) ? lastWords[last] : undefined
   if (role === 'repository' && rest.some(word => otherRepositories.has(word))) return undefined
   if (role !== undefined) return named(role, rest)
