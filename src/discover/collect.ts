@@ -121,10 +121,12 @@ function configMapsOf(world: readonly RenderedObject[]): Map<string, string> {
 function stillUndecided({ images, undecided }: Found): Undecided[] {
   const repositories = new Set(images.map(({ text }) => textBefore(text, '@').replace(/:[^/:]*$/, '')))
   const texts = new Set(images.map(({ text }) => text))
+  const composed = images.filter(({ seen }) => seen.how === 'operator').map(({ text }) => text)
   const seen = new Set<string>()
   return undecided.filter(({ subject, reason }) => {
     const id = `${subject}\n${reason}`
     if (seen.has(id) || repositories.has(subject) || texts.has(subject)) return false
+    if (composed.some(text => text.startsWith(`${subject}/`))) return false
     seen.add(id)
     return true
   })

@@ -107,7 +107,10 @@ describe('parts of images', () => {
   it.each([
     [{ X_REGISTRY: 'quay.io', X_REGISTRY_NAMESPACE: 'acme', X_NAME_TAG: 'x:1' }, 'quay.io/acme/x:1'],
     [{ X_REGISTRY: 'quay.io', X_ORG: 'acme', X_IMAGE: 'x:1' }, 'quay.io/acme/x:1'],
-    [{ IMAGE_REGISTRY: 'quay.io', IMAGE_ORG: 'acme', IMAGE_NAME: 'x', IMAGE_VERSION: '1' }, 'quay.io/acme/x:1'],
+    [
+      { IMAGE_REGISTRY: 'quay.io', IMAGE_ORG: 'acme', IMAGE_NAME: 'x', IMAGE_VERSION: '1' },
+      'quay.io/acme/x:1',
+    ],
     [
       { X_IMAGE_REGISTRY: 'quay.io', X_IMAGE_NAMESPACE: 'acme', X_IMAGE_REPO: 'x', X_IMAGE_TAG: '1' },
       'quay.io/acme/x:1',

@@ -33,10 +33,11 @@ export function valuesAt(value: unknown, path: string): unknown[] {
 
 /** Whether a condition of rule.ts holds. */
 export function holds(condition: Condition, value: unknown): boolean {
-  const [path = '', wanted] = condition.split('=')
-  return valuesAt(value, path).some(found =>
-    wanted === undefined ? found !== null && found !== '' && found !== false : String(found) === wanted,
-  )
+  const [, path = '', comparison, wanted = ''] = /^(.*?)(\^?=)(.*)$/.exec(condition) ?? ['', condition]
+  return valuesAt(value, path).some(found => {
+    if (comparison === undefined) return found !== null && found !== '' && found !== false
+    return comparison === '=' ? String(found) === wanted : String(found).startsWith(wanted)
+  })
 }
 
 /** Whether the operator appends the OS of each node to the tag of the part at `path`. */

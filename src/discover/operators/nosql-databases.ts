@@ -1,4 +1,5 @@
-import type { OperatorRules } from './rule.ts'
+import { columns } from './columns.ts'
+import type { ComposeRule, OperatorRules } from './rule.ts'
 
 export const solr: OperatorRules = {
   operator: 'Solr operator',
@@ -112,20 +113,45 @@ export const dragonfly: OperatorRules = {
 
 const management = 'k8ssandra/cass-management-api'
 
+const serverVersions = {
+  cassandra: 'spec.serverVersion',
+  ofCluster: 'spec.cassandra.serverVersion',
+  ofDatacenter: 'each.serverVersion',
+}
+
+/** K8ssandra's operator starts a CassandraDatacenter for each of these. */
+const k8ssandraServer = (path: string, name: keyof typeof serverVersions): ComposeRule => ({
+  kind: 'K8ssandraCluster',
+  group: 'k8ssandra.io',
+  when: `${path}.serverVersion`,
+  unless: [
+    'spec.cassandra.serverType=dse',
+    'spec.cassandra.serverType=hcd',
+    'spec.cassandra.serverImage',
+    `${path}.serverImage`,
+  ],
+  image: `{default:${name}}`,
+})
+
 export const cassandra: OperatorRules = {
   operator: 'Cassandra operator',
   source:
     'github.com/k8ssandra/cass-operator v1.22.0 to v1.32.0: config/manager/image_config.yaml, config/imageconfig',
   program: 'cass-operator',
   knownTo: '1.32.0',
-  defaults: {
-    cassandra: {
-      '1.22.0': `cr.k8ssandra.io/${management}:{spec.serverVersion}-ubi8`,
-      '1.24.0': `cr.k8ssandra.io/${management}:{spec.serverVersion}-ubi`,
-      '1.27.1': `docker.io/${management}:{spec.serverVersion}-ubi`,
-    },
-  },
+  defaults: Object.fromEntries(
+    Object.entries(serverVersions).map(([name, version]) => [
+      name,
+      {
+        '1.22.0': `cr.k8ssandra.io/${management}:{${version}}-ubi8`,
+        '1.24.0': `cr.k8ssandra.io/${management}:{${version}}-ubi`,
+        '1.27.1': `docker.io/${management}:{${version}}-ubi`,
+      },
+    ]),
+  ),
   composes: [
+    k8ssandraServer('spec.cassandra', 'ofCluster'),
+    { ...k8ssandraServer('each', 'ofDatacenter'), each: 'spec.cassandra.datacenters' },
     {
       kind: 'CassandraDatacenter',
       group: 'cassandra.datastax.com',
@@ -140,7 +166,62 @@ export const cassandra: OperatorRules = {
       group: 'cassandra.datastax.com',
       unless: ['spec.serverImage', 'spec.serverType=cassandra'],
     },
-    { kind: 'K8ssandraCluster', group: 'k8ssandra.io', unless: ['spec.cassandra.serverImage'] },
+    {
+      kind: 'K8ssandraCluster',
+      group: 'k8ssandra.io',
+      unless: [
+        'spec.cassandra.serverImage',
+        'spec.cassandra.serverVersion',
+        'spec.cassandra.datacenters.*.serverVersion',
+      ],
+    },
+  ],
+}
+
+export const k8ssandra: OperatorRules = {
+  operator: 'K8ssandra operator',
+  source:
+    'github.com/k8ssandra/k8ssandra-operator v1.8.0 to v1.32.5: pkg/medusa, pkg/reaper, config/cass-operator/imageconfig',
+  program: 'k8ssandra-operator',
+  knownTo: '1.32.5',
+  defaults: columns(['medusa', 'reaper'], {
+    '1.8.0': 'docker.io/k8ssandra/medusa:0.15.0 docker.io/thelastpickle/cassandra-reaper:3.2.1',
+    '1.9.0': 'docker.io/k8ssandra/medusa:0.16.1 docker.io/thelastpickle/cassandra-reaper:3.2.1',
+    '1.9.1': 'docker.io/k8ssandra/medusa:0.16.2 docker.io/thelastpickle/cassandra-reaper:3.3.4',
+    '1.10.0': 'docker.io/k8ssandra/medusa:0.16.2 docker.io/thelastpickle/cassandra-reaper:3.4.0',
+    '1.11.0': 'docker.io/k8ssandra/medusa:0.17.0 docker.io/thelastpickle/cassandra-reaper:3.4.0',
+    '1.12.0': 'docker.io/k8ssandra/medusa:0.17.2 docker.io/thelastpickle/cassandra-reaper:3.4.0',
+    '1.13.0': 'docker.io/k8ssandra/medusa:0.19.1 docker.io/thelastpickle/cassandra-reaper:3.5.0',
+    '1.14.0': 'docker.io/k8ssandra/medusa:0.20.1 docker.io/thelastpickle/cassandra-reaper:3.5.0',
+    '1.15.0': 'docker.io/k8ssandra/medusa:0.20.1 docker.io/thelastpickle/cassandra-reaper:3.6.0',
+    '1.16.0': 'docker.io/k8ssandra/medusa:0.21.0 docker.io/thelastpickle/cassandra-reaper:3.6.0',
+    '1.17.0': 'docker.io/k8ssandra/medusa:0.21.0 docker.io/thelastpickle/cassandra-reaper:3.6.1',
+    '1.18.0': 'docker.io/k8ssandra/medusa:0.22.0 docker.io/thelastpickle/cassandra-reaper:3.6.1',
+    '1.19.0': 'docker.io/k8ssandra/medusa:0.22.2 docker.io/thelastpickle/cassandra-reaper:3.6.1',
+    '1.20.2': 'docker.io/k8ssandra/medusa:0.22.3 docker.io/thelastpickle/cassandra-reaper:3.6.1',
+    '1.20.4': 'docker.io/k8ssandra/medusa:0.24.0 docker.io/thelastpickle/cassandra-reaper:3.6.1',
+    '1.21.1': 'docker.io/k8ssandra/medusa:0.23.0 docker.io/thelastpickle/cassandra-reaper:3.8.0',
+    '1.21.2': 'docker.io/k8ssandra/medusa:0.24.0 docker.io/thelastpickle/cassandra-reaper:3.8.0',
+    '1.24.0': 'docker.io/k8ssandra/medusa:0.24.1 docker.io/thelastpickle/cassandra-reaper:4.0.0-beta3',
+    '1.26.0': 'docker.io/k8ssandra/medusa:0.25.0 docker.io/thelastpickle/cassandra-reaper:4.0.0-rc1',
+    // from here on in the ImageConfig of the Cassandra operator, which the rendering shows
+    '1.27.0': '- -',
+  }),
+  composes: [
+    {
+      kind: 'K8ssandraCluster',
+      group: 'k8ssandra.io',
+      when: 'spec.medusa',
+      unless: ['spec.medusa.containerImage.tag'],
+      image: '{default:medusa}',
+    },
+    {
+      kind: 'K8ssandraCluster',
+      group: 'k8ssandra.io',
+      when: 'spec.reaper',
+      unless: ['spec.reaper.containerImage.tag'],
+      image: '{default:reaper}',
+    },
   ],
 }
 

@@ -14,7 +14,10 @@ export interface Program {
 }
 
 /** Returns the operator's own image in this environment; undefined if it is not here or has no tag. */
-export function programOf({ program }: OperatorRules, { images }: Settings): Program | undefined {
+export function programOf(
+  { program }: Pick<OperatorRules, 'program'>,
+  { images }: Settings,
+): Program | undefined {
   const names = program === undefined ? [] : [program].flat()
   for (const image of images) {
     const [name = ''] = image.split('@')
@@ -27,6 +30,13 @@ export function programOf({ program }: OperatorRules, { images }: Settings): Pro
     return { image, folder, tag, version, numbers: numbersOf(version)?.join('.') ?? version }
   }
   return undefined
+}
+
+/** Returns the first two numbers in the tag of another image: those of its release series. */
+export function minorOf(program: string, settings: Settings): string | undefined {
+  const found = programOf({ program }, settings)
+  const [major, minor] = (found && numbersOf(found.version)) ?? []
+  return minor === undefined ? undefined : `${major}.${minor}`
 }
 
 /** Returns what is compiled into this version of the operator; undefined if that is not known. */

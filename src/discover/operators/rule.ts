@@ -72,7 +72,7 @@ export interface VariableGateRule extends ResourceRule {
  * and `{setting:x}` are settings of the operator: an argument, a variable, a key of a ConfigMap or an annotation of pods in the same environment.
  * `{default:x}` is compiled into the operator; `{program}` is its own image, of which `{program.version}` is the tag without v,
  * `{program.tag}` the tag and `{program.folder}` what is before the last part of the name. `{in:Kind:spec.x}` is a value
- * of another resource. `{a|b}` is b where a is absent; `{setting:x-[spec.version]}` has a value in its name, in `[spec.version:_]` with `_` for dots.
+ * of another resource; `{minor:a/b}` are the first two numbers in the tag of another image. `{a|b}` is b where a is absent; `{setting:x-[spec.version]}` has a value in its name, in `[spec.version:_]` with `_` for dots.
  */
 export interface ComposeRule extends ResourceRule {
   image: string
@@ -87,7 +87,7 @@ export interface ComposeRule extends ResourceRule {
 }
 
 /**
- * `spec.backup.enabled`: the value is set, and not false. `spec.type=Flow` compares it, `*` in a path is any element:
+ * `spec.backup.enabled`: the value is set, and not false. `spec.type=Flow` compares it, `spec.version^=1.24.` its start; `*` in a path is any element:
  * `spec.pools.*.image`. Keys that contain dots are in brackets: `metadata.annotations["a.b/c"]`.
  */
 export type Condition = string

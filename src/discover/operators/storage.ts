@@ -1,4 +1,5 @@
-import type { OperatorRules } from './rule.ts'
+import { columns } from './columns.ts'
+import type { ComposeRule, OperatorRules } from './rule.ts'
 
 export const minio: OperatorRules = {
   operator: 'MinIO operator',
@@ -165,5 +166,59 @@ export const scylla: OperatorRules = {
     { kind: 'ScyllaDBMonitoring', group: 'scylla.scylladb.com', image: '{default:grafana}' },
     { kind: 'ScyllaDBMonitoring', group: 'scylla.scylladb.com', image: '{default:bash}' },
     { kind: 'NodeConfig', group: 'scylla.scylladb.com', image: '{default:utils}' },
+  ],
+}
+
+const sig = 'registry.k8s.io/sig-storage/csi'
+const cephImages: Readonly<Record<string, string>> = {
+  plugin: 'quay.io/cephcsi/cephcsi',
+  addons: 'quay.io/csiaddons/k8s-sidecar',
+  registrar: `${sig}-node-driver-registrar`,
+}
+
+const driver = (name: string, more: Partial<ComposeRule> = {}): ComposeRule => ({
+  kind: 'Driver',
+  group: 'csi.ceph.io',
+  // the image set is a ConfigMap with these keys
+  image: `{setting:${name}|default:${name}}`,
+  ...more,
+})
+
+export const cephCsi: OperatorRules = {
+  operator: 'Ceph CSI operator',
+  source:
+    'github.com/ceph/ceph-csi-operator v0.2.0 to v1.0.4: internal/controller/defaults.go, internal/controller/driver_controller.go',
+  program: ['cephcsi/ceph-csi-operator', 'ceph-csi-operator'],
+  knownTo: '1.0.4',
+  defaults: Object.fromEntries(
+    Object.entries(
+      columns(['provisioner', 'attacher', 'resizer', 'snapshotter', 'registrar', 'plugin', 'addons'], {
+        '0.2.0': 'v5.0.1 v4.6.1 v1.11.1 v8.2.0 v2.11.1 v3.12.2 v0.10.0',
+        '0.3.0': 'v5.3.0 v4.9.0 v1.14.0 v8.2.0 v2.14.1 v3.14.0 v0.12.0',
+        '0.3.1': 'v5.3.0 v4.9.0 v1.13.2 v8.2.0 v2.14.0 v3.14.0 v0.12.0',
+        '0.4.0': 'v5.3.0 v4.9.0 v1.13.2 v8.2.0 v2.14.0 v3.14.1 v0.12.0',
+        '0.4.1': 'v5.3.0 v4.9.0 v1.13.2 v8.2.0 v2.14.0 v3.15.0 v0.13.0',
+        '0.5.0': 'v6.0.0 v4.10.0 v2.0.0 v8.4.0 v2.15.0 v3.16.0 v0.14.0',
+        '0.6.0': 'v6.2.0 v4.11.0 v2.1.0 v8.5.0 v2.16.0 v3.16.2 v0.14.0',
+        '1.0.1': 'v6.2.0 v4.12.0 v2.1.0 v8.5.0 v2.17.0 v3.17.0 v0.14.0',
+      }),
+    ).map(([name, versions]) => [
+      name,
+      Object.fromEntries(
+        Object.entries(versions).map(([from, tag]) => [
+          from,
+          `${cephImages[name] ?? `${sig}-${name}`}:${tag}`,
+        ]),
+      ),
+    ]),
+  ),
+  composes: [
+    driver('plugin'),
+    driver('registrar'),
+    driver('provisioner'),
+    driver('resizer'),
+    driver('attacher'),
+    driver('snapshotter', { unless: ['spec.snapshotPolicy=none'] }),
+    driver('addons', { when: 'spec.deployCsiAddons' }),
   ],
 }

@@ -1,10 +1,23 @@
+import { corootOperator, falco, humio, instana } from './agents.ts'
 import { tigera } from './calico.ts'
+import { etcdDruid, etcdOperator, kamaji, karmada, submariner, vCluster } from './clusters.ts'
 import { cloudNativePg, databases, postgres, rabbitmq } from './databases.ts'
 import { elastic } from './elastic.ts'
+import { flux } from './flux.ts'
 import { envoyGateway } from './gateways.ts'
+import { arangoDb, greptimeDb, hazelcast, nebula } from './graph-databases.ts'
 import { istio, network, sail } from './mesh-and-network.ts'
 import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
-import { cassandra, dragonfly, milvus, redis, redpanda, solr, zookeeper } from './nosql-databases.ts'
+import {
+  cassandra,
+  dragonfly,
+  k8ssandra,
+  milvus,
+  redis,
+  redpanda,
+  solr,
+  zookeeper,
+} from './nosql-databases.ts'
 import { gpuOperator, networkOperator } from './nvidia.ts'
 import {
   alloyOperator,
@@ -21,10 +34,12 @@ import {
 } from './platform.ts'
 import type { OperatorRules } from './rule.ts'
 import { clickHouse, mongoDb, mysql, tiDb } from './sql-databases.ts'
-import { minio, rook, scylla } from './storage.ts'
+import { stackable } from './stackable.ts'
+import { cephCsi, minio, rook, scylla } from './storage.ts'
 import { argoEvents, debezium, koperator } from './streaming.ts'
 import { openSearch, openTelemetry } from './telemetry.ts'
 import { victoriaMetrics } from './victoria-metrics.ts'
+import { artemis, bitpoke, camelK, kongGateway, mattermost, temporal, trainingOperator } from './workloads.ts'
 
 /** The one list of what is known about operators. */
 export const operators: readonly OperatorRules[] = [
@@ -44,6 +59,7 @@ export const operators: readonly OperatorRules[] = [
   openSearch,
   minio,
   rook,
+  cephCsi,
   scylla,
   postgres,
   databases,
@@ -56,6 +72,7 @@ export const operators: readonly OperatorRules[] = [
   redis,
   dragonfly,
   cassandra,
+  k8ssandra,
   milvus,
   redpanda,
   debezium,
@@ -75,4 +92,27 @@ export const operators: readonly OperatorRules[] = [
   istio,
   sail,
   network,
+  corootOperator,
+  falco,
+  humio,
+  instana,
+  karmada,
+  kamaji,
+  etcdDruid,
+  etcdOperator,
+  submariner,
+  vCluster,
+  flux,
+  nebula,
+  arangoDb,
+  greptimeDb,
+  hazelcast,
+  mattermost,
+  artemis,
+  bitpoke,
+  temporal,
+  kongGateway,
+  camelK,
+  trainingOperator,
+  ...stackable,
 ]

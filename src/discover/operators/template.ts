@@ -1,6 +1,6 @@
 import { isImageText, isVersioned } from '../references/image-text.ts'
 import { valuesAt } from './gates.ts'
-import { defaultOf, programOf } from './program.ts'
+import { defaultOf, minorOf, programOf } from './program.ts'
 import type { OperatorRules } from './rule.ts'
 import type { Settings } from './settings.ts'
 
@@ -44,7 +44,7 @@ function placeholder(choice: string, surroundings: Surroundings): string | undef
   const { view, rules, settings } = surroundings
   let isWhole = true
   const name = choice.replace(/\[([^[\]]*)\]/g, (_, inner: string) => {
-    const [path = '', separator] = inner.split(':')
+    const [, path = '', separator] = /^((?:\w+:)?[^:]*)(?::(.*))?$/.exec(inner) ?? []
     const value = placeholder(path, surroundings)?.replaceAll('.', separator ?? '.')
     isWhole &&= value !== undefined
     return value ?? ''
@@ -63,6 +63,7 @@ function placeholder(choice: string, surroundings: Surroundings): string | undef
     if (program === undefined) return undefined
     return name === 'program' ? program.image : program[name.slice('program.'.length) as keyof typeof program]
   }
+  if (name.startsWith('minor:')) return minorOf(name.slice('minor:'.length), settings)
   const [, kind, path] = /^in:(\w+):(.+)$/.exec(name) ?? []
   if (kind === undefined && !/^(?:spec|each|metadata)\b/.test(name)) return name
   const [value] =

@@ -120,7 +120,11 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     if (isVersioned(text)) return add(entry, withDigest(path, digest), registry !== undefined)
     const whole = versioned(path, { version, digest })
     if (whole !== undefined) add(entry, whole, true)
-    else if (context.underImage === true || entry.ofImage || (version !== undefined && isRegistryFolder(path)))
+    else if (
+      context.underImage === true ||
+      entry.ofImage ||
+      (version !== undefined && isRegistryFolder(path))
+    )
       leave(entry, path)
   }
 
@@ -141,7 +145,9 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
 
   function prefixed(text: string, stem: string): string {
     if (hasHost(text)) return text
-    const parts = (['registry', 'namespace', 'repository'] as const).map(role => find(role, stem)?.value ?? '')
+    const parts = (['registry', 'namespace', 'repository'] as const).map(
+      role => find(role, stem)?.value ?? '',
+    )
     const own = parts.filter(part => part !== '' && isImageText(`${part}/x`)).join('/')
     const prefix = own === '' ? (inherited(text)?.hub ?? '') : own
     const path = prefix === '' ? text : `${prefix}/${text}`
