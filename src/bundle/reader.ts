@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { Extent } from '../content/hash-worker.ts'
 import type { NamedStore, ReadableStore } from '../content/store.ts'
 import { verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
@@ -69,24 +70,7 @@ export class BundleStore implements ReadableStore, NamedStore {
 
   /** Verifies a whole read (content/store.ts); of a ranged one, checks only the tar header. */
   async open(descriptor: Descriptor, range?: ByteRange): Promise<Readable> {
-    const entry = this.#blobs.get(descriptor.digest)
-    if (entry === undefined) {
-      throw new AirgapError('NOT_FOUND', 'the bundle does not have this content', {
-        item: descriptor.digest,
-        next: 'list the content of the bundle with `airgap inspect BUNDLE`',
-      })
-    }
-    if (entry.size !== descriptor.size) {
-      throw new AirgapError(
-        'SIZE_MISMATCH',
-        `the content has ${entry.size} bytes in the bundle, not the ${descriptor.size} expected`,
-        {
-          item: descriptor.digest,
-          likely: 'the bundle is damaged, or the manifest that refers to this content is wrong',
-          next: 'run `verify` on the bundle',
-        },
-      )
-    }
+    const entry = this.#entryOf(descriptor)
     if (range === undefined) return stream(this.#verified(entry, descriptor))
     if (range.start < 0 || range.start > range.end || range.end > entry.size) {
       throw new AirgapError(
@@ -100,6 +84,12 @@ export class BundleStore implements ReadableStore, NamedStore {
     }
     await this.#checkHeader(entry)
     return stream(this.#read(entry.dataOffset + range.start, range.end - range.start))
+  }
+
+  async extents(descriptor: Descriptor): Promise<readonly Extent[] | undefined> {
+    const entry = this.#entryOf(descriptor)
+    await this.#checkHeader(entry)
+    return this.#source.extents?.(entry.dataOffset, entry.dataOffset + entry.size)
   }
 
   async state(): Promise<string> {
@@ -126,6 +116,28 @@ export class BundleStore implements ReadableStore, NamedStore {
 
   close(): Promise<void> {
     return this.#source.close()
+  }
+
+  #entryOf(descriptor: Descriptor): BundleEntry {
+    const entry = this.#blobs.get(descriptor.digest)
+    if (entry === undefined) {
+      throw new AirgapError('NOT_FOUND', 'the bundle does not have this content', {
+        item: descriptor.digest,
+        next: 'list the content of the bundle with `airgap inspect BUNDLE`',
+      })
+    }
+    if (entry.size !== descriptor.size) {
+      throw new AirgapError(
+        'SIZE_MISMATCH',
+        `the content has ${entry.size} bytes in the bundle, not the ${descriptor.size} expected`,
+        {
+          item: descriptor.digest,
+          likely: 'the bundle is damaged, or the manifest that refers to this content is wrong',
+          next: 'run `verify` on the bundle',
+        },
+      )
+    }
+    return entry
   }
 
   async *#verified(entry: BundleEntry, descriptor: Descriptor): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Reference } from '../core/reference.ts'
+import type { Extent } from './hash-worker.ts'
 
 /**
  * Content by digest. Memory, a layout folder, a bundle and several bundles together are all this, so that serving, copying and
@@ -20,6 +21,12 @@ export interface ReadableStore {
    * same. Absent where the content is in memory and cannot change.
    */
   state?(descriptor: Descriptor): Promise<string>
+  /**
+   * Returns where the content is in open files, in order, for readers that need no stream: threads, and servers with buffers of their own.
+   * The descriptors stay open as long as the store does. Nothing is verified but that the content is at this place. Throws what `open`
+   * throws. Absent, or undefined, where the content is not in files that stay open.
+   */
+  extents?(descriptor: Descriptor): Promise<readonly Extent[] | undefined>
 }
 
 /** Names for the content of a store (image-spec: `org.opencontainers.image.ref.name` in index.json). */

@@ -1,5 +1,5 @@
 import type { Descriptor } from '../core/descriptor.ts'
-import { Hasher } from '../core/digest.ts'
+import { type Digest, Hasher } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 
 /** Checks bytes against a descriptor as they pass. No byte may be trusted before `finish` has returned. */
@@ -28,17 +28,7 @@ export class Verifier {
   /** Throws SIZE_MISMATCH, DIGEST_MISMATCH. */
   finish(): void {
     if (this.#received !== this.#descriptor.size) throw this.#wrongSize('fewer')
-    const actual = this.#hasher.digest()
-    if (actual === this.#descriptor.digest) return
-    throw new AirgapError(
-      'DIGEST_MISMATCH',
-      `the content has digest ${actual}, not ${this.#descriptor.digest}`,
-      {
-        item: this.#item,
-        likely: 'the source is damaged or was changed, or something on the connection altered it',
-        next: 'do not use it; fetch it again from a source that you trust',
-      },
-    )
+    refuseOther(this.#descriptor, { digest: this.#hasher.digest(), item: this.#item })
   }
 
   #wrongSize(how: 'more' | 'fewer'): AirgapError {
@@ -52,6 +42,19 @@ export class Verifier {
       },
     )
   }
+}
+
+/** Refuses content that has another digest than the descriptor; its size is right. Throws DIGEST_MISMATCH. */
+export function refuseOther(
+  descriptor: Descriptor,
+  { digest, item = descriptor.digest }: { digest: Digest; item?: string },
+): void {
+  if (digest === descriptor.digest) return
+  throw new AirgapError('DIGEST_MISMATCH', `the content has digest ${digest}, not ${descriptor.digest}`, {
+    item,
+    likely: 'the source is damaged or was changed, or something on the connection altered it',
+    next: 'do not use it; fetch it again from a source that you trust',
+  })
 }
 
 /**

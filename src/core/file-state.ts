@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { type FileHandle, stat } from 'node:fs/promises'
 
 /**
@@ -29,6 +30,27 @@ export async function fileStateAt(path: string): Promise<FileState> {
 /** Returns the states as a text; two texts are equal where nothing was written to any of the files. */
 export function stateText(states: readonly FileState[]): string {
   return states.map(state => `${state.device}:${state.inode} ${lastingText(state)}`).join('; ')
+}
+
+/**
+ * Returns the present states of open files as `stateText` does. Synchronous: it takes about two microseconds and reads no disk, while a
+ * trip through the thread pool would take longer than to send what is checked with it.
+ */
+export function descriptorsState(fds: readonly number[]): string {
+  return stateText(fds.map(fd => stateOf('', fstatSync(fd, { bigint: true }))))
+}
+
+/**
+ * Returns whether every write from now on changes the state that `stateText` returned: a write within the granularity of the file system's
+ * times leaves them as they are. Times without a fraction of a second are those of a file system that has none (FAT: 2 s).
+ */
+export function isSettled(state: string, now: number /* ms since 1970 */): boolean {
+  if (state === '') return true
+  return state.split('; ').every(text => {
+    const changed = BigInt(text.slice(text.lastIndexOf(' ') + 1))
+    const granularity = changed % 1_000_000_000n === 0n ? 2_100 : 50
+    return now - Number(changed / 1_000_000n) > granularity
+  })
 }
 
 /**

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { digestOf } from '../core/digest.ts'
 import type { ChallengeOptions } from '../serve/challenge.ts'
 import type { Listening } from '../serve/listen.ts'
+import type { LocalVerdicts } from '../serve/local-verdicts.ts'
 import type { AccessEntry } from '../serve/served.ts'
 import type { SiteAddress } from '../site/address.ts'
 import type { SiteContent } from '../site/content.ts'
@@ -38,9 +39,11 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     httpPort: options.address.httpPort || (await freePort(listen)),
   }
   const servers: Listening[] = []
+  let verdicts: LocalVerdicts | undefined
   const close = async () => {
     // within the time that a stopped program has (shell/run.ts)
     await Promise.all(servers.map(server => server.close({ graceMs: 5_000 })))
+    await verdicts?.close()
   }
   const serverKey = await openServerKey(state.folder)
   const challengeOf = (server: SiteServer, description: string): ChallengeOptions => ({
@@ -48,19 +51,26 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     answer: challenge => proveServer(serverKey, { site: state.id, server, description, ...challenge }),
   })
   try {
-    const [{ createRegistryServer }, { listen: listenOn }, { store, images, mirrors }] = await Promise.all([
-      import('../serve/registry.ts'),
-      import('../serve/listen.ts'),
-      registryView(contents, { address }),
-    ])
-    const registry = createRegistryServer(store, images, { log, challenge: challengeOf('registry', '') })
+    const [{ createRegistryServer }, { listen: listenOn }, { localVerdicts }, { store, images, mirrors }] =
+      await Promise.all([
+        import('../serve/registry.ts'),
+        import('../serve/listen.ts'),
+        import('../serve/local-verdicts.ts'),
+        registryView(contents, { address }),
+      ])
+    verdicts = localVerdicts(store)
+    const registry = createRegistryServer(store, images, {
+      log,
+      verdicts,
+      challenge: challengeOf('registry', ''),
+    })
     servers.push(await listenOn(registry, { host: listen, port: address.registryPort }))
     const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), openKey(state, now)])
     const { mounts } = await httpView(contents, { address, key, site: state.id, mirrors, now })
     const root = mounts.find(({ prefix }) => prefix === '/')
     const document = root?.generated?.get(siteDocumentPath.slice(1))
     const challenge = challengeOf('http', document === undefined ? '' : digestOf(document.bytes))
-    const http = createHttpServer(store, mounts, { log, challenge })
+    const http = createHttpServer(store, mounts, { log, verdicts, challenge })
     servers.push(await listenOn(http, { host: listen, port: address.httpPort }))
     return { address, folders: topFolders(mounts.map(({ prefix }) => prefix)), close }
   } catch (error) {

@@ -2,6 +2,8 @@ import type { TreeEntries } from '../content/tree.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { ChallengeOptions } from './challenge.ts'
+import type { VerifyMode } from './stream.ts'
+import type { Verdicts } from './verdicts.ts'
 
 /** The input of the servers in this folder: plain data and lookups over any store. */
 
@@ -114,4 +116,10 @@ export interface ServerOptions {
   challenge?: ChallengeOptions
   /** memory for the cache of small content; default 32 MiB */
   cacheBytes?: number
+  /** who knows which content is right; default: this server, which finds out itself (local-verdicts.ts) */
+  verdicts?: Verdicts
+  /** default `once` */
+  verify?: VerifyMode
+  /** memory for the pieces that are being sent, bytes; default 32 MiB */
+  bufferBytes?: number
 }

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { ReadableStore } from '../content/store.ts'
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { accessLog } from './access-log.ts'
 import { answerChallenges } from './challenge.ts'
+import { localVerdicts } from './local-verdicts.ts'
 import type { ServerOptions } from './served.ts'
 import { type SmallCache, smallCache } from './small-cache.ts'
 import { type BlobSender, blobSender } from './stream.ts'
@@ -50,7 +52,10 @@ export function readOnlyServer(
     takesPost = () => false,
   }: { errorBody: ErrorBody; options: ServerOptions; takesPost?: (url: string) => boolean },
 ): { server: FastifyInstance; context: ServerContext } {
-  const blobs = blobSender(store)
+  const local = options.verdicts === undefined ? localVerdicts(store) : undefined
+  const verdicts = options.verdicts ?? local!
+  const { verify = 'once' } = options
+  const blobs = blobSender(store, { verdicts, verify, ...defined({ bufferBytes: options.bufferBytes }) })
   const counted = new WeakMap<FastifyReply['raw'], number>()
   const access = accessLog(options.log ?? (() => {}), {
     sent: response => blobs.sent(response) ?? counted.get(response),
@@ -60,7 +65,7 @@ export function readOnlyServer(
     blobs,
     small: smallCache(store, {
       limit: options.cacheBytes ?? 32 << 20,
-      verification: blobs.verification,
+      verdicts,
     }),
     noteError: (reply, error) => access.noteError(reply.raw, error),
     countSent: ({ raw }, bytes) => void counted.set(raw, (counted.get(raw) ?? 0) + bytes),
@@ -106,6 +111,7 @@ export function readOnlyServer(
       socket.destroySoon()
     },
   })
+  if (local !== undefined) server.addHook('onClose', () => local.close())
   server.server.maxConnections = options.maxConnections ?? 10_000
   // bodies are never read, so that no parser is exposed to them
   server.removeAllContentTypeParsers()

@@ -2,7 +2,8 @@ import { maxManifestSize, readAll } from '../content/read.ts'
 import type { ReadableStore } from '../content/store.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
-import type { Verification } from './verification.ts'
+import { contentFile } from './content-file.ts'
+import type { Verdicts } from './verdicts.ts'
 
 /** Reads small content, verified, and caches it. */
 export interface SmallCache {
@@ -13,7 +14,7 @@ export interface SmallCache {
 /** Creates a cache of at most `limit` bytes, from which the least recently used content is evicted. */
 export function smallCache(
   store: ReadableStore,
-  { limit, verification }: { limit: number /* bytes */; verification: Verification },
+  { limit, verdicts }: { limit: number /* bytes */; verdicts: Verdicts },
 ): SmallCache {
   const kept = new Map<Digest, Buffer>()
   // for many simultaneous requests of the same content it is read once
@@ -33,10 +34,11 @@ export function smallCache(
 
   async function load(descriptor: Descriptor): Promise<Buffer> {
     try {
-      await verification.refuseDamaged(descriptor)
-      const state = await verification.stateOf(descriptor)
+      const state = await (await contentFile(store, descriptor)).state()
+      // throws damage that was found lately
+      await verdicts.known(descriptor, state)
       const bytes = await readAll(store, descriptor, maxManifestSize).catch(error => {
-        verification.noteDamage(descriptor, { error, state })
+        verdicts.noteDamage(descriptor, { error, state })
         throw error
       })
       keep(descriptor.digest, bytes)

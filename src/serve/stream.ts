@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { ReadableStore } from '../content/store.ts'
-import { verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
-import type { PieceDigests } from './piece-digests.ts'
-import { type Account, pieceReader, release } from './pieces.ts'
-import { type Verification, verification } from './verification.ts'
+import { type Piece, pieceBuffers } from './piece-buffers.ts'
+import { pieceVerification } from './piece-verification.ts'
+import type { Verdicts } from './verdicts.ts'
+import { verifiedAlways } from './verified-always.ts'
+import { verifiedOnce, type Wanted } from './verified-once.ts'
 
 /** Sends content of a store in such a way that an answer with wrong bytes never completes. */
 export interface BlobSender {
@@ -15,8 +16,6 @@ export interface BlobSender {
   send(response: ServerResponse, descriptor: Descriptor, options: SendOptions): Promise<unknown>
   /** Returns the bytes of a body that have been sent; undefined for answers of other code. */
   sent(response: ServerResponse): number | undefined
-  /** what is known of the content */
-  verification: Verification
 }
 
 export interface SendOptions {
@@ -26,119 +25,86 @@ export interface SendOptions {
   begin?: () => void
 }
 
-export function blobSender(store: ReadableStore): BlobSender {
+/** When content is hashed: once for each state of its file, or every byte that is sent. */
+export type VerifyMode = 'once' | 'always'
+
+/** With more answers in flight, the next piece is not read ahead: other answers keep the disk busy. */
+const maxReadingAhead = 64
+
+export function blobSender(
+  store: ReadableStore,
+  { verdicts, verify, bufferBytes }: { verdicts: Verdicts; verify: VerifyMode; bufferBytes?: number },
+): BlobSender {
   const sentBytes = new WeakMap<ServerResponse, number>()
-  const reader = pieceReader(store)
-  const verdicts = verification(store, reader)
-
-  function wholeVerified(descriptor: Descriptor, account: Account): AsyncGenerator<Uint8Array> {
-    const range = { start: 0, end: descriptor.size }
-    return verified(descriptor, reader.pieces(descriptor, { range, account }))
-  }
-
-  /** Reads whole pieces, and cuts off what was not requested once they are checked. */
-  async function* rangeVerified(
-    descriptor: Descriptor,
-    { range, digests, account }: { range: ByteRange; digests: PieceDigests; account: Account },
-  ): AsyncGenerator<Uint8Array> {
-    const { unit } = digests
-    const start = Math.floor(range.start / unit) * unit
-    const end = Math.min(Math.ceil(range.end / unit) * unit, descriptor.size)
-    let position = start
-    for await (const bytes of reader.pieces(descriptor, { range: { start, end }, account, unit })) {
-      digests.check(bytes, position)
-      const from = Math.max(range.start - position, 0)
-      const to = Math.min(range.end - position, bytes.length)
-      position += bytes.length
-      yield from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
-    }
-  }
+  const buffers = pieceBuffers(bufferBytes)
+  const from = { store, verdicts, buffers, pieces: pieceVerification(store) }
+  let inFlight = 0
 
   async function write(response: ServerResponse, bytes: Uint8Array): Promise<void> {
     if (response.destroyed) throw new ClientGone()
+    if (bytes.length === 0) {
+      response.flushHeaders()
+      return
+    }
     sentBytes.set(response, (sentBytes.get(response) ?? 0) + bytes.length)
     await writeAll(response, bytes)
   }
 
   async function pump(
     response: ServerResponse,
-    { body, account }: { body: AsyncIterable<Uint8Array>; account: Account },
-  ): Promise<unknown> {
-    try {
-      for await (const bytes of body) {
-        const { length } = bytes
-        await write(response, bytes)
-        reader.hold(account, -length)
-        release(bytes)
+    { first, rest }: { first: IteratorResult<Piece>; rest: AsyncGenerator<Piece> },
+  ): Promise<void> {
+    for (let piece = first; !piece.done; piece = await rest.next()) {
+      try {
+        await write(response, piece.value.bytes)
+      } finally {
+        piece.value.done()
       }
-      response.end()
-      return undefined
-    } catch (error) {
-      response.destroy()
-      return error instanceof ClientGone ? undefined : error
     }
+    response.end()
   }
 
   async function sendContent(
     response: ServerResponse,
-    descriptor: Descriptor,
-    {
-      head,
-      begin,
-      contentOf,
-    }: Omit<SendOptions, 'range'> & { contentOf: (account: Account) => AsyncGenerator<Uint8Array> },
+    { wanted, head, begin }: { wanted: Wanted } & Pick<SendOptions, 'head' | 'begin'>,
   ): Promise<unknown> {
-    const state = await verdicts.stateOf(descriptor)
-    return await reader.accounted(async account => {
-      const content = contentOf(account)
-      try {
-        const body = resumed(await content.next(), content)
-        begin?.()
-        sentBytes.set(response, 0)
-        response.writeHead(head.status, head.headers)
-        const failure = await pump(response, { body, account })
-        verdicts.noteDamage(descriptor, { error: failure, state })
-        return failure
-      } catch (error) {
-        verdicts.noteDamage(descriptor, { error, state })
-        throw error
-      }
-    })
+    const rest = verify === 'once' ? verifiedOnce(from, wanted) : verifiedAlways(from, wanted)
+    try {
+      // the first piece is read before the head of the answer is sent: it may fail
+      const first = await rest.next()
+      begin?.()
+      sentBytes.set(response, 0)
+      response.writeHead(head.status, head.headers)
+      await pump(response, { first, rest })
+      return undefined
+    } catch (error) {
+      if (!response.headersSent) throw error
+      response.destroy()
+      return error instanceof ClientGone ? undefined : error
+    } finally {
+      await rest.return(undefined)
+    }
   }
 
   return {
-    verification: verdicts,
-    async send(response, descriptor, { range, ...options }) {
-      if (range === undefined) {
-        await verdicts.refuseDamaged(descriptor)
-        const contentOf = (account: Account) => wholeVerified(descriptor, account)
-        return await sendContent(response, descriptor, { ...options, contentOf })
-      }
+    async send(response, descriptor, { range = { start: 0, end: descriptor.size }, ...options }) {
       const gone = goneSignal(response)
+      inFlight++
       try {
-        const digests = await verdicts.piecesOf(descriptor, gone.signal)
-        const contentOf = (account: Account) => rangeVerified(descriptor, { range, digests, account })
-        return await sendContent(response, descriptor, { ...options, contentOf })
+        const readsAhead = () => inFlight <= maxReadingAhead
+        const wanted = { descriptor, range, signal: gone.signal, readsAhead }
+        return await sendContent(response, { wanted, ...options })
       } catch (error) {
         if (!(error instanceof ClientGone)) throw error
         options.begin?.()
         return undefined
       } finally {
+        inFlight--
         gone.forget()
       }
     },
     sent: response => sentBytes.get(response),
   }
-}
-
-/** Continues a generator whose first piece was read already, so that it fails before the head of the answer is sent. */
-async function* resumed(
-  first: IteratorResult<Uint8Array>,
-  rest: AsyncGenerator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  if (first.done) return
-  yield first.value
-  yield* rest
 }
 
 /** The client has disconnected; that is not an error. */
@@ -150,7 +116,13 @@ function goneSignal(response: ServerResponse): { signal: AbortSignal; forget: ()
   const abort = () => controller.abort(new ClientGone())
   if (response.destroyed || response.closed) abort()
   response.once('close', abort)
-  return { signal: controller.signal, forget: () => response.off('close', abort) }
+  return {
+    signal: controller.signal,
+    forget() {
+      response.off('close', abort)
+      abort()
+    },
+  }
 }
 
 /** Writes and waits until the system has accepted everything; the timeout is that of the socket. */

@@ -28,5 +28,6 @@ export function mergedStore(contents: readonly ReadableStore[]): ReadableStore {
     open: async (descriptor: Descriptor, range?: ByteRange): Promise<Readable> =>
       await (await holder(descriptor)).open(descriptor, range),
     state: async descriptor => (await (await holder(descriptor)).state?.(descriptor)) ?? '',
+    extents: async descriptor => await (await holder(descriptor)).extents?.(descriptor),
   }
 }

@@ -3,11 +3,12 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { MemoryStore } from '../../src/content/memory-store.ts'
 import type { ReadableStore } from '../../src/content/store.ts'
 import { listen } from '../../src/serve/listen.ts'
+import { localVerdicts } from '../../src/serve/local-verdicts.ts'
 import { listeningInodes } from '../../src/serve/port-holder.ts'
 import { createRegistryServer } from '../../src/serve/registry.ts'
 import type { AccessEntry } from '../../src/serve/served.ts'
 import { smallCache } from '../../src/serve/small-cache.ts'
-import { blobSender } from '../../src/serve/stream.ts'
+
 import { noise } from '../bundle/samples.ts'
 import { openSocket, put, putImage, raw, sampleImages, start } from './support/servers.ts'
 
@@ -141,7 +142,7 @@ describe('smallCache', () => {
 
   it('reads content once for repeated and for simultaneous requests', async () => {
     const { store, blobs, reads } = await counting()
-    const cache = smallCache(store, { limit: 10_000, verification: blobSender(store).verification })
+    const cache = smallCache(store, { limit: 10_000, verdicts: localVerdicts(store) })
     await Promise.all(Array.from({ length: 20 }, () => cache.read(blobs[0]!)))
     await cache.read(blobs[0]!)
     expect(reads()).toBe(1)
@@ -149,7 +150,7 @@ describe('smallCache', () => {
 
   it('evicts the least recently used content', async () => {
     const { store, blobs, reads } = await counting()
-    const cache = smallCache(store, { limit: 2_500, verification: blobSender(store).verification })
+    const cache = smallCache(store, { limit: 2_500, verdicts: localVerdicts(store) })
     const [a, b, c] = blobs
     for (const blob of [a, b, a, c, a]) await cache.read(blob!)
     expect(reads()).toBe(3)
@@ -159,7 +160,7 @@ describe('smallCache', () => {
 
   it('caches neither a failure nor content for a descriptor of another size', async () => {
     const { store, blobs } = await counting()
-    const cache = smallCache(store, { limit: 10_000, verification: blobSender(store).verification })
+    const cache = smallCache(store, { limit: 10_000, verdicts: localVerdicts(store) })
     await cache.read(blobs[0]!)
     await expect(cache.read({ ...blobs[0]!, size: 999 })).rejects.toMatchObject({ code: 'SIZE_MISMATCH' })
     expect(await cache.read(blobs[0]!)).toHaveLength(1_000)

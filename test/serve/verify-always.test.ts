@@ -1,59 +1,19 @@
-import { open, rm, utimes, writeFile } from 'node:fs/promises'
+import { rm, utimes, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { openBundle } from '../../src/bundle/reader.ts'
-import { MemoryStore } from '../../src/content/memory-store.ts'
-import type { ReadableStore } from '../../src/content/store.ts'
-import { treeArtifacts } from '../../src/content/tree.ts'
-import type { ByteRange, Descriptor } from '../../src/core/descriptor.ts'
-import { createHttpServer } from '../../src/serve/files.ts'
+import { describe, expect, it } from 'vitest'
 import { PieceDigests } from '../../src/serve/piece-digests.ts'
+import { pieceVerification } from '../../src/serve/piece-verification.ts'
 import { turns } from '../../src/serve/turns.ts'
-import { verification } from '../../src/serve/verification.ts'
-import { mergedStore } from '../../src/site/content.ts'
-import { describeBytes, noise, tempFolder } from '../bundle/samples.ts'
-import { writeBundle } from '../site/support/sample-site.ts'
-import { openSocket, put, start } from './support/servers.ts'
+import { describeBytes, noise } from '../bundle/samples.ts'
+import { fileSize, overwrite, servedFile, slowStore } from './support/served-file.ts'
+import { openSocket, put } from './support/servers.ts'
 
-const size = 6_000_000 /* bytes */
-
-/** A bundle with one file, `/files/big.bin`, served over HTTP from the open tar. */
-async function servedBundle() {
-  const path = `${await tempFolder()}/b.tar`
-  const bytes = noise(size, 7)
-  const descriptor = describeBytes(bytes)
-  const files = [{ path: 'big.bin', mode: '100644' as const, descriptor, origin: { bytes } }]
-  await writeBundle(path, treeArtifacts({ name: 'files', kind: 'file', files }))
-  const bundle = await openBundle(path)
-  onTestFinished(() => bundle.close())
-  const entry = bundle.entries().find(one => one.digest === descriptor.digest && one.type === 'file')!
-  const reads = { bytes: 0 }
-  const store = counted(mergedStore([bundle, new MemoryStore()]), reads)
-  const entries = new Map([['big.bin', { descriptor, mode: '100644' as const }]])
-  const running = await start(createHttpServer(store, [{ prefix: '/files', entries }]))
-  return { path, bytes, offset: entry.dataOffset, running, reads }
-}
-
-function counted(store: ReadableStore, reads: { bytes: number }): ReadableStore {
-  return {
-    exists: descriptor => store.exists(descriptor),
-    state: async descriptor => (await store.state?.(descriptor)) ?? '',
-    async open(descriptor: Descriptor, range?: ByteRange) {
-      reads.bytes += range === undefined ? descriptor.size : range.end - range.start
-      return await store.open(descriptor, range)
-    },
-  }
-}
-
-async function overwrite(path: string, at: number, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'r+')
-  await file.write(bytes, 0, bytes.length, at)
-  await file.close()
-}
+const size = fileSize
+const servedBundle = () => servedFile({ counted: true, verify: 'always' })
 
 const first = { range: 'bytes=0-99' }
 
-describe('ranges of content that changes while it is served', () => {
+describe('verify always: ranges of content that changes while it is served', () => {
   it('refuses every part after a few bytes were overwritten in place, and serves again once they are restored', async () => {
     const { path, bytes, offset, running } = await servedBundle()
     const good = await running.get('/files/big.bin', { headers: first })
@@ -121,7 +81,7 @@ describe('ranges of content that changes while it is served', () => {
   })
 })
 
-describe('verification under abuse', () => {
+describe('verify always: verification under abuse', () => {
   it('reads a blob once for many clients that want parts of it', async () => {
     const { running, reads } = await servedBundle()
     const answers = await Promise.all(
@@ -144,7 +104,7 @@ describe('verification under abuse', () => {
 
   it('stops reading when the last client has left, and not before', async () => {
     const { descriptor, store, reads } = await slowStore(40 << 20)
-    const verdicts = verification(store, { read: readOf(store) })
+    const verdicts = pieceVerification(store)
     const clients = [new AbortController(), new AbortController()]
     const waiting = clients.map(({ signal }) => verdicts.piecesOf(descriptor, signal).catch(error => error))
     await sleep(30)
@@ -170,7 +130,7 @@ describe('verification under abuse', () => {
       large,
       ...(await Promise.all([1, 2, 3, 4].map(i => put(store.memory, noise(2 << 20, i))))),
     ]
-    const verdicts = verification(store, { read: readOf(store) })
+    const verdicts = pieceVerification(store)
     const order: number[] = []
     await Promise.all(
       others.map(async one => {
@@ -197,35 +157,6 @@ describe('verification under abuse', () => {
     await take(9, never.signal)
   })
 })
-
-/** A store whose reads take a while, and count. */
-async function slowStore(bytes: number) {
-  const memory = new MemoryStore()
-  const descriptor = await put(memory, noise(bytes, 3))
-  const reads = { bytes: 0, running: 0, most: 0 }
-  const store = {
-    memory,
-    reads,
-    exists: (one: Descriptor) => memory.exists(one),
-    async open(one: Descriptor, range?: ByteRange) {
-      reads.running++
-      reads.most = Math.max(reads.most, reads.running)
-      await sleep(5)
-      reads.running--
-      reads.bytes += range === undefined ? one.size : range.end - range.start
-      return await memory.open(one, range)
-    },
-  }
-  return { descriptor, store, reads }
-}
-
-function readOf(store: ReadableStore) {
-  return async (descriptor: Descriptor, piece: ByteRange) => {
-    const chunks: Uint8Array[] = []
-    for await (const chunk of await store.open(descriptor, piece)) chunks.push(chunk)
-    return Buffer.concat(chunks)
-  }
-}
 
 describe('digests of pieces', () => {
   it('are few for a blob of a terabyte', () => {

@@ -1,24 +1,19 @@
 import type { ReadableStore } from '../content/store.ts'
 import { Verifier } from '../content/verify.ts'
-import type { ByteRange, Descriptor } from '../core/descriptor.ts'
+import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
+import { contentFile } from './content-file.ts'
 import { PieceDigests } from './piece-digests.ts'
-import { largestPiece } from './pieces.ts'
+import { settledOrAborted } from './settled-or-aborted.ts'
 import { turns } from './turns.ts'
 
-/**
- * What is known of the content: the digests of its pieces, or that it is damaged. Each verdict is valid for one state of the file; a blob is
- * read once for all clients that wait for it, and no longer than one of them does.
- */
-export interface Verification {
-  /** Throws the error that a read of this content has found lately; the state of the file is the same. */
-  refuseDamaged(descriptor: Descriptor): Promise<void>
-  /** Remembers what a whole read has found: `state` is the one before it began. */
-  noteDamage(descriptor: Descriptor, found: { error: unknown; state: string }): void
-  /** Returns the digests of the pieces of content that is right as a whole. Throws what the store throws, and the reason of `signal`. */
+/** The digests of the pieces of content. A blob is read once for all clients that wait for it, and no longer than one of them does. */
+export interface PieceVerification {
+  /**
+   * Returns the digests of the pieces of content that is right as a whole in the present state of its file; reads all of it where they are
+   * not known. Throws what the store throws, damage (which is remembered for a while), and the reason of `signal`.
+   */
   piecesOf(descriptor: Descriptor, signal: AbortSignal): Promise<PieceDigests>
-  /** Returns the state of the file that the content is in; empty if it has none. */
-  stateOf(descriptor: Descriptor): Promise<string>
 }
 
 /** A repaired file has another state; damage on the way from the disk may be gone at the next try. */
@@ -27,6 +22,7 @@ const maxRemembered = 20_000 /* blobs */
 const maxDigests = 64 << 20 /* bytes, of all remembered pieces */
 /** A client could otherwise make a server read all its blobs at once, with a request of 100 bytes for each (CWE-405). */
 const maxReads = 2
+const largestRead = 1 << 20 /* bytes */
 
 interface Verdict {
   state: string
@@ -41,10 +37,7 @@ interface Job {
   result: Promise<PieceDigests>
 }
 
-export function verification(
-  store: ReadableStore,
-  { read }: { read: (descriptor: Descriptor, piece: ByteRange) => Promise<Uint8Array> },
-): Verification {
+export function pieceVerification(store: ReadableStore): PieceVerification {
   const verdicts = new Map<string, Verdict>()
   const jobs = new Map<string, Job>()
   const reads = turns(maxReads)
@@ -97,12 +90,14 @@ export function verification(
     try {
       const digests = new PieceDigests(descriptor)
       const whole = new Verifier(descriptor)
-      const step = Math.max(largestPiece, digests.unit)
+      const file = await contentFile(store, descriptor)
+      const step = Math.max(largestRead, digests.unit)
       for (let position = 0; position < size; position += step) {
         // blobs that are nearly read come first: a small one does not wait for all of a large one
         await reads.take(size - position, stop)
         try {
-          const bytes = await read(descriptor, { start: position, end: Math.min(position + step, size) })
+          const bytes = Buffer.allocUnsafe(Math.min(step, size - position))
+          await file.read(bytes, position)
           whole.update(bytes)
           digests.record(bytes, position)
         } finally {
@@ -127,13 +122,6 @@ export function verification(
   }
 
   return {
-    stateOf,
-    noteDamage,
-    async refuseDamaged(descriptor) {
-      if (!verdicts.has(keyOf(descriptor))) return
-      const verdict = await known(descriptor)
-      if (verdict?.found instanceof AirgapError) throw verdict.found
-    },
     async piecesOf(descriptor, signal) {
       const found = (await known(descriptor))?.found
       if (found instanceof AirgapError) throw found
@@ -159,17 +147,4 @@ export function verification(
 /** A descriptor with another size is another claim. */
 function keyOf({ digest, size }: Descriptor): string {
   return `${digest} ${size}`
-}
-
-async function settledOrAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
 }
