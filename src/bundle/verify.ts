@@ -1,18 +1,18 @@
+import type { HashPool } from '../content/hash-pool.ts'
 import { treesOf } from '../content/shards.ts'
 import { readTree } from '../content/tree.ts'
 import { refuseUnmarkedShards } from '../content/unmarked-shards.ts'
-import { type Digest, Hasher } from '../core/digest.ts'
+import type { Digest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
 import { artifactsOf } from './artifacts.ts'
 import { type ByteSource, openFileSource, refuseChanged } from './byte-source.ts'
-import { type BundleEntry, endOf, headerOf, trailerSize } from './entry.ts'
+import { byteFaults } from './check-bytes.ts'
+import { type BundleEntry, endOf } from './entry.ts'
 import { misplacedEntries } from './entry-order.ts'
 import { type GraphFindings, walkGraph } from './graph.ts'
 import { type Front, readFront } from './read-front.ts'
 import { BundleStore } from './reader.ts'
-import { SequentialReader } from './sequential-reader.ts'
-import { blockSize, paddingOf } from './tar-header.ts'
 
 export interface VerifyReport {
   path: string
@@ -32,6 +32,8 @@ export interface VerifyOptions {
   expect?: Digest
   progress?: Progress
   signal?: AbortSignal
+  /** threads that hash; default: its own, which it ends */
+  pool?: HashPool
 }
 
 /**
@@ -114,48 +116,15 @@ function blobsOf({ entries }: Front): BundleEntry[] {
 /** Headers, contents and gaps after the front, which was checked when it was read. */
 async function checkBytes(
   source: ByteSource,
-  work: { front: Front; damage: DamageList; options: VerifyOptions },
+  { front, damage, options }: { front: Front; damage: DamageList; options: VerifyOptions },
 ): Promise<void> {
-  const progress = work.options.progress ?? silentProgress
-  const [, , table, ...entries] = work.front.entries
-  const start = endOf(table!)
+  const { progress = silentProgress, pool, signal } = options
+  const [, , table, ...entries] = front.entries
   progress.phase('Verifying')
-  progress.total(work.front.entries.length, source.size)
-  progress.advance(start)
-  const reader = new SequentialReader(source, { start, end: source.size })
-  for (const entry of entries) {
-    for (const what of await entryFaults(reader, entry, work.options)) work.damage.add(entry.path, what)
-  }
-  for (let left = trailerSize; left > 0; left -= blockSize) {
-    if (!isZero(await reader.take(blockSize)))
-      work.damage.add('end of the tar', 'the tar does not end with zeros')
-  }
-  progress.advance(trailerSize)
-}
-
-async function entryFaults(
-  reader: SequentialReader,
-  entry: BundleEntry,
-  options: VerifyOptions,
-): Promise<string[]> {
-  const faults: string[] = []
-  const header = await reader.take(blockSize)
-  if (!header.equals(headerOf(entry))) faults.push('the tar header is damaged')
-  const hasher = new Hasher()
-  for (let left = entry.size; left > 0; ) {
-    options.signal?.throwIfAborted()
-    const chunk = await reader.take(left)
-    hasher.update(chunk)
-    left -= chunk.length
-    options.progress?.advance(chunk.length)
-  }
-  if (entry.digest === undefined) faults.push('the entry is not content of the bundle')
-  else if (entry.type === 'file' && hasher.digest() !== entry.digest)
-    faults.push('the content does not have its digest')
-  const padding = paddingOf(entry.size)
-  if (padding > 0 && !isZero(await reader.take(padding))) faults.push('the gap after it is not zero')
-  options.progress?.advance(blockSize + padding)
-  return faults
+  progress.total(front.entries.length, source.size)
+  progress.advance(endOf(table!))
+  const faults = await byteFaults(source, { entries, pool, progress, signal })
+  for (const { item, what } of faults) damage.add(item, what)
 }
 
 /** Every tree can be read: its shards fit together, its paths are valid. */
@@ -176,12 +145,6 @@ async function checkTrees(
   } catch (error) {
     collect(error, 'index.json')
   }
-}
-
-const zeros = Buffer.alloc(blockSize)
-
-function isZero(bytes: Buffer): boolean {
-  return bytes.equals(zeros.subarray(0, bytes.length))
 }
 
 /** Keeps the first faults and counts all of them: a bundle of noise must not exhaust memory. */

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, hash } from 'node:crypto'
 import { AirgapError } from './errors.ts'
 
 /** `sha256:` and 64 lower-case hex digits (OCI image-spec, descriptor.md#digests). Only SHA-256 is used inside a bundle. */
@@ -19,7 +19,7 @@ export function parseDigest(text: string): Digest {
 }
 
 export function digestOf(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  return `sha256:${hash('sha256', bytes, 'hex')}`
 }
 
 export function digestFromHex(hex: string): Digest {

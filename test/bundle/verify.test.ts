@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openFileSource } from '../../src/bundle/byte-source.ts'
 import { openBundle } from '../../src/bundle/reader.ts'
 import { verifyBundle } from '../../src/bundle/verify.ts'
+import { hashPool } from '../../src/content/hash-pool.ts'
 import { readAll } from '../../src/content/read.ts'
 import { inlineFile, treeArtifacts } from '../../src/content/tree.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -19,7 +20,16 @@ import {
   writeBundle,
 } from './samples.ts'
 
+const MiB = 1 << 20
 const sample = smallSample()
+
+async function flipBit(path: string, position: number): Promise<void> {
+  await using file = await open(path, 'r+')
+  const byte = Buffer.alloc(1)
+  await file.read(byte, 0, 1, position)
+  byte[0]! ^= 1
+  await file.write(byte, 0, 1, position)
+}
 
 async function bundle(of = sample): Promise<string> {
   const path = join(await tempFolder(), 'sample.tar')
@@ -61,6 +71,40 @@ describe('verifyBundle', () => {
   it('reads content that is larger than its buffers', async () => {
     const large = treeSample('f', { a: noise((5 << 20) + 3, 1), b: noise(2 << 20, 2), c: noise(1, 3) })
     await expect(verifyBundle(await bundle(large))).resolves.toMatchObject({ artifacts: 1 })
+  })
+
+  it('finds a flipped bit in each region of a bundle that threads read, and names its entry', async () => {
+    const small = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, noise(600 + i, i + 1)]))
+    const large = treeSample('files', { ...small, a: noise(9 * MiB + 5, 91), b: noise(4 * MiB - 1, 92) })
+    const path = await bundle(large)
+    const { entries, size, indexDigest } = layoutOf(large)
+    const counts: number[] = []
+    const progress = { ...silentProgress, advance: (n: number) => void counts.push(n) }
+    expect(await verifyBundle(path, { progress })).toMatchObject({ size, indexDigest })
+    expect(counts.reduce((sum, n) => sum + n)).toBe(size)
+    const [tiny, big] = [620 - 1, 9 * MiB + 5].map(length => entries.find(entry => entry.size === length)!)
+    const regions: [position: number, fault: string][] = [tiny!, big!].flatMap(entry => [
+      [entry.headerOffset + 100, `${entry.path}: the tar header is damaged`],
+      [entry.dataOffset, `${entry.path}: the content does not have its digest`],
+      [entry.dataOffset + entry.size - 1, `${entry.path}: the content does not have its digest`],
+      [entry.dataOffset + entry.size, `${entry.path}: the gap after it is not zero`],
+    ])
+    regions.push([size - 1, 'end of the tar: the tar does not end with zeros'])
+    for (const [position, fault] of regions) {
+      await flipBit(path, position)
+      await expect(verifyBundle(path)).rejects.toMatchObject({
+        code: 'BUNDLE_CORRUPT',
+        message: `1 fault found: ${fault}`,
+      })
+      await flipBit(path, position)
+    }
+    for (const [position] of regions) await flipBit(path, position)
+    const { cause } = await verifyBundle(path).catch(error => error)
+    // two bits of one content are one fault
+    const inOrder = regions.toSorted(([a], [b]) => a - b).map(([, fault]) => fault)
+    expect(cause).toEqual([...new Set(inOrder)])
+    await truncate(path, size - 1024)
+    await expect(verifyBundle(path)).rejects.toMatchObject({ code: 'BUNDLE_CORRUPT' })
   })
 
   it('compares the expected digest', async () => {
@@ -111,5 +155,30 @@ describe('verifyBundle', () => {
     await expect(verifyBundle(path, { signal: AbortSignal.abort() })).rejects.toMatchObject({
       name: 'AbortError',
     })
+  })
+
+  it('stops in the middle of a large content, and leaves the threads to others', async () => {
+    const path = await bundle(treeSample('f', { a: noise(40 * MiB, 1) }))
+    const pool = hashPool({ size: 1 })
+    onTestFinished(() => pool.close())
+    const stop = new AbortController()
+    let bytes = 0
+    const advance = (n: number) => {
+      bytes += n
+      if (bytes > 4 * MiB) stop.abort()
+    }
+    const progress = { ...silentProgress, advance }
+    await expect(verifyBundle(path, { progress, signal: stop.signal, pool })).rejects.toMatchObject({
+      name: 'AbortError',
+    })
+    expect(bytes).toBeLessThan(40 * MiB)
+    await expect(verifyBundle(path, { pool })).resolves.toMatchObject({ artifacts: 1 })
+  })
+
+  it('reports a thread that was lost, instead of waiting for it', async () => {
+    const path = await bundle(treeSample('f', { a: noise(40 * MiB, 1) }))
+    const pool = hashPool({ size: 1 })
+    const progress = { ...silentProgress, advance: () => void pool.close() }
+    await expect(verifyBundle(path, { progress, pool })).rejects.toMatchObject({ code: 'INTERNAL' })
   })
 })

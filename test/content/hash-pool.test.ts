@@ -86,6 +86,48 @@ describe('hashPool', () => {
     expect(await other).toBe(digestOf(bytes))
   })
 
+  it('hashes many pieces in one request, and copies those that have a place', async () => {
+    const { path, file } = await sampleFile()
+    const folder = await tempFolder()
+    const copy = await open(join(folder, 'copy'), 'w+')
+    onTestFinished(() => copy.close())
+    const starts = [0, 3, 3, 4, 700, 300_000, 2 * MiB, 2 * MiB, 9 * MiB]
+    const extents = starts.slice(1).map((end, i) => ({ fd: file.fd, start: starts[i]!, end }))
+    const pieces = [
+      ...extents.map(extent => ({ from: [extent], to: { fd: copy.fd, start: extent.start } })),
+      { from: { path, size: bytes.length }, to: { fd: copy.fd, start: 9 * MiB } },
+      { from: [{ fd: file.fd, start: 1, end: 3 }, extents[0]!] },
+      { from: { path, size: bytes.length - 1 }, to: { fd: copy.fd, start: 0 } },
+      { from: { path: join(folder, 'none'), size: 1 } },
+      { from: { path: folder, size: 1 } },
+    ]
+    const results = await testPool(1).hashEach(pieces)
+    const contents = [
+      ...extents.map(({ start, end }) => bytes.subarray(start, end)),
+      bytes,
+      Buffer.concat([bytes.subarray(1, 3), bytes.subarray(0, 3)]),
+    ]
+    expect(results.slice(0, contents.length)).toEqual(contents.map(content => digestOf(content)))
+    expect(results.slice(contents.length)).toMatchObject([
+      { code: 'SIZE_MISMATCH', item: path },
+      { code: 'FILE_NOT_FOUND', item: join(folder, 'none') },
+      { code: 'SIZE_MISMATCH', item: folder },
+    ])
+    const written = Buffer.concat([bytes.subarray(0, 9 * MiB), bytes])
+    expect((await copy.readFile()).equals(written)).toBe(true)
+  })
+
+  it('names the file that cannot be written', async () => {
+    const { path } = await sampleFile()
+    const full = await open('/dev/full', 'w')
+    onTestFinished(() => full.close())
+    const [result] = await testPool(1).hashEach(
+      [{ from: { path, size: bytes.length }, to: { fd: full.fd, start: 0 } }],
+      { item: 'source', target: 'bundle' },
+    )
+    expect(result).toMatchObject({ code: 'NO_SPACE', item: 'bundle' })
+  })
+
   it('fails what is left when it is closed', async () => {
     const { fd } = (await sampleFile()).file
     const pool = hashPool({ size: 1 })
