@@ -169,6 +169,29 @@ describe('operators with default images', () => {
       ['percona@sha256:5332a2dd238486f597566403403410e85cc4438f11f317f65458105be00feeba'],
     ],
     [
+      'kubearmor/kubearmor-operator:v1.6.4',
+      resource(
+        'operator.kubearmor.com/v1',
+        'KubeArmorConfig',
+        '{kubearmorImage: {image: "r.example/kubearmor:v1"}}',
+      ),
+      [
+        'docker.io/kubearmor/kubearmor-init:stable',
+        'docker.io/kubearmor/kubearmor-relay-server:latest',
+        'docker.io/kubearmor/kubearmor-controller:latest',
+        'docker.io/kubearmor/kubearmor-snitch:v1.6.4',
+      ],
+    ],
+    [
+      'ghcr.io/kube-logging/logging-operator:6.2.1',
+      resource('logging.banzaicloud.io/v1beta1', 'SyslogNGConfig', '{metrics: {}}'),
+      [
+        'ghcr.io/axoflow/axosyslog:4.20.0',
+        'ghcr.io/kube-logging/logging-operator/syslog-ng-reloader:6.2.1',
+        'ghcr.io/axoflow/axosyslog-metrics-exporter:0.0.14',
+      ],
+    ],
+    [
       'docker.io/kong/gateway-operator-oss:1.5',
       resource('gateway-operator.konghq.com/v1beta1', 'DataPlane', '{}'),
       ['kong:3.9'],
@@ -214,6 +237,31 @@ describe('operators with default images', () => {
     expect(composed(operator, coroot('{agentsOnly: {corootURL: "http://c"}}'))).toEqual([
       'ghcr.io/coroot/kube-state-metrics:2.15.0-ubi9-0',
     ])
+  })
+
+  it('of CockroachDB: the one of a list in its variables', () => {
+    const list = {
+      RELATED_IMAGE_COCKROACH_v24_1_0: 'cockroachdb/cockroach:v24.1.0',
+      RELATED_IMAGE_COCKROACH_v24_3_4: 'cockroachdb/cockroach:v24.3.4',
+    }
+    const operator = program('cockroachdb/cockroach-operator:v2.17.0', env(list))
+    const cluster = resource(
+      'crdb.cockroachlabs.com/v1alpha1',
+      'CrdbCluster',
+      '{cockroachDBVersion: v24.3.4}',
+    )
+    const images = found(operator, cluster).images.filter(({ dormant }) => dormant === undefined)
+    expect(images.map(({ text }) => text)).toEqual([
+      'cockroachdb/cockroach-operator:v2.17.0',
+      'cockroachdb/cockroach:v24.3.4',
+    ])
+  })
+
+  it('of which none is in the rendering are undecided', () => {
+    expect(undecided(program('rancher/rancher:v2.12.1'))).toEqual(['Deployment n'])
+    expect(
+      undecided(resource('operator.cluster.x-k8s.io/v1alpha2', 'CoreProvider', '{version: v1.9.0}')),
+    ).toEqual(['CoreProvider n'])
   })
 
   it('of vCluster: by the version of Kubernetes inside', () => {

@@ -4,7 +4,7 @@ import type { OperatorRules } from '../../src/discover/operators/rule.ts'
 import { operators } from '../../src/discover/operators/table.ts'
 
 const templatesOf = ({ composes = [], starts = [], sidecars = [], defaults = {} }: OperatorRules) => [
-  ...[...composes, ...starts, ...sidecars].map(({ image }) => image),
+  ...[...composes, ...starts, ...sidecars].flatMap(({ image = '' }) => image),
   ...Object.values(defaults).flatMap(one => Object.values(one)),
 ]
 

@@ -183,3 +183,37 @@ export const vCluster: OperatorRules = {
   // by the version of its virtual control plane
   starts: [{ image: '{default:coredns-[minor:loft-sh/kubernetes]}' }],
 }
+
+const capi = (kind: string) => ({ kind, group: 'operator.cluster.x-k8s.io' })
+
+export const remoteManifests: OperatorRules = {
+  operator: 'operators that fetch manifests or lists of images when they run',
+  source:
+    'kubernetes-sigs/cluster-api-operator, libopenstorage/operator, pixie-io/pixie, gitlab-org/cloud-native/gitlab-operator',
+  unseen: [
+    capi('CoreProvider'),
+    capi('BootstrapProvider'),
+    capi('ControlPlaneProvider'),
+    capi('InfrastructureProvider'),
+    capi('AddonProvider'),
+    capi('IPAMProvider'),
+    { kind: 'StorageCluster', group: 'core.libopenstorage.org' },
+    { kind: 'Vizier', group: 'px.dev' },
+    { kind: 'GitLab', group: 'apps.gitlab.com' },
+    { kind: 'SpinnakerService', group: 'spinnaker.io' },
+    { kind: 'DatabaseCluster', group: 'everest.percona.com' },
+    {
+      kind: 'RedisEnterpriseCluster',
+      group: 'app.redislabs.com',
+      unless: ['spec.redisEnterpriseImageSpec.versionTag'],
+    },
+  ],
+}
+
+/** It installs its own charts: of webhooks, of Fleet. Its release has a list, rancher-images.txt. */
+export const rancher: OperatorRules = {
+  operator: 'Rancher',
+  source: 'github.com/rancher/rancher: pkg/controllers/dashboard/systemcharts',
+  program: 'rancher/rancher',
+  starts: [{}],
+}

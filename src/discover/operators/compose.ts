@@ -42,7 +42,7 @@ export function composer(world: readonly RenderedObject[]): (object: RenderedObj
       if (rules.starts !== undefined && runs(rules, object))
         for (const { image, unlessText } of rules.starts)
           if (!isWritten(unlessText, world))
-            add(filled(image, { view: object.value, rules, settings: settings() }), rules)
+            add(image && filled(image, { view: object.value, rules, settings: settings() }), rules)
       for (const rule of rules.unseen ?? []) {
         if (!concerns(rule, object) || rule.unless?.some(condition => holds(condition, object.value)))
           continue

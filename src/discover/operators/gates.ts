@@ -33,7 +33,7 @@ export function valuesAt(value: unknown, path: string): unknown[] {
 
 /** Whether a condition of rule.ts holds. */
 export function holds(condition: Condition, value: unknown): boolean {
-  const [, path = '', comparison, wanted = ''] = /^(.*?)(\^?=)(.*)$/.exec(condition) ?? ['', condition]
+  const [, path = '', comparison, wanted = ''] = /^([^^=]*)(\^?=)(.*)$/.exec(condition) ?? ['', condition]
   return valuesAt(value, path).some(found => {
     if (comparison === undefined) return found !== null && found !== '' && found !== false
     return comparison === '=' ? String(found) === wanted : String(found).startsWith(wanted)

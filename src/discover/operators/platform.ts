@@ -117,52 +117,6 @@ export const jaeger: OperatorRules = {
   ],
 }
 
-const logging = 'ghcr.io/kube-logging/logging-operator'
-
-export const loggingOperator: OperatorRules = {
-  operator: 'Logging operator',
-  source:
-    'github.com/kube-logging/logging-operator 5.4.0 to 6.7.0: pkg/sdk/logging/api/v1beta1/logging_types.go',
-  program: 'logging-operator',
-  knownTo: '6.7.0',
-  defaults: {
-    fluentBit: {
-      '5.4.0': '3.2.5',
-      '6.0.0': '4.0.3',
-      '6.2.0': '4.2.0',
-      '6.3.0': '4.2.2',
-      '6.5.0': '5.0.3',
-      '6.5.1': '5.0.5',
-    },
-    tag: { '5.4.0': '{program.version}' },
-  },
-  composes: [
-    ...(['spec.fluentbit', 'spec'] as const).map(
-      (path): ComposeRule => ({
-        kind: path === 'spec' ? 'FluentbitAgent' : 'Logging',
-        group: 'logging.banzaicloud.io',
-        when: path,
-        image: `{${path}.image.repository|ghcr.io/fluent/fluent-bit}:{${path}.image.tag|default:fluentBit}`,
-      }),
-    ),
-    ...(['spec.fluentd', 'spec'] as const).flatMap((path): ComposeRule[] => [
-      {
-        kind: path === 'spec' ? 'FluentdConfig' : 'Logging',
-        group: 'logging.banzaicloud.io',
-        when: path,
-        unless: [`${path}.image.tag`],
-        image: `{${path}.image.repository|${logging}/fluentd}:{default:tag}-full`,
-      },
-      {
-        kind: path === 'spec' ? 'FluentdConfig' : 'Logging',
-        group: 'logging.banzaicloud.io',
-        when: path,
-        image: `{${path}.configReloaderImage.repository|${logging}/config-reloader}:{${path}.configReloaderImage.tag|default:tag}`,
-      },
-    ]),
-  ],
-}
-
 const bankVaults = (image: string, path: string, more: Partial<ComposeRule> = {}): ComposeRule => ({
   kind: 'Vault',
   group: 'vault.banzaicloud.com',
@@ -364,6 +318,45 @@ export const alloyOperator: OperatorRules = {
         'spec.configReloader.image',
       ],
       image: `${alloyReloader}:{default:reloader}`,
+    },
+  ],
+}
+
+export const rolloutsManager: OperatorRules = {
+  operator: 'Argo Rollouts manager',
+  source: 'github.com/argoproj-labs/argo-rollouts-manager v0.0.2 to v0.0.9: controllers/default.go',
+  program: 'argo-rollouts-manager',
+  knownTo: '0.0.9',
+  defaults: {
+    rollouts: {
+      '0.0.2': 'v1.6.6',
+      '0.0.4': 'v1.7.1',
+      '0.0.5': 'v1.7.2',
+      '0.0.6': 'v1.8.3',
+      '0.0.8': 'v1.8.4',
+      '0.0.9': 'v1.9.0',
+    },
+  },
+  composes: [
+    {
+      kind: 'RolloutManager',
+      group: 'argoproj.io',
+      image: '{spec.image|quay.io/argoproj/argo-rollouts}:{spec.version|default:rollouts}',
+    },
+  ],
+}
+
+export const terraform: OperatorRules = {
+  operator: 'HCP Terraform operator',
+  source:
+    'github.com/hashicorp/hcp-terraform-operator: internal/controller/agentpool_controller_deployment.go',
+  composes: [
+    {
+      kind: 'AgentPool',
+      group: 'app.terraform.io',
+      when: 'spec.agentDeployment',
+      unless: ['spec.agentDeployment.spec.containers'],
+      image: 'hashicorp/tfc-agent:latest',
     },
   ],
 }

@@ -103,7 +103,8 @@ export interface ChoiceRule extends ResourceRule {
 
 /** As ComposeRule; the values are those of the workload that runs the operator. */
 export interface StartRule {
-  image: string
+  /** absent: which images it starts is nowhere in the rendering */
+  image?: string
   /** part of a ConfigMap with which the image is another */
   unlessText?: string
 }

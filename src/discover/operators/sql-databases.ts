@@ -107,3 +107,31 @@ export const mongoDb: OperatorRules = {
   ],
   unseen: [{ kind: 'MongoDB', group: 'mongodb.com', knownBy: 'MONGODB_IMAGE' }],
 }
+
+export const crateDb: OperatorRules = {
+  operator: 'CrateDB operator',
+  source: 'github.com/crate/crate-operator: crate/operator/create.py, crate/operator/config.py',
+  composes: [
+    {
+      kind: 'CrateDB',
+      group: 'cloud.crate.io',
+      image: '{spec.cluster.imageRegistry}:{spec.cluster.version}',
+    },
+  ],
+  // the exporter and the init containers depend on its version
+  unseen: [{ kind: 'CrateDB', group: 'cloud.crate.io', knownBy: 'CRATEDB_OPERATOR_SQL_EXPORTER_IMAGE' }],
+}
+
+export const cockroachDb: OperatorRules = {
+  operator: 'CockroachDB operator',
+  source: 'github.com/cockroachdb/cockroach-operator: pkg/resource/cluster.go, config/manager',
+  catalogues: [/^RELATED_IMAGE_COCKROACH_v/],
+  composes: [
+    {
+      kind: 'CrdbCluster',
+      group: 'crdb.cockroachlabs.com',
+      unless: ['spec.image.name'],
+      image: '{env:RELATED_IMAGE_COCKROACH_[spec.cockroachDBVersion:_]}',
+    },
+  ],
+}

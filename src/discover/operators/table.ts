@@ -1,11 +1,21 @@
 import { corootOperator, falco, humio, instana } from './agents.ts'
 import { tigera } from './calico.ts'
-import { etcdDruid, etcdOperator, kamaji, karmada, submariner, vCluster } from './clusters.ts'
+import {
+  etcdDruid,
+  etcdOperator,
+  kamaji,
+  karmada,
+  rancher,
+  remoteManifests,
+  submariner,
+  vCluster,
+} from './clusters.ts'
 import { cloudNativePg, databases, postgres, rabbitmq } from './databases.ts'
 import { elastic } from './elastic.ts'
 import { flux } from './flux.ts'
 import { envoyGateway } from './gateways.ts'
 import { arangoDb, greptimeDb, hazelcast, nebula } from './graph-databases.ts'
+import { loggingOperator } from './logging.ts'
 import { istio, network, sail } from './mesh-and-network.ts'
 import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
 import {
@@ -28,12 +38,14 @@ import {
   k6Operator,
   kiali,
   kubeVirt,
-  loggingOperator,
+  rolloutsManager,
+  terraform,
   trident,
   vaultOperator,
 } from './platform.ts'
 import type { OperatorRules } from './rule.ts'
-import { clickHouse, mongoDb, mysql, tiDb } from './sql-databases.ts'
+import { kubeArmor } from './security.ts'
+import { clickHouse, cockroachDb, crateDb, mongoDb, mysql, tiDb } from './sql-databases.ts'
 import { stackable } from './stackable.ts'
 import { cephCsi, minio, rook, scylla } from './storage.ts'
 import { argoEvents, debezium, koperator } from './streaming.ts'
@@ -102,6 +114,8 @@ export const operators: readonly OperatorRules[] = [
   etcdOperator,
   submariner,
   vCluster,
+  remoteManifests,
+  rancher,
   flux,
   nebula,
   arangoDb,
@@ -114,5 +128,10 @@ export const operators: readonly OperatorRules[] = [
   kongGateway,
   camelK,
   trainingOperator,
+  kubeArmor,
+  crateDb,
+  cockroachDb,
+  rolloutsManager,
+  terraform,
   ...stackable,
 ]
