@@ -98,7 +98,7 @@ function print(label: string, { compared, equal, refused, ours, theirs }: Tally)
 async function openPool({ suite, architecture }: { suite: string; architecture: string }): Promise<Pool> {
   const work = join(folder, `${suite}-${architecture}`)
   const request = { ...sourceOf({ archive, suite, keys: [keyring] }), at: 'agreement' }
-  const { candidates } = await withContext({ folder: work }, async context => {
+  const { lists } = await withContext({ folder: work }, async context => {
     const release = await fetchRelease(request, context)
     return readPackages(request, { release, architecture }, context)
   })
@@ -106,7 +106,7 @@ async function openPool({ suite, architecture }: { suite: string; architecture: 
   const apt = await aptSandbox(join(work, 'apt'), { sources, architecture })
   const updated = await apt.apt('update')
   if (updated.status !== 0) throw new Error(updated.stdout + updated.stderr)
-  const universe = new Universe(candidates, { architecture })
+  const universe = new Universe(lists, { architecture })
   return { suite, architecture, universe, names: [...universe.names()].sort(), apt }
 }
 

@@ -10,10 +10,10 @@ import { sourceOf, withContext } from '../../../test/kinds/deb/support/resolve.t
  */
 const [folder, archive, keyring, ...names] = process.argv.slice(2) as [string, string, string, ...string[]]
 const request = { ...sourceOf({ archive, suite: 'bookworm', keys: [keyring] }), at: 'bench' }
-const { candidates } = await withContext({ folder }, async context => {
+const { lists } = await withContext({ folder }, async context => {
   const release = await fetchRelease(request, context)
   return readPackages(request, { release, architecture: 'amd64' }, context)
 })
-const universe = new Universe(candidates, { architecture: 'amd64' })
+const universe = new Universe(lists, { architecture: 'amd64' })
 const selected = closureOf(universe, { names, recommends: false, at: 'bench' })
 console.log(selected.length)

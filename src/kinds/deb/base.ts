@@ -5,6 +5,7 @@ import { mediaTypes } from '../../core/media-types.ts'
 import type { BaseSystem, InstalledPackage } from '../package-entry.ts'
 import type { Candidate } from './candidate.ts'
 import { closureOf } from './closure.ts'
+import type { PackageList } from './package-list.ts'
 import { Universe } from './universe.ts'
 
 /** `minimal` ⊂ `server` ⊂ `cloud`. Without Recommends: a package that some of these installations lack must be carried. */
@@ -26,14 +27,18 @@ interface BaseOptions {
 }
 
 /** Returns the packages that the machines already have, as apt would read them from their dpkg status. */
-export function baseOf(base: BaseSystem, candidates: Candidate[], options: BaseOptions): Candidate[] {
+export function baseOf(
+  base: BaseSystem,
+  lists: readonly PackageList[],
+  options: BaseOptions,
+): Candidate[] {
   switch (base.type) {
     case 'none':
       return []
     case 'named':
-      return namedBase(base.name, candidates, options)
+      return namedBase(base.name, lists, options)
     case 'list':
-      return listedBase(base.packages, candidates, options)
+      return listedBase(base.packages, lists, options)
   }
 }
 
@@ -44,18 +49,16 @@ export function baseOf(base: BaseSystem, candidates: Candidate[], options: BaseO
  */
 function namedBase(
   name: 'minimal' | 'server' | 'cloud',
-  candidates: Candidate[],
+  lists: readonly PackageList[],
   { architecture, at }: BaseOptions,
 ): Candidate[] {
-  const first = candidates.filter(one => one.source === 0)
+  const first = lists.filter(list => list.source === 0)
   const universe = new Universe(first, { architecture })
   const isUbuntu = universe.find('ubuntu-minimal') !== undefined
   const least = isUbuntu ? 1 : name === 'minimal' ? 2 : 3
-  const own = first.filter(
-    one =>
-      (one.architecture === 'all' || one.architecture === architecture) &&
-      (one.essential || (one.priority >= 1 && one.priority <= least)),
-  )
+  const own = first
+    .flatMap(list => [...list.basic(least)])
+    .filter(one => one.architecture === 'all' || one.architecture === architecture)
   const seeds = (isUbuntu ? ubuntu : debian)[name].filter(seed => universe.find(seed) !== undefined)
   if (!own.some(one => one.essential)) {
     throw new AirgapError(
@@ -78,19 +81,13 @@ function namedBase(
 /** A version that no source has any longer becomes a placeholder with its Provides: it is installed, so its own dependencies are satisfied. */
 function listedBase(
   packages: InstalledPackage[],
-  candidates: Candidate[],
+  lists: readonly PackageList[],
   { architecture, foreign }: BaseOptions,
 ): Candidate[] {
   const here = new Set(['all', architecture, ...foreign])
   const wanted = packages.filter(one => here.has(one.architecture))
-  const names = new Set(wanted.map(one => one.name))
-  const versions = new Map<string, Candidate[]>()
-  for (const candidate of candidates) {
-    if (!names.has(candidate.name)) continue
-    versions.set(candidate.name, [...(versions.get(candidate.name) ?? []), candidate])
-  }
   return wanted.map(one => {
-    const known = versions.get(one.name) ?? []
+    const known = lists.flatMap(list => list.versionsOf(one.name))
     return known.find(candidate => isSame(candidate, one)) ?? placeholder(one, known)
   })
 }

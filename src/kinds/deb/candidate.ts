@@ -30,10 +30,7 @@ export interface Candidate {
   provides?: string
   conflicts?: string
   breaks?: string
-  /** read for the order in which names come up, apt's last tie-break */
   suggests?: string
-  replaces?: string
-  enhances?: string
   /** the unpacked index and the place of the stanza in it */
   stanza: { index: Descriptor; offset: number; length: number }
 }

@@ -1,15 +1,16 @@
+import { derived } from '../../content/derived.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
-import { AirgapError } from '../../core/errors.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
-import type { Candidate } from './candidate.ts'
-import { readStanzas, type Stanza, type StanzaPlace } from './control.ts'
 import { isFlat } from './flat.ts'
 import { fetchIndex, indexName, isListed } from './index-file.ts'
+import { PackageList } from './package-list.ts'
+import { type PackageTable, PackageTableBuilder, packageTableForm } from './package-table.ts'
 import { type Release, type SuiteRequest, suiteUrl } from './release.ts'
 
 export interface SuitePackages {
-  candidates: Candidate[]
+  /** one for each index */
+  lists: PackageList[]
   /** indexes that the manifest asks for and that the suite does not have, by their addresses */
   missing: LeftOut[]
   /** whether the suite has any index for the architecture, or says that there is nothing for it yet */
@@ -17,15 +18,19 @@ export interface SuitePackages {
 }
 
 /**
- * Returns all packages that a machine of `architecture` can install from the suite. Like apt, skips the indexes of a component
+ * Returns all packages that a machine of `architecture` can install from the suite, as those of the request's `source`. Like apt, skips the indexes of a component
  * or an architecture that the suite does not have (pkgAcqMetaClearSig::QueueIndexes).
  */
 export async function readPackages(
   request: SuiteRequest,
-  { release, architecture }: { release: Release; architecture: string },
+  {
+    release,
+    architecture,
+    source = 0,
+  }: { release: Release; architecture: string; source?: number },
   context: ResolveContext,
 ): Promise<SuitePackages> {
-  const found: SuitePackages = { candidates: [], missing: [], isServed: false }
+  const found: SuitePackages = { lists: [], missing: [], isServed: false }
   if (isFlat(request.suite)) {
     if (isListed(release, '')) await read('', '')
     else
@@ -50,19 +55,27 @@ export async function readPackages(
 
   async function read(folder: string, component: string): Promise<void> {
     const index = await fetchIndex(request, { folder, release }, context)
-    const item = indexName(request, folder)
     found.isServed = true
-    await readStanzas(await context.cache.open(index), {
-      wanted,
-      item,
-      each(stanza, place) {
-        const candidate = toCandidate(stanza, { index, place, component, item })
-        // an index may also list packages of other architectures
-        if (candidate.architecture === architecture || candidate.architecture === 'all')
-          found.candidates.push(candidate)
-      },
-    })
+    const table = await tableOf(index, { item: indexName(request, folder), architecture }, context)
+    found.lists.push(new PackageList(table, { source, component, index, architecture }))
   }
+}
+
+/** The digest of the index is in the signed Release file, or was computed of the verified file that is. */
+async function tableOf(
+  index: Descriptor,
+  options: { item: string; architecture: string },
+  { cache }: ResolveContext,
+): Promise<PackageTable> {
+  const source = { digest: index.digest, variant: options.architecture }
+  return await derived(cache, source, {
+    form: packageTableForm,
+    async make() {
+      const builder = new PackageTableBuilder(options)
+      for await (const chunk of (await cache.open(index)) as AsyncIterable<Uint8Array>) builder.read(chunk)
+      return builder.end()
+    },
+  })
 }
 
 /** Undefined for a component that is only empty for this architecture: apt takes that for an empty index. */
@@ -76,86 +89,4 @@ function whyMissing(
   if (!isKnown) return `the suite has no component ${component}, only ${list(components)}`
   if (architectures.includes(architecture)) return undefined
   return `the suite has nothing for ${architecture}, only for ${list(architectures)}`
-}
-
-const wanted = [
-  'package',
-  'version',
-  'architecture',
-  'filename',
-  'size',
-  'sha256',
-  'essential',
-  'priority',
-  'multi-arch',
-  'pre-depends',
-  'depends',
-  'recommends',
-  'provides',
-  'conflicts',
-  'breaks',
-  'suggests',
-  'replaces',
-  'enhances',
-  'important',
-  'protected',
-  'source',
-  'phased-update-percentage',
-] as const
-
-const priorities = ['required', 'important', 'standard', 'optional', 'extra']
-
-/** As in apt: a missing priority ranks before all others, an unknown one is `extra`. */
-function priorityOf(text: string | undefined): number {
-  if (text === undefined) return 0
-  return priorities.indexOf(text) + 1 || priorities.length
-}
-
-function toCandidate(
-  stanza: Stanza,
-  {
-    index,
-    place,
-    component,
-    item,
-  }: { index: Descriptor; place: StanzaPlace; component: string; item: string },
-): Candidate {
-  const { package: name, version, architecture } = stanza
-  if (!name || !version || !architecture) {
-    throw new AirgapError('UPSTREAM_INVALID', 'a stanza lacks Package, Version or Architecture', {
-      item: `${item} at byte ${place.offset}`,
-      likely: 'an archive made with broken tools',
-      next: 'report it to the maintainers of the archive',
-    })
-  }
-  const multiArch = stanza['multi-arch']
-  const candidate: Candidate = {
-    name,
-    version,
-    architecture,
-    source: 0,
-    component,
-    filename: stanza.filename ?? '',
-    size: /^[0-9]{1,15}$/.test(stanza.size ?? '') ? Number(stanza.size) : -1,
-    sha256: stanza.sha256?.toLowerCase() ?? '',
-    essential: stanza.essential === 'yes',
-    priority: priorityOf(stanza.priority),
-    stanza: { index, offset: place.offset, length: place.length },
-  }
-  if (multiArch === 'same' || multiArch === 'foreign' || multiArch === 'allowed')
-    candidate.multiArch = multiArch
-  if (stanza.important === 'yes' || stanza.protected === 'yes') candidate.important = true
-  if (stanza.source) candidate.builtFrom = stanza.source
-  const phased = stanza['phased-update-percentage']
-  if (phased !== undefined && /^[0-9]{1,2}$/.test(phased)) candidate.phased = Number(phased)
-  if (stanza['pre-depends']) candidate.preDepends = stanza['pre-depends']
-  if (stanza.depends) candidate.depends = stanza.depends
-  if (stanza.recommends) candidate.recommends = stanza.recommends
-  if (stanza.provides) candidate.provides = stanza.provides
-  if (stanza.conflicts) candidate.conflicts = stanza.conflicts
-  if (stanza.breaks) candidate.breaks = stanza.breaks
-  if (stanza.suggests) candidate.suggests = stanza.suggests
-  if (stanza.replaces) candidate.replaces = stanza.replaces
-  if (stanza.enhances) candidate.enhances = stanza.enhances
-  return candidate
 }

@@ -1,5 +1,6 @@
 import type { Candidate } from './candidate.ts'
 import { versionMatcher } from './expression.ts'
+import type { PackageList } from './package-list.ts'
 import { type DebPin, type FitsSource, type PolicySource, pinPackage, pinSource } from './pin.ts'
 
 export type PriorityOf = (candidate: Candidate) => number
@@ -88,9 +89,11 @@ function isFromFitting(
 /** The pins that fit nothing here, with the reason. apt ignores them silently, and installs another version. */
 export function unusedPins(
   pins: readonly DebPin[],
-  { sources, candidates, native }: { sources: PolicySource[]; candidates: Candidate[]; native: string },
+  { sources, lists, native }: { sources: PolicySource[]; lists: readonly PackageList[]; native: string },
 ): Map<DebPin, string> {
   const unused = new Map<DebPin, string>()
+  if (pins.length === 0) return unused
+  const candidates = lists.flatMap(list => [...list.all()])
   for (const one of compilePins(pins, native)) {
     const why = whyUnused(one, { sources, candidates })
     if (why !== undefined) unused.set(one.pin, why)

@@ -7,13 +7,13 @@ import type { LeftOut } from '../../lock/left-out.ts'
 import type { ResolveContext } from '../kind.ts'
 import { type BaseSystem, chooseKernelPackages } from '../package-entry.ts'
 import { baseOf } from './base.ts'
-import type { Candidate } from './candidate.ts'
 import { solve } from './closure.ts'
 import type { DebRequest, DebSource } from './entry.ts'
 import { flatFolder, isFlat } from './flat.ts'
 import { kernelFinder } from './kernel-packages.ts'
 import { checkOneDigest, lockPackages } from './lock-package.ts'
 import type { LockedDeb, LockedDebs } from './locked.ts'
+import type { PackageList } from './package-list.ts'
 import { readPackages } from './packages.ts'
 import type { DebPin } from './pin.ts'
 import { priorities, unusedPins } from './policy.ts'
@@ -32,12 +32,12 @@ export async function resolveDebs(request: DebRequest, context: ResolveContext):
   let presentPackages = 0
   for (const architecture of request.architectures) {
     const foreign = request.foreignArchitectures.filter(other => other !== architecture)
-    const { candidates, missing } = await readCandidates(suites, { releases, architecture, foreign }, context)
+    const { lists, missing } = await readLists(suites, { releases, architecture, foreign }, context)
     for (const one of missing) leftOut.set(one.name, one)
     const priorityOf = priorities(sources, request.pins, architecture)
-    unused.push(unusedPins(request.pins, { sources, candidates, native: architecture }))
-    const installed = baseOf(request.base, candidates, { architecture, foreign, at: request.at })
-    const universe = new Universe(candidates, {
+    unused.push(unusedPins(request.pins, { sources, lists, native: architecture }))
+    const installed = baseOf(request.base, lists, { architecture, foreign, at: request.at })
+    const universe = new Universe(lists, {
       architecture,
       foreign,
       suites: sources,
@@ -106,29 +106,26 @@ function reportUnusedPins(
 }
 
 /** Everything that a machine could install, source by source, in apt's order. Throws UNRESOLVABLE where no suite has anything. */
-async function readCandidates(
+async function readLists(
   suites: SuiteRequest[],
   { releases, architecture, foreign }: { releases: Release[]; architecture: string; foreign: string[] },
   context: ResolveContext,
-): Promise<{ candidates: Candidate[]; missing: LeftOut[] }> {
-  const candidates: Candidate[] = []
+): Promise<{ lists: PackageList[]; missing: LeftOut[] }> {
+  const lists: PackageList[] = []
   const missing: LeftOut[] = []
   let isServed = false
   for (const [source, suite] of suites.entries()) {
     const release = releases[source]!
     for (const one of [architecture, ...foreign]) {
-      const found = await readPackages(suite, { release, architecture: one }, context)
-      for (const candidate of found.candidates) {
-        candidate.source = source
-        candidates.push(candidate)
-      }
+      const found = await readPackages(suite, { release, architecture: one, source }, context)
+      lists.push(...found.lists)
       // like apt, skip a source that lacks a foreign architecture
       if (one !== architecture) continue
       missing.push(...found.missing)
       isServed ||= found.isServed
     }
   }
-  if (isServed) return { candidates, missing }
+  if (isServed) return { lists, missing }
   const [first] = missing
   const has = releases.map(
     ({ components, architectures }) =>

@@ -1,6 +1,6 @@
 import { compareVersions } from '../../core/debian-version.ts'
 import type { Candidate } from './candidate.ts'
-import { NameOrder } from './name-order.ts'
+import type { PackageList } from './package-list.ts'
 import { type PolicySource, requestedRelease } from './pin.ts'
 import type { PriorityOf } from './policy.ts'
 import { type Alternatives, parseRelations, type Relation, satisfiesVersion } from './relation.ts'
@@ -76,75 +76,60 @@ export class Universe {
   readonly architectures: string[]
   readonly priorityOf: PriorityOf
   readonly #packages = new Map<string, Package>()
-  /** from Provides only: an implicit offer for each of 60,000 packages would waste memory */
-  readonly #provided = new Map<string, Offer[]>()
+  readonly #lists: readonly PackageList[]
   readonly #dependencies = new Map<Candidate, Dependency[]>()
   readonly #installed: Package[] = []
+  /** versions of the base system that no list has */
+  readonly #unlisted: Candidate[] = []
   readonly #suites: PolicySource[]
-  readonly #order: NameOrder
 
-  constructor(candidates: Candidate[], options: UniverseOptions) {
+  /** The lists are in the order of the sources. */
+  constructor(lists: readonly PackageList[], options: UniverseOptions) {
     this.architecture = options.architecture
     this.architectures = [options.architecture, ...(options.foreign ?? [])]
     this.priorityOf = options.priorityOf ?? (() => 500)
-    this.#order = new NameOrder(candidates, options.architecture)
+    this.#lists = lists
     this.#suites = options.suites ?? []
-    for (const candidate of candidates) this.#add(candidate)
     for (const candidate of options.installed ?? []) this.#install(candidate)
-    for (const one of this.#packages.values()) {
-      if (one.versions.length > 1) one.versions.sort((a, b) => compareVersions(b.version, a.version))
-    }
   }
 
-  #add(candidate: Candidate): Candidate {
-    const architecture = this.#architectureOf(candidate)
-    const known = this.#packages.get(this.#key(candidate.name, architecture))
-    // most packages have one version: an exact list takes a tenth of the memory of one that grew
-    const owner = known ?? this.#make(candidate.name, architecture, [candidate])
-    const same = known?.versions.find(
-      other => other.version === candidate.version && other.sha256 === candidate.sha256,
-    )
-    if (same) {
-      // the same file in another suite, or in the index of another architecture
-      if (same.source !== candidate.source && !same.alsoIn?.includes(candidate.source))
-        same.alsoIn = [...(same.alsoIn ?? []), candidate.source]
-      return same
+  /** All versions are looked up when the package is named first: of 60,000 packages, a closure needs a few thousand. */
+  #package(name: string, architecture: string): Package {
+    const key = this.#key(name, architecture)
+    const known = this.#packages.get(key)
+    if (known !== undefined) return known
+    const id = this.#packages.size
+    const made: Package = { name, architecture, id, versions: [], essential: false, important: false }
+    this.#packages.set(key, made)
+    for (const list of this.#lists) {
+      for (const candidate of list.versionsOf(name))
+        if (this.#architectureOf(candidate) === architecture) addVersion(made, candidate)
     }
-    known?.versions.push(candidate)
-    if (candidate.essential) owner.essential = true
-    if (candidate.important) owner.important = true
-    if (candidate.provides !== undefined) this.#addProvides(owner, candidate)
-    return candidate
+    sortVersions(made)
+    return made
   }
 
   #install(candidate: Candidate): void {
-    const owner = this.#package(candidate.name, this.#architectureOf(candidate))
+    const owner = this.ownerOf(candidate)
     const known = owner.versions.find(other => other.version === candidate.version)
-    owner.current = known ?? this.#add(candidate)
+    owner.current = known ?? candidate
+    if (known === undefined) {
+      addVersion(owner, candidate)
+      sortVersions(owner)
+      this.#unlisted.push(candidate)
+    }
     this.#installed.push(owner)
   }
 
-  #addProvides(owner: Package, candidate: Candidate): void {
-    for (const { name, qualifier, version } of providesOf(candidate)) {
-      const offer = { candidate, owner, version, qualified: qualifier !== undefined }
-      for (const key of this.#keysProvided(owner, candidate, { name, qualifier })) {
-        const others = this.#provided.get(key)
-        if (others) others.push(offer)
-        else this.#provided.set(key, [offer])
-      }
-    }
-  }
-
   /** MultiarchSpec: a `foreign` package provides for every architecture, an `allowed` one for `:any`, too. */
-  #keysProvided(
+  #architecturesProvided(
     owner: Package,
     { multiArch }: Candidate,
-    { name, qualifier }: { name: string; qualifier: string | undefined },
-  ): string[] {
-    if (qualifier !== undefined) return [this.#key(name, qualifier)]
-    if (multiArch === 'foreign') return this.architectures.map(architecture => this.#key(name, architecture))
-    const own = this.#key(name, owner.architecture)
-    return multiArch === 'allowed' ? [own, this.#key(name, 'any')] : [own]
+    qualifier: string | undefined,
+  ): readonly string[] {
+    if (qualifier !== undefined) return [qualifier]
+    if (multiArch === 'foreign') return this.architectures
+    return multiArch === 'allowed' ? [owner.architecture, 'any'] : [owner.architecture]
   }
 
   #key(name: string, architecture: string): string {
@@ -155,21 +140,10 @@ export class Universe {
     return architecture === 'all' ? this.architecture : architecture
   }
 
-  #package(name: string, architecture: string): Package {
-    return this.#packages.get(this.#key(name, architecture)) ?? this.#make(name, architecture, [])
-  }
-
-  #make(name: string, architecture: string, versions: Candidate[]): Package {
-    const id = this.#packages.size
-    const made = { name, architecture, id, versions, essential: false, important: false }
-    this.#packages.set(this.#key(name, architecture), made)
-    return made
-  }
-
   /** Returns undefined where there is no version. Without an architecture, the native one is meant. */
   find(name: string, architecture = this.architecture): Package | undefined {
-    const found = this.#packages.get(this.#key(name, architecture))
-    return found && found.versions.length > 0 ? found : undefined
+    const found = this.#package(name, architecture)
+    return found.versions.length > 0 ? found : undefined
   }
 
   /** Also for a name that no package has. */
@@ -177,8 +151,11 @@ export class Universe {
     return this.#package(name, architecture)
   }
 
-  *names(): Generator<string> {
-    for (const { name, versions } of this.#packages.values()) if (versions.length > 0) yield name
+  /** Each name once. */
+  names(): Iterable<string> {
+    const names = new Set(this.#lists.flatMap(list => [...list.names()]))
+    for (const { name } of this.#unlisted) names.add(name)
+    return names
   }
 
   /** Packages of the base system. */
@@ -208,13 +185,13 @@ export class Universe {
   /** The packages whose names the version provides, without its own. */
   answersTo(candidate: Candidate): Package[] {
     const owner = this.ownerOf(candidate)
-    const keys = providesOf(candidate).flatMap(({ name, qualifier }) =>
-      this.#keysProvided(owner, candidate, { name, qualifier }),
+    const provided = providesOf(candidate).flatMap(({ name, qualifier }) =>
+      this.#architecturesProvided(owner, candidate, qualifier).map(one => this.#package(name, one)),
     )
     const { multiArch, name } = candidate
-    if (multiArch === 'allowed') keys.push(this.#key(name, 'any'))
-    if (multiArch === 'foreign') keys.push(...this.architectures.map(one => this.#key(name, one)))
-    return keys.flatMap(key => this.#packages.get(key) ?? [])
+    if (multiArch === 'allowed') provided.push(this.#package(name, 'any'))
+    if (multiArch === 'foreign') provided.push(...this.architectures.map(one => this.#package(name, one)))
+    return provided
   }
 
   /** The candidate as apt chooses it: highest priority, then newest; below priority 1000 never a downgrade. */
@@ -235,8 +212,27 @@ export class Universe {
 
   /** Versions of other packages that provide the name. */
   offers(target: Package): Offer[] {
-    target.offers ??= [...this.#implicitOffers(target), ...(this.#provided.get(this.#keyOf(target)) ?? [])]
+    target.offers ??= [...this.#implicitOffers(target), ...this.#explicitOffers(target)]
     return target.offers
+  }
+
+  *#explicitOffers({ name, architecture }: Package): Generator<Offer> {
+    for (const candidate of this.#mentioning(name)) {
+      const owner = this.ownerOf(candidate)
+      // the same file in another suite counts once
+      if (!owner.versions.includes(candidate)) continue
+      for (const { name: provided, qualifier, version } of providesOf(candidate)) {
+        if (provided !== name) continue
+        if (this.#architecturesProvided(owner, candidate, qualifier).includes(architecture))
+          yield { candidate, owner, version, qualified: qualifier !== undefined }
+      }
+    }
+  }
+
+  /** The versions that may provide the name, in the order of the sources. */
+  *#mentioning(name: string): Generator<Candidate> {
+    for (const list of this.#lists) yield* list.providersOf(name)
+    yield* this.#unlisted
   }
 
   /** Versions of other packages that provide the target's name, whatever the version. */
@@ -246,19 +242,15 @@ export class Universe {
     return offers.filter(offer => offer.qualified || offer.owner.architecture === target.architecture)
   }
 
-  #keyOf(target: Package): string {
-    return this.#key(target.name, target.architecture)
-  }
-
   #implicitOffers(target: Package): Offer[] {
     const isAny = target.architecture === 'any'
     const offers: Offer[] = []
     for (const architecture of this.architectures) {
       if (architecture === target.architecture) continue
-      const owner = this.#packages.get(this.#key(target.name, architecture))
-      for (const candidate of owner?.versions ?? []) {
+      const owner = this.#package(target.name, architecture)
+      for (const candidate of owner.versions) {
         if (candidate.multiArch === (isAny ? 'allowed' : 'foreign'))
-          offers.push({ candidate, owner: owner!, version: candidate.version, qualified: false })
+          offers.push({ candidate, owner, version: candidate.version, qualified: false })
       }
     }
     return offers
@@ -308,18 +300,44 @@ export class Universe {
   *#siblings(parent: Package, { multiArch, version }: Candidate): Generator<Target> {
     for (const architecture of this.architectures) {
       if (architecture === parent.architecture) continue
-      const other = this.#packages.get(this.#key(parent.name, architecture))
-      if (!other || other.versions.length === 0) continue
+      const other = this.#package(parent.name, architecture)
+      if (other.versions.length === 0) continue
       const relation: Relation =
         multiArch === 'same' ? { name: parent.name, operator: '!=', version } : { name: parent.name }
       yield { package: other, relation, implicit: true }
     }
   }
 
-  /** Negative where the first name occurs before the second: apt's last tie-break. */
+  /**
+   * Negative where apt's cache meets the first name before the second, in a stanza or in a relation of another package: apt's last
+   * tie-break between equal providers (the last one wins).
+   */
   compareOrder(a: Package, b: Package): number {
-    return this.#order.compare(this.#keyOf(a), this.#keyOf(b))
+    for (const list of this.#lists) {
+      const [first, second] = [a, b].map(one => list.metAt(one, this.architecture))
+      if (first !== undefined || second !== undefined) return (first ?? Infinity) - (second ?? Infinity)
+    }
+    return 0
   }
+}
+
+function addVersion(owner: Package, candidate: Candidate): void {
+  const same = owner.versions.find(
+    other => other.version === candidate.version && other.sha256 === candidate.sha256,
+  )
+  if (same) {
+    // the same file in another suite, or in the index of another architecture
+    if (same.source !== candidate.source && !same.alsoIn?.includes(candidate.source))
+      same.alsoIn = [...(same.alsoIn ?? []), candidate.source]
+    return
+  }
+  owner.versions.push(candidate)
+  if (candidate.essential) owner.essential = true
+  if (candidate.important) owner.important = true
+}
+
+function sortVersions({ versions }: Package): void {
+  if (versions.length > 1) versions.sort((a, b) => compareVersions(b.version, a.version))
 }
 
 /** IsIgnorable: a package never conflicts with itself (policy 7.4). */

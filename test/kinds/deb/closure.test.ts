@@ -1,35 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { AirgapError } from '../../../src/core/errors.ts'
-import type { Candidate } from '../../../src/kinds/deb/candidate.ts'
 import { closureOf } from '../../../src/kinds/deb/closure.ts'
 import { Universe } from '../../../src/kinds/deb/universe.ts'
+import { listOf, type WorldPackage } from './support/world.ts'
 
-type Fields = Partial<Omit<Candidate, 'name' | 'stanza'>>
+type Fields = Omit<WorldPackage, 'name'>
 
 /** `a 1.0` → fields */
 function universe(packages: Record<string, Fields>): Universe {
-  const candidates = Object.entries(packages).map(([text, fields]): Candidate => {
-    const [name, version = '1'] = text.split(' ')
-    return {
-      name: name!,
-      version,
-      architecture: 'amd64',
-      source: 0,
-      component: 'main',
-      filename: `pool/${name}.deb`,
-      size: 1,
-      sha256: 'a'.repeat(64),
-      essential: false,
-      priority: 4,
-      stanza: {
-        index: { mediaType: 'x', digest: `sha256:${'0'.repeat(64)}`, size: 1 },
-        offset: 0,
-        length: 1,
-      },
-      ...fields,
-    }
-  })
-  return new Universe(candidates, { architecture: 'amd64' })
+  const list = listOf(
+    Object.entries(packages).map(([text, fields]) => {
+      const [name, version = '1'] = text.split(' ')
+      return { name: name!, version, ...fields }
+    }),
+  )
+  return new Universe([list], { architecture: 'amd64' })
 }
 
 function select(from: Universe, names: string, recommends = false): string[] {
@@ -108,7 +93,7 @@ describe('closure', () => {
   })
 
   it('fault 42: takes the package itself before those that provide it', () => {
-    const from = universe({ a: { depends: 'm' }, m: {}, n: { provides: 'm', priority: 1 } })
+    const from = universe({ a: { depends: 'm' }, m: {}, n: { provides: 'm', priority: 'required' } })
     expect(select(from, 'a')).toEqual(['a', 'm'])
   })
 
@@ -119,7 +104,7 @@ describe('closure', () => {
       'a',
       'p2',
     ])
-    const important = { ...providers, p1: { provides: 'm', priority: 2 } }
+    const important = { ...providers, p1: { provides: 'm', priority: 'important' } }
     expect(select(universe({ a: { depends: 'm' }, ...important }), 'a')).toEqual(['a', 'p1'])
     const essential = { ...important, p2: { provides: 'm', essential: true } }
     expect(select(universe({ a: { depends: 'm' }, ...essential }), 'a')).toEqual(['a', 'p2'])
@@ -130,7 +115,7 @@ describe('closure', () => {
       a: { depends: 'm (>= 2)' },
       plain: { provides: 'm' },
       old: { provides: 'm (= 1)' },
-      fresh: { provides: 'm (= 3)', priority: 5 },
+      fresh: { provides: 'm (= 3)', priority: 'extra' },
     })
     expect(select(from, 'a')).toEqual(['a', 'fresh'])
     const none = universe({ a: { depends: 'm (>= 2)' }, plain: { provides: 'm' } })

@@ -1,36 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import type { Candidate } from '../../../src/kinds/deb/candidate.ts'
 import { kernelFinder } from '../../../src/kinds/deb/kernel-packages.ts'
 import { Universe } from '../../../src/kinds/deb/universe.ts'
 import { chooseKernelPackages } from '../../../src/kinds/package-entry.ts'
+import { listOf } from './support/world.ts'
 
 const names = [
   'linux-headers-5.15.0-91-generic',
   'linux-headers-6.8.0-1010-nvidia',
   'linux-modules-nvidia-535-5.15.0-91-generic',
 ]
-const universe = new Universe(
-  names.map(
-    (name): Candidate => ({
-      name,
-      version: '1',
-      architecture: 'amd64',
-      source: 0,
-      component: 'main',
-      filename: `pool/${name}.deb`,
-      size: 1,
-      sha256: 'a'.repeat(64),
-      essential: false,
-      priority: 4,
-      stanza: {
-        index: { mediaType: 'x', digest: `sha256:${'0'.repeat(64)}`, size: 1 },
-        offset: 0,
-        length: 1,
-      },
-    }),
-  ),
-  { architecture: 'amd64' },
-)
+const universe = new Universe([listOf(names.map(name => ({ name })))], { architecture: 'amd64' })
 const choose = (...kernels: string[]) =>
   chooseKernelPackages(
     {

@@ -8,7 +8,7 @@ import { both, type Machine, ourOutcome } from './support/both.ts'
 import { missing, tempFolder } from './support/programs.ts'
 import { errorOf, lockDebs, sourceOf } from './support/resolve.ts'
 import { type FileServer, serveFolder } from './support/server.ts'
-import { candidateOf, type WorldPackage, writeWorld } from './support/world.ts'
+import { listOf, type WorldPackage, writeWorld } from './support/world.ts'
 
 const lacking = missing('apt-get', 'gpg')
 const built = (one: WorldPackage): WorldPackage[] => [one, { ...one, architecture: 'i386' }]
@@ -114,7 +114,7 @@ describe.skipIf(lacking.length > 0)(
     })
 
     it('what is installed in a version that is nowhere any more stands for itself and what it provides', () => {
-      const candidates = server.map(one => candidateOf(one))
+      const lists = [listOf(server)]
       const packages = [
         { name: 'other-mail', version: '0.9', architecture: 'amd64' },
         { name: 'shell', version: '3', architecture: 'amd64' },
@@ -122,9 +122,9 @@ describe.skipIf(lacking.length > 0)(
         { name: 'elsewhere', version: '1', architecture: 'arm64' },
       ]
       const options = { architecture: 'amd64', foreign: [], at: 'test' }
-      const installed = baseOf({ type: 'list', packages }, candidates, options)
+      const installed = baseOf({ type: 'list', packages }, lists, options)
       expect(installed.map(one => one.name)).toEqual(['other-mail', 'shell', 'unheard-of'])
-      const universe = new Universe(candidates, { architecture: 'amd64', installed })
+      const universe = new Universe(lists, { architecture: 'amd64', installed })
       expect(ourOutcome(universe, { names: ['app'], recommends: false, at: '' })).toEqual([
         'app_1_amd64',
         'lib_2_amd64',

@@ -26,11 +26,11 @@ describe.skipIf(lacking.length > 0)(`closure and apt (needs ${lacking.join(', ')
   beforeAll(async () => {
     const { path: folder } = resources.use(await tempFolder())
     const request = { ...sourceOf({ archive, suite: 'bookworm', keys: [key] }), at: 'here' }
-    const { candidates } = await withContext({ folder }, async context => {
+    const { lists } = await withContext({ folder }, async context => {
       const release = await fetchRelease(request, context)
       return readPackages(request, { release, architecture: 'amd64' }, context)
     })
-    universe = new Universe(candidates, { architecture: 'amd64' })
+    universe = new Universe(lists, { architecture: 'amd64' })
     const sources = `Types: deb\nURIs: ${archive}\nSuites: bookworm\nComponents: main\nSigned-By: ${key}\n`
     apt = await aptSandbox(join(folder, 'apt'), { sources })
     const update = await apt.apt('update')

@@ -8,7 +8,7 @@ import { priorities } from '../../../../src/kinds/deb/policy.ts'
 import { Universe } from '../../../../src/kinds/deb/universe.ts'
 import { aptSandbox } from './apt.ts'
 import { preferencesOf } from './random-world.ts'
-import { candidateOf, sourcesOf, statusOf, type WorldPackage, type WorldSuite, writeWorld } from './world.ts'
+import { candidateOf, listOf, sourcesOf, statusOf, type WorldPackage, type WorldSuite, writeWorld } from './world.ts'
 
 export interface Machine {
   suites: Record<string, WorldSuite>
@@ -79,14 +79,10 @@ export function universeOf({ suites, pins = [], installed = [], foreign = [] }: 
     suite,
     release: { Suite: suite, Codename: suite, ...release },
   }))
-  const candidates = Object.values(suites).flatMap(({ packages }, i) =>
-    ['amd64', ...foreign].flatMap(architecture =>
-      packages
-        .filter(one => [architecture, 'all'].includes(one.architecture ?? 'amd64'))
-        .map(one => candidateOf(one, i)),
-    ),
+  const lists = Object.values(suites).flatMap(({ packages }, source) =>
+    ['amd64', ...foreign].map(architecture => listOf(packages, { source, architecture })),
   )
-  return new Universe(candidates, {
+  return new Universe(lists, {
     architecture: 'amd64',
     foreign,
     suites: sources,

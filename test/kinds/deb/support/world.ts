@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Candidate } from '../../../../src/kinds/deb/candidate.ts'
+import { PackageList } from '../../../../src/kinds/deb/package-list.ts'
+import { PackageTableBuilder } from '../../../../src/kinds/deb/package-table.ts'
 
 /** A package of a made-up archive: what resolving looks at, and nothing to fetch. */
 export type WorldPackage = Partial<Omit<Candidate, 'stanza' | 'priority'>> & {
@@ -65,6 +67,17 @@ export function stanzaOf(one: WorldPackage, status?: string): string {
     ['Description', `test package ${candidate.name}`],
   ]
   return fields.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}\n`])).join('')
+}
+
+/** The packages as a machine of the architecture finds them in an index. */
+export function listOf(
+  packages: readonly WorldPackage[],
+  { source = 0, architecture = 'amd64' }: { source?: number; architecture?: string } = {},
+): PackageList {
+  const builder = new PackageTableBuilder({ architecture, item: 'test' })
+  builder.read(Buffer.from(packages.map(one => stanzaOf(one)).join('\n')))
+  const index = { mediaType: 'x', digest: `sha256:${'0'.repeat(64)}`, size: 1 } as const
+  return new PackageList(builder.end(), { source, component: 'main', index, architecture })
 }
 
 /** /var/lib/dpkg/status of a machine that has these. */
