@@ -67,21 +67,28 @@ export class LayoutStore implements ContentStore {
     }
   }
 
-  /** Returns many small parts of one blob, in the order of `ranges`. Not verified: the caller has read the whole blob before. */
+  /**
+   * Returns many small parts of one blob, in the order of `ranges`, verified: the whole blob is read. Throws NOT_FOUND, DIGEST_MISMATCH,
+   * SIZE_MISMATCH.
+   */
   async parts(descriptor: Descriptor, ranges: readonly ByteRange[]): Promise<Buffer[]> {
-    const path = this.pathOf(descriptor)
-    try {
-      await using file = await open(path, 'r')
-      const parts: Buffer[] = []
-      for (const { start, end } of ranges) {
-        const part = Buffer.allocUnsafe(end - start)
-        const { bytesRead } = await file.read(part, 0, part.length, start)
-        parts.push(part.subarray(0, bytesRead))
+    const parts = ranges.map(({ start, end }) =>
+      Buffer.alloc(Math.max(0, Math.min(end, descriptor.size) - start)),
+    )
+    const inOrder = [...ranges.keys()].sort((a, b) => ranges[a]!.start - ranges[b]!.start)
+    let position = 0
+    let first = 0
+    for await (const chunk of (await this.open(descriptor)) as AsyncIterable<Buffer>) {
+      const next = position + chunk.length
+      for (let i = first; i < inOrder.length && ranges[inOrder[i]!]!.start < next; i++) {
+        const { start, end } = ranges[inOrder[i]!]!
+        if (end > position)
+          chunk.copy(parts[inOrder[i]!]!, Math.max(0, position - start), Math.max(0, start - position))
+        if (end <= next && i === first) first++
       }
-      return parts
-    } catch (error) {
-      throw fromSystemError(error, path)
+      position = next
     }
+    return parts
   }
 
   async push(descriptor: Descriptor, body: Readable): Promise<void> {

@@ -27,11 +27,7 @@ interface BaseOptions {
 }
 
 /** Returns the packages that the machines already have, as apt would read them from their dpkg status. */
-export function baseOf(
-  base: BaseSystem,
-  lists: readonly PackageList[],
-  options: BaseOptions,
-): Candidate[] {
+export function baseOf(base: BaseSystem, lists: readonly PackageList[], options: BaseOptions): Candidate[] {
   switch (base.type) {
     case 'none':
       return []

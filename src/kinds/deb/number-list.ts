@@ -33,7 +33,10 @@ export interface Grouped {
 }
 
 /** Groups the values by the keys beside them, which are smaller than `count`. */
-export function groupByKey(keys: NumberList, { values, count }: { values: NumberList; count: number }): Grouped {
+export function groupByKey(
+  keys: NumberList,
+  { values, count }: { values: NumberList; count: number },
+): Grouped {
   const first = new Uint32Array(count + 1)
   for (let i = 0; i < keys.length; i++) first[keys.at(i) + 1]!++
   for (let key = 0; key < count; key++) first[key + 1]! += first[key]!

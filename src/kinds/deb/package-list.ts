@@ -13,10 +13,7 @@ export class PackageList {
 
   constructor(
     table: PackageTable,
-    {
-      architecture,
-      ...from
-    }: { source: number; component: string; index: Descriptor; architecture: string },
+    { architecture, ...from }: { source: number; component: string; index: Descriptor; architecture: string },
   ) {
     this.#table = table
     this.#text = Buffer.from(table.text.buffer, table.text.byteOffset, table.text.length)

@@ -23,11 +23,7 @@ export interface SuitePackages {
  */
 export async function readPackages(
   request: SuiteRequest,
-  {
-    release,
-    architecture,
-    source = 0,
-  }: { release: Release; architecture: string; source?: number },
+  { release, architecture, source = 0 }: { release: Release; architecture: string; source?: number },
   context: ResolveContext,
 ): Promise<SuitePackages> {
   const found: SuitePackages = { lists: [], missing: [], isServed: false }

@@ -1,4 +1,4 @@
-import { cp, readdir, rm } from 'node:fs/promises'
+import { cp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { canonicalJson } from '../../../src/core/canonical-json.ts'
@@ -76,6 +76,49 @@ describe.skipIf(lacking.length > 0)(`deb kind (needs ${lacking.join(', ') || 'no
     server.requests.length = 0
     expect(await lock(['app'])).toEqual(locked)
     expect(server.requests).toEqual(['/dists/stable/InRelease'])
+  })
+
+  describe('the table of an index in the cache', () => {
+    const tableFile = async () => {
+      const tables = join(folder, 'cache', 'derived', 'deb-packages')
+      const [name, ...others] = await readdir(tables)
+      expect(others).toEqual([])
+      return join(tables, name!)
+    }
+    /** with the time back, as damage to a disk has it */
+    const damage = async (path: string, change: (bytes: Buffer) => Buffer) => {
+      const { atime, mtime } = await stat(path)
+      await writeFile(path, change(await readFile(path)))
+      await utimes(path, atime, mtime)
+    }
+
+    it.each([
+      ['a bit is flipped', (bytes: Buffer) => bytes.fill(bytes[40]! ^ 1, 40, 41)],
+      [
+        'the text of a field is another',
+        (bytes: Buffer) => bytes.fill('x', bytes.indexOf('lib (>= 1.5)'), 3),
+      ],
+      ['half of it is missing', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+      ['it is empty', () => Buffer.alloc(0)],
+    ])('is made again when %s', async (_, change) => {
+      const path = await tableFile()
+      const good = await readFile(path)
+      await damage(path, change)
+      expect(await lock(['app'])).toEqual(locked)
+      expect((await readFile(path)).equals(good)).toBe(true)
+    })
+
+    it('does not make up for an index that is damaged: the stanzas of the lock are those that were signed', async () => {
+      const text = await readText(folder, 'archive/dists/stable/main/binary-amd64/Packages')
+      const path = join(folder, 'cache', 'blobs', 'sha256', digestOf(text).slice('sha256:'.length))
+      const good = await readFile(path)
+      try {
+        await damage(path, bytes => Buffer.from(bytes.toString().replace('Depends: lib', 'Depends: lab')))
+        expect(await errorOf(lock(['app']))).toMatchObject({ code: 'DIGEST_MISMATCH' })
+      } finally {
+        await writeFile(path, good)
+      }
+    })
   })
 
   it('assembles one tree, as a pure function of the lock', async () => {

@@ -8,7 +8,15 @@ import { priorities } from '../../../../src/kinds/deb/policy.ts'
 import { Universe } from '../../../../src/kinds/deb/universe.ts'
 import { aptSandbox } from './apt.ts'
 import { preferencesOf } from './random-world.ts'
-import { candidateOf, listOf, sourcesOf, statusOf, type WorldPackage, type WorldSuite, writeWorld } from './world.ts'
+import {
+  candidateOf,
+  listOf,
+  sourcesOf,
+  statusOf,
+  type WorldPackage,
+  type WorldSuite,
+  writeWorld,
+} from './world.ts'
 
 export interface Machine {
   suites: Record<string, WorldSuite>
