@@ -1,62 +1,56 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { defined } from '../../../src/core/defined.ts'
+import { spawn } from 'node:child_process'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { withSbin } from '../run.ts'
+import { descendantsPeak } from './process-tree.ts'
 
 export interface Measured {
   seconds: number
-  /** peak resident memory, bytes */
+  /** user and system, with all of the program's own children */
+  cpuSeconds: number
+  /** peak resident memory of the program and its children, bytes */
   memory: number
   stdout: string
 }
 
+/** bash's keyword measures the CPU time of a program and its children, which Node does not return */
+const timed = 'TIMEFORMAT="%U %S"; { time "$@" 2>&4; } 4>&2 2>&3'
+
 /** Runs a program to its end. VmHWM is a high-water mark, so that slow polling still sees the peak. Throws STEP_FAILED. */
 export async function measure(
   command: readonly string[],
-  options: { cwd?: string; env?: Record<string, string>; started?: (child: ChildProcess) => void } = {},
+  options: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<Measured> {
   const started = performance.now()
-  const child = spawn(command[0]!, command.slice(1), {
-    ...defined({ cwd: options.cwd }),
+  const child = spawn('bash', ['-c', timed, 'bash', ...command], {
+    cwd: options.cwd,
     env: { ...withSbin(), ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
-  options.started?.(child)
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', chunk => {
-    stdout += chunk
-  })
-  child.stderr.on('data', chunk => {
-    stderr = (stderr + chunk).slice(-4000)
-  })
+  const output = ['', '', '']
+  for (const at of [1, 2, 3]) {
+    child.stdio[at]?.on('data', chunk => {
+      output[at - 1] = at === 2 ? (output[at - 1] + chunk).slice(-4000) : output[at - 1] + chunk
+    })
+  }
+  const { pid } = child
   let memory = 0
   const poll = setInterval(() => {
-    memory = Math.max(memory, peakMemory(child.pid))
-  }, 20)
+    if (pid !== undefined) memory = Math.max(memory, descendantsPeak(pid))
+  }, 25)
   const code = await new Promise<number | null>(done => {
     child.once('error', () => done(null))
     child.once('close', done)
   })
   clearInterval(poll)
   const seconds = (performance.now() - started) / 1000
-  if (code === 0) return { seconds, memory, stdout }
+  const [stdout = '', stderr = '', times = ''] = output
+  const [user, system] = times.trim().split(' ').map(Number)
+  if (code === 0) return { seconds, cpuSeconds: (user ?? 0) + (system ?? 0), memory, stdout }
   throw new AirgapError('STEP_FAILED', `a program ended with ${code}:\n${stderr.trim()}`, {
     item: command.join(' ').slice(0, 1000),
     likely: 'it is not installed, or it failed as printed above',
-    next: 'run ./scripts/setup --with-clients, then run the benchmark again',
+    next: 'run ./scripts/setup --with-clients --with-peers, then run the benchmark again',
   })
-}
-
-/** Peak resident memory in bytes; 0 where the process has ended. */
-export function peakMemory(pid: number | undefined): number {
-  try {
-    const text = readFileSync(`/proc/${pid}/status`, 'utf8')
-    return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024
-  } catch {
-    return 0
-  }
 }
 
 export function median(values: readonly number[]): number {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -9,13 +10,19 @@ export interface TestPackage {
   version?: string
   architecture?: string
   fields?: Record<string, string>
+  /** random bytes that it installs */
+  contentSize?: number
 }
 
 /** Makes a .deb in the folder, with dpkg-deb. Returns its path. */
 export async function makeDeb(folder: string, deb: TestPackage): Promise<string> {
-  const { name, version = '1.0', architecture = 'all', fields = {} } = deb
+  const { name, version = '1.0', architecture = 'all', fields = {}, contentSize = 0 } = deb
   const work = join(folder, `.work-${name}-${version.replace(':', '_')}-${architecture}`)
   await mkdir(join(work, 'DEBIAN'), { recursive: true })
+  if (contentSize > 0) {
+    await mkdir(join(work, 'opt'))
+    await writeFile(join(work, 'opt', name), randomBytes(contentSize))
+  }
   const control = {
     Package: name,
     Version: version,
