@@ -13,7 +13,7 @@ import { kinds, type Requests } from '../kinds/index.ts'
 import { parseManifestDocument } from './document.ts'
 import { loadGuides } from './guides.ts'
 import { type ManifestDocument, manifestSchema, overlaySchema } from './schema.ts'
-import { withSigners } from './signatures.ts'
+import { withSignatures } from './signatures.ts'
 import { checkedSources } from './sources.ts'
 import type { SourceRemap, StackManifest } from './stack.ts'
 import { withVariants } from './variants.ts'
@@ -69,11 +69,12 @@ export async function loadManifest(
     excuse: found => excuses.push(found),
   })
   const allVariants = Object.keys(value.variants).every(name => variants.includes(name))
-  const images = await withSigners(requests.images, { document, folder, mistakes, allVariants })
+  const { images, charts } = await withSignatures(requests, { document, folder, mistakes, allVariants })
   const manifest: StackManifest = {
     // the lists that entries name may have some, too
     ...withoutSecrets(requests, resolve(path)),
     images,
+    charts,
     secretQueries,
     file: resolve(path),
     folder,

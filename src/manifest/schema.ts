@@ -39,18 +39,41 @@ const sourceSchema = z.strictObject({
 })
 
 /** Signatures that images of a source need, checked while locking. The longest prefix applies. */
-const signatureSchema = z.strictObject({
-  /** a registry host or host/repository prefix */
-  from: z
-    .string()
-    .max(300)
-    .regex(
-      /^(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?(?:\/[a-z0-9._-]+)*$/,
-      'must be a registry host or HOST/REPOSITORY, without a tag',
-    ),
-  /** PEM files of public keys, one of which must have signed */
-  cosign: z.array(textField).min(1).max(32),
-})
+const signatureSchema = z
+  .strictObject({
+    /** a registry host or host/repository prefix */
+    from: z
+      .string()
+      .max(300)
+      .regex(
+        /^(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?(?:\/[a-z0-9._-]+)*$/,
+        'must be a registry host or HOST/REPOSITORY, without a tag',
+      ),
+    /** PEM files of public keys */
+    cosign: z.array(textField).min(1).max(32).optional(),
+    keyless: z
+      .strictObject({
+        /** trusted_root.json of the sigstore instance */
+        trustedRoot: textField,
+        identities: z
+          .array(z.strictObject({ identity: textField, issuer: textField }))
+          .min(1)
+          .max(32),
+      })
+      .optional(),
+    notation: z
+      .strictObject({
+        /** PEM files of authorities */
+        certificates: z.array(textField).min(1).max(32),
+        /** as in notation's trust policy: `x509.subject: …`, or `*` */
+        trustedIdentities: z.array(textField).min(1).max(32),
+      })
+      .optional(),
+  })
+  .refine(
+    ({ cosign, keyless, notation }) => (cosign ?? keyless ?? notation) !== undefined,
+    'must name the signers: cosign, keyless or notation',
+  )
 
 /** What the bundle carries: a list for each kind. */
 const content = { ...entrySchemas, excuses: z.array(excuseSchema).default([]) }

@@ -13,10 +13,15 @@ platforms: [linux/amd64]
 #   - from: docker.io
 #     to: [mirror.example/dockerhub, docker.io]
 
-# Images of these sources are locked only with a cosign signature by one of these public keys (PEM).
+# Images and OCI charts of these sources are locked only with a signature by one of these signers.
 # signatures:
-#   - from: registry.k8s.io                   # a registry host or HOST/REPOSITORY; the longest applies
-#     cosign: [publisher.pub]
+#   - from: registry.example/team             # a registry host or HOST/REPOSITORY; the longest applies
+#     cosign: [publisher.pub]                 # public keys (PEM); or keyless:, notation:
+#   - from: registry.k8s.io
+#     keyless:
+#       trustedRoot: trusted_root.json        # cosign trusted-root create
+#       identities:
+#         - {identity: krel-trust@k8s-releng-prod.iam.gserviceaccount.com, issuer: https://accounts.google.com}
 `
 
 const tail = `# deployments:                                # what the site runs; \`airgap images\` renders it to find all images

@@ -8,6 +8,7 @@ import { withoutTrailing } from '../../core/trim.ts'
 import { distinctRequests } from '../../document/distinct.ts'
 import { nameField, sha256Field, versionField } from '../../document/fields.ts'
 import { publicUrl, refuseLogin } from '../../document/urls.ts'
+import type { SignaturePolicy } from '../../oci-signatures/policy.ts'
 import { manifestEntry } from '../entry.ts'
 import { chartTag } from './assemble.ts'
 
@@ -19,6 +20,15 @@ export interface ChartRequest {
   version: string
   /** hex */
   sha256?: string
+  /** who must have signed it, of a chart in a registry; absent where nobody must */
+  signatures?: SignaturePolicy[]
+}
+
+/** Returns where a chart of a registry is; undefined for one of a classic repository. */
+export function chartRepository({ repo, name }: Pick<ChartRequest, 'repo' | 'name'>): string | undefined {
+  return repo.startsWith('oci://')
+    ? `${withoutTrailing(repo.slice('oci://'.length), '/')}/${name}`
+    : undefined
 }
 
 /** A version, or a constraint: `^1.2`, `>=1.2 <2`, `1.x`. */

@@ -2,6 +2,8 @@ import { defined } from '../../core/defined.ts'
 import { hexOf } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { redactUrl } from '../../core/redact.ts'
+import { policyInputs } from '../../oci-signatures/policy.ts'
+import { signersText } from '../../oci-signatures/signed-by.ts'
 import { sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleCharts } from './assemble.ts'
@@ -14,7 +16,13 @@ import { publisherOf } from './publisher.ts'
 export const chartKind = defineKind({
   name: 'chart',
   entry: chartEntry,
-  inputs: { of: request => request, empty: 'counted' },
+  inputs: {
+    of: ({ signatures, ...chart }) => ({
+      ...chart,
+      ...defined({ signers: signatures && policyInputs(signatures) }),
+    }),
+    empty: 'counted',
+  },
   schema: lockedChartSchema,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveChart(request, context),
   create: 'nothing',
@@ -53,7 +61,9 @@ export const chartKind = defineKind({
   mounts: { registry: chartRegistryMount, http: chartHttpMount },
 })
 
-function voucherOf({ origin, firstUse, pinned }: LockedChart): string {
+function voucherOf({ origin, firstUse, pinned, signedBy }: LockedChart): string {
+  const signers = signersText(signedBy)
+  if (signers !== undefined) return signers
   if (pinned) return 'sha256 in the manifest'
   if (origin.type === 'oci') return `${origin.repository.split('/')[0]} (its tag when locked)`
   return firstUse ? 'nobody (first use)' : `index of ${new URL(origin.url).host}`

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { leftOutSchema } from '../../lock/left-out.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
+import { signedBysSchema } from '../../oci-signatures/signed-by.ts'
 
 const descriptorSchema = z.strictObject({ mediaType: z.string(), digest: digestSchema, size: sizeSchema })
 
@@ -30,6 +31,8 @@ export const lockedChartSchema = z.strictObject({
   foreignConfig: z.literal(true).optional(),
   /** its repository has no digest: trusted on first use */
   firstUse: z.literal(true).optional(),
+  /** whose signatures the manifest required: checked when it was locked; sorted */
+  signedBy: signedBysSchema.optional(),
   leftOut: leftOutSchema.optional(),
 })
 export type LockedChart = z.infer<typeof lockedChartSchema>

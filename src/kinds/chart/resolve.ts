@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { parseManifest, type UnreadableEntry } from '../../content/successors.ts'
 import { canonicalJson, compareText } from '../../core/canonical-json.ts'
 import { chosenByHelm, newestFirst, parseChartVersion, parseConstraint } from '../../core/chart-version.ts'
+import { defined } from '../../core/defined.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { digestFromHex, digestOf } from '../../core/digest.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
@@ -11,12 +12,13 @@ import { redactUrl } from '../../core/redact.ts'
 import { formatReference, parseReference, type Reference, splitRepository } from '../../core/reference.ts'
 import { withoutTrailing } from '../../core/trim.ts'
 import type { LeftOut } from '../../lock/left-out.ts'
+import { leftOutReason, notCarriable } from '../../lock/left-out-reason.ts'
+import { checkedSigners } from '../../oci-signatures/check.ts'
 import type { Fetched, ResolvedManifest } from '../../remote/contract.ts'
 import type { ResolveContext } from '../kind.ts'
-import { leftOutReason, notCarriable } from '../left-out-reason.ts'
 import { readChartArchive } from './archive.ts'
 import { chartTag, provenanceUrl } from './assemble.ts'
-import { type ChartRequest, checkServedName } from './entry.ts'
+import { type ChartRequest, chartRepository, checkServedName } from './entry.ts'
 import { type LockedChart, lockedChartSchema } from './locked.ts'
 import type { ChartMetadata } from './metadata.ts'
 import { findInIndex, type IndexEntry } from './repository-index.ts'
@@ -27,9 +29,10 @@ const maxProvenance = 1024 * 1024 /* bytes */
 
 /** Charts are small: the archive is fetched now, inspected, and kept in the cache for the build. */
 export async function resolveChart(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
-  return request.repo.startsWith('oci://')
-    ? await fromRegistry(request, context)
-    : await fromRepository(request, context)
+  const repository = chartRepository(request)
+  return repository === undefined
+    ? await fromRepository(request, context)
+    : await fromRegistry(repository, { request, context })
 }
 
 async function fromRepository(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
@@ -118,16 +121,22 @@ function tooLarge(
   })
 }
 
-async function fromRegistry(request: ChartRequest, context: ResolveContext): Promise<LockedChart> {
+async function fromRegistry(
+  repository: string,
+  { request, context }: { request: ChartRequest; context: ResolveContext },
+): Promise<LockedChart> {
   const { name } = request
-  const repository = `${withoutTrailing(request.repo.slice('oci://'.length), '/')}/${name}`
   const version = await tagFor(repository, { request, context })
   const tagged = parseReference(`${repository}:${chartTag(version)}`)
   const item = formatReference(tagged)
-  const { reference, found, config, archive, layers, leftOut } = await chartManifest(tagged, {
+  const { root, reference, found, config, archive, layers, leftOut } = await chartManifest(tagged, {
     context,
     item,
   })
+  const signedBy = await checkedSigners(
+    { what: 'chart', from: tagged, reference: tagged, at: request.at, root },
+    { policies: request.signatures, registry: context.registry, now: context.now() },
+  )
   if (request.sha256 !== undefined)
     checkDigest(archive, { sha256: request.sha256, who: 'the manifest', item: `${item} (${request.at})` })
   const content = await context.registry.blob(reference, archive, { maxBytes: maxArchive })
@@ -157,6 +166,7 @@ async function fromRegistry(request: ChartRequest, context: ResolveContext): Pro
     layers: [archive, ...layers.filter(layer => layer.digest !== archive.digest)].map(plain),
     ...(request.sha256 === undefined ? {} : { pinned: true }),
     ...(isHelmConfig ? {} : { foreignConfig: true }),
+    ...defined({ signedBy }),
     ...(leftOut.length > 0 ? { leftOut: leftOut.toSorted((a, b) => compareText(a.name, b.name)) } : {}),
   }
 }
@@ -187,6 +197,8 @@ async function tagFor(
 }
 
 interface FoundChart {
+  /** what the tag leads to: the chart, or an index with it */
+  root: ResolvedManifest
   /** by digest where the chart is inside an index */
   reference: Reference
   found: ResolvedManifest
@@ -215,7 +227,7 @@ async function chartManifest(
   const charts: FoundChart[] = []
   const add = (reference: Reference, found: ResolvedManifest) => {
     const chart = chartOf(found, item)
-    if (chart !== undefined) charts.push({ reference, found, ...chart, leftOut })
+    if (chart !== undefined) charts.push({ root, reference, found, ...chart, leftOut })
   }
   if (parsed.type === 'manifest') add(tagged, root)
   for (const reference of references) {

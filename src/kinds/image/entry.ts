@@ -7,9 +7,9 @@ import { distinctRequests } from '../../document/distinct.ts'
 import { platformField, textField } from '../../document/fields.ts'
 import type { Mistakes } from '../../document/mistakes.ts'
 import { type ListLine, readList } from '../../document/read-text.ts'
+import type { SignaturePolicy } from '../../oci-signatures/policy.ts'
 import { type LoadContext, manifestEntry } from '../entry.ts'
 import { fetchedFrom, publicReferenceAt, referenceAt } from './names.ts'
-import type { Signers } from './signers.ts'
 
 export interface ImageRequest {
   at: string
@@ -20,8 +20,8 @@ export interface ImageRequest {
   platforms: Platform[]
   referrers: boolean
   foreignLayers: 'refuse' | 'fetch'
-  /** signatures that its sources require; absent where none does */
-  signers?: Signers[]
+  /** who must have signed it; absent where nobody must */
+  signatures?: SignaturePolicy[]
 }
 
 const schema = z.union([

@@ -3,6 +3,8 @@ import { hexOf } from '../../core/digest.ts'
 import { packageUrl } from '../../core/package-url.ts'
 import { formatPlatform } from '../../core/platform.ts'
 import { formatReference, parseReference } from '../../core/reference.ts'
+import { policyInputs } from '../../oci-signatures/policy.ts'
+import { signersText } from '../../oci-signatures/signed-by.ts'
 import { namedSupplier, sha256Hash } from '../component.ts'
 import { defineKind } from '../kind.ts'
 import { assembleImages } from './assemble.ts'
@@ -14,17 +16,12 @@ export const imageKind = defineKind({
   name: 'image',
   entry: imageEntry,
   inputs: {
-    of: image => ({
+    of: ({ signatures, ...image }) => ({
       ...image,
       reference: formatReference(image.reference),
       from: formatReference(image.from),
       platforms: image.platforms.map(formatPlatform),
-      ...defined({
-        signers: image.signers?.map(({ source, keys }) => ({
-          source,
-          keys: keys.map(({ fingerprint }) => fingerprint).sort(),
-        })),
-      }),
+      ...defined({ signers: signatures && policyInputs(signatures) }),
     }),
     empty: 'counted',
   },
@@ -72,7 +69,8 @@ export const imageKind = defineKind({
   mounts: { registry: { nameOf: refName => ({ reference: parseReference(refName) }) }, http: 'none' },
 })
 
-function voucherOf({ name, from, signedBy = [] }: LockedImage): string {
-  if (signedBy.length > 0) return signedBy.map(fingerprint => `cosign key ${fingerprint}`).join(', ')
+function voucherOf({ name, from, signedBy }: LockedImage): string {
+  const signers = signersText(signedBy)
+  if (signers !== undefined) return signers
   return name.includes('@') ? 'digest in the manifest' : `${from.split('/')[0]} (its tag when locked)`
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isTag, parseReference } from '../../core/reference.ts'
 import { leftOutSchema } from '../../lock/left-out.ts'
 import { digestSchema, sizeSchema } from '../../lock/schema.ts'
+import { signedBysSchema } from '../../oci-signatures/signed-by.ts'
 
 const blobSchema = z.strictObject({
   mediaType: z.string(),
@@ -27,11 +28,8 @@ const lockedImage = z.strictObject({
   referrers: z.array(digestSchema).optional(),
   /** tag → the referrer that is found by it instead of its subject: cosign 2's `sha256-HEX.sig` */
   referrerTags: z.record(z.string().refine(isTag, 'not a tag'), digestSchema).optional(),
-  /** SHA-256 of the public keys whose signatures the manifest required: checked when it was locked; sorted */
-  signedBy: z
-    .array(z.string().regex(/^[0-9a-f]{64}$/, 'not the fingerprint of a key'))
-    .min(1)
-    .optional(),
+  /** whose signatures the manifest required: checked when it was locked; sorted */
+  signedBy: signedBysSchema.optional(),
   leftOut: leftOutSchema.optional(),
 })
 export type LockedImage = z.infer<typeof lockedImage>

@@ -2,8 +2,8 @@ import { compareText } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
 import type { Digest } from '../../core/digest.ts'
 import { formatReference } from '../../core/reference.ts'
+import { checkedSigners } from '../../oci-signatures/check.ts'
 import type { ResolveContext } from '../kind.ts'
-import { checkedSigners } from './cosign.ts'
 import type { ImageRequest } from './entry.ts'
 import type { LockedImage } from './locked.ts'
 import { ImageWalk } from './walk.ts'
@@ -15,7 +15,10 @@ export async function resolveImage(request: ImageRequest, context: ResolveContex
   const walk = new ImageWalk(request, context)
   const root = await context.registry.manifest(request.from)
   const { digest } = root.descriptor
-  const signedBy = await checkedSigners(request, { digest, context })
+  const signedBy = await checkedSigners(
+    { what: 'image', ...request, root },
+    { policies: request.signatures, registry: context.registry, now: context.now() },
+  )
   await walk.addRoot(root)
   const platforms = [...walk.platforms.keys()].sort(compareText)
   const { digests, tags } = request.referrers

@@ -6,6 +6,7 @@ import { layerParsers } from './layers.ts'
 import { packageParsers } from './packages.ts'
 import type { Parser } from './parser.ts'
 import { pythonParsers } from './python.ts'
+import { signatureParsers } from './signatures.ts'
 import { siteParsers } from './site.ts'
 import { upstreamParsers } from './upstreams.ts'
 
@@ -16,7 +17,14 @@ export async function allParsers(): Promise<Parser[]> {
     const path = join(folder, 'b.tar')
     await writeBundle(path, sampleStack())
     const site = siteParsers(readFileSync(path))
-    return [...packageParsers, ...pythonParsers, ...upstreamParsers, ...site, ...layerParsers]
+    return [
+      ...packageParsers,
+      ...pythonParsers,
+      ...upstreamParsers,
+      ...signatureParsers,
+      ...site,
+      ...layerParsers,
+    ]
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
 import { chartKind } from '../../../src/kinds/chart/index.ts'
+import { parseSignerKeys } from '../../../src/oci-signatures/signer-keys.ts'
+import { newKeyPair } from '../../oci-signatures/support/certificates.ts'
+import { bundleType, keyBundle, statement } from '../../oci-signatures/support/sigstore.ts'
 import { hasDockerRegistry } from '../../remote/support/docker-registry.ts'
 import { expectKindContract, refused, temporaryFolder, testContext } from '../support/context.ts'
 import { hasHelm, helm, helmManifest, put, putBlob, putManifest, registry } from './helm.ts'
@@ -36,6 +39,30 @@ describe.skipIf(!hasHelm || !hasDockerRegistry)('charts of a registry (needs hel
     expect((await refused(inside, 'UPSTREAM_INVALID')).message).toContain('it holds web 1.2.3')
     await putManifest(host, { tag: '1.2.3', manifest: index })
     expect(await chartKind.resolve({ ...request, version: '1.2.3' }, context)).toEqual(locked)
+    // the signature of what the tag leads to: here, the index
+    const { privateKey, publicKey } = newKeyPair()
+    const signers = parseSignerKeys(publicKey.export({ format: 'pem', type: 'spki' }).toString(), 'x')
+    const signed = { ...request, version: '1.2.3', signatures: [{ source: host, signers }] }
+    expect((await refused(chartKind.resolve(signed, context), 'SIGNATURE_INVALID')).message).toContain(
+      'the chart is not signed',
+    )
+    const root = digestOf(Buffer.from(JSON.stringify(index)))
+    const bundle = Buffer.from(JSON.stringify(keyBundle(statement(root), privateKey)))
+    const referrer = {
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      artifactType: bundleType,
+      config: { mediaType: 'application/vnd.oci.empty.v1+json', ...(await putBlob(host, Buffer.from('{}'))) },
+      layers: [{ mediaType: bundleType, ...(await putBlob(host, bundle)) }],
+    }
+    await putManifest(host, { tag: 'signature', manifest: referrer })
+    const bytes = Buffer.from(JSON.stringify(referrer))
+    const listed = { mediaType: referrer.mediaType, digest: digestOf(bytes), size: bytes.length }
+    await putManifest(host, { tag: root.replace(':', '-'), manifest: { ...index, manifests: [listed] } })
+    const [key] = signers
+    const withSignature = await chartKind.resolve(signed, context)
+    expect(withSignature).toEqual({ ...locked, signedBy: [key!.fingerprint] })
+    expect(chartKind.describe(withSignature)[0]!.vouchedBy).toBe(`cosign key ${key!.fingerprint}`)
     const none = await refused(
       chartKind.resolve({ ...request, version: '>3' }, context),
       'NOT_FOUND_UPSTREAM',

@@ -8,7 +8,7 @@ import { parsePlatform } from '../../../src/core/platform.ts'
 import { parseReference } from '../../../src/core/reference.ts'
 import { imageKind } from '../../../src/kinds/image/index.ts'
 import type { LockedImage } from '../../../src/kinds/image/locked.ts'
-import type { Signers } from '../../../src/kinds/image/signers.ts'
+import type { SignaturePolicy } from '../../../src/oci-signatures/policy.ts'
 import { testRegistry } from '../../remote/support/clients.ts'
 import { type FakeRegistry, startRegistry } from '../../remote/support/token-registry.ts'
 
@@ -64,7 +64,7 @@ export class Upstream {
       platforms?: string[]
       referrers?: boolean
       host?: string
-      signers?: Signers[]
+      signatures?: SignaturePolicy[]
     } = {},
   ): Promise<LockedImage> {
     const folder = mkdtempSync(join(tmpdir(), 'airgap-image-'))
@@ -80,7 +80,7 @@ export class Upstream {
       platforms: (more.platforms ?? ['linux/amd64']).map(parsePlatform),
       referrers: more.referrers ?? false,
       foreignLayers: 'refuse' as const,
-      ...defined({ signers: more.signers }),
+      ...defined({ signatures: more.signatures }),
     }
     const locked = await imageKind.resolve(request, {
       http,

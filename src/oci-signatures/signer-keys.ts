@@ -1,17 +1,11 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
-import { AirgapError } from '../../core/errors.ts'
-import type { Reference } from '../../core/reference.ts'
-import { decodeBase64 } from '../../signature/base64.ts'
-import { isWeakKey } from '../../signature/public-key.ts'
+import { AirgapError } from '../core/errors.ts'
+import { decodeBase64 } from '../signature/base64.ts'
+import { isWeakKey } from '../signature/public-key.ts'
 
-/** The keys of one source: each image from there needs a signature by one of them. */
-export interface Signers {
-  /** a registry host or a host/repository prefix, canonical */
-  source: string
-  keys: SignerKey[]
-}
-
+/** A publisher's public key. */
 export interface SignerKey {
+  type: 'key'
   key: KeyObject
   /** SHA-256 of the DER form, 64 hex digits: what `openssl pkey -pubin -in FILE -outform DER | sha256sum` prints */
   fingerprint: string
@@ -55,12 +49,13 @@ function signerKey(der: Buffer, item: string): SignerKey {
   }
   const weakness = weaknessOf(key, der)
   if (weakness !== undefined) throw notKey(item, weakness)
-  return { key, fingerprint: createHash('sha256').update(der).digest('hex') }
+  return { type: 'key', key, fingerprint: createHash('sha256').update(der).digest('hex') }
 }
 
 const curves = ['prime256v1', 'secp384r1', 'secp521r1']
 
-function weaknessOf({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject, der: Buffer) {
+/** Why a public key (`der`: its SubjectPublicKeyInfo) must not vouch for anything; undefined for a good one. */
+export function weaknessOf({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject, der: Buffer) {
   const { namedCurve = '', modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails
   if (asymmetricKeyType === 'ed25519')
     return isWeakKey(der.subarray(-32)) ? 'anyone can make signatures under this Ed25519 key' : undefined
@@ -79,30 +74,4 @@ function notKey(item: string, what: string): AirgapError {
     likely: 'it is a certificate or a key of another kind, or was copied in part',
     next: "use the publisher's public key in PEM form: ECDSA (as `cosign generate-key-pair` makes it), Ed25519, or RSA of 2048 bits or more",
   })
-}
-
-/** One form for names of one registry: another case or the default port must not lead around a policy. */
-export function canonicalSource(name: string): string {
-  const [host = '', ...path] = name.split('/')
-  const plain = host.toLowerCase().replace(/:443$/, '')
-  const isHub = plain === 'index.docker.io' || plain === 'registry-1.docker.io'
-  return [isHub ? 'docker.io' : plain, ...path].join('/')
-}
-
-/**
- * Returns what the sources of an image require, the longest prefix for each of its two names: neither the name that it is deployed under nor the place
- * that it is fetched from leads around a policy.
- */
-export function signersOf(
-  { reference, from }: { reference: Reference; from: Reference },
-  policies: readonly Signers[],
-): Signers[] {
-  const found = [reference, from].flatMap(({ host, repository }) => {
-    const name = canonicalSource(`${host}/${repository}`)
-    return policies
-      .filter(({ source }) => name === source || name.startsWith(`${source}/`))
-      .sort((a, b) => b.source.length - a.source.length)
-      .slice(0, 1)
-  })
-  return [...new Set(found)]
 }
