@@ -105,6 +105,29 @@ describe('operators whose resources have a version', () => {
     expect([composed(operator, mirrored), undecided(operator, mirrored)]).toEqual([[], ['FluxInstance n']])
   })
 
+  it('of Knative: what the operator has in its own image', () => {
+    const operator = program('gcr.io/knative-releases/knative.dev/operator/cmd/operator:v1.20.1')
+    const eventing = (spec: string) => resource('operator.knative.dev/v1beta1', 'KnativeEventing', spec)
+    const [preset, stated] = [composed(operator, eventing('{}')), eventing('{version: 1.20.0}')]
+    expect(preset).toHaveLength(11)
+    expect(preset[0]).toMatch(
+      /^gcr\.io\/knative-releases\/knative\.dev\/eventing\/cmd\/broker\/filter@sha256:[0-9a-f]{64}$/,
+    )
+    expect(composed(operator, stated)).toEqual(preset)
+    expect(composed(operator, eventing('{version: 1.21.0}'))).not.toEqual(preset)
+    expect(undecided(operator, stated)).toEqual([])
+    for (const spec of ['{version: 1.99.0}', '{registry: {default: "r.example/${NAME}"}}'])
+      expect([composed(operator, eventing(spec)), undecided(operator, eventing(spec))]).toEqual([
+        [],
+        ['KnativeEventing n'],
+      ])
+    const serving = resource('operator.knative.dev/v1beta1', 'KnativeServing', '{}')
+    expect([composed(operator, serving).length, undecided(operator, serving)]).toEqual([
+      8,
+      ['KnativeServing n'],
+    ])
+  })
+
   it('of Temporal: tools of a release series', () => {
     const operator = program('ghcr.io/alexandrevilain/temporal-operator:v0.22.0')
     const cluster = (version: string) =>

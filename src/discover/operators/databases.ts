@@ -128,6 +128,7 @@ export const databases: OperatorRules = {
   operator: 'operators for other databases and queues',
   source: 'the defaults of each operator, compiled in or in its variables',
   unseen: [
+    { kind: 'SGCluster', group: 'stackgres.io' },
     {
       kind: 'Kafka',
       group: 'kafka.strimzi.io',

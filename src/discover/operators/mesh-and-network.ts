@@ -31,8 +31,6 @@ export const network: OperatorRules = {
   source: 'the defaults of each operator, compiled in or in its variables',
   unseen: [
     { kind: 'CDI', group: 'cdi.kubevirt.io', knownBy: 'IMPORTER_IMAGE' },
-    { kind: 'KnativeServing', group: 'operator.knative.dev' },
-    { kind: 'KnativeEventing', group: 'operator.knative.dev' },
     { kind: 'TektonConfig', group: 'operator.tekton.dev' },
   ],
 }

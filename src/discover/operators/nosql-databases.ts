@@ -19,17 +19,6 @@ export const solr: OperatorRules = {
       image: '{spec.busyBoxImage.repository|docker.io/library/busybox}:{spec.busyBoxImage.tag|1.28.0-glibc}',
     },
   ],
-  unseen: [
-    {
-      kind: 'SolrCloud',
-      group: 'solr.apache.org',
-      unless: [
-        'spec.zookeeperRef.connectionInfo',
-        'spec.zookeeperRef.provided.image.repository',
-        'spec.zookeeperRef.provided.image.tag',
-      ],
-    },
-  ],
 }
 
 export const zookeeper: OperatorRules = {
@@ -43,6 +32,14 @@ export const zookeeper: OperatorRules = {
       kind: 'ZookeeperCluster',
       group: 'zookeeper.pravega.io',
       image: '{spec.image.repository|pravega/zookeeper}:{spec.image.tag|default:zookeeper}',
+    },
+    // Solr's operator starts a ZookeeperCluster for each of these
+    {
+      kind: 'SolrCloud',
+      group: 'solr.apache.org',
+      unless: ['spec.zookeeperRef.connectionInfo'],
+      image:
+        '{spec.zookeeperRef.provided.image.repository|pravega/zookeeper}:{spec.zookeeperRef.provided.image.tag|default:zookeeper}',
     },
   ],
 }
@@ -268,6 +265,11 @@ export const milvus: OperatorRules = {
       unless: ['spec.components.image'],
       image: 'milvusdb/milvus:{default:milvus}',
     },
+  ],
+  // from the charts inside the operator
+  unseen: [
+    { kind: 'Milvus', group: 'milvus.io', unless: ['spec.dependencies.etcd.external'] },
+    { kind: 'Milvus', group: 'milvus.io', unless: ['spec.dependencies.storage.external'] },
   ],
 }
 

@@ -15,6 +15,7 @@ import { elastic } from './elastic.ts'
 import { flux } from './flux.ts'
 import { envoyGateway } from './gateways.ts'
 import { arangoDb, greptimeDb, hazelcast, nebula } from './graph-databases.ts'
+import { knative } from './knative.ts'
 import { loggingOperator } from './logging.ts'
 import { istio, network, sail } from './mesh-and-network.ts'
 import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
@@ -104,6 +105,7 @@ export const operators: readonly OperatorRules[] = [
   istio,
   sail,
   network,
+  knative,
   corootOperator,
   falco,
   humio,
