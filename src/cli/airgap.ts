@@ -23,4 +23,7 @@ await startProgram({
     doctor: async () => (await import('./airgap/doctor.ts')).doctorCommand,
     completion: async () => (await import('./airgap/completion.ts')).completionCommand,
   },
+  internal: {
+    'serving-process': async () => (await import('../deploy/serving-process.ts')).runServingProcess,
+  },
 })

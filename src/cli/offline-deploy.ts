@@ -28,4 +28,7 @@ await startProgram({
     destroy: async () => (await import('./offline-deploy/destroy.ts')).destroyCommand,
     reset: async () => (await import('./offline-deploy/reset.ts')).resetCommand,
   },
+  internal: {
+    'serving-process': async () => (await import('../deploy/serving-process.ts')).runServingProcess,
+  },
 })

@@ -1,6 +1,7 @@
+import { availableParallelism, totalmem } from 'node:os'
 import type { Digest } from '../core/digest.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
-import type { AccessEntry } from '../serve/served.ts'
+import type { LogSink } from '../serve/log-sink.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
 import { openState } from '../site/state.ts'
 import { openBundles } from './open-bundles.ts'
@@ -22,15 +23,20 @@ export interface ServedSite {
   process: number
 }
 
-/** Serves the bundles of a site until the signal is aborted; `serving` is called once the servers listen. */
+export interface ServeRun {
+  signal: AbortSignal
+  now: () => Date
+  log: LogSink
+  /** program and arguments that start this program again */
+  self: readonly string[]
+  /** called once the servers answer */
+  serving: (site: ServedSite) => void
+}
+
+/** Serves the bundles of a site until the signal is aborted. */
 export async function serveSite(
-  options: SiteOptions,
-  run: {
-    signal: AbortSignal
-    now: () => Date
-    log: (entry: AccessEntry) => void
-    serving: (site: ServedSite) => void
-  },
+  { processes = defaultProcesses(), ...options }: SiteOptions & { processes?: number },
+  run: ServeRun,
 ): Promise<void> {
   const setup = await setUp(options)
   const { config, siteFolder, address } = setup
@@ -40,12 +46,14 @@ export async function serveSite(
   const lock = await acquireProcessLock(state.paths.serveLock, `${siteFolder}: the servers of this site`)
   try {
     const serving = await startServing({
-      contents: bundles.map(({ store }) => store),
+      bundles,
       address,
       listen: config.listen,
       state,
       now: run.now,
       log: run.log,
+      processes,
+      self: run.self,
     })
     run.serving({
       registry: registryOf(serving.address),
@@ -55,11 +63,26 @@ export async function serveSite(
       folders: serving.folders,
       process: process.pid,
     })
-    await aborted(run.signal)
-    await serving.close()
+    try {
+      await Promise.race([aborted(run.signal), serving.failed])
+    } finally {
+      await serving.close()
+    }
   } finally {
     await lock.release()
   }
+}
+
+/** more processes than this cost memory and gain little: each sends a gigabyte per second and more */
+const maxProcesses = 16
+/** of memory, for each process */
+const memoryPerProcess = 512 << 20
+
+/** One process per core, and no more than the memory allows; on one core, this process alone. */
+function defaultProcesses(): number {
+  const memory = process.constrainedMemory() || totalmem()
+  const fitting = Math.floor(Math.min(memory, totalmem()) / memoryPerProcess)
+  return Math.max(1, Math.min(availableParallelism(), maxProcesses, fitting))
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -1,101 +1,140 @@
-import { createServer } from 'node:net'
-import { digestOf } from '../core/digest.ts'
-import type { ChallengeOptions } from '../serve/challenge.ts'
-import type { Listening } from '../serve/listen.ts'
-import type { LocalVerdicts } from '../serve/local-verdicts.ts'
-import type { AccessEntry } from '../serve/served.ts'
+import { type Counters, countEntry, newCounters } from '../serve/counters.ts'
+import { bindEntrance, type Entrance } from '../serve/entrance.ts'
+import { type LogSink, logEntry } from '../serve/log-sink.ts'
+import type { ProcessState } from '../serve/supervisor.ts'
+import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { SiteAddress } from '../site/address.ts'
-import type { SiteContent } from '../site/content.ts'
 import { openServerKey } from '../site/server-key.ts'
-import { proofPath, proveServer, type SiteServer } from '../site/server-proof.ts'
-import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
+import { proveServer } from '../site/server-proof.ts'
 import type { SiteState } from '../site/state.ts'
+import type { OpenBundle } from './open-bundles.ts'
 import { openKey } from './site-key.ts'
+import { makeSiteServers } from './site-servers.ts'
 
+/** The running servers of a site. */
 export interface Serving {
   address: SiteAddress
   /** top folders of the HTTP server */
   folders: string[]
+  /** the processes that answer requests; none where this one does */
+  processes(): ProcessState[]
+  counters(): Record<string, Counters>
+  /** Rejects where the servers cannot continue. */
+  failed: Promise<never>
   close(): Promise<void>
 }
 
 export interface ServingOptions {
-  contents: readonly SiteContent[]
+  bundles: readonly Pick<OpenBundle, 'path' | 'store' | 'source' | 'identity'>[]
   /** ports may be 0: any free one */
   address: SiteAddress
   /** IP address to listen on */
   listen: string
   state: SiteState
   now: () => Date
-  log: (entry: AccessEntry) => void
+  log: LogSink
+  /** how many processes answer requests; 1: this one alone */
+  processes: number
+  /** program and arguments that start a serving process */
+  self: readonly string[]
 }
 
-/** Starts both servers; the registry first and with nothing else loaded, as what matters is its first manifest. */
+/** within the time that a stopped program has (shell/run.ts) */
+const graceMs = 5_000
+/** of both servers of all processes together */
+const cacheBytes = 64 << 20
+
+/** Binds both ports, and starts the servers: in this process, or in several that it supervises. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
-  const { contents, listen, state, now, log } = options
-  const address: SiteAddress = {
-    host: options.address.host,
-    registryPort: options.address.registryPort || (await freePort(listen)),
-    httpPort: options.address.httpPort || (await freePort(listen)),
-  }
-  const servers: Listening[] = []
-  let verdicts: LocalVerdicts | undefined
-  const close = async () => {
-    // within the time that a stopped program has (shell/run.ts)
-    await Promise.all(servers.map(server => server.close({ graceMs: 5_000 })))
-    await verdicts?.close()
-  }
-  const serverKey = await openServerKey(state.folder)
-  const challengeOf = (server: SiteServer, description: string): ChallengeOptions => ({
-    path: proofPath,
-    answer: challenge => proveServer(serverKey, { site: state.id, server, description, ...challenge }),
+  const { listen: host, address } = options
+  const entrance = await bindEntrance({
+    registry: { host, port: address.registryPort },
+    http: { host, port: address.httpPort },
   })
   try {
-    const [{ createRegistryServer }, { listen: listenOn }, { localVerdicts }, { store, images, mirrors }] =
-      await Promise.all([
-        import('../serve/registry.ts'),
-        import('../serve/listen.ts'),
-        import('../serve/local-verdicts.ts'),
-        registryView(contents, { address }),
-      ])
-    verdicts = localVerdicts(store)
-    const registry = createRegistryServer(store, images, {
-      log,
-      verdicts,
-      challenge: challengeOf('registry', ''),
-    })
-    servers.push(await listenOn(registry, { host: listen, port: address.registryPort }))
-    const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), openKey(state, now)])
-    const { mounts } = await httpView(contents, { address, key, site: state.id, mirrors, now })
-    const root = mounts.find(({ prefix }) => prefix === '/')
-    const document = root?.generated?.get(siteDocumentPath.slice(1))
-    const challenge = challengeOf('http', document === undefined ? '' : digestOf(document.bytes))
-    const http = createHttpServer(store, mounts, { log, verdicts, challenge })
-    servers.push(await listenOn(http, { host: listen, port: address.httpPort }))
-    return { address, folders: topFolders(mounts.map(({ prefix }) => prefix)), close }
+    const bound: SiteAddress = {
+      host: address.host,
+      registryPort: entrance.ports.get('registry') ?? 0,
+      httpPort: entrance.ports.get('http') ?? 0,
+    }
+    const start =
+      options.processes > 1 ? (await import('./serving-processes.ts')).serveInProcesses : serveHere
+    return await start(entrance, { ...options, address: bound })
   } catch (error) {
-    await close()
+    entrance.close()
     throw error
   }
 }
 
-/** `/debs/debian-12` → `/debs`; clients' files are always there, in the mount of the root. */
-function topFolders(prefixes: readonly string[]): string[] {
-  const names = prefixes.flatMap(prefix => prefix.split('/')[1] || [])
-  return [...new Set([...names, 'clients'])].map(name => `/${name}`)
+/** Answers in this process. */
+async function serveHere(
+  entrance: Entrance,
+  { bundles, address, state, now, log }: ServingOptions,
+): Promise<Serving> {
+  const takings = new Map<string, Taking>()
+  const counters: Record<string, Counters> = {}
+  let folders: string[] = []
+  const close = async () => {
+    entrance.close()
+    await Promise.all([...takings.values()].map(taking => taking.close({ graceMs })))
+  }
+  entrance.open((server, connection) => {
+    const taking = takings.get(server)
+    taking?.take(connection)
+    return taking !== undefined
+  })
+  const serverKey = await openServerKey(state.folder)
+  try {
+    await makeSiteServers(
+      bundles.map(({ store }) => store),
+      {
+        address,
+        site: state.id,
+        now,
+        signer: () => openKey(state, now),
+        prove: async claim => proveServer(serverKey, { site: state.id, ...claim }),
+        logOf(server) {
+          const own = newCounters()
+          counters[server] = own
+          return entry => {
+            countEntry(own, entry)
+            logEntry(entry, log)
+          }
+        },
+        cacheBytes: cacheBytes / 2,
+        async ready(name, made) {
+          takings.set(name, await takeConnections(made.server))
+          folders = made.folders
+          entrance.retry()
+        },
+      },
+    )
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    address,
+    folders,
+    processes: () => [],
+    counters: () => counters,
+    failed: new Promise(() => {}),
+    close,
+  }
 }
 
-/** The documents that the servers hand out name their ports, so that these have to be known before. */
-async function freePort(host: string): Promise<number> {
-  const server = createServer()
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(0, host, resolve)
-    })
-    const found = server.address()
-    return typeof found === 'object' && found !== null ? found.port : 0
-  } finally {
-    server.close()
-  }
+/** The share of a process in the memory for small content, for each server: what a manifest may have, at least. */
+export function cacheShare(processes: number): number {
+  return Math.max(8 << 20, Math.floor(cacheBytes / 2 / processes))
+}
+
+/** What the supervisor sends to its processes. */
+export interface ProcessSetup {
+  bundles: { path: string; indexDigest: string }[]
+  address: SiteAddress
+  site: string
+  /** ISO 8601: when the site's documents are generated, the same in all processes */
+  now: string
+  logsAll: boolean
+  processes: number
 }

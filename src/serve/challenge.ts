@@ -7,7 +7,7 @@ export interface ChallengeOptions {
   /** URL path at which challenges are answered */
   path: string
   /** Returns the answer, as JSON. `address` is `IP PORT` of this end of the connection. */
-  answer(challenge: { nonce: string; address: string }): object
+  answer(challenge: { nonce: string; address: string }): object | Promise<object>
 }
 
 /** Adds the route that answers challenges. A nonce of a fixed form keeps clients from having texts of their choice signed. */
@@ -27,7 +27,7 @@ export function answerChallenges(server: FastifyInstance, { path, answer }: Chal
       const address = `${localAddress.replace(/^::ffff:(?=\d+\.)/i, '')} ${localPort}`
       return await reply
         .headers({ 'content-type': 'application/json', 'cache-control': 'no-store' })
-        .send(Buffer.from(JSON.stringify(answer({ nonce, address }))))
+        .send(Buffer.from(JSON.stringify(await answer({ nonce, address }))))
     },
   })
 }

@@ -1,54 +1,61 @@
-import type { ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { AirgapError, errnoOf } from '../core/errors.ts'
 import { describeHolder } from './port-holder.ts'
+import { type Taking, takeConnections } from './taking.ts'
 
-/** A server that is listening. */
-export interface Listening {
+/** A port that is bound. */
+export interface Bound {
   host: string
   /** the actual port, also if 0 was requested */
   port: number
-  /**
-   * Accepts no new connections and waits for answers in flight; after `graceMs` (default 10,000) it closes their connections.
-   */
-  close(options?: { graceMs?: number }): Promise<void>
+  /** Accepts no new connections; those that were accepted stay. */
+  close(): void
+}
+
+/** A server that is listening. */
+export interface Listening extends Pick<Bound, 'host' | 'port'>, Pick<Taking, 'close'> {}
+
+/** Binds a port, and then the server to it. Throws what `bind` throws. */
+export async function listen(
+  server: FastifyInstance,
+  address: { host: string; port: number },
+): Promise<Listening> {
+  const taking = await takeConnections(server)
+  try {
+    const { host, port, close } = await bind(address, { accept: taking.take })
+    return {
+      host,
+      port,
+      async close(options) {
+        close()
+        await taking.close(options)
+      },
+    }
+  } catch (error) {
+    await taking.close()
+    throw error
+  }
 }
 
 /**
- * Binds the server. On failure it closes the server and throws PORT_IN_USE (with the process that holds the port, if /proc shows it),
- * ADDRESS_UNAVAILABLE, PERMISSION, USAGE.
+ * Binds a port and accepts connections, of which nothing is read here where `paused`: another process does. Throws PORT_IN_USE (with the
+ * process that holds the port, if /proc shows it), ADDRESS_UNAVAILABLE, PERMISSION, USAGE.
  */
-export async function listen(
-  server: FastifyInstance,
+export async function bind(
   { host, port }: { host: string; port: number },
-): Promise<Listening> {
-  const answering = new Map<ServerResponse, Socket>()
-  server.server.on('request', (request, response) => {
-    answering.set(response, request.socket)
-    response.once('close', () => answering.delete(response))
-  })
+  { accept, paused = false }: { accept: (connection: Socket) => void; paused?: boolean },
+): Promise<Bound> {
+  const server = createServer({ noDelay: true, pauseOnConnect: paused }, accept)
   try {
-    await server.listen({ host, port })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port }, () => resolve())
+    })
   } catch (error) {
-    await server.close()
     throw await bindError(error, { host, port })
   }
-  const address = server.server.address() as AddressInfo
-  return {
-    host,
-    port: address.port,
-    async close({ graceMs = 10_000 } = {}) {
-      const cut = setTimeout(() => server.server.closeAllConnections(), graceMs)
-      // close() ends connections that are idle now; these become idle once their answer is sent
-      for (const [response, socket] of answering) response.once('close', () => socket.destroySoon())
-      try {
-        await server.close()
-      } finally {
-        clearTimeout(cut)
-      }
-    },
-  }
+  return { host, port: (server.address() as AddressInfo).port, close: () => void server.close() }
 }
 
 async function bindError(error: unknown, { host, port }: { host: string; port: number }): Promise<unknown> {

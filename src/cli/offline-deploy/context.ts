@@ -44,7 +44,7 @@ function keyQuestion(shell: Shell): ConfirmKey {
 }
 
 /** Runs this program again whatever the current folder and the environment are. */
-function selfCommand(): string[] {
+export function selfCommand(): string[] {
   const script = process.argv[1]
   if (script === undefined)
     throw new AirgapError('INTERNAL', 'this program does not know its own file', { item: process.execPath })

@@ -135,6 +135,13 @@ function port(text: string): number {
   throw new InvalidArgumentError('must be a port, 0 to 65535 (0: any free port)')
 }
 
+/** Number of serving processes. */
+export function processCount(text: string): number {
+  const value = Number(text)
+  if (/^\d{1,3}$/.test(text) && value >= 1 && value <= 128) return value
+  throw new InvalidArgumentError('must be a number from 1 to 128')
+}
+
 /** Several in one text: an environment variable is parsed once. */
 function digests(text: string, before: Digest[] = []): Digest[] {
   return [

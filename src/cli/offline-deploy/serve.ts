@@ -1,18 +1,19 @@
 import type { Command } from 'commander'
-import { printableJson } from '../../core/printable.ts'
 import { openRotatedLog } from '../../core/rotated-log.ts'
 import { serveSite } from '../../deploy/serve.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { maxLogSize } from '../../install/background.ts'
 import { boundedLog } from '../../serve/log-rate.ts'
-import type { AccessEntry } from '../../serve/served.ts'
+import { accessLine } from '../../serve/log-sink.ts'
 import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
-import { bundleOptions, serverOptions } from './options.ts'
+import { selfCommand } from './context.ts'
+import { bundleOptions, processCount, serverOptions } from './options.ts'
 
 interface ServeCommandOptions extends SiteOptions {
   accessLog?: boolean
   logFile?: string
+  processes?: number
 }
 
 /** `serve [bundle…]`: of `airgap` too, where bundles are named as arguments. */
@@ -31,24 +32,26 @@ export function serveCommand(program: Command, shell: Shell): void {
       '--log-file <file>',
       'append the log to this file, which is rotated at 10 MiB, instead of printing it to stderr',
     )
+    .option(
+      '--processes <number>',
+      'processes that answer requests (default: one per core, at most 16; 1: no further process)',
+      processCount,
+    )
     .action(async (named: string[], { accessLog = false, logFile, ...options }: ServeCommandOptions) => {
       const bundle = [...named, ...(options.bundle ?? [])]
       const file = logFile === undefined ? undefined : openRotatedLog(logFile, { limit: maxLogSize })
-      const write = (entry: AccessEntry) => {
-        const line = printableJson(JSON.stringify({ at: new Date().toISOString(), ...entry }))
-        if (file === undefined) shell.log(line)
-        else file.write(line)
+      const line = (text: string) => {
+        if (file === undefined) shell.log(text)
+        else file.write(text)
       }
-      const failed = boundedLog(write)
+      const failed = boundedLog(entry => line(accessLine(entry, new Date())))
       await serveSite(
         { ...options, bundle },
         {
           signal: shell.signal,
           now: () => new Date(),
-          log(entry) {
-            if (entry.error !== undefined || entry.status >= 500) failed.log(entry)
-            else if (accessLog) write(entry)
-          },
+          log: { all: accessLog, line, failed: entry => failed.log(entry) },
+          self: selfCommand(),
           serving(site) {
             shell.print(site, () => [
               `registry     ${site.registry}`,

@@ -40,6 +40,8 @@ export interface Cli {
   description: string
   /** loads each command by name: most need neither the network code nor OpenPGP */
   commands: Readonly<Record<string, () => Promise<DefineCommand>>>
+  /** loads each program that only this program starts, with a channel to it (`child_process`): no command, in neither help nor completion */
+  internal?: Readonly<Record<string, () => Promise<() => Promise<never>>>>
 }
 
 /** How long an aborted command may clean up before the process exits anyway. */

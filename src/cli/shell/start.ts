@@ -21,6 +21,8 @@ export async function startProgram(cli: Cli): Promise<void> {
     process.exitCode = error.exitCode
     return
   }
+  const internal = process.connected ? cli.internal?.[process.argv[2] ?? ''] : undefined
+  if (internal !== undefined) return await (await internal())()
   const { runCli } = await import('./run.ts')
   await runCli(cli)
 }

@@ -1,0 +1,70 @@
+import { inheritedSource } from '../bundle/inherited-source.ts'
+import { type BundleStore, openBundle } from '../bundle/reader.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { Signer } from '../kinds/mount.ts'
+import { connectSupervisor, type ProcessLink } from '../serve/process-link.ts'
+import { firstInherited } from '../serve/process-messages.ts'
+import { type Taking, takeConnections } from '../serve/taking.ts'
+import type { ServerProof } from '../site/server-proof.ts'
+import { cacheShare, type ProcessSetup } from './serving.ts'
+import { makeSiteServers } from './site-servers.ts'
+
+/** Runs one serving process: it answers connections that its supervisor has accepted, from bundles that it has opened and judged. */
+export async function runServingProcess(): Promise<never> {
+  const link = await connectSupervisor()
+  const takings: Taking[] = []
+  try {
+    await serve(link, { taken: taking => takings.push(taking) })
+    const { graceMs } = await link.stopped
+    await Promise.all(takings.map(taking => taking.close({ graceMs })))
+    await link.flush()
+  } catch (error) {
+    await link.fail(error)
+    process.exit(1)
+  }
+  process.exit(0)
+}
+
+async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => void }): Promise<void> {
+  const setup = link.setup as ProcessSetup
+  const stores: BundleStore[] = []
+  for (const [i, bundle] of setup.bundles.entries()) stores.push(await openInherited(i, bundle))
+  await makeSiteServers(stores, {
+    address: setup.address,
+    site: setup.site,
+    now: () => new Date(setup.now),
+    signer: () => signerOf(link),
+    prove: async claim => (await link.ask('prove', claim)) as ServerProof,
+    logOf: server => link.logOf(server, { all: setup.logsAll }),
+    cacheBytes: cacheShare(setup.processes),
+    async ready(name, { server, folders }) {
+      const taking = await takeConnections(server, { closed: link.closed })
+      taken(taking)
+      link.serve(name, taking, folders)
+    },
+  })
+}
+
+/** The supervisor has judged the index with this digest; everything else is reached from it by digests. */
+async function openInherited(
+  position: number,
+  { path, indexDigest }: ProcessSetup['bundles'][number],
+): Promise<BundleStore> {
+  const store = await openBundle(await inheritedSource({ fd: firstInherited + position, path }))
+  if (store.indexDigest === indexDigest) return store
+  throw new AirgapError('DIGEST_MISMATCH', 'the bundle was changed while it was served', {
+    item: path,
+    likely: 'another program writes to it',
+    next: 'run `offline-deploy verify` on the bundle, then start the servers again',
+  })
+}
+
+/** The site's key never leaves the supervisor. */
+async function signerOf(link: ProcessLink): Promise<Signer> {
+  const ask = async (what: string, text: string | null) => (await link.ask(what, text)) as string
+  return {
+    publicKeyArmored: await ask('public-key', null),
+    clearSign: text => ask('clear-sign', text),
+    detachSign: text => ask('detach-sign', text),
+  }
+}

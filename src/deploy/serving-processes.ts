@@ -1,0 +1,104 @@
+import { withoutSecrets } from '../core/environment.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { Signer } from '../kinds/mount.ts'
+import type { Entrance } from '../serve/entrance.ts'
+import { supervise } from '../serve/supervisor.ts'
+import { openServerKey } from '../site/server-key.ts'
+import { proveServer, type ServerClaim } from '../site/server-proof.ts'
+import type { ProcessSetup, Serving, ServingOptions } from './serving.ts'
+import { openKey } from './site-key.ts'
+
+/** within the time that a stopped program has (shell/run.ts) */
+const graceMs = 5_000
+
+/** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
+export async function serveInProcesses(
+  entrance: Entrance,
+  { bundles, address, state, now, log, processes, self }: ServingOptions,
+): Promise<Serving> {
+  const serverKey = await openServerKey(state.folder)
+  const started = now()
+  const setup: ProcessSetup = {
+    bundles: bundles.map(({ path, identity }) => ({ path, indexDigest: identity.digest })),
+    address,
+    site: state.id,
+    now: started.toISOString(),
+    logsAll: log.all,
+    processes,
+  }
+  const answers = signatures(openKey(state, () => started))
+  const supervisor = supervise({
+    size: processes,
+    servers: ['registry', 'http'],
+    command: [...self, servingCommand],
+    environment: withoutSecrets(process.env),
+    descriptors: bundles.map(({ source }) => descriptorOf(source)),
+    setup,
+    async answer(what, value) {
+      if (what === 'prove')
+        return proveServer(serverKey, { site: state.id, ...(value as Omit<ServerClaim, 'site'>) })
+      return await answers(what, String(value))
+    },
+    ready: () => entrance.retry(),
+    reported(report, pid) {
+      for (const one of report.log) {
+        if (typeof one === 'string') log.line(one)
+        else log.failed(one)
+      }
+      if (report.lost > 0) log.line(eventLine(now(), { process: pid, lost: report.lost }))
+    },
+    ended: ({ pid, reason, restartMs }) =>
+      log.line(eventLine(now(), { process: pid, ended: reason, restartMs })),
+  })
+  entrance.open(supervisor.take)
+  const close = async () => {
+    entrance.close()
+    await supervisor.stop({ graceMs })
+  }
+  try {
+    const details = await supervisor.ready
+    return {
+      address,
+      folders: details.get('http') as string[],
+      processes: supervisor.processes,
+      counters: supervisor.counters,
+      failed: supervisor.failed,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The hidden command that a serving process runs; it works only for a process that a supervisor has started. */
+export const servingCommand = 'serving-process'
+
+function eventLine(at: Date, event: object): string {
+  return JSON.stringify({ at: at.toISOString(), ...event })
+}
+
+function descriptorOf({ name, size, extents }: ServingOptions['bundles'][number]['source']): number {
+  const [first, second] = extents?.(0, size) ?? []
+  if (first !== undefined && second === undefined) return first.fd
+  throw new AirgapError('INTERNAL', 'the bundle is not one open file', { item: name })
+}
+
+/**
+ * Answers questions about the site's key. A text is signed once: signatures have a random part, and clients that fetch an index and its
+ * signature from two processes would otherwise get a pair that never was one.
+ */
+function signatures(key: Promise<Signer>): (what: string, text: string) => Promise<string> {
+  // it is awaited once the first process asks for it
+  key.catch(() => {})
+  const made = new Map<string, Promise<string>>()
+  return async (what, text) => {
+    const signer = await key
+    if (what === 'public-key') return signer.publicKeyArmored
+    const sign = what === 'clear-sign' ? signer.clearSign : signer.detachSign
+    const name = `${what} ${text}`
+    const signature = made.get(name) ?? sign(text)
+    made.set(name, signature)
+    return await signature
+  }
+}

@@ -1,0 +1,61 @@
+import type { FastifyInstance } from 'fastify'
+import { digestOf } from '../core/digest.ts'
+import type { Signer } from '../kinds/mount.ts'
+import type { AccessEntry } from '../serve/served.ts'
+import type { SiteAddress } from '../site/address.ts'
+import type { SiteContent } from '../site/content.ts'
+import { proofPath, type ServerClaim, type ServerProof, type SiteServer } from '../site/server-proof.ts'
+import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
+
+/** What the servers of a site need, in whichever process they run. */
+export interface SiteServersOptions {
+  address: SiteAddress
+  /** identity of the state folder */
+  site: string
+  /** when the site's documents are generated */
+  now: () => Date
+  /** the site's key; taken once the registry serves, as loading OpenPGP takes a while */
+  signer: () => Promise<Signer>
+  prove(claim: Omit<ServerClaim, 'site'>): Promise<ServerProof>
+  logOf(server: SiteServer): (entry: AccessEntry) => void
+  /** memory for the cache of small content of each server */
+  cacheBytes: number
+  /** Called with each server once it is ready, the registry first; `folders` are the top folders of the HTTP server. */
+  ready(server: SiteServer, made: { server: FastifyInstance; folders: string[] }): Promise<void>
+}
+
+/** Makes both servers; the registry first and with nothing else loaded, as what matters is its first manifest. */
+export async function makeSiteServers(
+  contents: readonly SiteContent[],
+  options: SiteServersOptions,
+): Promise<void> {
+  const { address, site, now, cacheBytes, logOf } = options
+  const optionsOf = (server: SiteServer, description: string) => ({
+    log: logOf(server),
+    cacheBytes,
+    challenge: {
+      path: proofPath,
+      answer: (challenge: { nonce: string; address: string }) =>
+        options.prove({ server, description, ...challenge }),
+    },
+  })
+  const [{ createRegistryServer }, { store, images, mirrors }] = await Promise.all([
+    import('../serve/registry.ts'),
+    registryView(contents, { address }),
+  ])
+  const registry = createRegistryServer(store, images, optionsOf('registry', ''))
+  await options.ready('registry', { server: registry, folders: [] })
+  const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), options.signer()])
+  const { mounts } = await httpView(contents, { address, key, site, mirrors, now })
+  const root = mounts.find(({ prefix }) => prefix === '/')
+  const document = root?.generated?.get(siteDocumentPath.slice(1))
+  const description = document === undefined ? '' : digestOf(document.bytes)
+  const http = createHttpServer(store, mounts, optionsOf('http', description))
+  await options.ready('http', { server: http, folders: topFolders(mounts.map(({ prefix }) => prefix)) })
+}
+
+/** `/debs/debian-12` → `/debs`; clients' files are always there, in the mount of the root. */
+function topFolders(prefixes: readonly string[]): string[] {
+  const names = prefixes.flatMap(prefix => prefix.split('/')[1] || [])
+  return [...new Set([...names, 'clients'])].map(name => `/${name}`)
+}
