@@ -6,7 +6,7 @@ import { connectSupervisor, type ProcessLink } from '../serve/process-link.ts'
 import { firstInherited } from '../serve/process-messages.ts'
 import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { ServerProof } from '../site/server-proof.ts'
-import { cacheShare, type ProcessSetup } from './serving.ts'
+import { cacheShare, type ProcessSetup } from './serving-options.ts'
 import { makeSiteServers } from './site-servers.ts'
 
 /** Runs one serving process: it answers connections that its supervisor has accepted, from bundles that it has opened and judged. */

@@ -5,11 +5,8 @@ import type { Entrance } from '../serve/entrance.ts'
 import { supervise } from '../serve/supervisor.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer, type ServerClaim } from '../site/server-proof.ts'
-import type { ProcessSetup, Serving, ServingOptions } from './serving.ts'
+import { graceMs, type ProcessSetup, type Serving, type ServingOptions } from './serving-options.ts'
 import { openKey } from './site-key.ts'
-
-/** within the time that a stopped program has (shell/run.ts) */
-const graceMs = 5_000
 
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
 export async function serveInProcesses(

@@ -1,48 +1,13 @@
 import { type Counters, countEntry, newCounters } from '../serve/counters.ts'
 import { bindEntrance, type Entrance } from '../serve/entrance.ts'
-import { type LogSink, logEntry } from '../serve/log-sink.ts'
-import type { ProcessState } from '../serve/supervisor.ts'
+import { logEntry } from '../serve/log-sink.ts'
 import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { SiteAddress } from '../site/address.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer } from '../site/server-proof.ts'
-import type { SiteState } from '../site/state.ts'
-import type { OpenBundle } from './open-bundles.ts'
+import { cacheShare, graceMs, type Serving, type ServingOptions } from './serving-options.ts'
 import { openKey } from './site-key.ts'
 import { makeSiteServers } from './site-servers.ts'
-
-/** The running servers of a site. */
-export interface Serving {
-  address: SiteAddress
-  /** top folders of the HTTP server */
-  folders: string[]
-  /** the processes that answer requests; none where this one does */
-  processes(): ProcessState[]
-  counters(): Record<string, Counters>
-  /** Rejects where the servers cannot continue. */
-  failed: Promise<never>
-  close(): Promise<void>
-}
-
-export interface ServingOptions {
-  bundles: readonly Pick<OpenBundle, 'path' | 'store' | 'source' | 'identity'>[]
-  /** ports may be 0: any free one */
-  address: SiteAddress
-  /** IP address to listen on */
-  listen: string
-  state: SiteState
-  now: () => Date
-  log: LogSink
-  /** how many processes answer requests; 1: this one alone */
-  processes: number
-  /** program and arguments that start a serving process */
-  self: readonly string[]
-}
-
-/** within the time that a stopped program has (shell/run.ts) */
-const graceMs = 5_000
-/** of both servers of all processes together */
-const cacheBytes = 64 << 20
 
 /** Binds both ports, and starts the servers: in this process, or in several that it supervises. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
@@ -101,7 +66,7 @@ async function serveHere(
             logEntry(entry, log)
           }
         },
-        cacheBytes: cacheBytes / 2,
+        cacheBytes: cacheShare(1),
         async ready(name, made) {
           takings.set(name, await takeConnections(made.server))
           folders = made.folders
@@ -121,20 +86,4 @@ async function serveHere(
     failed: new Promise(() => {}),
     close,
   }
-}
-
-/** The share of a process in the memory for small content, for each server: what a manifest may have, at least. */
-export function cacheShare(processes: number): number {
-  return Math.max(8 << 20, Math.floor(cacheBytes / 2 / processes))
-}
-
-/** What the supervisor sends to its processes. */
-export interface ProcessSetup {
-  bundles: { path: string; indexDigest: string }[]
-  address: SiteAddress
-  site: string
-  /** ISO 8601: when the site's documents are generated, the same in all processes */
-  now: string
-  logsAll: boolean
-  processes: number
 }

@@ -1,9 +1,7 @@
 import type { Socket } from 'node:net'
-import { defined } from '../core/defined.ts'
-import { AirgapError, isKnownCode } from '../core/errors.ts'
 import { type Counters, countEntry, newCounters } from './counters.ts'
 import { type LogSink, logEntry } from './log-sink.ts'
-import type { ErrorData, ToProcess, ToSupervisor } from './process-messages.ts'
+import { errorData, errorOf, type ToProcess, type ToSupervisor } from './process-messages.ts'
 import type { AccessEntry } from './served.ts'
 import type { Taking } from './taking.ts'
 
@@ -32,11 +30,6 @@ const reportEvery = 100 /* milliseconds */
 const maxEntries = 5_000
 /** of reports that the supervisor has not read yet */
 const maxUnread = 4
-
-/** Whether this process was started by a supervisor. */
-export function hasSupervisor(): boolean {
-  return process.send !== undefined && process.connected
-}
 
 /**
  * Connects to the supervisor and waits for its setup. From now on, this process ends as soon as the supervisor does, and only then or when
@@ -162,15 +155,4 @@ export async function connectSupervisor(): Promise<ProcessLink> {
     flush: report,
     fail: error => send({ type: 'failed', error: errorData(error) }),
   }
-}
-
-export function errorData(error: unknown): ErrorData {
-  if (!(error instanceof AirgapError))
-    return { message: error instanceof Error ? error.message : String(error) }
-  const { code, message, item, likely, next } = error
-  return defined({ code, message, item, likely, next })
-}
-
-export function errorOf({ code, message, ...details }: ErrorData): AirgapError {
-  return new AirgapError(isKnownCode(code) ? code : 'INTERNAL', message, details)
 }

@@ -1,3 +1,5 @@
+import { defined } from '../core/defined.ts'
+import { AirgapError, isKnownCode } from '../core/errors.ts'
 import type { Counters } from './counters.ts'
 import type { AccessEntry } from './served.ts'
 
@@ -44,3 +46,14 @@ export interface ErrorData {
 
 /** Descriptor of the first file that a serving process inherits; those before are the standard ones and the channel. */
 export const firstInherited = 4
+
+export function errorData(error: unknown): ErrorData {
+  if (!(error instanceof AirgapError))
+    return { message: error instanceof Error ? error.message : String(error) }
+  const { code, message, item, likely, next } = error
+  return defined({ code, message, item, likely, next })
+}
+
+export function errorOf({ code, message, ...details }: ErrorData): AirgapError {
+  return new AirgapError(isKnownCode(code) ? code : 'INTERNAL', message, details)
+}

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { AirgapError } from '../core/errors.ts'
-import { errorData, errorOf } from './process-link.ts'
-import type { Report, ToProcess, ToSupervisor } from './process-messages.ts'
+import { errorData, errorOf, type Report, type ToProcess, type ToSupervisor } from './process-messages.ts'
 
 /** A serving process, as its supervisor sees it. */
 export interface SupervisedProcess {

@@ -1,0 +1,287 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { Agent, get, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { digestOf } from '../../../src/core/digest.ts'
+import { combine, imageOf, imageSample, noise, writeBundle as writeLarge } from '../../bundle/samples.ts'
+import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
+import { buildProgram, type Running, run, start, type TestSite, testSite } from './support.ts'
+
+let program: Awaited<ReturnType<typeof buildProgram>>
+beforeAll(async () => {
+  program = await buildProgram()
+})
+afterAll(() => program.remove())
+
+/** larger than all buffers between a server and a client that reads nothing */
+const layer = noise(32 << 20, 7)
+const layerPath = `/v2/app/blobs/${digestOf(layer)}`
+
+async function largeSite(): Promise<TestSite> {
+  const site = await testSite()
+  await writeLarge(site.bundle, combine(imageSample(imageOf('registry.example/app:1', [layer]))))
+  return site
+}
+
+interface Served extends Running {
+  pid: number
+  stop(): Promise<{ code: number | null; stderr: string }>
+}
+
+async function serve(site: TestSite, ...more: string[]): Promise<Served> {
+  const running = start(['serve', ...site.serving, ...more])
+  onTestFinished(() => void running.child.kill('SIGKILL'))
+  await running.said('stop with Ctrl-C')
+  return {
+    ...running,
+    pid: running.child.pid!,
+    async stop() {
+      running.child.kill('SIGTERM')
+      return await running.ended
+    },
+  }
+}
+
+/** proc_pid_task(5) */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+  return text === '' ? [] : text.split(' ').map(Number)
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(20)
+}
+
+/** The servers report that they serve once the first process does; the log has a line for each. */
+async function allServe(site: TestSite, { pid }: Served): Promise<number[]> {
+  const children = childrenOf(pid)
+  // each new connection goes to the process with the fewest, as soon as it serves
+  const used = new Set<number>()
+  const kept: Begun[] = []
+  while (used.size < children.length) {
+    kept.push(await begin(`http://${site.registry}/v2/`))
+    for (const child of children) if (socketsOf(child) > 0) used.add(child)
+  }
+  for (const { answer, agent } of kept) {
+    answer.resume()
+    agent.destroy()
+  }
+  await until(() => children.every(child => socketsOf(child) === 0))
+  return children
+}
+
+/** Number of TCP connections that a process has open (proc_pid_fd(5), proc_net(5)); its channel is no TCP. */
+function socketsOf(pid: number): number {
+  const table = readFileSync('/proc/net/tcp', 'latin1').split('\n')
+  const tcp = new Set(table.map(line => `socket:[${line.trim().split(/\s+/)[9]}]`))
+  const open = readdirSync(`/proc/${pid}/fd`).map(fd => linkOf(`/proc/${pid}/fd/${fd}`))
+  return open.filter(target => tcp.has(target)).length
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    // closed in the meantime
+    return ''
+  }
+}
+
+interface Begun {
+  agent: Agent
+  answer: IncomingMessage
+}
+
+/** Sends a request on a connection of its own, and waits for the head of its answer. */
+async function begin(url: string): Promise<Begun> {
+  const agent = new Agent({ keepAlive: true })
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { agent }, resolve).on('error', reject)
+  })
+  return { agent, answer }
+}
+
+/** Reads the rest; `broken` where the connection ended before. */
+async function finish({ answer, agent }: Begun): Promise<string> {
+  const hash = createHash('sha256')
+  try {
+    for await (const chunk of answer) hash.update(chunk)
+    return `sha256:${hash.digest('hex')}`
+  } catch {
+    return 'broken'
+  } finally {
+    agent.destroy()
+  }
+}
+
+async function isRefused(port: number): Promise<boolean> {
+  return await new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.once('error', () => resolve(true))
+  })
+}
+
+const portOf = ({ registry }: TestSite) => Number(registry.split(':')[1])
+
+describe('several serving processes', () => {
+  it('one that is killed breaks its own downloads only, and is started again', async () => {
+    const site = await largeSite()
+    const log = join(site.work, 'serve.log')
+    const served = await serve(site, '--processes', '2', '--log-file', log)
+    const [victim, other] = (await allServe(site, served)) as [number, number]
+    const downloads = await Promise.all(
+      Array.from({ length: 16 }, () => begin(`http://${site.registry}${layerPath}`)),
+    )
+    const broken = socketsOf(victim)
+    expect(broken).toBeGreaterThan(0)
+    process.kill(victim, 'SIGKILL')
+    const results = await Promise.all(downloads.map(finish))
+    expect(results.filter(result => result === digestOf(layer))).toHaveLength(16 - broken)
+    expect(results.filter(result => result === 'broken')).toHaveLength(broken)
+    await until(() => childrenOf(served.pid).length === 2)
+    expect(childrenOf(served.pid)).toContain(other)
+    expect(childrenOf(served.pid)).not.toContain(victim)
+    expect(await finish(await begin(`http://${site.registry}${layerPath}`))).toBe(digestOf(layer))
+    const events = (await readFile(log, 'utf8'))
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(events).toContainEqual(expect.objectContaining({ process: victim, ended: 'SIGKILL' }))
+    expect((await served.stop()).code).toBe(143)
+  })
+
+  it('end with their supervisor, even one that is killed, and leave the ports free', async () => {
+    const site = await largeSite()
+    const served = await serve(site, '--processes', '3')
+    const children = childrenOf(served.pid)
+    expect(children).toHaveLength(3)
+    const download = await begin(`http://${site.registry}${layerPath}`)
+    served.child.kill('SIGKILL')
+    await served.ended
+    expect(await isRefused(portOf(site))).toBe(true)
+    expect(await finish(download)).toBe('broken')
+    await until(() => children.every(pid => !existsSync(`/proc/${pid}`)))
+    const again = await serve(site, '--processes', '2')
+    expect((await again.stop()).code).toBe(143)
+  })
+
+  it('complete answers in flight when they are stopped, and accept no new connection', async () => {
+    const site = await largeSite()
+    const served = await serve(site, '--processes', '2', '--access-log')
+    const downloads = await Promise.all(
+      Array.from({ length: 4 }, () => begin(`http://${site.registry}${layerPath}`)),
+    )
+    const stopped = served.stop()
+    await until(() => isRefused(portOf(site)))
+    expect(await Promise.all(downloads.map(finish))).toEqual(Array(4).fill(digestOf(layer)))
+    const { code, stderr } = await stopped
+    expect(code).toBe(143)
+    expect(stderr.match(/"status":200/g)).toHaveLength(4)
+  })
+
+  it('log every request in one file, and count them together', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const log = join(site.work, 'access.log')
+    const served = await serve(site, '--processes', '2', '--access-log', '--log-file', log)
+    const paths = Array.from({ length: 300 }, (_, i) => `/v2/none/manifests/tag-${i}`)
+    for (let i = 0; i < paths.length; i += 30)
+      await Promise.all(
+        paths.slice(i, i + 30).map(async path => finish(await begin(`http://${site.registry}${path}`))),
+      )
+    await served.stop()
+    const lines = (await readFile(log, 'utf8'))
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(lines.map(({ url }) => url).sort()).toEqual([...paths].sort())
+    expect(new Set(lines.map(({ status }) => status))).toEqual(new Set([404]))
+  })
+
+  it('serve one signature of each index, whichever process answers', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const served = await serve(site, '--processes', '3')
+    const bodies = new Set<string>()
+    for (let i = 0; i < 6; i++) {
+      const begun = await Promise.all(
+        Array.from({ length: 6 }, () => begin(`${site.http}/debs/debian-12/dists/bookworm/InRelease`)),
+      )
+      for (const one of begun) expect(one.answer.statusCode).toBe(200)
+      for (const result of await Promise.all(begun.map(finish))) bodies.add(result)
+    }
+    expect(bodies.size).toBe(1)
+    await served.stop()
+  })
+
+  it('serve the file that was verified, whatever is at its path by then', async () => {
+    const site = await largeSite()
+    const served = await serve(site, '--processes', '2')
+    const other = join(site.work, 'other.tar')
+    await writeBundle(other, sampleStack())
+    await rename(other, site.bundle)
+    const [victim] = childrenOf(served.pid)
+    process.kill(victim!, 'SIGKILL')
+    await until(() => childrenOf(served.pid).length === 2 && !childrenOf(served.pid).includes(victim!))
+    const results = await Promise.all(
+      Array.from({ length: 6 }, async () => finish(await begin(`http://${site.registry}${layerPath}`))),
+    )
+    expect(results).toEqual(Array(6).fill(digestOf(layer)))
+    await served.stop()
+  })
+
+  it('refuse a port on which another site is served, as one process does', async () => {
+    const site = await largeSite()
+    const served = await serve(site, '--processes', '2')
+    const second = join(site.work, 'second')
+    const args = site.serving.with(site.serving.indexOf('--site') + 1, second)
+    for (const count of ['1', '2'])
+      expect(await run(['serve', ...args, '--processes', count])).toMatchObject({
+        code: 7,
+        stderr: expect.stringMatching(
+          new RegExp(`error PORT_IN_USE: port ${portOf(site)} is in use[^]*process ${served.pid}`),
+        ),
+      })
+    await served.stop()
+  })
+
+  it('are reported by an error that names the cause where they cannot serve', async () => {
+    const site = await testSite()
+    await mkdir(site.site, { mode: 0o700 })
+    await writeBundle(site.bundle, sampleStack())
+    await writeFile(join(site.site, 'site-key.asc'), 'no key', { mode: 0o600 })
+    expect(await run(['serve', ...site.serving, '--processes', '2'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("error KEY_INVALID: the site's signing key is invalid"),
+    })
+    expect(await isRefused(portOf(site))).toBe(true)
+  })
+})
+
+describe('one serving process', () => {
+  it('is the program itself', async () => {
+    const site = await largeSite()
+    const served = await serve(site, '--processes', '1')
+    expect(childrenOf(served.pid)).toEqual([])
+    expect(await finish(await begin(`http://${site.registry}${layerPath}`))).toBe(digestOf(layer))
+    expect((await served.stop()).code).toBe(143)
+  })
+})
+
+describe('the program of a serving process', () => {
+  it('is no command: it runs only where the program has started itself', async () => {
+    expect(await run(['serving-process'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("unknown command 'serving-process'"),
+    })
+    expect((await run(['--help'])).stdout).not.toContain('serving-process')
+  })
+})
