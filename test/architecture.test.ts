@@ -133,7 +133,9 @@ describe('the closed side', () => {
 
   it('opens bundles through one door, which checks them before anything is interpreted', () => {
     const readers = closed.filter(file => imports.get(file)!.includes('src/bundle/reader.ts'))
-    expect(readers).toEqual(['src/deploy/open-bundles.ts'])
+    // a serving process reads the file that its supervisor has opened and judged, and compares the digest; it has no path to open
+    expect(readers).toEqual(['src/deploy/open-bundles.ts', 'src/deploy/serving-process.ts'])
+    expect(imports.get('src/deploy/serving-process.ts')).not.toContain('src/bundle/byte-source.ts')
     // verifyBundle opens a path as well: it is handed the open file
     const verifiers = closed.filter(file => imports.get(file)!.includes('src/bundle/verify.ts'))
     expect(verifiers).toEqual(['src/deploy/verify.ts'])

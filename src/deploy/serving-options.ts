@@ -1,6 +1,9 @@
+import type { Descriptor } from '../core/descriptor.ts'
 import type { Counters } from '../serve/counters.ts'
 import type { LogSink } from '../serve/log-sink.ts'
+import type { VerifyMode } from '../serve/stream.ts'
 import type { ProcessState } from '../serve/supervisor.ts'
+import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'
 import type { SiteState } from '../site/state.ts'
 import type { OpenBundle } from './open-bundles.ts'
@@ -25,6 +28,8 @@ export interface ServingOptions {
   /** IP address to listen on */
   listen: string
   state: SiteState
+  verdicts: SiteVerdicts
+  verify: VerifyMode
   now: () => Date
   log: LogSink
   /** how many processes answer requests; 1: this one alone */
@@ -33,14 +38,24 @@ export interface ServingOptions {
   self: readonly string[]
 }
 
+/** Verdicts that several processes share. */
+export interface SiteVerdicts extends Verdicts {
+  /** Sets what is called with content that is found to be damaged. */
+  onDamage?(listener: (content: Descriptor, state: string) => void): void
+}
+
 /** within the time that a stopped program has (shell/run.ts) */
 export const graceMs = 5_000
 /** of both servers of all processes together */
 const cacheBytes = 64 << 20 /* bytes */
 
-/** Returns the memory for small content of one server in one process: room for the largest manifest at least. */
-export function cacheShare(processes: number): number {
-  return Math.max(8 << 20, Math.floor(cacheBytes / 2 / processes))
+/** of pieces that are being sent, likewise */
+const bufferBytes = 64 << 20 /* bytes */
+
+/** Returns the memory of one server in one process: room for the largest manifest at least. */
+export function memoryShare(processes: number): { cacheBytes: number; bufferBytes: number } {
+  const share = (bytes: number) => Math.max(8 << 20, Math.floor(bytes / 2 / processes))
+  return { cacheBytes: share(cacheBytes), bufferBytes: share(bufferBytes) }
 }
 
 /** What the supervisor sends to its processes. */
@@ -51,5 +66,6 @@ export interface ProcessSetup {
   /** ISO 8601: when the site's documents are generated, the same in all processes */
   now: string
   logsAll: boolean
+  verify: VerifyMode
   processes: number
 }

@@ -4,9 +4,10 @@ import { AirgapError } from '../core/errors.ts'
 import type { Signer } from '../kinds/mount.ts'
 import { connectSupervisor, type ProcessLink } from '../serve/process-link.ts'
 import { firstInherited } from '../serve/process-messages.ts'
+import { remoteVerdicts } from '../serve/remote-verdicts.ts'
 import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { ServerProof } from '../site/server-proof.ts'
-import { cacheShare, type ProcessSetup } from './serving-options.ts'
+import { memoryShare, type ProcessSetup } from './serving-options.ts'
 import { makeSiteServers } from './site-servers.ts'
 
 /** Runs one serving process: it answers connections that its supervisor has accepted, from bundles that it has opened and judged. */
@@ -36,7 +37,9 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
     signer: () => signerOf(link),
     prove: async claim => (await link.ask('prove', claim)) as ServerProof,
     logOf: server => link.logOf(server, { all: setup.logsAll }),
-    cacheBytes: cacheShare(setup.processes),
+    memory: memoryShare(setup.processes),
+    verdicts: remoteVerdicts(link),
+    verify: setup.verify,
     async ready(name, { server, folders }) {
       const taking = await takeConnections(server, { closed: link.closed })
       taken(taking)

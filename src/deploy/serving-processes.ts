@@ -2,6 +2,7 @@ import { withoutSecrets } from '../core/environment.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { Signer } from '../kinds/mount.ts'
 import type { Entrance } from '../serve/entrance.ts'
+import { answerVerdicts, noteRemoteDamage, verdictMessages } from '../serve/remote-verdicts.ts'
 import { supervise } from '../serve/supervisor.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer, type ServerClaim } from '../site/server-proof.ts'
@@ -11,7 +12,7 @@ import { openKey } from './site-key.ts'
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
 export async function serveInProcesses(
   entrance: Entrance,
-  { bundles, address, state, now, log, processes, self }: ServingOptions,
+  { bundles, address, state, verdicts, verify, now, log, processes, self }: ServingOptions,
 ): Promise<Serving> {
   const serverKey = await openServerKey(state.folder)
   const started = now()
@@ -21,6 +22,7 @@ export async function serveInProcesses(
     site: state.id,
     now: started.toISOString(),
     logsAll: log.all,
+    verify,
     processes,
   }
   const answers = signatures(openKey(state, () => started))
@@ -31,7 +33,9 @@ export async function serveInProcesses(
     environment: withoutSecrets(process.env),
     descriptors: bundles.map(({ source }) => descriptorOf(source)),
     setup,
-    async answer(what, value) {
+    async answer(what, value, signal) {
+      const verdict = answerVerdicts(verdicts, { what, value, signal })
+      if (verdict !== undefined) return await verdict
       if (what === 'prove')
         return proveServer(serverKey, { site: state.id, ...(value as Omit<ServerClaim, 'site'>) })
       return await answers(what, String(value))
@@ -44,10 +48,14 @@ export async function serveInProcesses(
       }
       if (report.lost > 0) log.line(eventLine(now(), { process: pid, lost: report.lost }))
     },
+    told(what, value) {
+      if (what === verdictMessages.damage) noteRemoteDamage(verdicts, value)
+    },
     ended: ({ pid, reason, restartMs }) =>
       log.line(eventLine(now(), { process: pid, ended: reason, restartMs })),
   })
   entrance.open(supervisor.take)
+  verdicts.onDamage?.((content, state) => supervisor.tell(verdictMessages.damage, { content, state }))
   const close = async () => {
     entrance.close()
     await supervisor.stop({ graceMs })

@@ -5,7 +5,7 @@ import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { SiteAddress } from '../site/address.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer } from '../site/server-proof.ts'
-import { cacheShare, graceMs, type Serving, type ServingOptions } from './serving-options.ts'
+import { graceMs, memoryShare, type Serving, type ServingOptions } from './serving-options.ts'
 import { openKey } from './site-key.ts'
 import { makeSiteServers } from './site-servers.ts'
 
@@ -34,7 +34,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
 /** Answers in this process. */
 async function serveHere(
   entrance: Entrance,
-  { bundles, address, state, now, log }: ServingOptions,
+  { bundles, address, state, verdicts, verify, now, log }: ServingOptions,
 ): Promise<Serving> {
   const takings = new Map<string, Taking>()
   const counters: Record<string, Counters> = {}
@@ -66,7 +66,9 @@ async function serveHere(
             logEntry(entry, log)
           }
         },
-        cacheBytes: cacheShare(1),
+        memory: memoryShare(1),
+        verdicts,
+        verify,
         async ready(name, made) {
           takings.set(name, await takeConnections(made.server))
           folders = made.folders

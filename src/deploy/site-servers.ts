@@ -2,6 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { digestOf } from '../core/digest.ts'
 import type { Signer } from '../kinds/mount.ts'
 import type { AccessEntry } from '../serve/served.ts'
+import type { VerifyMode } from '../serve/stream.ts'
+import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'
 import type { SiteContent } from '../site/content.ts'
 import { proofPath, type ServerClaim, type ServerProof, type SiteServer } from '../site/server-proof.ts'
@@ -18,8 +20,10 @@ export interface SiteServersOptions {
   signer: () => Promise<Signer>
   prove(claim: Omit<ServerClaim, 'site'>): Promise<ServerProof>
   logOf(server: SiteServer): (entry: AccessEntry) => void
-  /** memory for the cache of small content of each server */
-  cacheBytes: number
+  /** memory of each server */
+  memory: { cacheBytes: number; bufferBytes: number }
+  verdicts: Verdicts
+  verify: VerifyMode
   /** Called with each server once it is ready, the registry first; `folders` are the top folders of the HTTP server. */
   ready(server: SiteServer, made: { server: FastifyInstance; folders: string[] }): Promise<void>
 }
@@ -29,10 +33,12 @@ export async function makeSiteServers(
   contents: readonly SiteContent[],
   options: SiteServersOptions,
 ): Promise<void> {
-  const { address, site, now, cacheBytes, logOf } = options
+  const { address, site, now, memory, verdicts, verify, logOf } = options
   const optionsOf = (server: SiteServer, description: string) => ({
     log: logOf(server),
-    cacheBytes,
+    ...memory,
+    verdicts,
+    verify,
     challenge: {
       path: proofPath,
       answer: (challenge: { nonce: string; address: string }) =>

@@ -17,6 +17,10 @@ export interface ProcessLink {
   closed(): void
   /** Asks the supervisor. Throws the AirgapError that it answers with, and the reason of `signal`. */
   ask(what: string, value: unknown, signal?: AbortSignal): Promise<unknown>
+  /** Tells the supervisor something that it does not answer. */
+  tell(what: string, value: unknown): void
+  /** Sets what is called with each notice of the supervisor. */
+  onNotice(listener: (what: string, value: unknown) => void): void
   /** Resolves when the supervisor wants the process to end. */
   stopped: Promise<{ graceMs: number }>
   /** Sends what is left to report. */
@@ -49,6 +53,7 @@ export async function connectSupervisor(): Promise<ProcessLink> {
   let unread = 0
   let asked = 0
   let scheduled = false
+  let noticed: (what: string, value: unknown) => void = () => {}
 
   function send(message: ToSupervisor): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -108,6 +113,9 @@ export async function connectSupervisor(): Promise<ProcessLink> {
       case 'refusal':
         questions.get(message.id)?.reject(errorOf(message.error))
         return
+      case 'notice':
+        noticed(message.what, message.value)
+        return
       case 'stop':
         stopped.resolve(message)
         return
@@ -150,6 +158,10 @@ export async function connectSupervisor(): Promise<ProcessLink> {
         questions.delete(id)
         signal?.removeEventListener('abort', abort)
       }
+    },
+    tell: (what, value) => sendQuietly({ type: 'notice', what, value }),
+    onNotice(listener) {
+      noticed = listener
     },
     stopped: stopped.promise,
     flush: report,

@@ -11,6 +11,7 @@ export type ToProcess =
   | { type: 'connection'; server: string }
   | { type: 'answer'; id: number; value: unknown }
   | { type: 'refusal'; id: number; error: ErrorData }
+  | { type: 'notice'; what: string; value: unknown }
   | { type: 'stop'; graceMs: number }
 
 /** To the supervisor. */
@@ -20,6 +21,7 @@ export type ToSupervisor =
   | { type: 'report'; report: Report }
   | { type: 'question'; id: number; what: string; value: unknown }
   | { type: 'withdrawn'; id: number }
+  | { type: 'notice'; what: string; value: unknown }
 
 /** What happened since the last report, at most a tenth of a second ago. */
 export interface Report {

@@ -15,6 +15,7 @@ export interface SupervisedProcess {
   /** connections that it has, or will have once it has read its messages */
   connections(): number
   take(server: string, connection: Socket): void
+  tell(what: string, value: unknown): void
   /** Lets answers in flight end within `graceMs`, then ends the process. */
   stop(options: { graceMs: number }): Promise<void>
   kill(): void
@@ -35,6 +36,7 @@ export interface ProcessOptions {
 export interface ProcessEvents {
   ready(server: string, detail: unknown): void
   reported(report: Report): void
+  told(what: string, value: unknown): void
   /** called once; `error` is why the process could not serve, if it said so */
   ended(how: { reason: string; error?: AirgapError }): void
 }
@@ -101,6 +103,9 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
       case 'question':
         void answerQuestion(message.id, message)
         return
+      case 'notice':
+        events.told(message.what, message.value)
+        return
       case 'withdrawn':
         questions.get(message.id)?.abort()
         return
@@ -128,6 +133,7 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
       underway.push(connection)
       send({ type: 'connection', server }, connection)
     },
+    tell: (what, value) => send({ type: 'notice', what, value }),
     async stop({ graceMs }) {
       const timer = setTimeout(() => child.kill('SIGKILL'), graceMs + stopMs)
       send({ type: 'stop', graceMs })

@@ -13,6 +13,8 @@ export interface Supervisor {
   readonly ready: Promise<ReadonlyMap<string, unknown>>
   /** Rejects when processes end again and again and none is left. */
   readonly failed: Promise<never>
+  /** Tells all processes something. */
+  tell(what: string, value: unknown): void
   processes(): ProcessState[]
   /** server → what all processes have done together, those that have ended included */
   counters(): Record<string, Counters>
@@ -36,6 +38,7 @@ export interface SupervisorOptions extends ProcessOptions {
   /** called when a process has become able to take connections */
   ready(): void
   reported(report: Report, pid: number): void
+  told(what: string, value: unknown): void
   /** called for each process that ended unexpectedly */
   ended(event: { pid: number; reason: string; restartMs: number }): void
 }
@@ -77,6 +80,7 @@ export function supervise(options: SupervisorOptions): Supervisor {
         }
         options.ready()
       },
+      told: options.told,
       reported: report => options.reported(report, process.pid),
       ended({ reason, error }) {
         delete slot.process
@@ -121,6 +125,9 @@ export function supervise(options: SupervisorOptions): Supervisor {
       }
       best?.take(server, connection)
       return best !== undefined
+    },
+    tell(what, value) {
+      for (const { process } of slots) process?.tell(what, value)
     },
     processes: () =>
       slots.flatMap(({ process }) =>
