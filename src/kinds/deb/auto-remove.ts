@@ -1,6 +1,6 @@
 import type { DepCache } from './dep-cache.ts'
 import { markInstall } from './mark-install.ts'
-import type { Package } from './universe.ts'
+import type { Package } from './package.ts'
 
 /**
  * Drops packages that were marked on the way to a choice that was discarded: nothing that remains depends on, recommends or

@@ -8,11 +8,12 @@ import { DepCache } from './dep-cache.ts'
 import { explain } from './explain.ts'
 import { versionMatcher } from './expression.ts'
 import { markInstall } from './mark-install.ts'
+import type { Package } from './package.ts'
 import { resolveProblems } from './problem-resolver.ts'
 import { formatRelation } from './relation.ts'
 import { type PackageRequest, parseRequest } from './request.ts'
 import { preferSuite } from './suite-choice.ts'
-import type { Package, Universe } from './universe.ts'
+import type { Universe } from './universe.ts'
 import { whyNot } from './why-not.ts'
 
 /** A package of the closure, and why it is in it. */

@@ -1,10 +1,10 @@
 import type { Candidate } from './candidate.ts'
+import type { Offer, Package } from './package.ts'
 import {
   type Dependency,
   isIgnorable,
   isIgnorableOffer,
   meets,
-  type Package,
   type Target,
   type Universe,
 } from './universe.ts'
@@ -73,16 +73,37 @@ export class DepCache {
   }
 
   /** The versions that satisfy `target`: of the package itself, then of its providers. */
-  *matches(dependency: Dependency, target: Target, selector: VersionSelector): Generator<Solution> {
-    if (!isIgnorable(dependency, target)) {
-      const version = this.#select(target.package, selector)
-      if (version && meets(target, version.version)) yield { package: target.package, version }
-    }
+  matches(dependency: Dependency, target: Target, selector: VersionSelector): Solution[] {
+    const own = this.#ownMatch(dependency, target, selector)
+    const found = own === undefined ? [] : [{ package: target.package, version: own }]
     for (const offer of this.universe.offersTo(target)) {
-      if (this.#select(offer.owner, selector) !== offer.candidate) continue
-      if (isIgnorableOffer(dependency, target, offer) || !meets(target, offer.version)) continue
-      yield { package: offer.owner, version: offer.candidate }
+      if (this.#isMatch(offer, { dependency, target, selector }))
+        found.push({ package: offer.owner, version: offer.candidate })
     }
+    return found
+  }
+
+  #hasMatch(dependency: Dependency, target: Target, selector: VersionSelector): boolean {
+    if (this.#ownMatch(dependency, target, selector) !== undefined) return true
+    const offers = this.universe.offersTo(target)
+    return offers.length > 0 && offers.some(offer => this.#isMatch(offer, { dependency, target, selector }))
+  }
+
+  #ownMatch(dependency: Dependency, target: Target, selector: VersionSelector): Candidate | undefined {
+    if (isIgnorable(dependency, target)) return undefined
+    const version = this.#select(target.package, selector)
+    return version !== undefined && meets(target, version.version) ? version : undefined
+  }
+
+  #isMatch(
+    offer: Offer,
+    { dependency, target, selector }: { dependency: Dependency; target: Target; selector: VersionSelector },
+  ): boolean {
+    return (
+      this.#select(offer.owner, selector) === offer.candidate &&
+      !isIgnorableOffer(dependency, target, offer) &&
+      meets(target, offer.version)
+    )
   }
 
   #select(of: Package, selector: VersionSelector): Candidate | undefined {
@@ -90,11 +111,6 @@ export class DepCache {
     if (selector === 'install')
       return this.#states[of.id] === undefined ? of.current : this.#states[of.id]?.install
     return of.versions.length === 0 ? undefined : this.state(of).candidate
-  }
-
-  #hasMatch(dependency: Dependency, target: Target, selector: VersionSelector): boolean {
-    for (const _ of this.matches(dependency, target, selector)) return true
-    return false
   }
 
   /** CheckDep: a positive dependency has a match, a negative one (Conflicts, Breaks) has none. */
@@ -187,7 +203,7 @@ export class DepCache {
     const others: Solution[] = []
     const seen = new Set<Candidate>()
     for (const target of dependency.targets) {
-      const found = [...this.matches(dependency, target, selector)]
+      const found = this.matches(dependency, target, selector)
       if (found.length > 1) found.sort((a, b) => this.#compareProviders(target, a, b))
       for (const one of found) {
         if (seen.has(one.version)) continue

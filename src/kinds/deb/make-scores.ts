@@ -1,5 +1,6 @@
 import type { DepCache } from './dep-cache.ts'
-import type { Dependency, Package } from './universe.ts'
+import type { Package } from './package.ts'
+import type { Dependency } from './universe.ts'
 
 /** by the field Priority: none, required, important, standard, optional, extra */
 const prioMap = [0, 3, 2, 1, -1, -2]

@@ -1,8 +1,9 @@
 import { AirgapError } from '../../core/errors.ts'
 import type { Candidate } from './candidate.ts'
 import type { DepCache } from './dep-cache.ts'
+import type { Package } from './package.ts'
 import { sourceOf } from './source-package.ts'
-import { type Dependency, itemOf, meets, type Package } from './universe.ts'
+import { type Dependency, itemOf, meets } from './universe.ts'
 
 /** No dependency chain of a real archive is a tenth as long; bounds the recursion on a malicious one. */
 const maxDepth = 1_000

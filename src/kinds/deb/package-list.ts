@@ -89,11 +89,10 @@ export class PackageList {
   }
 
   #make(row: number): Candidate {
-    const { firstValues, valueFields, offsets, lengths } = this.#table
-    const stanza: Fields = {}
-    for (let i = firstValues[row]!; i < firstValues[row + 1]!; i++)
-      stanza[tableFields[valueFields[i]!]!] = this.#valueAt(i)
-    return toCandidate(stanza, { ...this.#from, offset: offsets[row]!, length: lengths[row]! })
+    const { offsets, lengths } = this.#table
+    const { source, component, index } = this.#from
+    const stanza = { index, offset: offsets[row]!, length: lengths[row]! }
+    return new Row({ source, component, stanza }, field => this.#value(row, fieldNumbers[field]))
   }
 
   #value(row: number, field: number): string | undefined {
@@ -109,7 +108,7 @@ export class PackageList {
   }
 }
 
-type Fields = { [Name in TableField]?: string }
+const fieldNumbers = Object.fromEntries(tableFields.map((name, i) => [name, i])) as Record<TableField, number>
 
 const priorities = ['required', 'important', 'standard', 'optional', 'extra']
 
@@ -119,42 +118,79 @@ function priorityOf(text: string | undefined): number {
   return priorities.indexOf(text) + 1 || priorities.length
 }
 
-function toCandidate(
-  stanza: Fields,
-  {
-    index,
-    offset,
-    length,
-    source,
-    component,
-  }: { index: Descriptor; offset: number; length: number; source: number; component: string },
-): Candidate {
-  const multiArch = stanza['multi-arch']
-  const candidate: Candidate = {
-    name: stanza.package ?? '',
-    version: stanza.version ?? '',
-    architecture: stanza.architecture ?? '',
-    source,
-    component,
-    filename: stanza.filename ?? '',
-    size: /^[0-9]{1,15}$/.test(stanza.size ?? '') ? Number(stanza.size) : -1,
-    sha256: stanza['sha256']?.toLowerCase() ?? '',
-    essential: stanza.essential === 'yes',
-    priority: priorityOf(stanza.priority),
-    stanza: { index, offset, length },
+/** A candidate whose relationships are decoded when they are read: of most, only name and version matter. */
+class Row implements Candidate {
+  readonly name: string
+  readonly version: string
+  readonly architecture: string
+  readonly source: number
+  readonly component: string
+  readonly stanza: Candidate['stanza']
+  alsoIn?: number[]
+  readonly #value: (field: TableField) => string | undefined
+
+  constructor(
+    { source, component, stanza }: Pick<Candidate, 'source' | 'component' | 'stanza'>,
+    value: (field: TableField) => string | undefined,
+  ) {
+    this.name = value('package') ?? ''
+    this.version = value('version') ?? ''
+    this.architecture = value('architecture') ?? ''
+    this.source = source
+    this.component = component
+    this.stanza = stanza
+    this.#value = value
   }
-  if (multiArch === 'same' || multiArch === 'foreign' || multiArch === 'allowed')
-    candidate.multiArch = multiArch
-  if (stanza.important === 'yes' || stanza.protected === 'yes') candidate.important = true
-  if (stanza.source) candidate.builtFrom = stanza.source
-  const phased = stanza['phased-update-percentage']
-  if (phased !== undefined && /^[0-9]{1,2}$/.test(phased)) candidate.phased = Number(phased)
-  if (stanza['pre-depends']) candidate.preDepends = stanza['pre-depends']
-  if (stanza.depends) candidate.depends = stanza.depends
-  if (stanza.recommends) candidate.recommends = stanza.recommends
-  if (stanza.provides) candidate.provides = stanza.provides
-  if (stanza.conflicts) candidate.conflicts = stanza.conflicts
-  if (stanza.breaks) candidate.breaks = stanza.breaks
-  if (stanza.suggests) candidate.suggests = stanza.suggests
-  return candidate
+
+  get filename() {
+    return this.#value('filename') ?? ''
+  }
+  get size() {
+    const text = this.#value('size') ?? ''
+    return /^[0-9]{1,15}$/.test(text) ? Number(text) : -1
+  }
+  get sha256() {
+    return this.#value('sha256')?.toLowerCase() ?? ''
+  }
+  get essential() {
+    return this.#value('essential') === 'yes'
+  }
+  get important() {
+    return this.#value('important') === 'yes' || this.#value('protected') === 'yes' || undefined
+  }
+  get priority() {
+    return priorityOf(this.#value('priority'))
+  }
+  get phased() {
+    const text = this.#value('phased-update-percentage')
+    return text !== undefined && /^[0-9]{1,2}$/.test(text) ? Number(text) : undefined
+  }
+  get builtFrom() {
+    return this.#value('source') || undefined
+  }
+  get multiArch() {
+    const text = this.#value('multi-arch')
+    return text === 'same' || text === 'foreign' || text === 'allowed' ? text : undefined
+  }
+  get preDepends() {
+    return this.#value('pre-depends') || undefined
+  }
+  get depends() {
+    return this.#value('depends') || undefined
+  }
+  get recommends() {
+    return this.#value('recommends') || undefined
+  }
+  get provides() {
+    return this.#value('provides') || undefined
+  }
+  get conflicts() {
+    return this.#value('conflicts') || undefined
+  }
+  get breaks() {
+    return this.#value('breaks') || undefined
+  }
+  get suggests() {
+    return this.#value('suggests') || undefined
+  }
 }

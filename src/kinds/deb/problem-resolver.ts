@@ -4,14 +4,8 @@ import type { Candidate } from './candidate.ts'
 import type { DepCache } from './dep-cache.ts'
 import { makeScores } from './make-scores.ts'
 import { markInstall } from './mark-install.ts'
-import {
-  type Dependency,
-  isIgnorable,
-  isIgnorableOffer,
-  meets,
-  type Package,
-  type Target,
-} from './universe.ts'
+import type { Package } from './package.ts'
+import { type Dependency, isIgnorable, isIgnorableOffer, meets, type Target } from './universe.ts'
 
 /** pkgProblemResolver::MaxCounter */
 const maxRounds = 20

@@ -1,35 +1,10 @@
 import { compareVersions } from '../../core/debian-version.ts'
 import type { Candidate } from './candidate.ts'
+import { type Offer, Package } from './package.ts'
 import type { PackageList } from './package-list.ts'
 import { type PolicySource, requestedRelease } from './pin.ts'
 import type { PriorityOf } from './policy.ts'
 import { type Alternatives, parseRelations, type Relation, satisfiesVersion } from './relation.ts'
-
-/** A name on one architecture with all its versions; also a name that only relations mention, such as a virtual package. */
-export interface Package {
-  name: string
-  /** `any` where a relation names `name:any` */
-  architecture: string
-  /** in the order of first occurrence */
-  id: number
-  /** newest first */
-  versions: Candidate[]
-  /** the version in the base system */
-  current?: Candidate
-  essential: boolean
-  important: boolean
-  offers?: Offer[]
-}
-
-/** A version of another package that provides this name. */
-export interface Offer {
-  candidate: Candidate
-  owner: Package
-  /** undefined where the Provides is unversioned: it satisfies no versioned relation (policy 7.5) */
-  version: string | undefined
-  /** `Provides: name:i386` */
-  qualified: boolean
-}
 
 /** One alternative of a dependency, resolved to a package of this machine. */
 export interface Target {
@@ -78,6 +53,7 @@ export class Universe {
   readonly #packages = new Map<string, Package>()
   readonly #lists: readonly PackageList[]
   readonly #dependencies = new Map<Candidate, Dependency[]>()
+  readonly #provides = new Map<Candidate, Provided[]>()
   readonly #installed: Package[] = []
   /** versions of the base system that no list has */
   readonly #unlisted: Candidate[] = []
@@ -93,20 +69,22 @@ export class Universe {
     for (const candidate of options.installed ?? []) this.#install(candidate)
   }
 
-  /** All versions are looked up when the package is named first: of 60,000 packages, a closure needs a few thousand. */
   #package(name: string, architecture: string): Package {
     const key = this.#key(name, architecture)
     const known = this.#packages.get(key)
     if (known !== undefined) return known
-    const id = this.#packages.size
-    const made: Package = { name, architecture, id, versions: [], essential: false, important: false }
+    const made = new Package({ name, architecture, id: this.#packages.size }, this.#versionsOf)
     this.#packages.set(key, made)
+    return made
+  }
+
+  readonly #versionsOf = ({ name, architecture }: Package): Candidate[] => {
+    const versions: Candidate[] = []
     for (const list of this.#lists) {
       for (const candidate of list.versionsOf(name))
-        if (this.#architectureOf(candidate) === architecture) addVersion(made, candidate)
+        if (this.#architectureOf(candidate) === architecture) addVersion(versions, candidate)
     }
-    sortVersions(made)
-    return made
+    return newestFirst(versions)
   }
 
   #install(candidate: Candidate): void {
@@ -114,8 +92,8 @@ export class Universe {
     const known = owner.versions.find(other => other.version === candidate.version)
     owner.current = known ?? candidate
     if (known === undefined) {
-      addVersion(owner, candidate)
-      sortVersions(owner)
+      addVersion(owner.versions, candidate)
+      newestFirst(owner.versions)
       this.#unlisted.push(candidate)
     }
     this.#installed.push(owner)
@@ -185,7 +163,7 @@ export class Universe {
   /** The packages whose names the version provides, without its own. */
   answersTo(candidate: Candidate): Package[] {
     const owner = this.ownerOf(candidate)
-    const provided = providesOf(candidate).flatMap(({ name, qualifier }) =>
+    const provided = this.#providesOf(candidate).flatMap(({ name, qualifier }) =>
       this.#architecturesProvided(owner, candidate, qualifier).map(one => this.#package(name, one)),
     )
     const { multiArch, name } = candidate
@@ -221,12 +199,22 @@ export class Universe {
       const owner = this.ownerOf(candidate)
       // the same file in another suite counts once
       if (!owner.versions.includes(candidate)) continue
-      for (const { name: provided, qualifier, version } of providesOf(candidate)) {
+      for (const { name: provided, qualifier, version } of this.#providesOf(candidate)) {
         if (provided !== name) continue
         if (this.#architecturesProvided(owner, candidate, qualifier).includes(architecture))
           yield { candidate, owner, version, qualified: qualifier !== undefined }
       }
     }
+  }
+
+  /** As in apt, a Provides with an operator other than `=` is ignored. */
+  #providesOf(candidate: Candidate): Provided[] {
+    const known = this.#provides.get(candidate)
+    if (known !== undefined) return known
+    const relations = parseField(candidate, candidate.provides).flat()
+    const provides = relations.filter(({ operator }) => operator === undefined || operator === '=')
+    this.#provides.set(candidate, provides)
+    return provides
   }
 
   /** The versions that may provide the name, in the order of the sources. */
@@ -321,23 +309,19 @@ export class Universe {
   }
 }
 
-function addVersion(owner: Package, candidate: Candidate): void {
-  const same = owner.versions.find(
+function addVersion(versions: Candidate[], candidate: Candidate): void {
+  const same = versions.find(
     other => other.version === candidate.version && other.sha256 === candidate.sha256,
   )
-  if (same) {
-    // the same file in another suite, or in the index of another architecture
-    if (same.source !== candidate.source && !same.alsoIn?.includes(candidate.source))
-      same.alsoIn = [...(same.alsoIn ?? []), candidate.source]
-    return
-  }
-  owner.versions.push(candidate)
-  if (candidate.essential) owner.essential = true
-  if (candidate.important) owner.important = true
+  if (same === undefined) versions.push(candidate)
+  // the same file in another suite, or in the index of another architecture
+  else if (same.source !== candidate.source && !same.alsoIn?.includes(candidate.source))
+    same.alsoIn = [...(same.alsoIn ?? []), candidate.source]
 }
 
-function sortVersions({ versions }: Package): void {
-  if (versions.length > 1) versions.sort((a, b) => compareVersions(b.version, a.version))
+/** In place. */
+function newestFirst(versions: Candidate[]): Candidate[] {
+  return versions.length > 1 ? versions.sort((a, b) => compareVersions(b.version, a.version)) : versions
 }
 
 /** IsIgnorable: a package never conflicts with itself (policy 7.4). */
@@ -356,14 +340,11 @@ export function meets({ relation }: Target, version: string | undefined): boolea
   return version === undefined ? relation.operator === undefined : satisfiesVersion(relation, version)
 }
 
-/** The names that a version provides. As in apt, a Provides with an operator other than `=` is ignored. */
-function providesOf(
-  candidate: Candidate,
-): { name: string; qualifier: string | undefined; version: string | undefined }[] {
-  return parseField(candidate, candidate.provides)
-    .flat()
-    .filter(({ operator }) => operator === undefined || operator === '=')
-    .map(({ name, qualifier, version }) => ({ name, qualifier, version }))
+/** A name that a version provides. */
+interface Provided {
+  name: string
+  qualifier?: string
+  version?: string
 }
 
 function parseField(candidate: Candidate, field: string | undefined): Alternatives[] {

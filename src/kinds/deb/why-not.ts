@@ -1,13 +1,13 @@
 import type { Candidate } from './candidate.ts'
 import { DepCache } from './dep-cache.ts'
 import type { Failure } from './explain.ts'
+import type { Package } from './package.ts'
 import { formatRelation } from './relation.ts'
 import {
   type Dependency,
   isIgnorable,
   isIgnorableOffer,
   meets,
-  type Package,
   type Target,
   type Universe,
 } from './universe.ts'
