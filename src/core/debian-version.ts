@@ -62,8 +62,9 @@ function comparePart(a: string, b: string): number {
 
 /** Decimal numbers of any length, as dates and hashes in versions exceed 2^53. */
 function compareNumbers(a: string, b: string): number {
-  const left = a.replace(/^0+/, '')
-  const right = b.replace(/^0+/, '')
+  if (a === b) return 0
+  const left = a.startsWith('0') ? a.replace(/^0+/, '') : a
+  const right = b.startsWith('0') ? b.replace(/^0+/, '') : b
   if (left.length !== right.length) return left.length < right.length ? -1 : 1
   return left < right ? -1 : left > right ? 1 : 0
 }

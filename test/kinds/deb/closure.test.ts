@@ -271,10 +271,10 @@ describe('closure', () => {
     expect(performance.now() - start).toBeLessThan(20_000)
   })
 
-  it('a chain of 100,000 packages ends with an error, not with the stack', () => {
+  it('a chain of 20,000 packages ends with an error, not with the stack', () => {
     const packages: Record<string, Fields> = {}
-    for (let i = 0; i < 100_000; i++) packages[`p${i}`] = { depends: `p${i + 1}` }
-    packages.p100000 = {}
+    for (let i = 0; i < 20_000; i++) packages[`p${i}`] = { depends: `p${i + 1}` }
+    packages.p20000 = {}
     expect(failure(universe(packages), 'p0').message).toContain('longer than 1000 packages')
   })
 })
