@@ -56,7 +56,7 @@ function blockList(networks: readonly string[]): BlockList {
   const list = new BlockList()
   for (const network of networks) {
     const [net = '', bits] = network.split('/')
-    list.addSubnet(net, Number(bits), isIP(net) === 6 ? 'ipv6' : 'ipv4')
+    list.addSubnet(net, Number(bits), net.includes(':') ? 'ipv6' : 'ipv4')
   }
   return list
 }

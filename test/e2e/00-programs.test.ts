@@ -56,6 +56,7 @@ describe('scripts/build.mjs', () => {
     for (const path of [
       'src',
       'scripts/build.mjs',
+      'scripts/lib/release',
       'package.json',
       'tsconfig.json',
       'bundle/offline-deploy',

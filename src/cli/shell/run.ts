@@ -15,6 +15,7 @@ import {
 } from './output.ts'
 import { createProgress, type DrawnProgress, type LogFormat, logFormats } from './progress.ts'
 import { toReported } from './report-error.ts'
+import { versionLine } from './version.ts'
 
 /** A command's access to the terminal: commands neither print nor exit in any other way. */
 export interface Shell {
@@ -115,10 +116,6 @@ function addCommands(
 
 function allOf(command: Command): Command[] {
   return [command, ...command.commands.flatMap(allOf)]
-}
-
-function versionLine(name: string): string {
-  return `${name} ${toolVersion} (node ${process.versions.node})`
 }
 
 /** Omits the default of an option that can be repeated, which is an empty list. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { AirgapError } from '../../core/errors.ts'
 import { formatError } from './format-error.ts'
 import type { Cli } from './run.ts'
+import { versionLine } from './version.ts'
 
 /** Major version of Node.js that the programs are compiled for (scripts/build.mjs). */
 const requiredNode = 24
@@ -23,6 +24,12 @@ export async function startProgram(cli: Cli): Promise<void> {
   }
   const internal = process.connected ? cli.internal?.[process.argv[2] ?? ''] : undefined
   if (internal !== undefined) return await (await internal())()
+  const words = process.argv.slice(2)
+  // scripts request it often, and it needs nothing else that takes time to load
+  if (words.length === 1 && ['-V', '--version'].includes(words[0]!)) {
+    process.stdout.write(`${versionLine(cli.name)}\n`)
+    return
+  }
   const { runCli } = await import('./run.ts')
   await runCli(cli)
 }
