@@ -9,6 +9,7 @@ import { mergedStore } from '../site/content.ts'
 import { openState } from '../site/state.ts'
 import { openBundles } from './open-bundles.ts'
 import { startServing } from './serving.ts'
+import { keepServingRecord } from './serving-record.ts'
 import { setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 
@@ -79,10 +80,12 @@ export async function serveSite(
       folders: serving.folders,
       process: process.pid,
     })
+    const record = await keepServingRecord(serving, { path: state.paths.serving, now: run.now })
     try {
       await Promise.race([aborted(run.signal), serving.failed])
     } finally {
       await serving.close()
+      await record.close()
     }
   } finally {
     await verdicts.close()

@@ -13,12 +13,22 @@ export interface Serving {
   address: SiteAddress
   /** top folders of the HTTP server */
   folders: string[]
-  /** the processes that answer requests; none where this one does */
-  processes(): ProcessState[]
-  counters(): Record<string, Counters>
+  state(): ServingState
   /** Rejects where the servers cannot continue. */
   failed: Promise<never>
   close(): Promise<void>
+}
+
+/** What the servers do now, as data (serving-record.ts). */
+export interface ServingState {
+  /** the processes that answer requests; none where this one does */
+  processes: ProcessState[]
+  /** number of processes that ended unexpectedly and were started again */
+  restarts: number
+  /** the last of them */
+  lastEnd: { process: number; at: string; reason: string } | null
+  /** server → what all processes have done, those that have ended included */
+  servers: Record<string, Counters>
 }
 
 export interface ServingOptions {

@@ -6,7 +6,13 @@ import { answerVerdicts, noteRemoteDamage, verdictMessages } from '../serve/remo
 import { supervise } from '../serve/supervisor.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer, type ServerClaim } from '../site/server-proof.ts'
-import { graceMs, type ProcessSetup, type Serving, type ServingOptions } from './serving-options.ts'
+import {
+  graceMs,
+  type ProcessSetup,
+  type Serving,
+  type ServingOptions,
+  type ServingState,
+} from './serving-options.ts'
 import { openKey } from './site-key.ts'
 
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
@@ -26,6 +32,7 @@ export async function serveInProcesses(
     processes,
   }
   const answers = signatures(openKey(state, () => started))
+  let lastEnd: ServingState['lastEnd'] = null
   const supervisor = supervise({
     size: processes,
     servers: ['registry', 'http'],
@@ -51,8 +58,11 @@ export async function serveInProcesses(
     told(what, value) {
       if (what === verdictMessages.damage) noteRemoteDamage(verdicts, value)
     },
-    ended: ({ pid, reason, restartMs }) =>
-      log.line(eventLine(now(), { process: pid, ended: reason, restartMs })),
+    ended({ pid, reason, restartMs }) {
+      const at = now()
+      lastEnd = { process: pid, at: at.toISOString(), reason }
+      log.line(eventLine(at, { process: pid, ended: reason, restartMs }))
+    },
   })
   entrance.open(supervisor.take)
   verdicts.onDamage?.((content, state) => supervisor.tell(verdictMessages.damage, { content, state }))
@@ -65,8 +75,12 @@ export async function serveInProcesses(
     return {
       address,
       folders: details.get('http') as string[],
-      processes: supervisor.processes,
-      counters: supervisor.counters,
+      state: () => ({
+        processes: supervisor.processes(),
+        restarts: supervisor.restarts(),
+        lastEnd,
+        servers: supervisor.counters(),
+      }),
       failed: supervisor.failed,
       close,
     }

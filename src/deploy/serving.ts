@@ -83,8 +83,7 @@ async function serveHere(
   return {
     address,
     folders,
-    processes: () => [],
-    counters: () => counters,
+    state: () => ({ processes: [], restarts: 0, lastEnd: null, servers: counters }),
     failed: new Promise(() => {}),
     close,
   }

@@ -12,6 +12,7 @@ import type { DeployContext } from './context.ts'
 import { type SiteKeys, siteKeys } from './keys.ts'
 import { openBundles } from './open-bundles.ts'
 import { ownServers } from './own-servers.ts'
+import { readServingRecord, type ServingRecord } from './serving-record.ts'
 import { existingSite, type Setup, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 import { installSteps } from './steps/install-steps.ts'
@@ -51,6 +52,8 @@ export interface ServersStatus {
   httpServer: string | null
   /** digests of the bundles that are served now */
   serves: string[]
+  /** the processes, and what they have done; null where they do not run, or in another container */
+  record: ServingRecord | null
   /** URLs of this site at which another program answers */
   strangers: string[]
 }
@@ -89,7 +92,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
     site: setup.siteFolder,
     keys: await siteKeys(setup.siteFolder),
     servers: await serversStatus(
-      { lock: state.paths.serveLock, servers: ownServers(setup.config, state) },
+      { lock: state.paths.serveLock, record: state.paths.serving, servers: ownServers(setup.config, state) },
       context,
     ),
     running: await runningStatus(state.paths.lock, entries),
@@ -170,7 +173,7 @@ function refusal(error: unknown): AirgapError {
 }
 
 async function serversStatus(
-  { lock, servers }: { lock: string; servers: SiteServers },
+  { lock, record, servers }: { lock: string; record: string; servers: SiteServers },
   { signal }: DeployContext,
 ): Promise<ServersStatus> {
   const holder = await lockHolder(lock)
@@ -182,6 +185,7 @@ async function serversStatus(
     registry: description?.registry ?? null,
     httpServer: description?.httpServer ?? null,
     serves: description?.bundles ?? [],
+    record: holder?.place === 'here' ? ((await readServingRecord(record, holder.pid)) ?? null) : null,
     strangers: (['registry', 'http'] as const).flatMap(one =>
       found[one] === 'stranger' ? servers.urls[one] : [],
     ),

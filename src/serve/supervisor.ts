@@ -25,8 +25,10 @@ export interface Supervisor {
 }
 
 export interface ProcessState {
-  pid: number
-  since: Date
+  /** process id */
+  process: number
+  /** ISO 8601 */
+  since: string
   /** server → open connections; empty until the process serves */
   open: Record<string, number>
 }
@@ -133,10 +135,17 @@ export function supervise(options: SupervisorOptions): Supervisor {
       slots.flatMap(({ process }) =>
         process === undefined
           ? []
-          : [{ pid: process.pid, since: process.since, open: process.report()?.open ?? {} }],
+          : [
+              {
+                process: process.pid,
+                since: process.since.toISOString(),
+                open: process.report()?.open ?? {},
+              },
+            ],
       ),
     counters() {
       const sums: Record<string, Counters> = {}
+      for (const server of options.servers) sums[server] = newCounters()
       const all = [retired, ...slots.map(({ process }) => process?.report()?.counters ?? {})]
       for (const one of all)
         for (const [server, counters] of Object.entries(one))

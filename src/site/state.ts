@@ -24,6 +24,8 @@ export interface SiteState {
     /** held by the running servers */
     serveLock: string
     serveLog: string
+    /** what the running servers say of themselves, mode 0600 */
+    serving: string
     deploy: string
     clients: string
     /** record of the files that were written on this host */
@@ -118,6 +120,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     lock: join(folder, 'lock'),
     serveLock: join(folder, 'serve.lock'),
     serveLog: join(folder, 'serve.log'),
+    serving: join(folder, 'serving.json'),
     deploy: join(folder, 'deploy'),
     clients: join(folder, 'clients'),
     written: join(folder, 'written.json'),

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { AirgapError } from '../../core/errors.ts'
 import type { ClusterStatus } from '../../deploy/cluster.ts'
+import type { ServingRecord } from '../../deploy/serving-record.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import type { BundleStatus, RunningStatus, ServersStatus, SiteStatus } from '../../deploy/status.ts'
 import { strangersOnPorts } from '../../install/site-servers.ts'
 import { addExamples } from '../shell/examples.ts'
-import { localTime } from '../shell/format.ts'
+import { humanBytes, localTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { keyText, trustLines } from '../shell/trust-text.ts'
 import { deployContext } from './context.ts'
@@ -64,7 +65,7 @@ function keyLines(keys: SiteStatus['keys']): string[] {
 }
 
 function serversLines(
-  { running, process, registry, httpServer, serves, strangers }: ServersStatus,
+  { running, process, registry, httpServer, serves, strangers, record }: ServersStatus,
   bundles: readonly BundleStatus[],
 ): string[] {
   if (strangers.length > 0)
@@ -76,12 +77,25 @@ function serversLines(
   const others = serves.filter(digest => !bundles.some(bundle => bundle.digest === digest))
   return [
     `servers  running (process ${process}): registry ${registry}, HTTP server ${httpServer}`,
+    ...(record === null ? [] : recordLines(record)),
     ...others.map(digest => `  they serve another bundle: ${digest}`),
     ...(bundles.some(({ unreadable }) => unreadable)
       ? [
           '  requests may fail while the medium is missing; connect it again, then run `offline-deploy apply`, which restarts the servers if they need it',
         ]
       : []),
+  ]
+}
+
+function recordLines({ processes, restarts, lastEnd, servers }: ServingRecord): string[] {
+  const all = Object.values(servers)
+  const requests = all.reduce((sum, one) => sum + one.requests, 0)
+  const bytes = all.reduce((sum, one) => sum + one.bytes, 0)
+  const by = processes.length === 0 ? '' : ` by ${processes.length} processes`
+  const ended = lastEnd === null ? '' : `, the last on ${localTime(lastEnd.at)} (${lastEnd.reason})`
+  return [
+    `  ${requests} requests answered${by}, ${humanBytes(bytes)} sent`,
+    ...(restarts === 0 ? [] : [`  ${restarts} processes ended unexpectedly and were started again${ended}`]),
   ]
 }
 

@@ -148,6 +148,12 @@ describe('several serving processes', () => {
     expect(results.filter(result => result === 'broken')).toHaveLength(broken)
     await until(() => childrenOf(served.pid).length === 2)
     expect(childrenOf(served.pid)).toContain(other)
+    const record = async () => JSON.parse(await readFile(join(site.site, 'serving.json'), 'utf8'))
+    await until(async () => (await record()).restarts === 1)
+    const { lastEnd, processes, servers } = await record()
+    expect(lastEnd).toMatchObject({ process: victim, reason: 'SIGKILL' })
+    expect(processes).toHaveLength(2)
+    expect(servers.registry.statuses['2xx']).toBeGreaterThanOrEqual(16 - broken)
     expect(childrenOf(served.pid)).not.toContain(victim)
     expect(await finish(await begin(`http://${site.registry}${layerPath}`))).toBe(digestOf(layer))
     const events = (await readFile(log, 'utf8'))
@@ -197,13 +203,23 @@ describe('several serving processes', () => {
       await Promise.all(
         paths.slice(i, i + 30).map(async path => finish(await begin(`http://${site.registry}${path}`))),
       )
+    const record = async () => JSON.parse(await readFile(join(site.site, 'serving.json'), 'utf8'))
+    await until(async () => (await record()).servers.registry.requests === paths.length)
+    const { stdout } = await run(['status', ...site.options, '-o', 'json'])
+    expect(JSON.parse(stdout).servers).toMatchObject({
+      process: served.pid,
+      record: { restarts: 0, servers: { registry: { statuses: { '4xx': paths.length }, aborted: 0 } } },
+    })
     await served.stop()
+    expect(existsSync(join(site.site, 'serving.json'))).toBe(false)
     const lines = (await readFile(log, 'utf8'))
       .trim()
       .split('\n')
       .map(line => JSON.parse(line))
-    expect(lines.map(({ url }) => url).sort()).toEqual([...paths].sort())
-    expect(new Set(lines.map(({ status }) => status))).toEqual(new Set([404]))
+    // `status` has requested proofs
+    const logged = lines.filter(({ url }) => !url.startsWith('/.well-known/') && !url.startsWith('/clients/'))
+    expect(logged.map(({ url }) => url).sort()).toEqual([...paths].sort())
+    expect(new Set(logged.map(({ status }) => status))).toEqual(new Set([404]))
   })
 
   it('serve one signature of each index, whichever process answers', async () => {
