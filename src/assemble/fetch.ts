@@ -1,12 +1,10 @@
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import pLimit from 'p-limit'
 import { BufferPool } from '../bundle/buffer-pool.ts'
 import type { BundleWriter, Slot } from '../bundle/writer.ts'
 import type { Source } from '../content/artifact.ts'
-import type { LayoutStore } from '../content/layout-store.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { defined } from '../core/defined.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
@@ -17,26 +15,11 @@ import type { BlobOpener, HttpClient, RegistryClient } from '../remote/contract.
 import { download } from '../remote/download.ts'
 import { MirrorLists } from '../remote/mirror-list.ts'
 import { contentCreator, createdOtherwise } from './create-content.ts'
+import { localPath, type NearContent, nearCopies } from './near-copies.ts'
 
-/** An earlier bundle. */
-export interface ReusedBundle {
-  path: string
-  store: ReadableStore
-  /** the build replaces it: damage in it is not an error */
-  replaced?: true
-}
-
-export interface FetchOptions {
+export interface FetchOptions extends NearContent {
   http: HttpClient
   registry: RegistryClient
-  /** earlier bundles, tried before the network */
-  reuse: ReusedBundle[]
-  /** content that was fetched while locking, or that is created now */
-  cache: LayoutStore
-  /** folder of the manifest, for the files of trees */
-  folder: string
-  /** path in the bundle → absolute path in this tool's installation */
-  runtime: Readonly<Record<string, string>>
   concurrency: number
   /** fetch everything that is available and exit 9, instead of stopping at the first failure */
   keepGoing: boolean
@@ -53,46 +36,64 @@ interface FillOptions extends FetchOptions {
 }
 
 /**
- * Fills every slot of the bundle that is still empty, largest first. Throws INCOMPLETE with `keepGoing` if some are missing; a wrong
- * digest stops everything.
+ * Fills every slot of the bundle that is still empty: threads copy what is on this host while the rest is fetched, largest first. Throws
+ * INCOMPLETE with `keepGoing` if some are missing; a wrong digest stops everything.
  */
 export async function fetchSlots(writer: BundleWriter, options: FetchOptions): Promise<void> {
   const limit = pLimit(options.concurrency)
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.signal])
-  const failures: unknown[] = []
+  const failures = new Map<Slot, unknown>()
   const buffers = new BufferPool(1 << 20)
   const creator = contentCreator({ ...options, now: () => new Date() })
   const mirrorLists = new MirrorLists(options.http)
   const slots = writer.pending()
-  await Promise.all(
-    slots.map((slot, i) =>
-      limit(async () => {
-        if (signal.aborted) return
-        const ended = options.progress.running(label(slot))
-        try {
-          await fill(slot, { ...options, signal, buffers, creator, mirrorLists })
-          options.progress.done(label(slot), slot.descriptor.size)
-        } catch (error) {
-          const wrong = error instanceof AirgapError && error.exitCode === 6
-          // an aborted transfer is not a failure of its own
-          if (signal.aborted && !wrong) return
-          failures[i] = withSource(error, slot)
-          if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
-        } finally {
-          ended()
-        }
-      }),
-    ),
-  )
+  const done = (slot: Slot) => options.progress.done(label(slot), slot.descriptor.size)
+  const failed = (slot: Slot, error: unknown) => {
+    const wrong = error instanceof AirgapError && error.exitCode === 6
+    // an aborted transfer is not a failure of its own
+    if (signal.aborted && !wrong) return
+    failures.set(slot, withSource(error, slot))
+    if (!options.keepGoing || wrong || !(error instanceof AirgapError)) stop.abort()
+  }
+  const fetch = async (slot: Slot) => {
+    if (signal.aborted) return
+    const ended = options.progress.running(label(slot))
+    try {
+      await fill(slot, { ...options, signal, buffers, creator, mirrorLists })
+      done(slot)
+    } catch (error) {
+      failed(slot, error)
+    } finally {
+      ended()
+    }
+  }
+  const fetching: Promise<void>[] = []
+  const fetchAll = (some: readonly Slot[]) => {
+    for (const slot of some) fetching.push(limit(fetch, slot))
+  }
+  const copies = await nearCopies(slots, options)
+  const near = new Set(copies.map(({ slot }) => slot))
+  fetchAll(slots.filter(slot => !near.has(slot)))
+  try {
+    const inThreads = await writer.copy(copies, {
+      signal,
+      // what could not be copied is reported by the slow way, or found elsewhere
+      copied: slot => (slot.complete ? done(slot) : fetchAll([slot])),
+    })
+    if (!inThreads) fetchAll(copies.map(({ slot }) => slot))
+  } catch (error) {
+    failed(copies[0]!.slot, error)
+  }
+  await Promise.all(fetching)
   options.signal.throwIfAborted()
-  const failed = failures.filter(failure => failure !== undefined)
-  if (failed.length === 0) return
-  const error = together(failed, slots.length)
+  if (failures.size === 0) return
+  const inOrder = slots.filter(slot => failures.has(slot)).map(slot => failures.get(slot))
+  const error = together(inOrder, slots.length)
   if (!options.keepGoing || !(error instanceof AirgapError) || error.exitCode === 6) throw error
   throw new AirgapError(
     'INCOMPLETE',
-    `${failed.length} of ${slots.length} blobs could not be fetched: ${error.message}`,
+    `${failures.size} of ${slots.length} blobs could not be fetched: ${error.message}`,
     {
       ...defined({ item: error.item }),
       next: 'run the same command again: it continues with what is missing',
@@ -213,6 +214,7 @@ async function copyLocal(
   options: FillOptions,
 ): Promise<void> {
   const path = localPath(source, options)
+  if (path === undefined) throw unknownTool(source.type === 'tool' ? source.name : source.path)
   try {
     if (await copyFile(path, slot, options)) return
   } catch (error) {
@@ -255,17 +257,11 @@ async function copyFile(path: string, slot: Slot, { buffers, signal }: FillOptio
   }
 }
 
-function localPath(source: Source & { type: 'path' | 'tool' }, options: FetchOptions): string {
-  if (source.type === 'path') return isAbsolute(source.path) ? source.path : join(options.folder, source.path)
-  const path = Object.hasOwn(options.runtime, source.name) ? options.runtime[source.name] : undefined
-  if (path !== undefined) return path
-  throw new AirgapError(
+function unknownTool(name: string): AirgapError {
+  return new AirgapError(
     'LOCK_OUT_OF_DATE',
     'the lock names a file that this version of airgap does not have',
-    {
-      item: source.name,
-      next: 'run `airgap lock` again and review the difference',
-    },
+    { item: name, next: 'run `airgap lock` again and review the difference' },
   )
 }
 

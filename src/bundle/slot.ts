@@ -1,8 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Source } from '../content/artifact.ts'
+import type { Extent, Place } from '../content/hash-worker.ts'
 import type { DownloadSink } from '../content/sink.ts'
 import { Verifier } from '../content/verify.ts'
 import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { SlotJournal, SlotState } from './slot-journal.ts'
@@ -100,11 +102,7 @@ export class Slot implements DownloadSink {
         await this.restart()
         throw error
       }
-      await this.#file.journal.record(this.descriptor.digest, {
-        complete: true,
-        received: this.descriptor.size,
-      })
-      this.#state = 'complete'
+      await this.#complete()
     } else {
       // `finish` ends the hash, so it is only called if the size is right
       throw new AirgapError(
@@ -119,16 +117,23 @@ export class Slot implements DownloadSink {
     }
   }
 
-  /** Hashes bytes of an earlier run; marks them complete if they are right, otherwise starts over. Returns which. */
-  async recheck(): Promise<boolean> {
-    this.#written = this.descriptor.size
-    try {
-      await this.finish()
-      return true
-    } catch (error) {
-      if (error instanceof AirgapError && error.exitCode === 6) return false
-      throw error
-    }
+  /** Where a thread may write the whole content, as long as nothing else writes to the slot; `adopt` follows. */
+  get place(): Place {
+    return { fd: this.#file.handle.fd, start: this.#offset }
+  }
+
+  /** The bytes of the slot, all of them. */
+  get extent(): Extent {
+    return { fd: this.#file.handle.fd, start: this.#offset, end: this.#offset + this.descriptor.size }
+  }
+
+  /**
+   * Takes over the content of which a thread computed this digest while it wrote or read it: the slot is complete, or empty again if
+   * it is another one's, or there is none.
+   */
+  async adopt(digest: Digest | AirgapError): Promise<void> {
+    if (digest !== this.descriptor.digest) return await this.restart()
+    await this.#complete()
   }
 
   /** Writes the buffered bytes, so that a later run continues after them. No write may follow. */
@@ -141,6 +146,12 @@ export class Slot implements DownloadSink {
       // the run has failed or is about to: the journal has the progress of this slot
     }
     this.#drop()
+  }
+
+  async #complete(): Promise<void> {
+    const { digest, size } = this.descriptor
+    await this.#file.journal.record(digest, { complete: true, received: size })
+    this.#state = 'complete'
   }
 
   /** Returns the hash of everything in the file, which it reads if necessary. */

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { type HashPool, hashPool } from '../content/hash-pool.ts'
 import { syncFolder } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
@@ -10,6 +11,7 @@ import { BufferPool } from './buffer-pool.ts'
 import { fixedBytes, type Layout } from './layout.ts'
 import { checkSpace, preallocate } from './preallocate.ts'
 import { Slot } from './slot.ts'
+import { copyIntoSlots, isWorthThreads, recheckSlots, type SlotCopy } from './slot-copies.ts'
 import { readSlotJournal, SlotJournal, type SlotJournalState } from './slot-journal.ts'
 
 export { Slot } from './slot.ts'
@@ -27,32 +29,48 @@ export class BundleWriter {
   readonly #lock: ProcessLock
   readonly #file: FileHandle
   readonly #journal: SlotJournal
+  readonly #pool: HashPool
+  readonly #ownPool: boolean
   readonly #slots: Slot[]
   #open = true
 
   private constructor(
     path: string,
     layout: Layout,
-    parts: { lock: ProcessLock; file: FileHandle; journal: SlotJournal },
+    parts: {
+      lock: ProcessLock
+      file: FileHandle
+      journal: SlotJournal
+      pool: HashPool
+      ownPool: boolean
+    },
   ) {
     this.path = path
     this.layout = layout
     this.#lock = parts.lock
     this.#file = parts.file
     this.#journal = parts.journal
+    this.#pool = parts.pool
+    this.#ownPool = parts.ownPool
     this.#slots = []
   }
 
   static async open(
     path: string,
     layout: Layout,
-    options: { progress?: Progress } = {},
+    options: {
+      progress?: Progress
+      /** threads that hash; default: its own, which it ends */
+      pool?: HashPool
+    } = {},
   ): Promise<BundleWriter> {
     const progress = options.progress ?? silentProgress
     const partial = `${path}.partial`
     await checkTarget(path)
     const lock = await acquireProcessLock(`${partial}.lock`, path)
-    const opened: { close(): Promise<void> }[] = []
+    const pool = options.pool ?? hashPool()
+    // threads before the files that they read and write
+    const opened: { close(): Promise<void> }[] = options.pool === undefined ? [pool] : []
     try {
       const boot = await bootId()
       const { file, earlier } = await openPartial(partial, layout, progress)
@@ -70,7 +88,13 @@ export class BundleWriter {
         sameBoot ? state : { ...state, slots: new Map() },
       )
       opened.push(journal)
-      const writer = new BundleWriter(path, layout, { lock, file, journal })
+      const writer = new BundleWriter(path, layout, {
+        lock,
+        file,
+        journal,
+        pool,
+        ownPool: options.pool === undefined,
+      })
       await writer.#makeSlots(state, { sameBoot, progress })
       return writer
     } catch (error) {
@@ -83,6 +107,19 @@ export class BundleWriter {
   /** Returns the slots that lack bytes, largest first. */
   pending(): Slot[] {
     return this.#slots.filter(slot => !slot.complete).sort((a, b) => b.descriptor.size - a.descriptor.size)
+  }
+
+  /**
+   * Has threads copy content of this host into its slots, and calls `copied` for each slot that was tried; one that is still pending had
+   * another content, or could not be read or written. Returns false, and does nothing, where that is not worth starting threads.
+   */
+  async copy(
+    copies: readonly SlotCopy[],
+    options: { signal: AbortSignal | undefined; copied: (slot: Slot) => void },
+  ): Promise<boolean> {
+    if (!isWorthThreads(copies)) return false
+    await copyIntoSlots(copies, { ...options, pool: this.#pool })
+    return true
   }
 
   /** Syncs the content, then renames, then syncs the name. Throws INCOMPLETE while slots are pending. */
@@ -112,6 +149,7 @@ export class BundleWriter {
     if (!this.#open) return
     this.#open = false
     for (const slot of this.#slots) await slot.park()
+    if (this.#ownPool) await this.#pool.close()
     await this.#journal.close()
     await this.#file.close()
     await this.#lock.release()
@@ -125,6 +163,7 @@ export class BundleWriter {
     const shared = { path: `${this.path}.partial`, handle: this.#file, journal: this.#journal, buffers }
     const complete = [...state.slots.values()].filter(slot => slot.complete).length
     if (complete > 0) options.progress.note(`verifying ${complete} blobs of the unfinished bundle`)
+    const earlier: Slot[] = []
     for (const entry of this.layout.entries) {
       if (entry.type === 'link' || entry.digest === undefined || entry.bytes !== undefined) continue
       const descriptor = { mediaType: mediaTypes.octets, digest: entry.digest, size: entry.size }
@@ -133,9 +172,10 @@ export class BundleWriter {
         { descriptor, sources: entry.sources ?? [], offset: entry.dataOffset },
         { file: shared, state: options.sameBoot ? known : undefined },
       )
-      if (known?.complete) await slot.recheck()
       this.#slots.push(slot)
+      if (known?.complete) earlier.push(slot)
     }
+    await recheckSlots(earlier, this.#pool)
   }
 }
 
