@@ -15,6 +15,8 @@ export interface SlotFile {
   handle: FileHandle
   journal: SlotJournal
   buffers: BufferPool
+  /** called with the number of bytes that were written */
+  wrote: (bytes: number) => void
 }
 
 /**
@@ -132,6 +134,7 @@ export class Slot implements DownloadSink {
    * it is another one's, or there is none.
    */
   async adopt(digest: Digest | AirgapError): Promise<void> {
+    this.#file.wrote(this.descriptor.size)
     if (digest !== this.descriptor.digest) return await this.restart()
     await this.#complete()
   }
@@ -214,6 +217,7 @@ export class Slot implements DownloadSink {
         done += bytesWritten
         this.#written += bytesWritten
       }
+      this.#file.wrote(length)
       this.#noteProgress()
     } catch (error) {
       // bytes that were hashed are not in the file: hash the file again

@@ -8,6 +8,7 @@ import { mediaTypes } from '../core/media-types.ts'
 import { acquireProcessLock, bootId, type ProcessLock } from '../core/process-lock.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
 import { BufferPool } from './buffer-pool.ts'
+import { EarlySync } from './early-sync.ts'
 import { fixedBytes, type Layout } from './layout.ts'
 import { checkSpace, preallocate } from './preallocate.ts'
 import { Slot } from './slot.ts'
@@ -17,6 +18,7 @@ import { readSlotJournal, SlotJournal, type SlotJournalState } from './slot-jour
 export { Slot } from './slot.ts'
 
 const bufferSize = 1 << 20 /* bytes */
+const syncEvery = 128 << 20 /* bytes */
 
 /**
  * Writes one bundle in place: `PATH.partial` has its full size from the start, blobs are written to their slots in any order, and with a
@@ -31,6 +33,7 @@ export class BundleWriter {
   readonly #journal: SlotJournal
   readonly #pool: HashPool
   readonly #ownPool: boolean
+  readonly #early: EarlySync
   readonly #slots: Slot[]
   #open = true
 
@@ -52,6 +55,7 @@ export class BundleWriter {
     this.#journal = parts.journal
     this.#pool = parts.pool
     this.#ownPool = parts.ownPool
+    this.#early = new EarlySync(parts.file, syncEvery)
     this.#slots = []
   }
 
@@ -133,6 +137,7 @@ export class BundleWriter {
     }
     const partial = `${this.path}.partial`
     try {
+      await this.#early.settle()
       await this.#file.sync()
       await rename(partial, this.path)
       await syncFolder(dirname(this.path))
@@ -150,6 +155,7 @@ export class BundleWriter {
     this.#open = false
     for (const slot of this.#slots) await slot.park()
     if (this.#ownPool) await this.#pool.close()
+    await this.#early.settle().catch(() => {})
     await this.#journal.close()
     await this.#file.close()
     await this.#lock.release()
@@ -160,7 +166,13 @@ export class BundleWriter {
     options: { sameBoot: boolean; progress: Progress },
   ): Promise<void> {
     const buffers = new BufferPool(bufferSize)
-    const shared = { path: `${this.path}.partial`, handle: this.#file, journal: this.#journal, buffers }
+    const shared = {
+      path: `${this.path}.partial`,
+      handle: this.#file,
+      journal: this.#journal,
+      buffers,
+      wrote: (bytes: number) => this.#early.wrote(bytes),
+    }
     const complete = [...state.slots.values()].filter(slot => slot.complete).length
     if (complete > 0) options.progress.note(`verifying ${complete} blobs of the unfinished bundle`)
     const earlier: Slot[] = []

@@ -12,6 +12,7 @@ import { BundleWriter } from '../../src/bundle/writer.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { AirgapError } from '../../src/core/errors.ts'
 import { hasTool } from '../bundle/has-tool.ts'
+import { localSample } from '../bundle/local-sample.ts'
 import { layoutOf, noise, smallSample, tempFolder, treeSample, writeBundle } from '../bundle/samples.ts'
 
 const child = resolve(import.meta.dirname, 'build-child.ts')
@@ -117,6 +118,47 @@ describe('the machine', () => {
       }
       await writeBundle(path, sample)
       await expect(verifyBundle(path)).resolves.toMatchObject({ size: layout.size })
+    },
+  )
+
+  it.skipIf(!canMount)(
+    'a disk that fills up while threads copy leaves slots empty, which are filled when there is room (needs mount)',
+    async () => {
+      const folder = await smallDisk('24m')
+      const files = join(await tempFolder(), 'files')
+      const { sample, paths } = await localSample(files, { write: true })
+      const path = join(folder, 'a.tar')
+      const ballast = join(folder, 'ballast')
+      const before = process.env.PATH
+      process.env.PATH = pathWithout('fallocate')
+      onTestFinished(() => void (process.env.PATH = before))
+      const writer = await BundleWriter.open(path, layoutOf(sample))
+      onTestFinished(() => writer.close())
+      const { bavail, bsize } = await statfs(folder)
+      await writeFile(ballast, Buffer.alloc(bavail * bsize - 3 * MiB))
+      const copies = writer.pending().map(slot => {
+        const file = join(files, paths.get(slot.descriptor.digest)!)
+        return { slot, from: { path: file, size: slot.descriptor.size } }
+      })
+      // the journal is on the same disk
+      const copying = writer.copy(copies, { signal: undefined, copied() {} })
+      await copying.catch(error => expect(error).toMatchObject({ code: 'NO_SPACE' }))
+      expect(writer.pending().length).toBeGreaterThan(0)
+      const [slot] = writer.pending()
+      const writing = async () => {
+        await slot!.write(sample.contents.get(slot!.descriptor.digest)!)
+        await slot!.finish()
+      }
+      await expect(writing()).rejects.toMatchObject({ code: 'NO_SPACE' })
+      await rm(ballast)
+      await slot!.restart()
+      await writing()
+      for (const left of writer.pending()) {
+        await left.write(sample.contents.get(left.descriptor.digest)!)
+        await left.finish()
+      }
+      await writer.seal()
+      await expect(verifyBundle(path)).resolves.toMatchObject({ artifacts: 1 })
     },
   )
 

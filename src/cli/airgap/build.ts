@@ -8,6 +8,7 @@ import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { signedContent } from '../../bundle/signed-content.ts'
 import { verifyBundle } from '../../bundle/verify.ts'
 import { BundleWriter } from '../../bundle/writer.ts'
+import { type HashPool, hashPool } from '../../content/hash-pool.ts'
 import { defined } from '../../core/defined.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
@@ -75,6 +76,7 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
   // before hours of work: a wrong password ends the build at once
   const signers = options.dryRun ? [] : await signersOf(options, shell)
   const stack = await openStack(options, { progress, signal: shell.signal })
+  const pool = hashPool()
   const reuse: (ReusedBundle & { store: BundleStore })[] = await Promise.all(
     options.reuse.map(async path => ({ path, store: await openBundle(path) })),
   )
@@ -97,12 +99,12 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       shell.print({ name: lock.name, version: lock.version, ...plan, sets }, () => renderPlan(plan, sets))
       return
     }
-    const built = earlier?.store.indexDigest === layout.indexDigest && (await isIntact(out, shell))
+    const built = earlier?.store.indexDigest === layout.indexDigest && (await isIntact(out, { shell, pool }))
     if (!built && earlier !== undefined)
       progress.note(`${out} exists: reusing its content, then replacing it`)
     const sealed = built
       ? { path: out, size: layout.size }
-      : await write(out, { layout, stack, reuse, options, shell, progress })
+      : await write(out, { layout, stack, reuse, options, shell, progress, pool })
     const seconds = (performance.now() - started) / 1000
     const signed = await signSealed(sealed.path, {
       options,
@@ -125,6 +127,7 @@ async function build(options: BuildOptions, shell: Shell): Promise<void> {
       ...signedText(sealed.path, { signed, signers }),
     ])
   } finally {
+    await pool.close()
     await Promise.all(reuse.map(bundle => bundle.store.close()))
     await stack.http.close()
   }
@@ -180,9 +183,9 @@ async function earlierBundle(out: string) {
 }
 
 /** The bundle has the right index; it is finished if every byte of it is right, too. */
-async function isIntact(path: string, shell: Shell): Promise<boolean> {
+async function isIntact(path: string, { shell, pool }: { shell: Shell; pool: HashPool }): Promise<boolean> {
   try {
-    await verifyBundle(path, { progress: shell.progress(), signal: shell.signal })
+    await verifyBundle(path, { progress: shell.progress(), signal: shell.signal, pool })
     return true
   } catch (error) {
     if (error instanceof AirgapError && error.exitCode === 6) return false
@@ -199,10 +202,11 @@ async function write(
     options: BuildOptions
     shell: Shell
     progress: ReturnType<Shell['progress']>
+    pool: HashPool
   },
 ): Promise<{ path: string; size: number }> {
   const { stack, options, shell, progress } = work
-  const writer = await BundleWriter.open(out, work.layout, { progress })
+  const writer = await BundleWriter.open(out, work.layout, { progress, pool: work.pool })
   shell.whenStopped('run the same command again: it continues with what is missing')
   try {
     const slots = writer.pending()
