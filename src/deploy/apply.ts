@@ -22,6 +22,7 @@ import { type InstallPlan, refuseUnfitBundles, stepsOf } from './plan.ts'
 import { pinConfirmedKeys, recordAccepted } from './record-trust.ts'
 import { refuseAnyPort, type Setup, setUp } from './set-up.ts'
 import type { FirstKey } from './site-trust.ts'
+import { type TrustAdvice, trustAdvice } from './trust-view.ts'
 
 export interface Applied {
   site: string
@@ -34,6 +35,7 @@ export interface Applied {
   allSteps: number
   /** bundles on another file system than the state folder: they must stay there while the site runs */
   onMedium: string[]
+  trust: TrustAdvice
   seconds: number
 }
 
@@ -110,6 +112,7 @@ export async function applyInstall(
     steps: results,
     allSteps: all.length,
     onMedium: await onOtherDisk(setup),
+    trust: trustAdvice(opened),
     seconds: (performance.now() - started) / 1000,
   }
 }

@@ -6,6 +6,7 @@ import { defined } from '../core/defined.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { lastingStateText } from '../core/file-state.ts'
 import type { BundleFile } from '../install/steps/verify.ts'
+import { findCarriedLock } from '../lock/carried-lock.ts'
 import type { TrustRecord } from '../site/trust-record.ts'
 import type { BundleIdentity } from './bundle-record.ts'
 import { readSigned, type SignedBundle } from './bundle-trust.ts'
@@ -78,7 +79,8 @@ async function openTrusted(path: string, site: SiteTrust): Promise<OpenBundle> {
     const signed = await signaturesOf({ path, identity, store }, site)
     checkExpected(path, identity, site)
     checkKnown(path, identity, site)
-    const trust = await judgeBundle(site, { path, identity, signed })
+    const platforms = async () => (await findCarriedLock(store, path))?.platforms
+    const trust = await judgeBundle(site, { path, identity, signed, platforms })
     await refuseUnmarkedShards(store, path)
     const file = {
       path,

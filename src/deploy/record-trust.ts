@@ -1,4 +1,5 @@
 import { AirgapError } from '../core/errors.ts'
+import { findCarriedLock } from '../lock/carried-lock.ts'
 import { readTrust, type TrustRecord, writeTrust } from '../site/trust-record.ts'
 import { trustedSigners, withAccepted, withReinstalled } from '../site/trust-rules.ts'
 import type { OpenBundles } from './open-bundles.ts'
@@ -39,13 +40,14 @@ export async function recordAccepted(
 ): Promise<void> {
   const before = await readTrust(path)
   let record: TrustRecord | undefined = before
-  for (const { path: bundle, identity, trust } of bundles) {
+  for (const { path: bundle, identity, trust, store } of bundles) {
     if (record !== undefined && trust.by === 'known') record = withReinstalled(record, identity, { now, by })
     if (record === undefined || trust.by !== 'signed' || trust.statement === undefined) continue
     // again: keys may have been removed since the bundle was opened
     const keys = trust.signers.map(({ key }) => key)
     const signers = trustedSigners(record, keys, { path: bundle })
-    record = withAccepted(record, trust.statement, { signers, now, by })
+    const platforms = (await findCarriedLock(store, bundle))?.platforms
+    record = withAccepted(record, trust.statement, { signers, platforms, now, by })
   }
   if (record !== undefined && record !== before) await writeTrust(path, record)
 }

@@ -5,7 +5,14 @@ import type { Statement } from '../signature/statement.ts'
 import { pathsOf } from '../site/state.ts'
 import { withKey } from '../site/trust-changes.ts'
 import { readTrust, type TrustedKey, type TrustRecord } from '../site/trust-record.ts'
-import { isAmong, namesOf, refuseExpired, refuseRollback, trustedSigners } from '../site/trust-rules.ts'
+import {
+  isAmong,
+  isSameVersion,
+  namesOf,
+  refuseExpired,
+  refuseRollback,
+  trustedSigners,
+} from '../site/trust-rules.ts'
 import { type BundleIdentity, knownBundles } from './bundle-record.ts'
 import type { SignedBundle } from './bundle-trust.ts'
 import { isNamed, readTrustKeys, type TrustKeys } from './trust-keys.ts'
@@ -125,6 +132,8 @@ interface Judged {
   path: string
   identity: BundleIdentity
   signed: SignedBundle | undefined
+  /** what its lock says it is for; read only once the bundle is trusted */
+  platforms: () => Promise<string[] | undefined>
 }
 
 /**
@@ -144,15 +153,23 @@ export async function judgeBundle(site: SiteTrust, bundle: Judged): Promise<Bund
     return trustBy(named ? 'expected' : isKnown ? 'known' : 'nothing', { signed, signers: [] })
   }
   const makers = signed === undefined ? [] : [...signed.signers, ...signed.strangers]
-  if (site.unknown === 'opened') refuseRollback(record, about, { path, deliberate: named && site.allowOlder })
+  const refuseOlder = (platforms?: string[]) => {
+    if (site.unknown === 'opened')
+      refuseRollback(record, { ...about, platforms }, { path, deliberate: named && site.allowOlder })
+  }
+  // another architecture of this version may have been built before: what the bundle itself says counts after its signature
+  const isUndecided = isSameVersion(record, about)
+  if (!isUndecided) refuseOlder()
   // pinned by its digest: it stays usable after its key was replaced, and after it expired
   if (isKnown && !site.pending) {
     const signers = record.keys.filter(({ key }) => isAmong(key, makers))
+    if (isUndecided) refuseOlder(await bundle.platforms())
     return trustBy('known', { signed, signers })
   }
   if (signed === undefined || !isSigned(signed)) throw unsigned(record, path)
   const signers = trustedSigners(record, makers, { path })
   refuseExpired(signed.statement, { path, now, latest: record.latest })
+  if (isUndecided) refuseOlder(await bundle.platforms())
   return trustBy('signed', { signed, signers })
 }
 
@@ -168,7 +185,8 @@ function trustBy(
   by: BundleTrust['by'],
   { signed, signers }: { signed: SignedBundle | undefined; signers: TrustedKey[] },
 ): BundleTrust {
-  const unconfirmed = signed === undefined ? [] : signed.strangers
+  const confirmed = signers.map(({ key }) => key)
+  const unconfirmed = (signed?.strangers ?? []).filter(key => !isAmong(key, confirmed))
   if (signed === undefined) return { by, signers, unconfirmed }
   return { by, signers, unconfirmed, statement: signed.statement }
 }

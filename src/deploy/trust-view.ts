@@ -1,6 +1,7 @@
 import type { Digest } from '../core/digest.ts'
 import type { PublicKey } from '../signature/public-key.ts'
 import type { TrustedKey, TrustRecord } from '../site/trust-record.ts'
+import type { OpenBundles } from './open-bundles.ts'
 import type { BundleTrust } from './site-trust.ts'
 
 /** A key as commands show it. */
@@ -28,6 +29,31 @@ export interface TrustView {
   expires: string | null
   /** when it was installed first, and by which user; null before */
   accepted: { at: string; by: string } | null
+}
+
+/** What the operator should do about the keys of a site after an install. */
+export interface TrustAdvice {
+  /** keys that signed the bundles of a site that has no key: nobody has confirmed them, and the next bundle may be unsigned */
+  unpinned: KeyView[]
+  /** the site requires fewer signatures than its bundles have: null where it does not */
+  spare: {
+    required: number
+    /** of all bundles, the fewest */
+    signatures: number
+    /** keys that the site has */
+    keys: number
+  } | null
+}
+
+export function trustAdvice({ bundles, record }: Pick<OpenBundles, 'bundles' | 'record'>): TrustAdvice {
+  const strangers = new Map(
+    bundles.flatMap(({ trust }) => trust.unconfirmed.map(key => [key.fingerprint, keyView(key, null)])),
+  )
+  if (record === undefined) return { unpinned: [...strangers.values()], spare: null }
+  const counts = bundles.map(({ trust }) => trust.signers.length + trust.unconfirmed.length)
+  const [signatures, required] = [Math.min(...counts), record.threshold]
+  const isSpare = bundles.length > 0 && signatures > required
+  return { unpinned: [], spare: isSpare ? { required, signatures, keys: record.keys.length } : null }
 }
 
 export function keyView<Name extends string | null>(

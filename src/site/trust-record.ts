@@ -50,6 +50,10 @@ const acceptanceSchema = z.strictObject({
   /** fingerprints of the keys that signed it, sorted; empty: known by its digest, from before the site had a key */
   keys: z.array(z.string()),
   expires: timeSchema.nullable(),
+  /** from its statement; absent where it had none, and in older records */
+  built: timeSchema.optional(),
+  /** for which machines it is: `linux/amd64`; absent where it does not say so, and in older records */
+  platforms: z.array(z.string()).min(1).max(100).optional(),
   at: timeSchema,
   by: userSchema,
 })

@@ -1,4 +1,5 @@
 import { compareText } from '../core/canonical-json.ts'
+import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { PublicKey } from '../signature/public-key.ts'
@@ -63,6 +64,8 @@ export interface Dated {
   version: string
   index: Digest
   built: string | null
+  /** for which machines it is; absent or empty where that is not known: it may replace any bundle */
+  platforms?: readonly string[] | undefined
 }
 
 /**
@@ -71,28 +74,57 @@ export interface Dated {
  * its digest and passed --allow-older. The digest alone is not enough: it is in the signed statement on the medium itself.
  */
 export function refuseRollback(
-  { newest, accepted }: TrustRecord,
-  { name, version, index, built }: Dated,
+  record: TrustRecord,
+  bundle: Dated,
   { path, deliberate }: { path: string; deliberate: boolean },
 ): void {
+  const { newest, accepted } = record
+  const { name, version, index, built } = bundle
   const before = newest.find(one => one.name === name)
   if (before === undefined || before.digest === index || deliberate) return
   // what the site went back to deliberately, and the other bundle of a version: it may have one for each architecture
   if (accepted.findLast(one => one.name === name)?.digest === index) return
   if (accepted.some(one => one.digest === index && one.version === before.version)) return
   const order = compareBundleVersions(version, before.version)
-  if (order > 0 || (order === 0 && !isEarlier(built, before.built))) return
+  const [later] = order === 0 ? laterBuilds(record, bundle) : []
+  if (order > 0 || (order === 0 && later === undefined)) return
   throw new AirgapError(
     'ROLLBACK',
     order < 0
       ? `the bundle is older than the newest that this site has had: ${version}, not ${before.version}`
-      : `the bundle is an earlier build of ${version}: of ${built}, not ${before.built}`,
+      : `the bundle is an earlier build of ${version}: of ${built}, not ${later}`,
     {
       item: path,
       likely: 'it is the medium of an earlier delivery; its signature stays good forever',
       next: 'use the newer bundle; to go back deliberately, get the digest of this bundle from the person who built it, and run `offline-deploy upgrade --bundle FILE --allow-older --expect DIGEST` (without machines: `apply`)',
     },
   )
+}
+
+/**
+ * Returns when the bundles of the same version were built that are later than this one and for some of the same machines, the latest first. Those
+ * of one version for two architectures are built one after the other, and arrive in any order; a bundle for both replaces either.
+ */
+function laterBuilds({ newest, accepted }: TrustRecord, bundle: Dated): string[] {
+  const { name, version, built, platforms = [] } = bundle
+  // what is not in the list of accepted bundles was the newest before the site had a key, or before that list was full
+  const others = newest.filter(one => !accepted.some(({ digest }) => digest === one.digest))
+  const known = [...accepted, ...others.map(one => ({ ...one, platforms: undefined }))]
+  return known
+    .filter(one => one.name === name && compareBundleVersions(one.version, version) === 0)
+    .filter(({ platforms: theirs = [] }) => {
+      const isKnown = platforms.length > 0 && theirs.length > 0
+      return !isKnown || theirs.some(one => platforms.includes(one))
+    })
+    .map(one => one.built ?? newest.find(({ digest }) => digest === one.digest)?.built ?? null)
+    .flatMap(time => (time !== null && isEarlier(built, time) ? [time] : []))
+    .sort((a, b) => compareText(b, a))
+}
+
+/** Whether only its platforms can tell an earlier build from that of another architecture. */
+export function isSameVersion({ newest }: TrustRecord, { name, version }: Dated): boolean {
+  const before = newest.find(one => one.name === name)
+  return before !== undefined && compareBundleVersions(version, before.version) === 0
 }
 
 function isEarlier(built: string | null, before: string | null): boolean {
@@ -155,7 +187,12 @@ function clockBehind(clock: string, known: string): AirgapError {
 export function withAccepted(
   record: TrustRecord,
   bundle: Statement,
-  { signers, now, by }: { signers: readonly TrustedKey[]; now: Date; by: string },
+  {
+    signers,
+    platforms,
+    now,
+    by,
+  }: { signers: readonly TrustedKey[]; platforms?: string[] | undefined; now: Date; by: string },
 ): TrustRecord {
   const { name, version, index: digest, built, expires } = bundle
   const at = printTime(now)
@@ -169,8 +206,10 @@ export function withAccepted(
     digest,
     keys: signers.map(({ key }) => key.fingerprint).sort(compareText),
     expires: expires ?? null,
+    built,
     at,
     by,
+    ...defined({ platforms: platforms?.length ? platforms : undefined }),
   }
   return {
     ...record,

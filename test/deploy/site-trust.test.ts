@@ -2,11 +2,14 @@ import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { adviceLines } from '../../src/cli/shell/trust-text.ts'
 import { addToBundleRecord, readBundleRecord } from '../../src/deploy/bundle-record.ts'
 import { openBundles } from '../../src/deploy/open-bundles.ts'
 import { pinConfirmedKeys, recordAccepted } from '../../src/deploy/record-trust.ts'
 import type { BundleExpectation } from '../../src/deploy/site-trust.ts'
 import { newestKnown } from '../../src/deploy/site-trust.ts'
+import { trustAdvice } from '../../src/deploy/trust-view.ts'
+import { signaturePath } from '../../src/signature/files.ts'
 import { pathsOf } from '../../src/site/state.ts'
 import { withKey, withThreshold } from '../../src/site/trust-changes.ts'
 import { readTrust, writeTrust } from '../../src/site/trust-record.ts'
@@ -216,6 +219,31 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site with keys (needs ssh-keygen)', (
     expect(opened.bundles[0]?.identity.version).toBe('1.9.0')
   })
 
+  it('accepts the bundle of another architecture that was built before, once its signature is good', async () => {
+    const site = await siteWith()
+    const { open, path, write, first, second } = site
+    const [amd64, arm64] = ['linux/amd64', 'linux/arm64'].map(platform => ({ platforms: [platform] }))
+    await write({ ...amd64, built: '2026-11-10T00:00:00Z' })
+    sign(path, first)
+    await install(site)
+    const old = await write({ ...amd64, built: '2026-11-09T00:00:00Z', image: 'quay.io/a/old:1' })
+    sign(path, first)
+    await expect(open({ expect: [old.index] })).rejects.toMatchObject(
+      refused('ROLLBACK', 'an earlier build of 1.0.0'),
+    )
+    const { index } = await write({ ...arm64, built: '2026-11-09T00:00:00Z', image: 'quay.io/a/arm:1' })
+    sign(path, second)
+    await expect(open({ expect: [index] })).rejects.toMatchObject({ code: 'UNTRUSTED' })
+    sign(path, first)
+    await install(site, { expect: [index] })
+    await using opened = await open()
+    expect(opened.bundles[0]?.trust.by).toBe('known')
+    expect((await readTrust(pathsOf(site.siteFolder).trust))?.accepted.map(one => one.platforms)).toEqual([
+      ['linux/amd64'],
+      ['linux/arm64'],
+    ])
+  })
+
   it('keeps using the older bundle that it went back to, which it had installed before', async () => {
     const site = await siteWith()
     const { open, path, write, first } = site
@@ -332,8 +360,25 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site without keys (needs ssh-keygen)'
     await using opened = await open({ first: ask(true, asked) })
     expect(asked).toEqual([first.key.words])
     expect(opened.record).toMatchObject({ threshold: 1, keys: [{ by: 'kim', how: 'confirmed' }] })
-    expect(opened.bundles[0]?.trust.by).toBe('signed')
+    expect(opened.bundles[0]?.trust).toMatchObject({ by: 'signed', unconfirmed: [] })
     await expect(open({ first: ask(false) })).rejects.toMatchObject(refused('UNTRUSTED', 'was not confirmed'))
+  })
+
+  it('advises to require as many signatures as its first bundle has', async () => {
+    const { open, path, first, second } = await siteWith(none)
+    strip(path)
+    second.sign(`${path}.sums`)
+    await rename(`${path}.sums.sig`, signaturePath(`${path}.sums`, { format: 'ssh', id: second.key.id }))
+    first.sign(`${path}.sums`)
+    const spare = { required: 1, signatures: 2 }
+    await using both = await open({ first: ask(true) })
+    expect(trustAdvice(both)).toEqual({ unpinned: [], spare: { ...spare, keys: 2 } })
+    expect(adviceLines(trustAdvice(both)).join()).toContain('`offline-deploy keys threshold 2` requires 2')
+    await using one = await open({ trustKey: [first.publicFile] })
+    expect(trustAdvice(one)).toEqual({ unpinned: [], spare: { ...spare, keys: 1 } })
+    expect(adviceLines(trustAdvice(one)).join()).toContain('keys add FILE')
+    await using named = await open({ trustKey: [first.publicFile, second.publicFile] })
+    expect(trustAdvice(named).spare).toEqual({ ...spare, keys: 2 })
   })
 
   it('takes the key as a file, or by its fingerprint, without a terminal', async () => {
@@ -365,6 +410,13 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site without keys (needs ssh-keygen)'
     })
     await using opened = await open({ ...run, expect: [index] })
     expect(opened.bundles[0]?.trust.by).toBe('expected')
+    const advice = trustAdvice(opened)
+    expect(advice).toMatchObject({ unpinned: [{ words: first.key.words }], spare: null })
+    expect(adviceLines(advice)).toEqual([
+      expect.stringContaining('no key is pinned: --expect vouched for this bundle only'),
+      expect.stringContaining(first.key.words),
+      expect.stringContaining('apply --trust-key FINGERPRINT'),
+    ])
   })
 
   it.skipIf(!hasTool('minisign'))(

@@ -130,6 +130,30 @@ describe('an older bundle', () => {
     expect(judge(bundle('1.5.0'))).toBe('ROLLBACK')
   })
 
+  it('of the same version is accepted for other machines, not for some of the same', () => {
+    const [amd64, arm64] = ['linux/amd64', 'linux/arm64']
+    const accept = (record: TrustRecord, one: Statement, platforms?: string[]) =>
+      withAccepted(record, one, { signers: [], platforms, ...change })
+    const late = bundle('1.0.0', '2026-11-10T00:00:00Z')
+    const judge = (record: TrustRecord, platforms: string[], version = '1.0.0') => {
+      const offered = { ...bundle(version, '2026-11-09T00:00:00Z'), platforms }
+      return codeOf(() => refuseRollback(record, offered, { path, deliberate: false }))
+    }
+    const record = accept(recordOf(1, 1), late, [amd64])
+    expect(judge(record, [arm64])).toBe('accepted')
+    expect([[amd64], [amd64, arm64], []].map(platforms => judge(record, platforms))).toEqual(
+      Array.from({ length: 3 }, () => 'ROLLBACK'),
+    )
+    // an older version is older, whatever it is for
+    expect(judge(record, [arm64], '0.9.0')).toBe('ROLLBACK')
+    // records of earlier programs do not say what a bundle was for
+    expect(judge(accept(recordOf(1, 1), late), [arm64])).toBe('ROLLBACK')
+    const both = accept(record, bundle('1.0.0', '2026-11-09T12:00:00Z'), [arm64])
+    expect(judge(both, [arm64])).toBe('ROLLBACK')
+    const middle = { ...bundle('1.0.0', '2026-11-09T18:00:00Z'), platforms: [arm64] }
+    expect(codeOf(() => refuseRollback(both, middle, { path, deliberate: false }))).toBe('accepted')
+  })
+
   it('is one that is older than what the site had before it got its first key', () => {
     const before = [{ name: 'stack', version: '2.0.0', digest: digestOf('unsigned'), built: null }]
     const record = withKey(undefined, keys[0]!, { ...change, before })

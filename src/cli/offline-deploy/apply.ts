@@ -5,6 +5,7 @@ import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import { renderPlan } from '../shell/plan-text.ts'
 import type { Shell } from '../shell/run.ts'
+import { adviceLines } from '../shell/trust-text.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions, stepOptions } from './options.ts'
 import { printPlan } from './plan.ts'
@@ -52,8 +53,8 @@ export async function applyOrPlan(
       )
     },
   })
-  const { registry, httpServer, steps, allSteps, seconds, onMedium } = applied
-  shell.print({ site: applied.site, registry, httpServer, steps, seconds, onMedium }, () => [
+  const { registry, httpServer, steps, allSteps, seconds, onMedium, trust } = applied
+  shell.print({ site: applied.site, registry, httpServer, steps, seconds, onMedium, trust }, () => [
     ...steps.map(
       ({ id, result, seconds }) =>
         `${id.padEnd(24)} ${result === 'skipped' ? 'already done' : `done in ${humanTime(seconds)}`}`,
@@ -65,5 +66,6 @@ export async function applyOrPlan(
       path =>
         `leave ${path} connected: the servers read it as long as the site runs. \`offline-deploy apply --copy-bundle\` copies it to this disk`,
     ),
+    ...adviceLines(trust),
   ])
 }

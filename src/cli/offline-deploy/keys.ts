@@ -130,6 +130,9 @@ function printChange(changed: ChangedKeys, shell: Shell): void {
 function keysText({ threshold, keys, retired, newest }: SiteKeys): string {
   return [
     `signatures required: ${threshold} of ${keys.length}`,
+    ...(threshold === 1 && keys.length > 1
+      ? ['         one stolen key is enough to sign a bundle; `offline-deploy keys threshold 2` requires two']
+      : []),
     ...keys.flatMap(({ name, short, words, at, by, how }) => [
       `key      ${name.padEnd(24)} ${short}  ${how === 'rotation' ? 'by a rotation' : 'confirmed'} ${localTime(at)} by ${by}`,
       `         ${words}`,

@@ -59,7 +59,11 @@ function bundleLines({ name, version, path, trust, unreadable }: BundleStatus): 
 }
 
 function keyLines(keys: SiteStatus['keys']): string[] {
-  if (keys === null) return ['keys     none: unsigned bundles are accepted']
+  if (keys === null)
+    return [
+      'keys     none: unsigned bundles are accepted',
+      '  next: pin the key of the person who builds the bundles: `offline-deploy keys add FILE`, or `apply --trust-key FINGERPRINT` with a signed bundle',
+    ]
   const required = `${keys.threshold} of ${keys.keys.length} must sign`
   return [`keys     ${keys.keys.map(keyText).join(', ')}; ${required}`]
 }

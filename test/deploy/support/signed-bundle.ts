@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { openBundle } from '../../../src/bundle/reader.ts'
 import { defined } from '../../../src/core/defined.ts'
 import { digestOf, hexOf } from '../../../src/core/digest.ts'
+import { formatLock } from '../../../src/lock/lock.ts'
 import type { PublicKey } from '../../../src/signature/public-key.ts'
 import { printStatement, type Statement } from '../../../src/signature/statement.ts'
 import { combine, imageOf, imageSample, treeSample, writeBundle } from '../../bundle/samples.ts'
@@ -38,6 +39,8 @@ export interface BundleOptions {
   image?: string
   /** files of offline-deploy/ */
   files?: Readonly<Record<string, string>>
+  /** of its lock; absent: it has none */
+  platforms?: string[]
 }
 
 /** Writes a bundle with programs at its front, and the statement that a signer would sign. */
@@ -49,6 +52,7 @@ export async function writeStatedBundle(
     expires,
     image = 'quay.io/a/b:1',
     files = programs,
+    platforms,
   }: BundleOptions = {},
 ): Promise<Statement> {
   rmSync(path, { force: true })
@@ -59,6 +63,7 @@ export async function writeStatedBundle(
   const sample = combine(
     imageSample(imageOf(image, [Buffer.from(`layer of ${image}`)])),
     treeSample('offline-deploy', contents, { named, kind: 'runtime' }),
+    ...(platforms === undefined ? [] : [lockSample({ version, platforms })]),
   )
   await writeBundle(path, sample, { name: 'stack', version })
   const store = await openBundle(path)
@@ -78,6 +83,12 @@ export async function writeStatedBundle(
   })
   writeFileSync(`${path}.sums`, printStatement(statement))
   return statement
+}
+
+function lockSample({ version, platforms }: { version: string; platforms: string[] }) {
+  const fields = { lockVersion: 1, collisions: {}, runtime: [], items: {}, inputs: digestOf('x') } as const
+  const text = formatLock({ ...fields, name: 'stack', version, platforms, runtime: [] })
+  return treeSample('lock', { 'lock.json': Buffer.from(text) }, { kind: 'bundle' })
 }
 
 /** Removes the signatures of a bundle, with every name that they may have. */
