@@ -1,18 +1,13 @@
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
+import { refuseExpired } from '../signature/expiry.ts'
 import type { PublicKey } from '../signature/public-key.ts'
+import { unsignedBundle } from '../signature/refusals.ts'
 import type { Statement } from '../signature/statement.ts'
 import { pathsOf } from '../site/state.ts'
 import { withKey } from '../site/trust-changes.ts'
 import { readTrust, type TrustedKey, type TrustRecord } from '../site/trust-record.ts'
-import {
-  isAmong,
-  isSameVersion,
-  namesOf,
-  refuseExpired,
-  refuseRollback,
-  trustedSigners,
-} from '../site/trust-rules.ts'
+import { isAmong, isSameVersion, namesOf, refuseRollback, trustedSigners } from '../site/trust-rules.ts'
 import { type BundleIdentity, knownBundles } from './bundle-record.ts'
 import type { SignedBundle } from './bundle-trust.ts'
 import { isNamed, readTrustKeys, type TrustKeys } from './trust-keys.ts'
@@ -192,9 +187,8 @@ function trustBy(
 }
 
 function unsigned({ keys }: TrustRecord, item: string): AirgapError {
-  return new AirgapError('UNTRUSTED', 'the bundle is not signed, and this site accepts signed bundles only', {
-    item,
-    likely: 'its signatures were not copied with it, or somebody removed them',
+  return unsignedBundle(item, {
+    at: ', and this site accepts signed bundles only',
     next: `copy all files whose names start with ${item.slice(item.lastIndexOf('/') + 1)}, or have it signed with ${namesOf(keys)} (\`airgap sign\`)`,
   })
 }
@@ -247,9 +241,7 @@ export function newestKnown(known: readonly BundleIdentity[]): TrustRecord['newe
 function otherSigner({ fingerprints }: TrustKeys, { path, signed }: Judged): AirgapError {
   const named = `--trust-key ${fingerprints.join(', ')}`
   if (signed === undefined || !isSigned(signed))
-    return new AirgapError('UNTRUSTED', 'the bundle is not signed', {
-      item: path,
-      likely: 'its signatures were not copied with it, or somebody removed them',
+    return unsignedBundle(path, {
       next: `copy all files whose names start with ${path.slice(path.lastIndexOf('/') + 1)}`,
     })
   if (signed.strangers.length === 0)

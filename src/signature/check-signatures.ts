@@ -1,9 +1,11 @@
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
+import { refuseExpired } from './expiry.ts'
 import { readSignedFiles, type SignatureFormat, statementPath } from './files.ts'
 import { checkProvenance } from './provenance-file.ts'
 import type { PublicKey } from './public-key.ts'
-import { checkStated, parseStatement, printTime, type StatedContent } from './statement.ts'
+import { tooFewSigners, unsignedBundle } from './refusals.ts'
+import { checkStated, parseStatement, type StatedContent } from './statement.ts'
 import { type SignatureReport, signersOf, verifySignatures } from './verify.ts'
 
 export interface SignatureCheck {
@@ -22,8 +24,7 @@ export interface SignatureCheck {
 
 /**
  * Checks the signatures next to a bundle: good, by at least `threshold` of the keys, of this content, not expired; and those of
- * its provenance. Throws SIGNATURE_INVALID;
- * USAGE for a threshold above the number of keys.
+ * its provenance. Throws UNTRUSTED, EXPIRED, CLOCK_WRONG, SIGNATURE_INVALID; USAGE for a threshold above the number of keys.
  */
 export async function checkSignatures(
   bundle: string,
@@ -40,11 +41,12 @@ export async function checkSignatures(
   if (files === undefined) throw unsigned(bundle)
   const report = verifySignatures(files.statement, { signatures: files.signatures, keys })
   const signers = signersOf(report)
+  if (report.good.length + report.unknown.length === 0) throw unsigned(bundle)
   if (signers.length < threshold) throw missed(files.path, { report, threshold, signers: signers.length })
   const statement = parseStatement(files.statement, files.path)
   checkStated(statement, { content, item: files.path })
   const { built, expires } = statement
-  if (expires !== undefined && printTime(now) >= expires) throw expired(files.path, { expires, now })
+  refuseExpired(statement, { path: files.path, now, latest: null })
   const provenance = await checkProvenance(bundle, { index: content.index, keys })
   return {
     signers: signers.map(key => described(key, report)),
@@ -77,9 +79,7 @@ function unreachable(threshold: number, keys: number): AirgapError {
 }
 
 function unsigned(bundle: string): AirgapError {
-  return new AirgapError('SIGNATURE_INVALID', 'the bundle is not signed', {
-    item: statementPath(bundle),
-    likely: 'the files next to the bundle were not copied, or someone removed them',
+  return unsignedBundle(statementPath(bundle), {
     next: 'copy the bundle again with all files whose names start with its own name, or sign it with `airgap sign`',
   })
 }
@@ -89,20 +89,19 @@ function missed(
   { report, threshold, signers }: { report: SignatureReport; threshold: number; signers: number },
 ): AirgapError {
   const others = report.unknown.length
-  return new AirgapError('SIGNATURE_INVALID', `${signers} of the keys signed the bundle, not ${threshold}`, {
-    item: path,
+  if (signers === 0 && others > 0)
+    return new AirgapError('UNTRUSTED', 'the bundle is signed with another key than those that were passed', {
+      item: `${path}: ${report.unknown.map(({ key, hint }) => key?.short ?? hint ?? 'unknown key').join(', ')}`,
+      likely: 'the file of the public key is that of somebody else, or the keys were rotated',
+      next: 'get the public key of the person who built the bundle, separately from the bundle, and pass it with --public-key; if it is the right one, do not use this bundle',
+    })
+  return tooFewSigners(path, {
+    found: signers,
+    threshold,
     likely:
       others > 0
         ? `${others} ${others === 1 ? 'signature is' : 'signatures are'} by other keys`
         : 'the files of a signer were not copied, or the bundle is yet to be signed by others',
     next: 'copy the bundle again with all files next to it, or have it signed by the others with `airgap sign`',
-  })
-}
-
-function expired(path: string, { expires, now }: { expires: string; now: Date }): AirgapError {
-  return new AirgapError('SIGNATURE_INVALID', `the bundle expired on ${expires.slice(0, 10)}`, {
-    item: `${path}: expires ${expires}`,
-    likely: `the clock of this host shows ${printTime(now)}: the bundle is out of date, or the clock is wrong`,
-    next: 'build and sign the bundle again; if the clock is wrong, set it with timedatectl',
   })
 }

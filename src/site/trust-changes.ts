@@ -1,9 +1,10 @@
 import { AirgapError } from '../core/errors.ts'
+import { isPlausible, laterOf } from '../signature/expiry.ts'
 import type { PublicKey } from '../signature/public-key.ts'
 import type { Rotation } from '../signature/rotation.ts'
 import { printTime } from '../signature/statement.ts'
 import { keyNamePattern, type TrustedKey, type TrustRecord } from './trust-record.ts'
-import { isAmong, isPlausible, laterOf, namesOf, trustedSigners } from './trust-rules.ts'
+import { isAmong, namesOf, trustedSigners } from './trust-rules.ts'
 
 /** Changes of what a site trusts: by a person on this host, or by a statement that enough of the trusted keys have signed. Pure functions. */
 

@@ -24,10 +24,12 @@ async function signedByTwo(expires?: string) {
   return { bundle, sums, keys: signers.map(({ key }) => key) }
 }
 
-const invalid = (message: string) => ({
-  code: 'SIGNATURE_INVALID',
+const refused = (code: string, message: string) => ({
+  code,
+  exitCode: code === 'CLOCK_WRONG' ? 7 : 6,
   message: expect.stringContaining(message),
 })
+const invalid = (message: string) => refused('SIGNATURE_INVALID', message)
 
 describe('checking the signatures of a bundle', () => {
   it('counts keys, not files, against the threshold', async () => {
@@ -44,7 +46,7 @@ describe('checking the signatures of a bundle', () => {
     )
     expect(unknown).toEqual([])
     await expect(checkSignatures(bundle, { keys, content, threshold: 3, now })).rejects.toMatchObject(
-      invalid('2 of the keys signed the bundle, not 3'),
+      refused('UNTRUSTED', '2 of the 3 signatures that are required'),
     )
   })
 
@@ -61,7 +63,14 @@ describe('checking the signatures of a bundle', () => {
     await expect(
       checkSignatures(bundle, { keys: [keys[2]!], content, threshold: 1, now }),
     ).rejects.toMatchObject({
-      likely: '6 signatures are by other keys',
+      ...refused('UNTRUSTED', 'is signed with another key'),
+      item: expect.stringContaining(keys[0]!.short),
+    })
+    await expect(
+      checkSignatures(bundle, { keys: keys.slice(1), content, threshold: 2, now }),
+    ).rejects.toMatchObject({
+      ...refused('UNTRUSTED', '1 of the 2 signatures'),
+      likely: '3 signatures are by other keys',
     })
   })
 
@@ -91,9 +100,13 @@ describe('checking the signatures of a bundle', () => {
     for (const key of keys)
       for (const suffix of ['minisig', 'sig', 'sigstore.json'])
         rmSync(`${sums}.${key.id}.${suffix}`, { force: true })
-    await expect(checkSignatures(bundle, options)).rejects.toMatchObject(invalid('0 of the keys'))
+    await expect(checkSignatures(bundle, options)).rejects.toMatchObject(
+      refused('UNTRUSTED', 'the bundle is not signed'),
+    )
     rmSync(sums)
-    await expect(checkSignatures(bundle, options)).rejects.toMatchObject(invalid('the bundle is not signed'))
+    await expect(checkSignatures(bundle, options)).rejects.toMatchObject(
+      refused('UNTRUSTED', 'the bundle is not signed'),
+    )
   })
 
   it('refuses everything where one signature of a known key is wrong', async () => {
@@ -109,6 +122,9 @@ describe('checking the signatures of a bundle', () => {
     const { bundle, keys } = await signedByTwo(expires)
     const at = (time: string) => checkSignatures(bundle, { keys, content, threshold: 2, now: new Date(time) })
     expect((await at('2026-12-31T23:59:59Z')).expires).toBe(expires)
-    await expect(at(expires)).rejects.toMatchObject(invalid('the bundle expired on 2027-01-01'))
+    await expect(at(expires)).rejects.toMatchObject(refused('EXPIRED', `the bundle expired on ${expires}`))
+    await expect(at('2026-01-01T00:00:00Z')).rejects.toMatchObject(
+      refused('CLOCK_WRONG', 'the clock of this host'),
+    )
   })
 })

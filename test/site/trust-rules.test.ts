@@ -3,11 +3,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Digest } from '../../src/core/digest.ts'
 import { AirgapError } from '../../src/core/errors.ts'
+import { refuseExpired } from '../../src/signature/expiry.ts'
 import { publicKeyOf } from '../../src/signature/public-key.ts'
 import { printTime, type Statement } from '../../src/signature/statement.ts'
 import { withKey, withoutKey, withRotation, withThreshold } from '../../src/site/trust-changes.ts'
 import { parseTrust, printTrust, type TrustRecord } from '../../src/site/trust-record.ts'
-import { refuseExpired, refuseRollback, trustedSigners, withAccepted } from '../../src/site/trust-rules.ts'
+import { refuseRollback, trustedSigners, withAccepted } from '../../src/site/trust-rules.ts'
 
 /** Any 32 bytes serve: nothing is verified here. */
 const keys = Array.from({ length: 6 }, (_, i) =>
@@ -62,7 +63,7 @@ describe('the threshold', () => {
     const two = recordOf(3, 2)
     expect(() => trustedSigners(two, [keys[1]!], { path })).toThrow(
       expect.objectContaining({
-        message: 'the bundle has 1 of the 2 signatures that this site requires',
+        message: 'the bundle has 1 of the 2 signatures that are required',
         likely: expect.stringContaining(keys[2]!.short),
       }),
     )
