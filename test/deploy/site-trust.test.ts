@@ -1,78 +1,14 @@
-import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { adviceLines } from '../../src/cli/shell/trust-text.ts'
-import { addToBundleRecord, readBundleRecord } from '../../src/deploy/bundle-record.ts'
-import { openBundles } from '../../src/deploy/open-bundles.ts'
-import { pinConfirmedKeys, recordAccepted } from '../../src/deploy/record-trust.ts'
-import type { BundleExpectation } from '../../src/deploy/site-trust.ts'
+import { appendFile, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { readBundleRecord } from '../../src/deploy/bundle-record.ts'
+import { pinConfirmedKeys } from '../../src/deploy/record-trust.ts'
 import { newestKnown } from '../../src/deploy/site-trust.ts'
-import { trustAdvice } from '../../src/deploy/trust-view.ts'
-import { signaturePath } from '../../src/signature/files.ts'
 import { pathsOf } from '../../src/site/state.ts'
-import { withKey, withThreshold } from '../../src/site/trust-changes.ts'
+import { withKey } from '../../src/site/trust-changes.ts'
 import { readTrust, writeTrust } from '../../src/site/trust-record.ts'
 import { hasTool } from '../bundle/has-tool.ts'
-import {
-  type BundleOptions,
-  minisignTestKey,
-  programs,
-  sign,
-  sshTestKey,
-  strip,
-  type TestKey,
-  writeStatedBundle,
-} from './support/signed-bundle.ts'
-
-const now = new Date('2026-11-27T00:00:00Z')
-const change = { now, by: 'kim' }
-
-interface Site {
-  siteFolder: string
-  path: string
-  /** of OpenSSH: its signatures contain the key */
-  first: TestKey
-  second: TestKey
-  open(options?: Partial<BundleExpectation>): ReturnType<typeof openBundles>
-  write(options?: BundleOptions): ReturnType<typeof writeStatedBundle>
-}
-
-/** A folder with a signed bundle, and a site that trusts `trusted` of the two keys, or has none. */
-async function siteWith({ trusted = 1, threshold = 1 } = {}): Promise<Site> {
-  const siteFolder = await mkdtemp(join(tmpdir(), 'airgap-trust-'))
-  onTestFinished(() => rm(siteFolder, { recursive: true, force: true }))
-  const path = join(siteFolder, 'stack.tar')
-  const [first, second] = [sshTestKey(siteFolder, 'first'), sshTestKey(siteFolder, 'second')]
-  const keys = [first, second].slice(0, trusted)
-  let record: Parameters<typeof withKey>[0]
-  for (const { key } of keys) record = withKey(record, key, change)
-  if (record !== undefined) await writeTrust(pathsOf(siteFolder).trust, withThreshold(record, threshold))
-  const write = (options: BundleOptions = {}) => writeStatedBundle(path, options)
-  const open: Site['open'] = options =>
-    openBundles([path], { siteFolder, expect: [], unknown: 'opened', now, ...options })
-  await write()
-  sign(path, first)
-  return { siteFolder, path, first, second, open, write }
-}
-
-/** Opens and installs, as apply does. */
-async function install({ siteFolder, open }: Site, options: Partial<BundleExpectation> = {}): Promise<void> {
-  await using opened = await open(options)
-  const { trust, bundles } = pathsOf(siteFolder)
-  await recordAccepted(trust, opened, change)
-  await addToBundleRecord(
-    bundles,
-    opened.bundles.map(({ identity }) => identity),
-  )
-}
-
-const refused = (code: string, message: string | RegExp) => ({
-  code,
-  exitCode: 6,
-  message: expect.stringMatching(message),
-  next: expect.any(String),
-})
+import { minisignTestKey, programs, sign, strip, writeStatedBundle } from './support/signed-bundle.ts'
+import { change, install, refused, siteWith } from './support/trusting-site.ts'
 
 describe.skipIf(!hasTool('ssh-keygen'))('a site with keys (needs ssh-keygen)', () => {
   it('opens a bundle that one of them signed, and says which', async () => {
@@ -327,122 +263,5 @@ describe.skipIf(!hasTool('ssh-keygen'))('a site with keys (needs ssh-keygen)', (
     })
     await using opened = await open({ trustKey: [first.key.short, first.publicFile] })
     expect(opened.bundles).toHaveLength(1)
-  })
-})
-
-describe.skipIf(!hasTool('ssh-keygen'))('a site without keys (needs ssh-keygen)', () => {
-  const none = { trusted: 0 }
-  const ask = (answer: boolean, asked: string[] = []) => ({
-    by: 'kim',
-    confirm: async ({ words }: { words: string }) => {
-      asked.push(words)
-      return answer
-    },
-  })
-
-  it('opens signed and unsigned bundles, and says that nobody has confirmed the key', async () => {
-    const { open, path, first } = await siteWith(none)
-    await using signed = await open()
-    expect(signed.record).toBeUndefined()
-    expect(signed.bundles[0]?.trust).toMatchObject({
-      by: 'nothing',
-      signers: [],
-      unconfirmed: [{ fingerprint: first.key.fingerprint }],
-    })
-    strip(path)
-    await using unsigned = await open({ first: ask(true) })
-    expect(unsigned.bundles[0]?.trust).toMatchObject({ by: 'nothing', unconfirmed: [] })
-  })
-
-  it('pins the key that a person confirms', async () => {
-    const { open, first } = await siteWith(none)
-    const asked: string[] = []
-    await using opened = await open({ first: ask(true, asked) })
-    expect(asked).toEqual([first.key.words])
-    expect(opened.record).toMatchObject({ threshold: 1, keys: [{ by: 'kim', how: 'confirmed' }] })
-    expect(opened.bundles[0]?.trust).toMatchObject({ by: 'signed', unconfirmed: [] })
-    await expect(open({ first: ask(false) })).rejects.toMatchObject(refused('UNTRUSTED', 'was not confirmed'))
-  })
-
-  it('advises to require as many signatures as its first bundle has', async () => {
-    const { open, path, first, second } = await siteWith(none)
-    strip(path)
-    second.sign(`${path}.sums`)
-    await rename(`${path}.sums.sig`, signaturePath(`${path}.sums`, { format: 'ssh', id: second.key.id }))
-    first.sign(`${path}.sums`)
-    const spare = { required: 1, signatures: 2 }
-    await using both = await open({ first: ask(true) })
-    expect(trustAdvice(both)).toEqual({ unpinned: [], spare: { ...spare, keys: 2 } })
-    expect(adviceLines(trustAdvice(both)).join()).toContain('`offline-deploy keys threshold 2` requires 2')
-    await using one = await open({ trustKey: [first.publicFile] })
-    expect(trustAdvice(one)).toEqual({ unpinned: [], spare: { ...spare, keys: 1 } })
-    expect(adviceLines(trustAdvice(one)).join()).toContain('keys add FILE')
-    await using named = await open({ trustKey: [first.publicFile, second.publicFile] })
-    expect(trustAdvice(named).spare).toEqual({ ...spare, keys: 2 })
-  })
-
-  it('takes the key as a file, or by its fingerprint, without a terminal', async () => {
-    const { open, path, first, second } = await siteWith(none)
-    const { short, fingerprint } = first.key
-    for (const named of [first.publicFile, short, short.replaceAll(' ', '').toLowerCase(), fingerprint]) {
-      await using opened = await open({ trustKey: [named], first: { by: 'kim', confirm: undefined } })
-      expect(opened.record?.keys.map(({ key }) => key.fingerprint)).toEqual([fingerprint])
-    }
-    for (const named of [second.publicFile, second.key.short])
-      await expect(open({ trustKey: [named] })).rejects.toMatchObject({ code: 'UNTRUSTED', exitCode: 6 })
-    strip(path)
-    await expect(open({ trustKey: [first.publicFile] })).rejects.toMatchObject(
-      refused('UNTRUSTED', 'not signed'),
-    )
-    await expect(open({ trustKey: ['no-such-file'] })).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
-    await expect(open({ trustKey: [path] })).rejects.toMatchObject({ exitCode: 2 })
-  })
-
-  it('requires the key, or the digest, where a signed bundle is installed without a terminal', async () => {
-    const { open, path, write, first } = await siteWith(none)
-    const { index } = await write()
-    sign(path, first)
-    const run = { first: { by: 'kim', confirm: undefined } }
-    await expect(open(run)).rejects.toMatchObject({
-      code: 'USAGE',
-      item: expect.stringContaining(first.key.words),
-      next: expect.stringContaining('--trust-key FINGERPRINT'),
-    })
-    await using opened = await open({ ...run, expect: [index] })
-    expect(opened.bundles[0]?.trust.by).toBe('expected')
-    const advice = trustAdvice(opened)
-    expect(advice).toMatchObject({ unpinned: [{ words: first.key.words }], spare: null })
-    expect(adviceLines(advice)).toEqual([
-      expect.stringContaining('no key is pinned: --expect vouched for this bundle only'),
-      expect.stringContaining(first.key.words),
-      expect.stringContaining('apply --trust-key FINGERPRINT'),
-    ])
-  })
-
-  it.skipIf(!hasTool('minisign'))(
-    'needs the key itself where the signature does not contain it (needs minisign)',
-    async () => {
-      const { open, path, siteFolder } = await siteWith(none)
-      const key = minisignTestKey(siteFolder, 'm')
-      sign(path, key)
-      await expect(open({ first: ask(true) })).rejects.toMatchObject({
-        code: 'USAGE',
-        next: expect.stringContaining('--trust-key FILE'),
-      })
-      await expect(open({ trustKey: [key.key.short] })).rejects.toMatchObject({
-        code: 'USAGE',
-        next: expect.stringContaining('--trust-key FILE'),
-      })
-      await using opened = await open({ trustKey: [key.publicFile] })
-      expect(opened.bundles[0]?.trust.by).toBe('signed')
-    },
-  )
-
-  it('refuses wrong signatures all the same', async () => {
-    const { open, path, write } = await siteWith(none)
-    const signature = await readFile(`${path}.sums.sig`)
-    await write({ image: 'quay.io/evil/b:1' })
-    await writeFile(`${path}.sums.sig`, signature)
-    await expect(open()).rejects.toMatchObject(refused('SIGNATURE_INVALID', 'the signature is wrong'))
   })
 })
