@@ -3,7 +3,7 @@ import { isListed, isStrong } from './file-hash.ts'
 import type { IndexFile } from './index-page.ts'
 import { normalizeProject, type Requirement } from './requirement.ts'
 import { satisfies, wantsPreRelease } from './specifier.ts'
-import { parseWheelName, rankOf, type Target, type WheelName } from './tags.ts'
+import { parseWheelName, rankOf, type Target, tagsOf, type WheelName } from './tags.ts'
 import { compareVersions, isPreRelease, type PythonVersion, parseVersion } from './version.ts'
 
 /** A file of a project that a target could install. */
@@ -37,19 +37,32 @@ export function filesFor(
   /** version → tags of wheels for other machines */
   const elsewhere = new Map<string, string[]>()
   const sources = rules.sdists.includes('*') || rules.sdists.some(name => normalizeProject(name) === project)
+  // a page has dozens of files of each version, for a few sets of tags and Pythons
+  const versionOf = remembered((text: string) => {
+    const version = parseVersion(text)
+    return version && { version, key: canonical(version) }
+  })
+  const rankOfTags = remembered((tags: string) => rankOf({ tags }, rules.supported))
+  const takes = remembered((requires: string) => takesPython(requires, rules.target))
   for (const file of files) {
     const named = distributionName(file.filename, project)
-    if (named === undefined) continue
-    const { version, build, wheel } = named
-    const key = canonical(version)
+    const parsed = named && versionOf(named.version)
+    if (named === undefined || parsed === undefined) continue
+    const { build, wheel } = named
+    const { version, key } = parsed
     const source = sources || file.direct === true ? Number.MAX_SAFE_INTEGER : undefined
-    const rank = wheel === undefined ? source : rankOf(wheel, rules.supported)
+    const rank = wheel === undefined ? source : rankOfTags(wheel.tags)
     if (rank === undefined) {
-      if (wheel !== undefined) elsewhere.set(key, [...(elsewhere.get(key) ?? []), ...wheel.tags])
-      else if (!unusable.has(key)) unusable.set(key, 'only a source distribution')
+      if (wheel === undefined) {
+        if (!unusable.has(key)) unusable.set(key, 'only a source distribution')
+        continue
+      }
+      const others = elsewhere.get(key)
+      if (others === undefined) elsewhere.set(key, [wheel.tags])
+      else others.push(wheel.tags)
       continue
     }
-    if (!takesPython(file.requiresPython, rules.target)) {
+    if (file.requiresPython !== undefined && !takes(file.requiresPython)) {
       unusable.set(key, `needs Python ${file.requiresPython}`)
       continue
     }
@@ -69,29 +82,47 @@ export function filesFor(
 
 const maxShown = 4
 
-function wheelsFor(tags: readonly string[]): string {
-  const distinct = [...new Set(tags)]
-  return `has wheels for ${distinct.slice(0, maxShown).join(', ')}${distinct.length > maxShown ? ' and others' : ''} only`
+function wheelsFor(names: readonly string[]): string {
+  const distinct = new Set<string>()
+  for (const tags of names) {
+    for (const tag of tagsOf({ tags })) if (distinct.size <= maxShown) distinct.add(tag)
+    if (distinct.size > maxShown) break
+  }
+  const shown = [...distinct].slice(0, maxShown).join(', ')
+  return `has wheels for ${shown}${distinct.size > maxShown ? ' and others' : ''} only`
 }
 
-/** Version, build and tags of a file of this project; undefined where its name is of no wheel and no .tar.gz of it. */
+/** The function, which then computes each result once. */
+function remembered<T>(compute: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>()
+  return text => {
+    const found = known.get(text)
+    if (found !== undefined || known.has(text)) return found as T
+    const made = compute(text)
+    known.set(text, made)
+    return made
+  }
+}
+
+/** Version, build and tags of a file of this project, as written; undefined where its name is of no wheel and no .tar.gz of it. */
 export function distributionName(
   filename: string,
   project: string,
-): { version: PythonVersion; build: string; wheel: WheelName | undefined } | undefined {
+): { version: string; build: string; wheel: WheelName | undefined } | undefined {
   const wheel = parseWheelName(filename)
   if (wheel !== undefined) {
-    const version = parseVersion(wheel.version)
-    return version && normalizeProject(wheel.project) === project
-      ? { version, build: wheel.build, wheel }
-      : undefined
+    const { version, build } = wheel
+    return isNameOf(wheel.project, project) ? { version, build, wheel } : undefined
   }
   // a project name may contain dashes: the part before the version must be the project
   const stem = /^(.+)\.tar\.gz$/.exec(filename)?.[1]
   const dash = stem?.lastIndexOf('-') ?? -1
-  if (stem === undefined || dash <= 0 || normalizeProject(stem.slice(0, dash)) !== project) return undefined
-  const version = parseVersion(stem.slice(dash + 1))
-  return version === undefined ? undefined : { version, build: '', wheel: undefined }
+  if (stem === undefined || dash <= 0 || !isNameOf(stem.slice(0, dash), project)) return undefined
+  return { version: stem.slice(dash + 1), build: '', wheel: undefined }
+}
+
+function isNameOf(written: string, project: string): boolean {
+  return written === project || normalizeProject(written) === project
 }
 
 function canonical({ epoch, release, pre, post, dev, local }: PythonVersion): string {

@@ -6,6 +6,7 @@ import { fragmentHashes } from './file-hash.ts'
 import { fileNameOf, isFileName } from './file-name.ts'
 import type { IndexFile } from './index-page.ts'
 import type { Requirement } from './requirement.ts'
+import { parseVersion } from './version.ts'
 
 /**
  * The file of a requirement by URL (PEP 508): a wheel or a source distribution on a web server; undefined for other requirements. The site
@@ -26,7 +27,8 @@ export function directFile(requirement: Requirement, at: string): IndexFile | un
     )
   const url = publicUrl(requirement.url, at)
   const filename = fileNameOf(url)
-  if (!isFileName(filename) || distributionName(filename, requirement.project) === undefined)
+  const named = isFileName(filename) ? distributionName(filename, requirement.project) : undefined
+  if (named === undefined || parseVersion(named.version) === undefined)
     throw refuse(
       `the file name of the URL is not that of a wheel or .tar.gz of ${requirement.project}`,
       'name a file such as project-1.0-py3-none-any.whl or project-1.0.tar.gz',

@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { leadsCloser } from '../../remote/addresses.ts'
-import { type FileHash, fileHash, fragmentHashes } from './file-hash.ts'
-import { fileNameOf, isFileName } from './file-name.ts'
+import { type FileHash, fileHash } from './file-hash.ts'
+import { isFileName } from './file-name.ts'
 import { htmlLinks } from './html-links.ts'
+import { PageLinks } from './page-links.ts'
 
 /** A file of a project in an index. */
 export interface IndexFile {
@@ -57,23 +57,6 @@ function decoded(bytes: Uint8Array, mediaType: string): string {
   }
 }
 
-/** What pip would ignore in a file's description is ignored: null, missing members, other types (pip's `Link.from_json`). */
-const text = z.string().optional().catch(undefined)
-const hashesSchema = z.record(z.string(), z.unknown()).catch({})
-const metadataSchema = z
-  .union([z.boolean(), z.record(z.string(), z.unknown())])
-  .optional()
-  .catch(undefined)
-const fileSchema = z.object({
-  filename: text,
-  url: text,
-  hashes: hashesSchema,
-  'requires-python': text,
-  yanked: z.unknown().optional(),
-  size: z.number().int().nonnegative().optional().catch(undefined),
-  'core-metadata': metadataSchema,
-  'dist-info-metadata': metadataSchema,
-})
 const jsonSchema = z.object({ files: z.array(z.unknown()).nullish() })
 
 function fromJson(text: string, url: string): IndexFile[] {
@@ -83,27 +66,45 @@ function fromJson(text: string, url: string): IndexFile[] {
   } catch (error) {
     throw invalid(url, 'its JSON is not that of PEP 691', error)
   }
-  return (parsed.files ?? []).flatMap(given => {
-    const { success, data: file } = fileSchema.safeParse(given)
-    if (!success || file.url === undefined) return []
-    const { yanked, size } = file
-    const metadata = file['core-metadata'] ?? file['dist-info-metadata']
-    return described(
-      {
-        filename: file.filename,
-        href: file.url,
-        hashes: hashesOf(file.hashes),
-        requiresPython: file['requires-python'],
-        yanked: typeof yanked === 'string' && yanked !== '' ? yanked : yanked ? '' : undefined,
-        metadata:
-          metadata === undefined || metadata === false
-            ? undefined
-            : defined({ sha256: typeof metadata === 'object' ? sha256Of(metadata['sha256']) : undefined }),
-        size,
-      },
-      { page: url, base: url },
-    )
-  })
+  const links = new PageLinks({ page: url, base: url })
+  return (parsed.files ?? []).flatMap(given => (isRecord(given) ? fileOf(given, links) : []))
+}
+
+/**
+ * What pip would ignore in a file's description is ignored: null, missing members, other types (pip's `Link.from_json`). Checked by hand: a
+ * page has thousands of them, and a schema took half of the time of reading it.
+ */
+function fileOf(given: Record<string, unknown>, links: PageLinks): IndexFile[] {
+  const { url, hashes, yanked, size } = given
+  if (typeof url !== 'string') return []
+  const metadata = metadataOf(given['core-metadata']) ?? metadataOf(given['dist-info-metadata'])
+  return described(
+    {
+      filename: textOf(given['filename']),
+      href: url,
+      hashes: isRecord(hashes) ? hashesOf(hashes) : [],
+      requiresPython: textOf(given['requires-python']),
+      yanked: typeof yanked === 'string' && yanked !== '' ? yanked : yanked ? '' : undefined,
+      metadata:
+        metadata === undefined || metadata === false
+          ? undefined
+          : defined({ sha256: metadata === true ? undefined : sha256Of(metadata['sha256']) }),
+      size: typeof size === 'number' && Number.isSafeInteger(size) && size >= 0 ? size : undefined,
+    },
+    links,
+  )
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function metadataOf(value: unknown): boolean | Record<string, unknown> | undefined {
+  return typeof value === 'boolean' || isRecord(value) ? value : undefined
 }
 
 function hashesOf(given: Record<string, unknown>): FileHash[] {
@@ -119,6 +120,7 @@ function sha256Of(hex: unknown): string | undefined {
 function fromHtml(text: string, url: string): IndexFile[] {
   const { baseHref, anchors } = htmlLinks(text)
   const base = baseHref !== undefined && URL.canParse(baseHref, url) ? new URL(baseHref, url).href : url
+  const links = new PageLinks({ page: url, base })
   return anchors.flatMap(attributes => {
     const href = attributes.get('href')
     if (!href) return []
@@ -134,7 +136,7 @@ function fromHtml(text: string, url: string): IndexFile[] {
         ),
         size: undefined,
       },
-      { page: url, base },
+      links,
     )
   })
 }
@@ -156,33 +158,22 @@ interface Written {
   size: number | undefined
 }
 
-/**
- * Files may be on another host, as PyPI's are; their digests are on the page. A link with another scheme, or from https down to
- * http, is ignored (fault 53), and so is one from a public index to this host or a private network, and a name that could be a path.
- */
-function described(
-  { href, filename, hashes, ...rest }: Written,
-  { page, base }: { page: string; base: string },
-): IndexFile[] {
-  if (!URL.canParse(href, base)) return []
-  const url = new URL(href, base)
-  const from = new URL(page)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && from.protocol === 'http:')) return []
-  if (leadsCloser(url, { from })) return []
-  const name = filename ?? fileNameOf(url)
-  if (!isFileName(name) || url.username !== '' || url.password !== '') return []
-  const inLink = fragmentHashes(url.hash.slice(1))
-  url.hash = ''
+function described({ href, filename, hashes, ...rest }: Written, links: PageLinks): IndexFile[] {
+  const link = links.read(href)
+  if (link === undefined) return []
+  const name = filename ?? link.filename
+  if (!isFileName(name)) return []
   const { requiresPython, yanked, metadata, size } = rest
-  return [
-    {
-      filename: name,
-      url: url.href,
-      hashes: [...hashes, ...inLink],
-      ...(requiresPython ? { requiresPython } : {}),
-      ...defined({ yanked, metadata, size }),
-    },
-  ]
+  const file: IndexFile = {
+    filename: name,
+    url: link.url,
+    hashes: link.hashes.length === 0 ? hashes : [...hashes, ...link.hashes],
+  }
+  if (requiresPython) file.requiresPython = requiresPython
+  if (yanked !== undefined) file.yanked = yanked
+  if (metadata !== undefined) file.metadata = metadata
+  if (size !== undefined) file.size = size
+  return [file]
 }
 
 function invalid(url: string, why: string, cause?: unknown): AirgapError {

@@ -6,8 +6,8 @@ export interface WheelName {
   version: string
   /** `1`, `2abc`: the later build wins; '' without */
   build: string
-  /** every tag that it is for: `py3-none-any` */
-  tags: string[]
+  /** pythons, ABIs and platforms, as written: `py2.py3-none-any` */
+  tags: string
 }
 
 const maxTags = 1000
@@ -19,13 +19,17 @@ export function parseWheelName(filename: string): WheelName | undefined {
   if (parts.length !== 5 && parts.length !== 6) return undefined
   const [project, version, ...rest] = parts
   const build = rest.length === 4 ? rest.shift()! : ''
-  const [pythons, abis, platforms] = rest.map(part => part.split('.'))
   if (!project || !version || (build !== '' && !/^\d/.test(build))) return undefined
-  const tags: string[] = []
+  return { project, version, build, tags: rest.join('-') }
+}
+
+/** Every tag that a wheel is for: `py2-none-any`, `py3-none-any`. */
+export function* tagsOf({ tags }: Pick<WheelName, 'tags'>): Generator<string> {
+  const [pythons, abis, platforms] = tags.split('-').map(part => part.split('.'))
+  let left = maxTags
   for (const python of pythons!)
     for (const abi of abis!)
-      for (const platform of platforms!) if (tags.length < maxTags) tags.push(`${python}-${abi}-${platform}`)
-  return { project, version, build, tags }
+      for (const platform of platforms!) if (left-- > 0) yield `${python}-${abi}-${platform}`
 }
 
 /** A Python on a machine: `{python: '3.11', platform: 'manylinux_2_28_x86_64'}`. */
@@ -93,9 +97,12 @@ export function machineOf({ platform }: Target): string {
 }
 
 /** The best place of any of the wheel's tags; undefined where the target takes none of them. */
-export function rankOf(wheel: WheelName, supported: ReadonlyMap<string, number>): number | undefined {
+export function rankOf(
+  wheel: Pick<WheelName, 'tags'>,
+  supported: ReadonlyMap<string, number>,
+): number | undefined {
   let best: number | undefined
-  for (const tag of wheel.tags) {
+  for (const tag of tagsOf(wheel)) {
     const rank = supported.get(tag)
     if (rank !== undefined && (best === undefined || rank < best)) best = rank
   }

@@ -59,6 +59,7 @@ export function isPreRelease(version: PythonVersion): boolean {
 
 /** Negative where `a` is older. The order of PEP 440, local versions included. */
 export function compareVersions(a: PythonVersion, b: PythonVersion): number {
+  if (a === b) return 0
   return (
     a.epoch - b.epoch ||
     compareReleases(a.release, b.release) ||
