@@ -6,6 +6,7 @@ import { AirgapError } from '../../../src/core/errors.ts'
 import type { RpmCandidate } from '../../../src/kinds/rpm/candidate.ts'
 import { closureOf } from '../../../src/kinds/rpm/closure.ts'
 import { chooseModules } from '../../../src/kinds/rpm/module-choice.ts'
+import { listOf } from '../../../src/kinds/rpm/package-list.ts'
 import { makeUniverse } from '../../../src/kinds/rpm/universe.ts'
 import { randomOf } from '../upstreams/seeded-random.ts'
 import { fullNevra } from './nevra.ts'
@@ -98,7 +99,7 @@ export async function compareRandom(
       })
       const candidates = repositories.flat()
       const hidden = (one: RpmCandidate) => (isHidden(one) ? 'hidden by a module' : undefined)
-      const universe = makeUniverse(candidates, {
+      const universe = makeUniverse([listOf(candidates)], {
         priorities,
         architecture: 'x86_64',
         installed: [],

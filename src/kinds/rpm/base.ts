@@ -1,10 +1,11 @@
 import { AirgapError } from '../../core/errors.ts'
 import type { BaseSystem, InstalledPackage } from '../package-entry.ts'
 import type { PackageGroup, RpmCandidate } from './candidate.ts'
+import type { PackageList } from './package-list.ts'
 import { parseEvr } from './rich.ts'
 
 export interface BaseContext {
-  candidates: readonly RpmCandidate[]
+  lists: readonly PackageList[]
   architecture: string
 }
 
@@ -14,9 +15,8 @@ export interface BaseContext {
  */
 export function installedPackages(
   packages: readonly InstalledPackage[],
-  { candidates, architecture }: BaseContext,
+  { lists, architecture }: BaseContext,
 ): RpmCandidate[] {
-  const known = new Map(candidates.map(one => [keyOf(one), one]))
   return packages
     .filter(
       one =>
@@ -25,7 +25,9 @@ export function installedPackages(
     .map(({ name, version: evr, architecture: own }) => {
       const { epoch = '0', version, release = '' } = parseEvr(evr)
       const self = { name, epoch, version, release, architecture: own }
-      const same = known.get(keyOf(self))
+      const same = lists
+        .flatMap(list => Array.from(list.named(name), at => list.candidate(at)))
+        .findLast(one => keyOf(one) === keyOf(self))
       // a copy: to the solver, the installed package and the repository's are different
       if (same) return { ...same }
       return {

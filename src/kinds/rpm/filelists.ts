@@ -1,67 +1,189 @@
-import { StringDecoder } from 'node:string_decoder'
-import type { Descriptor } from '../../core/descriptor.ts'
-import type { ResolveContext } from '../kind.ts'
+import { type BlockDigests, BlockHasher } from '../../content/block-digests.ts'
+import type { Columns, DerivedForm } from '../../content/derived.ts'
+import type { ByteRange } from '../../core/descriptor.ts'
+import { NumberList } from '../number-list.ts'
 import type { RpmCandidate } from './candidate.ts'
 import { malformed } from './repomd.ts'
-import { XmlScanner } from './xml-scanner.ts'
+import { TextTable } from './text-table.ts'
+import { type TextForm, XmlScanner } from './xml-scanner.ts'
 
-/** createrepo's filelists.xml: megabytes, of which only a few paths and the fragments of the chosen packages are needed. */
-export interface Filelists {
-  /** which packages contain each path */
-  files: Map<string, RpmCandidate[]>
-  /** element verbatim, by the package's checksum */
-  fragments: Map<string, string>
+/** createrepo's filelists.xml: megabytes, of which only a few paths and the elements of the chosen packages are needed. */
+
+/** Where the elements of filelists.xml are. */
+export const elementsForm = {
+  kind: 'rpm-filelists',
+  version: 1,
+  columns: {
+    /** checksums of packages, in lower case */
+    texts: 'u8',
+    textStarts: 'u32',
+    textSlots: 'u32',
+    /** offset and length in bytes, by the number of the checksum */
+    places: 'f64',
+    /** of filelists.xml (`BlockDigests`) */
+    blocks: 'u8',
+  },
+} as const satisfies DerivedForm<Record<string, 'u8' | 'u16' | 'u32' | 'f64'>>
+type ElementColumns = Columns<typeof elementsForm.columns>
+
+/** Which packages may have a file: the paths are known by a part of their hash. */
+export const ownersForm = {
+  kind: 'rpm-owners',
+  version: 1,
+  columns: {
+    /** where the packages of each hash start, and the end of the last: a power of two, and one */
+    starts: 'u32',
+    /** numbers of checksums */
+    packages: 'u32',
+    texts: 'u8',
+    textStarts: 'u32',
+    textSlots: 'u32',
+  },
+} as const satisfies DerivedForm<Record<string, 'u8' | 'u16' | 'u32' | 'f64'>>
+type OwnerColumns = Columns<typeof ownersForm.columns>
+
+/** Reads where the elements are; the site parses them. Throws UPSTREAM_INVALID. */
+export async function readElements(chunks: AsyncIterable<Uint8Array>, item: string): Promise<ElementColumns> {
+  const checksums = TextTable.of([], item)
+  const places: number[] = []
+  const blocks = new BlockHasher()
+  const cutter = new ElementCutter(item, (element, offset) => {
+    const checksum = checksumOf(element)
+    if (checksum === undefined) return
+    const number = checksums.numberOfText(checksum)
+    places[2 * number] = offset
+    places[2 * number + 1] = element.length
+  })
+  for await (const chunk of chunks) {
+    blocks.update(chunk)
+    cutter.write(chunk)
+  }
+  return {
+    ...checksums.columns(),
+    places: new Float64Array(places),
+    blocks: blocks.digests(),
+  }
 }
 
-/** Reads the list once, for paths that dependencies name and for fragments of packages. Throws UPSTREAM_INVALID. */
-export async function readFilelists(
-  descriptor: Descriptor,
-  options: {
-    item: string
-    /** by checksum */
-    candidates: ReadonlyMap<string, RpmCandidate>
-    paths: ReadonlySet<string>
-    fragments: ReadonlySet<string>
-    context: ResolveContext
-  },
-): Promise<Filelists> {
-  const { item, candidates, paths, fragments, context } = options
-  const found: Filelists = { files: new Map(), fragments: new Map() }
-  let id = ''
-  let content = ''
-  const parser = new XmlScanner(item, {
-    open(name, attributes) {
-      content = ''
-      if (name === 'package') id = attributes['pkgid'] ?? ''
+/** Returns where the element of a package is, by its checksum. */
+export function elementFinder(
+  columns: ElementColumns,
+  item: string,
+): { find: (checksum: string) => ByteRange | undefined; blocks: BlockDigests } {
+  const checksums = TextTable.from(columns, item)
+  return {
+    blocks: columns.blocks,
+    find(checksum) {
+      const number = checksums.find(checksum)
+      if (number < 0) return undefined
+      const start = columns.places[2 * number]!
+      return { start, end: start + columns.places[2 * number + 1]! }
     },
-    text(part) {
-      content += part
-    },
-    close(name) {
-      if (name === 'file' && paths.has(content)) {
-        const candidate = candidates.get(id)
-        if (candidate !== undefined) {
-          const others = found.files.get(content)
-          if (others) others.push(candidate)
-          else found.files.set(content, [candidate])
-        }
-      }
-    },
-  })
-  const decoder = new StringDecoder('utf8')
-  const fragmentsIn = new FragmentReader(item, (id, element) => {
-    if (fragments.has(id)) found.fragments.set(id, element)
-  })
-  for await (const chunk of (await context.cache.open(descriptor)) as AsyncIterable<Buffer>) {
-    const text = decoder.write(chunk)
-    // without paths only fragments are needed, and the site parses those
-    if (paths.size > 0) parser.write(text)
-    fragmentsIn.write(text)
   }
-  if (paths.size === 0) return found
-  parser.write(decoder.end())
-  parser.close()
-  return found
+}
+
+/** Reads which packages may have each file. Throws UPSTREAM_INVALID. */
+export async function readOwners(chunks: AsyncIterable<Uint8Array>, item: string): Promise<OwnerColumns> {
+  const checksums = TextTable.of([''], item)
+  const hashes = new NumberList()
+  const packages = new NumberList()
+  let own = 0
+  const reader = new FileReader(item, {
+    package: checksum => {
+      own = checksums.numberOfText(checksum)
+    },
+    file: path => {
+      hashes.push(hashOf(path))
+      packages.push(own)
+    },
+  })
+  for await (const chunk of chunks) reader.write(chunk)
+  reader.close()
+  return { ...grouped(hashes, packages), ...checksums.columns() }
+}
+
+/** Returns the checksums of the packages that may have a file; some of them do not. */
+export function ownersFinder(columns: OwnerColumns, item: string): (path: string) => string[] {
+  const checksums = TextTable.from(columns, item)
+  const { starts, packages } = columns
+  const mask = starts.length - 2
+  return path => {
+    const slot = hashOf(path) & mask
+    const found = packages.subarray(starts[slot]!, starts[slot + 1]!)
+    return [...new Set(found)].map(number => checksums.text(number))
+  }
+}
+
+/** Returns the paths of an element of filelists.xml. Throws UPSTREAM_INVALID. */
+export function pathsOf(element: Buffer, item: string): Set<string> {
+  const paths = new Set<string>()
+  const reader = new FileReader(item, { package: () => undefined, file: path => void paths.add(path) })
+  reader.write(element)
+  reader.close()
+  return paths
+}
+
+/** Twice as many slots as files, or fewer: a slot has about one package. */
+function grouped(
+  hashes: NumberList,
+  packages: NumberList,
+): { starts: Uint32Array<ArrayBuffer>; packages: Uint32Array<ArrayBuffer> } {
+  const slots = 2 ** Math.ceil(Math.log2(hashes.length + 1))
+  const starts = new Uint32Array(slots + 1)
+  const mask = slots - 1
+  for (let i = 0; i < hashes.length; i++) starts[(hashes.at(i) & mask) + 1]!++
+  for (let slot = 0; slot < slots; slot++) starts[slot + 1]! += starts[slot]!
+  const next = starts.slice()
+  const found = new Uint32Array(hashes.length)
+  for (let i = 0; i < hashes.length; i++) found[next[hashes.at(i) & mask]!++] = packages.at(i)
+  return { starts, packages: found }
+}
+
+/** FNV-1a of the characters */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5 | 0
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return (hash ^ (hash >>> 15)) >>> 0
+}
+
+const names = ['package', 'file', 'pkgid'] as const
+
+/** Reads the files of each package. */
+class FileReader {
+  readonly #scanner: XmlScanner
+  #isFile = false
+  #content = ''
+
+  constructor(item: string, handlers: { package: (checksum: string) => void; file: (path: string) => void }) {
+    const scanner = new XmlScanner(item, {
+      known: names,
+      handlers: {
+        open: name => {
+          this.#isFile = name === names.indexOf('file')
+          this.#content = ''
+          if (name !== names.indexOf('package')) return
+          const at = scanner.attribute(names.indexOf('pkgid'))
+          handlers.package(at < 0 ? '' : scanner.attributeText(at).toLowerCase())
+        },
+        text: (start: number, end: number, form: TextForm) => {
+          if (this.#isFile) this.#content += scanner.textAt(start, end, form)
+        },
+        close: () => {
+          if (this.#isFile) handlers.file(this.#content)
+          this.#isFile = false
+        },
+      },
+    })
+    this.#scanner = scanner
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#scanner.write(chunk)
+  }
+
+  close(): void {
+    this.#scanner.close()
+  }
 }
 
 /** The element of filelists.xml as far as primary.xml has it: version, and the files that dependencies usually name. */
@@ -75,58 +197,78 @@ export function filesOfPrimary(primary: string, { checksum }: RpmCandidate): str
 }
 
 /** The package with the most files of all distributions has a tenth of it. */
-const maxFragment = 64 << 20 /* characters */
-const end = '</package>'
+const maxElement = 64 << 20 /* bytes */
+const start = Buffer.from('<package ')
+const end = Buffer.from('</package>')
 
-/** Cuts elements out of a text that arrives in parts. Each part is searched once: one element that never ends must not take quadratic time. */
-class FragmentReader {
+/** Cuts elements out of a list that arrives in parts. Each part is searched once: one element that never ends must not take quadratic time. */
+class ElementCutter {
   readonly #item: string
-  readonly #take: (id: string, element: string) => void
-  /** of an element that has begun */
-  #parts: string[] = []
+  readonly #take: (element: Buffer, offset: number) => void
+  /** an element that has begun, and its size; or the end of a part, in which a tag may have begun */
+  #parts: Buffer[] = []
   #size = 0
-  /** the end of the text so far, in which a tag may have begun */
-  #held = ''
+  #begun = false
+  /** the end of an element so far, in which its end tag may have begun */
+  #tail: Buffer = Buffer.alloc(0)
+  /** offset of the first byte of `#parts` */
+  #offset = 0
 
-  constructor(item: string, take: (id: string, element: string) => void) {
+  constructor(item: string, take: (element: Buffer, offset: number) => void) {
     this.#item = item
     this.#take = take
   }
 
-  write(part: string): void {
-    let text = this.#held + part
+  write(chunk: Uint8Array): void {
+    let text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+    if (!this.#begun) text = this.#joined(text)
     for (;;) {
-      if (this.#size === 0) {
-        const start = text.indexOf('<package ')
-        if (start < 0) {
-          this.#held = text.slice(1 - '<package '.length)
-          return
-        }
-        text = text.slice(start)
+      if (!this.#begun) {
+        const at = text.indexOf(start)
+        const rest = at < 0 ? Math.max(0, text.length - start.length + 1) : at
+        this.#offset += rest
+        text = text.subarray(rest)
+        if (at < 0) break
+        this.#begun = true
       }
-      const at = text.indexOf(end)
-      const length = at < 0 ? Math.max(0, text.length - end.length) : at + end.length
-      this.#add(text.slice(0, length))
-      text = text.slice(length)
-      if (at < 0) {
-        this.#held = text
-        return
-      }
-      this.#close()
+      const length = this.#endIn(text)
+      if (length < 0) break
+      const element = this.#joined(text.subarray(0, length))
+      this.#take(element, this.#offset)
+      this.#offset += element.length
+      this.#begun = false
+      text = text.subarray(length)
     }
+    this.#hold(text)
   }
 
-  #add(text: string): void {
+  /** Returns where the element ends in a part; negative where it does not. The end may have begun in the part before. */
+  #endIn(text: Buffer): number {
+    if (this.#tail.length > 0) {
+      const found = Buffer.concat([this.#tail, text.subarray(0, end.length - 1)]).indexOf(end)
+      if (found >= 0) return found + end.length - this.#tail.length
+    }
+    const found = text.indexOf(end)
+    return found < 0 ? -1 : found + end.length
+  }
+
+  #hold(text: Buffer): void {
     this.#size += text.length
-    if (this.#size > maxFragment) throw malformed('an unterminated package element', this.#item)
-    this.#parts.push(text)
+    if (this.#size > maxElement) throw malformed('an unterminated package element', this.#item)
+    this.#parts.push(Buffer.from(text))
+    if (this.#begun)
+      this.#tail = Buffer.concat([this.#tail, text.subarray(1 - end.length)]).subarray(1 - end.length)
   }
 
-  #close(): void {
-    const element = this.#parts.join('')
+  #joined(text: Buffer): Buffer {
+    const all = this.#parts.length === 0 ? text : Buffer.concat([...this.#parts, text])
     this.#parts = []
     this.#size = 0
-    const id = /\bpkgid=["']([0-9A-Fa-f]+)["']/.exec(element.slice(0, 400))?.[1]?.toLowerCase()
-    if (id !== undefined) this.#take(id, element)
+    this.#tail = this.#tail.subarray(0, 0)
+    return all
   }
+}
+
+function checksumOf(element: Buffer): string | undefined {
+  return /\bpkgid=["']([0-9A-Fa-f]+)["']/.exec(element.toString('latin1', 0, 400))?.[1]?.toLowerCase()
 }

@@ -1,6 +1,7 @@
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { ModuleDefaults, ModuleStream, RpmCandidate, RpmRelation } from './candidate.ts'
+import { listOf } from './package-list.ts'
 import type { Rule } from './rules.ts'
 import { packageRules } from './rules.ts'
 import { solve } from './solver.ts'
@@ -128,7 +129,7 @@ function activeStreams(
 ): ModuleStream[] {
   const requested = new Set(wanted.map(one => one.name))
   const byCandidate = new Map(streams.map(one => [streamCandidate(one), one]))
-  const universe = makeUniverse([...byCandidate.keys()], {
+  const universe = makeUniverse([listOf([...byCandidate.keys()])], {
     architecture,
     priorities: [],
     installed: [platformCandidate(platform)],

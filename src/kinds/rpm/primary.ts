@@ -1,202 +1,308 @@
-import { StringDecoder } from 'node:string_decoder'
-import type { Descriptor } from '../../core/descriptor.ts'
-import type { ResolveContext } from '../kind.ts'
-import type { RpmCandidate, RpmRelation } from './candidate.ts'
+import { BlockHasher } from '../../content/block-digests.ts'
+import { NumberList } from '../number-list.ts'
+import {
+  type PackageColumns,
+  packageNumbers,
+  packageTexts,
+  relationFlags,
+  relationLists,
+  relationWidth,
+} from './package-table.ts'
 import { malformed } from './repomd.ts'
-import { XmlScanner } from './xml-scanner.ts'
+import { TextTable } from './text-table.ts'
+import { type TextForm, XmlScanner } from './xml-scanner.ts'
 
 /** createrepo's primary.xml. */
 
-const relationLists = new Map<string, RelationList>([
-  ['rpm:provides', 'provides'],
-  ['rpm:requires', 'requires'],
-  ['rpm:conflicts', 'conflicts'],
-  ['rpm:obsoletes', 'obsoletes'],
-  ['rpm:recommends', 'recommends'],
-  ['rpm:supplements', 'supplements'],
-  ['rpm:suggests', 'suggests'],
-  ['rpm:enhances', 'enhances'],
-])
-type RelationList =
-  | 'provides'
-  | 'requires'
-  | 'conflicts'
-  | 'obsoletes'
-  | 'recommends'
-  | 'supplements'
-  | 'suggests'
-  | 'enhances'
-
-const flags = new Set(['EQ', 'LT', 'LE', 'GT', 'GE'])
 const maxPackages = 1_000_000
 
-/** Returns the packages of the list that `wanted` accepts, each with the position of its element in the file. Throws UPSTREAM_INVALID. */
-export async function readPrimary(
-  descriptor: Descriptor,
-  {
-    repository,
-    item,
-    architectures,
-    context,
-  }: { repository: number; item: string; architectures: ReadonlySet<string>; context: ResolveContext },
-): Promise<RpmCandidate[]> {
-  const candidates: RpmCandidate[] = []
-  const places: { offset: number; length: number }[] = []
-  const scanner = placeScanner(places)
-  let one = emptyCandidate(repository)
-  let list: RelationList | undefined
-  let content = ''
-  let count = 0
-  const parser = new XmlScanner(item, {
-    open(name, attributes) {
-      content = ''
-      switch (name) {
-        case 'package':
-          one = emptyCandidate(repository)
-          break
-        case 'version':
-          one.epoch = attributes['epoch'] || '0'
-          one.version = attributes['ver'] ?? ''
-          one.release = attributes['rel'] ?? ''
-          break
-        case 'checksum':
-          one.checksum = { type: attributes['type'] ?? '', hex: '' }
-          break
-        case 'size':
-          one.size = numberOf(attributes['package'])
-          break
-        case 'location':
-          one.location = attributes['href'] ?? ''
-          if (attributes['xml:base']) one.base = attributes['xml:base']
-          break
-        case 'rpm:header-range':
-          one.headerRange = { start: numberOf(attributes['start']), end: numberOf(attributes['end']) }
-          break
-        case 'rpm:entry':
-          if (list !== undefined) addRelation(one[list], attributes)
-          break
-        default:
-          list = relationLists.get(name) ?? list
-      }
-    },
-    text(part) {
-      content += part
-    },
-    close(name) {
-      switch (name) {
-        case 'name':
-          one.name = content
-          break
-        case 'arch':
-          one.architecture = content
-          break
-        case 'checksum':
-          one.checksum.hex = content.trim().toLowerCase()
-          break
-        case 'file':
-          one.files.push(content)
-          break
-        case 'package': {
-          const place = places[count++]
-          if (place === undefined || count > maxPackages)
-            throw malformed('its package elements cannot be separated', item)
-          if (architectures.has(one.architecture)) candidates.push(checked({ ...one, primary: place }, item))
-          break
-        }
-        default:
-          if (relationLists.has(name)) list = undefined
-      }
-      content = ''
-    },
-  })
-  const decoder = new StringDecoder('utf8')
-  for await (const chunk of (await context.cache.open(descriptor)) as AsyncIterable<Buffer>) {
-    scanner(chunk)
-    parser.write(decoder.write(chunk))
-  }
-  parser.write(decoder.end())
-  parser.close()
-  if (count !== places.length) throw malformed('its package elements cannot be separated', item)
-  return candidates
+/** Names of elements and attributes that have a meaning here; their positions are their numbers. */
+const known = [
+  'package',
+  'name',
+  'arch',
+  'version',
+  'checksum',
+  'size',
+  'location',
+  'rpm:header-range',
+  'rpm:entry',
+  'file',
+  ...relationLists.map(list => `rpm:${list}`),
+  'epoch',
+  'ver',
+  'rel',
+  'type',
+  'href',
+  'xml:base',
+  'start',
+  'end',
+  'flags',
+] as const
+const numberOf = (name: (typeof known)[number]) => known.indexOf(name)
+const names = {
+  package: numberOf('package'),
+  name: numberOf('name'),
+  arch: numberOf('arch'),
+  version: numberOf('version'),
+  checksum: numberOf('checksum'),
+  size: numberOf('size'),
+  location: numberOf('location'),
+  headerRange: numberOf('rpm:header-range'),
+  entry: numberOf('rpm:entry'),
+  file: numberOf('file'),
+  firstList: numberOf('rpm:provides'),
+  epoch: numberOf('epoch'),
+  ver: numberOf('ver'),
+  rel: numberOf('rel'),
+  type: numberOf('type'),
+  href: numberOf('href'),
+  base: numberOf('xml:base'),
+  start: numberOf('start'),
+  end: numberOf('end'),
+  flags: numberOf('flags'),
 }
-
-function emptyCandidate(repository: number): RpmCandidate {
-  return {
-    name: '',
-    epoch: '0',
-    version: '',
-    release: '',
-    architecture: '',
-    repository,
-    location: '',
-    size: -1,
-    checksum: { type: '', hex: '' },
-    headerRange: { start: -1, end: -1 },
-    provides: [],
-    requires: [],
-    conflicts: [],
-    obsoletes: [],
-    recommends: [],
-    supplements: [],
-    suggests: [],
-    enhances: [],
-    files: [],
-    primary: { offset: 0, length: 0 },
-  }
-}
-
-/** Drops what rpm itself provides, such as `rpmlib(PayloadIsZstd)`. */
-function addRelation(relations: RpmRelation[], attributes: Record<string, string>): void {
-  const { name = '', flags: flag, epoch, ver, rel } = attributes
-  if (name === '' || name.startsWith('rpmlib(')) return
-  const relation: RpmRelation = { name }
-  if (flag !== undefined && flags.has(flag)) {
-    relation.flags = flag as NonNullable<RpmRelation['flags']>
-    if (epoch !== undefined) relation.epoch = epoch
-    if (ver !== undefined) relation.version = ver
-    if (rel !== undefined) relation.release = rel
-  }
-  relations.push(relation)
-}
-
-function checked(one: RpmCandidate, item: string): RpmCandidate {
-  if (one.name === '' || one.version === '' || one.architecture === '')
-    throw malformed('a package has no name, version or architecture', item)
-  return one
-}
-
-function numberOf(text: string | undefined): number {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : -1
-}
+const isList = (name: number) => name >= names.firstList && name < names.firstList + relationLists.length
 
 /**
- * Finds the byte range of each `<package …>…</package>`. A `<` is never content in XML, so the two texts mark elements, except in
- * comments and CDATA: then the number differs from what the parser counts, which is an error.
+ * Reads the packages of the list that run on one of `architectures`, each with the place of its element. Throws
+ * UPSTREAM_INVALID.
  */
-function placeScanner(places: { offset: number; length: number }[]): (chunk: Buffer) => void {
-  const [open, close] = [Buffer.from('<package '), Buffer.from('</package>')]
-  let held: Buffer = Buffer.alloc(0)
-  /** offset of `held` in the file */
-  let base = 0
-  let start = -1
-  return chunk => {
-    const text = held.length === 0 ? chunk : Buffer.concat([held, chunk])
-    let at = 0
-    for (;;) {
-      const next = text.indexOf(start < 0 ? open : close, at)
-      if (next < 0) break
-      if (start < 0) {
-        start = base + next
-        at = next + open.length
-      } else {
-        at = next + close.length
-        places.push({ offset: start, length: base + at - start })
-        start = -1
-      }
+export async function readPrimary(
+  chunks: AsyncIterable<Uint8Array>,
+  { item, architectures }: { item: string; architectures: ReadonlySet<string> },
+): Promise<PackageColumns> {
+  const reader = new PrimaryReader(item, architectures)
+  const blocks = new BlockHasher()
+  for await (const chunk of chunks) {
+    blocks.update(chunk)
+    reader.scanner.write(chunk)
+  }
+  reader.scanner.close()
+  return { ...reader.columns(), blocks: blocks.digests() }
+}
+
+class PrimaryReader {
+  readonly scanner: XmlScanner
+  readonly #item: string
+  readonly #architectures: ReadonlySet<string>
+  readonly #texts: TextTable
+  readonly #rows = new NumberList()
+  readonly #numbers: number[] = []
+  readonly #relations = new NumberList()
+  readonly #relationStarts = new NumberList()
+  readonly #files = new NumberList()
+  readonly #fileStarts = new NumberList()
+  #count = 0
+  /** the present package: texts as numbers, in the order of the rows; numbers in theirs; relations by their lists */
+  readonly #row = packageTexts.map(() => none)
+  readonly #sizes = packageNumbers.map(() => -1)
+  readonly #lists = relationLists.map(() => new NumberList())
+  readonly #ownFiles = new NumberList()
+  #inPackage = false
+  /** position in `relationLists`; negative outside of them */
+  #list = -1
+  /** the element whose text is wanted, and its text; the element is -1 for every other */
+  #element = -1
+  #content = ''
+  /** number of a text that came in one part; negative where it did not */
+  #number = -1
+
+  constructor(item: string, architectures: ReadonlySet<string>) {
+    this.#item = item
+    this.#architectures = architectures
+    this.#texts = TextTable.of([...relationFlags, '0'], item)
+    this.#relationStarts.push(0)
+    this.#fileStarts.push(0)
+    this.scanner = new XmlScanner(item, {
+      known,
+      handlers: {
+        open: name => this.#open(name),
+        text: (start, end, form) => this.#text(start, end, form),
+        close: name => this.#close(name),
+        opaque: (start, end) => this.#opaque(start, end),
+      },
+    })
+  }
+
+  columns(): Omit<PackageColumns, 'blocks'> {
+    return {
+      ...this.#texts.columns(),
+      rows: this.#rows.toArray(),
+      numbers: new Float64Array(this.#numbers),
+      relations: this.#relations.toArray(),
+      relationStarts: this.#relationStarts.toArray(),
+      files: this.#files.toArray(),
+      fileStarts: this.#fileStarts.toArray(),
     }
-    // a tag may be split between two chunks
-    const keep = Math.max(at, text.length - close.length)
-    held = Buffer.from(text.subarray(keep))
-    base += keep
+  }
+
+  #open(name: number): void {
+    this.#element = -1
+    const { scanner } = this
+    if (name >= names.firstList + relationLists.length) return
+    switch (name) {
+      case names.entry:
+        if (this.#list >= 0) this.#addRelation()
+        return
+      case names.package:
+        // what is between `<package ` and `</package>` travels as it is, and is separated by these texts again
+        if (this.#inPackage || scanner.bytes[scanner.tagStart + '<package'.length] !== 0x20)
+          throw this.#inseparable()
+        this.#inPackage = true
+        this.#begin()
+        return
+      case names.version:
+        this.#row[texts.epoch] = this.#attribute(names.epoch) || zero
+        this.#row[texts.version] = this.#attribute(names.ver)
+        this.#row[texts.release] = this.#attribute(names.rel)
+        return
+      case names.size:
+        this.#sizes[numbers.size] = this.#attributeNumber(names.package)
+        return
+      case names.location:
+        this.#row[texts.location] = this.#attribute(names.href)
+        this.#row[texts.base] = this.#attribute(names.base) || this.#row[texts.base]!
+        return
+      case names.headerRange:
+        this.#sizes[numbers.headerStart] = this.#attributeNumber(names.start)
+        this.#sizes[numbers.headerEnd] = this.#attributeNumber(names.end)
+        return
+      case names.checksum:
+        this.#row[texts.checksumType] = this.#attribute(names.type)
+        this.#row[texts.checksum] = none
+        break
+      default:
+        if (isList(name)) {
+          this.#list = name - names.firstList
+          return
+        }
+    }
+    // name, arch, checksum, file
+    this.#element = name
+    this.#content = ''
+    this.#number = -1
+  }
+
+  #text(start: number, end: number, form: TextForm): void {
+    if (this.#element < 0) return
+    if (form === 'plain' && this.#number < 0 && this.#content === '')
+      this.#number = this.#numberAt(start, end)
+    else {
+      if (this.#number >= 0) this.#content = this.#texts.text(this.#number)
+      this.#number = -1
+      this.#content += this.scanner.textAt(start, end, form)
+    }
+  }
+
+  /** Bytes that are not UTF-8 are replaced, so that equal texts are equal bytes. */
+  #numberAt(start: number, end: number): number {
+    const { bytes } = this.scanner
+    for (let i = start; i < end; i++)
+      if (bytes[i]! >= 0x80) return this.#texts.numberOfText(bytes.toString('utf8', start, end))
+    return this.#texts.numberOf(bytes, start, end)
+  }
+
+  #close(name: number): void {
+    const element = this.#element
+    this.#element = -1
+    if (isList(name)) this.#list = -1
+    else if (name === names.package) this.#addPackage()
+    else if (element < 0 || name !== element) this.#emptyText(name)
+    else this.#setText(name, this.#number >= 0 ? this.#number : this.#texts.numberOfText(this.#content))
+  }
+
+  /** An element that has no text of its own, but others inside. */
+  #emptyText(name: number): void {
+    if (name === names.name || name === names.arch || name === names.file || name === names.checksum)
+      this.#setText(name, none)
+  }
+
+  #setText(name: number, text: number): void {
+    if (name === names.name) this.#row[texts.name] = text
+    else if (name === names.arch) this.#row[texts.architecture] = text
+    else if (name === names.file) this.#ownFiles.push(text)
+    else this.#row[texts.checksum] = this.#lowerCase(text)
+  }
+
+  #lowerCase(text: number): number {
+    const written = this.#texts.text(text)
+    const lower = written.trim().toLowerCase()
+    return lower === written ? text : this.#texts.numberOfText(lower)
+  }
+
+  #opaque(start: number, end: number): void {
+    const { bytes } = this.scanner
+    const text = bytes.subarray(start, end)
+    if (text.includes('<package ') || text.includes('</package>')) throw this.#inseparable()
+  }
+
+  #attribute(name: number): number {
+    const at = this.scanner.attribute(name)
+    return at < 0 ? none : this.scanner.attributeIn(this.#texts, at)
+  }
+
+  #attributeNumber(name: number): number {
+    const at = this.scanner.attribute(name)
+    return at < 0 ? -1 : this.scanner.attributeNumber(at)
+  }
+
+  /** Drops what rpm itself provides, such as `rpmlib(PayloadIsZstd)`. */
+  #addRelation(): void {
+    const { scanner } = this
+    const name = this.#attribute(names.name)
+    if (name === none || this.#texts.startsWith(name, rpmlib)) return
+    const written = this.#attribute(names.flags)
+    const flags = written < relationFlags.length ? written : none
+    const relations = this.#lists[this.#list]!
+    relations.push(name)
+    relations.push(flags)
+    for (const part of evrNames) {
+      const own = flags === none ? -1 : scanner.attribute(part)
+      relations.push(own < 0 ? 0 : scanner.attributeIn(this.#texts, own) + 1)
+    }
+  }
+
+  #begin(): void {
+    this.#row.fill(none)
+    this.#row[texts.epoch] = zero
+    this.#sizes.fill(-1)
+    for (const list of this.#lists) list.length = 0
+    this.#ownFiles.length = 0
+    this.#sizes[numbers.offset] = this.scanner.offsetOf(this.scanner.tagStart)
+  }
+
+  #addPackage(): void {
+    this.#inPackage = false
+    const { scanner } = this
+    if (scanner.tagEnd - scanner.tagStart !== '</package>'.length || ++this.#count > maxPackages)
+      throw this.#inseparable()
+    const row = this.#row
+    if (!this.#architectures.has(this.#texts.text(row[texts.architecture]!))) return
+    if (row[texts.name] === none || row[texts.version] === none)
+      throw malformed('a package has no name, version or architecture', this.#item)
+    for (const text of row) this.#rows.push(text)
+    this.#sizes[numbers.length] = scanner.offsetOf(scanner.tagEnd) - this.#sizes[numbers.offset]!
+    this.#numbers.push(...this.#sizes)
+    for (const relations of this.#lists) {
+      this.#relations.add(relations)
+      this.#relationStarts.push(this.#relations.length / relationWidth)
+    }
+    this.#files.add(this.#ownFiles)
+    this.#fileStarts.push(this.#files.length)
+  }
+
+  #inseparable() {
+    return malformed('its package elements cannot be separated', this.#item)
   }
 }
+
+const rpmlib = Buffer.from('rpmlib(')
+const evrNames = [names.epoch, names.ver, names.rel]
+/** numbers of the texts `` and `0` */
+const [none, zero] = [0, relationFlags.length]
+const texts = Object.fromEntries(packageTexts.map((name, i) => [name, i])) as Positions<typeof packageTexts>
+const numbers = Object.fromEntries(packageNumbers.map((name, i) => [name, i])) as Positions<
+  typeof packageNumbers
+>
+type Positions<Names extends readonly string[]> = Record<Names[number], number>

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { verifiedParts } from '../../content/block-digests.ts'
+import { derived } from '../../content/derived.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { fromSystemError } from '../../core/errors.ts'
 import { armoredKeys } from '../../openpgp/verify.ts'
@@ -6,18 +8,26 @@ import type { ResolveContext } from '../kind.ts'
 import type { ModuleDefaults, ModuleStream, PackageGroup, RpmCandidate } from './candidate.ts'
 import { parseComps } from './comps.ts'
 import type { RpmRepository } from './entry.ts'
-import { filesOfPrimary, readFilelists } from './filelists.ts'
+import {
+  elementFinder,
+  elementsForm,
+  filesOfPrimary,
+  ownersFinder,
+  ownersForm,
+  pathsOf,
+  readElements,
+  readOwners,
+} from './filelists.ts'
 import { parseModules } from './modules.ts'
+import { type PackageColumns, PackageTable, packageTableForm } from './package-table.ts'
 import { readPrimary } from './primary.ts'
 import { fetchList, fetchRepomd, listText } from './repomd.ts'
 import { compatibleArchitectures } from './universe.ts'
 import { type Upstream, upstreamOf } from './upstream.ts'
 
-const maxFragment = 16 << 20 /* bytes */
-
 /** A repository whose metadata signature was checked. */
 export interface LoadedRepository {
-  packages: RpmCandidate[]
+  packages: PackageTable
   modules: ModuleStream[]
   defaults: ModuleDefaults[]
   groups: PackageGroup[]
@@ -56,14 +66,40 @@ export async function loadRepository(
   const groupType = entries.has('group_gz') ? 'group_gz' : 'group'
   const [primary, modules, comps] = await Promise.all([list('primary'), list('modules'), list(groupType)])
   const takes = new Set(architectures.flatMap(compatibleArchitectures))
-  const packages = await readPrimary(primary!, { repository: index, item, architectures: takes, context })
+  const packages = new PackageTable(await packageColumns(primary!, { item, architectures: takes, context }), {
+    repository: index,
+    item,
+  })
   const { streams, defaults } =
     modules === undefined
       ? { streams: [], defaults: [] }
       : parseModules(await listText(modules, context), { repository: index, item })
   const groups =
     comps === undefined ? [] : parseComps(await listText(comps, context), { repository: index, item })
-  const byChecksum = new Map(packages.map(one => [one.checksum.hex, one]))
+  const filelists = once(() => list('filelists'))
+  const elements = once(async () => {
+    const descriptor = await filelists()
+    if (descriptor === undefined) return undefined
+    const make = async () => readElements(await context.cache.open(descriptor), item)
+    const columns = await derived(context.cache, descriptor, { form: elementsForm, make })
+    return { descriptor, ...elementFinder(columns, item) }
+  })
+  const owners = once(async () => {
+    const descriptor = await filelists()
+    if (descriptor === undefined) return undefined
+    const make = async () => readOwners(await context.cache.open(descriptor), item)
+    return ownersFinder(await derived(context.cache, descriptor, { form: ownersForm, make }), item)
+  })
+  /** the elements of filelists.xml; undefined for packages that it does not have */
+  const filesOf = async (checksums: readonly string[]): Promise<(Buffer | undefined)[]> => {
+    const found = checksums.length === 0 ? undefined : await elements()
+    if (found === undefined) return checksums.map(() => undefined)
+    const places = checksums.map(found.find)
+    const ranges = places.filter(place => place !== undefined)
+    const { descriptor, blocks: digests } = found
+    const parts = await verifiedParts(context.cache, descriptor, { ranges, digests })
+    return places.map(place => (place === undefined ? undefined : parts.shift()))
+  }
   return {
     packages,
     modules: streams,
@@ -73,46 +109,62 @@ export async function loadRepository(
     signedBy,
     keys: await publicKeys(repository.keys),
     async ownersOf(paths) {
-      const descriptor = await list('filelists')
-      if (descriptor === undefined) return new Map()
-      return (
-        await readFilelists(descriptor, {
-          item,
-          candidates: byChecksum,
-          paths,
-          fragments: new Set(),
-          context,
-        })
-      ).files
+      const find = await owners()
+      if (find === undefined) return new Map()
+      const mayOwn = [...new Set([...paths].flatMap(find))].flatMap(checksum => {
+        const candidate = packages.withChecksum(checksum)
+        return candidate === undefined ? [] : [{ checksum, candidate }]
+      })
+      const texts = await filesOf(mayOwn.map(({ checksum }) => checksum))
+      const found = new Map<string, RpmCandidate[]>()
+      for (const [i, { candidate }] of mayOwn.entries()) {
+        for (const path of texts[i] === undefined ? [] : pathsOf(texts[i], item)) {
+          if (!paths.has(path)) continue
+          const others = found.get(path)
+          if (others) others.push(candidate)
+          else found.set(path, [candidate])
+        }
+      }
+      return found
     },
     async fragments(candidates) {
-      const fragments = new Set(candidates.map(one => one.checksum.hex))
-      const descriptor = fragments.size === 0 ? undefined : await list('filelists')
-      const found =
-        descriptor === undefined
-          ? undefined
-          : await readFilelists(descriptor, {
-              item,
-              candidates: byChecksum,
-              paths: new Set(),
-              fragments,
-              context,
-            })
       const ranges = candidates.map(({ primary: { offset, length } }) => ({
         start: offset,
-        end: offset + Math.min(length, maxFragment),
+        end: offset + length,
       }))
-      const texts = candidates.length === 0 ? [] : await context.cache.parts(primary!, ranges)
+      const texts = await verifiedParts(context.cache, primary!, { ranges, digests: packages.blocks })
+      const files = await filesOf(candidates.map(one => one.checksum.hex))
       return new Map(
         candidates.map((candidate, i) => {
           const text = texts[i]!.toString('utf8')
           // dnf needs no list of files; some publishers have none, or one that lacks packages
-          const files = found?.fragments.get(candidate.checksum.hex) ?? filesOfPrimary(text, candidate)
-          return [candidate, { primary: text, filelists: files }] as const
+          return [
+            candidate,
+            { primary: text, filelists: files[i]?.toString('utf8') ?? filesOfPrimary(text, candidate) },
+          ] as const
         }),
       )
     },
   }
+}
+
+async function packageColumns(
+  primary: Descriptor,
+  {
+    item,
+    architectures,
+    context,
+  }: { item: string; architectures: ReadonlySet<string>; context: ResolveContext },
+): Promise<PackageColumns> {
+  const source = { digest: primary.digest, variant: [...architectures].sort().join(' ') }
+  const make = async () => readPrimary(await context.cache.open(primary), { item, architectures })
+  return await derived(context.cache, source, { form: packageTableForm, make })
+}
+
+/** Remembers what is asked for several times. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
 }
 
 async function publicKeys(paths: readonly string[]): Promise<string[]> {

@@ -121,10 +121,11 @@ export function withObsoleters(universe: Universe, ids: readonly Id[]): Id[] {
   const wanted = ids.map(universe.candidate)
   const names = new Set(wanted.map(one => one.name))
   const all = new Set(ids)
-  for (let id = 1; id <= universe.count; id++) {
-    const { obsoletes } = universe.candidate(id)
-    const meant = obsoletes.filter(relation => names.has(relation.name))
-    if (meant.some(relation => wanted.some(one => matchesNevr(one, relation)))) all.add(id)
+  for (const name of names) {
+    for (const id of universe.obsoleting(name)) {
+      const meant = universe.candidate(id).obsoletes.filter(relation => relation.name === name)
+      if (meant.some(relation => wanted.some(one => matchesNevr(one, relation)))) all.add(id)
+    }
   }
   return [...all].sort((a, b) => a - b)
 }

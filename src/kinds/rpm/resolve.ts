@@ -93,7 +93,7 @@ async function resolveArchitecture(
     at,
   })
   const excluded = repositories.map(one => excluder(one.excludepkgs))
-  const candidates = loaded.flatMap(one => one.packages)
+  const lists = loaded.map(one => one.packages)
   const refused = new Map<RpmCandidate, string>()
   const hidden = (one: RpmCandidate) =>
     refused.get(one) ??
@@ -111,7 +111,7 @@ async function resolveArchitecture(
     installed: RpmCandidate[],
   ): Promise<SelectedRpm[]> => {
     for (;;) {
-      const universe = makeUniverse(candidates, { architecture, priorities, installed, filelists, hidden })
+      const universe = makeUniverse(lists, { architecture, priorities, installed, filelists, hidden })
       const attempt = tryClosure(universe, packages, { request, groups })
       const unknown = [...universe.unknownFiles].filter(path => !tried.has(path))
       // filelists may change the outcome, even where it looks unsatisfiable without them
@@ -121,12 +121,12 @@ async function resolveArchitecture(
     }
   }
   const { base } = request
-  const list = base.type === 'list' ? installedPackages(base.packages, { candidates, architecture }) : []
+  const list = base.type === 'list' ? installedPackages(base.packages, { lists, architecture }) : []
   const fresh = base.type === 'named' ? await resolveWith(namedBase(base, { groups, at }), []) : []
   const installed = [...list, ...fresh.map(one => ({ ...one.candidate }))]
   const kernels = chooseKernelPackages(
     { ...request, kernels: kernelsOf(request.kernels ?? [], { ...request, architecture }) },
-    kernelFinder(makeUniverse(candidates, { architecture, priorities, installed, hidden })),
+    kernelFinder(makeUniverse(lists, { architecture, priorities, installed, hidden })),
   )
   const requested = [...request.packages, ...kernels.packages, ...modules.packages]
   for (;;) {

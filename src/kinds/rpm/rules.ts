@@ -170,7 +170,7 @@ function addSupplements(
   push: (ids: readonly Id[]) => void,
 ): boolean {
   let found = false
-  for (let id = 1; id <= universe.count; id++) {
+  for (const id of universe.supplementing()) {
     if (reached.has(id)) continue
     const { supplements } = universe.candidate(id)
     if (!supplements.some(relation => universe.providers(relation).some(one => reached.has(one)))) continue

@@ -138,13 +138,12 @@ export function solve(universe: Universe, options: SolveOptions): Solution {
     const recommended: Id[] = []
     let supplements: Id[] = []
     for (let id = 1; id <= universe.count; id++) {
-      const candidate = universe.candidate(id)
       if (decisionMap[id]! > 0) {
         if (id <= universe.installedEnd) continue
-        for (const relation of candidate.recommends) recommended.push(...recommendedBy(relation))
+        for (const relation of universe.candidate(id).recommends) recommended.push(...recommendedBy(relation))
       } else if (
         decisionMap[id] === 0 &&
-        candidate.supplements.length > 0 &&
+        universe.supplementing().has(id) &&
         chooser.isSupplementing(id) &&
         !isOtherArchitectureInstalled(id)
       )

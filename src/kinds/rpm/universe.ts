@@ -1,4 +1,5 @@
 import type { RpmCandidate, RpmRelation } from './candidate.ts'
+import { listOf, type PackageList } from './package-list.ts'
 import { isRich, parseRich, type RichDependency } from './rich.ts'
 import { compareEvr } from './rpm-version.ts'
 
@@ -32,6 +33,10 @@ export interface Universe {
   hidden(id: Id): string | undefined
   named(name: string): readonly Id[]
   names(): Iterable<string>
+  /** packages whose Obsoletes has the name, in ascending order */
+  obsoleting(name: string): readonly Id[]
+  /** packages that have Supplements, in ascending order */
+  supplementing(): ReadonlySet<Id>
   /** providers in ascending order; of a rich dependency the union of its operands */
   providers(relation: RpmRelation): readonly Id[]
   rich(relation: RpmRelation): RichDependency
@@ -57,38 +62,23 @@ export function isPrimaryFile(path: string): boolean {
   return path.startsWith('/etc/') || path === '/usr/lib/sendmail' || path.includes('bin/')
 }
 
-export function makeUniverse(candidates: readonly RpmCandidate[], options: UniverseOptions): Universe {
+/** The packages have the order of the lists. */
+export function makeUniverse(lists: readonly PackageList[], options: UniverseOptions): Universe {
   const architectures = compatibleArchitectures(options.architecture)
-  const packages = [
-    ...options.installed,
-    ...candidates.filter(one => architectures.includes(one.architecture)),
-  ]
-  const ids = new Map(packages.map((one, i) => [one, i + 1]))
-  const byName = new Map<string, Id[]>()
-  const byProvides = new Map<string, Id[]>()
-  const add = (map: Map<string, Id[]>, key: string, id: Id) => {
-    const list = map.get(key)
-    if (!list) map.set(key, [id])
-    else if (list[list.length - 1] !== id) list.push(id)
-  }
-  for (const [i, one] of packages.entries()) {
-    add(byName, one.name, i + 1)
-    // libsolv adds it where a package does not provide its own name
-    add(byProvides, one.name, i + 1)
-    for (const { name } of one.provides) add(byProvides, name, i + 1)
-  }
+  const numbered = numberedPackages([listOf(options.installed), ...lists], architectures)
+  const { places, idsIn, all } = numbered
+  const installedEnd = options.installed.length
+  const candidate = (id: Id): RpmCandidate => all[places[2 * id]!]!.candidate(places[2 * id + 1]!)
+  const architectureAt = (id: Id) => all[places[2 * id]!]!.architectureAt(places[2 * id + 1]!)
   const unknownFiles = new Set<string>()
   const known = new Map<string, readonly Id[]>()
+  const named = new Map<string, readonly Id[]>()
   const parsed = new Map<string, RichDependency>()
-  let byFile: Map<string, Id[]> | undefined
+  let supplementing: ReadonlySet<Id> | undefined
   const filesOf = (path: string): readonly Id[] => {
-    if (!byFile) {
-      byFile = new Map()
-      for (const [i, one] of packages.entries()) for (const file of one.files) add(byFile, file, i + 1)
-    }
-    const own = byFile.get(path) ?? []
+    const own = idsIn(list => list.owning(path))
     const listed = options.filelists?.get(path)
-    if (listed) return [...own, ...listed.flatMap(one => ids.get(one) ?? [])]
+    if (listed) return [...own, ...listed.flatMap(numbered.idOf)]
     if (!isPrimaryFile(path)) unknownFiles.add(path)
     return own
   }
@@ -96,8 +86,8 @@ export function makeUniverse(candidates: readonly RpmCandidate[], options: Unive
     const key = keyOf(relation)
     const found = known.get(key)
     if (found) return found
-    let list: readonly Id[] = byProvides.get(relation.name) ?? []
-    if (relation.flags !== undefined) list = list.filter(id => provides(packages[id - 1]!, relation))
+    let list: readonly Id[] = idsIn(one => one.providing(relation.name))
+    if (relation.flags !== undefined) list = list.filter(id => provides(candidate(id), relation))
     else if (relation.name.startsWith('/'))
       list = [...new Set([...list, ...filesOf(relation.name)])].sort(ascending)
     known.set(key, list)
@@ -112,20 +102,77 @@ export function makeUniverse(candidates: readonly RpmCandidate[], options: Unive
     isRich(relation) ? providersOfRich(rich(relation), simple) : simple(relation)
   return {
     architecture: options.architecture,
-    count: packages.length,
-    installedEnd: options.installed.length,
-    candidate: id => packages[id - 1]!,
-    hidden: id => (id <= options.installed.length ? undefined : options.hidden?.(packages[id - 1]!)),
-    named: name => byName.get(name) ?? [],
-    names: () => byName.keys(),
+    count: numbered.count,
+    installedEnd,
+    candidate,
+    hidden: id => (id <= installedEnd ? undefined : options.hidden?.(candidate(id))),
+    named(name) {
+      let ids = named.get(name)
+      if (!ids) named.set(name, (ids = idsIn(list => list.named(name))))
+      return ids
+    },
+    names() {
+      const names = new Set<string>()
+      for (let id = 1; id <= numbered.count; id++)
+        names.add(all[places[2 * id]!]!.nameAt(places[2 * id + 1]!))
+      return names
+    },
+    obsoleting: name => idsIn(list => list.obsoleting(name)),
+    supplementing: () => (supplementing ??= new Set(idsIn(list => list.supplementing()))),
     providers,
     rich,
     unknownFiles,
-    priority: id =>
-      id <= options.installed.length ? 0 : (options.priorities[packages[id - 1]!.repository] ?? 99),
-    architectureScore(id) {
-      const at = architectures.indexOf(packages[id - 1]!.architecture)
-      return at + 1
+    priority: id => (id <= installedEnd ? 0 : (options.priorities[candidate(id).repository] ?? 99)),
+    architectureScore: id => architectures.indexOf(architectureAt(id)) + 1,
+  }
+}
+
+interface NumberedPackages {
+  all: readonly PackageList[]
+  count: number
+  /** by id: position of its list, and its position in the list */
+  places: Uint32Array
+  /** Returns what the lists find, as ids. */
+  idsIn(find: (list: PackageList) => Iterable<number>): Id[]
+  /** none for a package of another architecture */
+  idOf(candidate: RpmCandidate): Id[]
+}
+
+/** Numbers the packages of the first list, and those of the others that have one of the architectures. */
+function numberedPackages(all: readonly PackageList[], architectures: readonly string[]): NumberedPackages {
+  const runs = new Set(architectures)
+  const places = new Uint32Array(2 * (1 + all.reduce((sum, list) => sum + list.length, 0)))
+  let count = 0
+  const ids = all.map((list, which) => {
+    const own = new Uint32Array(list.length)
+    for (let at = 0; at < list.length; at++) {
+      if (which > 0 && !runs.has(list.architectureAt(at))) continue
+      own[at] = ++count
+      places[2 * count] = which
+      places[2 * count + 1] = at
+    }
+    return own
+  })
+  return {
+    all,
+    count,
+    places,
+    idsIn(find) {
+      const found: Id[] = []
+      for (const [which, list] of all.entries()) {
+        for (const at of find(list)) {
+          const id = ids[which]![at]!
+          if (id > 0) found.push(id)
+        }
+      }
+      return found
+    },
+    idOf(candidate) {
+      for (const [which, list] of all.entries()) {
+        const at = list.positionOf(candidate)
+        if (at >= 0) return ids[which]![at]! > 0 ? [ids[which]![at]!] : []
+      }
+      return []
     },
   }
 }

@@ -1,11 +1,15 @@
 import { Readable } from 'node:stream'
 import { compareVersions, isVersion } from '../../../src/core/debian-version.ts'
-import type { Descriptor } from '../../../src/core/descriptor.ts'
 import { readStanzas } from '../../../src/kinds/deb/control.ts'
 import { parseRelations } from '../../../src/kinds/deb/relation.ts'
-import type { ResolveContext } from '../../../src/kinds/kind.ts'
 import { parseComps } from '../../../src/kinds/rpm/comps.ts'
-import { readFilelists } from '../../../src/kinds/rpm/filelists.ts'
+import {
+  elementFinder,
+  ownersFinder,
+  pathsOf,
+  readElements,
+  readOwners,
+} from '../../../src/kinds/rpm/filelists.ts'
 import { readHeader, readSignatureHeader } from '../../../src/kinds/rpm/header.ts'
 import { parseModules } from '../../../src/kinds/rpm/modules.ts'
 import { clausesOf, clausesOfContrary } from '../../../src/kinds/rpm/normal-form.ts'
@@ -16,7 +20,7 @@ import { parseRich } from '../../../src/kinds/rpm/rich.ts'
 import { mergeYumLists } from '../../../src/kinds/rpm/united-lists.ts'
 import { splitClearSigned } from '../../../src/openpgp/clear-sign.ts'
 import { armoredKeys } from '../../../src/openpgp/verify.ts'
-import { digest, type Parser, textParser } from './parser.ts'
+import { type Parser, textParser } from './parser.ts'
 
 const hex = 'a'.repeat(64)
 const packages = `Package: jq\nVersion: 1.6-2.1\nArchitecture: amd64\nDepends: libc6 (>= 2.34), libjq1 (= 1.6-2.1) | foo:any\nFilename: pool/main/j/jq.deb\nSize: 64144\nSHA256: ${hex}\nDescription: a\n b\n .\n c\n\nPackage: x\nVersion: 1\nArchitecture: all\nFilename: a\nSize: 1\nSHA256: ${hex}\n`
@@ -31,23 +35,12 @@ const modules =
 const comps =
   '<?xml version="1.0"?><!DOCTYPE comps PUBLIC "-//x" "comps.dtd"><comps><group><id>core</id><name>c</name><packagelist><packagereq type="mandatory">bash</packagereq></packagelist></group><environment><id>e</id><grouplist><groupid>core</groupid></grouplist></environment></comps>'
 
-/** A cache with one file, read in parts as from a disk. */
-function contextOf(bytes: Buffer): ResolveContext {
+/** A list, read in parts as from a disk. */
+function chunksOf(bytes: Buffer): Readable {
   const chunks: Buffer[] = []
   for (let at = 0; at < bytes.length; at += 512) chunks.push(bytes.subarray(at, at + 512))
-  const cache = {
-    open: async () => Readable.from(chunks),
-    parts: async (_: Descriptor, ranges: { start: number; end: number }[]) =>
-      ranges.map(({ start, end }) => bytes.subarray(start, end)),
-  }
-  return { cache } as unknown as ResolveContext
+  return Readable.from(chunks)
 }
-
-const descriptorOf = (bytes: Buffer) => ({
-  digest: digest('a') as Descriptor['digest'],
-  size: bytes.length,
-  mediaType: 'x',
-})
 
 function rpmHeader(): Buffer {
   const header = Buffer.alloc(16 + 16 * 3 + 40)
@@ -101,25 +94,22 @@ export const packageParsers: Parser[] = [
   {
     name: 'primary.xml',
     seeds: [Buffer.from(primary)],
-    parse: bytes =>
-      readPrimary(descriptorOf(bytes), {
-        repository: 0,
-        item: 'x',
-        architectures: new Set(['x86_64', 'noarch']),
-        context: contextOf(bytes),
-      }),
+    parse: bytes => readPrimary(chunksOf(bytes), { item: 'x', architectures: new Set(['x86_64', 'noarch']) }),
   },
   {
-    name: 'filelists.xml',
+    name: 'filelists.xml: elements',
     seeds: [Buffer.from(filelists)],
-    parse: bytes =>
-      readFilelists(descriptorOf(bytes), {
-        item: 'x',
-        candidates: new Map(),
-        paths: new Set(['/usr/bin/a']),
-        fragments: new Set([hex]),
-        context: contextOf(bytes),
-      }),
+    parse: async bytes => elementFinder(await readElements(chunksOf(bytes), 'x'), 'x').find(hex),
+  },
+  {
+    name: 'filelists.xml: owners of files',
+    seeds: [Buffer.from(filelists)],
+    parse: async bytes => ownersFinder(await readOwners(chunksOf(bytes), 'x'), 'x')('/usr/bin/a'),
+  },
+  {
+    name: 'an element of filelists.xml',
+    seeds: [Buffer.from(filelists)],
+    parse: bytes => pathsOf(bytes, 'x'),
   },
   textParser('repomd.xml', [repomd], text => parseRepomd(text, 'https://x/')),
   textParser('modules.yaml', [modules], text => parseModules(text, { repository: 0, item: 'x' })),

@@ -1,5 +1,6 @@
 import type { RpmCandidate, RpmRelation } from '../../../src/kinds/rpm/candidate.ts'
 import { closureOf } from '../../../src/kinds/rpm/closure.ts'
+import { listOf } from '../../../src/kinds/rpm/package-list.ts'
 import { nevraOf } from '../../../src/kinds/rpm/request.ts'
 import { parseEvr } from '../../../src/kinds/rpm/rich.ts'
 import { makeUniverse, type UniverseOptions } from '../../../src/kinds/rpm/universe.ts'
@@ -57,7 +58,7 @@ export interface Asked extends Partial<UniverseOptions> {
 
 /** What is chosen, by nevra. */
 export function chosen(candidates: RpmCandidate[], packages: string[], options: Asked = {}): string[] {
-  const universe = makeUniverse(candidates, {
+  const universe = makeUniverse([listOf(candidates)], {
     architecture: 'x86_64',
     priorities: [],
     installed: [],

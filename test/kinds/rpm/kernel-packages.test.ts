@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { AirgapError } from '../../../src/core/errors.ts'
 import { chooseKernelPackages } from '../../../src/kinds/package-entry.ts'
 import { kernelFinder, kernelsOf } from '../../../src/kinds/rpm/kernel-packages.ts'
+import { listOf } from '../../../src/kinds/rpm/package-list.ts'
 import { makeUniverse } from '../../../src/kinds/rpm/universe.ts'
 import { candidate, type Described } from './candidates.ts'
 
@@ -23,7 +24,7 @@ function repository(stating: boolean) {
 }
 
 function choose(kernels: string[], kernelPackages: string[], stating = true) {
-  const universe = makeUniverse(repository(stating), {
+  const universe = makeUniverse([listOf(repository(stating))], {
     architecture: 'x86_64',
     priorities: [],
     installed: [],

@@ -9,18 +9,28 @@ type Told = string[] | 'refused'
 
 function ours(text: string, cuts: number[] = []): Told {
   const told: string[] = []
-  const scanner = new XmlScanner('x', {
-    open: (name, attributes) => void told.push(`<${name} ${JSON.stringify(attributes)}`),
-    text: part => void told.push(`"${part}`),
-    close: name => void told.push(`/${name}`),
+  const scanner: XmlScanner = new XmlScanner('x', {
+    known: ['c'],
+    handlers: {
+      open(name) {
+        const attributes = Array.from({ length: scanner.count }, (_, i) => [
+          scanner.names.text(scanner.attributeName(i)),
+          scanner.attributeText(i),
+        ])
+        told.push(`<${scanner.names.text(name)} ${JSON.stringify(Object.fromEntries(attributes))}`)
+      },
+      text: (start, end, form) => void told.push(`"${scanner.textAt(start, end, form)}`),
+      close: name => void told.push(`/${scanner.names.text(name)}`),
+    },
   })
+  const bytes = Buffer.from(text)
   try {
     let at = 0
     for (const cut of [...cuts].sort((a, b) => a - b)) {
-      scanner.write(text.slice(at, cut))
+      scanner.write(bytes.subarray(at, cut))
       at = Math.max(at, cut)
     }
-    scanner.write(text.slice(at))
+    scanner.write(bytes.subarray(at))
     scanner.close()
   } catch (error) {
     if (!(error instanceof AirgapError) || error.code !== 'UPSTREAM_INVALID') throw error
