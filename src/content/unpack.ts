@@ -8,8 +8,10 @@ import { bunzip2 } from './bunzip2.ts'
 export const packings = ['.xz', '.zst', '.gz', '.bz2', ''] as const
 export type Packing = (typeof packings)[number]
 
+const chunkSize = 256 << 10 /* bytes */
+
 /**
- * Decompresses a stream, 64 KiB at a time whatever size the content claims. The total is not limited here: the reader stops at the
+ * Decompresses a stream, 256 KiB at a time whatever size the content claims. The total is not limited here: the reader stops at the
  * size in the signed Release file (decompression bombs, CWE-409).
  */
 export function unpack(body: Readable, packing: Packing): Readable {
@@ -17,9 +19,9 @@ export function unpack(body: Readable, packing: Packing): Readable {
     case '':
       return body
     case '.gz':
-      return piped(body, zlib.createGunzip())
+      return piped(body, zlib.createGunzip({ chunkSize }))
     case '.zst':
-      return piped(body, zlib.createZstdDecompress())
+      return piped(body, zlib.createZstdDecompress({ chunkSize }))
     case '.bz2':
       return Readable.from(bunzip2(body))
     case '.xz':

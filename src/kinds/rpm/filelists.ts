@@ -3,7 +3,7 @@ import type { Columns, DerivedForm } from '../../content/derived.ts'
 import type { ByteRange } from '../../core/descriptor.ts'
 import { NumberList } from '../number-list.ts'
 import type { RpmCandidate } from './candidate.ts'
-import { malformed } from './repomd.ts'
+import { type ListReader, malformed } from './repomd.ts'
 import { TextTable } from './text-table.ts'
 import { type TextForm, XmlScanner } from './xml-scanner.ts'
 
@@ -43,25 +43,34 @@ export const ownersForm = {
 type OwnerColumns = Columns<typeof ownersForm.columns>
 
 /** Reads where the elements are; the site parses them. Throws UPSTREAM_INVALID. */
-export async function readElements(chunks: AsyncIterable<Uint8Array>, item: string): Promise<ElementColumns> {
-  const checksums = TextTable.of([], item)
-  const places: number[] = []
-  const blocks = new BlockHasher()
-  const cutter = new ElementCutter(item, (element, offset) => {
-    const checksum = checksumOf(element)
-    if (checksum === undefined) return
-    const number = checksums.numberOfText(checksum)
-    places[2 * number] = offset
-    places[2 * number + 1] = element.length
-  })
-  for await (const chunk of chunks) {
-    blocks.update(chunk)
-    cutter.write(chunk)
+export class ElementsReader implements ListReader {
+  readonly #checksums: TextTable
+  readonly #places: number[] = []
+  readonly #blocks = new BlockHasher()
+  readonly #cutter: ElementCutter
+
+  constructor(item: string) {
+    this.#checksums = TextTable.of([], item)
+    this.#cutter = new ElementCutter(item, (element, offset) => {
+      const checksum = checksumOf(element)
+      if (checksum === undefined) return
+      const number = this.#checksums.numberOfText(checksum)
+      this.#places[2 * number] = offset
+      this.#places[2 * number + 1] = element.length
+    })
   }
-  return {
-    ...checksums.columns(),
-    places: new Float64Array(places),
-    blocks: blocks.digests(),
+
+  readonly write = (chunk: Uint8Array): void => {
+    this.#blocks.update(chunk)
+    this.#cutter.write(chunk)
+  }
+
+  columns(): ElementColumns {
+    return {
+      ...this.#checksums.columns(),
+      places: new Float64Array(this.#places),
+      blocks: this.#blocks.digests(),
+    }
   }
 }
 
@@ -83,23 +92,33 @@ export function elementFinder(
 }
 
 /** Reads which packages may have each file. Throws UPSTREAM_INVALID. */
-export async function readOwners(chunks: AsyncIterable<Uint8Array>, item: string): Promise<OwnerColumns> {
-  const checksums = TextTable.of([''], item)
-  const hashes = new NumberList()
-  const packages = new NumberList()
-  let own = 0
-  const reader = new FileReader(item, {
-    package: checksum => {
-      own = checksums.numberOfText(checksum)
-    },
-    file: path => {
-      hashes.push(hashOf(path))
-      packages.push(own)
-    },
-  })
-  for await (const chunk of chunks) reader.write(chunk)
-  reader.close()
-  return { ...grouped(hashes, packages), ...checksums.columns() }
+export class OwnersReader implements ListReader {
+  readonly #checksums: TextTable
+  readonly #hashes = new NumberList()
+  readonly #packages = new NumberList()
+  readonly #files: FileReader
+  #own = 0
+
+  constructor(item: string) {
+    this.#checksums = TextTable.of([''], item)
+    this.#files = new FileReader(item, {
+      package: checksum => {
+        this.#own = this.#checksums.numberOfText(checksum)
+      },
+      file: path => {
+        this.#hashes.push(hashOf(path))
+        this.#packages.push(this.#own)
+      },
+    })
+  }
+
+  readonly write = (chunk: Uint8Array): void => this.#files.write(chunk)
+
+  /** Ends the list. */
+  columns(): OwnerColumns {
+    this.#files.close()
+    return { ...grouped(this.#hashes, this.#packages), ...this.#checksums.columns() }
+  }
 }
 
 /** Returns the checksums of the packages that may have a file; some of them do not. */

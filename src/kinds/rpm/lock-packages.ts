@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
-import pLimit from 'p-limit'
+import pLimit, { type LimitFunction } from 'p-limit'
+import { type DerivedForm, derived } from '../../content/derived.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
 import { defined } from '../../core/defined.ts'
-import { hexOf } from '../../core/digest.ts'
+import { digestOf, hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { toTextLines } from '../../lock/text-lines.ts'
@@ -10,14 +12,14 @@ import { firstOf } from '../../remote/mirrors.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmCandidate } from './candidate.ts'
 import type { SelectedRpm } from './closure.ts'
-import type { RpmRequest } from './entry.ts'
-import { hrefOf, placeOfPackage, urlsOf } from './location.ts'
+import type { RpmRepository, RpmRequest } from './entry.ts'
+import { hrefOf, type PackagePlace, placeOfPackage, type Refused, urlsOf } from './location.ts'
 import type { LockedRpm } from './locked.ts'
 import { checkPackageSignature } from './package-signature.ts'
 import { malformed } from './repomd.ts'
 import type { LoadedRepository } from './repository.ts'
 import { nevraOf } from './request.ts'
-import { namerOf } from './upstream.ts'
+import { namerOf, type Upstream } from './upstream.ts'
 
 /** Package headers fetched at the same time. */
 const concurrency = 8
@@ -37,28 +39,18 @@ export async function lockPackages(
   const perRepository = request.repositories.map(async (repository, index) => {
     const { upstream, fragments } = loaded[index]!
     const own = selected.filter(one => one.candidate.repository === index)
-    const texts = await fragments(own.map(one => one.candidate))
+    const candidates = own.map(one => one.candidate)
+    const [texts, signers] = await Promise.all([
+      fragments(candidates),
+      signersOf(candidates, { repository, loaded: loaded[index]!, limit, context }),
+    ])
     return Promise.all(
-      own.map(({ candidate, requested, because }) =>
+      own.map(({ candidate, requested, because }, i) =>
         limit(async (): Promise<LockedRpm> => {
-          const place = placeOfPackage(candidate, upstream)
-          const text = texts.get(candidate)
-          if ('refused' in place || text === undefined)
-            throw new AirgapError('INTERNAL', 'a package that cannot be carried was selected', {
-              item: nevraOf(candidate),
-            })
+          const place = carriedPlace(candidate, upstream)
+          const text = texts.get(candidate)!
           const { name, epoch, version, release, architecture } = candidate
           const urls = urlsOf(upstream.bases, place.upstream)
-          // a signed list vouches for the whole file by its digest
-          const signedBy =
-            repository.packages === 'unsigned'
-              ? undefined
-              : await checkPackageSignature(candidate, {
-                  repository,
-                  upstream,
-                  place: place.upstream,
-                  context,
-                })
           return {
             name,
             epoch,
@@ -72,7 +64,7 @@ export async function lockPackages(
               href: hrefOf(place),
               requested: requested ? (true as const) : undefined,
               because,
-              signedBy,
+              signedBy: signers[i],
             }),
             primary: toTextLines(
               withLocation(text.primary, { candidate, path: place.path, item: upstream.name }),
@@ -84,6 +76,56 @@ export async function lockPackages(
     )
   })
   return (await Promise.all(perRepository)).flat()
+}
+
+function carriedPlace(candidate: RpmCandidate, upstream: Upstream): Exclude<PackagePlace, Refused> {
+  const place = placeOfPackage(candidate, upstream)
+  if ('refused' in place)
+    throw new AirgapError('INTERNAL', 'a package that cannot be carried was selected', {
+      item: nevraOf(candidate),
+    })
+  return place
+}
+
+/** Fingerprints of the keys that signed packages, one in a line. */
+const signersForm = {
+  kind: 'rpm-signers',
+  version: 1,
+  columns: { fingerprints: 'u8' },
+} as const satisfies DerivedForm<Record<string, 'u8'>>
+
+/**
+ * Returns the fingerprints of the keys that signed the packages, or nothing where a signed list vouches for the whole file by its digest.
+ * That a key signed a package is checked once for each list, set of keys and selection.
+ */
+async function signersOf(
+  candidates: readonly RpmCandidate[],
+  {
+    repository,
+    loaded,
+    limit,
+    context,
+  }: { repository: RpmRepository; loaded: LoadedRepository; limit: LimitFunction; context: ResolveContext },
+): Promise<string[]> {
+  if (repository.packages === 'unsigned' || candidates.length === 0) return []
+  const { upstream, keys, list } = loaded
+  const make = async () => {
+    const checks = candidates.map(candidate => async () => {
+      const place = carriedPlace(candidate, upstream).upstream
+      return await checkPackageSignature(candidate, { repository, upstream, place, context })
+    })
+    const found = await Promise.all(checks.map(check => limit(check)))
+    return { fingerprints: new Uint8Array(Buffer.from(found.join('\n'))) }
+  }
+  const variant = digestOf(
+    canonicalJson([keys, candidates.map(one => [nevraOf(one), one.checksum.hex, one.location])]),
+  )
+  const { fingerprints } = await derived(
+    context.cache,
+    { digest: list, variant },
+    { form: signersForm, make },
+  )
+  return Buffer.from(fingerprints).toString('utf8').split('\n')
 }
 
 /** The element of primary.xml with the path that the site has: dnf there must not go where `xml:base` leads. */

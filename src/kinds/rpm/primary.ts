@@ -8,7 +8,7 @@ import {
   relationLists,
   relationWidth,
 } from './package-table.ts'
-import { malformed } from './repomd.ts'
+import { type ListReader, malformed } from './repomd.ts'
 import { TextTable } from './text-table.ts'
 import { type TextForm, XmlScanner } from './xml-scanner.ts'
 
@@ -64,26 +64,10 @@ const names = {
 }
 const isList = (name: number) => name >= names.firstList && name < names.firstList + relationLists.length
 
-/**
- * Reads the packages of the list that run on one of `architectures`, each with the place of its element. Throws
- * UPSTREAM_INVALID.
- */
-export async function readPrimary(
-  chunks: AsyncIterable<Uint8Array>,
-  { item, architectures }: { item: string; architectures: ReadonlySet<string> },
-): Promise<PackageColumns> {
-  const reader = new PrimaryReader(item, architectures)
-  const blocks = new BlockHasher()
-  for await (const chunk of chunks) {
-    blocks.update(chunk)
-    reader.scanner.write(chunk)
-  }
-  reader.scanner.close()
-  return { ...reader.columns(), blocks: blocks.digests() }
-}
-
-class PrimaryReader {
-  readonly scanner: XmlScanner
+/** Reads the packages of the list that run on one of `architectures`, each with the place of its element. Throws UPSTREAM_INVALID. */
+export class PrimaryReader implements ListReader {
+  readonly #scanner: XmlScanner
+  readonly #blocks = new BlockHasher()
   readonly #item: string
   readonly #architectures: ReadonlySet<string>
   readonly #texts: TextTable
@@ -108,13 +92,13 @@ class PrimaryReader {
   /** number of a text that came in one part; negative where it did not */
   #number = -1
 
-  constructor(item: string, architectures: ReadonlySet<string>) {
+  constructor({ item, architectures }: { item: string; architectures: ReadonlySet<string> }) {
     this.#item = item
     this.#architectures = architectures
     this.#texts = TextTable.of([...relationFlags, '0'], item)
     this.#relationStarts.push(0)
     this.#fileStarts.push(0)
-    this.scanner = new XmlScanner(item, {
+    this.#scanner = new XmlScanner(item, {
       known,
       handlers: {
         open: name => this.#open(name),
@@ -125,7 +109,14 @@ class PrimaryReader {
     })
   }
 
-  columns(): Omit<PackageColumns, 'blocks'> {
+  readonly write = (chunk: Uint8Array): void => {
+    this.#blocks.update(chunk)
+    this.#scanner.write(chunk)
+  }
+
+  /** Ends the list. */
+  columns(): PackageColumns {
+    this.#scanner.close()
     return {
       ...this.#texts.columns(),
       rows: this.#rows.toArray(),
@@ -134,12 +125,13 @@ class PrimaryReader {
       relationStarts: this.#relationStarts.toArray(),
       files: this.#files.toArray(),
       fileStarts: this.#fileStarts.toArray(),
+      blocks: this.#blocks.digests(),
     }
   }
 
   #open(name: number): void {
     this.#element = -1
-    const { scanner } = this
+    const scanner = this.#scanner
     if (name >= names.firstList + relationLists.length) return
     switch (name) {
       case names.entry:
@@ -191,13 +183,13 @@ class PrimaryReader {
     else {
       if (this.#number >= 0) this.#content = this.#texts.text(this.#number)
       this.#number = -1
-      this.#content += this.scanner.textAt(start, end, form)
+      this.#content += this.#scanner.textAt(start, end, form)
     }
   }
 
   /** Bytes that are not UTF-8 are replaced, so that equal texts are equal bytes. */
   #numberAt(start: number, end: number): number {
-    const { bytes } = this.scanner
+    const { bytes } = this.#scanner
     for (let i = start; i < end; i++)
       if (bytes[i]! >= 0x80) return this.#texts.numberOfText(bytes.toString('utf8', start, end))
     return this.#texts.numberOf(bytes, start, end)
@@ -232,24 +224,24 @@ class PrimaryReader {
   }
 
   #opaque(start: number, end: number): void {
-    const { bytes } = this.scanner
+    const { bytes } = this.#scanner
     const text = bytes.subarray(start, end)
     if (text.includes('<package ') || text.includes('</package>')) throw this.#inseparable()
   }
 
   #attribute(name: number): number {
-    const at = this.scanner.attribute(name)
-    return at < 0 ? none : this.scanner.attributeIn(this.#texts, at)
+    const at = this.#scanner.attribute(name)
+    return at < 0 ? none : this.#scanner.attributeIn(this.#texts, at)
   }
 
   #attributeNumber(name: number): number {
-    const at = this.scanner.attribute(name)
-    return at < 0 ? -1 : this.scanner.attributeNumber(at)
+    const at = this.#scanner.attribute(name)
+    return at < 0 ? -1 : this.#scanner.attributeNumber(at)
   }
 
   /** Drops what rpm itself provides, such as `rpmlib(PayloadIsZstd)`. */
   #addRelation(): void {
-    const { scanner } = this
+    const scanner = this.#scanner
     const name = this.#attribute(names.name)
     if (name === none || this.#texts.startsWith(name, rpmlib)) return
     const written = this.#attribute(names.flags)
@@ -269,12 +261,12 @@ class PrimaryReader {
     this.#sizes.fill(-1)
     for (const list of this.#lists) list.length = 0
     this.#ownFiles.length = 0
-    this.#sizes[numbers.offset] = this.scanner.offsetOf(this.scanner.tagStart)
+    this.#sizes[numbers.offset] = this.#scanner.offsetOf(this.#scanner.tagStart)
   }
 
   #addPackage(): void {
     this.#inPackage = false
-    const { scanner } = this
+    const scanner = this.#scanner
     if (scanner.tagEnd - scanner.tagStart !== '</package>'.length || ++this.#count > maxPackages)
       throw this.#inseparable()
     const row = this.#row

@@ -155,10 +155,13 @@ export function strictParser(item: string, options: { doctype?: 'ignored' } = {}
   return parser
 }
 
-/** Fetches a metadata file into the cache under its unpacked digest; verifies it packed, before unpacking, and unpacked. */
+/**
+ * Fetches a metadata file into the cache under its unpacked digest; verifies it packed, before unpacking, and unpacked. Where it is not in the
+ * cache, `each` gets its parts on the way there.
+ */
 export async function fetchList(
   upstream: Upstream,
-  { entry, context }: { entry: RepomdEntry; context: ResolveContext },
+  { entry, each, context }: { entry: RepomdEntry; each?: ListReader | undefined; context: ResolveContext },
 ): Promise<Descriptor> {
   const place = placeOfList(entry.location, upstream)
   if ('refused' in place) throw malformed(`${entry.type}: ${place.refused}`, upstream.name)
@@ -197,8 +200,21 @@ export async function fetchList(
       item,
     })
   const descriptor = known ?? (await measured(stream()))
-  await context.cache.push(descriptor, Readable.from(stream()))
+  const body = each === undefined ? stream() : passed(stream(), each)
+  await context.cache.push(descriptor, Readable.from(body))
   return descriptor
+}
+
+/** Reads a list in parts. */
+export interface ListReader {
+  write(chunk: Uint8Array): void
+}
+
+async function* passed(chunks: AsyncIterable<Uint8Array>, { write }: ListReader): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    write(chunk)
+    yield chunk
+  }
 }
 
 function checkBytes(bytes: Buffer, { entry, item }: { entry: RepomdEntry; item: string }): void {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { verifiedParts } from '../../content/block-digests.ts'
 import { derived } from '../../content/derived.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
+import type { Digest } from '../../core/digest.ts'
 import { fromSystemError } from '../../core/errors.ts'
 import { armoredKeys } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -9,19 +10,19 @@ import type { ModuleDefaults, ModuleStream, PackageGroup, RpmCandidate } from '.
 import { parseComps } from './comps.ts'
 import type { RpmRepository } from './entry.ts'
 import {
+  ElementsReader,
   elementFinder,
   elementsForm,
   filesOfPrimary,
+  OwnersReader,
   ownersFinder,
   ownersForm,
   pathsOf,
-  readElements,
-  readOwners,
 } from './filelists.ts'
 import { parseModules } from './modules.ts'
-import { type PackageColumns, PackageTable, packageTableForm } from './package-table.ts'
-import { readPrimary } from './primary.ts'
-import { fetchList, fetchRepomd, listText } from './repomd.ts'
+import { PackageTable, packageTableForm } from './package-table.ts'
+import { PrimaryReader } from './primary.ts'
+import { fetchList, fetchRepomd, type ListReader, listText } from './repomd.ts'
 import { compatibleArchitectures } from './universe.ts'
 import { type Upstream, upstreamOf } from './upstream.ts'
 
@@ -34,6 +35,8 @@ export interface LoadedRepository {
   upstream: Upstream
   /** fingerprint of the key that signed repomd.xml; undefined where nobody did */
   signedBy: string | undefined
+  /** digest of the unpacked primary.xml */
+  list: Digest
   /** public keys of its publisher, armored */
   keys: string[]
   /** which packages contain these files, according to filelists */
@@ -58,36 +61,43 @@ export async function loadRepository(
   const { entries, signedBy, base } = await fetchRepomd(listed, { repository, at, context })
   // the other mirrors may be older or newer
   const upstream = { ...listed, bases: [base, ...listed.bases.filter(other => other !== base)] }
-  const list = async (type: string): Promise<Descriptor | undefined> => {
+  const list = async (type: string, each?: ListReader): Promise<Descriptor | undefined> => {
     const entry = entries.get(type)
-    return entry === undefined ? undefined : await fetchList(upstream, { entry, context })
+    return entry === undefined ? undefined : await fetchList(upstream, { entry, each, context })
   }
   // some publishers offer several compressions, the `_zck` and `_db` ones for dnf alone; dnf prefers `group_gz`, too
   const groupType = entries.has('group_gz') ? 'group_gz' : 'group'
-  const [primary, modules, comps] = await Promise.all([list('primary'), list('modules'), list(groupType)])
-  const takes = new Set(architectures.flatMap(compatibleArchitectures))
-  const packages = new PackageTable(await packageColumns(primary!, { item, architectures: takes, context }), {
-    repository: index,
-    item,
-  })
+  const architecturesTaken = new Set(architectures.flatMap(compatibleArchitectures))
+  const primaryReader = passedOn(() => new PrimaryReader({ item, architectures: architecturesTaken }))
+  const elementsReader = passedOn(() => new ElementsReader(item))
+  const filelists = once(() => list('filelists', elementsReader))
+  const lists = [list('primary', primaryReader), list('modules'), list(groupType)] as const
+  // unpacked while primary.xml is read; that it cannot be had only counts where it is needed
+  await Promise.allSettled([...lists, filelists()])
+  const [primary, modules, comps] = await Promise.all(lists)
+  const columns = await derived(
+    context.cache,
+    { digest: primary!.digest, variant: [...architecturesTaken].sort().join(' ') },
+    { form: packageTableForm, make: () => primaryReader.columns(primary!, context) },
+  )
+  const packages = new PackageTable(columns, { repository: index, item })
   const { streams, defaults } =
     modules === undefined
       ? { streams: [], defaults: [] }
       : parseModules(await listText(modules, context), { repository: index, item })
   const groups =
     comps === undefined ? [] : parseComps(await listText(comps, context), { repository: index, item })
-  const filelists = once(() => list('filelists'))
   const elements = once(async () => {
     const descriptor = await filelists()
     if (descriptor === undefined) return undefined
-    const make = async () => readElements(await context.cache.open(descriptor), item)
+    const make = () => elementsReader.columns(descriptor, context)
     const columns = await derived(context.cache, descriptor, { form: elementsForm, make })
     return { descriptor, ...elementFinder(columns, item) }
   })
   const owners = once(async () => {
     const descriptor = await filelists()
     if (descriptor === undefined) return undefined
-    const make = async () => readOwners(await context.cache.open(descriptor), item)
+    const make = () => passedOn(() => new OwnersReader(item)).columns(descriptor, context)
     return ownersFinder(await derived(context.cache, descriptor, { form: ownersForm, make }), item)
   })
   /** the elements of filelists.xml; undefined for packages that it does not have */
@@ -107,6 +117,7 @@ export async function loadRepository(
     groups,
     upstream,
     signedBy,
+    list: primary!.digest,
     keys: await publicKeys(repository.keys),
     async ownersOf(paths) {
       const find = await owners()
@@ -148,17 +159,20 @@ export async function loadRepository(
   }
 }
 
-async function packageColumns(
-  primary: Descriptor,
-  {
-    item,
-    architectures,
-    context,
-  }: { item: string; architectures: ReadonlySet<string>; context: ResolveContext },
-): Promise<PackageColumns> {
-  const source = { digest: primary.digest, variant: [...architectures].sort().join(' ') }
-  const make = async () => readPrimary(await context.cache.open(primary), { item, architectures })
-  return await derived(context.cache, source, { form: packageTableForm, make })
+/** Reads a list while it is fetched, or from the cache where it was fetched before. */
+function passedOn<Columns>(
+  start: () => ListReader & { columns(): Columns },
+): ListReader & { columns(list: Descriptor, context: ResolveContext): Promise<Columns> } {
+  let reader: ReturnType<typeof start> | undefined
+  return {
+    write: chunk => (reader ??= start()).write(chunk),
+    async columns(list, { cache }) {
+      if (reader !== undefined) return reader.columns()
+      reader = start()
+      for await (const chunk of (await cache.open(list)) as AsyncIterable<Buffer>) reader.write(chunk)
+      return reader.columns()
+    },
+  }
 }
 
 /** Remembers what is asked for several times. */

@@ -361,17 +361,17 @@ export class XmlScanner {
 
   /** Makes no text where only the usual entities occur. */
   #checkEntities(start: number, end: number): void {
-    const text = this.bytes.subarray(start, end)
-    for (let at = text.indexOf(0x26); at >= 0; at = text.indexOf(0x26, at + 1)) {
-      const isCommon = commonEntities.some(
-        name =>
-          at + name.length < text.length &&
-          text.compare(name, 0, name.length, at + 1, at + 1 + name.length) === 0,
-      )
-      if (isCommon) continue
-      this.#plain(text.toString('utf8'))
+    for (let at = start; at < end; at++) {
+      if (this.bytes[at] !== 0x26 || commonEntities.some(name => this.#isAt(at + 1, name, end))) continue
+      this.#plain(this.bytes.toString('utf8', start, end))
       return
     }
+  }
+
+  #isAt(place: number, text: Uint8Array, end: number): boolean {
+    if (place + text.length > end) return false
+    for (let i = 0; i < text.length; i++) if (this.bytes[place + i] !== text[i]) return false
+    return true
   }
 
   #plain(text: string): string {

@@ -4,18 +4,18 @@ import { readStanzas } from '../../../src/kinds/deb/control.ts'
 import { parseRelations } from '../../../src/kinds/deb/relation.ts'
 import { parseComps } from '../../../src/kinds/rpm/comps.ts'
 import {
+  ElementsReader,
   elementFinder,
+  OwnersReader,
   ownersFinder,
   pathsOf,
-  readElements,
-  readOwners,
 } from '../../../src/kinds/rpm/filelists.ts'
 import { readHeader, readSignatureHeader } from '../../../src/kinds/rpm/header.ts'
 import { parseModules } from '../../../src/kinds/rpm/modules.ts'
 import { clausesOf, clausesOfContrary } from '../../../src/kinds/rpm/normal-form.ts'
-import { readPrimary } from '../../../src/kinds/rpm/primary.ts'
+import { PrimaryReader } from '../../../src/kinds/rpm/primary.ts'
 import { publisherOf } from '../../../src/kinds/rpm/publisher.ts'
-import { parseRepomd } from '../../../src/kinds/rpm/repomd.ts'
+import { type ListReader, parseRepomd } from '../../../src/kinds/rpm/repomd.ts'
 import { parseRich } from '../../../src/kinds/rpm/rich.ts'
 import { mergeYumLists } from '../../../src/kinds/rpm/united-lists.ts'
 import { splitClearSigned } from '../../../src/openpgp/clear-sign.ts'
@@ -35,11 +35,10 @@ const modules =
 const comps =
   '<?xml version="1.0"?><!DOCTYPE comps PUBLIC "-//x" "comps.dtd"><comps><group><id>core</id><name>c</name><packagelist><packagereq type="mandatory">bash</packagereq></packagelist></group><environment><id>e</id><grouplist><groupid>core</groupid></grouplist></environment></comps>'
 
-/** A list, read in parts as from a disk. */
-function chunksOf(bytes: Buffer): Readable {
-  const chunks: Buffer[] = []
-  for (let at = 0; at < bytes.length; at += 512) chunks.push(bytes.subarray(at, at + 512))
-  return Readable.from(chunks)
+/** What a reader of lists makes of one that comes in parts, as from a disk. */
+function readWith<Columns>(reader: ListReader & { columns(): Columns }, bytes: Buffer): Columns {
+  for (let at = 0; at < bytes.length; at += 512) reader.write(bytes.subarray(at, at + 512))
+  return reader.columns()
 }
 
 function rpmHeader(): Buffer {
@@ -94,17 +93,18 @@ export const packageParsers: Parser[] = [
   {
     name: 'primary.xml',
     seeds: [Buffer.from(primary)],
-    parse: bytes => readPrimary(chunksOf(bytes), { item: 'x', architectures: new Set(['x86_64', 'noarch']) }),
+    parse: bytes =>
+      readWith(new PrimaryReader({ item: 'x', architectures: new Set(['x86_64', 'noarch']) }), bytes),
   },
   {
     name: 'filelists.xml: elements',
     seeds: [Buffer.from(filelists)],
-    parse: async bytes => elementFinder(await readElements(chunksOf(bytes), 'x'), 'x').find(hex),
+    parse: bytes => elementFinder(readWith(new ElementsReader('x'), bytes), 'x').find(hex),
   },
   {
     name: 'filelists.xml: owners of files',
     seeds: [Buffer.from(filelists)],
-    parse: async bytes => ownersFinder(await readOwners(chunksOf(bytes), 'x'), 'x')('/usr/bin/a'),
+    parse: bytes => ownersFinder(readWith(new OwnersReader('x'), bytes), 'x')('/usr/bin/a'),
   },
   {
     name: 'an element of filelists.xml',
