@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AirgapError } from '../../../src/core/errors.ts'
 import type { RpmCandidate } from '../../../src/kinds/rpm/candidate.ts'
 import { closureOf } from '../../../src/kinds/rpm/closure.ts'
 import { chooseModules } from '../../../src/kinds/rpm/module-choice.ts'
-import { listOf } from '../../../src/kinds/rpm/package-list.ts'
-import { makeUniverse } from '../../../src/kinds/rpm/universe.ts'
+import { PackageTable } from '../../../src/kinds/rpm/package-table.ts'
+import { PrimaryReader } from '../../../src/kinds/rpm/primary.ts'
+import { compatibleArchitectures, makeUniverse } from '../../../src/kinds/rpm/universe.ts'
 import { randomOf } from '../upstreams/seeded-random.ts'
 import { fullNevra } from './nevra.ts'
 import { randomModules } from './random-modules.ts'
@@ -85,9 +86,12 @@ export async function compareRandom(
       })),
       requests,
     })
+    const tables = await Promise.all(repositories.map((_, i) => readTable(join(folder, `r${i}`), i)))
     const filelists = new Map<string, RpmCandidate[]>()
-    for (const [one, files] of hidden)
+    for (const [{ repository, checksum }, files] of hidden) {
+      const one = tables[repository]!.withChecksum(checksum.hex)!
       for (const file of files) filelists.set(file, [...(filelists.get(file) ?? []), one])
+    }
     const answer = (packages: string[]) => {
       const { isHidden } = chooseModules({
         ...modules,
@@ -97,9 +101,8 @@ export async function compareRandom(
         hotfixes: new Set(),
         at: 'test',
       })
-      const candidates = repositories.flat()
       const hidden = (one: RpmCandidate) => (isHidden(one) ? 'hidden by a module' : undefined)
-      const universe = makeUniverse([listOf(candidates)], {
+      const universe = makeUniverse(tables, {
         priorities,
         architecture: 'x86_64',
         installed: [],
@@ -117,6 +120,14 @@ export async function compareRandom(
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** The repository as it was written for dnf. */
+async function readTable(folder: string, repository: number): Promise<PackageTable> {
+  const architectures = new Set(compatibleArchitectures('x86_64'))
+  const reader = new PrimaryReader({ item: folder, architectures })
+  reader.write(await readFile(join(folder, 'repodata', 'primary.xml')))
+  return new PackageTable(reader.columns(), { repository, item: folder })
 }
 
 export function ours(resolve: () => RpmCandidate[]): Answer {
