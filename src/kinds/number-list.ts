@@ -27,8 +27,32 @@ export class NumberList {
     return this.#items[i]!
   }
 
+  set(i: number, value: number): void {
+    this.#items[i] = value
+  }
+
   /** A view of the numbers so far. */
   toArray(): Uint32Array<ArrayBuffer> {
     return this.#items.subarray(0, this.length)
   }
+}
+
+/** Positions of a list by their keys: those of `key` are `entries.subarray(first[key], first[key + 1])`, in their order. */
+export interface Grouped {
+  first: Uint32Array<ArrayBuffer>
+  entries: Uint32Array<ArrayBuffer>
+}
+
+/** Groups the values by the keys beside them, which are smaller than `count`. */
+export function groupByKey(
+  keys: NumberList,
+  { values, count }: { values: NumberList; count: number },
+): Grouped {
+  const first = new Uint32Array(count + 1)
+  for (let i = 0; i < keys.length; i++) first[keys.at(i) + 1]!++
+  for (let key = 0; key < count; key++) first[key + 1]! += first[key]!
+  const next = first.slice()
+  const entries = new Uint32Array(keys.length)
+  for (let i = 0; i < keys.length; i++) entries[next[keys.at(i)]!++] = values.at(i)
+  return { first, entries }
 }

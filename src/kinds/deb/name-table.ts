@@ -1,4 +1,4 @@
-import { NumberList } from './number-list.ts'
+import { NumberList } from '../number-list.ts'
 
 /** Names and their numbers. A name is a place in a text, which the table does not have itself. */
 export interface NameColumns {

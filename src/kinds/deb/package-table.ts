@@ -1,8 +1,8 @@
 import type { Columns, DerivedForm } from '../../content/derived.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { groupByKey, NumberList } from '../number-list.ts'
 import { type StanzaPlace, StanzaScanner } from './control.ts'
 import { NameTableBuilder } from './name-table.ts'
-import { groupByKey, NumberList } from './number-list.ts'
 
 /** The fields that resolving reads. Their order is part of the table's form. */
 export const tableFields = [

@@ -1,7 +1,7 @@
 import { type BlockDigests, BlockHasher } from '../../content/block-digests.ts'
 import type { Columns, DerivedForm } from '../../content/derived.ts'
 import type { ByteRange } from '../../core/descriptor.ts'
-import { NumberList } from '../number-list.ts'
+import { groupByKey, NumberList } from '../number-list.ts'
 import type { RpmCandidate } from './candidate.ts'
 import { type ListReader, malformed } from './repomd.ts'
 import { TextTable } from './text-table.ts'
@@ -117,7 +117,11 @@ export class OwnersReader implements ListReader {
   /** Ends the list. */
   columns(): OwnerColumns {
     this.#files.close()
-    return { ...grouped(this.#hashes, this.#packages), ...this.#checksums.columns() }
+    // a slot has about one package
+    const count = 2 ** Math.ceil(Math.log2(this.#hashes.length + 1))
+    for (let i = 0; i < this.#hashes.length; i++) this.#hashes.set(i, this.#hashes.at(i) & (count - 1))
+    const { first, entries } = groupByKey(this.#hashes, { values: this.#packages, count })
+    return { starts: first, packages: entries, ...this.#checksums.columns() }
   }
 }
 
@@ -140,22 +144,6 @@ export function pathsOf(element: Buffer, item: string): Set<string> {
   reader.write(element)
   reader.close()
   return paths
-}
-
-/** Twice as many slots as files, or fewer: a slot has about one package. */
-function grouped(
-  hashes: NumberList,
-  packages: NumberList,
-): { starts: Uint32Array<ArrayBuffer>; packages: Uint32Array<ArrayBuffer> } {
-  const slots = 2 ** Math.ceil(Math.log2(hashes.length + 1))
-  const starts = new Uint32Array(slots + 1)
-  const mask = slots - 1
-  for (let i = 0; i < hashes.length; i++) starts[(hashes.at(i) & mask) + 1]!++
-  for (let slot = 0; slot < slots; slot++) starts[slot + 1]! += starts[slot]!
-  const next = starts.slice()
-  const found = new Uint32Array(hashes.length)
-  for (let i = 0; i < hashes.length; i++) found[next[hashes.at(i) & mask]!++] = packages.at(i)
-  return { starts, packages: found }
 }
 
 /** FNV-1a of the characters */
