@@ -6,7 +6,7 @@ import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { stateText } from '../core/file-state.ts'
-import { annotationKeys } from '../core/media-types.ts'
+import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { formatReference, parseReference, type Reference } from '../core/reference.ts'
 import { type ByteSource, openFileSource } from './byte-source.ts'
 import { type BundleEntry, headerOf } from './entry.ts'
@@ -62,6 +62,15 @@ export class BundleStore implements ReadableStore, NamedStore {
   /** Returns the artifacts: descriptors of index.json with their annotations, sorted by kind and name. */
   roots(): readonly Descriptor[] {
     return this.#front.roots
+  }
+
+  /** Returns all content in the order of the tar; its media types are not known here. */
+  blobs(): Descriptor[] {
+    return [...this.#blobs.values()].map(({ digest, size }) => ({
+      mediaType: mediaTypes.octets,
+      digest: digest!,
+      size,
+    }))
   }
 
   async exists(descriptor: Descriptor): Promise<boolean> {

@@ -40,6 +40,11 @@ export function descriptorsState(fds: readonly number[]): string {
   return stateText(fds.map(fd => stateOf('', fstatSync(fd, { bigint: true }))))
 }
 
+/** Returns which (first) file a state is of, by device and inode; empty for content in memory. */
+export function fileOfState(state: string): string {
+  return state.slice(0, Math.max(0, state.indexOf(' ')))
+}
+
 /**
  * Returns whether every write from now on changes the state that `stateText` returned: a write within the granularity of the file system's
  * times leaves them as they are. Times without a fraction of a second are those of a file system that has none (FAT: 2 s).

@@ -5,7 +5,7 @@ import { refuseOther, Verifier } from '../content/verify.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { type AirgapError, isErrorCode } from '../core/errors.ts'
-import { isSettled } from '../core/file-state.ts'
+import { fileOfState, isSettled } from '../core/file-state.ts'
 import { type ContentFile, contentFile } from './content-file.ts'
 import { settledOrAborted } from './settled-or-aborted.ts'
 import { turns } from './turns.ts'
@@ -13,8 +13,10 @@ import { type Verdicts, writtenTo } from './verdicts.ts'
 
 /** Verdicts of this process: threads read and hash the content of the store, each blob once for each state of its file. */
 export interface LocalVerdicts extends Verdicts {
-  /** Reads the content as `verified` does, on a thread that is kept for this, in whatever state its file is; returns that state. */
-  verifyNow(content: Descriptor, signal: AbortSignal): Promise<string>
+  /** Reads the content once more, whatever is known, on a thread that is kept for this. Throws as `verified` does. */
+  verifyAgain(content: Descriptor, signal: AbortSignal): Promise<void>
+  /** Returns whether the content was found to be right in this state; the same as `known`, and nothing else happens. */
+  isRight(content: Descriptor, state: string): boolean
   /** Takes over what was found in this state before. */
   takeOver(state: string, digests: Iterable<Digest>): void
   /** Ends the threads, and fails all who wait. */
@@ -26,9 +28,11 @@ export interface LocalVerdictsOptions {
   note?: (content: Descriptor, found: { state: string; damage?: AirgapError }) => void
   /** default: the clock of this machine, ms since 1970 */
   now?: () => number
+  /** of several stores together, closed by its owner; default: one of `hashThreads` */
+  pool?: HashPool
 }
 
-/** A repaired file has another state; damage on the way from the disk may be gone at the next try. */
+/** A repaired file has another state; damage on the way from the disk may be gone later. */
 const damageRemembered = 30_000 /* milliseconds */
 /** A state that this process has seen for so long is settled, whatever the clock of the file system says. */
 const seenLongEnough = 2_100 /* milliseconds */
@@ -40,7 +44,7 @@ const largeReads = Math.min(4, Math.max(2, availableParallelism()))
 /** One thread more, for small blobs alone: they don't wait until large ones are read. */
 const smallBlob = 16 << 20 /* bytes */
 /** One thread more, for what nobody waits for. */
-const threads = largeReads + 2
+export const hashThreads = largeReads + 2
 
 /** Content of a store that has no open files is read here, in pieces of this size. */
 const pieceSize = 1 << 20 /* bytes */
@@ -63,16 +67,17 @@ interface Job {
 
 export function localVerdicts(
   store: ReadableStore,
-  { note = () => {}, now = Date.now }: LocalVerdictsOptions = {},
+  { note = () => {}, now = Date.now, ...given }: LocalVerdictsOptions = {},
 ): LocalVerdicts {
   const files = new Map<string, FileVerdicts>()
   const jobs = new Map<string, Job>()
   const large = turns(largeReads)
   const small = turns(1)
-  let pool: HashPool | undefined
+  const stopped = new AbortController()
+  let pool = given.pool
 
   function known(state: string): FileVerdicts | undefined {
-    const found = files.get(fileOf(state))
+    const found = files.get(fileOfState(state))
     return found?.state === state ? found : undefined
   }
 
@@ -80,17 +85,21 @@ export function localVerdicts(
     const found = known(state)
     if (found !== undefined) return found
     const fresh = { state, since: performance.now(), right: new Set<Digest>(), damaged: new Map() }
-    files.set(fileOf(state), fresh)
+    files.set(fileOfState(state), fresh)
     return fresh
   }
 
-  /** Throws damage that is remembered. */
-  function isKnown({ digest }: Descriptor, state: string): boolean {
-    const file = known(state)
-    const damage = file?.damaged.get(digest)
-    if (damage !== undefined && performance.now() < damage.until) throw damage.error
-    file?.damaged.delete(digest)
-    return file?.right.has(digest) ?? false
+  const isRight = ({ digest }: Descriptor, state: string) => known(state)?.right.has(digest) ?? false
+
+  /** Throws damage; where it was found a while ago, it is looked for again, so that the next client may get the content. */
+  function isKnown(content: Descriptor, state: string): boolean {
+    const damage = known(state)?.damaged.get(content.digest)
+    if (damage === undefined) return isRight(content, state)
+    if (performance.now() >= damage.until) {
+      damage.until = performance.now() + damageRemembered
+      read(content, { signal: stopped.signal, how: 'in turn' }).catch(() => {})
+    }
+    throw damage.error
   }
 
   function noteDamage(content: Descriptor, { state, error }: { state: string; error: unknown }): void {
@@ -115,7 +124,7 @@ export function localVerdicts(
     { file, stop }: { file: ContentFile; stop: AbortSignal },
   ): Promise<void> {
     if (file.extents !== undefined) {
-      pool ??= hashPool({ size: threads })
+      pool ??= hashPool({ size: hashThreads })
       const digest = await pool.hash(file.extents, { signal: stop, item: content.digest })
       return refuseOther(content, { digest })
     }
@@ -193,6 +202,7 @@ export function localVerdicts(
 
   return {
     known: isKnown,
+    isRight,
     noteDamage,
     async verified(content, { state, signal }) {
       while (!isKnown(content, state)) {
@@ -201,26 +211,19 @@ export function localVerdicts(
         if ((await file.state()) !== state) throw writtenTo(content)
       }
     },
-    async verifyNow(content, signal) {
-      for (;;) {
-        const state = await read(content, { signal, how: 'at once' })
-        if (state !== undefined) return state
-      }
+    async verifyAgain(content, signal) {
+      await read(content, { signal, how: 'at once' })
     },
     takeOver(state, digests) {
       const { right } = seen(state)
       for (const digest of digests) right.add(digest)
     },
     async close() {
+      stopped.abort(new Error('the servers were stopped'))
       for (const job of jobs.values()) job.stop.abort(new Error('the servers were stopped'))
-      await pool?.close()
+      if (given.pool === undefined) await pool?.close()
     },
   }
-}
-
-/** Device and inode of the (first) file. */
-function fileOf(state: string): string {
-  return state.slice(0, Math.max(0, state.indexOf(' ')))
 }
 
 /** A descriptor with another size is another claim. */

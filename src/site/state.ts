@@ -56,6 +56,8 @@ export interface SiteState {
     installed: string
     /** the keys whose signatures the site trusts, mode 0600 */
     trust: string
+    /** folder, mode 0700: what the servers know of each bundle's content */
+    verdicts: string
   }
 }
 
@@ -137,6 +139,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     bundles: join(folder, 'bundles.json'),
     installed: join(folder, 'installed.json'),
     trust: join(folder, 'trust.json'),
+    verdicts: join(folder, 'verdicts'),
   }
 }
 

@@ -1,0 +1,182 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BundleStore } from '../bundle/reader.ts'
+import { hashPool } from '../content/hash-pool.ts'
+import { attachmentOf } from '../core/attachment.ts'
+import { fileOfState, isSettled, stateText } from '../core/file-state.ts'
+import { type CheckedContent, checkInBackground } from '../serve/background-check.ts'
+import { hashThreads, type LocalVerdicts, localVerdicts } from '../serve/local-verdicts.ts'
+import {
+  type Finding,
+  isRight,
+  openVerdictFile,
+  readVerdictFile,
+  type VerdictFile,
+  type VerdictSubject,
+  writeAllRight,
+} from '../serve/verdict-file.ts'
+import { type Verdicts, writtenTo } from '../serve/verdicts.ts'
+import type { SiteState } from '../site/state.ts'
+import type { OpenBundle } from './open-bundles.ts'
+
+/** Verdicts about the content of open bundles; kept in the state folder, so that the next start knows them. */
+export interface SiteVerdicts extends Verdicts {
+  /** Ends the threads and what is read in the background, and writes down what is known. */
+  close(): Promise<void>
+}
+
+type VerifiedFile = Pick<OpenBundle, 'path' | 'store' | 'identity'>
+
+/** Starts the threads, and the check in the background. Verdicts that cannot be kept (a full disk) are found again after the next start. */
+export async function openSiteVerdicts(
+  bundles: readonly VerifiedFile[],
+  { paths, now }: { paths: SiteState['paths']; now: () => Date },
+): Promise<SiteVerdicts> {
+  const pool = hashPool({ size: hashThreads })
+  const stop = new AbortController()
+  const opened = await Promise.all(
+    bundles.map(async bundle => await openVerdicts(bundle, { paths, now, pool })),
+  )
+  const checked = checkInBackground(
+    opened.map(({ content }) => content),
+    { signal: stop.signal },
+  )
+  const find = (state: string) => opened.find(({ file }) => file === fileOfState(state))?.verdicts
+  return {
+    known: (content, state) => find(state)?.known(content, state) ?? false,
+    async verified(content, options) {
+      const verdicts = find(options.state)
+      if (verdicts === undefined) throw writtenTo(content)
+      await verdicts.verified(content, options)
+    },
+    noteDamage: (content, found) => find(found.state)?.noteDamage(content, found),
+    async close() {
+      stop.abort(new Error('the servers were stopped'))
+      await Promise.all(opened.map(({ verdicts }) => verdicts.close()))
+      await Promise.all([checked, pool.close(), ...opened.map(({ record }) => record?.close())])
+    },
+  }
+}
+
+interface OpenVerdicts {
+  verdicts: LocalVerdicts
+  content: CheckedContent
+  /** absent where the state folder cannot be written */
+  record: VerdictFile | undefined
+  /** device and inode */
+  file: string
+}
+
+async function openVerdicts(
+  bundle: VerifiedFile,
+  { paths, now, pool }: { paths: SiteState['paths']; now: () => Date; pool: ReturnType<typeof hashPool> },
+): Promise<OpenVerdicts> {
+  const { store } = bundle
+  const blobs = store.blobs()
+  const subject = await subjectOf(bundle, await store.state())
+  const record = await openRecord(paths, subject)
+  const keep = (state: string, finding: Finding) => {
+    if (record === undefined) return
+    if (record.subject.state !== state) record.restart({ ...record.subject, state })
+    record.add(finding)
+  }
+  const verdicts = localVerdicts(store, {
+    pool,
+    note: ({ digest }, { state, damage }) =>
+      keep(state, { type: damage === undefined ? 'right' : 'damaged', digest, at: now().toISOString() }),
+  })
+  const { known } = record ?? {}
+  if (known !== undefined) {
+    const right = blobs.filter(({ digest }) => isRight(known, digest))
+    verdicts.takeOver(
+      subject.state,
+      right.map(({ digest }) => digest),
+    )
+  }
+  const content: CheckedContent = {
+    verdicts,
+    blobs,
+    state: () => store.state(),
+    completed: (type, state) => keep(state, { type, at: now().toISOString() }),
+  }
+  return { verdicts, content, record, file: fileOfState(subject.state) }
+}
+
+async function openRecord(
+  paths: SiteState['paths'],
+  subject: VerdictSubject,
+): Promise<VerdictFile | undefined> {
+  try {
+    await mkdir(paths.verdicts, { recursive: true, mode: 0o700 })
+    return await openVerdictFile(verdictPath(paths, subject.bundle), subject)
+  } catch {
+    return undefined
+  }
+}
+
+async function subjectOf({ path, store, identity }: VerifiedFile, state: string): Promise<VerdictSubject> {
+  return {
+    bundle: identity.digest,
+    state,
+    attachment: (await attachmentOf(path)) ?? null,
+    blobs: store.blobs().length,
+  }
+}
+
+function verdictPath(paths: SiteState['paths'], digest: string): string {
+  return join(paths.verdicts, digest.replace('sha256:', '').slice(0, 32))
+}
+
+/**
+ * Records that the whole bundle was verified as it is open now, so that the servers don't read it again; `since`: when the verification
+ * began. Does nothing where there is no state folder, or none that can be written.
+ */
+export async function keepVerified(
+  bundle: VerifiedFile & Pick<OpenBundle, 'source'>,
+  { paths, since, now }: { paths: SiteState['paths']; since: number /* ms since 1970 */; now: () => Date },
+): Promise<void> {
+  const state = stateText(bundle.source.opened)
+  if (!isSettled(state, since)) return
+  try {
+    await mkdir(paths.verdicts, { mode: 0o700 }).catch(ignoreExisting)
+    await writeAllRight(verdictPath(paths, bundle.identity.digest), {
+      subject: await subjectOf(bundle, state),
+      at: now().toISOString(),
+    })
+  } catch {
+    // the servers read it again
+  }
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error
+}
+
+/** How much of a bundle's content is known to be right. */
+export interface VerifiedContent {
+  /** number of blobs that were verified in the present state of the file */
+  verified: number
+  blobs: number
+  /** when all of it had been read again for the last time, ISO 8601; null: never yet */
+  scrubbed: string | null
+  damaged: { digest: string; at: string }[]
+}
+
+/** Returns what the servers have found out about a bundle; of one that cannot be read (no `store`), what they knew last. */
+export async function verifiedContent(
+  { digest, store }: { digest: string; store?: BundleStore },
+  { paths }: Pick<SiteState, 'paths'>,
+): Promise<VerifiedContent | null> {
+  const found = await readVerdictFile(verdictPath(paths, digest))
+  if (found === undefined || found.subject.bundle !== digest) return null
+  const { subject, known } = found
+  const { blobs } = subject
+  if (store !== undefined && (await store.state()) !== subject.state)
+    return { verified: 0, blobs, scrubbed: null, damaged: [] }
+  return {
+    verified: known.all ? blobs - known.damaged.size : known.right.size,
+    blobs,
+    scrubbed: known.scrubbed ?? null,
+    damaged: [...known.damaged].map(([one, at]) => ({ digest: one, at })),
+  }
+}
