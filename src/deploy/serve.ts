@@ -1,17 +1,15 @@
 import { availableParallelism, totalmem } from 'node:os'
-import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
-import { localVerdicts } from '../serve/local-verdicts.ts'
 import type { LogSink } from '../serve/log-sink.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
-import { mergedStore } from '../site/content.ts'
 import { openState } from '../site/state.ts'
 import { openBundles } from './open-bundles.ts'
 import { startServing } from './serving.ts'
 import { keepServingRecord } from './serving-record.ts'
 import { setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
+import { openSiteVerdicts } from './site-verdicts.ts'
 
 /** What is served, and where. */
 export interface ServedSite {
@@ -48,22 +46,12 @@ export async function serveSite(
   const { bundles } = opened
   const state = await openState(siteFolder)
   const lock = await acquireProcessLock(state.paths.serveLock, `${siteFolder}: the servers of this site`)
-  let damaged: (content: Descriptor, state: string) => void = () => {}
-  const verdicts = localVerdicts(mergedStore(bundles.map(({ store }) => store)), {
-    note: (content, { state, damage }) => {
-      if (damage !== undefined) damaged(content, state)
-    },
-  })
+  const verdicts = await openSiteVerdicts(bundles, { paths: state.paths, now: run.now })
   try {
     const serving = await startServing({
       bundles,
-      verdicts: {
-        ...verdicts,
-        onDamage(listener) {
-          damaged = listener
-        },
-      },
-      verify: 'once',
+      verdicts,
+      verify: config.verify,
       address,
       listen: config.listen,
       state,

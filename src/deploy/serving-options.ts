@@ -1,7 +1,7 @@
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Counters } from '../serve/counters.ts'
 import type { LogSink } from '../serve/log-sink.ts'
-import type { VerifyMode } from '../serve/stream.ts'
+import type { VerifyMode } from '../serve/served.ts'
 import type { ProcessState } from '../serve/supervisor.ts'
 import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'

@@ -51,6 +51,7 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
       registryPort,
       httpPort,
       listen,
+      verify: options.verify ?? saved?.verify ?? defaults.verify,
       environment: parseEnvironment(environment),
       nodeRoot: nodeRootOf(options.nodeRoot, saved),
     },

@@ -1,4 +1,5 @@
 import type { Digest } from '../core/digest.ts'
+import type { VerifyMode } from '../serve/served.ts'
 
 /**
  * Where a site is and how it is set up, as far as the operator says so. What is undefined is taken from what the site was set up
@@ -15,6 +16,7 @@ export interface SiteOptions {
   registryPort?: number
   httpPort?: number
   listen?: string
+  verify?: VerifyMode
   env?: string
   nodeRoot?: string
 }
@@ -23,5 +25,6 @@ export const defaults = {
   registryPort: 35_000,
   httpPort: 8080,
   listen: '0.0.0.0',
+  verify: 'once',
   environment: 'prod',
 } as const

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BundleStore } from '../bundle/reader.ts'
-import { hashPool } from '../content/hash-pool.ts'
+import { type HashPool, hashPool } from '../content/hash-pool.ts'
 import { attachmentOf } from '../core/attachment.ts'
+import type { Descriptor } from '../core/descriptor.ts'
 import { fileOfState, isSettled, stateText } from '../core/file-state.ts'
 import { type CheckedContent, checkInBackground } from '../serve/background-check.ts'
 import { hashThreads, type LocalVerdicts, localVerdicts } from '../serve/local-verdicts.ts'
@@ -15,12 +15,13 @@ import {
   type VerdictSubject,
   writeAllRight,
 } from '../serve/verdict-file.ts'
-import { type Verdicts, writtenTo } from '../serve/verdicts.ts'
+import { writtenTo } from '../serve/verdicts.ts'
 import type { SiteState } from '../site/state.ts'
 import type { OpenBundle } from './open-bundles.ts'
+import type { SiteVerdicts } from './serving-options.ts'
 
 /** Verdicts about the content of open bundles; kept in the state folder, so that the next start knows them. */
-export interface SiteVerdicts extends Verdicts {
+export interface KeptVerdicts extends Required<SiteVerdicts> {
   /** Ends the threads and what is read in the background, and writes down what is known. */
   close(): Promise<void>
 }
@@ -31,11 +32,15 @@ type VerifiedFile = Pick<OpenBundle, 'path' | 'store' | 'identity'>
 export async function openSiteVerdicts(
   bundles: readonly VerifiedFile[],
   { paths, now }: { paths: SiteState['paths']; now: () => Date },
-): Promise<SiteVerdicts> {
+): Promise<KeptVerdicts> {
   const pool = hashPool({ size: hashThreads })
   const stop = new AbortController()
+  let damaged: Parameters<KeptVerdicts['onDamage']>[0] = () => {}
   const opened = await Promise.all(
-    bundles.map(async bundle => await openVerdicts(bundle, { paths, now, pool })),
+    bundles.map(
+      async bundle =>
+        await openVerdicts(bundle, { paths, now, pool, damaged: (...found) => damaged(...found) }),
+    ),
   )
   const checked = checkInBackground(
     opened.map(({ content }) => content),
@@ -50,6 +55,9 @@ export async function openSiteVerdicts(
       await verdicts.verified(content, options)
     },
     noteDamage: (content, found) => find(found.state)?.noteDamage(content, found),
+    onDamage(listener) {
+      damaged = listener
+    },
     async close() {
       stop.abort(new Error('the servers were stopped'))
       await Promise.all(opened.map(({ verdicts }) => verdicts.close()))
@@ -69,7 +77,17 @@ interface OpenVerdicts {
 
 async function openVerdicts(
   bundle: VerifiedFile,
-  { paths, now, pool }: { paths: SiteState['paths']; now: () => Date; pool: ReturnType<typeof hashPool> },
+  {
+    paths,
+    now,
+    pool,
+    damaged,
+  }: {
+    paths: SiteState['paths']
+    now: () => Date
+    pool: HashPool
+    damaged: (content: Descriptor, state: string) => void
+  },
 ): Promise<OpenVerdicts> {
   const { store } = bundle
   const blobs = store.blobs()
@@ -82,8 +100,11 @@ async function openVerdicts(
   }
   const verdicts = localVerdicts(store, {
     pool,
-    note: ({ digest }, { state, damage }) =>
-      keep(state, { type: damage === undefined ? 'right' : 'damaged', digest, at: now().toISOString() }),
+    note(content, { state, damage }) {
+      const type = damage === undefined ? 'right' : 'damaged'
+      keep(state, { type, digest: content.digest, at: now().toISOString() })
+      if (damage !== undefined) damaged(content, state)
+    },
   })
   const { known } = record ?? {}
   if (known !== undefined) {
@@ -164,7 +185,7 @@ export interface VerifiedContent {
 
 /** Returns what the servers have found out about a bundle; of one that cannot be read (no `store`), what they knew last. */
 export async function verifiedContent(
-  { digest, store }: { digest: string; store?: BundleStore },
+  { digest, store }: { digest: string; store?: OpenBundle['store'] },
   { paths }: Pick<SiteState, 'paths'>,
 ): Promise<VerifiedContent | null> {
   const found = await readVerdictFile(verdictPath(paths, digest))

@@ -6,6 +6,7 @@ import { type JournalEntry, readJournal, type StepEvent } from '../install/journ
 import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
+import { pathsOf } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
@@ -15,6 +16,7 @@ import { ownServers } from './own-servers.ts'
 import { readServingRecord, type ServingRecord } from './serving-record.ts'
 import { existingSite, type Setup, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
+import { type VerifiedContent, verifiedContent } from './site-verdicts.ts'
 import { installSteps } from './steps/install-steps.ts'
 import { type TrustView, trustView } from './trust-view.ts'
 
@@ -40,6 +42,8 @@ export interface BundleStatus {
   digest: string | null
   /** how it came to be trusted; null where it cannot be read */
   trust: TrustView | null
+  /** what the servers have verified of it; null where they never ran */
+  content: VerifiedContent | null
   /** why it cannot be read: the medium was removed */
   unreadable?: AirgapError
 }
@@ -119,13 +123,16 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
   const planned = await planSteps(checked, { entries, context })
   return {
     ...status,
-    bundles: bundles.map(({ path, identity, trust }) => ({
-      path,
-      name: identity.name,
-      version: identity.version,
-      digest: identity.digest,
-      trust: trustView(trust, { record: opened.record, digest: identity.digest }),
-    })),
+    bundles: await Promise.all(
+      bundles.map(async ({ path, identity, trust, store }) => ({
+        path,
+        name: identity.name,
+        version: identity.version,
+        digest: identity.digest,
+        trust: trustView(trust, { record: opened.record, digest: identity.digest }),
+        content: await verifiedContent({ digest: identity.digest, store }, state),
+      })),
+    ),
     steps: await Promise.all(planned.map(withLog)),
   }
 }
@@ -143,12 +150,17 @@ async function unreadableBundles(
 ): Promise<BundleStatus[]> {
   const [last] = (await knownBundles(siteFolder)).slice(-1)
   const identity = config.bundles.length === 1 ? last : undefined
+  const content =
+    identity === undefined
+      ? null
+      : await verifiedContent({ digest: identity.digest }, { paths: pathsOf(siteFolder) })
   return config.bundles.map(path => ({
     path,
     name: identity?.name ?? null,
     version: identity?.version ?? null,
     digest: identity?.digest ?? null,
     trust: null,
+    content,
     unreadable: reason,
   }))
 }

@@ -40,15 +40,17 @@ export async function checkInBackground(
     await Promise.all(
       contents.map(async content => {
         let scrubAt = performance.now() + scrubEveryMs
-        let complete: string | undefined
-        let retryAt = 0
+        /** the last state in which everything was read */
+        let read: string | undefined
         let retryMs = firstRetryMs
+        let retryAt = Number.POSITIVE_INFINITY
         for (;;) {
           const state = await content.state().catch(() => undefined)
-          if (state !== undefined && state !== complete && performance.now() >= retryAt) {
-            complete = await verifyAll(content, { state, signal })
-            retryAt = performance.now() + retryMs
-            retryMs = complete === undefined ? Math.min(2 * retryMs, maxRetryMs) : firstRetryMs
+          if (state !== undefined && (state !== read || performance.now() >= retryAt)) {
+            retryMs = state === read ? Math.min(2 * retryMs, maxRetryMs) : firstRetryMs
+            const isComplete = await verifyAll(content, { state, signal })
+            retryAt = isComplete ? Number.POSITIVE_INFINITY : performance.now() + retryMs
+            read = state
           }
           if (performance.now() >= scrubAt) {
             await scrub(content, options)
@@ -63,11 +65,11 @@ export async function checkInBackground(
   }
 }
 
-/** Returns the state in which all blobs are right; undefined if some are not, or if the state has changed. */
+/** Returns whether all blobs are right in this state. */
 async function verifyAll(
   { verdicts, ...content }: CheckedContent,
   { state, signal }: { state: string; signal: AbortSignal },
-): Promise<string | undefined> {
+): Promise<boolean> {
   let isComplete = true
   for (const blob of content.blobs) {
     try {
@@ -79,9 +81,8 @@ async function verifyAll(
       isComplete = false
     }
   }
-  if (!isComplete) return undefined
-  content.completed('all', state)
-  return state
+  if (isComplete) content.completed('all', state)
+  return isComplete
 }
 
 async function scrub(

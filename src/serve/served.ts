@@ -2,7 +2,6 @@ import type { TreeEntries } from '../content/tree.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { ChallengeOptions } from './challenge.ts'
-import type { VerifyMode } from './stream.ts'
 import type { Verdicts } from './verdicts.ts'
 
 /** The input of the servers in this folder: plain data and lookups over any store. */
@@ -99,6 +98,10 @@ export interface AccessEntry {
   /** this entry is the last of so many of its kind, which are not logged one by one (log-rate.ts) */
   count?: number
 }
+
+/** When content is hashed: once for each state of its file, or every byte that is sent. */
+export const verifyModes = ['once', 'always'] as const
+export type VerifyMode = (typeof verifyModes)[number]
 
 /** Options of both servers, with defaults for a site. */
 export interface ServerOptions {

@@ -3,6 +3,7 @@ import type { ReadableStore } from '../content/store.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import { type Piece, pieceBuffers } from './piece-buffers.ts'
 import { pieceVerification } from './piece-verification.ts'
+import type { VerifyMode } from './served.ts'
 import type { Verdicts } from './verdicts.ts'
 import { verifiedAlways } from './verified-always.ts'
 import { verifiedOnce, type Wanted } from './verified-once.ts'
@@ -24,9 +25,6 @@ export interface SendOptions {
   /** called once, just before the first byte is written: from then on no other code may answer */
   begin?: () => void
 }
-
-/** When content is hashed: once for each state of its file, or every byte that is sent. */
-export type VerifyMode = 'once' | 'always'
 
 /** With more answers in flight, the next piece is not read ahead: other answers keep the disk busy. */
 const maxReadingAhead = 64

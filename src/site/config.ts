@@ -13,6 +13,8 @@ export const siteConfigSchema = z.strictObject({
   registryPort: port,
   httpPort: port,
   listen: z.string(),
+  /** when the servers hash content; absent in the configuration of an older offline-deploy */
+  verify: z.enum(['once', 'always']).default('once'),
   environment: z.string(),
   /** null: this host itself is not configured */
   nodeRoot: z.string().nullable(),

@@ -23,7 +23,12 @@ async function workFolder(): Promise<string> {
 
 const digest = (character: string): Digest => `sha256:${character.repeat(64)}`
 const now = new Date('2026-11-27T00:00:00Z')
-const run = { progress: silentProgress, signal: new AbortController().signal }
+const run = {
+  progress: silentProgress,
+  signal: new AbortController().signal,
+  paths: pathsOf('/nowhere'),
+  now: () => now,
+}
 
 describe('openBundles', () => {
   it('opens any bundle of a site that knows none', async () => {

@@ -34,12 +34,21 @@ const writeSiteFile = (site: string, environment: string) =>
   )
 
 describe('setUp', () => {
+  it('takes when the servers hash from the option, else from what was saved; an older site has not saved it', async () => {
+    const verifyOf = async (site: string, options = {}) => (await setUp({ ...options, site })).config.verify
+    expect(await verifyOf(await savedSite())).toBe('once')
+    const always = await savedSite({ ...saved, verify: 'always' })
+    expect(await verifyOf(always)).toBe('always')
+    expect(await verifyOf(always, { verify: 'once' })).toBe('once')
+  })
+
   it('takes defaults where nothing was said and nothing saved', async () => {
     const site = join(await temporaryFolder(), 'site')
     const { config, siteFolder, expect: expected } = await setUp({ ...given, site })
     expect(siteFolder).toBe(site)
     expect(expected).toEqual([])
     expect(config).toEqual({
+      verify: 'once',
       bundles: ['/nowhere/b.tar'],
       address: '127.0.0.1',
       registryPort: 35_000,
@@ -52,7 +61,7 @@ describe('setUp', () => {
 
   it('what the site was set up with comes before the defaults', async () => {
     const { config } = await setUp({ site: await savedSite() })
-    expect(config).toEqual(saved)
+    expect(config).toEqual({ ...saved, verify: 'once' })
   })
 
   it('site.yaml comes before what was saved', async () => {
@@ -76,6 +85,7 @@ describe('setUp', () => {
     }
     const { config, address } = await setUp({ ...options, site })
     expect(config).toEqual({
+      verify: 'once',
       bundles: ['/given/b.tar'],
       address: 'deploy.example',
       registryPort: 6001,
@@ -150,7 +160,7 @@ describe('existingSite', () => {
 })
 
 it('port 0 is for serve alone', () => {
-  expect(() => refuseAnyPort({ ...saved, httpPort: 0 })).toThrow(/port 0/)
+  expect(() => refuseAnyPort({ ...saved, verify: 'once', httpPort: 0 })).toThrow(/port 0/)
 })
 
 it.each([

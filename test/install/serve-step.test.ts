@@ -64,6 +64,7 @@ async function stepFor(command: string[], urls: Record<SiteServer, string> = not
     expected,
     clients: async () => digest,
     servers: { site: 'ours', key: async () => key, urls, direct: true },
+    verify: 'once',
     listens: [],
     lock: join(folder, 'serve.lock'),
     log: join(folder, 'serve.log'),

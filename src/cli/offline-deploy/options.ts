@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Digest, isDigest } from '../../core/digest.ts'
 import { defaults } from '../../deploy/site-options.ts'
+import { verifyModes } from '../../serve/served.ts'
 import { repeated } from '../shell/arguments.ts'
 
 /** Options of commands that open bundles. */
@@ -60,6 +61,14 @@ export function serverOptions(command: Command): Command {
       new Option('--listen <address>', `address to listen on (default: ${defaults.listen}, all)`).env(
         'OFFLINE_DEPLOY_LISTEN',
       ),
+    )
+    .addOption(
+      new Option(
+        '--verify <when>',
+        `when the servers hash what they send: \`once\` for each state of the bundle's file, or \`always\` (default: ${defaults.verify})`,
+      )
+        .choices(verifyModes)
+        .env('OFFLINE_DEPLOY_VERIFY'),
     )
 }
 

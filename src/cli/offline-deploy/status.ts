@@ -3,6 +3,7 @@ import { AirgapError } from '../../core/errors.ts'
 import type { ClusterStatus } from '../../deploy/cluster.ts'
 import type { ServingRecord } from '../../deploy/serving-record.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
+import type { VerifiedContent } from '../../deploy/site-verdicts.ts'
 import type { BundleStatus, RunningStatus, ServersStatus, SiteStatus } from '../../deploy/status.ts'
 import { strangersOnPorts } from '../../install/site-servers.ts'
 import { addExamples } from '../shell/examples.ts'
@@ -26,6 +27,8 @@ export function statusCommand(program: Command, shell: Shell): void {
       const missing = status.bundles.find(({ unreadable }) => unreadable !== undefined)
       if (exitCode && missing?.unreadable !== undefined) throw missing.unreadable
       if (exitCode && status.servers.strangers.length > 0) throw strangersOnPorts(status.servers.strangers)
+      const damage = damageIn(status.bundles)
+      if (exitCode && damage !== undefined) throw damage
       const pending = status.steps.filter(({ state }) => state === 'pending')
       if (exitCode && status.cluster?.refused !== undefined) throw status.cluster.refused
       if (exitCode && pending.length > 0)
@@ -48,14 +51,52 @@ function statusText({ site, keys, bundles, servers, running, steps, cluster }: S
   ]
 }
 
-function bundleLines({ name, version, path, trust, unreadable }: BundleStatus): string[] {
+function bundleLines({ name, version, path, trust, content, unreadable }: BundleStatus): string[] {
   const line = `bundle   ${name === null ? 'unknown' : `${name} ${version}`}  ${path}`
-  if (unreadable === undefined) return [line, ...(trust === null ? [] : trustLines(trust))]
+  if (unreadable === undefined)
+    return [
+      line,
+      ...(trust === null ? [] : trustLines(trust)),
+      ...(content === null ? [] : [verifiedLine(content), ...damageLines(content)]),
+    ]
   return [
     line,
+    ...(content === null ? [] : damageLines(content)),
     `  cannot be read: ${unreadable.message}`,
     '  next: connect the medium again; until then the steps are shown as the journal has them',
   ]
+}
+
+function verifiedLine({ verified, blobs, scrubbed }: VerifiedContent): string {
+  const again = scrubbed === null ? '' : `, all read again on ${localTime(scrubbed)}`
+  return `  content: ${verified} of ${blobs} blobs verified in the present state of the file${again}`
+}
+
+function damageLines({ damaged }: VerifiedContent): string[] {
+  return [
+    ...damaged.slice(0, 5).map(({ digest, at }) => `  damaged: ${digest}, found on ${localTime(at)}`),
+    ...(damaged.length > 5 ? [`  and ${damaged.length - 5} more`] : []),
+    ...(damaged.length > 0
+      ? [
+          '  next: the servers refuse this content; check the medium (`dmesg`), copy the bundle again, then run `offline-deploy apply`',
+        ]
+      : []),
+  ]
+}
+
+function damageIn(bundles: readonly BundleStatus[]): AirgapError | undefined {
+  const damaged = bundles.flatMap(({ content }) => content?.damaged ?? [])
+  const [first] = damaged
+  if (first === undefined) return undefined
+  return new AirgapError(
+    'BUNDLE_CORRUPT',
+    `the servers have found ${damaged.length} damaged ${damaged.length === 1 ? 'blob' : 'blobs'}`,
+    {
+      item: first.digest,
+      likely: 'the medium is failing, or the bundle was written to',
+      next: 'check the medium (`dmesg`), copy the bundle again, then run `offline-deploy apply`',
+    },
+  )
 }
 
 function keyLines(keys: SiteStatus['keys']): string[] {

@@ -34,9 +34,12 @@ function check({ bundles, mounts, registry, httpServer, servers }: SiteParts): S
   return takingFrom(servers, withoutStrangersAt({ registry, httpServer }, { servers, step }))
 }
 
-function verify({ bundles }: SiteParts): Step {
+function verify({ bundles, state, context }: SiteParts): Step {
   return verifyStep({
-    bundles: bundles.map(bundle => ({ ...bundle.file, verify: run => verifyOpenBundle(bundle, run) })),
+    bundles: bundles.map(bundle => ({
+      ...bundle.file,
+      verify: run => verifyOpenBundle(bundle, { ...run, paths: state.paths, now: context.now }),
+    })),
   })
 }
 
@@ -53,6 +56,7 @@ function serve(parts: SiteParts): Step {
     },
     clients: async purpose => clientFilesDigest(await clients(purpose)),
     servers,
+    verify: config.verify,
     listens: [`${config.listen}:${config.registryPort}`, `${config.listen}:${config.httpPort}`],
     lock: state.paths.serveLock,
     log: state.paths.serveLog,
@@ -70,6 +74,8 @@ function serveArguments({ setup, bundles, state }: SiteParts): string[] {
     config.address,
     '--listen',
     config.listen,
+    '--verify',
+    config.verify,
     '--registry-port',
     String(config.registryPort),
     '--http-port',

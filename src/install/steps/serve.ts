@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defined } from '../../core/defined.ts'
 import { AirgapError, isKnownCode } from '../../core/errors.ts'
 import { lockHolder } from '../../core/process-lock.ts'
 import type { SiteDescription } from '../../site/site-view.ts'
@@ -16,6 +17,8 @@ export interface ServeOptions {
   /** digest of the client files; for `plan` that of files without a key, as there may be none yet */
   clients: (purpose: 'plan' | 'write') => Promise<string>
   servers: SiteServers
+  /** when the servers hash content */
+  verify: string
   /** where the servers listen, for people */
   listens: readonly string[]
   /** held by the serving process */
@@ -27,7 +30,7 @@ const startTimeoutMs = 60_000
 
 /** Starts the site's servers in the background, or restarts them if content, address or client files have changed. */
 export function serveStep(options: ServeOptions): Step {
-  const { command, expected, servers, listens, lock, log } = options
+  const { command, expected, servers, listens, verify, lock, log } = options
   const complete = async (): Promise<SiteDescription> => ({
     ...expected,
     clients: await options.clients('write'),
@@ -36,7 +39,12 @@ export function serveStep(options: ServeOptions): Step {
     id: 'serve',
     title: 'Start the registry and the HTTP server',
     needs: ['verify'],
-    inputs: async () => ({ expected, listens, clients: await options.clients('plan') }),
+    inputs: async () => ({
+      expected,
+      listens,
+      ...defined({ verify: verify === 'once' ? undefined : verify }),
+      clients: await options.clients('plan'),
+    }),
     describe: async () => [
       `run in the background: ${command.map(shellWord).join(' ')}`,
       `  log in ${log}; it listens on ${listens.join(' and ')}`,
@@ -50,11 +58,11 @@ export function serveStep(options: ServeOptions): Step {
       const found = await findServers(servers, context.signal)
       const wanted = await complete()
       const isRunning = found.registry === 'ours' && isExpected(found.description, wanted)
-      if (isRunning && !(await listensElsewhere(lock, command))) return
+      if (isRunning && !(await runsOtherwise(lock, command))) return
       if (found.http === 'stranger') await refuseOtherSite(servers, context.signal)
       if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
         context.progress.note(
-          'serve: stopped the servers, which ran with other content, another address or other client files',
+          'serve: stopped the servers, which ran with other content, another address, other client files or another --verify',
         )
       await start(options, { wanted, context })
     },
@@ -71,15 +79,19 @@ export function undoServe(lock: string): UndoStep {
   }
 }
 
-/** The servers do not report where they listen; the command that started them says so. */
-async function listensElsewhere(lock: string, command: readonly string[]): Promise<boolean> {
+/** The servers do not report where they listen, and when they hash; the command that started them says so. */
+async function runsOtherwise(lock: string, command: readonly string[]): Promise<boolean> {
   const holder = await lockHolder(lock)
   if (holder?.place !== 'here') return false
   const running = await readFile(`/proc/${holder.pid}/cmdline`, 'utf8').catch(() => '')
-  const listenOf = (words: readonly string[]) =>
-    words.includes('--listen') ? words[words.indexOf('--listen') + 1] : undefined
-  const there = listenOf(running.split('\0'))
-  return there !== undefined && there !== listenOf(command)
+  const words = running.split('\0')
+  const listen = optionIn(words, '--listen')
+  if (listen !== undefined && listen !== optionIn(command, '--listen')) return true
+  return (optionIn(words, '--verify') ?? 'once') !== (optionIn(command, '--verify') ?? 'once')
+}
+
+function optionIn(words: readonly string[], option: string): string | undefined {
+  return words.includes(option) ? words[words.indexOf(option) + 1] : undefined
 }
 
 async function start(
