@@ -55,7 +55,7 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
   const servers = new Set<string>()
   const questions = new Map<number, AbortController>()
   /** sent, and perhaps not taken yet: their clients would wait for ever if the process ends before */
-  let underway: Socket[] = []
+  let underway: (() => void)[] = []
   let sent = 0
   let last: Report | undefined
   let error: AirgapError | undefined
@@ -114,7 +114,7 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
 
   child.on('message', message => receive(message as ToSupervisor))
   void exited.then(reason => {
-    for (const connection of underway) connection.destroy()
+    for (const close of underway) close()
     for (const question of questions.values()) question.abort()
     events.ended({ reason, ...(error && { error }) })
   })
@@ -130,7 +130,7 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
     },
     take(server, connection) {
       sent++
-      underway.push(connection)
+      underway.push(closerOf(connection))
       send({ type: 'connection', server }, connection)
     },
     tell: (what, value) => send({ type: 'notice', what, value }),
@@ -141,6 +141,19 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
       clearTimeout(timer)
     },
     kill: () => void child.kill('SIGKILL'),
+  }
+}
+
+/**
+ * Returns what closes a connection that was sent to a process, if that ends before it has taken it. Node.js takes the handle out of the
+ * socket when it is sent, and leaves it open if the process never confirms it (lib/internal/child_process.js, `_pendingMessage`): the client
+ * would wait for ever. A handle that is closed already stays as it is.
+ */
+function closerOf(connection: Socket & { _handle?: { close(): void } | null }): () => void {
+  const handle = connection._handle
+  return () => {
+    connection.destroy()
+    handle?.close()
   }
 }
 
