@@ -6,7 +6,7 @@ import { sourcesOf } from './downloads/sources.ts'
 import type { Found, Undecided } from './found.ts'
 import { type Composed, composer, hasVersionOnly, isKnownResource } from './operators/compose.ts'
 import { type Definitions, definitionsOf, withDefaults } from './operators/definitions.ts'
-import { canNameImages } from './operators/image-fields.ts'
+import { canNameImages, unsetImages } from './operators/image-fields.ts'
 import { matchesIn, type Surroundings } from './references/in-map.ts'
 import type { Match } from './references/match.ts'
 import { type Node, nodesOf } from './walk.ts'
@@ -85,14 +85,27 @@ function collectObject(
   for (const { text, path } of images) add({ how: 'operator', images: [text], path })
   if (undecided.length > 0)
     add({ how: 'operator', path: 'spec', undecided: undecided.map(one => ({ subject, ...one })) })
+  if (isKnownResource(object)) return
   const isSilent = found.images.length + found.undecided.length === before
-  if (!isSilent || isKnownResource(object)) return
-  const reason = hasVersionOnly(object)
-    ? 'it has a version and no image: its operator starts images that the rendering does not show'
-    : canNameImages(object, definitions)
-      ? 'it may name images, and names none: its operator starts images that the rendering does not show'
-      : undefined
+  const reason = isSilent ? whySilent(object, definitions) : whyPartial(object, definitions)
   if (reason !== undefined) add({ how: 'operator', path: 'spec', undecided: [{ subject, reason }] })
+}
+
+/** Why a custom resource that names no image may have some. */
+function whySilent(object: RenderedObject, definitions: Definitions): string | undefined {
+  if (hasVersionOnly(object))
+    return 'it has a version and no image: its operator starts images that the rendering does not show'
+  return canNameImages(object, definitions)
+    ? 'it may name images, and names none: its operator starts images that the rendering does not show'
+    : undefined
+}
+
+/** Why a custom resource that names images may have more. */
+function whyPartial(object: RenderedObject, definitions: Definitions): string | undefined {
+  const keys = unsetImages(object, definitions)
+  return keys.length === 0
+    ? undefined
+    : `it leaves ${keys.slice(0, 3).join(', ')} to its operator, which may start images that the rendering does not show`
 }
 
 /** With the data of Secrets as text. */

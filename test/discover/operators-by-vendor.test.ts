@@ -230,6 +230,25 @@ describe('operators with default images', () => {
       ['docker.io/k8ssandra/medusa:0.22.2', 'docker.io/thelastpickle/cassandra-reaper:3.6.1'],
     ],
     [
+      'ghcr.io/cscetbon/casskop:2.2.3',
+      resource('db.orange.com/v2', 'CassandraCluster', '{cassandraImage: "cassandra:3.11"}'),
+      [
+        'datastax/cass-config-builder:1.0.4',
+        'ghcr.io/cscetbon/casskop-bootstrap:0.1.14',
+        'ghcr.io/cscetbon/instaclustr-icarus:1.1.3',
+      ],
+    ],
+    [
+      'cr.yandex/yc/ydb-kubernetes-operator:0.7.0',
+      resource('ydb.tech/v1alpha1', 'Database', '{image: {pullPolicyName: Always}}'),
+      ['cr.yandex/crptqonuodf51kdj7a7d/ydb:22.2.22'],
+    ],
+    [
+      'ghcr.io/clickhouse/clickhouse-operator:v0.0.2',
+      resource('clickhouse.com/v1alpha1', 'KeeperCluster', '{replicas: 3}'),
+      ['docker.io/clickhouse/clickhouse-keeper:latest'],
+    ],
+    [
       'quay.io/cephcsi/ceph-csi-operator:v0.6.0',
       resource('csi.ceph.io/v1', 'Driver', '{snapshotPolicy: none}'),
       [

@@ -100,6 +100,19 @@ describe('resources without an image', () => {
     expect(undecided(resource('argoproj.io/v1alpha1', 'ApplicationSet', '{replicas: 2}'))).toEqual([])
   })
 
+  it('are reported if they name some of the images of their definition, and leave others to the operator', () => {
+    const properties =
+      '{image: {type: string}, initImage: {type: string}, backup: {properties: {image: {type: string}}}, imagePullPolicy: {type: string}}'
+    const definition = `kind: CustomResourceDefinition\nmetadata: {name: stores.acme.example}\nspec: {group: acme.example, names: {kind: Store}, versions: [{name: v1, schema: {openAPIV3Schema: {properties: {spec: {properties: ${properties}}}}}}]}\n`
+    const reasons = (spec: string) =>
+      found(resource('acme.example/v1', 'Store', spec), definition).undecided.map(({ reason }) => reason)
+    expect(reasons('{image: "quay.io/t/store:1"}')).toEqual([
+      'it leaves initImage to its operator, which may start images that the rendering does not show',
+    ])
+    expect(reasons('{image: "quay.io/t/store:1", backup: {}}')[0]).toContain('initImage, backup.image')
+    expect(reasons('{image: "quay.io/t/store:1", initImage: "quay.io/t/init:1"}')).toEqual([])
+  })
+
   it('of known operators are reported unless the operator names the images', () => {
     const kafka = resource('kafka.strimzi.io/v1beta2', 'Kafka', '{kafka: {version: 3.8.0}}')
     expect(undecided(kafka)).toEqual(['Kafka n'])

@@ -41,3 +41,27 @@ function hasImageKey(schema: unknown, depth: number): boolean {
     ([key, inner]) => !podKeys.test(key) && (roleOf(key)?.role === 'image' || hasImageKey(inner, depth + 1)),
   )
 }
+
+/**
+ * Returns the keys for images that the definition of a custom resource has beside those that the resource sets: in its
+ * `spec`, and in the parts that it sets.
+ */
+export function unsetImages(object: RenderedObject, definitions: Definitions): string[] {
+  const { apiVersion, spec } = object.value
+  const group = groupOf(object)
+  if (!group.includes('.') || otherGroups.test(group)) return []
+  const version = typeof apiVersion === 'string' ? apiVersion.split('/')[1] : undefined
+  const found = definitions(object).find(one => one.version === version)
+  return found === undefined ? [] : unset({ value: spec, schema: found.schema, path: '' })
+}
+
+function unset({ value, schema, path }: { value: unknown; schema: unknown; path: string }): string[] {
+  const { properties } = isRecord(schema) ? schema : {}
+  if (!isRecord(value) || !isRecord(properties) || path.split('.').length > maxDepth) return []
+  return Object.entries(properties).flatMap(([key, inner]) => {
+    const at = path === '' ? key : `${path}.${key}`
+    if (podKeys.test(key)) return []
+    if (value[key] !== undefined) return unset({ value: value[key], schema: inner, path: at })
+    return roleOf(key)?.role === 'image' ? [at] : []
+  })
+}

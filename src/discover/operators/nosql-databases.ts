@@ -313,3 +313,43 @@ export const redpanda: OperatorRules = {
     },
   ],
 }
+
+export const cassKop: OperatorRules = {
+  operator: 'CassKop',
+  source: 'github.com/cscetbon/casskop v2.1.2 to v2.3.4: api/v2/cassandracluster_types.go',
+  program: 'cscetbon/casskop',
+  knownTo: '2.3.4',
+  defaults: {
+    cassandra: { '2.1.2': 'cassandra:3.11.10' },
+    builder: { '2.1.2': 'datastax/cass-config-builder:1.0.4' },
+    bootstrap: {
+      '2.1.2': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.9',
+      '2.1.10': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.10',
+      '2.1.15': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.11',
+      '2.1.17': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.12',
+      '2.2.0': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.13',
+      '2.2.2': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.14',
+      '2.2.4': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.15',
+      '2.2.5': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.16',
+      '2.2.7': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.19',
+      '2.3.0': 'ghcr.io/cscetbon/casskop-bootstrap:0.1.21',
+    },
+    icarus: {
+      '2.1.2': 'gcr.io/cassandra-operator/instaclustr-icarus:1.1.0',
+      '2.1.15': 'ghcr.io/cscetbon/instaclustr-icarus:1.1.3',
+      '2.1.17': 'ghcr.io/cscetbon/instaclustr-icarus:2.0.4',
+      '2.1.18': 'ghcr.io/cscetbon/instaclustr-icarus:1.1.3',
+    },
+  },
+  composes: Object.entries({
+    cassandra: ['spec.cassandraImage'],
+    builder: ['spec.configBuilderImage'],
+    bootstrap: ['spec.bootstrapImage'],
+    icarus: ['spec.backRestSidecar.image', 'spec.backRestSidecar.enabled=false'],
+  }).map(([name, unless]) => ({
+    kind: 'CassandraCluster',
+    group: 'db.orange.com',
+    unless,
+    image: `{default:${name}}`,
+  })),
+}

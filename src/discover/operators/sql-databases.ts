@@ -135,3 +135,33 @@ export const cockroachDb: OperatorRules = {
     },
   ],
 }
+
+const ydbImage = 'cr.yandex/crptqonuodf51kdj7a7d/ydb'
+
+export const ydb: OperatorRules = {
+  operator: 'YDB operator',
+  source:
+    'github.com/ydb-platform/ydb-kubernetes-operator 0.4.22 to 0.8.0: api/v1alpha1/const.go, database_webhook.go',
+  program: 'ydb-kubernetes-operator',
+  knownTo: '0.8.0',
+  defaults: { ydb: { '0.4.22': '22.2.22' } },
+  composes: ['Storage', 'Database'].map(kind => ({
+    kind,
+    group: 'ydb.tech',
+    unless: ['spec.image.name'],
+    image: `${ydbImage}:{spec.version|default:ydb}`,
+  })),
+}
+
+const ownOf = (kind: string, name: string): ComposeRule => ({
+  kind,
+  group: 'clickhouse.com',
+  unless: ['spec.containerTemplate.image.hash'],
+  image: `{spec.containerTemplate.image.repository|docker.io/clickhouse/clickhouse-${name}}:{spec.containerTemplate.image.tag|latest}`,
+})
+
+export const clickHouseInc: OperatorRules = {
+  operator: 'operator of ClickHouse Inc.',
+  source: 'github.com/ClickHouse/clickhouse-operator v0.0.2: api/v1alpha1/defaults.go',
+  composes: [ownOf('KeeperCluster', 'keeper'), ownOf('ClickHouseCluster', 'server')],
+}

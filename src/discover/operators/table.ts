@@ -21,6 +21,7 @@ import { istio, network, sail } from './mesh-and-network.ts'
 import { datadog, grafana, prometheus, telemetry } from './monitoring.ts'
 import {
   cassandra,
+  cassKop,
   dragonfly,
   k8ssandra,
   milvus,
@@ -46,7 +47,16 @@ import {
 } from './platform.ts'
 import type { OperatorRules } from './rule.ts'
 import { kubeArmor } from './security.ts'
-import { clickHouse, cockroachDb, crateDb, mongoDb, mysql, tiDb } from './sql-databases.ts'
+import {
+  clickHouse,
+  clickHouseInc,
+  cockroachDb,
+  crateDb,
+  mongoDb,
+  mysql,
+  tiDb,
+  ydb,
+} from './sql-databases.ts'
 import { stackable } from './stackable.ts'
 import { cephCsi, minio, rook, scylla } from './storage.ts'
 import { argoEvents, debezium, koperator } from './streaming.ts'
@@ -78,6 +88,8 @@ export const operators: readonly OperatorRules[] = [
   databases,
   mysql,
   clickHouse,
+  clickHouseInc,
+  ydb,
   tiDb,
   mongoDb,
   solr,
@@ -86,6 +98,7 @@ export const operators: readonly OperatorRules[] = [
   dragonfly,
   cassandra,
   k8ssandra,
+  cassKop,
   milvus,
   redpanda,
   debezium,

@@ -159,7 +159,7 @@ function inList(
   const how = 'argument'
   const named = flagsOf(words)
   const numbered = named.map((one, i) => ({ ...one, place: `${one.place}#${i}` }))
-  const joined = join(numbered)
+  const joined = join(numbered, ofProgram(node))
   const found = imagesOf(joined, how).map(match => ({
     ...match,
     path: match.path.replace(/#\d+$/, ''),
@@ -184,6 +184,10 @@ function inList(
     isCommand && isLast ? fetchedByPrograms(command || words.map(({ text }) => text).join(' ')) : []
   const fetches = programs.length > 0 ? [{ how: how as How, path: words[0]!.place, urls: programs }] : []
   return [...found, ...texts, ...fetches]
+}
+
+function ofProgram({ value }: Node): { program?: string } {
+  return typeof value['image'] === 'string' ? { program: value['image'] } : {}
 }
 
 /** Already found, with the digest that belongs to it. */
@@ -223,7 +227,7 @@ function inPairs(
         : String(value)
     return text === undefined ? [] : [{ name, value: text, place: `${path}[${i}]` }]
   })
-  const joined = join(named)
+  const joined = join(named, ofProgram(node))
   const isEnvironment = /env/i.test(key)
   return [
     ...imagesOf(joined, 'env').map(match => {
@@ -265,7 +269,7 @@ function imagesOf({ images, unversioned: left }: Joined, how: How): Match[] {
         dormant,
       }),
     ),
-    ...left.map(({ text, place }) => ({ how, path: place, undecided: [unversioned(text)] })),
+    ...left.map(one => ({ how, path: one.place, undecided: [unversioned(one)] })),
   ]
 }
 

@@ -12,8 +12,8 @@ export interface Named {
 
 export interface Joined {
   images: { text: string; place: string; joined: boolean; dormant?: string }[]
-  /** repositories whose version is written nowhere */
-  unversioned: { text: string; place: string }[]
+  /** repositories whose version is written nowhere, and folders of repositories */
+  unversioned: { text: string; place: string; isFolder: boolean }[]
   /** places whose value is used up */
   used: Set<string>
 }
@@ -26,6 +26,8 @@ export interface JoinContext {
   verbatim?: boolean
   /** registry path and tag that entries without their own use */
   hub?: Hub
+  /** the image of the program that has these entries as its variables or flags */
+  program?: string
 }
 
 /** A registry path further up, with or without a tag, as charts and operators write them for several images. */
@@ -119,12 +121,10 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     if (!isImage || (!isPath(path) && context.underImage !== true && !entry.ofImage)) return
     if (isVersioned(text)) return add(entry, withDigest(path, digest), registry !== undefined)
     const whole = versioned(path, { version, digest })
-    if (whole !== undefined) add(entry, whole, true)
-    else if (
-      context.underImage === true ||
-      entry.ofImage ||
-      (version !== undefined && isRegistryFolder(path))
-    )
+    // `DEFAULT_REPOSITORY` of a program that is inside it: the folder of other images
+    const isOfProgram = !entry.ofImage && context.program?.startsWith(`${path}/`) === true
+    if (whole !== undefined && !isOfProgram) add(entry, whole, true)
+    else if (context.underImage === true || entry.ofImage || (version !== undefined && isFolder(path)))
       leave(entry, path)
   }
 
@@ -197,8 +197,12 @@ export function join(named: readonly Named[], context: JoinContext = {}): Joined
     return entries.some(one => one.role === 'tag' && one.stem === stem && /tag$/i.test(one.name))
   }
 
+  function isFolder(text: string): boolean {
+    return isRegistryFolder(text) || context.program?.startsWith(`${text}/`) === true
+  }
+
   function leave(entry: Entry, text: string) {
-    result.unversioned.push({ text, place: entry.place })
+    result.unversioned.push({ text, place: entry.place, isFolder: isFolder(text) })
     result.used.add(entry.place)
   }
 }

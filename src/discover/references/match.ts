@@ -1,5 +1,4 @@
 import type { How } from '../found.ts'
-import { isRegistryFolder } from './image-text.ts'
 
 /** What a rule found in a map. */
 export interface Match {
@@ -12,8 +11,11 @@ export interface Match {
   dormant?: string
 }
 
-export function unversioned(text: string): { subject: string; reason: string } {
-  if (isRegistryFolder(text))
+export function unversioned({ text, isFolder }: { text: string; isFolder: boolean }): {
+  subject: string
+  reason: string
+} {
+  if (isFolder)
     return {
       subject: text,
       reason: 'the path of images whose names its program adds: the rendering does not show them',

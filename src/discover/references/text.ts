@@ -54,7 +54,7 @@ function unstructured(text: string, path: string): Match[] {
         {
           how: 'text',
           path,
-          undecided: [...hidden, ...joined.unversioned.map(({ text: name }) => unversioned(name))],
+          undecided: [...hidden, ...joined.unversioned.map(unversioned)],
         },
       ]
     : matches
