@@ -1,17 +1,17 @@
-/** Reusable buffers of one size. A buffer goes back with `give` once nothing reads or writes it. */
+/** Reusable buffers of one size, which threads can read. A buffer goes back with `give` once nothing reads or writes it. */
 export class BufferPool {
   readonly bufferSize: number
-  readonly #free: Buffer[] = []
+  readonly #free: Uint8Array<SharedArrayBuffer>[] = []
 
   constructor(bufferSize: number /* bytes */) {
     this.bufferSize = bufferSize
   }
 
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.bufferSize)
+  take(): Uint8Array<SharedArrayBuffer> {
+    return this.#free.pop() ?? new Uint8Array(new SharedArrayBuffer(this.bufferSize))
   }
 
-  give(buffer: Buffer): void {
+  give(buffer: Uint8Array<SharedArrayBuffer>): void {
     this.#free.push(buffer)
   }
 }

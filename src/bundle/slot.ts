@@ -1,11 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Source } from '../content/artifact.ts'
+import type { HashStream, HashStreams } from '../content/hash-streams.ts'
 import type { Extent, Place } from '../content/hash-worker.ts'
 import type { DownloadSink } from '../content/sink.ts'
-import { Verifier } from '../content/verify.ts'
+import { refuseOther, wrongSize } from '../content/verify.ts'
 import type { Descriptor } from '../core/descriptor.ts'
-import type { Digest } from '../core/digest.ts'
-import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { type Digest, digestOf } from '../core/digest.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { SlotJournal, SlotState } from './slot-journal.ts'
 
@@ -15,13 +16,14 @@ export interface SlotFile {
   handle: FileHandle
   journal: SlotJournal
   buffers: BufferPool
+  streams: HashStreams
   /** called with the number of bytes that were written */
   wrote: (bytes: number) => void
 }
 
 /**
- * The place of one blob in the unfinished bundle. Chunks are hashed on arrival, gathered in large buffers, and written while the next
- * ones are hashed; a slot holds at most two buffers. Nothing is complete before `finish` has returned.
+ * The place of one blob in the unfinished bundle. Chunks are gathered in large buffers, which a thread hashes and writes while the next
+ * ones arrive; a slot holds at most two buffers. Nothing is complete before `finish` has returned.
  */
 export class Slot implements DownloadSink {
   readonly descriptor: Descriptor
@@ -29,10 +31,14 @@ export class Slot implements DownloadSink {
   validator: string | undefined
   readonly #file: SlotFile
   readonly #offset: number
-  /** undefined until the bytes of an earlier run have been hashed again */
-  #verifier: Verifier | undefined
-  #buffer: Buffer | undefined
+  /** the hash of the bytes in the file; undefined until it is needed, and after a failure */
+  #stream: HashStream | undefined
+  /** of a content that was in one buffer */
+  #digest: Digest | undefined
+  #buffer: Uint8Array<SharedArrayBuffer> | undefined
   #buffered = 0
+  /** bytes accepted: those in the file, and those in buffers */
+  #received: number
   /** bytes in the file */
   #written: number
   #flushing: Promise<void> | undefined
@@ -50,11 +56,12 @@ export class Slot implements DownloadSink {
     this.#file = options.file
     this.validator = options.state?.validator
     this.#written = Math.min(options.state?.received ?? 0, entry.descriptor.size)
+    this.#received = this.#written
   }
 
   /** Bytes accepted so far, whether or not they are written yet. */
   get received(): number {
-    return this.#verifier?.received ?? this.#written
+    return this.#received
   }
 
   get complete(): boolean {
@@ -64,13 +71,13 @@ export class Slot implements DownloadSink {
   /** Throws SIZE_MISMATCH at the first byte too many, and starts over. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#throwFailure()
-    const verifier = await this.#continue()
-    try {
-      verifier.update(chunk)
-    } catch (error) {
+    this.#checkOpen()
+    const received = this.#received + chunk.length
+    if (received > this.descriptor.size) {
       await this.restart()
-      throw error
+      throw wrongSize(this.descriptor, { received })
     }
+    this.#received = received
     for (let taken = 0; taken < chunk.length; ) {
       this.#buffer ??= this.#file.buffers.take()
       const part = chunk.subarray(taken, taken + this.#buffer.length - this.#buffered)
@@ -85,31 +92,22 @@ export class Slot implements DownloadSink {
     this.#checkOpen()
     await this.#flushing
     this.#failure = undefined
-    this.#drop()
+    this.#forget()
     this.validator = validator
     this.#written = 0
-    this.#verifier = new Verifier(this.descriptor)
+    this.#received = 0
     await this.#record()
   }
 
   /** Verifies the content. A body that ended too early can be continued (SIZE_MISMATCH keeps it); wrong bytes are discarded. */
   async finish(): Promise<void> {
     this.#throwFailure()
-    const verifier = await this.#continue()
+    this.#checkOpen()
     await this.#settle()
-    if (verifier.received === this.descriptor.size) {
-      try {
-        verifier.finish()
-      } catch (error) {
-        await this.restart()
-        throw error
-      }
-      await this.#complete()
-    } else {
-      // `finish` ends the hash, so it is only called if the size is right
+    if (this.#received !== this.descriptor.size) {
       throw new AirgapError(
         'SIZE_MISMATCH',
-        `only ${verifier.received} of ${this.descriptor.size} bytes were received`,
+        `only ${this.#received} of ${this.descriptor.size} bytes were received`,
         {
           item: this.descriptor.digest,
           likely: 'the source or the connection ended too early',
@@ -117,6 +115,14 @@ export class Slot implements DownloadSink {
         },
       )
     }
+    const digest = await this.#digestOfAll()
+    try {
+      refuseOther(this.descriptor, { digest })
+    } catch (error) {
+      await this.restart()
+      throw error
+    }
+    await this.#complete()
   }
 
   /** Where a thread may write the whole content, as long as nothing else writes to the slot; `adopt` follows. */
@@ -148,7 +154,7 @@ export class Slot implements DownloadSink {
     } catch {
       // the run has failed or is about to: the journal has the progress of this slot
     }
-    this.#drop()
+    this.#forget()
   }
 
   async #complete(): Promise<void> {
@@ -157,31 +163,28 @@ export class Slot implements DownloadSink {
     this.#state = 'complete'
   }
 
-  /** Returns the hash of everything in the file, which it reads if necessary. */
-  async #continue(): Promise<Verifier> {
-    this.#checkOpen()
-    if (this.#verifier !== undefined) return this.#verifier
-    const verifier = new Verifier(this.descriptor)
-    const buffer = this.#file.buffers.take()
+  async #digestOfAll(): Promise<Digest> {
+    if (this.#digest !== undefined) return this.#digest
+    if (this.#written === 0) return digestOf('')
     try {
-      while (verifier.received < this.#written) {
-        const wanted = Math.min(buffer.length, this.#written - verifier.received)
-        const { bytesRead } = await this.#file.handle.read(
-          buffer,
-          0,
-          wanted,
-          this.#offset + verifier.received,
-        )
-        if (bytesRead === 0) throw this.#shrunk()
-        verifier.update(buffer.subarray(0, bytesRead))
-      }
+      const stream = await this.#continue()
+      this.#stream = undefined
+      return await stream.digest()
     } catch (error) {
-      throw fromSystemError(error, this.#file.path)
-    } finally {
-      this.#file.buffers.give(buffer)
+      this.#forget()
+      throw this.#reported(error)
     }
-    this.#verifier = verifier
-    return verifier
+  }
+
+  /** Returns the hash of everything in the file, which a thread reads if necessary. */
+  async #continue(): Promise<HashStream> {
+    if (this.#stream !== undefined) return this.#stream
+    const stream = this.#file.streams.open()
+    this.#stream = stream
+    this.#digest = undefined
+    const { fd, start } = this.place
+    if (this.#written > 0) await stream.read({ fd, start, end: start + this.#written })
+    return stream
   }
 
   /** Starts to write the buffer once the previous one is written, and returns. */
@@ -209,23 +212,35 @@ export class Slot implements DownloadSink {
   }
 
   /** Never rejects: the next call throws the failure. */
-  async #put(buffer: Buffer, length: number): Promise<void> {
+  async #put(buffer: Uint8Array<SharedArrayBuffer>, length: number): Promise<void> {
     try {
-      for (let done = 0; done < length; ) {
-        const at = this.#offset + this.#written
-        const { bytesWritten } = await this.#file.handle.write(buffer, done, length - done, at)
-        done += bytesWritten
-        this.#written += bytesWritten
-      }
+      const bytes = buffer.subarray(0, length)
+      // a message to a thread and back takes longer than hashing one buffer
+      if (length === this.descriptor.size) await this.#putWhole(bytes)
+      else await (await this.#continue()).write(bytes, { ...this.place, start: this.#offset + this.#written })
+      this.#written += length
       this.#file.wrote(length)
       this.#noteProgress()
     } catch (error) {
       // bytes that were hashed are not in the file: hash the file again
-      this.#verifier = undefined
-      this.#drop()
-      this.#failure = fromSystemError(error, this.#file.path)
+      this.#forget()
+      this.#received = this.#written
+      this.#failure = this.#reported(error)
     } finally {
       this.#file.buffers.give(buffer)
+    }
+  }
+
+  async #putWhole(bytes: Uint8Array): Promise<void> {
+    this.#digest = digestOf(bytes)
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#file.handle.write(
+        bytes,
+        done,
+        bytes.length - done,
+        this.#offset + done,
+      )
+      done += bytesWritten
     }
   }
 
@@ -243,7 +258,11 @@ export class Slot implements DownloadSink {
     this.#record().catch(() => {})
   }
 
-  #drop(): void {
+  /** Drops what is buffered, and the hash. */
+  #forget(): void {
+    this.#stream?.close()
+    this.#stream = undefined
+    this.#digest = undefined
     if (this.#buffer !== undefined) this.#file.buffers.give(this.#buffer)
     this.#buffer = undefined
     this.#buffered = 0
@@ -254,6 +273,10 @@ export class Slot implements DownloadSink {
     throw new AirgapError('INTERNAL', `a write to a slot that is ${this.#state}`, {
       item: this.descriptor.digest,
     })
+  }
+
+  #reported(error: unknown): unknown {
+    return errnoOf(error) === 'ENDED' ? this.#shrunk() : fromSystemError(error, this.#file.path)
   }
 
   #shrunk(): AirgapError {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type HashPool, hashPool } from '../content/hash-pool.ts'
+import { hashStreams } from '../content/hash-streams.ts'
 import { syncFolder } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
@@ -34,6 +35,7 @@ export class BundleWriter {
   readonly #pool: HashPool
   readonly #ownPool: boolean
   readonly #early: EarlySync
+  readonly #streams = hashStreams()
   readonly #slots: Slot[]
   #open = true
 
@@ -154,6 +156,7 @@ export class BundleWriter {
     if (!this.#open) return
     this.#open = false
     for (const slot of this.#slots) await slot.park()
+    await this.#streams.close()
     if (this.#ownPool) await this.#pool.close()
     await this.#early.settle().catch(() => {})
     await this.#journal.close()
@@ -171,6 +174,7 @@ export class BundleWriter {
       handle: this.#file,
       journal: this.#journal,
       buffers,
+      streams: this.#streams,
       wrote: (bytes: number) => this.#early.wrote(bytes),
     }
     const complete = [...state.slots.values()].filter(slot => slot.complete).length

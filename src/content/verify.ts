@@ -21,27 +21,33 @@ export class Verifier {
   /** Throws SIZE_MISMATCH at the first byte too many. */
   update(chunk: Uint8Array): void {
     this.#received += chunk.length
-    if (this.#received > this.#descriptor.size) throw this.#wrongSize('more')
+    if (this.#received > this.#descriptor.size)
+      throw wrongSize(this.#descriptor, { received: this.#received, item: this.#item })
     this.#hasher.update(chunk)
   }
 
   /** Throws SIZE_MISMATCH, DIGEST_MISMATCH. */
   finish(): void {
-    if (this.#received !== this.#descriptor.size) throw this.#wrongSize('fewer')
+    if (this.#received !== this.#descriptor.size)
+      throw wrongSize(this.#descriptor, { received: this.#received, item: this.#item })
     refuseOther(this.#descriptor, { digest: this.#hasher.digest(), item: this.#item })
   }
+}
 
-  #wrongSize(how: 'more' | 'fewer'): AirgapError {
-    return new AirgapError(
-      'SIZE_MISMATCH',
-      `the content has ${how} bytes than the ${this.#descriptor.size} expected${how === 'fewer' ? ` (${this.#received})` : ''}`,
-      {
-        item: this.#item,
-        likely: 'a truncated or replaced file',
-        next: 'fetch it again from a source that you trust',
-      },
-    )
-  }
+/** The error of content with more bytes, or fewer in all. */
+export function wrongSize(
+  { digest, size }: Descriptor,
+  { received, item = digest }: { received: number; item?: string },
+): AirgapError {
+  const what =
+    received > size
+      ? `more bytes than the ${size} expected`
+      : `fewer bytes than the ${size} expected (${received})`
+  return new AirgapError('SIZE_MISMATCH', `the content has ${what}`, {
+    item,
+    likely: 'a truncated or replaced file',
+    next: 'fetch it again from a source that you trust',
+  })
 }
 
 /** Refuses content that has another digest than the descriptor; its size is right. Throws DIGEST_MISMATCH. */
