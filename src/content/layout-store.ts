@@ -91,7 +91,15 @@ export class LayoutStore implements ContentStore {
     return parts
   }
 
-  async push(descriptor: Descriptor, body: Readable): Promise<void> {
+  /**
+   * `durable: false` is for content that its reader can fetch again: a power failure may then leave a file with other bytes, which every read
+   * notices. The sync of each small file is most of the time that it takes to keep it.
+   */
+  async push(
+    descriptor: Descriptor,
+    body: Readable,
+    { durable = true }: { durable?: boolean } = {},
+  ): Promise<void> {
     if (await this.#holds(descriptor)) {
       body.destroy()
       return
@@ -107,7 +115,7 @@ export class LayoutStore implements ContentStore {
           await handle.writeFile(chunk)
         }
         verifier.finish()
-        await handle.sync()
+        if (durable) await handle.sync()
       } finally {
         await handle.close()
       }

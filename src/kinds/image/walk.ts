@@ -80,8 +80,13 @@ export class ImageWalk {
     const { registry, cache } = this.#context
     for (const { urls, ...blob } of this.blobs.values()) {
       if (urls !== undefined || blob.size > maxOptionalBlob || (await cache.exists(blob))) continue
-      await cache.push(blob, Readable.from([await registry.blob(this.#request.from, blob)]))
+      await this.#keep(blob, await registry.blob(this.#request.from, blob))
     }
+  }
+
+  /** A build that finds a damaged copy in the cache fetches it from the registry again. */
+  async #keep(descriptor: Descriptor, bytes: Buffer): Promise<void> {
+    await this.#context.cache.push(descriptor, Readable.from([bytes]), { durable: false })
   }
 
   leaveOut({ name, reason }: LeftOut): void {
@@ -109,7 +114,7 @@ export class ImageWalk {
   async #read({ descriptor, bytes }: ResolvedManifest): Promise<ParsedManifest> {
     const { mediaType, digest } = descriptor
     const parsed = parseManifest(bytes, { mediaType, item: this.#name(digest) })
-    await this.#context.cache.push(descriptor, Readable.from([bytes]))
+    await this.#keep(descriptor, bytes)
     return parsed
   }
 
@@ -210,7 +215,7 @@ export class ImageWalk {
     if (!config.mediaType.endsWith('image.v1+json') && !config.mediaType.includes('oci.image.config'))
       return undefined
     const bytes = await this.#context.registry.blob(this.#request.from, config)
-    await this.#context.cache.push(config, Readable.from([bytes]))
+    await this.#keep(config, bytes)
     const platform = readPlatform(parseJson(bytes))
     if (platform.architecture === '' || isUnknownPlatform(platform)) return undefined
     // containerd takes its own OS where the config has none

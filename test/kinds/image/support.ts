@@ -65,6 +65,7 @@ export class Upstream {
       referrers?: boolean
       host?: string
       signatures?: SignaturePolicy[]
+      cache?: LayoutStore
     } = {},
   ): Promise<LockedImage> {
     const folder = mkdtempSync(join(tmpdir(), 'airgap-image-'))
@@ -85,7 +86,7 @@ export class Upstream {
     const locked = await imageKind.resolve(request, {
       http,
       registry,
-      cache: await LayoutStore.open(folder),
+      cache: more.cache ?? (await LayoutStore.open(folder)),
       folder,
       progress,
       now: () => new Date(0),
