@@ -1,6 +1,6 @@
 import { takesPython } from './environment.ts'
 import { isListed, isStrong } from './file-hash.ts'
-import type { IndexFile } from './index-page.ts'
+import type { IndexFile, ListedFile } from './index-page.ts'
 import { normalizeProject, type Requirement } from './requirement.ts'
 import { satisfies, wantsPreRelease } from './specifier.ts'
 import { parseWheelName, rankOf, type Target, tagsOf, type WheelName } from './tags.ts'
@@ -29,7 +29,7 @@ export interface CandidateRules {
  */
 export function filesFor(
   project: string,
-  files: readonly IndexFile[],
+  files: readonly ListedFile[],
   rules: CandidateRules,
 ): { candidates: Candidate[]; unusable: Map<string, string> } {
   const usable: (Candidate & { rank: number; build: string })[] = []
@@ -44,13 +44,13 @@ export function filesFor(
   })
   const rankOfTags = remembered((tags: string) => rankOf({ tags }, rules.supported))
   const takes = remembered((requires: string) => takesPython(requires, rules.target))
-  for (const file of files) {
-    const named = distributionName(file.filename, project)
+  for (const listed of files) {
+    const named = distributionName(listed.filename, project)
     const parsed = named && versionOf(named.version)
     if (named === undefined || parsed === undefined) continue
     const { build, wheel } = named
     const { version, key } = parsed
-    const source = sources || file.direct === true ? Number.MAX_SAFE_INTEGER : undefined
+    const source = sources || listed.direct === true ? Number.MAX_SAFE_INTEGER : undefined
     const rank = wheel === undefined ? source : rankOfTags(wheel.tags)
     if (rank === undefined) {
       if (wheel === undefined) {
@@ -62,11 +62,12 @@ export function filesFor(
       else others.push(wheel.tags)
       continue
     }
-    if (file.requiresPython !== undefined && !takes(file.requiresPython)) {
-      unusable.set(key, `needs Python ${file.requiresPython}`)
+    if (listed.requiresPython !== undefined && !takes(listed.requiresPython)) {
+      unusable.set(key, `needs Python ${listed.requiresPython}`)
       continue
     }
-    usable.push({ project, version, file, rank, build })
+    const file = listed.read()
+    if (file !== undefined) usable.push({ project, version, file, rank, build })
   }
   usable.sort(
     (a, b) =>

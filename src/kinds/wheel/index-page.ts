@@ -27,18 +27,28 @@ export interface IndexFile {
   direct?: true
 }
 
+/** A file as its page lists it: enough to tell whether a target could install it, as most of a page's files are for other ones. */
+export interface ListedFile {
+  filename: string
+  requiresPython?: string | undefined
+  direct?: true
+  /** Returns undefined where its link is not to be followed. */
+  read(): IndexFile | undefined
+}
+
 const maxFiles = 200_000
 
 /**
  * Reads a project's page: JSON of PEP 691 or HTML of PEP 503, by its media type, or by its first character where it has another type or none.
- * `url` is the final address of the page, to which links are relative. Throws UPSTREAM_INVALID.
+ * `url` is the final address of the page, to which links are relative, and `namedBy` the one that answered. Throws UPSTREAM_INVALID.
  */
 export function parseProjectPage(
   bytes: Uint8Array | string,
-  { url, mediaType }: { url: string; mediaType: string },
-): IndexFile[] {
+  { url, mediaType, namedBy }: { url: string; mediaType: string; namedBy?: string },
+): ListedFile[] {
   const text = typeof bytes === 'string' ? bytes : decoded(bytes, mediaType)
-  const files = isJson(text, mediaType) ? fromJson(text, url) : fromHtml(text, url)
+  const page = defined({ url, namedBy })
+  const files = isJson(text, mediaType) ? fromJson(text, page) : fromHtml(text, page)
   if (files.length > maxFiles) throw invalid(url, 'it lists too many files')
   return files
 }
@@ -59,24 +69,45 @@ function decoded(bytes: Uint8Array, mediaType: string): string {
 
 const jsonSchema = z.object({ files: z.array(z.unknown()).nullish() })
 
-function fromJson(text: string, url: string): IndexFile[] {
+interface PagePlace {
+  url: string
+  namedBy?: string
+}
+
+function fromJson(text: string, { url, namedBy }: PagePlace): ListedFile[] {
   let parsed: z.infer<typeof jsonSchema>
   try {
     parsed = jsonSchema.parse(JSON.parse(text))
   } catch (error) {
     throw invalid(url, 'its JSON is not that of PEP 691', error)
   }
-  const links = new PageLinks({ page: url, base: url })
-  return (parsed.files ?? []).flatMap(given => (isRecord(given) ? fileOf(given, links) : []))
+  const links = new PageLinks({ page: url, base: url, namedBy })
+  return (parsed.files ?? []).flatMap(given => (isRecord(given) ? listed(given, links) : []))
 }
 
 /**
  * What pip would ignore in a file's description is ignored: null, missing members, other types (pip's `Link.from_json`). Checked by hand: a
  * page has thousands of them, and a schema took half of the time of reading it.
  */
-function fileOf(given: Record<string, unknown>, links: PageLinks): IndexFile[] {
+function listed(given: Record<string, unknown>, links: PageLinks): ListedFile | [] {
+  const filename = textOf(given['filename'])
+  // only its link names it
+  if (filename === undefined) return asListed(fileOf(given, links))
+  return {
+    filename,
+    requiresPython: textOf(given['requires-python']) || undefined,
+    read: () => fileOf(given, links),
+  }
+}
+
+function asListed(file: IndexFile | undefined): ListedFile | [] {
+  if (file === undefined) return []
+  return { filename: file.filename, requiresPython: file.requiresPython, read: () => file }
+}
+
+function fileOf(given: Record<string, unknown>, links: PageLinks): IndexFile | undefined {
   const { url, hashes, yanked, size } = given
-  if (typeof url !== 'string') return []
+  if (typeof url !== 'string') return undefined
   const metadata = metadataOf(given['core-metadata']) ?? metadataOf(given['dist-info-metadata'])
   return described(
     {
@@ -117,26 +148,27 @@ function sha256Of(hex: unknown): string | undefined {
   return typeof hex === 'string' ? fileHash('sha256', hex)?.hex : undefined
 }
 
-function fromHtml(text: string, url: string): IndexFile[] {
+function fromHtml(text: string, { url, namedBy }: PagePlace): ListedFile[] {
   const { baseHref, anchors } = htmlLinks(text)
   const base = baseHref !== undefined && URL.canParse(baseHref, url) ? new URL(baseHref, url).href : url
-  const links = new PageLinks({ page: url, base })
+  const links = new PageLinks({ page: url, base, namedBy })
   return anchors.flatMap(attributes => {
     const href = attributes.get('href')
     if (!href) return []
-    return described(
-      {
-        filename: undefined,
-        href,
-        hashes: [],
-        requiresPython: attributes.get('data-requires-python'),
-        yanked: attributes.get('data-yanked'),
-        metadata: htmlMetadata(
-          attributes.get('data-core-metadata') ?? attributes.get('data-dist-info-metadata'),
-        ),
-        size: undefined,
-      },
-      links,
+    const metadata = attributes.get('data-core-metadata') ?? attributes.get('data-dist-info-metadata')
+    return asListed(
+      described(
+        {
+          filename: undefined,
+          href,
+          hashes: [],
+          requiresPython: attributes.get('data-requires-python'),
+          yanked: attributes.get('data-yanked'),
+          metadata: htmlMetadata(metadata),
+          size: undefined,
+        },
+        links,
+      ),
     )
   })
 }
@@ -158,11 +190,10 @@ interface Written {
   size: number | undefined
 }
 
-function described({ href, filename, hashes, ...rest }: Written, links: PageLinks): IndexFile[] {
+function described({ href, filename, hashes, ...rest }: Written, links: PageLinks): IndexFile | undefined {
   const link = links.read(href)
-  if (link === undefined) return []
-  const name = filename ?? link.filename
-  if (!isFileName(name)) return []
+  const name = filename ?? link?.filename
+  if (link === undefined || name === undefined || !isFileName(name)) return undefined
   const { requiresPython, yanked, metadata, size } = rest
   const file: IndexFile = {
     filename: name,
@@ -173,7 +204,8 @@ function described({ href, filename, hashes, ...rest }: Written, links: PageLink
   if (yanked !== undefined) file.yanked = yanked
   if (metadata !== undefined) file.metadata = metadata
   if (size !== undefined) file.size = size
-  return [file]
+  if (links.namedBy !== undefined) file.namedBy = links.namedBy
+  return file
 }
 
 function invalid(url: string, why: string, cause?: unknown): AirgapError {

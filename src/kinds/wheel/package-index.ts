@@ -4,7 +4,7 @@ import { withoutTrailing } from '../../core/trim.ts'
 import { isLoginMissing } from '../../remote/network-errors.ts'
 import type { ResolveContext } from '../kind.ts'
 import { type FileContent, fileContent } from './file-content.ts'
-import { type IndexFile, parseProjectPage } from './index-page.ts'
+import { type IndexFile, type ListedFile, parseProjectPage } from './index-page.ts'
 import { type IndexSource, indexesFor } from './index-sources.ts'
 import { type CoreMetadata, parseMetadata } from './metadata.ts'
 import { type BuildSystem, readSourceDistribution, type SourceDistribution } from './source-distribution.ts'
@@ -13,7 +13,7 @@ import { wheelMetadata } from './wheel-metadata.ts'
 
 /** A project as the indexes of an entry have it. */
 export interface ProjectPage {
-  files: IndexFile[]
+  files: ListedFile[]
   /** the index that has it; undefined: none has */
   index: IndexSource | undefined
   /** indexes that answered 401 or 403 for it and were passed over */
@@ -51,7 +51,7 @@ const accept = [
 
 export function openIndex(indexes: readonly IndexSource[], context: ResolveContext): PackageIndex {
   const sourcesOf = indexesFor(indexes)
-  const pages = new Map<string, Promise<IndexFile[] | AirgapError>>()
+  const pages = new Map<string, Promise<ListedFile[] | AirgapError>>()
   const projects = new Map<string, Promise<ProjectPage>>()
   const known = new Map<string, Promise<{ text: string; parsed: CoreMetadata }>>()
   const sources = new Map<string, Promise<SourceDistribution>>()
@@ -118,8 +118,8 @@ export function openIndex(indexes: readonly IndexSource[], context: ResolveConte
 }
 
 /** Pages also link to their parent folder, and to signatures. */
-function isDistribution({ filename }: IndexFile): boolean {
-  return /\.(?:whl|tar\.(?:gz|bz2|xz)|tgz|zip|egg)$/.test(filename)
+function isDistribution({ filename, read }: ListedFile): boolean {
+  return /\.(?:whl|tar\.(?:gz|bz2|xz)|tgz|zip|egg)$/.test(filename) && read() !== undefined
 }
 
 function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
@@ -136,7 +136,7 @@ function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promis
  * Files of a project's page; none where the index does not have it. Returns the error where the index answers 401 or 403: some servers answer
  * so for every project that they lack.
  */
-async function projectFiles(url: string, { http }: ResolveContext): Promise<IndexFile[] | AirgapError> {
+async function projectFiles(url: string, { http }: ResolveContext): Promise<ListedFile[] | AirgapError> {
   try {
     const page = await http.get(url, {
       maxBytes: maxPage,
@@ -146,8 +146,7 @@ async function projectFiles(url: string, { http }: ResolveContext): Promise<Inde
     // a mirror answers for the index itself; only after a redirect are links relative to another address
     const isDirect = http.mirrors(url).some(place => redactUrl(place) === page.url)
     const mediaType = page.headers['content-type'] ?? ''
-    const files = parseProjectPage(page.bytes, { url: isDirect ? url : page.url, mediaType })
-    return files.map(file => ({ ...file, namedBy: page.url }))
+    return parseProjectPage(page.bytes, { url: isDirect ? url : page.url, mediaType, namedBy: page.url })
   } catch (error) {
     if (isErrorCode(error, 'UNAUTHORIZED')) return error
     if (!isErrorCode(error, 'NOT_FOUND_UPSTREAM')) throw error

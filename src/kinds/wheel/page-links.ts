@@ -24,12 +24,15 @@ const plainFragment = /^[\w=&]*$/
  * https down to http, is ignored (fault 53), and so is one from a public index to this host or a private network, and one with a login.
  */
 export class PageLinks {
+  /** the page as it was answered, where that is known */
+  readonly namedBy: string | undefined
   readonly #base: string
   readonly #page: URL
   /** by the root of the address: whether files may be there */
   readonly #roots = new Map<string, boolean>()
 
-  constructor({ page, base }: { page: string; base: string }) {
+  constructor({ page, base, namedBy }: { page: string; base: string; namedBy?: string | undefined }) {
+    this.namedBy = namedBy
     this.#base = base
     this.#page = new URL(page)
   }

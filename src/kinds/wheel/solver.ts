@@ -67,6 +67,8 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
   const informationOf = new Map<string, RequirementInformation[]>()
   /** candidates that their own metadata or content excludes */
   const unsuitable = new Map<Candidate, AirgapError>()
+  /** whether the pinned candidate satisfies a criterion: each round looks at all of them, and few have changed */
+  const satisfied = new WeakMap<Criterion, { candidate: Candidate; is: boolean }>()
   let failure: { conflict: Conflict; depth: number } | undefined
   const order = new Map<string, number>()
 
@@ -133,7 +135,8 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
     const found = known.get(project)
     if (found !== undefined) return found
     const file = direct.get(project)
-    const files = file === undefined ? index.project(project).then(page => page.files) : [file]
+    const files =
+      file === undefined ? index.project(project).then(page => page.files) : [{ ...file, read: () => file }]
     const made = Promise.resolve(files).then(all => filesFor(project, all, rules))
     made.catch(() => undefined)
     known.set(project, made)
@@ -310,8 +313,13 @@ export async function solve(index: PackageIndex, request: ResolutionRequest): Pr
     { pins }: State,
     { name, criterion }: { name: string; criterion: Criterion },
   ): boolean {
-    const pin = pins.get(name)
-    return pin !== undefined && satisfiesAll(pin.candidate, criterion.information)
+    const candidate = pins.get(name)?.candidate
+    if (candidate === undefined) return false
+    const known = satisfied.get(criterion)
+    if (known?.candidate === candidate) return known.is
+    const is = satisfiesAll(candidate, criterion.information)
+    satisfied.set(criterion, { candidate, is })
+    return is
   }
 
   async function conflictError({ identifier, information, criteria }: Conflict): Promise<AirgapError> {

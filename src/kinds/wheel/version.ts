@@ -60,9 +60,9 @@ export function isPreRelease(version: PythonVersion): boolean {
 /** Negative where `a` is older. The order of PEP 440, local versions included. */
 export function compareVersions(a: PythonVersion, b: PythonVersion): number {
   if (a === b) return 0
+  const order = a.epoch - b.epoch || compareReleases(a.release, b.release)
+  if (order !== 0 || (isPlain(a) && isPlain(b))) return order
   return (
-    a.epoch - b.epoch ||
-    compareReleases(a.release, b.release) ||
     compareTuples(preKey(a), preKey(b)) ||
     compareNumbers(a.post ?? -1n, b.post ?? -1n) ||
     // no dev is newer than any
@@ -72,6 +72,11 @@ export function compareVersions(a: PythonVersion, b: PythonVersion): number {
     ) ||
     compareLocals(a.local, b.local)
   )
+}
+
+/** Nothing but epoch and release, as most versions. */
+function isPlain({ pre, post, dev, local }: PythonVersion): boolean {
+  return pre === undefined && post === undefined && dev === undefined && local === undefined
 }
 
 export function compareReleases(a: readonly bigint[], b: readonly bigint[]): number {

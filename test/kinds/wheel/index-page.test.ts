@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { parseProjectPage } from '../../../src/kinds/wheel/index-page.ts'
 
 const url = 'https://index.example/simple/a/'
-const read = (page: string | Buffer, mediaType = 'text/html') => parseProjectPage(page, { url, mediaType })
+const read = (page: string | Buffer, mediaType = 'text/html') =>
+  parseProjectPage(page, { url, mediaType }).flatMap(listed => listed.read() ?? [])
 const urls = (page: string, mediaType?: string) => read(page, mediaType).map(file => file.url)
 const name = 'a-1-py3-none-any.whl'
 
