@@ -4,7 +4,9 @@ import { benchApt } from './apt.ts'
 import { benchDnf } from './dnf.ts'
 import { runBench } from './options.ts'
 import { benchPip } from './pip.ts'
-import type { BenchRow } from './rows.ts'
+import type { BenchRow, BenchTable } from './rows.ts'
+
+type PackagesBench = (work: string, options: { runs: number; table: BenchTable }) => Promise<BenchRow[]>
 
 /**
  * `scripts/bench packages`: resolves packages, compared with each distribution's tool in the same run. Needs the network (the real archives).
@@ -12,7 +14,7 @@ import type { BenchRow } from './rows.ts'
  *   --only NAME  apt, dnf or pip
  *   -o text|json
  */
-const benches: Record<string, (work: string, options: { runs: number }) => Promise<BenchRow[]>> = {
+const benches: Record<string, PackagesBench> = {
   apt: benchApt,
   dnf: benchDnf,
   pip: benchPip,
@@ -23,6 +25,6 @@ await runBench({}, async ({ runs, wants, table, work }) => {
     if (!wants(name)) continue
     const folder = join(work, name)
     await mkdir(folder)
-    for (const row of await bench(folder, { runs })) table.add(row)
+    for (const row of await bench(folder, { runs, table })) table.add(row)
   }
 })

@@ -3,16 +3,21 @@ import { join } from 'node:path'
 import type { LockedWheels } from '../../../src/kinds/wheel/locked.ts'
 import { readLock } from '../../../src/lock/lock.ts'
 import { home } from '../places.ts'
-import { measure, median } from './measure.ts'
-import { type BenchRow, formatMegabytes, formatSeconds } from './rows.ts'
+import { has } from '../run.ts'
+import { type Measured, measure } from './measure.ts'
+import { agreementRow, timeRow } from './pairs.ts'
+import type { BenchRow, BenchTable } from './rows.ts'
 
 const requirements = join(home, 'package-lists', 'python', 'kubespray-2.24.1.txt')
 
 /**
- * The wheels of kubespray v2.24.1's requirements, including ansible 8.5.0, from PyPI. Ours: `airgap lock` and `airgap build` with
- * an empty cache. The peer: `pip download` for the same Python and platform, without its cache.
+ * The wheels of kubespray v2.24.1's requirements, including ansible 8.5.0, from PyPI, with empty caches. Ours: `airgap lock` and `airgap build`;
+ * the peer: `pip download` for the same Python and platform. And `airgap lock` alone, against `uv pip compile` with hashes.
  */
-export async function benchPip(work: string, { runs }: { runs: number }): Promise<BenchRow[]> {
+export async function benchPip(
+  work: string,
+  { runs, table }: { runs: number; table: BenchTable },
+): Promise<BenchRow[]> {
   const manifest = join(work, 'bench-pip.yaml')
   const wheels = [
     { name: 'x', pythons: ['3.11'], platforms: ['manylinux_2_28_x86_64'], requirements: [requirements] },
@@ -52,46 +57,70 @@ export async function benchPip(work: string, { runs }: { runs: number }): Promis
     '-r',
     requirements,
   ]
-  const pairs: { ours: number; peer: number; ratio: number; memory: number }[] = []
+  const uvCache = join(work, 'uv-cache')
+  const compiled = join(work, 'uv.txt')
+  const uv = [
+    'uv',
+    'pip',
+    'compile',
+    '--quiet',
+    '--no-config',
+    '--cache-dir',
+    uvCache,
+    '--generate-hashes',
+    '--only-binary',
+    ':all:',
+    '--python-version',
+    '3.11',
+    '--python-platform',
+    'x86_64-manylinux_2_28',
+    '--output-file',
+    compiled,
+    requirements,
+  ]
+  const hasUv = has('uv')
+  if (!hasUv) table.leaveOut('uv')
+  const whole: Measured[] = []
+  const locks: Measured[] = []
+  const pips: Measured[] = []
+  const uvs: Measured[] = []
   for (let i = 0; i < runs; i++) {
-    for (const path of [lock, cache, bundle, folder]) await rm(path, { recursive: true, force: true })
+    for (const path of [lock, cache, bundle, folder, uvCache, compiled])
+      await rm(path, { recursive: true, force: true })
     const locked = await airgap(['lock', ...common])
+    if (hasUv) uvs.push(await measure(uv, { env: { SSL_CERT_FILE: systemCertificates } }))
     const built = await airgap(['build', ...common, '--frozen', '--out', bundle])
-    const b = await measure(peer)
-    const seconds = locked.seconds + built.seconds
-    const memory = Math.max(locked.memory, built.memory)
-    pairs.push({ ours: seconds, peer: b.seconds, ratio: seconds / b.seconds, memory })
+    pips.push(await measure(peer))
+    locks.push(locked)
+    whole.push(inTurn(locked, built))
   }
   const items = ((await readLock(lock)).items['wheel'] ?? []) as LockedWheels[]
-  const chosen = items.flatMap(({ distributions }) => distributions.map(({ filename }) => filename)).sort()
-  const theirs = (await readdir(folder)).sort()
-  const same = theirs.filter(name => chosen.includes(name)).length
-  const ratio = median(pairs.map(pair => pair.ratio))
-  const memory = Math.max(...pairs.map(pair => pair.memory))
+  const files = items.flatMap(({ distributions }) => distributions.map(({ filename }) => filename))
+  const what = `kubespray's requirements from PyPI, ${files.length} wheels`
   return [
-    {
-      what: `kubespray's requirements from PyPI, ${theirs.length} wheels: lock and build against pip download`,
-      ours: formatSeconds(median(pairs.map(pair => pair.ours))),
-      peer: formatSeconds(median(pairs.map(pair => pair.peer))),
-      value: ratio,
-      goal: '≤ 0.7',
-      good: ratio <= 0.7,
-    },
-    {
-      what: 'the same, peak memory',
-      ours: formatMegabytes(memory),
-      peer: '(for information)',
-      value: memory / 200e6,
-      goal: '(for information)',
-      good: true,
-    },
-    {
-      what: 'the same, files that both selected',
-      ours: String(chosen.length),
-      peer: String(theirs.length),
-      value: same / Math.max(theirs.length, chosen.length),
-      goal: '1',
-      good: same === theirs.length && same === chosen.length,
-    },
+    timeRow(
+      { what: `${what}: lock and build`, against: 'pip download', limit: 0.7 },
+      { ours: whole, peer: pips },
+    ),
+    ...(hasUv
+      ? [timeRow({ what: 'the same: lock', against: 'uv pip compile', limit: 1 }, { ours: locks, peer: uvs })]
+      : []),
+    agreementRow(
+      { what: 'the same, files that both selected', against: 'pip download' },
+      { ours: files, peer: await readdir(folder) },
+    ),
   ]
+}
+
+/** uv brings certificates of its own, and an inspecting proxy's are the system's. */
+const systemCertificates = '/etc/ssl/certs/ca-certificates.crt'
+
+/** Two programs as one that does the work of both. */
+function inTurn(first: Measured, second: Measured): Measured {
+  return {
+    seconds: first.seconds + second.seconds,
+    cpuSeconds: first.cpuSeconds + second.cpuSeconds,
+    memory: Math.max(first.memory, second.memory),
+    stdout: '',
+  }
 }
