@@ -1,10 +1,10 @@
-import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
+import { hashPool } from '../content/hash-pool.ts'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
-import { type Digest, Hasher } from '../core/digest.ts'
+import type { Digest } from '../core/digest.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { digestSchema, type RuntimeFile } from '../lock/schema.ts'
 
@@ -55,10 +55,14 @@ export async function lockRuntime(
 }
 
 async function digestOfFile(path: string): Promise<Digest> {
-  const hasher = new Hasher()
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>)
-    hasher.update(chunk)
-  return hasher.digest()
+  await using file = await open(path, 'r')
+  // Node.js itself is more than 100 MB; the items of the manifest are resolved meanwhile
+  const pool = hashPool({ size: 1 })
+  try {
+    return await pool.hash([{ fd: file.fd, start: 0, end: (await file.stat()).size }], { item: path })
+  } finally {
+    await pool.close()
+  }
 }
 
 /** Returns an empty object if the file is missing or invalid. */

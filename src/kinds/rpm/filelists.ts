@@ -276,6 +276,13 @@ class ElementCutter {
   }
 }
 
+const usualStart = Buffer.from('<package pkgid="')
+
 function checksumOf(element: Buffer): string | undefined {
+  // as createrepo_c writes it
+  if (element.indexOf(usualStart) === 0 && element[usualStart.length + 64] === 0x22) {
+    const hex = element.toString('latin1', usualStart.length, usualStart.length + 64)
+    if (/^[0-9a-f]{64}$/.test(hex)) return hex
+  }
   return /\bpkgid=["']([0-9A-Fa-f]+)["']/.exec(element.toString('latin1', 0, 400))?.[1]?.toLowerCase()
 }

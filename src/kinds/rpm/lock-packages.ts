@@ -7,6 +7,7 @@ import { digestOf, hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { mediaTypes } from '../../core/media-types.ts'
 import { toTextLines } from '../../lock/text-lines.ts'
+import { readPublicKeys } from '../../openpgp/verify.ts'
 import { fetchOnce } from '../../remote/fetch-once.ts'
 import { firstOf } from '../../remote/mirrors.ts'
 import type { ResolveContext } from '../kind.ts'
@@ -110,9 +111,16 @@ async function signersOf(
   if (repository.packages === 'unsigned' || candidates.length === 0) return []
   const { upstream, keys, list } = loaded
   const make = async () => {
+    const publicKeys = await readPublicKeys(repository.keys)
     const checks = candidates.map(candidate => async () => {
       const place = carriedPlace(candidate, upstream).upstream
-      return await checkPackageSignature(candidate, { repository, upstream, place, context })
+      return await checkPackageSignature(candidate, {
+        keys: publicKeys,
+        repository,
+        upstream,
+        place,
+        context,
+      })
     })
     const found = await Promise.all(checks.map(check => limit(check)))
     return { fingerprints: new Uint8Array(Buffer.from(found.join('\n'))) }

@@ -1,6 +1,7 @@
+import type { Key } from 'openpgp'
 import { AirgapError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/redact.ts'
-import { readPublicKeys, verifyPacket } from '../../openpgp/verify.ts'
+import { verifyPacket } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmCandidate } from './candidate.ts'
 import type { RpmRepository } from './entry.ts'
@@ -18,13 +19,19 @@ const maxHeader = 64 << 20 /* bytes */
 export async function checkPackageSignature(
   candidate: RpmCandidate,
   {
+    keys,
     repository,
     upstream,
     place,
     context,
-  }: { repository: RpmRepository; upstream: Upstream; place: Place; context: ResolveContext },
+  }: {
+    keys: Key[]
+    repository: RpmRepository
+    upstream: Upstream
+    place: Place
+    context: ResolveContext
+  },
 ): Promise<string> {
-  const keys = await readPublicKeys(repository.keys)
   const item = redactUrl(urlsOf(upstream.bases, place)[0]!)
   const get = async (end: number) =>
     (

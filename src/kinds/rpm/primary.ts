@@ -218,6 +218,7 @@ export class PrimaryReader implements ListReader {
   }
 
   #lowerCase(text: number): number {
+    if (this.#texts.isLowerHex(text)) return text
     const written = this.#texts.text(text)
     const lower = written.trim().toLowerCase()
     return lower === written ? text : this.#texts.numberOfText(lower)

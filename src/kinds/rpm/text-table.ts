@@ -102,6 +102,15 @@ export class TextTable {
     return true
   }
 
+  /** Whether a text has lower-case hexadecimal digits only; makes no text of it. */
+  isLowerHex(number: number): boolean {
+    for (let at = this.#starts.at(number); at < this.#starts.at(number + 1); at++) {
+      const byte = this.#bytes[at]!
+      if (byte < 0x30 || byte > 0x66 || (byte > 0x39 && byte < 0x61)) return false
+    }
+    return true
+  }
+
   isAt(number: number, bytes: Uint8Array, { start, end }: { start: number; end: number }): boolean {
     let at = this.#starts.at(number)
     if (this.#starts.at(number + 1) - at !== end - start) return false
