@@ -239,6 +239,23 @@ describe('operators with default images', () => {
       ],
     ],
     [
+      'quay.io/jenkins-kubernetes-operator/operator:v0.8.1',
+      resource('jenkins.io/v1alpha2', 'Jenkins', '{seedJobs: [{id: jobs}]}'),
+      ['jenkins/inbound-agent:3248.v65ecb_254c298-6'],
+    ],
+    [
+      'mcr.microsoft.com/oss/azure/workload-identity/webhook:v1.5.1',
+      resource(
+        'apps/v1',
+        'Deployment',
+        '{template: {metadata: {annotations: {azure.workload.identity/inject-proxy-sidecar: "true"}}, spec: {containers: []}}}',
+      ),
+      [
+        'mcr.microsoft.com/oss/azure/workload-identity/proxy:v1.5.1',
+        'mcr.microsoft.com/oss/azure/workload-identity/proxy-init:v1.5.1',
+      ],
+    ],
+    [
       'cr.yandex/yc/ydb-kubernetes-operator:0.7.0',
       resource('ydb.tech/v1alpha1', 'Database', '{image: {pullPolicyName: Always}}'),
       ['cr.yandex/crptqonuodf51kdj7a7d/ydb:22.2.22'],

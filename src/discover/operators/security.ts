@@ -1,4 +1,4 @@
-import type { ComposeRule, OperatorRules } from './rule.ts'
+import type { ComposeRule, OperatorRules, SidecarRule } from './rule.ts'
 
 const armor = (field: string, image: string): ComposeRule => ({
   kind: 'KubeArmorConfig',
@@ -30,4 +30,23 @@ export const kubeArmor: OperatorRules = {
     armor('kubearmorControllerImage', 'controller'),
     { kind: 'KubeArmorConfig', group: 'operator.kubearmor.com', image: '{default:snitch}' },
   ],
+}
+
+const proxy = (variable: string, name: string): SidecarRule => ({
+  annotation: 'azure.workload.identity/inject-proxy-sidecar',
+  image: `{env:${variable}|default:${name}}`,
+})
+
+export const workloadIdentity: OperatorRules = {
+  operator: 'Azure Workload Identity',
+  source: 'github.com/Azure/azure-workload-identity v1.2.0 to v1.6.0: pkg/webhook/webhook.go, Makefile',
+  program: 'workload-identity/webhook',
+  knownTo: '1.6.0',
+  defaults: Object.fromEntries(
+    ['proxy', 'proxy-init'].map(name => [
+      name,
+      { '1.2.0': `mcr.microsoft.com/oss/azure/workload-identity/${name}:{program.tag}` },
+    ]),
+  ),
+  sidecars: [proxy('PROXY_IMAGE', 'proxy'), proxy('PROXY_INIT_IMAGE', 'proxy-init')],
 }

@@ -46,7 +46,7 @@ import {
   vaultOperator,
 } from './platform.ts'
 import type { OperatorRules } from './rule.ts'
-import { kubeArmor } from './security.ts'
+import { kubeArmor, workloadIdentity } from './security.ts'
 import {
   clickHouse,
   clickHouseInc,
@@ -62,7 +62,16 @@ import { cephCsi, minio, rook, scylla } from './storage.ts'
 import { argoEvents, debezium, koperator } from './streaming.ts'
 import { openSearch, openTelemetry } from './telemetry.ts'
 import { victoriaMetrics } from './victoria-metrics.ts'
-import { artemis, bitpoke, camelK, kongGateway, mattermost, temporal, trainingOperator } from './workloads.ts'
+import {
+  artemis,
+  bitpoke,
+  camelK,
+  jenkins,
+  kongGateway,
+  mattermost,
+  temporal,
+  trainingOperator,
+} from './workloads.ts'
 
 /** The one list of what is known about operators. */
 export const operators: readonly OperatorRules[] = [
@@ -142,8 +151,10 @@ export const operators: readonly OperatorRules[] = [
   temporal,
   kongGateway,
   camelK,
+  jenkins,
   trainingOperator,
   kubeArmor,
+  workloadIdentity,
   crateDb,
   cockroachDb,
   rolloutsManager,

@@ -184,3 +184,27 @@ export const trainingOperator: OperatorRules = {
     },
   ],
 }
+
+export const jenkins: OperatorRules = {
+  operator: 'Jenkins operator',
+  source:
+    'github.com/jenkinsci/kubernetes-operator v0.7.1 to v0.9.0-beta2: pkg/configuration/user/seedjobs/seedjobs.go',
+  program: 'jenkins-kubernetes-operator/operator',
+  knownTo: '0.9.0',
+  defaults: {
+    agent: {
+      '0.7.1': 'jenkins/inbound-agent:4.9-1',
+      '0.8.0': 'jenkins/inbound-agent:4.10-3',
+      '0.8.1': 'jenkins/inbound-agent:3248.v65ecb_254c298-6',
+    },
+  },
+  composes: [
+    {
+      kind: 'Jenkins',
+      group: 'jenkins.io',
+      when: 'spec.seedJobs.*',
+      unless: ['spec.seedJobAgentImage'],
+      image: '{default:agent}',
+    },
+  ],
+}
