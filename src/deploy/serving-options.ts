@@ -51,7 +51,7 @@ export interface ServingOptions {
 /** Verdicts that several processes share. */
 export interface SiteVerdicts extends Verdicts {
   /** Sets what is called with content that is found to be damaged. */
-  onDamage?(listener: (content: Descriptor, state: string) => void): void
+  onDamage(listener: (content: Descriptor, state: string) => void): void
 }
 
 /** within the time that a stopped program has (shell/run.ts) */

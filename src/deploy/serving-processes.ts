@@ -65,7 +65,7 @@ export async function serveInProcesses(
     },
   })
   entrance.open(supervisor.take)
-  verdicts.onDamage?.((content, state) => supervisor.tell(verdictMessages.damage, { content, state }))
+  verdicts.onDamage((content, state) => supervisor.tell(verdictMessages.damage, { content, state }))
   const close = async () => {
     entrance.close()
     await supervisor.stop({ graceMs })

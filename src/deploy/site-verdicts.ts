@@ -21,7 +21,7 @@ import type { OpenBundle } from './open-bundles.ts'
 import type { SiteVerdicts } from './serving-options.ts'
 
 /** Verdicts about the content of open bundles; kept in the state folder, so that the next start knows them. */
-export interface KeptVerdicts extends Required<SiteVerdicts> {
+export interface KeptVerdicts extends SiteVerdicts {
   /** Ends the threads and what is read in the background, and writes down what is known. */
   close(): Promise<void>
 }

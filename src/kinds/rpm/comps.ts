@@ -1,7 +1,7 @@
 import { defined } from '../../core/defined.ts'
 import { spansOf } from '../../core/spans.ts'
 import type { PackageGroup } from './candidate.ts'
-import { strictParser } from './repomd.ts'
+import { strictParser } from './strict-xml.ts'
 
 /** comps.xml: groups and environments. */
 export function parseComps(

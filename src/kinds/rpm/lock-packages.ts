@@ -17,9 +17,9 @@ import type { RpmRepository, RpmRequest } from './entry.ts'
 import { hrefOf, type PackagePlace, placeOfPackage, type Refused, urlsOf } from './location.ts'
 import type { LockedRpm } from './locked.ts'
 import { checkPackageSignature } from './package-signature.ts'
-import { malformed } from './repomd.ts'
 import type { LoadedRepository } from './repository.ts'
 import { nevraOf } from './request.ts'
+import { malformed } from './strict-xml.ts'
 import { namerOf, type Upstream } from './upstream.ts'
 
 /** Package headers fetched at the same time. */

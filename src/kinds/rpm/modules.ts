@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { readYamlTexts } from '../../document/yaml-texts.ts'
 import type { ModuleDefaults, ModuleStream } from './candidate.ts'
-import { malformed } from './repomd.ts'
+import { malformed } from './strict-xml.ts'
 
 /** modules.yaml: documents of modulemd (version 2), modulemd-defaults (version 1) and others, which are ignored. */
 

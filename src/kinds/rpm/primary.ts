@@ -8,7 +8,8 @@ import {
   relationLists,
   relationWidth,
 } from './package-table.ts'
-import { type ListReader, malformed } from './repomd.ts'
+import type { ListReader } from './repomd.ts'
+import { malformed } from './strict-xml.ts'
 import { TextTable } from './text-table.ts'
 import { type TextForm, XmlScanner } from './xml-scanner.ts'
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { SaxesParser } from 'saxes'
 import { collect } from '../../content/read.ts'
 import { type Packing, unpack } from '../../content/unpack.ts'
 import { defined } from '../../core/defined.ts'
@@ -13,6 +12,7 @@ import { readPublicKeys, verifyDetached } from '../../openpgp/verify.ts'
 import type { ResolveContext } from '../kind.ts'
 import type { RpmRepository } from './entry.ts'
 import { placeOfList, urlsOf } from './location.ts'
+import { malformed, strictParser } from './strict-xml.ts'
 import { getFile, type Upstream } from './upstream.ts'
 
 /** One metadata file of a repository, as listed in repomd.xml. */
@@ -140,22 +140,6 @@ function complete(entry: Partial<RepomdEntry>, item: string): RepomdEntry {
 }
 
 /**
- * Strict XML (fault 48): a document type is refused before anything in it is read, so that there are no entities but XML's own
- * five; text that is not well-formed is an error.
- */
-export function strictParser(item: string, options: { doctype?: 'ignored' } = {}): SaxesParser {
-  const parser = new SaxesParser({})
-  parser.on('doctype', text => {
-    // comps.xml traditionally has one, but never an internal subset, which could define entities
-    if (options.doctype !== 'ignored' || text.includes('[')) throw malformed('it has a document type', item)
-  })
-  parser.on('error', error => {
-    throw malformed(error.message.slice(0, 200), item, error)
-  })
-  return parser
-}
-
-/**
  * Fetches a metadata file into the cache under its unpacked digest; verifies it packed, before unpacking, and unpacked. Where it is not in the
  * cache, `each` gets its parts on the way there.
  */
@@ -280,13 +264,4 @@ async function measured(body: AsyncIterable<Uint8Array>): Promise<Descriptor> {
 export async function listText(descriptor: Descriptor, context: ResolveContext): Promise<string> {
   const bytes = await collect(await context.cache.open(descriptor), 64 << 20)
   return bytes.toString('utf8')
-}
-
-export function malformed(why: string, item: string, cause?: unknown): AirgapError {
-  return new AirgapError('UPSTREAM_INVALID', `repository metadata is malformed: ${why}`, {
-    item,
-    likely: 'a repository made with broken tools, a proxy’s error page, or tampering',
-    next: 'open the address in a browser, or use another mirror',
-    cause,
-  })
 }

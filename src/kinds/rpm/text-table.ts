@@ -1,5 +1,5 @@
 import { NumberList } from '../number-list.ts'
-import { malformed } from './repomd.ts'
+import { malformed } from './strict-xml.ts'
 
 /** A table's form on disk: its columns. */
 export interface TextColumns {

@@ -1,4 +1,4 @@
-import { malformed } from './repomd.ts'
+import { malformed } from './strict-xml.ts'
 import { TextTable } from './text-table.ts'
 import {
   beyondAscii,

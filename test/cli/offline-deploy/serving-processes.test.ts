@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -251,6 +251,27 @@ describe('several serving processes', () => {
       Array.from({ length: 6 }, async () => finish(await begin(`http://${site.registry}${layerPath}`))),
     )
     expect(results).toEqual(Array(6).fill(digestOf(layer)))
+    await served.stop()
+  })
+
+  it('never complete an answer with wrong bytes, whichever process sends it', async () => {
+    const site = await largeSite()
+    const served = await serve(site, '--processes', '2')
+    await allServe(site, served)
+    const get = async () => {
+      const begun = await begin(`http://${site.registry}${layerPath}`)
+      return { status: begun.answer.statusCode, result: await finish(begun) }
+    }
+    const before = await Promise.all(Array.from({ length: 4 }, get))
+    expect(before).toEqual(Array(4).fill({ status: 200, result: digestOf(layer) }))
+    const file = await open(site.bundle, 'r+')
+    await file.write(Buffer.from('damage'), 0, 6, (await file.stat()).size - (4 << 20))
+    await file.close()
+    for (const { status, result } of await Promise.all(Array.from({ length: 6 }, get)))
+      if (status === 200) expect(result).toBe('broken')
+      else expect(status).toBe(500)
+    // damage that one process has met is known to both
+    for (const { status } of await Promise.all(Array.from({ length: 6 }, get))) expect(status).toBe(500)
     await served.stop()
   })
 
