@@ -65,10 +65,14 @@ export interface HttpClient {
   mirrors(url: string): string[]
   /**
    * Follows the redirects of a URL, for programs that fetch by themselves; of a URL of another scheme than http, only the host is
-   * checked. Returns where they end, without its query, and whether a login is required there. Throws REDIRECT_REFUSED; any other failure
-   * is left to the program, at the URL itself.
+   * checked. Returns where they end, without its query, and whether a login is required there; and the only addresses that the program may
+   * connect to, where an answer named the host: none where DNS does not know it, undefined where a person configured it. Throws
+   * REDIRECT_REFUSED; any other failure is left to the program, at the URL itself.
    */
-  locate(url: string, named?: Named): Promise<{ url: string; isProtected: boolean }>
+  locate(
+    url: string,
+    named?: Named,
+  ): Promise<{ url: string; isProtected: boolean; addresses?: readonly string[] }>
   close(): Promise<void>
 }
 

@@ -151,23 +151,27 @@ function tooLarge({
   }
 }
 
-async function locate(
-  transport: Transport,
-  { url, namedBy }: Place,
-): Promise<{ url: string; isProtected: boolean }> {
+async function locate(transport: Transport, { url, namedBy }: Place): ReturnType<HttpClient['locate']> {
   const asked = new URL(url)
+  const judged = async (to: URL) => {
+    const from = to.hostname === asked.hostname ? namedBy : url
+    return from === undefined
+      ? {}
+      : defined({ addresses: await transport.judgedAddresses(new URL(from), to) })
+  }
   if (!/^https?:$/.test(asked.protocol)) {
     if (namedBy !== undefined) await transport.assertMayFollow(new URL(namedBy), asked)
-    return { url, isProtected: false }
+    return { url, isProtected: false, ...(await judged(asked)) }
   }
   try {
     const answer = await transport.send(url, { namedBy, handles: [401, 403, 404, 405, 407, 500, 503] })
     answer.body.destroy()
     const { origin, pathname } = new URL(answer.url)
-    return { url: `${origin}${pathname}`, isProtected: answer.status === 401 || answer.status === 403 }
+    const isProtected = answer.status === 401 || answer.status === 403
+    return { url: `${origin}${pathname}`, isProtected, ...(await judged(new URL(answer.url))) }
   } catch (error) {
     if (!(error instanceof AirgapError) || error.code === 'REDIRECT_REFUSED') throw error
-    return { url: `${asked.origin}${asked.pathname}`, isProtected: false }
+    return { url: `${asked.origin}${asked.pathname}`, isProtected: false, ...(await judged(asked)) }
   }
 }
 

@@ -99,6 +99,16 @@ export class ReachLimits {
     this.#checked.add(key)
   }
 
+  /**
+   * Returns the addresses of a host, each judged, for a program that connects by itself: it would resolve the name again, and get another answer
+   * (DNS rebinding). Empty where DNS does not know it. Throws RefusedAddress.
+   */
+  async judgedAddresses({ hostname }: URL, limit: ReachLimit): Promise<string[]> {
+    const addresses = await this.#addressesOf(hostname)
+    for (const address of addresses) checkAddress(address, limit)
+    return addresses
+  }
+
   async #addressesOf(hostname: string): Promise<string[]> {
     const bare = bareHostname(hostname)
     if (isIP(bare) !== 0) return [bare]

@@ -263,6 +263,16 @@ export class Transport {
     if (!this.#allowPrivateRedirects)
       await this.#check(to, { limit: await this.#limits.afterAnswer(from), from })
   }
+
+  /** Returns the addresses that `to` may be connected at, where `from` names it; undefined where nothing limits that. Throws REDIRECT_REFUSED. */
+  async judgedAddresses(from: URL, to: URL): Promise<string[] | undefined> {
+    if (this.#allowPrivateRedirects) return undefined
+    try {
+      return await this.#limits.judgedAddresses(to, await this.#limits.afterAnswer(from))
+    } catch (error) {
+      throw error instanceof RefusedAddress ? tooClose(to, { reach: error.reach, from }) : error
+    }
+  }
 }
 
 /** `from`: the answer that names the URL; undefined where a lockfile does, or a document that an upstream wrote. */

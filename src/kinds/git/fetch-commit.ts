@@ -1,6 +1,7 @@
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import type { FetchPlace } from './fetch-place.ts'
+import { pinSettings } from './pinned-address.ts'
 import { isRefName, type RequestedRef } from './ref.ts'
 import { remoteError } from './remote-error.ts'
 import { GitError, type GitRun, gitOutput } from './run-git.ts'
@@ -20,6 +21,7 @@ export interface FetchOptions {
   repository: string
   url: string
   redirects: FetchPlace['redirects']
+  pin?: FetchPlace['pin']
   history: 'shallow' | 'full'
   signal: AbortSignal
 }
@@ -204,6 +206,7 @@ async function listRemote(patterns: readonly string[], options: FetchOptions): P
       args: ['ls-remote', '--symref', '--', options.url, ...patterns],
       network: options.url.startsWith('file:') ? 'file' : 'remote',
       redirects: options.redirects,
+      pinned: await pinSettings(options.pin),
       signal: options.signal,
     })
     text = output.toString('utf8')
@@ -229,8 +232,9 @@ export function unsupportedHash(url: string): AirgapError {
 }
 
 async function run(args: readonly string[], options: FetchOptions, network?: 'network'): Promise<Buffer> {
-  const { repository, url, redirects, signal } = options
+  const { repository, url, redirects, pin, signal } = options
   const command: GitRun = { args, repository, redirects, signal }
+  if (network !== undefined) command.pinned = await pinSettings(pin)
   if (network !== undefined) command.network = url.startsWith('file:') ? 'file' : 'remote'
   return await gitOutput(command)
 }

@@ -16,6 +16,8 @@ export interface GitRun {
   network?: 'remote' | 'file'
   /** whether git follows redirects of the first request; default: refused (fetch-place.ts follows them) */
   redirects?: FetchPlace['redirects']
+  /** settings and variables of pinned-address.ts */
+  pinned?: { settings: readonly string[]; environment: NodeJS.ProcessEnv }
   signal: AbortSignal
 }
 
@@ -62,7 +64,7 @@ export interface RunningGit {
  * Starts git in a session of its own: without a terminal neither git nor ssh can prompt, and all that it starts can be stopped
  * together. Settings of the user apply (credential helpers, proxies, certificates), but none that runs a program on the repository.
  */
-export function startGit({ args, repository, network, redirects, signal }: GitRun): RunningGit {
+export function startGit({ args, repository, network, redirects, pinned, signal }: GitRun): RunningGit {
   signal.throwIfAborted()
   const settings = [
     'core.hooksPath=/dev/null',
@@ -78,6 +80,7 @@ export function startGit({ args, repository, network, redirects, signal }: GitRu
     `http.followRedirects=${redirects === 'followed' ? 'initial' : 'false'}`,
     'http.lowSpeedLimit=1',
     'http.lowSpeedTime=120',
+    ...(pinned?.settings ?? []),
   ]
   const child = spawn(
     'git',
@@ -86,7 +89,11 @@ export function startGit({ args, repository, network, redirects, signal }: GitRu
       ...(repository === undefined ? [] : [`--git-dir=${repository}`]),
       ...args,
     ],
-    { detached: true, stdio: ['pipe', 'pipe', 'pipe'], env: environment(network === 'file') },
+    {
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...environment(network === 'file'), ...pinned?.environment },
+    },
   )
   const stop = () => {
     try {
