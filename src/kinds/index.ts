@@ -46,6 +46,7 @@ export interface AnyKind {
   }
   /** What the digest of inputs covers of a manifest's requests; undefined where nothing is requested and that is not counted. */
   inputs(requests: Requests): unknown[] | undefined
+  readonly light: boolean
   /** `label` is for people: the name of the entry */
   jobs(
     requests: Requests,
@@ -70,6 +71,7 @@ function erase(kind: SomeKind): AnyKind {
   const parse = (items: unknown[]) => items.map(item => parseItem(kind, item))
   return {
     name: kind.name,
+    light: kind.light,
     entry: {
       key: entry.key,
       starter: entry.starter,

@@ -47,6 +47,8 @@ export interface Kind<
   }
   /** schema of an item in the lockfile, strict */
   readonly schema: z.ZodType<Locked>
+  /** resolving takes a few small requests and hardly any memory, so that many can be resolved at the same time */
+  readonly light: boolean
   resolve(request: Request, context: ResolveContext): Promise<Locked>
   /**
    * Writes content into the cache that upstream does not have as it is: what a source of type `created` names. Reproducible: the digests are

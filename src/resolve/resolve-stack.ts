@@ -23,11 +23,17 @@ export async function resolveStack(
     context: ResolveContext
     /** a promise, if the files are still being hashed while items are resolved */
     runtime: RuntimeFile[] | Promise<RuntimeFile[]>
+    /** items that are resolved at the same time */
     concurrency: number
+    /** the same for light kinds (default: `concurrency`) */
+    lightConcurrency?: number
     site?: SiteFacts[]
   },
 ): Promise<Lock> {
-  const limit = pLimit(options.concurrency)
+  const limits = {
+    heavy: pLimit(options.concurrency),
+    light: pLimit(options.lightConcurrency ?? options.concurrency),
+  }
   const jobs = kinds.flatMap(kind => kind.jobs(manifest).map(job => ({ kind, ...job })))
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, options.context.signal])
@@ -38,7 +44,7 @@ export async function resolveStack(
   const failures: unknown[] = []
   const found: (LockItem | undefined)[] = await Promise.all(
     jobs.map((job, i) =>
-      limit(async () => {
+      limits[job.kind.light ? 'light' : 'heavy'](async () => {
         signal.throwIfAborted()
         const ended = progress.running(`${job.kind} ${job.label}`)
         try {

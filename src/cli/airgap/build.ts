@@ -22,7 +22,14 @@ import { repeated } from '../shell/arguments.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes, humanTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { currentLock, layoutOf, openStack, type StackContext, type StackOptions } from './context.ts'
+import {
+  currentLock,
+  defaultJobs,
+  layoutOf,
+  openStack,
+  type StackContext,
+  type StackOptions,
+} from './context.ts'
 import { noSigning, type SigningFlags, signingOptions, stackOptions } from './options.ts'
 import { signedText, signedValue, signersOf } from './sign.ts'
 
@@ -222,7 +229,7 @@ async function write(
       cache: stack.cache,
       folder: stack.manifest.folder,
       runtime: stack.runtime,
-      concurrency: options.jobs,
+      concurrency: options.jobs ?? defaultJobs.transfers,
       keepGoing: options.keepGoing ?? false,
       progress,
       signal: shell.signal,

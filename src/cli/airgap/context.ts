@@ -41,7 +41,8 @@ export interface StackOptions {
   remap: string[]
   platform: string[]
   cache?: string
-  jobs: number
+  /** default: `defaultJobs` */
+  jobs?: number
   /** probes of the site's machines (default: those of the lock); `none` for no probes */
   site?: string[]
   /** variants of the manifest (default: those of the lock); `none` for no variants */
@@ -49,6 +50,12 @@ export interface StackOptions {
   /** file of a test layer, for rehearsals */
   testUpstream?: string
 }
+
+/**
+ * How many items are fetched or resolved at the same time, unless a person sets a number. A registry that limits requests answers with 429, after
+ * which all requests to it wait (`remote/host-pauses.ts`).
+ */
+export const defaultJobs = { transfers: 6, images: 16 }
 
 /** What a command that works on a stack uses: the manifest, its lock, the network. */
 export interface StackContext {
@@ -108,7 +115,7 @@ export async function openStack(
       ),
     ),
     progress,
-    connections: options.jobs,
+    connections: options.jobs ?? defaultJobs.images,
     signal,
   })
   return {
@@ -253,7 +260,7 @@ function defaultCache(): string {
 /** Resolves the manifest against the present state of upstream. Throws what `resolveStack` throws. */
 export async function resolveNow(
   stack: StackContext,
-  options: { progress: Progress; signal: AbortSignal; jobs: number },
+  options: { progress: Progress; signal: AbortSignal; jobs?: number },
 ): Promise<Lock> {
   const { http, registry, cache, manifest } = stack
   const context = {
@@ -274,7 +281,8 @@ export async function resolveNow(
   const lock = await resolveStack(manifest, {
     context,
     runtime,
-    concurrency: options.jobs,
+    concurrency: options.jobs ?? defaultJobs.transfers,
+    lightConcurrency: options.jobs ?? defaultJobs.images,
     site: stack.site,
   }).catch(error => {
     throw isErrorCode(error, 'NO_SPACE') && error.item?.startsWith(cache.folder)
@@ -292,7 +300,7 @@ export async function resolveNow(
  */
 export async function currentLock(
   stack: StackContext,
-  options: { frozen: boolean; progress: Progress; signal: AbortSignal; jobs: number; write: boolean },
+  options: { frozen: boolean; progress: Progress; signal: AbortSignal; jobs?: number; write: boolean },
 ): Promise<Lock> {
   const next = `run \`airgap lock -f ${stack.manifest.file}\` and review the difference`
   let lock: Lock | undefined

@@ -49,7 +49,7 @@ export function stackOptions(command: Command): Command {
     .addOption(
       new Option('-j, --jobs <n>', 'number of parallel transfers')
         .argParser(positiveInteger)
-        .default(6)
+        .default(undefined, '6, and 16 for images while locking')
         .env('AIRGAP_JOBS'),
     )
 }

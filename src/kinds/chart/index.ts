@@ -24,6 +24,7 @@ export const chartKind = defineKind({
     empty: 'counted',
   },
   schema: lockedChartSchema,
+  light: false,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveChart(request, context),
   create: 'nothing',
   assemble: assembleCharts,

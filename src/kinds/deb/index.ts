@@ -23,6 +23,7 @@ export const debKind = defineKind({
     empty: 'counted',
   },
   schema: lockedDebsSchema,
+  light: false,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveDebs(request, context),
   create: 'nothing',
   assemble: assembleDebs,

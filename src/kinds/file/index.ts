@@ -16,6 +16,7 @@ export const fileKind = defineKind({
   entry: fileEntry,
   inputs: { of: request => request, empty: 'counted' },
   schema: lockedFileSchema,
+  light: false,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveFile(request, context),
   create: 'nothing',
   assemble: files =>

@@ -15,6 +15,7 @@ export const gitKind = defineKind({
   entry: gitEntry,
   inputs: { of: request => request, empty: 'omitted' },
   schema: lockedGitSchema,
+  light: false,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveGit(request, context),
   create: async (recipe, context) => (await import('./resolve.ts')).createPacks(recipe, context),
   assemble: assembleGit,

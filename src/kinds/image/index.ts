@@ -26,6 +26,7 @@ export const imageKind = defineKind({
     empty: 'counted',
   },
   schema: lockedImageSchema,
+  light: true,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveImage(request, context),
   create: 'nothing',
   assemble: assembleImages,

@@ -31,6 +31,7 @@ export const rpmKind = defineKind({
     empty: 'counted',
   },
   schema: lockedRpmsSchema,
+  light: false,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveRpms(request, context),
   create: 'nothing',
   assemble: assembleRpms,

@@ -12,6 +12,7 @@ export const treeKind = defineKind({
   entry: treeEntry,
   inputs: { of: ({ folder, ...tree }) => tree, empty: 'counted' },
   schema: lockedTreeSchema,
+  light: false,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveTree(request, context),
   create: 'nothing',
   assemble: trees =>

@@ -25,6 +25,7 @@ export const wheelKind = defineKind({
     empty: 'counted',
   },
   schema: lockedWheelsSchema,
+  light: false,
   resolve: async (request, context) => (await import('./resolve.ts')).resolveWheels(request, context),
   create: 'nothing',
   assemble: assembleWheels,
