@@ -1,5 +1,5 @@
 import { AirgapError } from '../../core/errors.ts'
-import { openTerminal, type Terminal } from './terminal.ts'
+import { openTerminal } from './terminal.ts'
 
 /** Whether a person can answer: if stderr is redirected, nobody sees the question. */
 export function canConfirm(): boolean {
@@ -19,8 +19,8 @@ export interface Confirmation {
 export async function confirm({ what, yes, environment }: Confirmation, signal: AbortSignal): Promise<void> {
   const named = environment === undefined || environment.confirmed === environment.name
   if (yes && named) return
+  const flags = environment === undefined ? '--yes' : `--yes --confirm ${environment.name}`
   if (!canConfirm()) {
-    const flags = environment === undefined ? '--yes' : `--yes --confirm ${environment.name}`
     throw new AirgapError('USAGE', `this would ${what}`, {
       item: flags,
       likely: 'there is no terminal to ask for confirmation',
@@ -29,21 +29,18 @@ export async function confirm({ what, yes, environment }: Confirmation, signal: 
   }
   const terminal = openTerminal(signal)
   try {
-    if (!yes) await requireYes(terminal, `This will ${what}. Continue?`)
+    if (!yes && !/^y(es)?$/i.test(await terminal.ask(`This will ${what}. Continue? [y/N] `)))
+      throw declined(flags)
     if (named) return
     const answer = await terminal.ask(`Type the name of the environment (${environment.name}) to confirm: `)
-    if (answer !== environment.name) throw declined()
+    if (answer !== environment.name) throw declined(flags)
   } finally {
     terminal.close()
   }
 }
 
-async function requireYes(terminal: Terminal, question: string): Promise<void> {
-  if (!/^y(es)?$/i.test(await terminal.ask(`${question} [y/N] `))) throw declined()
-}
-
-function declined(): AirgapError {
+function declined(flags: string): AirgapError {
   return new AirgapError('USAGE', 'it was not confirmed; nothing was changed', {
-    next: 'run the same command again and confirm it, or pass --yes',
+    next: `run the same command again and confirm it, or pass ${flags}`,
   })
 }
