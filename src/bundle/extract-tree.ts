@@ -7,6 +7,7 @@ import type { TreeEntries, TreeEntry } from '../content/tree.ts'
 import { temporaryPathOf } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 import { isSafeLink } from '../core/safe-path.ts'
+import { eachAtOnce } from './at-once.ts'
 
 /**
  * Writes the files of a tree below `folder`: each whole or not at all, and none through a symbolic link, whether the tree contains the
@@ -27,8 +28,7 @@ export async function extractTree(
   )
   const made = new Set<string>()
   let bytes = 0
-  for (const [path, entry] of all.filter(entry => !isLink(entry))) {
-    signal?.throwIfAborted()
+  const writeEntry = async ([path, entry]: [string, TreeEntry]) => {
     await makeFolders(folder, dirname(path), made)
     await writeFile(join(folder, path), {
       body: await store.open(entry.descriptor),
@@ -36,6 +36,8 @@ export async function extractTree(
     })
     bytes += entry.descriptor.size
   }
+  const files = all.filter(entry => !isLink(entry))
+  await eachAtOnce(files, { signal, work: writeEntry })
   for (const { path, to } of links) {
     await makeFolders(folder, dirname(path), made)
     await writeLink(join(folder, path), to)

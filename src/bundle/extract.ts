@@ -9,6 +9,7 @@ import { AirgapError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import { safeRelativePath } from '../core/safe-path.ts'
 import { artifactsOf, type BundleArtifact } from './artifacts.ts'
+import { eachAtOnce } from './at-once.ts'
 import { extractTree } from './extract-tree.ts'
 import { walkGraph } from './graph.ts'
 import type { BundleStore } from './reader.ts'
@@ -69,12 +70,12 @@ async function toLayout(
   }
   const layout = await LayoutStore.open(work.target)
   const counts = { files: 0, bytes: 0 }
-  for (const descriptor of reached.values()) {
-    work.signal?.throwIfAborted()
+  const push = async (descriptor: Descriptor) => {
     await layout.push(descriptor, await store.open(descriptor))
     counts.files++
     counts.bytes += descriptor.size
   }
+  await eachAtOnce(reached.values(), { signal: work.signal, work: push })
   const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: roots }
   await writeAtomically(join(work.target, 'index.json'), canonicalJson(index))
   return counts
