@@ -1,5 +1,6 @@
 import { cpuPerGiB, type Loaded, load } from './load.ts'
 import { median } from './measure.ts'
+import type { BenchTable } from './rows.ts'
 import type { Server } from './servers.ts'
 
 /** The same load on two servers: measurement `i` of both is a pair. */
@@ -9,16 +10,28 @@ export interface Compared {
   against: string
 }
 
-/** Runs the same load on every server in turn, `times` times. */
+/**
+ * Runs the same load on every server in turn, `times` times. A peer whose answers break off (zot ends each after a minute) is named as left
+ * out; where ours do, it throws.
+ */
 export async function compare(
   servers: { ours: Server; peers: readonly Server[] },
-  options: { times: number; args: (server: Server) => readonly string[] },
+  options: { times: number; args: (server: Server) => readonly string[]; table: BenchTable },
 ): Promise<Compared[]> {
-  const all = [servers.ours, ...servers.peers]
-  const loaded = all.map((): Loaded[] => [])
-  for (let i = 0; i < options.times; i++)
-    for (const [at, server] of all.entries()) loaded[at]!.push(await load(server, options.args(server)))
-  return servers.peers.map((peer, at) => ({ ours: loaded[0]!, peer: loaded[at + 1]!, against: peer.name }))
+  const ours: Loaded[] = []
+  const theirs = new Map(servers.peers.map(peer => [peer, [] as Loaded[]]))
+  for (let i = 0; i < options.times; i++) {
+    ours.push(await load(servers.ours, options.args(servers.ours)))
+    for (const [peer, loaded] of theirs) {
+      try {
+        loaded.push(await load(peer, options.args(peer)))
+      } catch (error) {
+        theirs.delete(peer)
+        options.table.leaveOut(peer.name, error instanceof Error ? error.message : String(error))
+      }
+    }
+  }
+  return [...theirs].map(([{ name }, peer]) => ({ ours, peer, against: name }))
 }
 
 type Figure = (loaded: Loaded) => number

@@ -77,6 +77,7 @@ async function downloads(run: Run, clients: number): Promise<void> {
   const { bench, large } = run
   const all = await compare(run, {
     times: bench.runs,
+    table: bench.table,
     args: server => ['-clients', String(clients), server.url + large],
   })
   const what = `full GET of ${bench.numbers.size} MiB, ${clients} clients`
@@ -104,8 +105,10 @@ async function downloads(run: Run, clients: number): Promise<void> {
       ...atMost(1.2, cpu),
     })
   }
-  if (clients > 1) bench.table.add(fairness(what, all[0]!))
-  const [{ ours, peer }] = all as [Compared]
+  const first = all[0]
+  if (!first) return
+  if (clients > 1) bench.table.add(fairness(what, first))
+  const { ours, peer } = first
   const client = [...ours, ...peer].map(loaded => loaded.cpuSeconds / (loaded.bytes / GiB))
   process.stderr.write(`      bench-load itself: ${median(client).toFixed(2)} CPU s/GiB\n`)
 }
@@ -132,6 +135,7 @@ async function manifests(run: Run): Promise<void> {
   const accept = 'Accept: application/vnd.oci.image.manifest.v1+json'
   const all = await compare(run, {
     times: bench.runs,
+    table: bench.table,
     args: ({ url }) => [
       '-clients',
       '64',
@@ -208,6 +212,7 @@ async function firstByte(bench: Run['bench']): Promise<void> {
 async function many(run: Run): Promise<void> {
   const all = await compare(run, {
     times: 1,
+    table: run.bench.table,
     args: server => ['-clients', '64', server.url + run.huge],
   })
   for (const compared of all) {
@@ -223,7 +228,7 @@ async function many(run: Run): Promise<void> {
       ...informative,
     })
   }
-  run.bench.table.add(memoryRow('64 clients, 1 GiB each: memory', all))
+  if (all.length > 0) run.bench.table.add(memoryRow('64 clients, 1 GiB each: memory', all))
 }
 
 /** 1,000 clients that read 64 KiB a second. */
@@ -231,9 +236,10 @@ async function slow(run: Run): Promise<void> {
   const seconds = String(run.bench.numbers.seconds)
   const all = await compare(run, {
     times: 1,
+    table: run.bench.table,
     args: server => ['-clients', '1000', '-rate', '65536', '-seconds', seconds, server.url + run.huge],
   })
-  run.bench.table.add(memoryRow('1,000 slow clients: memory', all))
+  if (all.length > 0) run.bench.table.add(memoryRow('1,000 slow clients: memory', all))
 }
 
 function memoryRow(what: string, all: Compared[]): BenchRow {
@@ -264,6 +270,7 @@ async function packageDownloads(run: Run): Promise<void> {
         { ours, peers: [nginx] },
         {
           times: bench.runs,
+          table: bench.table,
           args: server => [
             '-clients',
             String(clients),
@@ -273,7 +280,8 @@ async function packageDownloads(run: Run): Promise<void> {
           ],
         },
       )
-      const compared = all[0]!
+      const compared = all[0]
+      if (!compared) continue
       const ratio = ratioOf(compared, loaded => loaded.seconds)
       bench.table.add({
         what: `apt index and ${packages} packages, 10 times, ${clients} clients: time; CPU s/GiB`,
