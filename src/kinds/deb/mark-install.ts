@@ -5,8 +5,8 @@ import type { Package } from './package.ts'
 import { sourceOf } from './source-package.ts'
 import { type Dependency, itemOf, meets } from './universe.ts'
 
-/** No dependency chain of a real archive is a tenth as long; bounds the recursion on a malicious one. */
-const maxDepth = 1_000
+/** No dependency chain of a real archive is a sixth as long; bounds the recursion on a malicious one. The stack of the main thread has room for 1,000. */
+const maxDepth = 600
 
 interface MarkOptions {
   /** AutoInst: also mark what the package needs; true by default */

@@ -1,3 +1,4 @@
+import { AirgapError } from '../../core/errors.ts'
 import { NumberList } from '../number-list.ts'
 
 /** Names and their numbers. A name is a place in a text, which the table does not have itself. */
@@ -7,6 +8,9 @@ export interface NameColumns {
   /** hash table with open addressing: number + 1, 0 where the slot is free; a power of two */
   nameSlots: Uint32Array<ArrayBuffer>
 }
+
+/** In a table that is at most half full, runs of taken slots are far shorter. */
+const longestRun = 512
 
 const hashStart = 0x811c9dc5 | 0
 /** FNV-1a */
@@ -18,18 +22,24 @@ export class NameTableBuilder {
   readonly #starts = new NumberList()
   readonly #ends = new NumberList()
   #slots = new Uint32Array(1 << 14)
+  readonly #item: string
+
+  /** `item`: the index, for messages */
+  constructor(item: string) {
+    this.#item = item
+  }
 
   get length(): number {
     return this.#starts.length
   }
 
-  /** Returns the number of the name that is at this place of the text, the same text for all names. */
+  /** Returns the number of the name that is at this place of the text, the same text for all names. Throws UPSTREAM_INVALID. */
   numberOf(text: Uint8Array, start: number, end: number): number {
     const { length } = this.#slots
     let slot = slotOf(hashOf(text, start, end), length)
-    for (;;) {
+    for (let run = 0; this.#slots[slot] !== 0; run++) {
+      if (run > longestRun) throw colliding(this.#item)
       const number = this.#slots[slot]! - 1
-      if (number < 0) break
       if (this.#isAt(number, text, { start, end })) return number
       slot = (slot + 1) & (length - 1)
     }
@@ -61,6 +71,19 @@ export class NameTableBuilder {
   columns(): NameColumns {
     return { nameStarts: this.#starts.toArray(), nameEnds: this.#ends.toArray(), nameSlots: this.#slots }
   }
+}
+
+/** Names that were chosen to have one hash would take quadratic time (CWE-407). */
+function colliding(item: string): AirgapError {
+  return new AirgapError(
+    'UPSTREAM_INVALID',
+    'the names in the package list are chosen to make reading slow',
+    {
+      item,
+      likely: 'the archive is malicious: names of packages never collide so often by chance',
+      next: 'do not use this archive; if you trust it, report this to its publisher',
+    },
+  )
 }
 
 function hashOf(text: Uint8Array, start: number, end: number): number {

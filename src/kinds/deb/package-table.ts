@@ -90,7 +90,7 @@ export class PackageTableBuilder {
   readonly #item: string
   readonly #architecture: Buffer
   readonly #scanner: StanzaScanner
-  readonly #names = new NameTableBuilder()
+  readonly #names: NameTableBuilder
   readonly #offsets = new NumberList()
   readonly #lengths = new NumberList()
   readonly #firstValues = new NumberList()
@@ -108,6 +108,7 @@ export class PackageTableBuilder {
 
   constructor({ architecture, item }: { architecture: string; item: string }) {
     this.#item = item
+    this.#names = new NameTableBuilder(item)
     this.#architecture = Buffer.from(architecture, 'latin1')
     this.#scanner = new StanzaScanner({ wanted: tableFields, item, end: place => this.#endStanza(place) })
   }

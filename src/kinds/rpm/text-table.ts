@@ -128,8 +128,8 @@ export class TextTable {
       if (known === 0 || this.isAt(known - 1, bytes, place)) return slot
       slot = (slot + 1) & mask
     }
-    // names that were chosen to have one hash would take quadratic time
-    throw malformed('its names are chosen to slow down whoever reads them', this.#item)
+    // names that were chosen to have one hash would take quadratic time (CWE-407)
+    throw malformed('its names are chosen to make reading slow', this.#item)
   }
 
   #add(bytes: Uint8Array, { start, end }: { start: number; end: number }): void {

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AirgapError } from '../../../src/core/errors.ts'
 import { closureOf } from '../../../src/kinds/deb/closure.ts'
@@ -275,6 +277,12 @@ describe('closure', () => {
     const packages: Record<string, Fields> = {}
     for (let i = 0; i < 20_000; i++) packages[`p${i}`] = { depends: `p${i + 1}` }
     packages.p20000 = {}
-    expect(failure(universe(packages), 'p0').message).toContain('longer than 1000 packages')
+    expect(failure(universe(packages), 'p0').message).toContain('longer than 600 packages')
+  })
+
+  it('a chain of 1,001 packages ends with an error on the main thread, too, whose stack is smaller than that of a test', () => {
+    const child = join(import.meta.dirname, 'long-chain-child.ts')
+    expect(execFileSync(process.execPath, [child, '1001'], { encoding: 'utf8' })).toMatch(/^UNRESOLVABLE /)
+    expect(execFileSync(process.execPath, [child, '590'], { encoding: 'utf8' })).toBe('590\n')
   })
 })

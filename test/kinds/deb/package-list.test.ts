@@ -29,6 +29,18 @@ const text = [
   stanza('mail', { Architecture: 'all', Provides: 'mta,\n web:any', SHA256: 'AB', Source: 'post (2)' }),
 ].join('\n')
 
+/** Names that all have one place in the table of names: FNV-1a, folded. */
+function collidingNames(count: number): string[] {
+  const names: string[] = []
+  for (let i = 0; names.length < count; i++) {
+    const name = `n${i}`
+    let hash = 0x811c9dc5 | 0
+    for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193)
+    if (((hash ^ (hash >>> 15)) & 0x3fff) === 0) names.push(name)
+  }
+  return names
+}
+
 describe('the packages of an index', () => {
   const list = listOfText(text)
   const met = (name: string, architecture = 'amd64', native = 'amd64') =>
@@ -108,4 +120,10 @@ describe('the packages of an index', () => {
       expect(() => listOfText(`${stanza('b')}\n${broken}`)).toThrow(/lacks Package, Version or Architecture/)
     },
   )
+
+  it('are refused where their names all have one hash, before reading takes quadratic time', () => {
+    const hostile = collidingNames(600).map(name => stanza(name))
+    expect(listOfText(hostile.slice(0, 400).join('\n')).versionsOf('n0')).toBeDefined()
+    expect(() => listOfText(hostile.join('\n'))).toThrow('chosen to make reading slow')
+  })
 })

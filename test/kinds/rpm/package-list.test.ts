@@ -119,7 +119,7 @@ describe('a table of packages', () => {
       .toString('utf8')
       .replace('</format>', `<rpm:requires>${names.join('')}</rpm:requires></format>`)
     const read = () => readIn(1 << 20, Buffer.from(changed), new PrimaryReader({ item: 'x', architectures }))
-    expect(read).toThrow('chosen to slow down')
+    expect(read).toThrow('chosen to make reading slow')
   })
 })
 
