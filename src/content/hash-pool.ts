@@ -175,6 +175,8 @@ export function hashPool({ size = availableParallelism() }: { size?: number } = 
         job.forget()
         job.reject(closedError())
       }
+      // an idle thread keeps no process alive: the program would exit before this resolves
+      for (const { worker } of threads) worker.ref()
       await Promise.all([...threads].map(({ worker }) => worker.terminate()))
     },
   }

@@ -112,6 +112,8 @@ export function hashStreams(): HashStreams {
     },
     async close() {
       closed = true
+      // an idle thread keeps no process alive: the program would exit before this resolves
+      for (const { worker } of threads) worker.ref()
       await Promise.all([...threads].map(({ worker }) => worker.terminate()))
     },
   }

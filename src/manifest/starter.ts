@@ -17,11 +17,6 @@ platforms: [linux/amd64]
 # signatures:
 #   - from: registry.example/team             # a registry host or HOST/REPOSITORY; the longest applies
 #     cosign: [publisher.pub]                 # public keys (PEM); or keyless:, notation:
-#   - from: registry.k8s.io
-#     keyless:
-#       trustedRoot: trusted_root.json        # cosign trusted-root create
-#       identities:
-#         - {identity: krel-trust@k8s-releng-prod.iam.gserviceaccount.com, issuer: https://accounts.google.com}
 `
 
 const tail = `# deployments:                                # what the site runs; \`airgap images\` renders it to find all images
