@@ -15,7 +15,7 @@ platforms: [linux/amd64]
 
 # Images and OCI charts of these sources are locked only with a signature by one of these signers.
 # signatures:
-#   - from: registry.example/team             # a registry host or HOST/REPOSITORY; the longest applies
+#   - from: registry.k8s.io                   # a registry host or HOST/REPOSITORY; the longest applies
 #     cosign: [publisher.pub]                 # public keys (PEM); or keyless:, notation:
 `
 
