@@ -44,7 +44,7 @@ async function nearSource(slot: Slot, near: NearContent): Promise<Piece['from'] 
       const extents = (await store.exists(descriptor)) ? await store.extents?.(descriptor) : undefined
       if (extents !== undefined) return extents
     } catch (error) {
-      // a damaged bundle: whoever reads it next reports it
+      // a damaged bundle: the next read reports it
       if (error instanceof AirgapError) return undefined
       throw error
     }

@@ -94,7 +94,8 @@ export function hashPool({ size = availableParallelism() }: { size?: number } = 
       job.options.advance?.(answer.read)
     } else {
       thread.job = undefined
-      thread.worker.unref()
+      // one that is being ended must keep the program alive until it has ended
+      if (!closed) thread.worker.unref()
       job.forget()
       if (answer === 'stopped') job.reject(job.options.signal?.reason)
       else job.resolve(answer.results.map((result, i) => resultOf(result, job, i)))
@@ -175,8 +176,6 @@ export function hashPool({ size = availableParallelism() }: { size?: number } = 
         job.forget()
         job.reject(closedError())
       }
-      // an idle thread keeps no process alive: the program would exit before this resolves
-      for (const { worker } of threads) worker.ref()
       await Promise.all([...threads].map(({ worker }) => worker.terminate()))
     },
   }

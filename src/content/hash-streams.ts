@@ -47,7 +47,8 @@ export function hashStreams(): HashStreams {
     const thread: Thread = { worker, streams: 0, waiting: [] }
     worker.on('message', (answer: StreamAnswer) => {
       const call = thread.waiting.shift()
-      if (thread.waiting.length === 0) worker.unref()
+      // one that is being ended must keep the program alive until it has ended
+      if (thread.waiting.length === 0 && !closed) worker.unref()
       call?.resolve(answer)
     })
     // a thread ends by itself only where it ran out of memory, or by a bug
@@ -112,8 +113,6 @@ export function hashStreams(): HashStreams {
     },
     async close() {
       closed = true
-      // an idle thread keeps no process alive: the program would exit before this resolves
-      for (const { worker } of threads) worker.ref()
       await Promise.all([...threads].map(({ worker }) => worker.terminate()))
     },
   }

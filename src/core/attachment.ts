@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
  * Returns a text that is the same as long as the disk with this file was connected all the time; undefined where that cannot be known. A file
  * whose state (core/file-state.ts) and attachment are the same as before was not written to, except by a user of this machine who may.
  *
- * A medium that was away can come back with other bytes: whoever has it can set every time in its file system. Linux numbers disks each
+ * A medium that was away can come back with other bytes: its holder can set every time in its file system. Linux numbers disks each
  * time one is connected or its medium is changed (diskseq, 5.15; of older kernels, only disks that cannot be unplugged count). After a reboot
  * nothing is known. Other hosts write to network file systems, and to programs' file systems (FUSE) anybody may.
  */

@@ -150,7 +150,7 @@ function verdictPath(paths: SiteState['paths'], digest: string): string {
 
 /**
  * Records that the whole bundle was verified as it is open now, so that the servers don't read it again; `since`: when the verification
- * began. Does nothing where there is no state folder, or none that can be written.
+ * began. Does nothing where the state folder is missing or cannot be written.
  */
 export async function keepVerified(
   bundle: VerifiedFile & Pick<OpenBundle, 'source'>,

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { parseJson, quoted, type Verdict } from './signature.ts'
 import type { TrustedRoot } from './trusted-root.ts'
 
-/** Whoever gets a certificate of this identity from an authority of the trusted root. */
+/** A signer to whom an authority of the trusted root gives a certificate of this identity. */
 export interface KeylessSigner {
   type: 'keyless'
   /** exact, or with wildcards */

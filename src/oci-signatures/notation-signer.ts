@@ -5,7 +5,7 @@ import { distinguishedName, hasAttributes, type TrustedIdentity } from './distin
 import { parseEnvelope } from './notation-envelope.ts'
 import { parseJson, quoted, type SignedSubject, type Verdict } from './signature.ts'
 
-/** Whoever has a certificate of these authorities, with one of these subjects. */
+/** A signer with a certificate of these authorities for one of these subjects. */
 export interface NotationSigner {
   type: 'notation'
   authorities: X509Certificate[]

@@ -67,7 +67,7 @@ function statementProblem(
   const { data } = statementSchema.safeParse(parseJson(payload))
   if (payloadType !== 'application/vnd.in-toto+json' || data === undefined)
     return 'the signed payload is not a statement'
-  // a signed SBOM, or a scan that found something, is no approval of the image
+  // a signed SBOM or scan result does not approve the image
   if (data.predicateType !== signPredicate)
     return `a signed statement is of the type ${quoted(data.predicateType)}, not a signature`
   const subject = data.subject.find(one => one.digest?.['sha256'] === hexOf(digest))

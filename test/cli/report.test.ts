@@ -104,7 +104,7 @@ describe('the report on a bundle', () => {
   it('shows contents, licences, who vouches, what was left out, and packages inside images', async () => {
     const page = await report()
     for (const text of [
-      'There is no signature next to sample-2.tar',
+      'sample-2.tar has no signature next to it',
       'MIT OR Apache-2.0',
       'docker.io (its tag when locked)',
       'it is not carried',

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { type FileHandle, open, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -21,6 +22,14 @@ function testPool(size?: number) {
   onTestFinished(() => pool.close())
   return pool
 }
+
+describe('idle threads', () => {
+  it('can be ended by a program that has nothing else left to do', () => {
+    const child = join(import.meta.dirname, 'end-threads-child.ts')
+    const { status, stdout } = spawnSync(process.execPath, [child], { encoding: 'utf8' })
+    expect([status, stdout]).toEqual([0, 'all ended\n'])
+  })
+})
 
 describe('hashPool', () => {
   it('hashes parts of a file, several of them as one content, and none at all', async () => {

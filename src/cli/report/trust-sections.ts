@@ -7,7 +7,7 @@ import { type Html, html, table } from './html.ts'
 /** The signatures next to the bundle, and by whom. */
 export function signatures({ signed, file }: ReportData): Html {
   if (signed === undefined)
-    return html`<div class="note warn">There is no signature next to ${file}. Compare the digest above with the one that the builder sends you separately.</div>`
+    return html`<div class="note warn">${file} has no signature next to it. Compare the digest above with the one that the builder sends you separately.</div>`
   const { statement, report, keys } = signed
   const good = report.good.map(({ format, key, path }) => [
     'good',

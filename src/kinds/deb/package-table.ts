@@ -4,6 +4,19 @@ import { groupByKey, NumberList } from '../number-list.ts'
 import { type StanzaPlace, StanzaScanner } from './control.ts'
 import { NameTableBuilder } from './name-table.ts'
 
+/** Relationships, in the order in which apt reads them: it decides between equal providers by the order in which it met their names. */
+const relationFields = [
+  'pre-depends',
+  'depends',
+  'conflicts',
+  'breaks',
+  'recommends',
+  'suggests',
+  'replaces',
+  'enhances',
+  'provides',
+] as const
+
 /** The fields that resolving reads. Their order is part of the table's form. */
 export const tableFields = [
   'package',
@@ -19,33 +32,13 @@ export const tableFields = [
   'protected',
   'source',
   'phased-update-percentage',
-  'pre-depends',
-  'depends',
-  'conflicts',
-  'breaks',
-  'recommends',
-  'suggests',
-  'replaces',
-  'enhances',
-  'provides',
+  ...relationFields,
 ] as const
 export type TableField = (typeof tableFields)[number]
 
 const fieldOf = (name: TableField) => tableFields.indexOf(name)
 const [packageField, versionField, architectureField] = [0, 1, 2]
 const providesField = fieldOf('provides')
-/** Relationships, in the order in which apt reads them: it decides between equal providers by the order in which it met their names. */
-const relationFields = [
-  'pre-depends',
-  'depends',
-  'conflicts',
-  'breaks',
-  'recommends',
-  'suggests',
-  'replaces',
-  'enhances',
-  'provides',
-] as const
 const relationships = relationFields.map(fieldOf)
 
 /**

@@ -188,10 +188,14 @@ export class PackageTable implements PackageList {
       (_, i) => this.#rowText(at, i),
     ) as [string, string, string, string, string, string, string, string, string]
     const { numbers, files, fileStarts } = this.#columns
-    const [size, start, end, offset, length] = numbers.subarray(
-      at * packageNumbers.length,
-      (at + 1) * packageNumbers.length,
-    ) as unknown as [number, number, number, number, number]
+    const numberOf = (column: number) => numbers[at * packageNumbers.length + column]!
+    const [size, start, end, offset, length] = [0, 1, 2, 3, 4].map(numberOf) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
     const candidate: RpmCandidate = {
       name,
       epoch,

@@ -45,11 +45,18 @@ export async function servedFile({
     ...options,
   })
   const running = await start(server)
-  /** The body as far as it arrived; of an answer that is not a success, its status alone. */
-  async function fetched(range?: string): Promise<{ status: number; body: Buffer; isComplete: boolean }> {
+  /** The body as far as it arrived; of an answer that is not a success, its status alone. `during` runs once the first bytes have arrived. */
+  async function fetched(
+    range?: string,
+    during?: () => Promise<void>,
+  ): Promise<{ status: number; body: Buffer; isComplete: boolean }> {
     const socket = openSocket(running.port)
     const header = range === undefined ? '' : `Range: bytes=${range}\r\n`
     socket.write(`GET /files/big.bin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${header}\r\n`)
+    if (during !== undefined) {
+      await new Promise(resolve => socket.once('readable', resolve))
+      await during()
+    }
     const chunks: Buffer[] = []
     socket.on('data', chunk => chunks.push(Buffer.from(chunk)))
     await new Promise(resolve => socket.once('close', resolve))
