@@ -21,7 +21,7 @@ export interface Exchange {
 }
 
 /** Content up to this size is read whole and cached; larger content is streamed. */
-const smallSize = 256 << 10 /* bytes */
+const smallSize = 32 << 10 /* bytes */
 /** Every node requests manifests: they are cached up to the size that the distribution specification allows. */
 const smallManifestSize = 4 << 20 /* bytes */
 
