@@ -65,6 +65,8 @@ export interface MountContext {
   now: Date
   /** URL of the HTTP server, without a slash at its end */
   httpServer: string
+  /** on a machine, the CA that clients of the site check its servers with; absent: their certificate needs none, or there is no TLS */
+  caFile?: string | undefined
 }
 
 /** The site's OpenPGP key. */

@@ -8,6 +8,8 @@ export interface SiteAddress {
   host: string
   registryPort: number
   httpPort: number
+  /** of both servers; absent: plain HTTP */
+  scheme?: 'http' | 'https' | undefined
 }
 
 /** `host:port` of the registry, as image names have it. */
@@ -16,8 +18,9 @@ export function registryOf({ host, registryPort }: SiteAddress): string {
 }
 
 /** URL of the HTTP server, without a slash at the end. */
-export function httpServerOf({ host, httpPort }: SiteAddress): string {
-  return `http://${bracketed(host)}${httpPort === 80 ? '' : `:${httpPort}`}`
+export function httpServerOf({ host, httpPort, scheme = 'http' }: SiteAddress): string {
+  const usual = scheme === 'https' ? 443 : 80
+  return `${scheme}://${bracketed(host)}${httpPort === usual ? '' : `:${httpPort}`}`
 }
 
 function bracketed(host: string): string {

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withoutTrailing } from '../core/trim.ts'
+import type { SiteCaPlace } from '../kinds/client-file.ts'
 import { type OsRelease, readOsRelease } from '../probe/os-release.ts'
 import { repositoryFor } from '../probe/repository-name.ts'
 import type { ClientFile } from './client-files.ts'
@@ -13,14 +14,17 @@ export async function filesForHost(
   files: readonly ClientFile[],
   { root }: { root: string },
 ): Promise<ClientFile[]> {
-  const [release, hasApt, hasDnf] = await Promise.all([
+  const has = (folder: string) => isFolder(join(root, folder))
+  const [release, hasApt, hasDnf, ...caPlaces] = await Promise.all([
     readOsRelease(root),
-    isFolder(join(root, 'etc/apt')),
-    isFolder(join(root, 'etc/yum.repos.d')),
+    has('etc/apt'),
+    has('etc/yum.repos.d'),
+    ...Object.values(caFolders).map(has),
   ])
+  const places = new Set(Object.keys(caFolders).filter((_, i) => caPlaces[i]))
   const apt = release && hasApt ? aptRepositories(files, release) : new Set<string>()
   const dnf = release && hasDnf ? dnfRepositories(files, release) : new Set<string>()
-  return files.filter(file => isMeant(file, { apt, dnf }))
+  return files.filter(file => isMeant(file, { apt, dnf, places }))
 }
 
 /** Whether a repository is for this release; undefined where neither its name nor its suites name a release. */
@@ -84,8 +88,19 @@ function codenameOf(suite: string): string | undefined {
   return ['', '.', 'stable', 'testing', 'unstable', 'oldstable'].includes(word) ? undefined : word
 }
 
-/** `apt`, `dnf`: the repositories that this machine uses. */
-function isMeant(file: ClientFile, { apt, dnf }: Record<'apt' | 'dnf', ReadonlySet<string>>): boolean {
+/** Folders by which a machine is known to have what reads the site's CA in that place. */
+const caFolders: Record<Exclude<SiteCaPlace, 'machine'>, string> = {
+  debian: 'usr/share/ca-certificates',
+  el: 'etc/pki/ca-trust',
+  docker: 'etc/docker',
+  containers: 'etc/containers',
+}
+
+/** `apt`, `dnf`: the repositories that this machine uses; `places`: where its programs look for CAs. */
+function isMeant(
+  file: ClientFile,
+  { apt, dnf, places }: Record<'apt' | 'dnf' | 'places', ReadonlySet<string>>,
+): boolean {
   switch (file.kind) {
     case 'apt-sources':
       return apt.has(file.repository)
@@ -96,6 +111,8 @@ function isMeant(file: ClientFile, { apt, dnf }: Record<'apt' | 'dnf', ReadonlyS
       return apt.size > 0
     case 'site-key':
       return (file.usedBy === 'apt' ? apt : dnf).size > 0
+    case 'site-ca':
+      return file.place === 'machine' || places.has(file.place)
     case 'containerd-host':
     case 'pip-conf':
       return true

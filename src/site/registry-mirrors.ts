@@ -29,27 +29,43 @@ export function registryMirrors(options: {
   upstreams: readonly string[]
 }): RegistryMirrors[] {
   const own = registryOf(options.address)
-  const site: Mirror = { registry: own, scheme: 'http' }
+  const site: Mirror = { registry: own, scheme: options.address.scheme ?? 'http' }
   return [...new Set([...options.upstreams, own]), anyOther].map(registry => ({ registry, mirrors: [site] }))
 }
 
 const capabilities = ['pull', 'resolve']
 
+/** How machines check the certificates of mirrors with `https`. */
+export interface MirrorTrust {
+  /** path of a CA on the machine; absent: the system's CAs */
+  caFile?: string | undefined
+}
+
 /**
  * Returns containerd's `hosts.toml` (docs/hosts.md). `server`, which is tried after all mirrors, is the last mirror: with the
  * public registry there, each miss would make containerd try the internet, and wait for it.
  */
-export function hostsToml({ mirrors }: RegistryMirrors): string {
+export function hostsToml({ mirrors }: RegistryMirrors, { caFile }: MirrorTrust = {}): string {
   const hosts = mirrors.flatMap(mirror => [
     '',
     `[host.${quoted(urlOf(mirror))}]`,
     `  capabilities = [${capabilities.map(quoted).join(', ')}]`,
+    ...(caFile === undefined || mirror.scheme === 'http' ? [] : [`  ca = ${quoted(caFile)}`]),
   ])
-  return [`server = ${quoted(urlOf(mirrors.at(-1)!))}`, ...hosts, ''].join('\n')
+  const last = mirrors.at(-1)!
+  // keys before the first table are about `server`
+  const ca = caFile === undefined || last.scheme === 'http' ? [] : [`ca = ${quoted(caFile)}`]
+  return [`server = ${quoted(urlOf(last))}`, ...ca, ...hosts, ''].join('\n')
 }
 
-/** Variables of kubespray (roles/container-engine). Releases before v2.25 ignore `server` and write the upstream there. */
-export function kubesprayMirrors(list: readonly RegistryMirrors[]): {
+/**
+ * Variables of kubespray (roles/container-engine). Releases before v2.25 ignore `server` and write the upstream there; releases before
+ * v2.28 ignore `ca`, and containerd takes the CA from the system's store.
+ */
+export function kubesprayMirrors(
+  list: readonly RegistryMirrors[],
+  { caFile }: MirrorTrust = {},
+): {
   containerd_registries_mirrors: object[]
   crio_registries: object[]
   crio_insecure_registries: string[]
@@ -64,6 +80,7 @@ export function kubesprayMirrors(list: readonly RegistryMirrors[]): {
         host: urlOf(mirror),
         capabilities,
         skip_verify: mirror.scheme === 'http',
+        ...(caFile === undefined || mirror.scheme === 'http' ? {} : { ca: caFile }),
       })),
     })),
     crio_registries: named

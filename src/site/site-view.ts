@@ -15,7 +15,7 @@ import {
   type SiteMount,
 } from '../kinds/mount.ts'
 import { httpServerOf, registryOf, type SiteAddress } from './address.ts'
-import { type ClientFile, clientFilesDigest, containerdFiles } from './client-files.ts'
+import { type ClientFile, caFileOf, clientFilesDigest, containerdFiles, siteCaFiles } from './client-files.ts'
 import { collisionsOf } from './collisions.ts'
 import { mergedStore, type SiteContent } from './content.ts'
 import { namedRoots, type SiteImages, siteImages } from './images.ts'
@@ -66,15 +66,18 @@ export async function httpView(
     site: string
     mirrors: readonly RegistryMirrors[]
     now: () => Date
+    /** PEM of the CA with which machines check the servers; absent: plain HTTP, or a certificate of a CA that they know */
+    ca?: string | undefined
   },
 ): Promise<HttpView> {
-  const { address, key } = options
+  const { address, key, ca } = options
   const now = options.now()
   const httpServer = httpServerOf(address)
   const store = mergedStore(contents)
   const united = await uniteTrees(contents, mountOf)
   const mounts: SiteMount[] = []
-  const clients: ClientFile[] = containerdFiles(options.mirrors)
+  const caFile = caFileOf(ca)
+  const clients: ClientFile[] = [...siteCaFiles(ca, address), ...containerdFiles(options.mirrors, { caFile })]
   for (const kind of kinds) {
     const { http } = kind.mounts
     if (http === 'none') continue
@@ -84,7 +87,7 @@ export async function httpView(
         trees: trees.map(([name, tree]) => mountedTree(name, { tree, store })),
         roots: contents.flatMap(content => nativeRoots(content, kind.name)),
       },
-      { store, key, now, httpServer },
+      { store, key, now, httpServer, caFile },
     )
     mounts.push(...view.mounts)
     clients.push(...view.clients)

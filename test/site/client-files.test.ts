@@ -4,8 +4,15 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type AptClient, aptClients } from '../../src/kinds/deb/mount.ts'
 import { type YumClient, yumClients } from '../../src/kinds/rpm/mount.ts'
+import { pipConf } from '../../src/kinds/wheel/site-index.ts'
 import { httpServerOf, type SiteAddress } from '../../src/site/address.ts'
-import { type ClientFile, clientFilesDigest, containerdFiles } from '../../src/site/client-files.ts'
+import {
+  type ClientFile,
+  caFileOf,
+  clientFilesDigest,
+  containerdFiles,
+  siteCaFiles,
+} from '../../src/site/client-files.ts'
 import { filesForHost } from '../../src/site/host-files.ts'
 import { planFiles, undoFiles, writeFiles } from '../../src/site/managed-files.ts'
 import { type RegistryMirrors, registryMirrors } from '../../src/site/registry-mirrors.ts'
@@ -18,15 +25,19 @@ interface FilesOptions {
   debs: readonly AptClient[]
   rpms: readonly YumClient[]
   publicKey: string
+  /** PEM */
+  ca: string
 }
 
 const filesOf = (options: Partial<FilesOptions>): ClientFile[] => {
   const { debs = [], rpms = [], publicKey = 'THE KEY' } = options
   const server = options.address ?? address
   const upstreams = ['docker.io', 'registry.example:5000']
-  const access = { httpServer: httpServerOf(server), publicKey }
+  const caFile = caFileOf(options.ca)
+  const access = { httpServer: httpServerOf(server), publicKey, caFile }
   return [
-    ...containerdFiles(options.mirrors ?? registryMirrors({ address: server, upstreams })),
+    ...siteCaFiles(options.ca, server),
+    ...containerdFiles(options.mirrors ?? registryMirrors({ address: server, upstreams }), { caFile }),
     ...aptClients(debs, access),
     ...yumClients(rpms, access),
   ]
@@ -72,8 +83,58 @@ describe('client files', () => {
     expect(textAt(all, 'etc/apt/apt.conf.d/95airgap-site')).toContain('Proxy::fd00::1 "DIRECT"')
   })
 
+  describe('of a site with TLS', () => {
+    const https: SiteAddress = { ...address, scheme: 'https' }
+    const caFile = '/etc/ssl/certs/airgap-site-ca.crt'
+    const secured = filesOf({
+      address: https,
+      ca: 'THE CA',
+      debs: [{ name: 'debian-12', suites: suites('bookworm') }],
+      rpms: [{ name: 'el9', id: 'base', keys: [] }],
+    })
+
+    it('name the CA for these servers and no others', () => {
+      expect(textAt(secured, 'etc/containerd/certs.d/docker.io/hosts.toml')).toBe(
+        `server = "https://10.77.0.1:35000"\nca = "${caFile}"\n\n[host."https://10.77.0.1:35000"]\n  capabilities = ["pull", "resolve"]\n  ca = "${caFile}"\n`,
+      )
+      expect(textAt(secured, 'etc/apt/apt.conf.d/95airgap-site')).toBe(
+        `// the servers of the site are reached without a proxy\nAcquire::https::Proxy::10.77.0.1 "DIRECT";\nAcquire::https::10.77.0.1::CAInfo "${caFile}";\n`,
+      )
+      expect(textAt(secured, 'etc/apt/sources.list.d/airgap-debian-12.sources')).toContain(
+        'URIs: https://10.77.0.1:8080/debs/debian-12',
+      )
+      const repository = textAt(secured, 'etc/yum.repos.d/airgap-el9.repo')
+      expect(repository).toContain(`\nsslcacert=${caFile}\n`)
+      expect(repository).toContain('\nbaseurl=https://10.77.0.1:8080/rpms/el9/base\n')
+      const pip = pipConf('https://10.77.0.1:8080', caFile)
+      expect(pip).toContain(`\ncert = ${caFile}\n`)
+      expect(pip).not.toContain('trusted-host')
+    })
+
+    it('need no CA where the certificate is one of a CA that machines know', () => {
+      const known = filesOf({ address: https, debs: [{ name: 'a', suites: suites('a') }] })
+      expect(known.filter(file => file.kind === 'site-ca')).toEqual([])
+      expect(known.map(({ text }) => text).join('\n')).not.toContain('airgap-site-ca')
+      expect(pipConf('https://10.77.0.1:8080')).toBe(
+        '[global]\nindex-url = https://10.77.0.1:8080/pypi/simple/\n',
+      )
+    })
+
+    it('have the CA in the place of each program', () => {
+      expect(secured.filter(file => file.kind === 'site-ca')).toEqual(
+        [
+          ['machine', caFile.slice(1)],
+          ['debian', 'usr/local/share/ca-certificates/airgap-site-ca.crt'],
+          ['el', 'etc/pki/ca-trust/source/anchors/airgap-site-ca.crt'],
+          ['docker', 'etc/docker/certs.d/10.77.0.1:35000/ca.crt'],
+          ['containers', 'etc/containers/certs.d/10.77.0.1:35000/ca.crt'],
+        ].map(([place, path]) => ({ kind: 'site-ca', place, path, text: 'THE CA' })),
+      )
+    })
+  })
+
   it('has another digest for each change of a file', () => {
-    const digests = [{}, { publicKey: 'ANOTHER' }, { mirrors: [] }].map(change =>
+    const digests = [{}, { publicKey: 'ANOTHER' }, { mirrors: [] }, { ca: 'A CA' }, { ca: 'B' }].map(change =>
       clientFilesDigest(filesOf({ debs: [{ name: 'a', suites: suites('a') }], ...change })),
     )
     expect(new Set(digests).size).toBe(digests.length)
@@ -189,6 +250,20 @@ describe('on a machine', () => {
     expect(await pathsFor()).toEqual([])
     await system('apt')
     expect(await pathsFor()).toEqual([])
+  })
+
+  it('gets the CA in the places of the programs that it has', async () => {
+    const all = filesOf({ address: { ...address, scheme: 'https' }, ca: 'THE CA' })
+    const places = async () =>
+      (await filesForHost(all, { root })).flatMap(file => (file.kind === 'site-ca' ? [file.place] : []))
+    expect(await places()).toEqual(['machine'])
+    for (const folder of ['usr/share/ca-certificates', 'etc/docker'])
+      await mkdir(join(root, folder), { recursive: true })
+    expect(await places()).toEqual(['machine', 'debian', 'docker'])
+    await rm(join(root, 'usr'), { recursive: true })
+    for (const folder of ['etc/pki/ca-trust', 'etc/containers'])
+      await mkdir(join(root, folder), { recursive: true })
+    expect(await places()).toEqual(['machine', 'el', 'docker', 'containers'])
   })
 
   it('chooses the repository of its release, with the keys that it names', async () => {

@@ -51,6 +51,35 @@ describe('mirrors of upstream registries', () => {
     })
   })
 
+  it('name the CA for https alone, in every form', () => {
+    const mirrors = [
+      { registry: '10.77.0.1:35000', scheme: 'https' as const },
+      { registry: 'plain.site', scheme: 'http' as const },
+    ]
+    const trust = { caFile: '/ca.crt' }
+    expect(hostsToml({ registry: 'docker.io', mirrors }, trust)).toBe(
+      'server = "http://plain.site"\n\n[host."https://10.77.0.1:35000"]\n  capabilities = ["pull", "resolve"]\n  ca = "/ca.crt"\n\n[host."http://plain.site"]\n  capabilities = ["pull", "resolve"]\n',
+    )
+    const { containerd_registries_mirrors: variables } = kubesprayMirrors(
+      [{ registry: 'docker.io', mirrors }],
+      trust,
+    )
+    expect(variables).toMatchObject([
+      {
+        mirrors: [
+          { host: 'https://10.77.0.1:35000', skip_verify: false, ca: '/ca.crt' },
+          { host: 'http://plain.site', skip_verify: true },
+        ],
+      },
+    ])
+    expect(JSON.stringify(variables).match(/ca\.crt/g)).toHaveLength(1)
+  })
+
+  it('are reached as the site is', () => {
+    const secured = registryMirrors({ address: { ...address, scheme: 'https' }, upstreams: [] })
+    expect(secured[0]?.mirrors).toEqual([{ registry: '10.77.0.1:35000', scheme: 'https' }])
+  })
+
   it('leave out for kubespray what is containerd’s alone', () => {
     const { containerd_registries_mirrors: mirrors } = kubesprayMirrors(
       registryMirrors({ address, upstreams: [] }),

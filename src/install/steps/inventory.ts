@@ -77,6 +77,8 @@ function besideInventory(file: ClientFile): ManagedFile[] {
   switch (file.kind) {
     case 'containerd-host':
       return [{ path: `certs.d/${file.registry}/hosts.toml`, text }]
+    case 'site-ca':
+      return file.place === 'machine' ? [{ path: 'site-ca.crt', text }] : []
     case 'site-key':
       return [{ path: 'site-key.asc', text }]
     case 'publisher-key':

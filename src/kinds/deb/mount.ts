@@ -4,8 +4,8 @@ import { documentOf, type HttpMount, mountOfTree, plainText } from '../mount.ts'
 import { type ListEntry, uniteLists } from '../united-lists.ts'
 import { type AptSuite, aptRepository, aptSources } from './apt-repository.ts'
 
-/** sources.list(5) has no option for a proxy; the role `offline_repositories` writes the same file. */
-const proxyPath = 'etc/apt/apt.conf.d/95airgap-site'
+/** sources.list(5) has no option for a proxy or a CA; the role `offline_repositories` writes the same file. */
+const confPath = 'etc/apt/apt.conf.d/95airgap-site'
 
 /** Where apt looks for the site's key. */
 const keyPath = 'etc/apt/keyrings/airgap-site.asc'
@@ -18,7 +18,7 @@ export const debMount: HttpMount = {
     // the fields of upstream's Release file: those of the newer bundle
     return path.endsWith('/Release.upstream') ? texts.at(-1) : undefined
   },
-  async mount({ trees }, { key, now, httpServer }) {
+  async mount({ trees }, { key, now, httpServer, caFile }) {
     const mounts = []
     const repositories: AptClient[] = []
     for (const tree of trees) {
@@ -32,7 +32,10 @@ export const debMount: HttpMount = {
       mounts.push(mount)
       repositories.push({ name: tree.name.slice('debs/'.length), suites })
     }
-    return { mounts, clients: aptClients(repositories, { httpServer, publicKey: key.publicKeyArmored }) }
+    return {
+      mounts,
+      clients: aptClients(repositories, { httpServer, caFile, publicKey: key.publicKeyArmored }),
+    }
   },
 }
 
@@ -46,13 +49,13 @@ export interface AptClient {
 /** Returns the client files of apt. Throws BUNDLE_CORRUPT. */
 export function aptClients(
   repositories: readonly AptClient[],
-  { httpServer, publicKey }: { httpServer: string; publicKey: string },
+  { httpServer, caFile, publicKey }: { httpServer: string; caFile?: string | undefined; publicKey: string },
 ): ClientFile[] {
   const used = repositories.filter(repository => repository.suites.length > 0)
   if (used.length === 0) return []
   const files: ClientFile[] = [
     { kind: 'site-key', usedBy: 'apt', path: keyPath, text: publicKey },
-    { kind: 'apt-conf', path: proxyPath, text: withoutProxy(httpServer) },
+    { kind: 'apt-conf', path: confPath, text: aptConf(httpServer, caFile) },
   ]
   for (const { name, suites } of used) {
     checkRepositoryName(name, 'debs')
@@ -67,10 +70,19 @@ export function aptClients(
   return files
 }
 
-/** apt.conf(5), `Acquire::http::Proxy::HOST`: wins over the machine's proxy and over http_proxy. */
-function withoutProxy(httpServer: string): string {
-  const host = new URL(httpServer).hostname.replace(/^\[(.*)\]$/, '$1')
-  return `// the servers of the site are reached without a proxy\nAcquire::http::Proxy::${host} "DIRECT";\n`
+/**
+ * apt.conf(5), `Acquire::http::Proxy::HOST`: wins over the machine's proxy and over http_proxy. apt-transport-https(1),
+ * `Acquire::https::HOST::CAInfo`: this host only, other sources keep the system's CAs.
+ */
+function aptConf(httpServer: string, caFile: string | undefined): string {
+  const { hostname, protocol } = new URL(httpServer)
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  const lines = [
+    '// the servers of the site are reached without a proxy',
+    `Acquire::${protocol.slice(0, -1)}::Proxy::${host} "DIRECT";`,
+  ]
+  if (caFile !== undefined) lines.push(`Acquire::https::${host}::CAInfo "${caFile}";`)
+  return `${lines.join('\n')}\n`
 }
 
 /** The folder of an archive, which is written percent-encoded; a lone surrogate has no encoding. */

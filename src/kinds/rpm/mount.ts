@@ -4,7 +4,7 @@ import { AirgapError } from '../../core/errors.ts'
 import { type ClientFile, checkRepositoryName } from '../client-file.ts'
 import { documentOf, type HttpMount, mountOfTree, plainText } from '../mount.ts'
 import { mergeYumLists } from './united-lists.ts'
-import { yumRepoFile, yumRepositories } from './yum-repository.ts'
+import { type YumServer, yumRepoFile, yumRepositories } from './yum-repository.ts'
 
 const keyFolder = 'etc/pki/rpm-gpg'
 const siteKeyPath = `${keyFolder}/RPM-GPG-KEY-airgap-site`
@@ -13,7 +13,7 @@ const siteKeyPath = `${keyFolder}/RPM-GPG-KEY-airgap-site`
 export const rpmMount: HttpMount = {
   serves: tree => /^rpms\/[^/]+$/.test(tree),
   merge: mergeYumLists,
-  async mount({ trees }, { key, now, httpServer }) {
+  async mount({ trees }, { key, now, httpServer, caFile }) {
     const mounts = []
     const repositories: YumClient[] = []
     for (const tree of trees) {
@@ -30,7 +30,10 @@ export const rpmMount: HttpMount = {
       }
       mounts.push(mount)
     }
-    return { mounts, clients: yumClients(repositories, { httpServer, publicKey: key.publicKeyArmored }) }
+    return {
+      mounts,
+      clients: yumClients(repositories, { httpServer, caFile, publicKey: key.publicKeyArmored }),
+    }
   },
 }
 
@@ -73,16 +76,16 @@ export interface YumClient {
 /** Returns the client files of dnf. Throws BUNDLE_CORRUPT. */
 export function yumClients(
   repositories: readonly YumClient[],
-  { httpServer, publicKey }: { httpServer: string; publicKey: string },
+  { httpServer, caFile, publicKey }: { httpServer: string; caFile?: string | undefined; publicKey: string },
 ): ClientFile[] {
   if (repositories.length === 0) return []
   const files: ClientFile[] = [{ kind: 'site-key', usedBy: 'dnf', path: siteKeyPath, text: publicKey }]
   for (const [name, own] of Map.groupBy(repositories, repository => repository.name))
-    files.push(...filesOf(name, own, httpServer))
+    files.push(...filesOf(name, own, { httpServer, caFile }))
   return files
 }
 
-function filesOf(name: string, repositories: readonly YumClient[], httpServer: string): ClientFile[] {
+function filesOf(name: string, repositories: readonly YumClient[], server: YumServer): ClientFile[] {
   checkRepositoryName(name, 'rpms')
   const keys: ClientFile[] = []
   const sections = repositories.map(repository => {
@@ -98,6 +101,6 @@ function filesOf(name: string, repositories: readonly YumClient[], httpServer: s
     keys.push(...own)
     return { ...repository, keys: [siteKeyPath, ...own.map(({ path }) => path)].map(path => `/${path}`) }
   })
-  const text = yumRepoFile(sections, httpServer)
+  const text = yumRepoFile(sections, server)
   return [...keys, { kind: 'yum-repo', repository: name, path: `etc/yum.repos.d/airgap-${name}.repo`, text }]
 }

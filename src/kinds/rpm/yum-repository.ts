@@ -93,14 +93,21 @@ export interface YumSection {
   keys: string[]
 }
 
+/** The site's HTTP server, as dnf reaches it. */
+export interface YumServer {
+  httpServer: string
+  /** path of the CA on the machine */
+  caFile?: string | undefined
+}
+
 /** The client's file in /etc/yum.repos.d: dnf.conf(5), one section for each repository. */
-export function yumRepoFile(sections: readonly YumSection[], baseUrl: string): string {
+export function yumRepoFile(sections: readonly YumSection[], { httpServer, caFile }: YumServer): string {
   return sections
     .map(({ name, id, priority, moduleHotfixes, unsignedPackages, keys }) =>
       [
         `[airgap-${name}-${id}]`,
         `name=${name} ${id}, from the bundle`,
-        `baseurl=${withoutTrailing(baseUrl, '/')}/rpms/${name}/${id}`,
+        `baseurl=${withoutTrailing(httpServer, '/')}/rpms/${name}/${id}`,
         'enabled=1',
         // packages are signed with their publisher's key, their list with the site's; the list has the digests of packages without a signature
         `gpgcheck=${unsignedPackages ? 0 : 1}`,
@@ -111,6 +118,7 @@ export function yumRepoFile(sections: readonly YumSection[], baseUrl: string): s
         'skip_if_unavailable=0',
         // dnf.conf(5): in spite of a proxy in dnf.conf or in the environment
         'proxy=_none_',
+        ...(caFile === undefined ? [] : [`sslcacert=${caFile}`]),
         // on a closed site only another bundle changes something
         'metadata_expire=60',
         '',

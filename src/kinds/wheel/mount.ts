@@ -7,7 +7,7 @@ import { pipConf, readIndex, siteIndex } from './site-index.ts'
 export const wheelMount: HttpMount = {
   serves: tree => tree === 'pypi',
   merge: (path, texts) => (path === '/pypi/index.json' ? mergeIndexes(path, texts) : undefined),
-  async mount({ trees }, { now, httpServer }) {
+  async mount({ trees }, { now, httpServer, caFile }) {
     const mounts: SiteMount[] = []
     for (const tree of trees) {
       const pages = tree.entries.has('index.json') ? siteIndex(await tree.text('index.json')) : []
@@ -18,7 +18,10 @@ export const wheelMount: HttpMount = {
       mounts.push({ ...mountOfTree(tree, { now }), pages: new Map(documents) })
     }
     if (mounts.length === 0) return { mounts, clients: [] }
-    return { mounts, clients: [{ kind: 'pip-conf', path: 'etc/pip.conf', text: pipConf(httpServer) }] }
+    return {
+      mounts,
+      clients: [{ kind: 'pip-conf', path: 'etc/pip.conf', text: pipConf(httpServer, caFile) }],
+    }
   },
 }
 

@@ -136,14 +136,17 @@ function html(text: string): string {
     .replaceAll('"', '&quot;')
 }
 
-/** pip.conf for a machine: its user's and its own pip read /etc/pip.conf. */
-export function pipConf(baseUrl: string): string {
-  const { host } = new URL(baseUrl)
-  return [
-    '[global]',
-    `index-url = ${withoutTrailing(baseUrl, '/')}/pypi/simple/`,
-    '# pip takes plain HTTP from named hosts only; each file is checked against its sha256',
-    `trusted-host = ${host}`,
-    '',
-  ].join('\n')
+/** pip.conf for a machine: its user's and its own pip read /etc/pip.conf. `caFile` is the path of the site's CA there. */
+export function pipConf(baseUrl: string, caFile?: string): string {
+  const { host, protocol } = new URL(baseUrl)
+  const lines = ['[global]', `index-url = ${withoutTrailing(baseUrl, '/')}/pypi/simple/`]
+  // `trusted-host` would switch off the check of a certificate
+  if (protocol === 'http:')
+    lines.push(
+      '# pip takes plain HTTP from named hosts only; each file is checked against its sha256',
+      `trusted-host = ${host}`,
+    )
+  if (caFile !== undefined)
+    lines.push('# replaces the CAs of pip: it uses this index alone', `cert = ${caFile}`)
+  return [...lines, ''].join('\n')
 }
