@@ -1,5 +1,6 @@
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Counters } from '../serve/counters.ts'
+import type { LocalVerdicts } from '../serve/local-verdicts.ts'
 import type { LogSink } from '../serve/log-sink.ts'
 import type { VerifyMode } from '../serve/served.ts'
 import type { ProcessState } from '../serve/supervisor.ts'
@@ -52,6 +53,21 @@ export interface ServingOptions {
 export interface SiteVerdicts extends Verdicts {
   /** Sets what is called with content that is found to be damaged. */
   onDamage(listener: (content: Descriptor, state: string) => void): void
+  /** What is known of the bundles, in order. */
+  content(): Promise<ServedContent[]>
+}
+
+/** How much of a bundle's content is known to be right, and how much is damaged, in the present state of its file. */
+export interface ServedContent extends Record<Found, Amount> {
+  name: string
+  version: string
+}
+
+type Found = ReturnType<LocalVerdicts['finding']>
+
+interface Amount {
+  blobs: number
+  bytes: number
 }
 
 /** within the time that a stopped program has (shell/run.ts) */
@@ -67,6 +83,9 @@ export function memoryShare(processes: number): { cacheBytes: number; bufferByte
   const share = (bytes: number) => Math.max(8 << 20, Math.floor(bytes / 2 / processes))
   return { cacheBytes: share(cacheBytes), bufferBytes: share(bufferBytes) }
 }
+
+/** What a process asks its supervisor for monitoring systems. */
+export const monitoringQuestions = { readiness: 'readiness', metrics: 'metrics' } as const
 
 /** What the supervisor sends to its processes. */
 export interface ProcessSetup {

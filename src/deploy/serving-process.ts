@@ -2,12 +2,13 @@ import { inheritedSource } from '../bundle/inherited-source.ts'
 import { type BundleStore, openBundle } from '../bundle/reader.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { Signer } from '../kinds/mount.ts'
+import type { Readiness } from '../serve/monitoring.ts'
 import { connectSupervisor, type ProcessLink } from '../serve/process-link.ts'
 import { firstInherited } from '../serve/process-messages.ts'
 import { remoteVerdicts } from '../serve/remote-verdicts.ts'
 import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { ServerProof } from '../site/server-proof.ts'
-import { memoryShare, type ProcessSetup } from './serving-options.ts'
+import { memoryShare, monitoringQuestions, type ProcessSetup } from './serving-options.ts'
 import { makeSiteServers } from './site-servers.ts'
 
 /** Runs one serving process: it answers connections that its supervisor has accepted, from bundles that it has opened and judged. */
@@ -36,12 +37,16 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
     now: () => new Date(setup.now),
     signer: () => signerOf(link),
     prove: async claim => (await link.ask('prove', claim)) as ServerProof,
+    monitoring: {
+      readiness: async () => (await link.ask(monitoringQuestions.readiness, null)) as Readiness,
+      metrics: async mediaType => (await link.ask(monitoringQuestions.metrics, mediaType)) as string,
+    },
     logOf: server => link.logOf(server, { all: setup.logsAll }),
     memory: memoryShare(setup.processes),
     verdicts: remoteVerdicts(link),
     verify: setup.verify,
     async ready(name, { server, folders }) {
-      const taking = await takeConnections(server, { closed: link.closed })
+      const taking = await takeConnections(server, { changed: link.changed })
       taken(taking)
       link.serve(name, taking, folders)
     },

@@ -8,12 +8,14 @@ import { openServerKey } from '../site/server-key.ts'
 import { proveServer, type ServerClaim } from '../site/server-proof.ts'
 import {
   graceMs,
+  monitoringQuestions,
   type ProcessSetup,
   type Serving,
   type ServingOptions,
   type ServingState,
 } from './serving-options.ts'
 import { openKey } from './site-key.ts'
+import { siteMonitoring } from './site-monitoring.ts'
 
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
 export async function serveInProcesses(
@@ -43,6 +45,8 @@ export async function serveInProcesses(
     async answer(what, value, signal) {
       const verdict = answerVerdicts(verdicts, { what, value, signal })
       if (verdict !== undefined) return await verdict
+      if (what === monitoringQuestions.readiness) return await monitoring.readiness()
+      if (what === monitoringQuestions.metrics) return await monitoring.metrics(String(value))
       if (what === 'prove')
         return proveServer(serverKey, { site: state.id, ...(value as Omit<ServerClaim, 'site'>) })
       return await answers(what, String(value))
@@ -64,6 +68,13 @@ export async function serveInProcesses(
       log.line(eventLine(at, { process: pid, ended: reason, restartMs }))
     },
   })
+  const servingState = (): ServingState => ({
+    processes: supervisor.processes(),
+    restarts: supervisor.restarts(),
+    lastEnd,
+    servers: supervisor.counters(),
+  })
+  const monitoring = siteMonitoring({ bundles, state, verdicts, now, serving: servingState })
   entrance.open(supervisor.take)
   verdicts.onDamage((content, state) => supervisor.tell(verdictMessages.damage, { content, state }))
   const close = async () => {
@@ -75,12 +86,7 @@ export async function serveInProcesses(
     return {
       address,
       folders: details.get('http') as string[],
-      state: () => ({
-        processes: supervisor.processes(),
-        restarts: supervisor.restarts(),
-        lastEnd,
-        servers: supervisor.counters(),
-      }),
+      state: servingState,
       failed: supervisor.failed,
       close,
     }

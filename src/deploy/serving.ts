@@ -5,8 +5,15 @@ import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { SiteAddress } from '../site/address.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer } from '../site/server-proof.ts'
-import { graceMs, memoryShare, type Serving, type ServingOptions } from './serving-options.ts'
+import {
+  graceMs,
+  memoryShare,
+  type Serving,
+  type ServingOptions,
+  type ServingState,
+} from './serving-options.ts'
 import { openKey } from './site-key.ts'
+import { siteMonitoring } from './site-monitoring.ts'
 import { makeSiteServers } from './site-servers.ts'
 
 /** Binds both ports, and starts the servers: in this process, or in several that it supervises. */
@@ -49,6 +56,19 @@ async function serveHere(
     return taking !== undefined
   })
   const serverKey = await openServerKey(state.folder)
+  const since = now().toISOString()
+  const servingState = (): ServingState => ({ processes: [], restarts: 0, lastEnd: null, servers: counters })
+  const self = (): ServingState['processes'][number] => {
+    const perServer = (count: (taking: Taking) => number) =>
+      Object.fromEntries([...takings].map(([server, taking]) => [server, count(taking)]))
+    return {
+      process: process.pid,
+      since,
+      serves: [...takings.keys()],
+      open: perServer(taking => taking.open()),
+      answering: perServer(taking => taking.answering()),
+    }
+  }
   try {
     await makeSiteServers(
       bundles.map(({ store }) => store),
@@ -57,6 +77,13 @@ async function serveHere(
         site: state.id,
         now,
         signer: () => openKey(state, now),
+        monitoring: siteMonitoring({
+          bundles,
+          state,
+          verdicts,
+          now,
+          serving: () => ({ ...servingState(), processes: [self()] }),
+        }),
         prove: async claim => proveServer(serverKey, { site: state.id, ...claim }),
         logOf(server) {
           const own = newCounters()
@@ -83,7 +110,7 @@ async function serveHere(
   return {
     address,
     folders,
-    state: () => ({ processes: [], restarts: 0, lastEnd: null, servers: counters }),
+    state: servingState,
     failed: new Promise(() => {}),
     close,
   }

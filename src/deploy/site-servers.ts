@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { digestOf } from '../core/digest.ts'
 import type { Signer } from '../kinds/mount.ts'
+import { metricsTypes } from '../metrics/exposition.ts'
+import type { Monitoring } from '../serve/monitoring.ts'
 import type { AccessEntry, VerifyMode } from '../serve/served.ts'
 import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'
@@ -18,6 +20,8 @@ export interface SiteServersOptions {
   /** the site's key; taken once the registry serves, as loading OpenPGP takes a while */
   signer: () => Promise<Signer>
   prove(claim: Omit<ServerClaim, 'site'>): Promise<ServerProof>
+  /** answers `/healthz`, `/readyz` and `/metrics` of the HTTP server */
+  monitoring: Monitoring
   logOf(server: SiteServer): (entry: AccessEntry) => void
   /** memory of each server */
   memory: { cacheBytes: number; bufferBytes: number }
@@ -55,7 +59,10 @@ export async function makeSiteServers(
   const root = mounts.find(({ prefix }) => prefix === '/')
   const document = root?.generated?.get(siteDocumentPath.slice(1))
   const description = document === undefined ? '' : digestOf(document.bytes)
-  const http = createHttpServer(store, mounts, optionsOf('http', description))
+  const http = createHttpServer(store, mounts, {
+    ...optionsOf('http', description),
+    monitoring: { ...options.monitoring, mediaTypes: [metricsTypes.prometheus, metricsTypes.openmetrics] },
+  })
   await options.ready('http', { server: http, folders: topFolders(mounts.map(({ prefix }) => prefix)) })
 }
 

@@ -18,7 +18,7 @@ import {
 import { writtenTo } from '../serve/verdicts.ts'
 import type { SiteState } from '../site/state.ts'
 import type { OpenBundle } from './open-bundles.ts'
-import type { SiteVerdicts } from './serving-options.ts'
+import type { ServedContent, SiteVerdicts } from './serving-options.ts'
 
 /** Verdicts about the content of open bundles; kept in the state folder, so that the next start knows them. */
 export interface KeptVerdicts extends SiteVerdicts {
@@ -58,6 +58,7 @@ export async function openSiteVerdicts(
     onDamage(listener) {
       damaged = listener
     },
+    content: async () => await Promise.all(opened.map(servedContent)),
     async close() {
       stop.abort(new Error('the servers were stopped'))
       await Promise.all(opened.map(({ verdicts }) => verdicts.close()))
@@ -66,7 +67,28 @@ export async function openSiteVerdicts(
   }
 }
 
+async function servedContent({
+  identity: { name, version },
+  content,
+  verdicts,
+}: OpenVerdicts): Promise<ServedContent> {
+  const amounts: Pick<ServedContent, ReturnType<LocalVerdicts['finding']>> = {
+    verified: { blobs: 0, bytes: 0 },
+    damaged: { blobs: 0, bytes: 0 },
+    unread: { blobs: 0, bytes: 0 },
+  }
+  // a bundle whose state cannot be read has nothing that is verified
+  const state = await content.state().catch(() => '')
+  for (const blob of content.blobs) {
+    const amount = amounts[state === '' ? 'unread' : verdicts.finding(blob, state)]
+    amount.blobs++
+    amount.bytes += blob.size
+  }
+  return { name, version, ...amounts }
+}
+
 interface OpenVerdicts {
+  identity: OpenBundle['identity']
   verdicts: LocalVerdicts
   content: CheckedContent
   /** absent where the state folder cannot be written */
@@ -120,7 +142,7 @@ async function openVerdicts(
     state: () => store.state(),
     completed: (type, state) => keep(state, { type, at: now().toISOString() }),
   }
-  return { verdicts, content, record, file: fileOfState(subject.state) }
+  return { identity: bundle.identity, verdicts, content, record, file: fileOfState(subject.state) }
 }
 
 async function openRecord(

@@ -17,6 +17,8 @@ export interface LocalVerdicts extends Verdicts {
   verifyAgain(content: Descriptor, signal: AbortSignal): Promise<void>
   /** Returns whether the content was found to be right in this state; the same as `known`, and nothing else happens. */
   isRight(content: Descriptor, state: string): boolean
+  /** Returns what is known of the content in this state, and does nothing else. */
+  finding(content: Descriptor, state: string): 'verified' | 'damaged' | 'unread'
   /** Takes over what was found in this state before. */
   takeOver(state: string, digests: Iterable<Digest>): void
   /** Ends the threads, and fails all who wait. */
@@ -204,6 +206,10 @@ export function localVerdicts(
     known: isKnown,
     isRight,
     noteDamage,
+    finding(content, state) {
+      if (isRight(content, state)) return 'verified'
+      return known(state)?.damaged.has(content.digest) ? 'damaged' : 'unread'
+    },
     async verified(content, { state, signal }) {
       while (!isKnown(content, state)) {
         if ((await read(content, { signal, how: 'in turn' })) === state) return

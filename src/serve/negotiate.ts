@@ -9,6 +9,14 @@ const maxAccept = 1_000
  */
 export function preferred<T extends { mediaType: string }>(forms: readonly T[], accept: string): T {
   const types = forms.map(({ mediaType }) => mediaType.replace(/;.*/, '').trim())
-  const best = new Negotiator({ headers: { accept: accept.slice(0, maxAccept) } }).mediaType(types)
-  return forms[types.indexOf(best ?? '')] ?? forms[0]!
+  return forms[types.indexOf(best(types, accept) ?? '')] ?? forms[0]!
+}
+
+/** Returns the media type that suits the client best, compared with its parameters (a version of a format), or the first; there is at least one. */
+export function preferredVersion(mediaTypes: readonly string[], accept: string): string {
+  return best(mediaTypes, accept) ?? mediaTypes[0]!
+}
+
+function best(types: readonly string[], accept: string): string | undefined {
+  return new Negotiator({ headers: { accept: accept.slice(0, maxAccept) } }).mediaType([...types])
 }

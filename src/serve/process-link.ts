@@ -13,8 +13,8 @@ export interface ProcessLink {
   logOf(server: string, options: { all: boolean }): (entry: AccessEntry) => void
   /** Takes the connections of a server from now on. */
   serve(server: string, taking: Taking, detail: unknown): void
-  /** Reports that a connection has ended. */
-  closed(): void
+  /** Reports soon how many connections are open, and answers in flight. */
+  changed(): void
   /** Asks the supervisor. Throws the AirgapError that it answers with, and the reason of `signal`. */
   ask(what: string, value: unknown, signal?: AbortSignal): Promise<unknown>
   /** Tells the supervisor something that it does not answer. */
@@ -77,8 +77,13 @@ export async function connectSupervisor(): Promise<ProcessLink> {
   }
 
   async function report(): Promise<void> {
-    const open = Object.fromEntries([...takings].map(([server, taking]) => [server, taking.open()]))
-    const message: ToSupervisor = { type: 'report', report: { taken, open, counters, log, lost } }
+    const open: Record<string, number> = {}
+    const answering: Record<string, number> = {}
+    for (const [server, taking] of takings) {
+      open[server] = taking.open()
+      answering[server] = taking.answering()
+    }
+    const message: ToSupervisor = { type: 'report', report: { taken, open, answering, counters, log, lost } }
     log = []
     lost = 0
     unread++
@@ -140,7 +145,7 @@ export async function connectSupervisor(): Promise<ProcessLink> {
       takings.set(server, taking)
       sendQuietly({ type: 'ready', server, detail })
     },
-    closed: soon,
+    changed: soon,
     async ask(what, value, signal) {
       signal?.throwIfAborted()
       const id = ++asked

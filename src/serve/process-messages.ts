@@ -29,6 +29,8 @@ export interface Report {
   taken: number
   /** server → open connections */
   open: Record<string, number>
+  /** server → answers in flight */
+  answering: Record<string, number>
   /** server → what it has done since the process was started */
   counters: Record<string, Counters>
   /** lines of the access log as they are written, and failed requests, in order */

@@ -2,6 +2,7 @@ import type { TreeEntries } from '../content/tree.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { ChallengeOptions } from './challenge.ts'
+import type { MonitoringOptions } from './monitoring.ts'
 import type { Verdicts } from './verdicts.ts'
 
 /** The input of the servers in this folder: plain data and lookups over any store. */
@@ -119,6 +120,8 @@ export interface ServerOptions {
   challenge?: ChallengeOptions
   /** memory for the cache of small content; default 32 MiB */
   cacheBytes?: number
+  /** answers monitoring systems; absent: nothing */
+  monitoring?: MonitoringOptions
   /** who knows which content is right; default: this server, which finds out itself (local-verdicts.ts) */
   verdicts?: Verdicts
   /** default `once` */

@@ -6,6 +6,7 @@ import { AirgapError } from '../core/errors.ts'
 import { accessLog } from './access-log.ts'
 import { answerChallenges } from './challenge.ts'
 import { localVerdicts } from './local-verdicts.ts'
+import { answerMonitoring } from './monitoring.ts'
 import type { ServerOptions } from './served.ts'
 import { type SmallCache, smallCache } from './small-cache.ts'
 import { type BlobSender, blobSender } from './stream.ts'
@@ -145,6 +146,7 @@ export function readOnlyServer(
     ),
   )
   if (options.challenge !== undefined) answerChallenges(server, options.challenge)
+  if (options.monitoring !== undefined) answerMonitoring(server, options.monitoring)
   return { server, context }
 }
 

@@ -29,8 +29,12 @@ export interface ProcessState {
   process: number
   /** ISO 8601 */
   since: string
+  /** servers whose connections it answers */
+  serves: string[]
   /** server → open connections; empty until the process serves */
   open: Record<string, number>
+  /** server → answers in flight; likewise */
+  answering: Record<string, number>
 }
 
 export interface SupervisorOptions extends ProcessOptions {
@@ -139,7 +143,9 @@ export function supervise(options: SupervisorOptions): Supervisor {
               {
                 process: process.pid,
                 since: process.since.toISOString(),
+                serves: options.servers.filter(server => process.serves(server)),
                 open: process.report()?.open ?? {},
+                answering: process.report()?.answering ?? {},
               },
             ],
       ),

@@ -7,14 +7,16 @@ export interface Taking {
   take(connection: Socket): void
   /** number of open connections */
   open(): number
+  /** number of answers in flight */
+  answering(): number
   /** Answers no new requests and waits for answers in flight; after `graceMs` (default 10,000) it closes their connections. */
   close(options?: { graceMs?: number }): Promise<void>
 }
 
-/** Makes a server ready for connections. `closed` is called when one of them has ended. */
+/** Makes a server ready for connections. `changed` is called when one of them has ended, and with each request. */
 export async function takeConnections(
   server: FastifyInstance,
-  { closed = () => {} }: { closed?: () => void } = {},
+  { changed = () => {} }: { changed?: () => void } = {},
 ): Promise<Taking> {
   const http = server.server
   const connections = new Set<Socket>()
@@ -23,6 +25,7 @@ export async function takeConnections(
   http.on('request', (request, response) => {
     answering.set(response, request.socket)
     response.once('close', () => answering.delete(response))
+    changed()
   })
   await server.ready()
   // starts the checks of timeouts and the list of idle connections, which Node.js starts with the listener (lib/_http_server.js)
@@ -31,14 +34,14 @@ export async function takeConnections(
     take(connection) {
       if (connections.size >= http.maxConnections) {
         connection.destroy()
-        closed()
+        changed()
         return
       }
       connections.add(connection)
       connection.once('close', () => {
         connections.delete(connection)
         if (connections.size === 0) drained()
-        closed()
+        changed()
       })
       // as Node.js accepts connections of an HTTP server
       connection.allowHalfOpen = true
@@ -47,6 +50,7 @@ export async function takeConnections(
       if (connection.isPaused()) connection.resume()
     },
     open: () => connections.size,
+    answering: () => answering.size,
     async close({ graceMs = 10_000 } = {}) {
       // connections that are idle now are closed; these become idle once their answer is sent
       for (const [response, socket] of answering) response.once('close', () => socket.destroySoon())

@@ -45,7 +45,7 @@ function started(options: Partial<SupervisorOptions> & Pick<SupervisorOptions, '
 const echo = `
 process.on('disconnect', () => process.exit())
 let taken = 0, open = 0
-const report = () => process.send({ type: 'report', report: { taken, open: { echo: open }, counters: {}, log: [], lost: 0 } })
+const report = () => process.send({ type: 'report', report: { taken, open: { echo: open }, answering: {}, counters: {}, log: [], lost: 0 } })
 process.on('message', (message, connection) => {
   if (message.type === 'start') process.send({ type: 'ready', server: 'echo', detail: 'here' })
   if (message.type === 'stop') process.exit()
