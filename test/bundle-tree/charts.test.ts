@@ -13,6 +13,7 @@ import {
   own,
   publishedCharts,
   renderSite,
+  secured,
   version,
 } from './site.ts'
 
@@ -148,15 +149,58 @@ describe.skipIf(lacking(...programs).length > 0)(
       expect(good).toBeGreaterThan(30)
     })
 
-    it('a closed one, with all charts', { timeout: 180_000 }, async () => {
+    it.each<[string, Addresses]>([
+      ['a closed one', closed],
+      ['a closed one with TLS', secured],
+    ])('%s, with all charts', { timeout: 180_000 }, async (_, addresses) => {
       const charts = await publishedCharts(join(folder, 'published'))
-      const out = await renderSite({ into: folder, names: [], addresses: closed, charts })
-      const crds = await definitions(out, join(folder, 'definitions'))
+      const out = await renderSite({ into: folder, names: [], addresses, charts })
+      const crds = await definitions(out, `${out}-definitions`)
       const { good, skipped, wrong } = await validate(out, { version, crds })
       expect(wrong).toEqual([])
       expect(skipped).toEqual([])
       const files = await yamlFiles(out)
       expect(good).toBe((await Promise.all(files.map(objectsOf))).flat().length)
+    })
+  },
+)
+
+describe.skipIf(lacking('helm', 'helmfile').length > 0)(
+  `pods that fetch from the site ${needs('helm', 'helmfile')}`,
+  () => {
+    const keycloak = async (addresses: Addresses) => {
+      const charts = await publishedCharts(join(folder, 'published'))
+      const out = await renderSite({ into: folder, names: ['keycloak'], addresses, charts })
+      return (await Promise.all((await yamlFiles(out)).map(objectsOf))).flat()
+    }
+    const themeOf = (things: Awaited<ReturnType<typeof keycloak>>) =>
+      things.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'keycloak')?.['spec']
+        .template.spec
+
+    it('check the server of a site with TLS: Keycloak gets the CA of the values', async () => {
+      const things = await keycloak(secured)
+      const map = things.find(
+        ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'keycloak-site-ca',
+      )
+      expect(map?.['data']).toEqual({ 'ca.crt': secured[2] })
+      const { initContainers, volumes } = themeOf(things)
+      const [{ args, volumeMounts }] = initContainers
+      expect(args).toEqual([
+        '--ca-certificate=/site-ca/ca.crt',
+        '-O',
+        '/theme/keycloak-theme.jar',
+        'https://192.0.2.1:8080/files/download/v1.1.5/keycloak-theme.jar',
+      ])
+      expect(volumeMounts).toContainEqual({ name: 'site-ca', mountPath: '/site-ca', readOnly: true })
+      expect(volumes).toContainEqual({ name: 'site-ca', configMap: { name: 'keycloak-site-ca' } })
+    })
+
+    it('have no trace of a CA without TLS, and where they know the CA', async () => {
+      for (const addresses of [closed, ['192.0.2.1:35000', 'https://192.0.2.1:8080'] as Addresses]) {
+        const things = await keycloak(addresses)
+        expect(JSON.stringify(things)).not.toContain('site-ca')
+        expect(themeOf(things).initContainers[0].args[0]).toBe('-O')
+      }
     })
   },
 )

@@ -16,9 +16,14 @@ export const own: Record<string, string> = {
 export const kubernetes = 'v1.28.6'
 export const version = '1.28'
 
-/** addresses of the registry and the HTTP server */
-export type Addresses = [string, string]
+/** addresses of the registry and the HTTP server, and the CA of both */
+export type Addresses = [registry: string, httpServer: string, ca?: string]
 export const closed: Addresses = ['192.0.2.1:35000', 'http://192.0.2.1:8080']
+export const secured: Addresses = [
+  '192.0.2.1:35000',
+  'https://192.0.2.1:8080',
+  '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
+]
 export const internet: Addresses = ['', '']
 
 interface Site {
@@ -48,6 +53,9 @@ export async function renderSite({ into, names, addresses, charts }: Site): Prom
     `offline.registry=${addresses[0]}`,
     '--state-values-set-string',
     `offline.httpServer=${addresses[1]}`,
+    ...(addresses[2] === undefined
+      ? []
+      : ['--state-values-set-string', `offline.caCertificate=${addresses[2]}`]),
     ...names.flatMap(name => ['--selector', `name=${name}`]),
     'template',
     '--skip-deps',

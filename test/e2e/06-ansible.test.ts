@@ -120,6 +120,7 @@ access_ip=10.0.0.9
       )
     const linted = lint([
       ...playbooks,
+      'roles/site_ca',
       'roles/offline_repositories',
       'roles/node_packages',
       'roles/containerd_mirrors',
