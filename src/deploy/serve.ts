@@ -1,6 +1,8 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { Digest } from '../core/digest.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
+import { type OpenOverlay, openOverlay } from '../overlay/overlay.ts'
+import { overlayStore } from '../overlay/overlay-store.ts'
 import type { LogSink } from '../serve/log-sink.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
 import { openState } from '../site/state.ts'
@@ -46,10 +48,21 @@ export async function serveSite(
   const { bundles } = opened
   const state = await openState(siteFolder)
   const lock = await acquireProcessLock(state.paths.serveLock, `${siteFolder}: the servers of this site`)
-  const verdicts = await openSiteVerdicts(bundles, { paths: state.paths, now: run.now })
+  const { paths } = state
+  const verdicts = await openSiteVerdicts(bundles, {
+    paths,
+    now: run.now,
+    overlay: overlayStore(paths.overlay),
+  })
+  let overlay: OpenOverlay | undefined
   try {
+    overlay = await openOverlay(paths.overlay, {
+      added: verdicts.notePushed,
+      damaged: manifest => run.log.line(JSON.stringify({ at: run.now().toISOString(), damaged: manifest })),
+    })
     const serving = await startServing({
       bundles,
+      overlay,
       verdicts,
       verify: config.verify,
       address,
@@ -76,6 +89,7 @@ export async function serveSite(
       await record.close()
     }
   } finally {
+    await overlay?.close()
     await verdicts.close()
     await lock.release()
   }

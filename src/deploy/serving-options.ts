@@ -1,4 +1,5 @@
 import type { Descriptor } from '../core/descriptor.ts'
+import type { OverlayOwner } from '../overlay/owner.ts'
 import type { Counters } from '../serve/counters.ts'
 import type { LocalVerdicts } from '../serve/local-verdicts.ts'
 import type { LogSink } from '../serve/log-sink.ts'
@@ -39,6 +40,8 @@ export interface ServingOptions {
   /** IP address to listen on */
   listen: string
   state: SiteState
+  /** what was pushed to the registry */
+  overlay: OverlayOwner
   verdicts: SiteVerdicts
   verify: VerifyMode
   now: () => Date
@@ -90,6 +93,8 @@ export const monitoringQuestions = { readiness: 'readiness', metrics: 'metrics' 
 /** What the supervisor sends to its processes. */
 export interface ProcessSetup {
   bundles: { path: string; indexDigest: string }[]
+  /** folder of what was pushed to the registry */
+  overlay: string
   address: SiteAddress
   site: string
   /** ISO 8601: when the site's documents are generated, the same in all processes */

@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { inheritedSource } from '../bundle/inherited-source.ts'
 import { type BundleStore, openBundle } from '../bundle/reader.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { Signer } from '../kinds/mount.ts'
+import { type OverlayClient, overlayClient } from '../overlay/client.ts'
+import { overlayStore } from '../overlay/overlay-store.ts'
+import { attend, remoteOwner } from '../overlay/remote-owner.ts'
 import type { Readiness } from '../serve/monitoring.ts'
 import { connectSupervisor, type ProcessLink } from '../serve/process-link.ts'
 import { firstInherited } from '../serve/process-messages.ts'
@@ -45,6 +49,7 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
     memory: memoryShare(setup.processes),
     verdicts: remoteVerdicts(link),
     verify: setup.verify,
+    overlay: { served: overlayOf(link, setup), store: overlayStore(setup.overlay) },
     async ready(name, { server, folders }) {
       const taking = await takeConnections(server, { changed: link.changed })
       taken(taking)
@@ -65,6 +70,13 @@ async function openInherited(
     likely: 'another program writes to it',
     next: 'run `offline-deploy verify` on the bundle, then start the servers again',
   })
+}
+
+/** What was pushed belongs to the supervisor: this process writes bytes, and asks. */
+function overlayOf({ ask }: ProcessLink, { overlay: folder }: ProcessSetup): OverlayClient {
+  const holder = randomUUID()
+  attend(ask, holder)
+  return overlayClient(remoteOwner(ask), { folder, holder })
 }
 
 /** The site's key never leaves the supervisor. */

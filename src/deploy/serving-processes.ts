@@ -1,6 +1,7 @@
 import { withoutSecrets } from '../core/environment.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { Signer } from '../kinds/mount.ts'
+import { answerOverlay } from '../overlay/remote-owner.ts'
 import type { Entrance } from '../serve/entrance.ts'
 import { answerVerdicts, noteRemoteDamage, verdictMessages } from '../serve/remote-verdicts.ts'
 import { supervise } from '../serve/supervisor.ts'
@@ -20,12 +21,13 @@ import { siteMonitoring } from './site-monitoring.ts'
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
 export async function serveInProcesses(
   entrance: Entrance,
-  { bundles, address, state, verdicts, verify, now, log, processes, self }: ServingOptions,
+  { bundles, address, state, overlay, verdicts, verify, now, log, processes, self }: ServingOptions,
 ): Promise<Serving> {
   const serverKey = await openServerKey(state.folder)
   const started = now()
   const setup: ProcessSetup = {
     bundles: bundles.map(({ path, identity }) => ({ path, indexDigest: identity.digest })),
+    overlay: state.paths.overlay,
     address,
     site: state.id,
     now: started.toISOString(),
@@ -47,6 +49,8 @@ export async function serveInProcesses(
       if (verdict !== undefined) return await verdict
       if (what === monitoringQuestions.readiness) return await monitoring.readiness()
       if (what === monitoringQuestions.metrics) return await monitoring.metrics(String(value))
+      const pushed = answerOverlay(overlay, { what, value, signal })
+      if (pushed !== undefined) return await pushed
       if (what === 'prove')
         return proveServer(serverKey, { site: state.id, ...(value as Omit<ServerClaim, 'site'>) })
       return await answers(what, String(value))

@@ -1,3 +1,5 @@
+import { overlayClient } from '../overlay/client.ts'
+import { overlayStore } from '../overlay/overlay-store.ts'
 import { type Counters, countEntry, newCounters } from '../serve/counters.ts'
 import { bindEntrance, type Entrance } from '../serve/entrance.ts'
 import { logEntry } from '../serve/log-sink.ts'
@@ -41,14 +43,17 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
 /** Answers in this process. */
 async function serveHere(
   entrance: Entrance,
-  { bundles, address, state, verdicts, verify, now, log }: ServingOptions,
+  { bundles, address, state, overlay, verdicts, verify, now, log }: ServingOptions,
 ): Promise<Serving> {
   const takings = new Map<string, Taking>()
   const counters: Record<string, Counters> = {}
   let folders: string[] = []
+  const folder = state.paths.overlay
+  const client = overlayClient(overlay, { folder })
   const close = async () => {
     entrance.close()
     await Promise.all([...takings.values()].map(taking => taking.close({ graceMs })))
+    await client.close()
   }
   entrance.open((server, connection) => {
     const taking = takings.get(server)
@@ -96,6 +101,7 @@ async function serveHere(
         memory: memoryShare(1),
         verdicts,
         verify,
+        overlay: { served: client, store: overlayStore(folder) },
         async ready(name, made) {
           takings.set(name, await takeConnections(made.server))
           folders = made.folders

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
+import type { ReadableStore } from '../content/store.ts'
 import { digestOf } from '../core/digest.ts'
 import type { Signer } from '../kinds/mount.ts'
 import { metricsTypes } from '../metrics/exposition.ts'
 import type { Monitoring } from '../serve/monitoring.ts'
-import type { AccessEntry, VerifyMode } from '../serve/served.ts'
+import type { AccessEntry, ServedOverlay, VerifyMode } from '../serve/served.ts'
 import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'
-import type { SiteContent } from '../site/content.ts'
+import { type SiteContent, withOverlay } from '../site/content.ts'
 import { proofPath, type ServerClaim, type ServerProof, type SiteServer } from '../site/server-proof.ts'
 import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
 
@@ -27,6 +28,8 @@ export interface SiteServersOptions {
   memory: { cacheBytes: number; bufferBytes: number }
   verdicts: Verdicts
   verify: VerifyMode
+  /** where pushes go, and the store with their content */
+  overlay: { served: ServedOverlay; store: ReadableStore }
   /** Called with each server once it is ready, the registry first; `folders` are the top folders of the HTTP server. */
   ready(server: SiteServer, made: { server: FastifyInstance; folders: string[] }): Promise<void>
 }
@@ -52,7 +55,10 @@ export async function makeSiteServers(
     import('../serve/registry.ts'),
     registryView(contents, { address }),
   ])
-  const registry = createRegistryServer(store, images, optionsOf('registry', ''))
+  const registry = createRegistryServer(withOverlay(store, options.overlay.store), images, {
+    ...optionsOf('registry', ''),
+    overlay: options.overlay.served,
+  })
   await options.ready('registry', { server: registry, folders: [] })
   const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), options.signer()])
   const { mounts } = await httpView(contents, { address, key, site, mirrors, now })

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type HashPool, hashPool } from '../content/hash-pool.ts'
+import type { ReadableStore } from '../content/store.ts'
 import { attachmentOf } from '../core/attachment.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { fileOfState, isSettled, stateText } from '../core/file-state.ts'
@@ -22,6 +23,8 @@ import type { ServedContent, SiteVerdicts } from './serving-options.ts'
 
 /** Verdicts about the content of open bundles; kept in the state folder, so that the next start knows them. */
 export interface KeptVerdicts extends SiteVerdicts {
+  /** Takes over that pushed content is right: it was hashed as it was written, and nobody writes to it again. */
+  notePushed(content: Descriptor): Promise<void>
   /** Ends the threads and what is read in the background, and writes down what is known. */
   close(): Promise<void>
 }
@@ -31,7 +34,7 @@ type VerifiedFile = Pick<OpenBundle, 'path' | 'store' | 'identity'>
 /** Starts the threads, and the check in the background. Verdicts that cannot be kept (a full disk) are found again after the next start. */
 export async function openSiteVerdicts(
   bundles: readonly VerifiedFile[],
-  { paths, now }: { paths: SiteState['paths']; now: () => Date },
+  { paths, now, overlay }: { paths: SiteState['paths']; now: () => Date; overlay?: ReadableStore },
 ): Promise<KeptVerdicts> {
   const pool = hashPool({ size: hashThreads })
   const stop = new AbortController()
@@ -46,7 +49,11 @@ export async function openSiteVerdicts(
     opened.map(({ content }) => content),
     { signal: stop.signal },
   )
-  const find = (state: string) => opened.find(({ file }) => file === fileOfState(state))?.verdicts
+  // what was pushed is hashed as it comes, and once more after the next start, when it is requested
+  const pushed =
+    overlay &&
+    localVerdicts(overlay, { pool, note: (content, { state, damage }) => damage && damaged(content, state) })
+  const find = (state: string) => opened.find(({ file }) => file === fileOfState(state))?.verdicts ?? pushed
   return {
     known: (content, state) => find(state)?.known(content, state) ?? false,
     async verified(content, options) {
@@ -55,13 +62,16 @@ export async function openSiteVerdicts(
       await verdicts.verified(content, options)
     },
     noteDamage: (content, found) => find(found.state)?.noteDamage(content, found),
+    async notePushed(content) {
+      if (overlay?.state !== undefined) pushed?.takeOver(await overlay.state(content), [content.digest])
+    },
     onDamage(listener) {
       damaged = listener
     },
     content: async () => await Promise.all(opened.map(servedContent)),
     async close() {
       stop.abort(new Error('the servers were stopped'))
-      await Promise.all(opened.map(({ verdicts }) => verdicts.close()))
+      await Promise.all([pushed?.close(), ...opened.map(({ verdicts }) => verdicts.close())])
       await Promise.all([checked, pool.close(), ...opened.map(({ record }) => record?.close())])
     },
   }

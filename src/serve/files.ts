@@ -10,7 +10,7 @@ import { type FileTable, type Found, fileTable } from './file-table.ts'
 import { type Listings, listings } from './listing.ts'
 import { preferred } from './negotiate.ts'
 import type { GeneratedDocument, ServedMount, ServerOptions } from './served.ts'
-import { readOnlyServer, type ServerContext } from './server.ts'
+import { contentServer, type ServerContext } from './server.ts'
 import { serviceTable } from './services.ts'
 import { decodePath, parseTarget } from './target.ts'
 
@@ -36,10 +36,10 @@ export function createHttpServer(
   options: ServerOptions = {},
 ): FastifyInstance {
   const services = serviceTable(mounts)
-  const { server, context } = readOnlyServer(store, {
+  const { server, context } = contentServer(store, {
     errorBody: textError,
     options,
-    takesPost: services.takesPost,
+    takes: (method, url) => method === 'POST' && services.takesPost(url),
   })
   const table = fileTable(store, mounts)
   const etags = new WeakMap<GeneratedDocument, string>()

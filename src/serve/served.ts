@@ -16,6 +16,11 @@ export interface ServedImages {
    * its `ns` need not be among `names()`.
    */
   find(name: string, ns?: string): ServedRepository | undefined
+  /**
+   * Returns the one name under which content that is pushed to this repository is kept, whichever of its names a request uses. Absent: the
+   * name itself; undefined: nothing can be pushed there.
+   */
+  canonical?(name: string, ns?: string): string | undefined
 }
 
 /** One repository. Content is found only in a repository to which it belongs. */
@@ -31,6 +36,58 @@ export interface ServedRepository {
    * Absent: none.
    */
   referrers?(subject: Digest): Promise<readonly Descriptor[]>
+}
+
+/**
+ * What was pushed to this registry, next to the bundles' content, which wins. Names are canonical ones (`ServedImages.canonical`). Bytes of
+ * its blobs are in the store, like those of bundles. Errors: NOT_FOUND for an unknown upload, BUSY for one that another request
+ * writes to, RANGE_NOT_SATISFIABLE for another offset, DIGEST_MISMATCH, MANIFEST_INVALID, NO_SPACE, and PERMISSION for a deletion that would
+ * damage other content.
+ */
+export interface ServedOverlay {
+  /** Returns the names of all repositories that have a manifest. */
+  names(): Promise<string[]>
+  /** Returns whether anything was pushed to this repository. */
+  has(at: { name: string }): Promise<boolean>
+  manifest(at: { name: string; reference: string }): Promise<Descriptor | null>
+  blob(at: { name: string; digest: Digest }): Promise<Descriptor | null>
+  tags(at: { name: string }): Promise<string[]>
+  referrers(at: { name: string; subject: Digest }): Promise<readonly Descriptor[]>
+
+  beginUpload(at: { name: string }): Promise<{ id: string }>
+  /** Returns the bytes that an upload has. */
+  upload(at: { name: string; id: string }): Promise<{ size: number }>
+  /** Appends a body; `from` is the offset that the client names. What arrived before a body broke off stays. */
+  write(
+    at: { name: string; id: string; from?: number },
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<{ size: number }>
+  /** Appends a last body, and makes the upload a blob. */
+  finish(
+    at: { name: string; id: string; from?: number; digest: Digest },
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<void>
+  cancel(at: { name: string; id: string }): Promise<void>
+
+  /** Adds a blob of repository `from` (absent: of any) to another one; null: it is not there. */
+  mount(at: { name: string; digest: Digest; from?: string }): Promise<Descriptor | null>
+  /** Adds a blob of a bundle to a repository. */
+  linkBundleBlob(at: { name: string; blob: Descriptor }): Promise<void>
+  /** Adds a manifest, unless something that it refers to is `missing`. */
+  push(manifest: {
+    name: string
+    bytes: Uint8Array
+    mediaType?: string
+    /** what the client expects */
+    digest?: Digest
+    tags: string[]
+    /** whether a blob or manifest is in the bundle's repository of this name */
+    inBundle(digest: Digest): Promise<boolean>
+  }): Promise<{ descriptor: Descriptor; subject?: Digest; missing: Digest[] }>
+  /** The following three return false where there is no such content. */
+  deleteTag(at: { name: string; tag: string }): Promise<boolean>
+  deleteManifest(at: { name: string; digest: Digest }): Promise<boolean>
+  deleteBlob(at: { name: string; digest: Digest }): Promise<boolean>
 }
 
 /** A document that is generated on the site. */
@@ -126,6 +183,8 @@ export interface ServerOptions {
   verdicts?: Verdicts
   /** default `once` */
   verify?: VerifyMode
+  /** where pushes to the registry go; absent: it is read-only */
+  overlay?: ServedOverlay
   /** memory for the pieces that are being sent, bytes; default 32 MiB */
   bufferBytes?: number
 }

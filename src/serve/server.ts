@@ -42,16 +42,16 @@ function twoHosts(): AirgapError {
 const maxHeaderSize = 16 << 10 /* bytes */
 
 /**
- * Creates a read-only Fastify instance: every method but GET and HEAD gets 405, unless it is a POST that `takesPost` accepts; every error
+ * Creates a Fastify instance: every method but GET and HEAD gets 405, unless `takes` accepts it; every error
  * becomes `errorBody`, and the options limit how long and how large anything from a client is kept.
  */
-export function readOnlyServer(
+export function contentServer(
   store: ReadableStore,
   {
     errorBody,
     options,
-    takesPost = () => false,
-  }: { errorBody: ErrorBody; options: ServerOptions; takesPost?: (url: string) => boolean },
+    takes = () => false,
+  }: { errorBody: ErrorBody; options: ServerOptions; takes?: (method: string, url: string) => boolean },
 ): { server: FastifyInstance; context: ServerContext } {
   const local = options.verdicts === undefined ? localVerdicts(store) : undefined
   const verdicts = options.verdicts ?? local!
@@ -86,7 +86,8 @@ export function readOnlyServer(
     keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
     // inactivity of the socket: a client that reads a byte now and then is slow, one that reads nothing is gone
     connectionTimeout: options.stallTimeoutMs ?? 300_000,
-    requestTimeout: Math.max(60_000, options.headersTimeoutMs ?? 0),
+    // an upload takes as long as it takes; whether it still moves is a matter of the socket
+    requestTimeout: options.overlay === undefined ? Math.max(60_000, options.headersTimeoutMs ?? 0) : 0,
     forceCloseConnections: 'idle',
     http: {
       maxHeaderSize,
@@ -123,7 +124,7 @@ export function readOnlyServer(
       return refuse(reply, twoHosts())
     }
     if (request.method === 'GET' || request.method === 'HEAD') return
-    if (request.method === 'POST' && takesPost(request.raw.url ?? '/')) return
+    if (takes(request.method, request.raw.url ?? '/')) return
     reply.header('allow', 'GET, HEAD')
     // the rest of a body is not read
     if (hasBody(request.headers)) reply.header('connection', 'close')

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { ReadableStore } from '../content/store.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
-import { AirgapError } from '../core/errors.ts'
+import { AirgapError, isErrorCode } from '../core/errors.ts'
 
 /** A bundle as the site needs it, whatever the format of the bundle is. */
 export interface SiteContent extends ReadableStore {
@@ -10,6 +10,38 @@ export interface SiteContent extends ReadableStore {
   roots(): readonly Descriptor[]
   /** digest of index.json, from which all content can be verified */
   readonly indexDigest: Digest
+}
+
+/**
+ * Returns a store with what was pushed to the site next to the content of its bundles. A read of the bundles' content takes no other step than
+ * without an overlay.
+ */
+export function withOverlay(bundles: ReadableStore, overlay: ReadableStore): ReadableStore {
+  const orOverlay = async <T>(first: () => Promise<T>, second: () => Promise<T>): Promise<T> => {
+    try {
+      return await first()
+    } catch (error) {
+      if (!isErrorCode(error, 'NOT_FOUND')) throw error
+      return await second()
+    }
+  }
+  return {
+    exists: async descriptor => (await bundles.exists(descriptor)) || (await overlay.exists(descriptor)),
+    open: (descriptor, range) =>
+      orOverlay(
+        () => bundles.open(descriptor, range),
+        () => overlay.open(descriptor, range),
+      ),
+    async state(descriptor) {
+      const holder = (await bundles.exists(descriptor)) ? bundles : overlay
+      return (await holder.state?.(descriptor)) ?? ''
+    },
+    extents: descriptor =>
+      orOverlay(
+        async () => await bundles.extents?.(descriptor),
+        async () => await overlay.extents?.(descriptor),
+      ),
+  }
 }
 
 /** Returns several bundles as one store: content is requested by digest, so it does not matter which bundle has it. */

@@ -2,15 +2,19 @@ import type { ReadableStore } from '../content/store.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { AirgapError } from '../core/errors.ts'
 import { annotationKeys } from '../core/media-types.ts'
+import { isRepository } from '../core/reference.ts'
 import { kinds } from '../kinds/index.ts'
 import type { RegistryMount, RegistryName } from '../kinds/mount.ts'
-import { type Claim, type Collisions, nameTable } from './names.ts'
+import { type Claim, type Collisions, nameTable, siteNames } from './names.ts'
 import { SiteRepository } from './repository.ts'
 
 /** The repositories of the site's registry; what serve's registry is given. */
 export interface SiteImages {
+  /** Yields the canonical names: each repository once. */
   names(): Iterable<string>
   find(name: string, ns?: string): SiteRepository | undefined
+  /** Returns the one name of a repository, whichever of its names is used, also of one that no bundle has; undefined: none. */
+  canonical(name: string, ns?: string): string | undefined
   /** upstream registry hosts of everything that is served, sorted: each gets a mirror */
   hosts: readonly string[]
 }
@@ -95,12 +99,37 @@ export function siteImages(
   const table = nameTable(claims, collisions)
   const entries = new Map([...hidden, ...table.entries()])
   const known = new Set(selves.map(self => self.toLowerCase()))
+  const canonicalNames = canonicalNamesOf(upstreams.values(), entries)
+  const isOwn = (ns: string | undefined) => ns === undefined || known.has(ns.toLowerCase())
+  const find = (name: string, ns?: string) =>
+    ns === undefined || isOwn(ns)
+      ? entries.get(name)
+      : (table.find(name, ns) ?? hidden.get(`${ns.toLowerCase()}/${name}`))
   return {
-    names: () => entries.keys(),
-    find(name, ns) {
-      if (ns === undefined || known.has(ns.toLowerCase())) return entries.get(name)
-      return table.find(name, ns) ?? hidden.get(`${ns.toLowerCase()}/${name}`)
+    names: () => new Set([...entries].map(([name, value]) => canonicalNames.get(value) ?? name)),
+    find,
+    canonical(name, ns) {
+      const found = find(name, ns)
+      if (found !== undefined)
+        return canonicalNames.get(found) ?? (entries.get(name) === found ? name : undefined)
+      if (isOwn(ns)) return name
+      const kept = `${ns}/${name}`.toLowerCase()
+      return isRepository(kept) ? kept : undefined
     },
     hosts: [...new Set([...upstreams.values()].map(claim => claim.upstream.host))].sort(),
   }
+}
+
+/** The canonical name of an upstream's repository: its path, where that leads to it, else the path with the host. */
+function canonicalNamesOf(
+  claims: Iterable<Claim<SiteRepository>>,
+  entries: ReadonlyMap<string, SiteRepository>,
+): Map<SiteRepository, string> {
+  const names = new Map<SiteRepository, string>()
+  for (const { upstream, value } of claims) {
+    const { stripped, kept } = siteNames(upstream)
+    const name = [...stripped, ...kept].find(one => entries.get(one) === value)
+    if (name !== undefined) names.set(value, name)
+  }
+  return names
 }

@@ -58,6 +58,8 @@ export interface SiteState {
     trust: string
     /** folder, mode 0700: what the servers know of each bundle's content */
     verdicts: string
+    /** folder, mode 0700: what was pushed to the site's registry */
+    overlay: string
   }
 }
 
@@ -140,6 +142,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     installed: join(folder, 'installed.json'),
     trust: join(folder, 'trust.json'),
     verdicts: join(folder, 'verdicts'),
+    overlay: join(folder, 'overlay'),
   }
 }
 

@@ -1,0 +1,266 @@
+import { readdir, rename, rm, stat } from 'node:fs/promises'
+import { syncFolder } from '../core/atomic-file.ts'
+import { defined } from '../core/defined.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { type Digest, isDigest } from '../core/digest.ts'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { mediaTypes } from '../core/media-types.ts'
+import { makeOverlayFolder, nameOfFolder } from './overlay-folder.ts'
+import type { BareDescriptor, ManifestRecord, OverlayOwner } from './owner.ts'
+import { Repository, type RepositoryContent } from './repository.ts'
+import { openUploads } from './uploads.ts'
+
+export interface OverlayOptions {
+  /** default: the clock of this machine, ms since 1970 */
+  now?: () => number
+  /** called with each manifest that is left out at the start, because its bytes are missing or other ones */
+  damaged?: (manifest: { name: string; digest: string }) => void
+  /** called with each blob and manifest that was added: its bytes were hashed as they came */
+  added?: (content: BareDescriptor) => Promise<void> | void
+}
+
+export interface OpenOverlay extends OverlayOwner {
+  /** what it holds, for people */
+  summary(): OverlaySummary
+  close(): Promise<void>
+}
+
+export interface OverlaySummary {
+  repositories: number
+  tags: number
+  manifests: number
+  blobs: number
+  /** of all blobs, bytes; content of bundles is not counted */
+  bytes: number
+}
+
+/** An upload to which nothing was sent for so long is removed. */
+const uploadExpiresMs = 24 * 60 * 60 * 1_000
+const expireEveryMs = 10 * 60 * 1_000
+
+/** Opens the overlay in this folder, and creates it where it is missing. One process at a time may have it open. Throws PERMISSION, NO_SPACE, IO. */
+export async function openOverlay(
+  folder: string,
+  { now = Date.now, damaged = () => {}, added = () => {} }: OverlayOptions = {},
+): Promise<OpenOverlay> {
+  const paths = await makeOverlayFolder(folder)
+  const repositories = new Map<string, Repository>()
+  const opening = new Map<string, Promise<Repository>>()
+  for (const entry of await readdir(paths.repositories)) {
+    const name = nameOfFolder(entry)
+    if (name !== undefined) repositories.set(name, await openRepository(name))
+  }
+  const uploads = await openUploads(paths, { now })
+  await uploads.expire(now() - uploadExpiresMs)
+  const timer = setInterval(() => {
+    uploads.expire(now() - uploadExpiresMs).catch(() => {})
+  }, expireEveryMs).unref()
+
+  function openRepository(name: string): Promise<Repository> {
+    return Repository.open(name, { paths, damaged: digest => damaged({ name, digest }) })
+  }
+
+  /** Returns the repository; creates it. */
+  async function created(name: string): Promise<Repository> {
+    const found = repositories.get(name)
+    if (found !== undefined) return found
+    const opened = opening.get(name) ?? openRepository(name)
+    opening.set(name, opened)
+    try {
+      const repository = await opened
+      repositories.set(name, repository)
+      return repository
+    } finally {
+      opening.delete(name)
+    }
+  }
+
+  const at = () => new Date(now()).toISOString()
+
+  /** Moves a synced file to its place among the blobs; content that is there already stays. */
+  async function adopt(file: string, { digest, size }: BareDescriptor): Promise<void> {
+    const target = paths.blob(digest)
+    const present = await stat(target).catch(() => undefined)
+    if (present?.size === size) return void (await rm(file, { force: true }))
+    await rename(file, target)
+    await syncFolder(paths.blobs)
+  }
+
+  function blobIn(repository: Repository | undefined, digest: Digest): BareDescriptor | null {
+    const blob = repository?.blobs.get(digest)
+    return blob === undefined ? null : { mediaType: mediaTypes.octets, digest, size: blob.size }
+  }
+
+  const owner: OverlayOwner = {
+    names: async () =>
+      [...repositories.values()].filter(({ content }) => content.manifests.size > 0).map(({ name }) => name),
+    async has({ name }) {
+      const found = repositories.get(name)
+      return found !== undefined && (found.content.manifests.size > 0 || found.blobs.size > 0)
+    },
+    async manifest({ name, reference }) {
+      const content = repositories.get(name)?.content
+      const digest = isDigest(reference) ? reference : content?.tags.get(reference)
+      return (digest !== undefined && content?.manifests.get(digest)?.descriptor) || null
+    },
+    blob: async ({ name, digest }) => blobIn(repositories.get(name), digest),
+    tags: async ({ name }) => [...(repositories.get(name)?.content.tags.keys() ?? [])],
+    async referrers({ name, subject }) {
+      const manifests = repositories.get(name)?.content.manifests.values() ?? []
+      return [...manifests].filter(record => record.subject === subject).map(referrerOf)
+    },
+
+    beginUpload: async ({ name }) => await uploads.begin(name),
+    upload: async asked => ({ size: uploads.size(asked) }),
+    leaseUpload: async asked => ({ size: uploads.lease(asked) }),
+    releaseUpload: async asked => uploads.release(asked),
+    cancelUpload: asked => uploads.remove(asked),
+    releaseAll: ({ holder }) => uploads.releaseAll(holder),
+    async commitUpload(asked) {
+      const { name, id, digest, size } = asked
+      uploads.mustHold(asked)
+      const blob = { mediaType: mediaTypes.octets, digest, size }
+      const repository = await created(name)
+      await repository.inTurn(async () => {
+        await adopt(paths.upload(id), blob)
+        await repository.link(digest, { size, at: at() })
+      })
+      await uploads.done(id)
+      await added(blob)
+    },
+
+    async mount({ name, digest, from }) {
+      const sources = from === undefined ? [...repositories.values()] : [repositories.get(from)]
+      const blob = sources.map(source => blobIn(source, digest)).find(found => found !== null)
+      if (blob === undefined) return null
+      await owner.linkBundleBlob({ name, blob })
+      return blob
+    },
+    async linkBundleBlob({ name, blob }) {
+      const repository = await created(name)
+      await repository.inTurn(() => repository.link(blob.digest, { size: blob.size, at: at() }))
+    },
+    async putManifest({ name, record, tags, staged, inBundle }) {
+      const { descriptor } = record
+      const repository = await created(name)
+      const missing = await repository.inTurn(async () => {
+        const here = new Set<Digest>([
+          ...inBundle,
+          ...repository.blobs.keys(),
+          ...repository.content.manifests.keys(),
+        ])
+        const lacking = [...record.blobs, ...record.children].filter(digest => !here.has(digest))
+        if (lacking.length > 0) return lacking
+        await adopt(paths.upload(staged), descriptor)
+        const { content } = repository
+        const manifests = new Map(content.manifests).set(descriptor.digest, { ...record, at: at() })
+        const tagged = new Map(content.tags)
+        for (const tag of tags) tagged.set(tag, descriptor.digest)
+        await repository.replace({ manifests, tags: tagged })
+        return []
+      })
+      if (missing.length === 0) await added(descriptor)
+      else await rm(paths.upload(staged), { force: true })
+      return { missing: [...new Set(missing)] }
+    },
+
+    async deleteTag({ name, tag }) {
+      const repository = repositories.get(name)
+      return (
+        (await repository?.inTurn(async () => {
+          const { tags, manifests } = repository.content
+          if (!tags.has(tag)) return false
+          const rest = new Map(tags)
+          rest.delete(tag)
+          await repository.replace({ manifests, tags: rest })
+          return true
+        })) ?? false
+      )
+    },
+    async deleteManifest({ name, digest }) {
+      const repository = repositories.get(name)
+      return (
+        (await repository?.inTurn(async () => {
+          const { content } = repository
+          if (!content.manifests.has(digest)) return false
+          refuseUsed(content, { digest, as: 'children' })
+          const manifests = new Map(content.manifests)
+          manifests.delete(digest)
+          const tags = new Map([...content.tags].filter(([, target]) => target !== digest))
+          await repository.replace({ manifests, tags })
+          return true
+        })) ?? false
+      )
+    },
+    async deleteBlob({ name, digest }) {
+      const repository = repositories.get(name)
+      return (
+        (await repository?.inTurn(async () => {
+          if (!repository.blobs.has(digest)) return false
+          refuseUsed(repository.content, { digest, as: 'blobs' })
+          await repository.unlink(digest)
+          return true
+        })) ?? false
+      )
+    },
+  }
+
+  return {
+    ...namedErrors(owner, folder),
+    summary() {
+      const all = [...repositories.values()].filter(({ content }) => content.manifests.size > 0)
+      const blobs = new Map(
+        all.flatMap(({ blobs: own }) => [...own].map(([digest, { size }]) => [digest, size])),
+      )
+      const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0)
+      return {
+        repositories: all.length,
+        tags: sum(all.map(({ content }) => content.tags.size)),
+        manifests: sum(all.map(({ content }) => content.manifests.size)),
+        blobs: blobs.size,
+        bytes: sum([...blobs.values()]),
+      }
+    },
+    async close() {
+      clearInterval(timer)
+    },
+  }
+}
+
+/** Every system error names the overlay, and has advice. */
+function namedErrors(owner: OverlayOwner, folder: string): OverlayOwner {
+  const calls = Object.entries(owner).map(([name, call]) => [
+    name,
+    async (argument: never) => {
+      try {
+        return await (call as (argument: never) => Promise<unknown>)(argument)
+      } catch (error) {
+        throw fromSystemError(error, folder)
+      }
+    },
+  ])
+  return Object.fromEntries(calls) as OverlayOwner
+}
+
+/** distribution-spec, "Listing Referrers": a descriptor with the annotations of the manifest itself. */
+function referrerOf({ descriptor, artifactType, annotations }: ManifestRecord): Descriptor {
+  return { ...descriptor, ...defined({ artifactType, annotations }) }
+}
+
+/** An image must not lose a part: a deletion would break every pull of it. */
+function refuseUsed(
+  { manifests }: RepositoryContent,
+  { digest, as }: { digest: Digest; as: 'blobs' | 'children' },
+): void {
+  const user = [...manifests.values()].find(record => record[as].includes(digest))
+  if (user === undefined) return
+  throw new AirgapError(
+    'PERMISSION',
+    `the ${as === 'blobs' ? 'blob' : 'manifest'} belongs to another manifest`,
+    {
+      item: digest,
+      likely: `${user.descriptor.digest} refers to it`,
+      next: 'delete that manifest first',
+    },
+  )
+}

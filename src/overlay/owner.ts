@@ -1,0 +1,93 @@
+import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
+
+/** Content as the overlay names it: no annotations. */
+export type BareDescriptor = Pick<Descriptor, 'mediaType' | 'digest' | 'size'>
+
+/** What a manifest in the overlay refers to, and what is listed about it. */
+export interface ManifestRecord {
+  descriptor: BareDescriptor
+  /** of the manifest, else the media type of its config */
+  artifactType?: string
+  annotations?: Record<string, string>
+  subject?: Digest
+  /** config and layers, without those that registries may lack */
+  blobs: Digest[]
+  /** entries of an index */
+  children: Digest[]
+}
+
+/** A repository and something in it. */
+export interface InRepository {
+  name: string
+}
+
+/** An upload session belongs to one repository. */
+export interface UploadName extends InRepository {
+  id: string
+}
+
+/** A lease of an upload: one writer at a time, and only this process. */
+export interface UploadLease extends UploadName {
+  /** the process that writes */
+  holder: string
+}
+
+/** Where an upload comes to its end as a blob. */
+export interface UploadCommit extends UploadLease {
+  digest: Digest
+  /** bytes */
+  size: number
+}
+
+export interface ManifestPush extends InRepository {
+  record: ManifestRecord
+  tags: string[]
+  /** name of the file with its bytes, synced, in the folder of uploads */
+  staged: string
+  /** digests among `blobs` and `children` that the bundle's repository of this name has */
+  inBundle: Digest[]
+}
+
+/**
+ * The one owner of the overlay's metadata. Arguments and results are JSON: serving processes call it through their supervisor. What it has
+ * acknowledged is on disk. Throws NOT_FOUND for an unknown upload, BUSY for one that another request writes to, PERMISSION for a deletion that
+ * would damage other content, NO_SPACE, IO.
+ */
+export interface OverlayOwner {
+  /** Returns the names of all repositories with a manifest. */
+  names(): Promise<string[]>
+  /** Returns whether anything was pushed to this repository. */
+  has(at: InRepository): Promise<boolean>
+  /** `reference` is a tag or a digest; null: not in this repository */
+  manifest(at: InRepository & { reference: string }): Promise<BareDescriptor | null>
+  blob(at: InRepository & { digest: Digest }): Promise<BareDescriptor | null>
+  tags(at: InRepository): Promise<string[]>
+  referrers(at: InRepository & { subject: Digest }): Promise<Descriptor[]>
+
+  /** Opens an upload, with an empty file. */
+  beginUpload(at: InRepository): Promise<{ id: string }>
+  /** Returns the number of bytes that an upload has. */
+  upload(at: UploadName): Promise<{ size: number }>
+  /** Lets one request write to the upload, from byte `size` on. */
+  leaseUpload(at: UploadLease): Promise<{ size: number }>
+  /** Ends a lease; the upload has `size` bytes now. */
+  releaseUpload(at: UploadLease & { size: number }): Promise<void>
+  /** Makes the file of a leased upload, whose bytes are verified and synced, a blob of the repository. */
+  commitUpload(at: UploadCommit): Promise<void>
+  /** Removes an upload; one that this process leases, too. */
+  cancelUpload(at: UploadLease): Promise<void>
+  /** Ends all leases of a process that has ended. */
+  releaseAll(at: { holder: string }): Promise<void>
+
+  /** Adds a blob of repository `from` (absent: of any) to another one; null: it is not there. */
+  mount(at: InRepository & { digest: Digest; from?: string }): Promise<BareDescriptor | null>
+  /** Adds a blob that a bundle has to a repository. */
+  linkBundleBlob(at: InRepository & { blob: BareDescriptor }): Promise<void>
+  /** Adds a manifest with its tags; `missing` names what it refers to and the repository lacks: then nothing is added. */
+  putManifest(push: ManifestPush): Promise<{ missing: Digest[] }>
+  /** The following three return false where there is no such content. */
+  deleteTag(at: InRepository & { tag: string }): Promise<boolean>
+  deleteManifest(at: InRepository & { digest: Digest }): Promise<boolean>
+  deleteBlob(at: InRepository & { digest: Digest }): Promise<boolean>
+}

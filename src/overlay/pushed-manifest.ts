@@ -1,0 +1,88 @@
+import { type ParsedManifest, parseManifest } from '../content/successors.ts'
+import { defined } from '../core/defined.ts'
+import { digestOf } from '../core/digest.ts'
+import { AirgapError } from '../core/errors.ts'
+import { isForeignLayerType, isIndexType, isManifestType, usualManifestType } from '../core/media-types.ts'
+import type { ManifestRecord } from './owner.ts'
+
+/**
+ * Reads a manifest or index that a client pushes: strictly, as what is taken here is served to every machine. `mediaType` is what the client
+ * sent it as; absent: what it says itself. Throws MANIFEST_INVALID.
+ */
+export function readPushedManifest(bytes: Uint8Array, mediaType: string | undefined): ManifestRecord {
+  const value = objectOf(bytes)
+  const own = typeof value['mediaType'] === 'string' ? value['mediaType'] : undefined
+  const type = usualManifestType(mediaType ?? own ?? '')
+  if (!isIndexType(type) && !isManifestType(type)) {
+    throw invalid('the media type of the manifest is not supported', {
+      item: type === '' ? 'no Content-Type' : type.slice(0, 200),
+      likely: 'the client pushes another format, such as Docker schema 1',
+      next: 'push an OCI image manifest or index, or a Docker manifest (schema 2) or manifest list',
+    })
+  }
+  if (value['schemaVersion'] !== 2) throw invalid('the schemaVersion of the manifest is not 2')
+  const digest = digestOf(bytes)
+  const parsed = parse(bytes, { type, digest })
+  const descriptor = { mediaType: type, digest, size: bytes.length }
+  const annotations = textsOf(value['annotations'])
+  const shared = { descriptor, ...defined({ annotations, subject: parsed.subject?.digest }) }
+  if (value['subject'] !== undefined && value['subject'] !== null && parsed.subject === undefined)
+    throw invalid('the subject of the manifest is not a descriptor with a sha256 digest')
+  if (parsed.type === 'index') {
+    const [unreadable] = parsed.unreadable
+    if (unreadable !== undefined)
+      throw invalid(`an entry of the index is invalid: ${unreadable.reason}`, { item: unreadable.name })
+    const children = parsed.manifests.map(child => child.digest)
+    return { ...shared, ...defined({ artifactType: parsed.artifactType }), blobs: [], children }
+  }
+  const blobs = [parsed.config, ...parsed.layers.filter(({ mediaType }) => !isForeignLayerType(mediaType))]
+  return {
+    ...shared,
+    artifactType: parsed.artifactType ?? parsed.config.mediaType,
+    blobs: blobs.map(blob => blob.digest),
+    children: [],
+  }
+}
+
+function parse(bytes: Uint8Array, { type, digest }: { type: string; digest: string }): ParsedManifest {
+  try {
+    return parseManifest(bytes, { mediaType: type, item: digest, code: 'MANIFEST_INVALID' })
+  } catch (error) {
+    if (!(error instanceof AirgapError)) throw error
+    throw invalid(error.message, { item: digest, cause: error })
+  }
+}
+
+function objectOf(bytes: Uint8Array): Record<string, unknown> {
+  let value: unknown
+  try {
+    // invalid UTF-8 would be replaced, and a client that decodes it otherwise would read another manifest
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+  } catch (error) {
+    throw invalid('the manifest is not JSON in UTF-8', { cause: error })
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>
+  throw invalid('the manifest is not a JSON object')
+}
+
+function textsOf(value: unknown): Record<string, string> | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw invalid('the annotations of the manifest are not an object')
+  const texts = Object.entries(value)
+  if (texts.some(([, text]) => typeof text !== 'string'))
+    throw invalid('an annotation of the manifest is not a text')
+  return texts.length > 0 ? Object.fromEntries(texts as [string, string][]) : undefined
+}
+
+function invalid(
+  what: string,
+  details: { item?: string; likely?: string; next?: string; cause?: unknown } = {},
+): AirgapError {
+  return new AirgapError('MANIFEST_INVALID', what, {
+    likely: 'the client that made the manifest violates the OCI image specification',
+    next: 'push it with a current version of the client',
+    ...details,
+  })
+}

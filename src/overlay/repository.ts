@@ -1,0 +1,186 @@
+import { open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppendedFile } from '../core/appended-file.ts'
+import { writeAtomically } from '../core/atomic-file.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { type Digest, digestOf, isDigest } from '../core/digest.ts'
+import { errnoOf } from '../core/errors.ts'
+import { annotationKeys, mediaTypes } from '../core/media-types.ts'
+import { isTag } from '../core/reference.ts'
+import { makeRepositoryFolder, type OverlayFolder } from './overlay-folder.ts'
+import type { ManifestRecord } from './owner.ts'
+import { readPushedManifest } from './pushed-manifest.ts'
+
+/** A blob of a repository. */
+export interface LinkedBlob {
+  /** bytes */
+  size: number
+  /** when it was pushed or mounted last, ISO 8601: content that nothing refers to yet may belong to a push that is not finished */
+  at: string
+}
+
+/** The tags and manifests of a repository; replaced as a whole by every change. */
+export interface RepositoryContent {
+  tags: ReadonlyMap<string, Digest>
+  manifests: ReadonlyMap<Digest, ManifestRecord & { at: string }>
+}
+
+/** One repository of the overlay, in memory and on disk. Changes come one after another; each is on disk before it is visible. */
+export class Repository {
+  readonly name: string
+  readonly #folder: string
+  readonly #blobs: Map<Digest, LinkedBlob>
+  #links: AppendedFile | undefined
+  #content: RepositoryContent
+  #last: Promise<unknown> = Promise.resolve()
+
+  private constructor(
+    name: string,
+    read: { folder: string; content: RepositoryContent; blobs: Map<Digest, LinkedBlob> },
+  ) {
+    this.name = name
+    this.#folder = read.folder
+    this.#content = read.content
+    this.#blobs = read.blobs
+  }
+
+  /** Opens a repository, or creates it. `damaged` is called with each manifest that is left out because its bytes are not there. */
+  static async open(
+    name: string,
+    { paths, damaged }: { paths: OverlayFolder; damaged: (digest: string) => void },
+  ): Promise<Repository> {
+    const folder = paths.repository(name)
+    await makeRepositoryFolder(folder)
+    const content = await readContent(folder, { paths, damaged })
+    return new Repository(name, { folder, content, blobs: await readLinks(folder) })
+  }
+
+  get content(): RepositoryContent {
+    return this.#content
+  }
+
+  get blobs(): ReadonlyMap<Digest, LinkedBlob> {
+    return this.#blobs
+  }
+
+  /** Runs `change` after all earlier changes. */
+  async inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(change, change)
+    this.#last = turn.catch(() => {})
+    return await turn
+  }
+
+  /** Replaces tags and manifests; in turn only. */
+  async replace(content: RepositoryContent): Promise<void> {
+    await writeAtomically(join(this.#folder, 'index.json'), canonicalJson(indexOf(content)), 0o600)
+    this.#content = content
+  }
+
+  async link(digest: Digest, blob: LinkedBlob): Promise<void> {
+    await this.#append({ digest, ...blob })
+    this.#blobs.set(digest, blob)
+  }
+
+  async unlink(digest: Digest): Promise<void> {
+    await this.#append({ digest })
+    this.#blobs.delete(digest)
+  }
+
+  async #append(line: object): Promise<void> {
+    if (this.#links === undefined) {
+      const path = join(this.#folder, linksFile)
+      // what is left of a record that was cut off goes, with all that is out of date
+      await writeAtomically(
+        path,
+        [...this.#blobs].map(([digest, blob]) => lineOf({ digest, ...blob })).join(''),
+        0o600,
+      )
+      const handle = await open(path, 'r+')
+      this.#links = new AppendedFile(handle, (await handle.stat()).size)
+    }
+    await this.#links.append(lineOf(line), { sync: true })
+  }
+}
+
+const linksFile = 'blobs.jsonl'
+const pushedKey = 'io.astrago.airgap.pushed'
+
+function lineOf(value: object): string {
+  return `${JSON.stringify(value)}\n`
+}
+
+/** The index of an image layout: one entry for each tag, and one for each manifest without a tag. */
+function indexOf({ tags, manifests }: RepositoryContent): object {
+  const tagged = [...tags].map(([tag, digest]) => ({ tag, digest }))
+  const named = new Set(tags.values())
+  const untagged = [...manifests.keys()]
+    .filter(digest => !named.has(digest))
+    .map(digest => ({ tag: '', digest }))
+  const entries = [...tagged, ...untagged].map(({ tag, digest }): Descriptor => {
+    const { descriptor, at } = manifests.get(digest)!
+    const annotations: Record<string, string> = { [pushedKey]: at }
+    if (tag !== '') annotations[annotationKeys.refName] = tag
+    return { ...descriptor, annotations }
+  })
+  return { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries }
+}
+
+async function readContent(
+  folder: string,
+  { paths, damaged }: { paths: OverlayFolder; damaged: (digest: string) => void },
+): Promise<RepositoryContent> {
+  const tags = new Map<string, Digest>()
+  const manifests = new Map<Digest, ManifestRecord & { at: string }>()
+  for (const { mediaType, digest, annotations = {} } of await readIndex(folder)) {
+    if (!manifests.has(digest)) {
+      try {
+        const bytes = await readFile(paths.blob(digest))
+        if (digestOf(bytes) !== digest) throw new Error('other bytes')
+        manifests.set(digest, { ...readPushedManifest(bytes, mediaType), at: annotations[pushedKey] ?? '' })
+      } catch {
+        damaged(digest)
+        continue
+      }
+    }
+    const tag = annotations[annotationKeys.refName]
+    if (tag !== undefined && isTag(tag)) tags.set(tag, digest)
+  }
+  return { tags, manifests }
+}
+
+async function readIndex(folder: string): Promise<Descriptor[]> {
+  try {
+    const { manifests } = JSON.parse(await readFile(join(folder, 'index.json'), 'utf8')) as {
+      manifests: Descriptor[]
+    }
+    return manifests.filter(({ digest }) => isDigest(digest))
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+async function readLinks(folder: string): Promise<Map<Digest, LinkedBlob>> {
+  const links = new Map<Digest, LinkedBlob>()
+  const text = await readFile(join(folder, linksFile), 'utf8').catch(error => {
+    if (errnoOf(error) === 'ENOENT') return ''
+    throw error
+  })
+  for (const line of text.split('\n')) {
+    const record = recordOf(line)
+    if (record === undefined || !isDigest(record.digest)) continue
+    if (record.size === undefined) links.delete(record.digest)
+    else links.set(record.digest, { size: record.size, at: record.at ?? '' })
+  }
+  return links
+}
+
+/** undefined for a line that was cut off: what it would have said was never acknowledged */
+function recordOf(line: string): { digest: string; size?: number; at?: string } | undefined {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto'
+import { open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { syncFolder, writeAtomically } from '../core/atomic-file.ts'
+import { AirgapError } from '../core/errors.ts'
+import type { OverlayFolder } from './overlay-folder.ts'
+import type { UploadLease, UploadName } from './owner.ts'
+
+/** The upload sessions: which repository each belongs to, how far it is, and who writes to it. */
+export interface Uploads {
+  begin(name: string): Promise<{ id: string }>
+  size(at: UploadName): number
+  lease(at: UploadLease): number
+  /** Throws BUSY where this process does not hold the lease. */
+  mustHold(at: UploadLease): void
+  release(at: UploadLease & { size: number }): void
+  releaseAll(holder: string): Promise<void>
+  /** Removes the session, with its file if that is still there. */
+  remove(at: UploadLease): Promise<void>
+  /** Removes the session; its file has become a blob. */
+  done(id: string): Promise<void>
+  /** Removes sessions that nobody has written to since `before`. */
+  expire(before: number /* ms since 1970 */): Promise<void>
+}
+
+interface Session {
+  name: string
+  /** bytes */
+  size: number
+  /** ms since 1970 */
+  touched: number
+  holder?: string
+}
+
+/** Open sessions at once; a client could otherwise fill the folder with empty ones. */
+const maxSessions = 10_000
+
+export async function openUploads(paths: OverlayFolder, { now }: { now: () => number }): Promise<Uploads> {
+  const sessions = await readSessions(paths)
+
+  function find({ name, id }: UploadName): Session {
+    const found = sessions.get(id)
+    if (found?.name === name) return found
+    throw new AirgapError('NOT_FOUND', 'there is no such upload', {
+      item: id.slice(0, 100),
+      likely: 'it was finished or cancelled, or nothing was sent for a day',
+      next: 'start the upload again',
+    })
+  }
+
+  async function removeFiles(id: string): Promise<void> {
+    sessions.delete(id)
+    await rm(paths.upload(id), { force: true })
+    await rm(paths.upload(`${id}.json`), { force: true })
+  }
+
+  return {
+    async begin(name) {
+      if (sessions.size >= maxSessions) {
+        throw new AirgapError('BUSY', 'too many uploads are open', {
+          item: `${sessions.size} uploads`,
+          next: 'try again later: uploads to which nothing is sent for a day are removed',
+        })
+      }
+      const id = randomUUID()
+      await (await open(paths.upload(id), 'wx', 0o600)).close()
+      await writeAtomically(paths.upload(`${id}.json`), JSON.stringify({ name }), 0o600)
+      sessions.set(id, { name, size: 0, touched: now() })
+      return { id }
+    },
+    size: at => find(at).size,
+    lease(at) {
+      const session = find(at)
+      if (session.holder !== undefined) throw taken(at.id)
+      session.holder = at.holder
+      return session.size
+    },
+    mustHold(at) {
+      if (find(at).holder !== at.holder) throw taken(at.id)
+    },
+    release(at) {
+      const session = sessions.get(at.id)
+      if (session?.holder !== at.holder) return
+      session.size = at.size
+      session.touched = now()
+      delete session.holder
+    },
+    async releaseAll(holder) {
+      for (const [id, session] of sessions) {
+        if (session.holder !== holder) continue
+        // what the process has written is in the file, in order, whatever it could report
+        session.size = (await stat(paths.upload(id))).size
+        session.touched = now()
+        delete session.holder
+      }
+    },
+    async remove(at) {
+      const session = find(at)
+      if (session.holder !== undefined && session.holder !== at.holder) throw taken(at.id)
+      await removeFiles(at.id)
+    },
+    done: removeFiles,
+    async expire(before) {
+      for (const [id, session] of sessions)
+        if (session.holder === undefined && session.touched < before) await removeFiles(id)
+    },
+  }
+}
+
+function taken(id: string): AirgapError {
+  return new AirgapError('BUSY', 'another request writes to this upload', {
+    item: id,
+    likely: 'the client has sent the request twice, or the connection of its last request is not closed yet',
+    next: 'query the offset of the upload, then continue from there',
+  })
+}
+
+/** Returns the sessions that were open when the servers ended; removes files that belong to none. */
+async function readSessions(paths: OverlayFolder): Promise<Map<string, Session>> {
+  const sessions = new Map<string, Session>()
+  const files = new Set(await readdir(paths.uploads))
+  for (const file of files) {
+    const id = file.replace(/\.json$/, '')
+    const session = file.endsWith('.json') && files.has(id) ? await readSession(paths, id) : undefined
+    if (session !== undefined) sessions.set(id, session)
+  }
+  for (const file of files) {
+    if (sessions.has(file.replace(/\.json$/, ''))) continue
+    await rm(join(paths.uploads, file), { force: true })
+  }
+  await syncFolder(paths.uploads)
+  return sessions
+}
+
+async function readSession(paths: OverlayFolder, id: string): Promise<Session | undefined> {
+  try {
+    const { name } = JSON.parse(await readFile(paths.upload(`${id}.json`), 'utf8')) as { name: string }
+    const { size, mtimeMs } = await stat(paths.upload(id))
+    return { name, size, touched: mtimeMs }
+  } catch {
+    return undefined
+  }
+}
