@@ -107,11 +107,10 @@ async function inOverlay({ pushed }: RepositoryRequest, digest: Digest): Promise
   )
 }
 
-/** distribution-spec v1.1, "Listing Referrers": always an index, empty if nothing refers to the digest. */
+/** distribution-spec v1.1, "Listing Referrers": always an index, empty if nothing refers to the digest; 404 would mean that there is no such API. */
 export async function referrers(registry: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
   const { reply, reference, query } = asked
   if (!isDigest(reference)) return invalidDigest(reply, reference)
-  if (!(await isKnownName(asked))) return unknownName(reply, asked)
   const artifactType = query.get('artifactType')
   const all = await referrersOf(registry, { asked, subject: reference })
   const found = artifactType === null ? all : all.filter(d => d.artifactType === artifactType)

@@ -1,0 +1,154 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { MemoryStore } from '../../src/content/memory-store.ts'
+import { canonicalJson } from '../../src/core/canonical-json.ts'
+import { digestOf } from '../../src/core/digest.ts'
+import { mediaTypes } from '../../src/core/media-types.ts'
+import { noise, tempFolder } from '../bundle/samples.ts'
+import { overlayServer } from './support/overlay.ts'
+import { putImage, type Running, sampleImages, start } from './support/servers.ts'
+
+interface Sent {
+  method: string
+  body?: Uint8Array | string
+  headers?: Record<string, string>
+}
+
+/** Sends a request; the answer with its body as text. */
+async function send({ origin }: Running, path: string, { method, body, headers = {} }: Sent) {
+  const answer = await fetch(`${origin}${path}`, {
+    method,
+    headers,
+    ...(body && { body: Buffer.from(body) }),
+  })
+  return { status: answer.status, headers: answer.headers, text: await answer.text() }
+}
+
+function codesOf(text: string): string[] {
+  return (JSON.parse(text) as { errors: { code: string }[] }).errors.map(({ code }) => code)
+}
+
+async function pushBlob(running: Running, name: string, bytes: Uint8Array): Promise<string> {
+  const digest = digestOf(bytes)
+  const got = await send(running, `/v2/${name}/blobs/uploads/?digest=${digest}`, {
+    method: 'POST',
+    body: bytes,
+    headers: { 'content-type': mediaTypes.octets },
+  })
+  expect([got.status, got.headers.get('location')]).toEqual([201, `/v2/${name}/blobs/${digest}`])
+  return digest
+}
+
+function imageOver(config: Uint8Array, layers: readonly Uint8Array[], more: object = {}): Buffer {
+  const describe = (mediaType: string, bytes: Uint8Array) => ({
+    mediaType,
+    digest: digestOf(bytes),
+    size: bytes.length,
+  })
+  return Buffer.from(
+    canonicalJson({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociManifest,
+      config: describe(mediaTypes.ociConfig, config),
+      layers: layers.map(layer => describe('application/vnd.oci.image.layer.v1.tar', layer)),
+      ...more,
+    }),
+  )
+}
+
+async function pushManifest(
+  running: Running,
+  path: string,
+  bytes: Uint8Array,
+  type: string = mediaTypes.ociManifest,
+) {
+  return await send(running, path, { method: 'PUT', body: bytes, headers: { 'content-type': type } })
+}
+
+const config = Buffer.from('{"os":"linux"}')
+const layer = noise(700_000, 3)
+
+async function pushImage(running: Running, name: string, tag: string): Promise<string> {
+  await pushBlob(running, name, config)
+  await pushBlob(running, name, layer)
+  const manifest = imageOver(config, [layer])
+  const got = await pushManifest(running, `/v2/${name}/manifests/${tag}`, manifest)
+  expect([got.status, got.headers.get('docker-content-digest')]).toEqual([201, digestOf(manifest)])
+  return digestOf(manifest)
+}
+
+describe('a push', () => {
+  it('is served from then on, and after the servers were started again', async () => {
+    const folder = await tempFolder()
+    const running = await start((await overlayServer(folder)).server)
+    const digest = await pushImage(running, 'team/app', '1')
+    const again = await start((await overlayServer(folder)).server)
+    for (const one of [running, again]) {
+      expect((await one.get('/v2/team/app/manifests/1')).headers['docker-content-digest']).toBe(digest)
+      expect((await one.get(`/v2/team/app/blobs/${digestOf(layer)}`)).body.equals(layer)).toBe(true)
+      expect((await one.get('/v2/team/app/tags/list')).json()).toEqual({ name: 'team/app', tags: ['1'] })
+      expect((await one.get('/v2/_catalog')).json()).toEqual({ repositories: ['team/app'] })
+    }
+    expect(await readdir(join(folder, 'uploads'))).toEqual([])
+  })
+
+  it('of a manifest names every blob that the repository lacks', async () => {
+    const running = await start((await overlayServer(await tempFolder())).server)
+    await pushBlob(running, 'team/other', config)
+    const got = await pushManifest(running, '/v2/team/app/manifests/1', imageOver(config, [layer]))
+    expect(got.status).toBe(404)
+    expect(codesOf(got.text)).toEqual(['MANIFEST_BLOB_UNKNOWN', 'MANIFEST_BLOB_UNKNOWN'])
+    expect(got.text).toContain(digestOf(layer))
+    expect((await running.get('/v2/team/app/manifests/1')).status).toBe(404)
+  })
+
+  it('with other bytes than its digest says leaves nothing behind', async () => {
+    const folder = await tempFolder()
+    const running = await start((await overlayServer(folder)).server)
+    const got = await send(running, `/v2/team/app/blobs/uploads/?digest=${digestOf('other')}`, {
+      method: 'POST',
+      body: layer,
+    })
+    expect([got.status, codesOf(got.text)]).toEqual([400, ['DIGEST_INVALID']])
+    expect(await readdir(join(folder, 'uploads'))).toEqual([])
+    expect(await readdir(join(folder, 'blobs/sha256'))).toEqual([])
+  })
+})
+
+describe('a repository of a bundle', () => {
+  it('takes other tags, keeps its own, and lends its layers without a copy', async () => {
+    const store = new MemoryStore()
+    const image = await putImage(store, [300_000])
+    const images = sampleImages()
+    images.add('nvidia/cuda', image.repository)
+    const folder = await tempFolder()
+    const running = await start((await overlayServer(folder, { store, images })).server)
+
+    const over = await pushManifest(running, '/v2/nvidia/cuda/manifests/1', image.manifestBytes)
+    expect([over.status, codesOf(over.text)]).toEqual([403, ['DENIED']])
+    for (const path of [
+      'manifests/1',
+      `manifests/${image.manifest.digest}`,
+      `blobs/${image.config.digest}`,
+    ]) {
+      const got = await send(running, `/v2/nvidia/cuda/${path}`, { method: 'DELETE' })
+      expect([got.status, codesOf(got.text)], path).toEqual([403, ['DENIED']])
+    }
+
+    const base = image.layerBytes[0]!
+    const mount = `/v2/team/training/blobs/uploads/?mount=${digestOf(base)}&from=nvidia/cuda`
+    expect((await send(running, mount, { method: 'POST' })).status).toBe(201)
+    await pushBlob(running, 'team/training', config)
+    const own = imageOver(config, [base])
+    expect((await pushManifest(running, '/v2/team/training/manifests/v1', own)).status).toBe(201)
+    expect((await running.get(`/v2/team/training/blobs/${digestOf(base)}`)).body.equals(base)).toBe(true)
+
+    await pushBlob(running, 'nvidia/cuda', config)
+    expect((await pushManifest(running, '/v2/nvidia/cuda/manifests/ours', own)).status).toBe(201)
+    expect((await running.get('/v2/nvidia/cuda/tags/list')).json()).toMatchObject({ tags: ['1', 'ours'] })
+    expect((await readdir(join(folder, 'blobs/sha256'))).sort()).toEqual(
+      [digestOf(config), digestOf(own)].map(digest => digest.slice(7)).sort(),
+    )
+  })
+})
