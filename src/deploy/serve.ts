@@ -11,6 +11,7 @@ import { startServing } from './serving.ts'
 import { keepServingRecord } from './serving-record.ts'
 import { setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
+import { openTls } from './site-tls.ts'
 import { openSiteVerdicts } from './site-verdicts.ts'
 
 /** What is served, and where. */
@@ -49,6 +50,7 @@ export async function serveSite(
   const state = await openState(siteFolder)
   const lock = await acquireProcessLock(state.paths.serveLock, `${siteFolder}: the servers of this site`)
   const { paths } = state
+  const tls = await openTls(config, { folder: paths.tls, now: run.now })
   const verdicts = await openSiteVerdicts(bundles, {
     paths,
     now: run.now,
@@ -71,6 +73,7 @@ export async function serveSite(
       now: run.now,
       log: run.log,
       processes,
+      tls,
       self: run.self,
     })
     run.serving({

@@ -5,6 +5,7 @@ import type { LocalVerdicts } from '../serve/local-verdicts.ts'
 import type { LogSink } from '../serve/log-sink.ts'
 import type { VerifyMode } from '../serve/served.ts'
 import type { ProcessState } from '../serve/supervisor.ts'
+import type { TlsSettings } from '../serve/tls-connections.ts'
 import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'
 import type { SiteState } from '../site/state.ts'
@@ -46,10 +47,17 @@ export interface ServingOptions {
   verify: VerifyMode
   now: () => Date
   log: LogSink
+  /** undefined: plain HTTP */
+  tls?: ServingTls | undefined
   /** how many processes answer requests; 1: this one alone */
   processes: number
   /** program and arguments that start a serving process */
   self: readonly string[]
+}
+
+/** Certificate and keys of the servers, and the CA that machines have to trust (PEM), where they do not already. */
+export interface ServingTls extends TlsSettings {
+  ca?: string
 }
 
 /** Verdicts that several processes share. */
@@ -102,4 +110,6 @@ export interface ProcessSetup {
   logsAll: boolean
   verify: VerifyMode
   processes: number
+  /** undefined: plain HTTP */
+  tls?: ServingTls
 }

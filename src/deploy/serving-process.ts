@@ -50,8 +50,10 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
     verdicts: remoteVerdicts(link),
     verify: setup.verify,
     overlay: { served: overlayOf(link, setup), store: overlayStore(setup.overlay) },
-    async ready(name, { server, folders }) {
-      const taking = await takeConnections(server, { changed: link.changed })
+    ca: setup.tls?.ca,
+    async ready(name, { server, folders, url, log }) {
+      const tls = setup.tls && { settings: setup.tls, url, log }
+      const taking = await takeConnections(server, { changed: link.changed, tls })
       taken(taking)
       link.serve(name, taking, folders)
     },

@@ -1,3 +1,4 @@
+import { defined } from '../core/defined.ts'
 import { withoutSecrets } from '../core/environment.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { Signer } from '../kinds/mount.ts'
@@ -21,7 +22,7 @@ import { siteMonitoring } from './site-monitoring.ts'
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
 export async function serveInProcesses(
   entrance: Entrance,
-  { bundles, address, state, overlay, verdicts, verify, now, log, processes, self }: ServingOptions,
+  { bundles, address, state, overlay, verdicts, verify, now, log, processes, self, tls }: ServingOptions,
 ): Promise<Serving> {
   const serverKey = await openServerKey(state.folder)
   const started = now()
@@ -34,6 +35,7 @@ export async function serveInProcesses(
     logsAll: log.all,
     verify,
     processes,
+    ...defined({ tls }),
   }
   const answers = signatures(openKey(state, () => started))
   let lastEnd: ServingState['lastEnd'] = null

@@ -27,7 +27,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   })
   try {
     const bound: SiteAddress = {
-      host: address.host,
+      ...address,
       registryPort: entrance.ports.get('registry') ?? 0,
       httpPort: entrance.ports.get('http') ?? 0,
     }
@@ -43,7 +43,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
 /** Answers in this process. */
 async function serveHere(
   entrance: Entrance,
-  { bundles, address, state, overlay, verdicts, verify, now, log }: ServingOptions,
+  { bundles, address, state, overlay, verdicts, verify, now, log, tls }: ServingOptions,
 ): Promise<Serving> {
   const takings = new Map<string, Taking>()
   const counters: Record<string, Counters> = {}
@@ -102,8 +102,10 @@ async function serveHere(
         verdicts,
         verify,
         overlay: { served: client, store: overlayStore(folder) },
+        ca: tls?.ca,
         async ready(name, made) {
-          takings.set(name, await takeConnections(made.server))
+          const { server, url, log } = made
+          takings.set(name, await takeConnections(server, { tls: tls && { settings: tls, url, log } }))
           folders = made.folders
           entrance.retry()
         },

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { SiteFile } from '../inventory/schema.ts'
@@ -43,6 +44,7 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
       item: String(registryPort),
       next: 'choose another --registry-port or --http-port',
     })
+  const tls = tlsOf(options, saved)
   const environment = options.env ?? site?.environment ?? saved?.environment ?? defaults.environment
   return {
     config: {
@@ -52,11 +54,12 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
       httpPort,
       listen,
       verify: options.verify ?? saved?.verify ?? defaults.verify,
+      tls,
       environment: parseEnvironment(environment),
       nodeRoot: nodeRootOf(options.nodeRoot, saved),
     },
     siteFolder,
-    address: { host, registryPort, httpPort },
+    address: { scheme: schemeOf({ tls }), host, registryPort, httpPort },
     expect: options.expect ?? [],
     trustKey: options.trustKey ?? [],
     site,
@@ -109,15 +112,41 @@ export function refuseAnyPort({ registryPort, httpPort }: SiteConfig): void {
   })
 }
 
-/** URLs of the servers as this machine reaches them. */
-export function localUrls({
+/** The servers as this machine reaches them. */
+export function localAddress({
   listen,
   registryPort,
   httpPort,
-}: Pick<SiteConfig, 'listen' | 'registryPort' | 'httpPort'>): { registry: string; http: string } {
-  const address = listen === '0.0.0.0' ? '127.0.0.1' : listen === '::' ? '::1' : listen
-  const host = isIP(address) === 6 ? `[${address}]` : address
-  return { registry: `http://${host}:${registryPort}`, http: `http://${host}:${httpPort}` }
+  tls,
+}: Pick<SiteConfig, 'listen' | 'registryPort' | 'httpPort' | 'tls'>): SiteAddress {
+  const host = listen === '0.0.0.0' ? '127.0.0.1' : listen === '::' ? '::1' : listen
+  return { scheme: schemeOf({ tls }), host, registryPort, httpPort }
+}
+
+function schemeOf({ tls }: Pick<SiteConfig, 'tls'>): SiteAddress['scheme'] {
+  return tls === null ? 'http' : 'https'
+}
+
+/** A new site has TLS; one that was set up without it keeps plain HTTP until it is told otherwise. */
+function tlsOf(
+  { plainHttp = false, tls = false, tlsCert, tlsKey, tlsCa }: SiteOptions,
+  saved: SiteConfig | undefined,
+): SiteConfig['tls'] {
+  const hasFiles = tlsCert !== undefined || tlsKey !== undefined || tlsCa !== undefined
+  if (Number(plainHttp) + Number(tls) + Number(hasFiles) > 1)
+    throw new AirgapError('USAGE', '--plain-http, --tls and --tls-cert exclude each other', {
+      next: 'pass one of them; a new site has TLS with certificates of its own CA',
+    })
+  if (plainHttp) return null
+  if (tls) return { by: 'site-ca' }
+  if (!hasFiles) return saved?.tls ?? null
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw new AirgapError('USAGE', '--tls-cert and --tls-key require each other', {
+      item: tlsCert === undefined ? '--tls-cert' : '--tls-key',
+      next: 'pass the certificate and its key; leave both out for certificates of the site’s own CA',
+    })
+  const ca = tlsCa === undefined ? undefined : resolve(tlsCa)
+  return { by: 'files', certificate: resolve(tlsCert), key: resolve(tlsKey), ...defined({ ca }) }
 }
 
 async function siteFileIn(siteFolder: string): Promise<SiteFile | undefined> {

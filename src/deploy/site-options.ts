@@ -17,6 +17,13 @@ export interface SiteOptions {
   httpPort?: number
   listen?: string
   verify?: VerifyMode
+  /** serve with certificates of the site's own CA: the default of a new site */
+  tls?: boolean
+  plainHttp?: boolean
+  /** files with a certificate for the servers, its key, and what machines have to trust */
+  tlsCert?: string
+  tlsKey?: string
+  tlsCa?: string
   env?: string
   nodeRoot?: string
 }

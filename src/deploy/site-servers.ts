@@ -6,7 +6,7 @@ import { metricsTypes } from '../metrics/exposition.ts'
 import type { Monitoring } from '../serve/monitoring.ts'
 import type { AccessEntry, ServedOverlay, VerifyMode } from '../serve/served.ts'
 import type { Verdicts } from '../serve/verdicts.ts'
-import type { SiteAddress } from '../site/address.ts'
+import { httpServerOf, registryUrlOf, type SiteAddress } from '../site/address.ts'
 import { type SiteContent, withOverlay } from '../site/content.ts'
 import { proofPath, type ServerClaim, type ServerProof, type SiteServer } from '../site/server-proof.ts'
 import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
@@ -30,8 +30,19 @@ export interface SiteServersOptions {
   verify: VerifyMode
   /** where pushes go, and the store with their content */
   overlay: { served: ServedOverlay; store: ReadableStore }
-  /** Called with each server once it is ready, the registry first; `folders` are the top folders of the HTTP server. */
-  ready(server: SiteServer, made: { server: FastifyInstance; folders: string[] }): Promise<void>
+  /** what machines have to trust, as PEM; undefined: plain HTTP, or a certificate that they trust already */
+  ca: string | undefined
+  /** Called with each server once it is ready, the registry first. */
+  ready(name: SiteServer, made: MadeServer): Promise<void>
+}
+
+export interface MadeServer {
+  server: FastifyInstance
+  /** URL without a path */
+  url: string
+  log: (entry: AccessEntry) => void
+  /** top folders of the HTTP server */
+  folders: string[]
 }
 
 /** Makes both servers; the registry first and with nothing else loaded, as what matters is its first manifest. */
@@ -39,9 +50,12 @@ export async function makeSiteServers(
   contents: readonly SiteContent[],
   options: SiteServersOptions,
 ): Promise<void> {
-  const { address, site, now, memory, verdicts, verify, logOf } = options
-  const optionsOf = (server: SiteServer, description: string) => ({
-    log: logOf(server),
+  const { address, site, now, memory, verdicts, verify, ca } = options
+  const optionsOf = (
+    server: SiteServer,
+    { description, log }: { description: string; log: MadeServer['log'] },
+  ) => ({
+    log,
     ...memory,
     verdicts,
     verify,
@@ -55,21 +69,29 @@ export async function makeSiteServers(
     import('../serve/registry.ts'),
     registryView(contents, { address }),
   ])
+  const registryLog = options.logOf('registry')
   const registry = createRegistryServer(withOverlay(store, options.overlay.store), images, {
-    ...optionsOf('registry', ''),
+    ...optionsOf('registry', { description: '', log: registryLog }),
     overlay: options.overlay.served,
   })
-  await options.ready('registry', { server: registry, folders: [] })
+  await options.ready('registry', {
+    server: registry,
+    url: registryUrlOf(address),
+    log: registryLog,
+    folders: [],
+  })
   const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), options.signer()])
-  const { mounts } = await httpView(contents, { address, key, site, mirrors, now })
+  const { mounts } = await httpView(contents, { address, key, site, mirrors, now, ca })
   const root = mounts.find(({ prefix }) => prefix === '/')
   const document = root?.generated?.get(siteDocumentPath.slice(1))
   const description = document === undefined ? '' : digestOf(document.bytes)
+  const log = options.logOf('http')
   const http = createHttpServer(store, mounts, {
-    ...optionsOf('http', description),
+    ...optionsOf('http', { description, log }),
     monitoring: { ...options.monitoring, mediaTypes: [metricsTypes.prometheus, metricsTypes.openmetrics] },
   })
-  await options.ready('http', { server: http, folders: topFolders(mounts.map(({ prefix }) => prefix)) })
+  const folders = topFolders(mounts.map(({ prefix }) => prefix))
+  await options.ready('http', { server: http, url: httpServerOf(address), log, folders })
 }
 
 /** `/debs/debian-12` → `/debs`; clients' files are always there, in the mount of the root. */

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Digest } from '../core/digest.ts'
 import { Hasher } from '../core/digest.ts'
 import { AirgapError, errnoOf } from '../core/errors.ts'
@@ -19,17 +20,20 @@ export interface GetOptions {
   keep?: number
   /** without any data */
   timeoutMs?: number
+  /** PEM: the only certificates that an https URL is trusted by; undefined: those of the system */
+  ca?: string | undefined
 }
 
 // a static import of node:http makes node load its fetch, which takes a tenth of this program's start
 const http = process.getBuiltinModule('node:http')
 
-/** Sends one plain HTTP GET, without proxy and redirects. Throws NETWORK, for a truncated body too. */
+/** Sends one GET, without proxy and redirects. Throws NETWORK, for a truncated body too. */
 export async function httpGet(url: string, options: GetOptions): Promise<Answer> {
-  const { signal, headers = {}, keep = 64 << 10, timeoutMs = 10_000 } = options
+  const { signal, headers = {}, keep = 64 << 10, timeoutMs = 10_000, ca } = options
   return await new Promise((resolve, reject) => {
     const fail = (error: unknown) => reject(signal.aborted ? signal.reason : unreachable(url, error))
-    const outgoing = http.request(url, { headers, signal, agent: false, timeout: timeoutMs }, answer => {
+    const request = { headers, signal, agent: false, timeout: timeoutMs } as const
+    const received = (answer: IncomingMessage) => {
       const hasher = new Hasher()
       const kept: Buffer[] = []
       let size = 0
@@ -51,11 +55,19 @@ export async function httpGet(url: string, options: GetOptions): Promise<Answer>
           head: Buffer.concat(kept),
         })
       })
-    })
+    }
+    const outgoing = url.startsWith('https:')
+      ? process.getBuiltinModule('node:https').request(url, { ...request, ...trusting(ca) }, received)
+      : http.request(url, request, received)
     outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer for ${timeoutMs / 1000} s`)))
     outgoing.once('error', fail)
     outgoing.end()
   })
+}
+
+/** A certificate of the operator's files may be no root: then it is trusted itself. */
+function trusting(ca: string | undefined): object {
+  return ca === undefined ? {} : { ca, allowPartialTrustChain: true }
 }
 
 function unreachable(url: string, cause: unknown): AirgapError {

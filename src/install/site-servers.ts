@@ -11,6 +11,8 @@ export interface SiteServers {
   site: string
   /** of the servers (site/server-key.ts); undefined: no servers have run yet */
   key: () => Promise<KeyObject | undefined>
+  /** PEM: the only certificates that are trusted; undefined: plain HTTP, or none was made yet */
+  ca: () => Promise<string | undefined>
   /** URLs without a path */
   urls: Readonly<Record<SiteServer, string>>
   /** whether the URLs have the IP address that the servers listen on, and nothing translates it on the way */
@@ -99,7 +101,11 @@ async function challenge(
   const nonce = randomBytes(32).toString('hex')
   try {
     const within = AbortSignal.any([signal, AbortSignal.timeout(longestAnswerMs)])
-    const answer = await httpGet(`${url}${proofPath}?nonce=${nonce}`, { signal: within, timeoutMs })
+    const answer = await httpGet(`${url}${proofPath}?nonce=${nonce}`, {
+      signal: within,
+      timeoutMs,
+      ca: await servers.ca(),
+    })
     const proof = answer.status === 200 ? parseProof(answer.head) : undefined
     const isOurs =
       proof !== undefined &&
@@ -120,22 +126,26 @@ async function challenge(
 
 /** Reads the description that the server has signed. */
 async function describedBy(
-  { urls }: SiteServers,
+  servers: SiteServers,
   digest: string,
   signal: AbortSignal,
 ): Promise<SiteDescription | undefined> {
-  const found = await describedAt(urls.http, signal)
+  const found = await describedAt(servers, signal)
   return found?.digest === digest ? found.description : undefined
 }
 
-/** What any program at this URL says about itself: for messages. Undefined where it says nothing. */
+/** What any program at the URL of the HTTP server says about itself: for messages. Undefined where it says nothing. */
 export async function describedAt(
-  url: string,
+  { urls, ca }: Pick<SiteServers, 'urls' | 'ca'>,
   signal: AbortSignal,
 ): Promise<{ digest: string; description: SiteDescription } | undefined> {
   try {
     const within = AbortSignal.any([signal, AbortSignal.timeout(longestAnswerMs)])
-    const answer = await httpGet(`${url}${siteDocumentPath}`, { signal: within, timeoutMs })
+    const answer = await httpGet(`${urls.http}${siteDocumentPath}`, {
+      signal: within,
+      timeoutMs,
+      ca: await ca(),
+    })
     if (answer.status !== 200) return undefined
     const { site, bundles, registry, httpServer, clients } = JSON.parse(answer.head.toString('utf8'))
     if (typeof site !== 'string' || !Array.isArray(bundles)) return undefined
@@ -157,7 +167,7 @@ export async function describedAt(
 
 /** `IP PORT` of a URL, as a server sees its own end of the connection. */
 function addressOf(url: string): string {
-  const { hostname, port } = new URL(url)
+  const { protocol, hostname, port } = new URL(url)
   const host = hostname.replace(/^\[|\]$/g, '')
-  return `${isIP(host) === 0 ? '' : host} ${port || 80}`
+  return `${isIP(host) === 0 ? '' : host} ${port || (protocol === 'https:' ? 443 : 80)}`
 }

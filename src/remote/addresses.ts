@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { ipBytes } from '../core/ip-bytes.ts'
 import { textBefore } from '../core/trim.ts'
 
 /** What an address reaches: the internet, a private network, or this machine and its link (cloud metadata services are there). */
@@ -65,7 +66,7 @@ function blockList(networks: readonly string[]): BlockList {
 export function reachOfAddress(address: string): Reach {
   const bare = textBefore(address, '%')
   const family = isIP(bare) === 6 ? 'ipv6' : 'ipv4'
-  const carried = family === 'ipv6' ? carriedAddresses(bytesOf(bare)) : []
+  const carried = family === 'ipv6' ? carriedAddresses(ipBytes(bare)) : []
   const own: Reach = localRanges.check(bare, family)
     ? 'local'
     : privateRanges.check(bare, family)
@@ -78,7 +79,7 @@ export function reachOfAddress(address: string): Reach {
 export function canonicalAddress(address: string): string {
   const bare = textBefore(address, '%')
   if (isIP(bare) !== 6) return bare
-  const bytes = bytesOf(bare)
+  const bytes = ipBytes(bare)
   const isMapped = bytes.subarray(0, 10).every(byte => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff
   const text = isMapped ? v4(bytes, [12, 13, 14, 15]) : new URL(`http://[${bare}]/`).hostname.slice(1, -1)
   return text === '::1' ? '127.0.0.1' : text
@@ -118,16 +119,6 @@ function carriedAddresses(bytes: Buffer): string[] {
 
 function v4(bytes: Uint8Array, at: readonly number[]): string {
   return at.map(index => bytes[index]).join('.')
-}
-
-/** The 16 bytes of an IPv6 address in any of its forms. */
-function bytesOf(address: string): Buffer {
-  // URL writes it in one form: lower case, without dots, with at most one `::`
-  const [head = '', tail] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split('::')
-  const groups = (text: string) => text.split(':').filter(group => group !== '')
-  const after = groups(tail ?? '')
-  const all = [...groups(head), ...Array(8 - groups(head).length - after.length).fill('0'), ...after]
-  return Buffer.from(all.map(group => group.padStart(4, '0')).join(''), 'hex')
 }
 
 /**

@@ -4,12 +4,12 @@ import { AirgapError } from '../core/errors.ts'
 
 /** The address at which the machines of a site reach its servers. */
 export interface SiteAddress {
+  /** of both servers */
+  scheme: 'http' | 'https'
   /** host name or IP address, IPv6 without brackets */
   host: string
   registryPort: number
   httpPort: number
-  /** of both servers; absent: plain HTTP */
-  scheme?: 'http' | 'https' | undefined
 }
 
 /** `host:port` of the registry, as image names have it. */
@@ -17,8 +17,13 @@ export function registryOf({ host, registryPort }: SiteAddress): string {
   return `${bracketed(host)}:${registryPort}`
 }
 
+/** URL of the registry, without a slash at the end. */
+export function registryUrlOf(address: SiteAddress): string {
+  return `${address.scheme}://${registryOf(address)}`
+}
+
 /** URL of the HTTP server, without a slash at the end. */
-export function httpServerOf({ host, httpPort, scheme = 'http' }: SiteAddress): string {
+export function httpServerOf({ scheme, host, httpPort }: SiteAddress): string {
   const usual = scheme === 'https' ? 443 : 80
   return `${scheme}://${bracketed(host)}${httpPort === usual ? '' : `:${httpPort}`}`
 }

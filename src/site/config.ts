@@ -6,6 +6,19 @@ import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
 const port = z.number().int().min(1).max(65_535)
 
+/** Which certificate the servers have: one of the site's own CA, or one from files of the operator. */
+const tls = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.literal('site-ca') }),
+  z.strictObject({
+    by: z.literal('files'),
+    /** paths: the certificate and the intermediate ones after it; its key; what machines have to trust, where they do not already */
+    certificate: z.string(),
+    key: z.string(),
+    ca: z.string().optional(),
+  }),
+])
+export type TlsConfig = z.infer<typeof tls>
+
 /** How a site was set up, so that later commands need no options. Has no secrets. */
 export const siteConfigSchema = z.strictObject({
   bundles: z.array(z.string()),
@@ -15,6 +28,8 @@ export const siteConfigSchema = z.strictObject({
   listen: z.string(),
   /** when the servers hash content; absent in the configuration of an older offline-deploy */
   verify: z.enum(['once', 'always']).default('once'),
+  /** null: plain HTTP; so is a site that an older offline-deploy has set up */
+  tls: tls.nullable().default(null),
   environment: z.string(),
   /** null: this host itself is not configured */
   nodeRoot: z.string().nullable(),

@@ -29,7 +29,7 @@ export function registryMirrors(options: {
   upstreams: readonly string[]
 }): RegistryMirrors[] {
   const own = registryOf(options.address)
-  const site: Mirror = { registry: own, scheme: options.address.scheme ?? 'http' }
+  const site: Mirror = { registry: own, scheme: options.address.scheme }
   return [...new Set([...options.upstreams, own]), anyOther].map(registry => ({ registry, mirrors: [site] }))
 }
 

@@ -12,15 +12,18 @@ export interface SampleRequest {
   expected?: Descriptor
 }
 
-/** One manifest as containerd requests it through a mirror; of an image, or of anything else that the registry has. */
-export function registryRequests(named: readonly NamedRoot[], registry: string): SampleRequest[] {
+/**
+ * One manifest as containerd requests it through a mirror; of an image, or of anything else that the registry has. `registryUrl` has no
+ * slash at the end.
+ */
+export function registryRequests(named: readonly NamedRoot[], registryUrl: string): SampleRequest[] {
   const tagged = named.filter(({ reference }) => reference?.tag !== undefined)
   const found = tagged.find(({ kind }) => kind === 'image') ?? tagged[0]
   if (found?.reference === undefined) return []
   const { host, repository, tag } = found.reference
   return [
     {
-      url: `http://${registry}/v2/${repository}/manifests/${tag}?ns=${encodeURIComponent(host)}`,
+      url: `${registryUrl}/v2/${repository}/manifests/${tag}?ns=${encodeURIComponent(host)}`,
       headers: { accept: found.root.mediaType },
       expected: found.root,
     },

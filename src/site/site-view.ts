@@ -101,6 +101,9 @@ export async function httpView(
   }
   const generated = new Map([
     ['site-key.asc', documentOf(key.publicKeyArmored, 'application/pgp-keys', now)],
+    ...(ca === undefined
+      ? []
+      : [['clients/ca.crt', documentOf(ca, 'application/x-x509-ca-cert', now)] as const]),
     ...clients.map(({ path, text }) => [`clients/${path}`, documentOf(text, plainText, now)] as const),
     [siteDocumentPath.slice(1), documentOf(canonicalJson(description), 'application/json', now)],
   ])

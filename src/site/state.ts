@@ -60,6 +60,8 @@ export interface SiteState {
     verdicts: string
     /** folder, mode 0700: what was pushed to the site's registry */
     overlay: string
+    /** folder, mode 0700: the site's CA and the certificate of its servers */
+    tls: string
   }
 }
 
@@ -143,6 +145,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     trust: join(folder, 'trust.json'),
     verdicts: join(folder, 'verdicts'),
     overlay: join(folder, 'overlay'),
+    tls: join(folder, 'tls'),
   }
 }
 

@@ -50,7 +50,7 @@ describe("kubespray's inventory", () => {
     })
     const upstreams = [...new Set(images.map(({ reference }) => reference.host))].sort()
     expect(upstreams.length).toBeGreaterThan(4)
-    const address = { host: '10.0.0.10', registryPort: 35000, httpPort: 8080 }
+    const address = { scheme: 'http', host: '10.0.0.10', registryPort: 35000, httpPort: 8080 } as const
     const set = kubesprayMirrors(registryMirrors({ address, upstreams }))
     expect(Object.keys(set).sort()).toEqual([...lists].sort())
     const text = await readFile(join(groupVars, 'all/offline.yml'), 'utf8')

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { existingSite, findBundles, localUrls, refuseAnyPort, setUp } from '../../src/deploy/set-up.ts'
+import { existingSite, findBundles, localAddress, refuseAnyPort, setUp } from '../../src/deploy/set-up.ts'
+import { httpServerOf, registryUrlOf } from '../../src/site/address.ts'
 
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'airgap-set-up-'))
@@ -20,6 +21,8 @@ const saved = {
   environment: 'saved',
   nodeRoot: '/saved',
 }
+/** what a site that an older offline-deploy has set up is read as */
+const older = { ...saved, verify: 'once', tls: null } as const
 
 async function savedSite(config: object = saved): Promise<string> {
   const site = await temporaryFolder()
@@ -49,6 +52,7 @@ describe('setUp', () => {
     expect(expected).toEqual([])
     expect(config).toEqual({
       verify: 'once',
+      tls: null,
       bundles: ['/nowhere/b.tar'],
       address: '127.0.0.1',
       registryPort: 35_000,
@@ -61,7 +65,7 @@ describe('setUp', () => {
 
   it('what the site was set up with comes before the defaults', async () => {
     const { config } = await setUp({ site: await savedSite() })
-    expect(config).toEqual({ ...saved, verify: 'once' })
+    expect(config).toEqual(older)
   })
 
   it('site.yaml comes before what was saved', async () => {
@@ -86,6 +90,7 @@ describe('setUp', () => {
     const { config, address } = await setUp({ ...options, site })
     expect(config).toEqual({
       verify: 'once',
+      tls: null,
       bundles: ['/given/b.tar'],
       address: 'deploy.example',
       registryPort: 6001,
@@ -94,7 +99,7 @@ describe('setUp', () => {
       environment: 'given',
       nodeRoot: '/given',
     })
-    expect(address).toEqual({ host: 'deploy.example', registryPort: 6001, httpPort: 6002 })
+    expect(address).toEqual({ scheme: 'http', host: 'deploy.example', registryPort: 6001, httpPort: 6002 })
   })
 
   it('refuses an environment that is not the one of site.yaml', async () => {
@@ -160,16 +165,15 @@ describe('existingSite', () => {
 })
 
 it('port 0 is for serve alone', () => {
-  expect(() => refuseAnyPort({ ...saved, verify: 'once', httpPort: 0 })).toThrow(/port 0/)
+  expect(() => refuseAnyPort({ ...older, httpPort: 0 })).toThrow(/port 0/)
 })
 
 it.each([
-  ['0.0.0.0', 'http://127.0.0.1:5002'],
-  ['::', 'http://[::1]:5002'],
-  ['10.0.0.1', 'http://10.0.0.1:5002'],
-])('servers that listen on %s are reached at %s', (listen, url) => {
-  expect(localUrls({ listen, registryPort: 5001, httpPort: 5002 })).toEqual({
-    registry: url.replace('5002', '5001'),
-    http: url,
-  })
+  ['0.0.0.0', null, 'http://127.0.0.1:5002'],
+  ['::', null, 'http://[::1]:5002'],
+  ['10.0.0.1', { by: 'site-ca' } as const, 'https://10.0.0.1:5002'],
+])('servers that listen on %s are reached at their own address', (listen, tls, url) => {
+  const address = localAddress({ listen, registryPort: 5001, httpPort: 5002, tls })
+  expect(httpServerOf(address)).toBe(url)
+  expect(registryUrlOf(address)).toBe(url.replace('5002', '5001'))
 })

@@ -63,7 +63,7 @@ async function stepFor(command: string[], urls: Record<SiteServer, string> = not
     command,
     expected,
     clients: async () => digest,
-    servers: { site: 'ours', key: async () => key, urls, direct: true },
+    servers: { site: 'ours', key: async () => key, ca: async () => undefined, urls, direct: true },
     verify: 'once',
     listens: [],
     lock: join(folder, 'serve.lock'),

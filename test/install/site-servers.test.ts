@@ -55,7 +55,7 @@ async function started(change: Partial<ServerClaim> = {}, host?: string) {
 }
 
 function serversAt(urls: Record<SiteServer, string>, options: Partial<SiteServers> = {}): SiteServers {
-  return { site: 'a site', key: async () => key, urls, direct: true, ...options }
+  return { site: 'a site', key: async () => key, ca: async () => undefined, urls, direct: true, ...options }
 }
 
 /** Answers every request with what `answer` returns. */

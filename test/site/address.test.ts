@@ -8,13 +8,13 @@ describe('addresses', () => {
     ['[fd00::1]', '[fd00::1]:35000', 'http://[fd00::1]:8080'],
     ['Registry.Site.local', 'registry.site.local:35000', 'http://registry.site.local:8080'],
   ])('%s', (host, registry, http) => {
-    const address = { host: parseHost(host), registryPort: 35000, httpPort: 8080 }
+    const address = { scheme: 'http', host: parseHost(host), registryPort: 35000, httpPort: 8080 } as const
     expect(registryOf(address)).toBe(registry)
     expect(httpServerOf(address)).toBe(http)
   })
 
   it('leave out the default port of HTTP', () => {
-    expect(httpServerOf({ host: 'a', registryPort: 1, httpPort: 80 })).toBe('http://a')
+    expect(httpServerOf({ scheme: 'http', host: 'a', registryPort: 1, httpPort: 80 })).toBe('http://a')
   })
 
   it.each([

@@ -17,7 +17,7 @@ import { filesForHost } from '../../src/site/host-files.ts'
 import { planFiles, undoFiles, writeFiles } from '../../src/site/managed-files.ts'
 import { type RegistryMirrors, registryMirrors } from '../../src/site/registry-mirrors.ts'
 
-const address = { host: '10.77.0.1', registryPort: 35000, httpPort: 8080 }
+const address = { scheme: 'http', host: '10.77.0.1', registryPort: 35000, httpPort: 8080 } as const
 const suites = (suite: string, root = '') => [{ root, suite, components: ['main'], architectures: ['amd64'] }]
 interface FilesOptions {
   address: SiteAddress
@@ -70,7 +70,7 @@ describe('client files', () => {
   })
 
   it('writes an IPv6 address in brackets and leaves port 80 out', () => {
-    const six = { host: 'fd00::1', registryPort: 35000, httpPort: 80 }
+    const six = { scheme: 'http', host: 'fd00::1', registryPort: 35000, httpPort: 80 } as const
     const all = filesOf({
       address: six,
       mirrors: registryMirrors({ address: six, upstreams: [] }),

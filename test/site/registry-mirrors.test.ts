@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { hostsToml, kubesprayMirrors, registryMirrors } from '../../src/site/registry-mirrors.ts'
 
-const address = { host: '10.77.0.1', registryPort: 35000, httpPort: 8080 }
+const address = { scheme: 'http', host: '10.77.0.1', registryPort: 35000, httpPort: 8080 } as const
 
 describe('mirrors of upstream registries', () => {
   it('are the site alone, for each registry once, for itself and for any other', () => {

@@ -101,9 +101,9 @@ describe('sample requests to a site', () => {
 
   it('request one manifest as containerd does, of a chart where there is no image', async () => {
     const named = namedRoots(stack.map(({ root }) => root))
-    expect(registryRequests(named, 'site:35000')[0]?.url).toBe(
-      'http://site:35000/v2/library/busybox/manifests/1.36?ns=docker.io',
+    expect(registryRequests(named, 'https://site:35000')[0]?.url).toBe(
+      'https://site:35000/v2/library/busybox/manifests/1.36?ns=docker.io',
     )
-    expect(registryRequests([], 'site:35000')).toEqual([])
+    expect(registryRequests([], 'https://site:35000')).toEqual([])
   })
 })

@@ -8,7 +8,7 @@ import { openSiteKey, type SiteKey } from '../../src/site/site-key.ts'
 import { httpView, registryView, siteDocumentPath } from '../../src/site/site-view.ts'
 import { contentOf, sampleChart, sampleImage, sampleStack, sampleTree } from './support/sample-site.ts'
 
-const address = { host: '10.77.0.1', registryPort: 35000, httpPort: 8080 }
+const address = { scheme: 'http', host: '10.77.0.1', registryPort: 35000, httpPort: 8080 } as const
 const now = () => new Date('2026-01-02T03:04:05Z')
 let folder: string
 let key: SiteKey

@@ -70,6 +70,30 @@ export function serverOptions(command: Command): Command {
         .choices(verifyModes)
         .env('OFFLINE_DEPLOY_VERIFY'),
     )
+    .addOption(new Option('--tls', 'serve with a certificate of the site’s own CA (default of a new site)'))
+    .addOption(
+      new Option(
+        '--tls-cert <file>',
+        'certificate of the servers, with intermediate ones after it, instead of one of the site’s own CA',
+      ).env('OFFLINE_DEPLOY_TLS_CERT'),
+    )
+    .addOption(
+      new Option('--tls-key <file>', 'private key of --tls-cert, without a passphrase').env(
+        'OFFLINE_DEPLOY_TLS_KEY',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--tls-ca <file>',
+        'CA of --tls-cert that machines have to trust (default: a root at the end of --tls-cert, or none: they trust it already)',
+      ).env('OFFLINE_DEPLOY_TLS_CA'),
+    )
+    .addOption(
+      new Option(
+        '--plain-http',
+        'serve without TLS: anybody in the network can read and change what is sent',
+      ).env('OFFLINE_DEPLOY_PLAIN_HTTP'),
+    )
 }
 
 /** What is configured besides the servers. */

@@ -25,6 +25,7 @@ import { openPasswords, type Passwords } from '../passwords.ts'
 import type { Setup } from '../set-up.ts'
 import { kubeVersion, openSiteInstall, type SiteInstall } from '../site-install.ts'
 import { openKey } from '../site-key.ts'
+import { caForMachines, knownCa } from '../site-tls.ts'
 import { type SiteTools, siteTools } from '../site-tools.ts'
 import type { ServerAddresses } from '../site-values.ts'
 
@@ -81,12 +82,21 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
   const store = mergedStore(contents)
   const { mirrors } = await registryView(contents, { address })
   const { now } = context
-  const viewWith = (key: Signer) => httpView(contents, { address, key, site: state.id, mirrors, now })
-  const planned = await viewWith(plannedKey)
+  const viewWith = (key: Signer, ca: string | undefined) =>
+    httpView(contents, { address, key, site: state.id, mirrors, now, ca })
+  const { tls } = setup.config
+  const planned = await viewWith(plannedKey, await knownCa(tls, state.paths.tls))
   const charts = planned.mounts.find(({ prefix }) => prefix === '/charts')?.entries ?? new Map()
   const trees = deploymentTrees(bundles, charts)
   const makeClients = async (purpose: 'plan' | 'write') =>
-    purpose === 'plan' ? planned.clients : (await viewWith(await openKey(state, now))).clients
+    purpose === 'plan'
+      ? planned.clients
+      : (
+          await viewWith(
+            await openKey(state, now),
+            await caForMachines(tls, { folder: state.paths.tls, now }),
+          )
+        ).clients
   // several steps use them, and each making signs every repository
   const made = new Map<'plan' | 'write', Promise<ClientFile[]>>()
   return {

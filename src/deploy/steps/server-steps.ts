@@ -4,7 +4,9 @@ import { configureStep } from '../../install/steps/configure.ts'
 import { layDownStep } from '../../install/steps/lay-down.ts'
 import { serveStep } from '../../install/steps/serve.ts'
 import { verifyStep } from '../../install/steps/verify.ts'
+import { registryUrlOf } from '../../site/address.ts'
 import { clientFilesDigest } from '../../site/client-files.ts'
+import type { SiteConfig } from '../../site/config.ts'
 import { filesForHost } from '../../site/host-files.ts'
 import { namedRoots } from '../../site/images.ts'
 import { httpRequests, registryRequests } from '../../site/sample-requests.ts'
@@ -25,13 +27,14 @@ export function serverSteps(parts: SiteParts): Step[] {
   ]
 }
 
-function check({ bundles, mounts, registry, httpServer, servers }: SiteParts): Step {
+function check({ bundles, mounts, httpServer, servers, setup: { address } }: SiteParts): Step {
   const named = namedRoots(bundles.flatMap(({ store }) => store.roots()))
   const step = checkStep({
-    requests: [...registryRequests(named, registry), ...httpRequests(mounts, httpServer)],
+    requests: [...registryRequests(named, registryUrlOf(address)), ...httpRequests(mounts, httpServer)],
+    ca: servers.ca,
   })
   // first here, then at the address that the machines use
-  return takingFrom(servers, withoutStrangersAt({ registry, httpServer }, { servers, step }))
+  return takingFrom(servers, withoutStrangersAt(address, { servers, step }))
 }
 
 function verify({ bundles, state, context }: SiteParts): Step {
@@ -76,6 +79,7 @@ function serveArguments({ setup, bundles, state }: SiteParts): string[] {
     config.listen,
     '--verify',
     config.verify,
+    ...tlsArguments(config),
     '--registry-port',
     String(config.registryPort),
     '--http-port',
@@ -86,6 +90,13 @@ function serveArguments({ setup, bundles, state }: SiteParts): string[] {
     'json',
     '--quiet',
   ]
+}
+
+function tlsArguments({ tls }: SiteConfig): string[] {
+  if (tls === null) return ['--plain-http']
+  if (tls.by === 'site-ca') return ['--tls']
+  const files = ['--tls-cert', tls.certificate, '--tls-key', tls.key]
+  return tls.ca === undefined ? files : [...files, '--tls-ca', tls.ca]
 }
 
 function configure(parts: SiteParts): Step {

@@ -5,7 +5,14 @@ import { httpGet } from '../http-get.ts'
 import type { Step } from '../step.ts'
 
 /** Requests content as the site's machines do, from the address that they use, and compares digests. */
-export function checkStep({ requests }: { requests: readonly SampleRequest[] }): Step {
+export function checkStep({
+  requests,
+  ca,
+}: {
+  requests: readonly SampleRequest[]
+  /** PEM: the only certificates that are trusted; undefined: plain HTTP */
+  ca?: () => Promise<string | undefined>
+}): Step {
   return {
     id: 'check',
     title: 'Pull content as a client of the site',
@@ -17,8 +24,9 @@ export function checkStep({ requests }: { requests: readonly SampleRequest[] }):
     always: true,
     check: async () => 'pending',
     async apply({ signal, progress }) {
+      const trusted = await ca?.()
       for (const { url, headers, expected } of requests) {
-        const answer = await httpGet(url, defined({ signal, headers }))
+        const answer = await httpGet(url, defined({ signal, headers, ca: trusted }))
         if (answer.status !== 200) throw wrong(url, `status ${answer.status} instead of 200`)
         if (expected !== undefined && (answer.digest !== expected.digest || answer.size !== expected.size)) {
           throw new AirgapError(

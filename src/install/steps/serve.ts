@@ -172,8 +172,8 @@ function neverAnswered(localUrl: string, log: string): AirgapError {
 }
 
 /** Another site of this host is recognized by what it says; whatever else listens is reported by the server that can't listen there. */
-async function refuseOtherSite({ urls, site }: SiteServers, signal: AbortSignal): Promise<void> {
-  const found = (await describedAt(urls.http, signal))?.description
+async function refuseOtherSite({ urls, ca, site }: SiteServers, signal: AbortSignal): Promise<void> {
+  const found = (await describedAt({ urls, ca }, signal))?.description
   if (found === undefined || found.site === site) return
   throw new AirgapError('PORT_IN_USE', 'another site is being served here', {
     item: `${urls.http} (registry ${found.registry})`,

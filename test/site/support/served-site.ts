@@ -16,7 +16,7 @@ export async function serveSite(contents: SiteContent[], key: SiteKey): Promise<
   const bound = probe.server.address()
   const port = typeof bound === 'object' && bound ? bound.port : 0
   await probe.close()
-  const address = { host: '127.0.0.1', registryPort: 35000, httpPort: port }
+  const address = { scheme: 'http', host: '127.0.0.1', registryPort: 35000, httpPort: port } as const
   const view = await httpView(contents, { address, key, site: 'test', mirrors: [], now: () => new Date() })
   const server = createHttpServer(mergedStore(contents), view.mounts)
   await server.listen({ port, host: '127.0.0.1' })

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { defined } from '../core/defined.ts'
+import { ownAddresses, parseHost } from '../site/address.ts'
+import type { SiteConfig, TlsConfig } from '../site/config.ts'
+import { readSiteCa } from '../site/site-ca.ts'
+import type { ServingTls } from './serving-options.ts'
+
+/** Where the site's CA is, and the clock. */
+export interface TlsPlace {
+  /** of the state folder (state.paths.tls) */
+  folder: string
+  now: () => Date
+}
+
+/** Opens the servers' certificate: makes it, or checks the one in the operator's files. Undefined with plain HTTP. */
+export async function openTls(
+  { tls, address, listen }: Pick<SiteConfig, 'tls' | 'address' | 'listen'>,
+  place: TlsPlace,
+): Promise<ServingTls | undefined> {
+  if (tls === null) return undefined
+  const ticketKeys = randomBytes(48).toString('base64')
+  if (tls.by === 'files') {
+    const { readGivenCertificate } = await import('../site/given-certificate.ts')
+    const given = await readGivenCertificate(tls, { host: address, now: place.now() })
+    return { ...given, ticketKeys, ...defined({ ca: await caForMachines(tls, place) }) }
+  }
+  const { openServerCertificate, openSiteCa } = await import('../site/site-ca.ts')
+  const ca = await openSiteCa(place.folder, place)
+  const made = await openServerCertificate(ca, { ...place, names: namesOf({ address, listen }) })
+  return { ...made, ticketKeys, ca: ca.text }
+}
+
+/** PEM of what machines have to trust; the site's CA is made on first use. Undefined: plain HTTP, or they trust it already. */
+export async function caForMachines(tls: TlsConfig | null, place: TlsPlace): Promise<string | undefined> {
+  if (tls?.by !== 'site-ca') return await knownCa(tls, place.folder)
+  const { openSiteCa } = await import('../site/site-ca.ts')
+  return (await openSiteCa(place.folder, place)).text
+}
+
+/** The same without making anything: undefined where the CA was not made yet, too. */
+export async function knownCa(tls: TlsConfig | null, folder: string): Promise<string | undefined> {
+  if (tls === null) return undefined
+  if (tls.by === 'site-ca') return (await readSiteCa(folder))?.text
+  const { readGivenCa } = await import('../site/given-certificate.ts')
+  return await readGivenCa(tls)
+}
+
+/** PEM of what this host trusts in its own requests to the servers: exactly their CA, or the operator's certificates themselves. */
+export async function trustedForTls(tls: TlsConfig | null, folder: string): Promise<string | undefined> {
+  if (tls?.by !== 'files') return await knownCa(tls, folder)
+  const { readCertificates } = await import('../site/given-certificate.ts')
+  const chain = (await readCertificates(tls.certificate)).map(String).join('')
+  return `${(await knownCa(tls, folder)) ?? ''}${chain}`
+}
+
+/** Interfaces of containers and virtual machines: their addresses come and go, and no other machine reaches them. */
+const virtual = /^(?:docker|br-|veth|cni|flannel|cali|cilium|lxc|virbr|kube-|nodelocaldns|tunl|vxlan)/
+const maxAddresses = 50
+
+/** What the servers are called: the address of the site first. */
+function namesOf({ address, listen }: Pick<SiteConfig, 'address' | 'listen'>): string[] {
+  const own = ownAddresses().filter(found => !virtual.test(found.interface))
+  const addresses = own.slice(0, maxAddresses).map(found => found.address)
+  const listened = listen === '0.0.0.0' || listen === '::' ? addresses : [listen]
+  return [...new Set([address, ...ownName(), 'localhost', '127.0.0.1', '::1', ...listened])]
+}
+
+/** A name that no certificate can have is left out. */
+function ownName(): string[] {
+  try {
+    return [parseHost(hostname())]
+  } catch {
+    return []
+  }
+}
