@@ -123,11 +123,6 @@ export async function readServerCertificate(folder: string): Promise<KeptCertifi
   })
 }
 
-/** SHA-256 over the certificate, as `openssl x509 -fingerprint -sha256` shows it. */
-export function fingerprintOf(certificate: X509Certificate): string {
-  return certificate.fingerprint256
-}
-
 function served({ certificate, key }: KeptCertificate): ServerCertificate {
   return { certificate: certificate.toString(), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() }
 }
