@@ -23,6 +23,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   metrics: ['core'],
   overlay: ['core', 'content'],
   site: ['core', 'content', 'document', 'values', 'kinds', 'probe', 'signature'],
+  publish: ['core', 'content', 'bundle', 'remote', 'signature'],
   push: ['core', 'content', 'bundle', 'remote', 'site'],
   inventory: ['core', 'document'],
   install: ['core', 'content', 'document', 'site', 'values', 'inventory', 'probe'],

@@ -60,12 +60,13 @@ export function planLayout(artifacts: Artifact[], info: BundleInfo): Layout {
   const index = encodeIndex(roots, info)
   const rest = orderBlobs([...blobs.values()])
   const indexDigest = digestOf(index)
-  const front = [
-    inlineEntry('oci-layout', ociLayoutBytes),
-    inlineEntry('index.json', index),
-    inlineEntry('airgap.json', encodeFrontTable({ index: indexDigest, entries: rest })),
-  ]
-  const entries = placeEntries([...front, ...rest], 0)
+  const front = frontEntries({ index, table: encodeFrontTable({ index: indexDigest, entries: rest }) })
+  return layoutOf([...front, ...rest], indexDigest)
+}
+
+/** Places the entries, from oci-layout on. Throws LOCK_INVALID above 2^53 bytes. */
+export function layoutOf(unplaced: UnplacedEntry[], indexDigest: Digest): Layout {
+  const entries = placeEntries(unplaced, 0)
   const size = endOf(entries.at(-1)!) + trailerSize
   if (!Number.isSafeInteger(size))
     throw new AirgapError('LOCK_INVALID', 'the bundle would be larger than 2^53 bytes')
@@ -84,6 +85,15 @@ export function* fixedBytes(
     yield { offset: entry.dataOffset + entry.size, bytes: Buffer.alloc(paddingOf(entry.size)) }
   }
   yield { offset: layout.size - trailerSize, bytes: Buffer.alloc(trailerSize) }
+}
+
+/** The first three entries of every bundle. */
+export function frontEntries({ index, table }: { index: Uint8Array; table: Uint8Array }): UnplacedEntry[] {
+  return [
+    inlineEntry('oci-layout', ociLayoutBytes),
+    inlineEntry('index.json', index),
+    inlineEntry('airgap.json', table),
+  ]
 }
 
 function inlineEntry(path: string, bytes: Uint8Array): UnplacedEntry {

@@ -1,15 +1,16 @@
 import { Readable } from 'node:stream'
 import type { Extent } from '../content/hash-worker.ts'
 import type { NamedStore, ReadableStore } from '../content/store.ts'
-import { verified } from '../content/verify.ts'
+import { refuseOther, verified } from '../content/verify.ts'
 import type { ByteRange, Descriptor } from '../core/descriptor.ts'
-import type { Digest } from '../core/digest.ts'
+import { type Digest, digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { stateText } from '../core/file-state.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { formatReference, parseReference, type Reference } from '../core/reference.ts'
 import { type ByteSource, openFileSource } from './byte-source.ts'
 import { type BundleEntry, headerOf } from './entry.ts'
+import { encodeFrontTable } from './front-table.ts'
 import { type Front, readFront } from './read-front.ts'
 import { blockSize } from './tar-header.ts'
 
@@ -71,6 +72,19 @@ export class BundleStore implements ReadableStore, NamedStore {
       digest: digest!,
       size,
     }))
+  }
+
+  /** Returns index.json and airgap.json, from which the layout of the whole tar follows. Throws BUNDLE_CORRUPT. */
+  async frontFiles(): Promise<{ path: string; bytes: Buffer }[]> {
+    const [, index, table, ...entries] = this.#front.entries
+    const bytes = await this.#chunk(index!.dataOffset, index!.size)
+    const expected = { mediaType: mediaTypes.ociIndex, digest: this.indexDigest, size: index!.size }
+    refuseOther(expected, { digest: digestOf(bytes) })
+    return [
+      { path: index!.path, bytes },
+      // it has one form only
+      { path: table!.path, bytes: encodeFrontTable({ index: this.indexDigest, entries }) },
+    ]
   }
 
   async exists(descriptor: Descriptor): Promise<boolean> {

@@ -54,9 +54,7 @@ export async function verifyBundle(
     const store = new BundleStore(source, front)
     checkOrder(front, damage)
     await checkBytes(source, { front, damage, options })
-    const { reached, notCarried } = await checkReferences(store, damage)
-    checkNothingElse(front, { reached, damage })
-    await checkTrees(store, { damage, item: source.name })
+    const notCarried = await checkContents(store, { front, damage, item: source.name })
     damage.throwIfAny()
     // a byte that was good when it was read may have been changed since
     await refuseChanged(source)
@@ -74,6 +72,29 @@ export async function verifyBundle(
   } finally {
     if (typeof from === 'string') await source.close()
   }
+}
+
+/**
+ * Checks everything but the bytes: order, references, trees. For a writer that has verified each blob, and for content that is verified
+ * while it is sent. Throws BUNDLE_CORRUPT. The source stays open.
+ */
+export async function verifyStructure(source: ByteSource): Promise<void> {
+  const front = await readFront(source)
+  const damage = new DamageList(source.name)
+  checkOrder(front, damage)
+  await checkContents(new BundleStore(source, front), { front, damage, item: source.name })
+  damage.throwIfAny()
+}
+
+/** Everything referred to is present, everything present is referred to, every tree can be read. Returns the number of manifests not carried. */
+async function checkContents(
+  store: BundleStore,
+  { front, damage, item }: { front: Front; damage: DamageList; item: string },
+): Promise<number> {
+  const { reached, notCarried } = await checkReferences(store, damage)
+  checkNothingElse(front, { reached, damage })
+  await checkTrees(store, { damage, item })
+  return notCarried
 }
 
 function checkExpected(front: Front, source: ByteSource, expect: Digest | undefined): void {

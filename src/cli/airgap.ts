@@ -19,6 +19,7 @@ await startProgram({
     diff: async () => (await import('./airgap/diff.ts')).diffCommand,
     extract: async () => (await import('./airgap/extract.ts')).extractCommand,
     push: async () => (await import('./airgap/push.ts')).pushCommand,
+    pull: async () => (await import('./airgap/pull.ts')).pullCommand,
     serve: async () => (await import('./offline-deploy/serve.ts')).serveCommand,
     doctor: async () => (await import('./airgap/doctor.ts')).doctorCommand,
     completion: async () => (await import('./airgap/completion.ts')).completionCommand,

@@ -17,6 +17,13 @@ export const mediaTypes = {
   octets: 'application/octet-stream',
   /** artifactType of a tree: one layer per file, title = path */
   tree: 'application/vnd.astrago.airgap.tree.v1',
+  /** artifactType of a whole bundle in a registry: an index of its parts */
+  bundle: 'application/vnd.astrago.airgap.bundle.v1',
+  /** artifactType of a part: one layer per blob */
+  bundlePart: 'application/vnd.astrago.airgap.bundle.part.v1',
+  /** artifactType of the files next to a bundle, which refer to it: statement, signatures, provenance */
+  bundleFiles: 'application/vnd.astrago.airgap.bundle.files.v1',
+  ociLayer: 'application/vnd.oci.image.layer.v1.tar',
 } as const
 
 export function isIndexType(mediaType: string): boolean {
@@ -50,6 +57,7 @@ export const annotationKeys = {
   refName: 'org.opencontainers.image.ref.name',
   title: 'org.opencontainers.image.title',
   version: 'org.opencontainers.image.version',
+  created: 'org.opencontainers.image.created',
   /** kind of an artifact in index.json: image, chart, file, deb, tree, bundle */
   kind: 'io.astrago.airgap.kind',
   /** Chart.yaml as JSON, of a chart whose config does not have it */

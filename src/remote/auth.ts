@@ -26,6 +26,8 @@ export interface AuthOptions {
   credentials: CredentialStore
   /** additional hosts of token services that may receive a registry's password: registry host → realm hosts */
   trustedRealms: Record<string, readonly string[]>
+  /** what tokens are requested for; default: pull */
+  access?: 'pull' | 'pull,push'
 }
 
 /** Parses `REGISTRY=REALM,…` to registry host → realm hosts. Throws USAGE. */
@@ -75,7 +77,7 @@ const tokenSchema = z.object({
  * repository; however many requests find one expired, it is renewed once.
  */
 export function createRegistryAuth(options: AuthOptions): RegistryAuth {
-  const { transport, credentials } = options
+  const { transport, credentials, access = 'pull' } = options
   const schemes = new Map<string, Scheme>()
   const tokens = new Map<string, Token>()
   const renewing = new Map<string, Promise<Token>>()
@@ -106,7 +108,7 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
     },
     async answer(endpoint, refused) {
       const key = keyOf(endpoint)
-      const scheme = schemeOf(endpoint, parseChallenges(refused.challenge))
+      const scheme = schemeOf(endpoint, { challenges: parseChallenges(refused.challenge), access })
       if (scheme.type === 'bearer') await checkRealm(endpoint, scheme.realm, options)
       schemes.set(key, scheme)
       const current = tokens.get(key)
@@ -125,12 +127,15 @@ export function createRegistryAuth(options: AuthOptions): RegistryAuth {
   }
 }
 
-/** Tokens are for one repository of one registry (scope `repository:NAME:pull`). */
+/** Tokens are for one repository of one registry (scope `repository:NAME:pull`, or `pull,push`). */
 function keyOf(endpoint: Endpoint): string {
   return `${endpoint.baseUrl} ${endpoint.repository}`
 }
 
-function schemeOf(endpoint: Endpoint, challenges: Challenge[]): Scheme {
+function schemeOf(
+  endpoint: Endpoint,
+  { challenges, access }: { challenges: Challenge[]; access: NonNullable<AuthOptions['access']> },
+): Scheme {
   const bearer = challenges.find(challenge => challenge.scheme === 'bearer')
   const realm = bearer?.parameters['realm']
   if (bearer && realm !== undefined && URL.canParse(realm, endpoint.baseUrl)) {
@@ -140,7 +145,7 @@ function schemeOf(endpoint: Endpoint, challenges: Challenge[]): Scheme {
       service: bearer.parameters['service'],
       // never the scope of the challenge: a malicious mirror could name `push`, or another repository of the same token service, and
       // would then hold a token for that
-      scope: `repository:${endpoint.repository}:pull`,
+      scope: `repository:${endpoint.repository}:${access}`,
     }
   }
   if (challenges.some(challenge => challenge.scheme === 'basic')) return { type: 'basic' }

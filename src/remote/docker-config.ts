@@ -45,6 +45,8 @@ const maxHelperOutput = 1 << 20 /* bytes */
  */
 export function dockerCredentials(options: {
   env?: Record<string, string | undefined>
+  /** another config.json */
+  path?: string
   progress: Progress
 }): CredentialStore {
   const env = options.env ?? process.env
@@ -58,7 +60,7 @@ export function dockerCredentials(options: {
   }
   return {
     async find(place) {
-      loading ??= loadDockerConfig(dockerConfigPath(env))
+      loading ??= loadDockerConfig(options.path ?? dockerConfigPath(env))
       for (const { key, entry, helper } of loginsFor(await loading, place)) {
         const found = (helper === undefined ? undefined : await ask(helper, key)) ?? fromEntry(entry)
         if (found !== undefined) return found

@@ -140,11 +140,66 @@ const diagnoses: Diagnosis[] = [
 
 /** Returns the error for a failed oras. `item` is the reference that it pushed to. */
 export function orasFailure(output: string, item: string): AirgapError {
+  return failure(output, {
+    item,
+    silent: 'oras printed no message',
+    unknown: { code: 'UPSTREAM', what: 'oras failed' },
+  })
+}
+
+/**
+ * Returns the error for an answer of a registry that refuses content; UNSUPPORTED where it does not say why. `message` is the body of the
+ * answer, `item` the repository.
+ */
+export function registryRefusal({
+  status,
+  message,
+  item,
+}: {
+  status: number
+  message: string
+  item: string
+}): AirgapError {
+  const reason = reasonIn(message)
+  return failure(`response status code ${status}: ${reason}`, {
+    item,
+    silent: `the answer has status ${status}`,
+    unknown: { code: 'UNSUPPORTED', what: `the registry refuses the content (${status})` },
+  })
+}
+
+/** Returns codes, messages and details of the distribution-spec's errors, one line; the text itself where it is something else. */
+function reasonIn(text: string): string {
+  try {
+    const { errors } = JSON.parse(text) as {
+      errors?: { code?: string; message?: string; detail?: unknown }[]
+    }
+    const texts = (errors ?? []).map(({ code, message, detail }) =>
+      [code?.toLowerCase().replaceAll('_', ' '), message, detailText(detail)].filter(Boolean).join(': '),
+    )
+    return texts.join('; ') || text
+  } catch {
+    return text.replaceAll(/<[^>]*>/g, ' ')
+  }
+}
+
+function detailText(detail: unknown): string {
+  const text = typeof detail === 'string' ? detail : JSON.stringify(detail ?? '')
+  // docker-registry states the number of a system error: 28 is ENOSPC, 122 EDQUOT, 30 EROFS
+  return text
+    .replace(/"Err":(28|122)\b/, '"Err": "no space left on device"')
+    .replace(/"Err":30\b/, '"Err": "read-only file system"')
+}
+
+function failure(
+  output: string,
+  { item, silent, unknown }: { item: string; silent: string; unknown: { code: ErrorCode; what: string } },
+): AirgapError {
   const message = withoutQueries(output.trim().split('\n').slice(-3).join(' ')).slice(0, 600)
   const at = pushedTo(item)
   const words = withoutNames(message, at)
   const found = diagnoses.find(({ pattern }) => pattern.test(words))
-  const likely = message || 'oras printed no message'
+  const likely = message || silent
   const other = otherHost(message, at)
   if (other !== undefined && ['DNS_FAILED', 'NETWORK', 'TLS_FAILED'].includes(found?.code ?? '')) {
     return new AirgapError(found?.code ?? 'NETWORK', `the registry refers to another host: ${other}`, {
@@ -155,7 +210,7 @@ export function orasFailure(output: string, item: string): AirgapError {
   }
   const next =
     found?.next ?? `read the log of the registry, and check that the registry has free space, ${again}`
-  return new AirgapError(found?.code ?? 'UPSTREAM', found?.what ?? 'oras failed', {
+  return new AirgapError(found?.code ?? unknown.code, found?.what ?? unknown.what, {
     item,
     likely,
     next: typeof next === 'string' ? next : next(at),

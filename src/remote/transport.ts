@@ -1,6 +1,7 @@
 import { lookup as dnsLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
+import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
 import { type Progress, silentProgress } from '../core/progress.ts'
 import { redactUrl } from '../core/redact.ts'
@@ -43,9 +44,12 @@ export interface TransportOptions {
 }
 
 export interface SendRequest {
-  method?: 'GET' | 'HEAD' | 'POST'
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH'
   headers?: Record<string, string>
-  body?: string
+  /** a stream is for one request: it is not sent again after a redirect */
+  body?: string | Uint8Array | Readable
+  /** longest wait for the answer once the body is sent; default: as for every request */
+  answerTimeoutMs?: number
   signal?: AbortSignal | undefined
   /** statuses of 400 and above that the caller handles; for others an error is thrown */
   handles?: readonly number[]
@@ -141,9 +145,14 @@ export class Transport {
       if (visited.size > maxRedirects)
         throw redirectError(current, `the source redirects more than ${maxRedirects} times`)
       const next = await this.#follow(current, response.headers['location'])
-      // a form with a refresh token must never be posted to another place
+      // neither a form with a refresh token nor content may be sent to another place
       if (request.body !== undefined)
-        throw redirectError(current, 'the token service answered a login with a redirect')
+        throw redirectError(
+          current,
+          typeof request.body === 'string'
+            ? 'the token service answered a login with a redirect'
+            : 'the registry answered an upload with a redirect',
+        )
       headers = headersFor(next, { from: current, headers })
       limit = this.#allowPrivateRedirects ? undefined : await this.#limits.afterAnswer(current)
       from = current
@@ -210,6 +219,7 @@ export class Transport {
           body: request.body ?? null,
           signal: request.signal ?? null,
           highWaterMark: 1 << 20,
+          ...defined({ headersTimeout: request.answerTimeoutMs }),
         })
       return { status: statusCode, headers: flat(headers), body: quiet(body), url: item, origin: url.origin }
     } catch (error) {

@@ -1,4 +1,6 @@
+import { access, constants } from 'node:fs/promises'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { fromSystemError } from '../../core/errors.ts'
 import { type SignatureFormat, signatureFormats } from '../../signature/files.ts'
 import { printTime } from '../../signature/statement.ts'
 import { repeated } from '../shell/arguments.ts'
@@ -52,6 +54,35 @@ export function stackOptions(command: Command): Command {
         .default(undefined, '6, and 16 for images while locking')
         .env('AIRGAP_JOBS'),
     )
+}
+
+/** Options of every command that writes to or reads from one registry. */
+export interface RegistryFlags {
+  plainHttp?: boolean
+  registryConfig?: string
+  caFile?: string
+}
+
+export function registryOptions(command: Command): Command {
+  return command
+    .option('--plain-http', 'use plain HTTP instead of HTTPS')
+    .option(
+      '--registry-config <file>',
+      'docker config.json with credentials (default: the one that `oras login` or `docker login` wrote)',
+    )
+    .option('--ca-file <pem>', 'certificate authority that signed the certificate of the registry')
+}
+
+/** Throws FILE_NOT_FOUND, PERMISSION. */
+export async function checkRegistryFiles({ registryConfig, caFile }: RegistryFlags): Promise<void> {
+  for (const file of [registryConfig, caFile]) {
+    if (file === undefined) continue
+    try {
+      await access(file, constants.R_OK)
+    } catch (error) {
+      throw fromSystemError(error, file)
+    }
+  }
 }
 
 /** Options of every command that signs. */

@@ -1,10 +1,9 @@
-import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import pLimit from 'p-limit'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
 import { defined } from '../../core/defined.ts'
-import { fromSystemError, isErrorCode } from '../../core/errors.ts'
+import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { together } from '../../core/failures.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
 import { type Carried, describeCarried, type Pushed, pushArtifact } from '../../push/push-artifact.ts'
@@ -15,32 +14,41 @@ import { parseRegistry, pushTargets } from '../../site/push-names.ts'
 import { addExamples } from '../shell/examples.ts'
 import { findProgram } from '../shell/installation.ts'
 import type { Shell } from '../shell/run.ts'
-import { positiveInteger } from './options.ts'
+import { checkRegistryFiles, positiveInteger, type RegistryFlags, registryOptions } from './options.ts'
+import { pushAsBundle } from './push-bundle.ts'
 
-interface PushOptions {
+interface PushOptions extends RegistryFlags {
+  asBundle?: boolean
+  replace?: boolean
   oras?: string
-  plainHttp?: boolean
-  registryConfig?: string
-  caFile?: string
   keepHost?: boolean
   jobs: number
   dryRun?: boolean
 }
 
 export function pushCommand(program: Command, shell: Shell): void {
-  addExamples(program.command('push'), [
+  const command = addExamples(program.command('push'), [
     ['airgap push stack-1.0.0.tar harbor.example:443/airgap --dry-run'],
     ['airgap push stack-1.0.0.tar 10.0.0.5:5000 --plain-http'],
+    [
+      'airgap push --as-bundle stack-1.0.0.tar registry.example/site/stack:1.0.0',
+      'the whole bundle, for `airgap pull`',
+    ],
   ])
-    .description('Copy the images and charts of a bundle into an existing registry, with the oras CLI')
-    .argument('<bundle>', 'the .tar that `airgap build` wrote')
-    .argument('<registry>', 'the registry: host[:port][/prefix]')
-    .option('--plain-http', 'use plain HTTP instead of HTTPS')
-    .option(
-      '--registry-config <file>',
-      'docker config.json with credentials (default: the one that `oras login` or `docker login` wrote)',
+    .description(
+      'Copy the images and charts of a bundle into an existing registry, with the oras CLI; or the whole bundle (--as-bundle)',
     )
-    .option('--ca-file <pem>', 'certificate authority that signed the certificate of the registry')
+    .argument('<bundle>', 'the .tar that `airgap build` wrote')
+    .argument(
+      '<registry>',
+      'the registry: host[:port][/prefix]; with --as-bundle, host[:port]/name[:version]',
+    )
+    .option(
+      '--as-bundle',
+      'push the whole bundle under one name, with the files next to it; `airgap pull` restores the same bytes',
+    )
+    .option('--replace', 'with --as-bundle: move the name to this bundle if the registry has another one')
+  registryOptions(command)
     .option('--keep-host', 'keep the upstream host in the name: REGISTRY/quay.io/calico/node')
     .addOption(
       new Option('-j, --jobs <n>', 'number of parallel transfers').argParser(positiveInteger).default(4),
@@ -52,7 +60,9 @@ export function pushCommand(program: Command, shell: Shell): void {
         .env('AIRGAP_ORAS'),
     )
     .action((path: string, registry: string, options: PushOptions) =>
-      push(resolve(path), registry, { options, shell }),
+      options.asBundle === true
+        ? pushAsBundle(resolve(path), registry, { options, shell })
+        : push(resolve(path), registry, { options, shell }),
     )
 }
 
@@ -61,8 +71,13 @@ async function push(
   registry: string,
   { options, shell }: { options: PushOptions; shell: Shell },
 ): Promise<void> {
+  if (options.replace === true)
+    throw new AirgapError('USAGE', '--replace is for whole bundles only', {
+      item: '--replace',
+      next: 'remove it, or add --as-bundle; images and charts replace those of the same tag in any case',
+    })
   const to = parseRegistry(registry)
-  for (const file of [options.registryConfig, options.caFile]) if (file !== undefined) await readable(file)
+  await checkRegistryFiles(options)
   const bundle = await openBundle(path)
   try {
     const { collisions } = await carriedLock(bundle, path)
@@ -77,14 +92,6 @@ async function push(
     shell.print({ registry, pushed, dryRun }, () => render(pushed, dryRun))
   } finally {
     await bundle.close()
-  }
-}
-
-async function readable(file: string): Promise<void> {
-  try {
-    await access(file, constants.R_OK)
-  } catch (error) {
-    throw fromSystemError(error, file)
   }
 }
 

@@ -86,7 +86,7 @@ async function verify(
   ])
 }
 
-function signedLines({ signers, built, expires, unknown }: SignatureCheck): string[] {
+export function signedLines({ signers, built, expires, unknown }: SignatureCheck): string[] {
   return [
     ...signers.map(({ short, words, formats }) => `  signed  ${short}  (${words}), ${formats.join(', ')}`),
     ...unknown.map(({ path }) => `  ignored ${path}: by none of the keys`),
@@ -94,7 +94,7 @@ function signedLines({ signers, built, expires, unknown }: SignatureCheck): stri
   ]
 }
 
-function thresholdWithoutKeys(): AirgapError {
+export function thresholdWithoutKeys(): AirgapError {
   return new AirgapError('USAGE', '--threshold counts keys, and there are none', {
     item: '--threshold',
     next: 'pass the public keys with --public-key FILE',
