@@ -40,6 +40,7 @@ const airgapCommands: Record<string, number> = {
   'diff BUNDLE LOCK': 0,
   'extract BUNDLE FOLDER': 0,
   'push BUNDLE 127.0.0.1:1 --dry-run': 0,
+  'pull NOTHING': 2,
   'serve NOTHING': 2,
   doctor: 0,
   'completion bash': 0,
