@@ -1,21 +1,25 @@
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import pLimit from 'p-limit'
+import { openFileSource } from '../../bundle/byte-source.ts'
 import { type BundleStore, openBundle } from '../../bundle/reader.ts'
+import { verifyStructure } from '../../bundle/verify.ts'
 import { defined } from '../../core/defined.ts'
 import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import { together } from '../../core/failures.ts'
 import { carriedLock } from '../../lock/carried-lock.ts'
+import { type PushedBundle, pushBundle } from '../../publish/push-bundle.ts'
+import { openPlace, parseBundleReference } from '../../publish/registry-place.ts'
 import { type Carried, describeCarried, type Pushed, pushArtifact } from '../../push/push-artifact.ts'
 import { withLoginFor } from '../../push/registry-login.ts'
 import { type Oras, orasVersion } from '../../remote/oras.ts'
 import { namedRoots } from '../../site/images.ts'
 import { parseRegistry, pushTargets } from '../../site/push-names.ts'
 import { addExamples } from '../shell/examples.ts'
+import { humanBytes } from '../shell/format.ts'
 import { findProgram } from '../shell/installation.ts'
 import type { Shell } from '../shell/run.ts'
 import { checkRegistryFiles, positiveInteger, type RegistryFlags, registryOptions } from './options.ts'
-import { pushAsBundle } from './push-bundle.ts'
 
 interface PushOptions extends RegistryFlags {
   asBundle?: boolean
@@ -174,5 +178,68 @@ function remarks({ platforms, digest, published }: Pushed, dryRun: boolean): str
   return [
     `${only}, and the registry refuses an index with missing platforms:`,
     `    the tag refers to ${digest}; pulling by the publisher's ${published} fails`,
+  ]
+}
+
+/** `airgap push --as-bundle` */
+async function pushAsBundle(
+  path: string,
+  name: string,
+  { options, shell }: { options: PushOptions; shell: Shell },
+): Promise<void> {
+  if (options.keepHost === true)
+    throw new AirgapError('USAGE', '--keep-host is incompatible with --as-bundle', {
+      item: '--keep-host',
+      next: 'remove --keep-host: the whole bundle has one name',
+    })
+  await checkRegistryFiles(options)
+  const source = await openFileSource(path)
+  const bundle = await openBundle(source)
+  try {
+    const reference = parseBundleReference(name, bundle.info.version)
+    const progress = shell.progress()
+    await verifyStructure(source)
+    const place = openPlace(reference, {
+      access: 'pull,push',
+      plainHttp: options.plainHttp ?? false,
+      caFile: options.caFile,
+      registryConfig: options.registryConfig,
+      jobs: options.jobs,
+      progress,
+      signal: shell.signal,
+    })
+    shell.whenStopped('run the same command again: it skips what the registry already has')
+    const dryRun = options.dryRun ?? false
+    try {
+      const pushed = await pushBundle(bundle, place, {
+        file: basename(path),
+        path,
+        replace: options.replace ?? false,
+        dryRun,
+        jobs: options.jobs,
+        progress,
+        signal: shell.signal,
+      })
+      shell.print({ ...pushed, dryRun }, () => renderBundle(pushed, dryRun))
+    } finally {
+      await place.close()
+    }
+  } finally {
+    await bundle.close()
+  }
+}
+
+function renderBundle(pushed: PushedBundle, dryRun: boolean): string[] {
+  const row = (title: string, { blobs, bytes }: PushedBundle['uploaded']) =>
+    `  ${title} ${blobs} blobs, ${humanBytes(bytes)}`
+  return [
+    `${pushed.reference}${dryRun ? ': would be pushed' : ''}`,
+    `  digest   ${pushed.digest}`,
+    `  manifest ${pushed.manifest}`,
+    row(dryRun ? 'missing ' : 'uploaded', pushed.uploaded),
+    row('present ', pushed.present),
+    pushed.files.length === 0
+      ? '  files    none next to the bundle: it has no signatures'
+      : `  files    ${pushed.files.join(', ')}`,
   ]
 }
