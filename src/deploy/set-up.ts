@@ -139,7 +139,7 @@ function tlsOf(
     })
   if (plainHttp) return null
   if (tls) return { by: 'site-ca' }
-  if (!hasFiles) return saved?.tls ?? null
+  if (!hasFiles) return saved === undefined ? { by: 'site-ca' } : saved.tls
   if (tlsCert === undefined || tlsKey === undefined)
     throw new AirgapError('USAGE', '--tls-cert and --tls-key require each other', {
       item: tlsCert === undefined ? '--tls-cert' : '--tls-key',

@@ -52,7 +52,7 @@ describe('setUp', () => {
     expect(expected).toEqual([])
     expect(config).toEqual({
       verify: 'once',
-      tls: null,
+      tls: { by: 'site-ca' },
       bundles: ['/nowhere/b.tar'],
       address: '127.0.0.1',
       registryPort: 35_000,

@@ -68,6 +68,7 @@ export async function startOurs(
       String(registry),
       '--http-port',
       String(files),
+      '--plain-http',
       ...args,
     ],
     url,

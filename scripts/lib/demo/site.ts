@@ -113,6 +113,7 @@ async function apply(context: DemoContext, site: Site): Promise<void> {
     String(site.ports.http),
     '--node-root',
     site.nodeRoot,
+    '--plain-http',
     ...(site.network ? [] : ['--listen', site.address]),
   ]
   const deploy = (args: [string, ...string[]], stop?: AbortSignal) => {

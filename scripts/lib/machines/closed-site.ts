@@ -38,6 +38,7 @@ export async function serveInClosedNetwork(
     network.site.address,
     '--http-port',
     '8080',
+    '--plain-http',
   ])
   const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'], env: withSbin() })
   let output = ''

@@ -92,6 +92,7 @@ async function serve(
       `${port}`,
       '--http-port',
       `${http}`,
+      '--plain-http',
     ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   )

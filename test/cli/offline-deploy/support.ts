@@ -102,8 +102,11 @@ export interface TestSite {
   serving: string[]
 }
 
-/** A folder with room for a site on loopback; its servers are stopped and all of it is removed when the test ends. */
-export async function testSite(): Promise<TestSite> {
+/**
+ * A folder with room for a site on loopback, with plain HTTP unless `tls` says otherwise, so that tests of other things need no CA. Its servers are
+ * stopped and all of it is removed when the test ends.
+ */
+export async function testSite({ tls = false } = {}): Promise<TestSite> {
   const work = await mkdtemp(join(tmpdir(), 'airgap-deploy-'))
   const [registryPort, httpPort] = [await freePort(), await freePort()]
   const bundle = join(work, 'sample.tar')
@@ -112,6 +115,7 @@ export async function testSite(): Promise<TestSite> {
   const serving = [
     ...['--bundle', bundle, '--site', site, '--address', '127.0.0.1', '--listen', '127.0.0.1'],
     ...['--registry-port', String(registryPort), '--http-port', String(httpPort)],
+    ...(tls ? [] : ['--plain-http']),
   ]
   const options = [...serving, '--node-root', nodeRoot]
   onTestFinished(async () => {

@@ -65,8 +65,8 @@ async function exchange(port: number, bytes: string | Buffer): Promise<string> {
 
 describe.each(['1', '2'])('servers with TLS in %s processes', processes => {
   it('answer stock clients that trust the CA of the site, and no others', async () => {
-    const site = await testSite()
-    await served(site, '--tls', '--processes', processes)
+    const site = await testSite({ tls: true })
+    await served(site, '--processes', processes)
     const ca = await fetchCa(site)
     const certificate = new X509Certificate(await readFile(ca))
     expect(certificate.ca).toBe(true)
@@ -91,8 +91,8 @@ describe.each(['1', '2'])('servers with TLS in %s processes', processes => {
 })
 
 it('answers HTTP on the port for HTTPS with a hint, and what is neither with nothing', async () => {
-  const site = await testSite()
-  const running = await served(site, '--tls', '--processes', '1')
+  const site = await testSite({ tls: true })
+  const running = await served(site, '--processes', '1')
   const hint = await client('curl', ['-sS', '-i', `${site.http}/clients/`])
   expect(hint.stdout).toMatch(/^HTTP\/1\.1 400 Bad Request/)
   expect(hint.stdout).toContain(`use ${secure(site)}`)
@@ -104,7 +104,7 @@ it('answers HTTP on the port for HTTPS with a hint, and what is neither with not
 })
 
 it('serves plain HTTP where it is asked for', async () => {
-  const site = await testSite()
+  const site = await testSite({ tls: true })
   await served(site, '--plain-http', '--processes', '1')
   expect(await client('curl', ['-sSf', `http://${site.registry}/v2/`])).toMatchObject({ code: 0 })
   const none = await client('curl', [
@@ -119,9 +119,9 @@ it('serves plain HTTP where it is asked for', async () => {
 })
 
 it('installs, verifies and shows a site with TLS', async () => {
-  const site = await testSite()
+  const site = await testSite({ tls: true })
   await writeBundle(site.bundle, await sampleStack())
-  const applied = await run(['apply', ...site.options, '--tls', '--yes'])
+  const applied = await run(['apply', ...site.options, '--yes'])
   expect(applied).toMatchObject({ code: 0 })
   expect(applied.stdout).toContain(secure(site))
   const again = await run(['apply', '--site', site.site, '--yes'])

@@ -71,7 +71,17 @@ export async function openInstallTest(options: {
     siteFile,
     apply(args = [], more = {}) {
       const { address } = site.network.site
-      const command = ['apply', '--yes', '--bundle', medium, '--site', '/opt/site', '--address', address]
+      const command = [
+        'apply',
+        '--yes',
+        '--bundle',
+        medium,
+        '--site',
+        '/opt/site',
+        '--address',
+        address,
+        '--plain-http',
+      ]
       return site.deploy([...command, ...args], { ...more, env: { ...env, ...more.env } })
     },
     upgrade(next, ...args) {
