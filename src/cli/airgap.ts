@@ -26,5 +26,6 @@ await startProgram({
   },
   internal: {
     'serving-process': async () => (await import('../deploy/serving-process.ts')).runServingProcess,
+    'password-thread': async () => (await import('../access/password-thread.ts')).runPasswordThread,
   },
 })

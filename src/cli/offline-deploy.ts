@@ -19,6 +19,7 @@ await startProgram({
     upgrade: async () => (await import('./offline-deploy/upgrade.ts')).upgradeCommand,
     configure: async () => (await import('./offline-deploy/configure.ts')).configureCommand,
     secrets: async () => (await import('./offline-deploy/secrets.ts')).secretsCommand,
+    users: async () => (await import('./offline-deploy/users.ts')).usersCommand,
     status: async () => (await import('./offline-deploy/status.ts')).statusCommand,
     receipt: async () => (await import('./offline-deploy/receipt.ts')).receiptCommand,
     'support-bundle': async () => (await import('./offline-deploy/support-bundle.ts')).supportBundleCommand,
@@ -30,5 +31,6 @@ await startProgram({
   },
   internal: {
     'serving-process': async () => (await import('../deploy/serving-process.ts')).runServingProcess,
+    'password-thread': async () => (await import('../access/password-thread.ts')).runPasswordThread,
   },
 })

@@ -69,6 +69,7 @@ const table = {
   NOT_FOUND: { exit: 2, http: 404 },
   METHOD_NOT_ALLOWED: { exit: 2, http: 405 },
   RANGE_NOT_SATISFIABLE: { exit: 2, http: 416 },
+  TOO_MANY_REQUESTS: { exit: 10, http: 429 },
 } as const
 
 export type ErrorCode = keyof typeof table

@@ -10,6 +10,7 @@ import { openBundles } from './open-bundles.ts'
 import { startServing } from './serving.ts'
 import { keepServingRecord } from './serving-record.ts'
 import { setUp } from './set-up.ts'
+import { openSiteAccess, usersFault } from './site-access.ts'
 import type { SiteOptions } from './site-options.ts'
 import { openTls } from './site-tls.ts'
 import { openSiteVerdicts } from './site-verdicts.ts'
@@ -57,6 +58,11 @@ export async function serveSite(
     overlay: overlayStore(paths.overlay),
   })
   let overlay: OpenOverlay | undefined
+  const access = await openSiteAccess(state, {
+    requireLogin: config.requireLogin,
+    self: run.self,
+    failed: error => run.log.line(JSON.stringify({ at: run.now().toISOString(), ...usersFault(error) })),
+  })
   try {
     overlay = await openOverlay(paths.overlay, {
       added: verdicts.notePushed,
@@ -67,6 +73,7 @@ export async function serveSite(
       overlay,
       verdicts,
       verify: config.verify,
+      access,
       address,
       listen: config.listen,
       state,
@@ -92,6 +99,7 @@ export async function serveSite(
       await record.close()
     }
   } finally {
+    await access.close()
     await overlay?.close()
     await verdicts.close()
     await lock.release()

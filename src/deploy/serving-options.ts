@@ -10,6 +10,7 @@ import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'
 import type { SiteState } from '../site/state.ts'
 import type { OpenBundle } from './open-bundles.ts'
+import type { openSiteAccess } from './site-access.ts'
 
 /** The running servers of a site. */
 export interface Serving {
@@ -45,6 +46,7 @@ export interface ServingOptions {
   overlay: OverlayOwner
   verdicts: SiteVerdicts
   verify: VerifyMode
+  access: Awaited<ReturnType<typeof openSiteAccess>>
   now: () => Date
   log: LogSink
   /** undefined: plain HTTP */

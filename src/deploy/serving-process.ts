@@ -13,6 +13,7 @@ import { remoteVerdicts } from '../serve/remote-verdicts.ts'
 import { type Taking, takeConnections } from '../serve/taking.ts'
 import type { ServerProof } from '../site/server-proof.ts'
 import { memoryShare, monitoringQuestions, type ProcessSetup } from './serving-options.ts'
+import { remoteAccess } from './site-access.ts'
 import { makeSiteServers } from './site-servers.ts'
 
 /** Runs one serving process: it answers connections that its supervisor has accepted, from bundles that it has opened and judged. */
@@ -49,6 +50,7 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
     memory: memoryShare(setup.processes),
     verdicts: remoteVerdicts(link),
     verify: setup.verify,
+    access: await remoteAccess(link),
     overlay: { served: overlayOf(link, setup), store: overlayStore(setup.overlay) },
     ca: setup.tls?.ca,
     async ready(name, { server, folders, url, log }) {

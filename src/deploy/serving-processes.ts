@@ -16,13 +16,27 @@ import {
   type ServingOptions,
   type ServingState,
 } from './serving-options.ts'
+import { answerAccess, tellAccess } from './site-access.ts'
 import { openKey } from './site-key.ts'
 import { siteMonitoring } from './site-monitoring.ts'
 
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
 export async function serveInProcesses(
   entrance: Entrance,
-  { bundles, address, state, overlay, verdicts, verify, now, log, processes, self, tls }: ServingOptions,
+  {
+    bundles,
+    address,
+    state,
+    overlay,
+    verdicts,
+    verify,
+    access,
+    now,
+    log,
+    processes,
+    self,
+    tls,
+  }: ServingOptions,
 ): Promise<Serving> {
   const serverKey = await openServerKey(state.folder)
   const started = now()
@@ -49,6 +63,8 @@ export async function serveInProcesses(
     async answer(what, value, signal) {
       const verdict = answerVerdicts(verdicts, { what, value, signal })
       if (verdict !== undefined) return await verdict
+      const answer = answerAccess(access, { what, value })
+      if (answer !== undefined) return await answer
       if (what === monitoringQuestions.readiness) return await monitoring.readiness()
       if (what === monitoringQuestions.metrics) return await monitoring.metrics(String(value))
       const pushed = answerOverlay(overlay, { what, value, signal })
@@ -82,6 +98,7 @@ export async function serveInProcesses(
   })
   const monitoring = siteMonitoring({ bundles, state, verdicts, now, serving: servingState })
   entrance.open(supervisor.take)
+  tellAccess(access, supervisor.tell)
   verdicts.onDamage((content, state) => supervisor.tell(verdictMessages.damage, { content, state }))
   const close = async () => {
     entrance.close()

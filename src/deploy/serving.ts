@@ -43,7 +43,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
 /** Answers in this process. */
 async function serveHere(
   entrance: Entrance,
-  { bundles, address, state, overlay, verdicts, verify, now, log, tls }: ServingOptions,
+  { bundles, address, state, overlay, verdicts, verify, access, now, log, tls }: ServingOptions,
 ): Promise<Serving> {
   const takings = new Map<string, Taking>()
   const counters: Record<string, Counters> = {}
@@ -103,6 +103,7 @@ async function serveHere(
         verify,
         overlay: { served: client, store: overlayStore(folder) },
         ca: tls?.ca,
+        access,
         async ready(name, made) {
           const { server, url, log } = made
           takings.set(name, await takeConnections(server, { tls: tls && { settings: tls, url, log } }))

@@ -55,6 +55,7 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
       listen,
       verify: options.verify ?? saved?.verify ?? defaults.verify,
       tls,
+      requireLogin: options.requireLogin ?? saved?.requireLogin ?? defaults.requireLogin,
       environment: parseEnvironment(environment),
       nodeRoot: nodeRootOf(options.nodeRoot, saved),
     },

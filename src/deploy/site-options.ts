@@ -24,6 +24,7 @@ export interface SiteOptions {
   tlsCert?: string
   tlsKey?: string
   tlsCa?: string
+  requireLogin?: boolean
   env?: string
   nodeRoot?: string
 }
@@ -33,5 +34,6 @@ export const defaults = {
   httpPort: 8080,
   listen: '0.0.0.0',
   verify: 'once',
+  requireLogin: false,
   environment: 'prod',
 } as const

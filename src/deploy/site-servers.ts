@@ -10,6 +10,10 @@ import { httpServerOf, registryUrlOf, type SiteAddress } from '../site/address.t
 import { type SiteContent, withOverlay } from '../site/content.ts'
 import { proofPath, type ServerClaim, type ServerProof, type SiteServer } from '../site/server-proof.ts'
 import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
+import { permissionsOf, type SiteAccess } from './site-access.ts'
+
+/** Whoever does not trust the site's CA yet cannot log in safely. */
+const siteCaUrl = '/clients/ca.crt'
 
 /** What the servers of a site need, in whichever process they run. */
 export interface SiteServersOptions {
@@ -28,6 +32,7 @@ export interface SiteServersOptions {
   memory: { cacheBytes: number; bufferBytes: number }
   verdicts: Verdicts
   verify: VerifyMode
+  access: SiteAccess
   /** where pushes go, and the store with their content */
   overlay: { served: ServedOverlay; store: ReadableStore }
   /** what machines have to trust, as PEM; undefined: plain HTTP, or a certificate that they trust already */
@@ -51,11 +56,14 @@ export async function makeSiteServers(
   options: SiteServersOptions,
 ): Promise<void> {
   const { address, site, now, memory, verdicts, verify, ca } = options
+  const permissions = permissionsOf(options.access, address)
   const optionsOf = (
     server: SiteServer,
     { description, log }: { description: string; log: MadeServer['log'] },
   ) => ({
     log,
+    permission: permissions[server],
+    openPaths: [siteCaUrl],
     ...memory,
     verdicts,
     verify,

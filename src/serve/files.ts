@@ -39,6 +39,8 @@ export function createHttpServer(
   const { server, context } = contentServer(store, {
     errorBody: textError,
     options,
+    // a POST here asks for content, too: git's upload-pack
+    needs: () => ({ action: 'pull' }),
     takes: (method, url) => method === 'POST' && services.takesPost(url),
   })
   const table = fileTable(store, mounts)

@@ -19,7 +19,7 @@ export interface ProcessLink {
   ask(what: string, value: unknown, signal?: AbortSignal): Promise<unknown>
   /** Tells the supervisor something that it does not answer. */
   tell(what: string, value: unknown): void
-  /** Sets what is called with each notice of the supervisor. */
+  /** Adds what is called with each notice of the supervisor. */
   onNotice(listener: (what: string, value: unknown) => void): void
   /** Resolves when the supervisor wants the process to end. */
   stopped: Promise<{ graceMs: number }>
@@ -53,7 +53,7 @@ export async function connectSupervisor(): Promise<ProcessLink> {
   let unread = 0
   let asked = 0
   let scheduled = false
-  let noticed: (what: string, value: unknown) => void = () => {}
+  const listeners: ((what: string, value: unknown) => void)[] = []
 
   function send(message: ToSupervisor): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -119,7 +119,7 @@ export async function connectSupervisor(): Promise<ProcessLink> {
         questions.get(message.id)?.reject(errorOf(message.error))
         return
       case 'notice':
-        noticed(message.what, message.value)
+        for (const listener of listeners) listener(message.what, message.value)
         return
       case 'stop':
         stopped.resolve(message)
@@ -166,7 +166,7 @@ export async function connectSupervisor(): Promise<ProcessLink> {
     },
     tell: (what, value) => sendQuietly({ type: 'notice', what, value }),
     onNotice(listener) {
-      noticed = listener
+      listeners.push(listener)
     },
     stopped: stopped.promise,
     flush: report,

@@ -72,6 +72,8 @@ function codeOf(error: AirgapError): RegistryErrorCode {
       return 'NAME_INVALID'
     case 'UNAUTHORIZED':
       return 'UNAUTHORIZED'
+    case 'TOO_MANY_REQUESTS':
+      return 'TOOMANYREQUESTS'
     case 'PERMISSION':
       return 'DENIED'
     default:

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ReadableStore } from '../content/store.ts'
 import { isRepository } from '../core/reference.ts'
 import type { Exchange } from './answer.ts'
+import { isTokenUrl, registryNeeds } from './permission.ts'
 import { answerWithError, json, methodNotAllowed, thrownErrorBody } from './registry-errors.ts'
 import { catalog, sortedLists, tags } from './registry-lists.ts'
 import { blob, manifest, referrers } from './registry-pull.ts'
@@ -11,6 +12,7 @@ import { beginUpload, cancelUpload, finishUpload, uploadState, writeUpload } fro
 import type { ServedImages, ServedOverlay, ServerOptions } from './served.ts'
 import { contentServer } from './server.ts'
 import { decodePath, parseTarget } from './target.ts'
+import { answerTokens } from './token-endpoint.ts'
 
 /** Methods that change something: a registry without an overlay refuses them before it reads a body. */
 const changes = ['POST', 'PUT', 'PATCH', 'DELETE']
@@ -28,8 +30,12 @@ export function createRegistryServer(
   const { server, context } = contentServer(store, {
     errorBody: error => ({ contentType: json, body: thrownErrorBody(error) }),
     options,
-    takes: method => overlay !== undefined && changes.includes(method),
+    needs: registryNeeds,
+    takes: (method, url) =>
+      (overlay !== undefined && changes.includes(method)) ||
+      (options.permission?.tokens !== undefined && method === 'POST' && isTokenUrl(url)),
   })
+  if (options.permission?.tokens !== undefined) answerTokens(server, options.permission.tokens)
   const sorted = sortedLists(images)
   // the body reaches the handler as it came: no parser looks into it
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))

@@ -3,6 +3,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { ChallengeOptions } from './challenge.ts'
 import type { MonitoringOptions } from './monitoring.ts'
+import type { Permission } from './permission.ts'
 import type { Verdicts } from './verdicts.ts'
 
 /** The input of the servers in this folder: plain data and lookups over any store. */
@@ -175,6 +176,10 @@ export interface ServerOptions {
   maxConnections?: number
   /** answers clients that want to know whether this is the server that they expect; absent: no proof */
   challenge?: ChallengeOptions
+  /** who may do what; absent: everybody may read */
+  permission?: Permission
+  /** URL paths that need no login, also where reading does */
+  openPaths?: readonly string[]
   /** memory for the cache of small content; default 32 MiB */
   cacheBytes?: number
   /** answers monitoring systems; absent: nothing */

@@ -6,7 +6,8 @@ import { AirgapError } from '../core/errors.ts'
 import { accessLog } from './access-log.ts'
 import { answerChallenges } from './challenge.ts'
 import { localVerdicts } from './local-verdicts.ts'
-import { answerMonitoring } from './monitoring.ts'
+import { answerMonitoring, monitoringPaths } from './monitoring.ts'
+import { callerOf, isFree, type NeedsOf } from './permission.ts'
 import type { ServerOptions } from './served.ts'
 import { type SmallCache, smallCache } from './small-cache.ts'
 import { type BlobSender, blobSender } from './stream.ts'
@@ -50,8 +51,15 @@ export function contentServer(
   {
     errorBody,
     options,
+    needs,
     takes = () => false,
-  }: { errorBody: ErrorBody; options: ServerOptions; takes?: (method: string, url: string) => boolean },
+  }: {
+    errorBody: ErrorBody
+    options: ServerOptions
+    /** what a request needs, where `options.permission` decides on it */
+    needs: NeedsOf
+    takes?: (method: string, url: string) => boolean
+  },
 ): { server: FastifyInstance; context: ServerContext } {
   const local = options.verdicts === undefined ? localVerdicts(store) : undefined
   const verdicts = options.verdicts ?? local!
@@ -137,6 +145,22 @@ export function contentServer(
       }),
     )
   })
+  const { permission } = options
+  const open = openPaths(options)
+  if (permission !== undefined)
+    server.addHook('onRequest', async (request, reply) => {
+      if (isFree(request, permission)) return
+      const { method, raw } = request
+      if (method === 'GET' && open.has(raw.url?.split('?', 1)[0] ?? '')) return
+      const needed = needs({ method, url: raw.url ?? '/' })
+      if (needed === undefined) return
+      const decision = await permission.check(needed, callerOf(request))
+      if (!('refusal' in decision)) return
+      reply.headers(decision.headers)
+      // the rest of a body is not read
+      if (hasBody(request.headers)) reply.header('connection', 'close')
+      return refuse(reply, decision.refusal)
+    })
   server.setErrorHandler((error, _request, reply) => refuse(reply, error))
   server.setNotFoundHandler((request, reply) =>
     refuse(
@@ -149,6 +173,16 @@ export function contentServer(
   if (options.challenge !== undefined) answerChallenges(server, options.challenge)
   if (options.monitoring !== undefined) answerMonitoring(server, options.monitoring)
   return { server, context }
+}
+
+/** What machines request before they can log in: who this server is, whether it answers, and which CA to trust. */
+function openPaths({ challenge, monitoring, openPaths = [] }: ServerOptions): ReadonlySet<string> {
+  const { health, readiness } = monitoringPaths
+  return new Set([
+    ...openPaths,
+    ...(challenge === undefined ? [] : [challenge.path]),
+    ...(monitoring === undefined ? [] : [health, readiness]),
+  ])
 }
 
 function hasBody(headers: Record<string, unknown>): boolean {

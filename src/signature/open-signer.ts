@@ -83,15 +83,19 @@ export async function readPublicKeys(path: string): Promise<PublicKey[]> {
 /** Returns a password from the file, the environment or the terminal, in this order. Throws USAGE, KEY_INVALID, FILE_NOT_FOUND, PERMISSION. */
 export async function readPassword(
   question: string,
-  { passwordFile, sources }: { passwordFile: string | undefined; sources: SecretSources },
+  {
+    passwordFile,
+    sources,
+    variable = passwordVariable,
+  }: { passwordFile: string | undefined; sources: SecretSources; variable?: string },
 ): Promise<string> {
   if (passwordFile !== undefined) return firstLine(await readSecret(passwordFile, sources), passwordFile)
-  const set = sources.environment[passwordVariable]
+  const set = sources.environment[variable]
   if (set !== undefined && set !== '') return set
   if (sources.askSecret !== undefined) return await sources.askSecret(question)
   throw new AirgapError('USAGE', 'a password is required, and there is no terminal to type it', {
     item: question.replace(/: $/, ''),
-    next: `set ${passwordVariable}, or pass --password-file FILE`,
+    next: `set ${variable}, or pass --password-file FILE`,
   })
 }
 

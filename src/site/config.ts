@@ -30,6 +30,8 @@ export const siteConfigSchema = z.strictObject({
   verify: z.enum(['once', 'always']).default('once'),
   /** null: plain HTTP; so is a site that an older offline-deploy has set up */
   tls: tls.nullable().default(null),
+  /** pulls need a user, too; absent in the configuration of an older offline-deploy */
+  requireLogin: z.boolean().default(false),
   environment: z.string(),
   /** null: this host itself is not configured */
   nodeRoot: z.string().nullable(),

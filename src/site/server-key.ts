@@ -4,15 +4,26 @@ import { join } from 'node:path'
 import { createAtomically } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
 
+const proofKey = 'server-key.pem'
+
 /**
  * Opens the key with which the servers of a site prove who they are: an Ed25519 key of its own, because the servers sign what any client
  * sends, and machines trust whatever the key of the repositories has signed. The first call generates it, with mode 0600. Throws
  * KEY_INVALID, PERMISSION.
  */
 export async function openServerKey(folder: string): Promise<KeyObject> {
-  const existing = await readServerKey(folder)
+  return await openKey(folder, proofKey)
+}
+
+/** Opens the key that signs the tokens of users (access/token.ts), as `openServerKey` does; a key has one purpose. */
+export async function openTokenKey(folder: string): Promise<KeyObject> {
+  return await openKey(folder, 'token-key.pem')
+}
+
+async function openKey(folder: string, name: string): Promise<KeyObject> {
+  const existing = await readKey(folder, name)
   if (existing !== undefined) return existing
-  const path = pathOf(folder)
+  const path = join(folder, name)
   const { privateKey } = generateKeyPairSync('ed25519')
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -21,7 +32,7 @@ export async function openServerKey(folder: string): Promise<KeyObject> {
     throw fromSystemError(error, path)
   }
   // another process may have been the first
-  const made = await readServerKey(folder)
+  const made = await readKey(folder, name)
   if (made !== undefined) return made
   throw new AirgapError('KEY_INVALID', 'the key of the servers disappeared after it was written', {
     item: path,
@@ -30,7 +41,11 @@ export async function openServerKey(folder: string): Promise<KeyObject> {
 
 /** Reads the key; undefined where no servers have run yet. Throws KEY_INVALID, PERMISSION. */
 export async function readServerKey(folder: string): Promise<KeyObject | undefined> {
-  const path = pathOf(folder)
+  return await readKey(folder, proofKey)
+}
+
+async function readKey(folder: string, name: string): Promise<KeyObject | undefined> {
+  const path = join(folder, name)
   let text: string
   try {
     if (((await stat(path)).mode & 0o077) !== 0)
@@ -55,8 +70,4 @@ export async function readServerKey(folder: string): Promise<KeyObject | undefin
     likely: 'a damaged disk, or an edited file',
     next: `rm ${path}, then run \`offline-deploy stop\` and \`offline-deploy apply\`: the servers start with a new key`,
   })
-}
-
-function pathOf(folder: string): string {
-  return join(folder, 'server-key.pem')
 }

@@ -56,6 +56,8 @@ export interface SiteState {
     installed: string
     /** the keys whose signatures the site trusts, mode 0600 */
     trust: string
+    /** the users of the servers and their roles, mode 0600: in htpasswd's form */
+    users: string
     /** folder, mode 0700: what the servers know of each bundle's content */
     verdicts: string
     /** folder, mode 0700: what was pushed to the site's registry */
@@ -143,6 +145,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     bundles: join(folder, 'bundles.json'),
     installed: join(folder, 'installed.json'),
     trust: join(folder, 'trust.json'),
+    users: join(folder, 'users.htpasswd'),
     verdicts: join(folder, 'verdicts'),
     overlay: join(folder, 'overlay'),
     tls: join(folder, 'tls'),

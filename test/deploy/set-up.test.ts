@@ -22,7 +22,7 @@ const saved = {
   nodeRoot: '/saved',
 }
 /** what a site that an older offline-deploy has set up is read as */
-const older = { ...saved, verify: 'once', tls: null } as const
+const older = { ...saved, verify: 'once', tls: null, requireLogin: false } as const
 
 async function savedSite(config: object = saved): Promise<string> {
   const site = await temporaryFolder()
@@ -53,6 +53,7 @@ describe('setUp', () => {
     expect(config).toEqual({
       verify: 'once',
       tls: { by: 'site-ca' },
+      requireLogin: false,
       bundles: ['/nowhere/b.tar'],
       address: '127.0.0.1',
       registryPort: 35_000,
@@ -91,6 +92,7 @@ describe('setUp', () => {
     expect(config).toEqual({
       verify: 'once',
       tls: null,
+      requireLogin: false,
       bundles: ['/given/b.tar'],
       address: 'deploy.example',
       registryPort: 6001,

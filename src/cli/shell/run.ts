@@ -41,7 +41,7 @@ export interface Cli {
   description: string
   /** loads each command by name: most need neither the network code nor OpenPGP */
   commands: Readonly<Record<string, () => Promise<DefineCommand>>>
-  /** loads each program that only this program starts, with a channel to it (`child_process`): no command, in neither help nor completion */
+  /** loads each program that only this program starts, as a process with a channel or as a thread: no command, in neither help nor completion */
   internal?: Readonly<Record<string, () => Promise<() => Promise<never>>>>
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isMainThread } from 'node:worker_threads'
 import { AirgapError } from '../../core/errors.ts'
 import { formatError } from './format-error.ts'
 import type { Cli } from './run.ts'
@@ -22,7 +23,7 @@ export async function startProgram(cli: Cli): Promise<void> {
     process.exitCode = error.exitCode
     return
   }
-  const internal = process.connected ? cli.internal?.[process.argv[2] ?? ''] : undefined
+  const internal = process.connected || !isMainThread ? cli.internal?.[process.argv[2] ?? ''] : undefined
   if (internal !== undefined) return await (await internal())()
   const words = process.argv.slice(2)
   // scripts request it often, and it needs nothing else that takes time to load

@@ -80,6 +80,7 @@ function serveArguments({ setup, bundles, state }: SiteParts): string[] {
     '--verify',
     config.verify,
     ...tlsArguments(config),
+    config.requireLogin ? '--require-login' : '--no-require-login',
     '--registry-port',
     String(config.registryPort),
     '--http-port',

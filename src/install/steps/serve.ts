@@ -62,7 +62,7 @@ export function serveStep(options: ServeOptions): Step {
       if (found.http === 'stranger') await refuseOtherSite(servers, context.signal)
       if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
         context.progress.note(
-          'serve: stopped the servers, which ran with other content, another address, other client files or another --verify',
+          'serve: stopped the servers, which ran with other content, another address, other client files or other options',
         )
       await start(options, { wanted, context })
     },
@@ -87,6 +87,7 @@ async function runsOtherwise(lock: string, command: readonly string[]): Promise<
   const words = running.split('\0')
   const listen = optionIn(words, '--listen')
   if (listen !== undefined && listen !== optionIn(command, '--listen')) return true
+  if (words.includes('--require-login') !== command.includes('--require-login')) return true
   return (optionIn(words, '--verify') ?? 'once') !== (optionIn(command, '--verify') ?? 'once')
 }
 
