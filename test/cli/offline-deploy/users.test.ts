@@ -20,7 +20,7 @@ async function add(site: TestSite, name: string, role: string) {
 
 async function serve(site: TestSite, ...more: string[]) {
   await writeBundle(site.bundle, await sampleStack())
-  const running = start(['serve', ...site.serving, ...more])
+  const running = start(['serve', ...site.serving, '--plain-http', ...more])
   onTestFinished(() => void running.child.kill('SIGKILL'))
   await running.said('stop with Ctrl-C')
   return running
@@ -60,6 +60,28 @@ describe.each([1, 2])('the users of servers in %i processes', processes => {
     expect(expires_in).toBe(300)
     const withToken = async () => (await get(`${root}/v2/`, `Bearer ${token}`)).status
     expect(await withToken()).toBe(200)
+    // a push needs a user with the role, and a token for this repository
+    const upload = async (authorization?: string) =>
+      await fetch(`${root}/v2/own/blobs/uploads/`, {
+        method: 'POST',
+        headers: authorization === undefined ? {} : { authorization },
+      })
+    const anonymous = await upload()
+    expect(anonymous.status).toBe(401)
+    expect(anonymous.headers.get('www-authenticate')).toContain('scope="repository:own:pull,push"')
+    expect((await upload(basic('ci', password))).status).toBe(202)
+    expect((await upload(`Bearer ${token}`)).headers.get('www-authenticate')).toContain(
+      'error="insufficient_scope"',
+    )
+    const scoped = await get(`${root}/token?scope=repository:own:pull,push`, basic('ci', password))
+    const { token: own } = (await scoped.json()) as { token: string }
+    expect((await upload(`Bearer ${own}`)).status).toBe(202)
+    const deletion = await fetch(`${root}/v2/own/manifests/1`, {
+      method: 'DELETE',
+      headers: { authorization: basic('ci', password) },
+    })
+    expect(deletion.status).toBe(403)
+    expect(await deletion.json()).toMatchObject({ errors: [{ code: 'DENIED' }] })
     // a user who is added while the servers run
     expect((await get(`${root}/v2/`, basic('late', password))).status).toBe(401)
     await add(site, 'late', 'pull')
