@@ -12,8 +12,10 @@ import { watchUsers } from './watched-users.ts'
 export interface Authority {
   /** Returns another object after each change. */
   state(): AccessState
-  /** Sets what is called after each change. */
-  onChange(listener: (state: AccessState) => void): void
+  /** Calls the listener after each change, until the returned function is called. */
+  onChange(listener: (state: AccessState) => void): () => void
+  /** Sets whether reading needs a login, too. */
+  requireLogin(required: boolean): void
   login(login: Login): Promise<LoginAnswer>
   /** Returns a token for what the user, or where reading is free: anybody, may do of `wanted`. */
   grant(request: GrantRequest): Promise<GrantAnswer>
@@ -46,18 +48,16 @@ export interface AuthorityOptions {
 
 /** Throws what is wrong with the users' file. */
 export async function openAuthority(options: AuthorityOptions): Promise<Authority> {
-  const { site, requireLogin, key, clock, self } = options
+  const { site, key, clock, self } = options
+  let { requireLogin } = options
   const secret = createHash('sha256')
     .update('stamps of users')
     .update(key.export({ type: 'pkcs8', format: 'der' }))
     .digest()
   const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' }).toString('base64')
-  let listener: (state: AccessState) => void = () => {}
+  const listeners = new Set<(state: AccessState) => void>()
   const watched = await watchUsers(options.users, {
-    changed() {
-      state = makeState()
-      listener(state)
-    },
+    changed,
     failed: options.failed,
   })
   const thread = passwordThread(self)
@@ -70,6 +70,11 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
     clockMs: () => clock.seconds() * 1_000,
   })
   let state = makeState()
+
+  function changed(): void {
+    state = makeState()
+    for (const listener of listeners) listener(state)
+  }
 
   function makeState(): AccessState {
     const users = [...watched.current().values()].map(user => ({
@@ -103,8 +108,13 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
 
   return {
     state: () => state,
-    onChange(changed) {
-      listener = changed
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    requireLogin(required) {
+      requireLogin = required
+      changed()
     },
     login,
     async grant({ login: attempt, wanted }) {

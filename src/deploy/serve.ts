@@ -1,12 +1,16 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { Digest } from '../core/digest.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
-import { type OpenOverlay, openOverlay } from '../overlay/overlay.ts'
+import { openOverlay } from '../overlay/overlay.ts'
 import { overlayStore } from '../overlay/overlay-store.ts'
-import type { LogSink } from '../serve/log-sink.ts'
+import { listenForControl } from '../serve/control-socket.ts'
+import { eventLine, type LogSink } from '../serve/log-sink.ts'
+import { errorData } from '../serve/process-messages.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
 import { openState } from '../site/state.ts'
+import { holdBundles } from './held-bundles.ts'
 import { openBundles } from './open-bundles.ts'
+import { acceptedDigests, followConfiguration, oneAtATime } from './reload.ts'
 import { startServing } from './serving.ts'
 import { keepServingRecord } from './serving-record.ts'
 import { setUp } from './set-up.ts'
@@ -37,73 +41,120 @@ export interface ServeRun {
   self: readonly string[]
   /** called once the servers answer */
   serving: (site: ServedSite) => void
+  /** Sets what is called when the configuration is to be read again (SIGHUP). */
+  onHangup: (listener: () => void) => void
 }
 
-/** Serves the bundles of a site until the signal is aborted. */
+/**
+ * Serves the bundles of a site until the signal is aborted. A hangup, or a request at the socket in the state folder (reload-servers.ts), has
+ * it read the configuration of the site again, and serve by that from then on.
+ */
 export async function serveSite(
   { processes = defaultProcesses(), ...options }: SiteOptions & { processes?: number },
   run: ServeRun,
 ): Promise<void> {
+  const { now, log } = run
+  let hungUp = false
+  run.onHangup(() => {
+    hungUp = true
+  })
   const setup = await setUp(options)
-  const { config, siteFolder, address } = setup
-  await using opened = await openBundles(config.bundles, { ...setup, unknown: 'opened', now: run.now() })
-  const { bundles } = opened
-  const state = await openState(siteFolder)
-  const lock = await acquireProcessLock(state.paths.serveLock, `${siteFolder}: the servers of this site`)
+  await using ends = new AsyncDisposableStack()
+  const opened = await openBundles(setup.config.bundles, { ...setup, unknown: 'opened', now: now() })
+  const unheld = ends.use(new AsyncDisposableStack())
+  unheld.use(opened)
+  const state = await openState(setup.siteFolder)
+  ends.use(await acquireProcessLock(state.paths.serveLock, `${setup.siteFolder}: the servers of this site`))
   const { paths } = state
-  const tls = await openTls(config, { folder: paths.tls, now: run.now })
-  const verdicts = await openSiteVerdicts(bundles, {
-    paths,
-    now: run.now,
-    overlay: overlayStore(paths.overlay),
-  })
-  let overlay: OpenOverlay | undefined
-  const access = await openSiteAccess(state, {
-    requireLogin: config.requireLogin,
-    self: run.self,
-    failed: error => run.log.line(JSON.stringify({ at: run.now().toISOString(), ...usersFault(error) })),
-  })
-  try {
-    overlay = await openOverlay(paths.overlay, {
+  const tlsPlace = { folder: paths.tls, now }
+  const tls = await openTls(setup.config, tlsPlace)
+  const verdicts = ends.adopt(openSiteVerdicts({ paths, now, overlay: overlayStore(paths.overlay) }), one =>
+    one.close(),
+  )
+  const held = holdBundles(verdicts)
+  // closed when they are released from now on
+  unheld.move()
+  let content = await held.hold(opened)
+  ends.defer(() => content.release())
+  const overlay = ends.adopt(
+    await openOverlay(paths.overlay, {
       added: verdicts.notePushed,
-      damaged: manifest => run.log.line(JSON.stringify({ at: run.now().toISOString(), damaged: manifest })),
-    })
-    const serving = await startServing({
-      bundles,
-      overlay,
-      verdicts,
-      verify: config.verify,
-      access,
-      address,
-      listen: config.listen,
-      state,
-      now: run.now,
-      log: run.log,
-      processes,
-      tls,
+      damaged: manifest => log.line(eventLine(now(), { damaged: manifest })),
+    }),
+    one => one.close(),
+  )
+  const access = ends.adopt(
+    await openSiteAccess(state, {
+      requireLogin: setup.config.requireLogin,
       self: run.self,
-    })
-    run.serving({
-      registry: registryOf(serving.address),
-      httpServer: httpServerOf(serving.address),
-      listen: config.listen,
-      bundles: bundles.map(({ path, identity }) => ({ path, digest: identity.digest })),
-      folders: serving.folders,
-      process: process.pid,
-    })
-    const record = await keepServingRecord(serving, { path: state.paths.serving, now: run.now })
+      failed: error => log.line(eventLine(now(), usersFault(error))),
+    }),
+    one => one.close(),
+  )
+  const serving = await startServing({
+    access,
+    overlay,
+    tls,
+    bundles: content.bundles,
+    released: content.release,
+    verdicts,
+    verify: setup.config.verify,
+    address: setup.address,
+    listen: setup.config.listen,
+    state,
+    now,
+    log,
+    processes,
+    self: run.self,
+  })
+  ends.defer(() => serving.close())
+  const record = ends.adopt(await keepServingRecord(serving, { path: state.paths.serving, now }), one =>
+    one.close(),
+  )
+  const served = (): ServedSite => ({
+    registry: registryOf(serving.address()),
+    httpServer: httpServerOf(serving.address()),
+    listen: setup.config.listen,
+    bundles: content.bundles.map(({ path, identity }) => ({ path, digest: identity.digest })),
+    folders: serving.folders(),
+    process: process.pid,
+  })
+  const optionsNow = await followConfiguration(options, setup)
+  const reload = oneAtATime(async () => {
     try {
-      await Promise.race([aborted(run.signal), serving.failed])
+      const { config, address, siteFolder } = await setUp(await optionsNow())
+      const tls = await openTls(config, tlsPlace)
+      const expect = await acceptedDigests(siteFolder, content.bundles)
+      const next = await held.hold(
+        await openBundles(config.bundles, { siteFolder, expect, unknown: 'opened', now: now() }),
+      )
+      const { bundles, release: released } = next
+      await serving.reload({ bundles, released, address, verify: config.verify, tls }).catch(async error => {
+        await released()
+        throw error
+      })
+      content = next
+      access.requireLogin(config.requireLogin)
+      log.line(eventLine(now(), { reloaded: bundles.map(({ path }) => path) }))
+      return served()
+    } catch (error) {
+      log.line(eventLine(now(), { reloadFailed: errorData(error) }))
+      throw error
     } finally {
-      await serving.close()
-      await record.close()
+      await record.write()
     }
-  } finally {
-    await access.close()
-    await overlay?.close()
-    await verdicts.close()
-    await lock.release()
-  }
+  })
+  // reported in the log
+  run.onHangup(() => void reload().catch(() => {}))
+  const control = await listenForControl(state.paths.control, { reload }).catch((error: unknown) => {
+    // a file system without sockets: a hangup works all the same
+    log.line(eventLine(now(), { noControlSocket: errorData(error) }))
+    return undefined
+  })
+  ends.defer(() => control?.close())
+  run.serving(served())
+  if (hungUp) reload().catch(() => {})
+  await Promise.race([aborted(run.signal), serving.failed])
 }
 
 /** more processes than this cost memory and gain little: each sends a gigabyte per second and more */

@@ -1,8 +1,12 @@
 import type { Descriptor } from '../core/descriptor.ts'
 import type { OverlayOwner } from '../overlay/owner.ts'
 import type { Counters } from '../serve/counters.ts'
+import type { Entrance } from '../serve/entrance.ts'
+import type { Generation } from '../serve/generations.ts'
 import type { LocalVerdicts } from '../serve/local-verdicts.ts'
+
 import type { LogSink } from '../serve/log-sink.ts'
+import type { Monitoring } from '../serve/monitoring.ts'
 import type { VerifyMode } from '../serve/served.ts'
 import type { ProcessState } from '../serve/supervisor.ts'
 import type { TlsSettings } from '../serve/tls-connections.ts'
@@ -14,10 +18,16 @@ import type { openSiteAccess } from './site-access.ts'
 
 /** The running servers of a site. */
 export interface Serving {
-  address: SiteAddress
+  /** with the actual ports */
+  address(): SiteAddress
   /** top folders of the HTTP server */
-  folders: string[]
+  folders(): string[]
   state(): ServingState
+  /**
+   * Replaces the servers by ones with this setup, without cutting off any answer (serve/generations.ts). Throws what keeps the new ones from
+   * serving, and BUSY; then the present ones continue, and `setup.released` is not called.
+   */
+  reload(setup: ServedSetup): Promise<void>
   /** Rejects where the servers cannot continue. */
   failed: Promise<never>
   close(): Promise<void>
@@ -27,6 +37,8 @@ export interface Serving {
 export interface ServingState {
   /** the processes that answer requests; none where this one does */
   processes: ProcessState[]
+  /** processes from before a reload, which finish their answers */
+  draining: ProcessState[]
   /** number of processes that ended unexpectedly and were started again */
   restarts: number
   /** the last of them */
@@ -35,22 +47,28 @@ export interface ServingState {
   servers: Record<string, Counters>
 }
 
-export interface ServingOptions {
+/** What a reload can change. */
+export interface ServedSetup {
   bundles: readonly Pick<OpenBundle, 'path' | 'store' | 'source' | 'identity'>[]
-  /** ports may be 0: any free one */
+  /** at which clients reach the servers; a reload keeps the ports, and the first ones may be 0: any free ones */
   address: SiteAddress
+  verify: VerifyMode
+  /** undefined: plain HTTP */
+  tls: ServingTls | undefined
+  /** called once no server uses these bundles any more */
+  released(): Promise<void>
+}
+
+export interface ServingOptions extends ServedSetup {
   /** IP address to listen on */
   listen: string
   state: SiteState
   /** what was pushed to the registry */
   overlay: OverlayOwner
   verdicts: SiteVerdicts
-  verify: VerifyMode
   access: Awaited<ReturnType<typeof openSiteAccess>>
   now: () => Date
   log: LogSink
-  /** undefined: plain HTTP */
-  tls?: ServingTls | undefined
   /** how many processes answer requests; 1: this one alone */
   processes: number
   /** program and arguments that start a serving process */
@@ -62,10 +80,26 @@ export interface ServingTls extends TlsSettings {
   ca?: string
 }
 
+/** What one generation of servers is made of. */
+export interface GenerationOptions extends Omit<ServingOptions, 'listen' | 'released'> {
+  entrance: Pick<Entrance, 'retry'>
+  /** of all generations */
+  monitoring: Monitoring
+  /** called for each process that ended unexpectedly */
+  ended(end: NonNullable<ServingState['lastEnd']>): void
+}
+
+/** One generation of a site's servers. */
+export interface SiteGeneration extends Generation {
+  readonly address: SiteAddress
+  /** top folders of the HTTP server, once it is ready */
+  folders(): string[]
+}
+
 /** Verdicts that several processes share. */
 export interface SiteVerdicts extends Verdicts {
-  /** Sets what is called with content that is found to be damaged. */
-  onDamage(listener: (content: Descriptor, state: string) => void): void
+  /** Calls the listener with content that is found to be damaged, until the returned function is called. */
+  onDamage(listener: (content: Descriptor, state: string) => void): () => void
   /** What is known of the bundles, in order. */
   content(): Promise<ServedContent[]>
 }
@@ -99,6 +133,11 @@ export function memoryShare(processes: number): { cacheBytes: number; bufferByte
 
 /** What a process asks its supervisor for monitoring systems. */
 export const monitoringQuestions = { readiness: 'readiness', metrics: 'metrics' } as const
+
+/** Returns how many processes from before a reload may still finish their answers when another reload begins. */
+export function maxDraining(processes: number): number {
+  return Math.max(8, 2 * processes)
+}
 
 /** What the supervisor sends to its processes. */
 export interface ProcessSetup {

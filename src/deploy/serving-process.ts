@@ -10,7 +10,7 @@ import type { Readiness } from '../serve/monitoring.ts'
 import { connectSupervisor, type ProcessLink } from '../serve/process-link.ts'
 import { firstInherited } from '../serve/process-messages.ts'
 import { remoteVerdicts } from '../serve/remote-verdicts.ts'
-import { type Taking, takeConnections } from '../serve/taking.ts'
+import { drainAll, type Taking, takeConnections } from '../serve/taking.ts'
 import type { ServerProof } from '../site/server-proof.ts'
 import { memoryShare, monitoringQuestions, type ProcessSetup } from './serving-options.ts'
 import { remoteAccess } from './site-access.ts'
@@ -22,14 +22,23 @@ export async function runServingProcess(): Promise<never> {
   const takings: Taking[] = []
   try {
     await serve(link, { taken: taking => takings.push(taking) })
-    const { graceMs } = await link.stopped
-    await Promise.all(takings.map(taking => taking.close({ graceMs })))
+    const how = await Promise.race([drained(link, takings), link.stopped])
+    if (how !== 'drained') await Promise.all(takings.map(taking => taking.close(how)))
     await link.flush()
   } catch (error) {
     await link.fail(error)
     process.exit(1)
   }
   process.exit(0)
+}
+
+async function drained(link: ProcessLink, takings: readonly Taking[]): Promise<'drained'> {
+  await link.drained
+  const { idleClosed, ended } = drainAll(takings.map(taking => taking.drain()))
+  await idleClosed
+  link.idleClosed()
+  await ended
+  return 'drained'
 }
 
 async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => void }): Promise<void> {

@@ -3,41 +3,39 @@ import { withoutSecrets } from '../core/environment.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { Signer } from '../kinds/mount.ts'
 import { answerOverlay } from '../overlay/remote-owner.ts'
-import type { Entrance } from '../serve/entrance.ts'
+import { eventLine } from '../serve/log-sink.ts'
 import { answerVerdicts, noteRemoteDamage, verdictMessages } from '../serve/remote-verdicts.ts'
 import { supervise } from '../serve/supervisor.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer, type ServerClaim } from '../site/server-proof.ts'
 import {
-  graceMs,
+  type GenerationOptions,
   monitoringQuestions,
   type ProcessSetup,
-  type Serving,
   type ServingOptions,
-  type ServingState,
+  type SiteGeneration,
 } from './serving-options.ts'
 import { answerAccess, tellAccess } from './site-access.ts'
 import { openKey } from './site-key.ts'
-import { siteMonitoring } from './site-monitoring.ts'
 
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
-export async function serveInProcesses(
-  entrance: Entrance,
-  {
-    bundles,
-    address,
-    state,
-    overlay,
-    verdicts,
-    verify,
-    access,
-    now,
-    log,
-    processes,
-    self,
-    tls,
-  }: ServingOptions,
-): Promise<Serving> {
+export async function serveInProcesses({
+  entrance,
+  bundles,
+  address,
+  state,
+  verdicts,
+  verify,
+  access,
+  overlay,
+  tls,
+  now,
+  log,
+  processes,
+  self,
+  monitoring,
+  ended,
+}: GenerationOptions): Promise<SiteGeneration> {
   const serverKey = await openServerKey(state.folder)
   const started = now()
   const setup: ProcessSetup = {
@@ -52,7 +50,7 @@ export async function serveInProcesses(
     ...defined({ tls }),
   }
   const answers = signatures(openKey(state, () => started))
-  let lastEnd: ServingState['lastEnd'] = null
+  let folders: string[] = []
   const supervisor = supervise({
     size: processes,
     servers: ['registry', 'http'],
@@ -86,45 +84,42 @@ export async function serveInProcesses(
     },
     ended({ pid, reason, restartMs }) {
       const at = now()
-      lastEnd = { process: pid, at: at.toISOString(), reason }
+      ended({ process: pid, at: at.toISOString(), reason })
       log.line(eventLine(at, { process: pid, ended: reason, restartMs }))
     },
   })
-  const servingState = (): ServingState => ({
-    processes: supervisor.processes(),
-    restarts: supervisor.restarts(),
-    lastEnd,
-    servers: supervisor.counters(),
-  })
-  const monitoring = siteMonitoring({ bundles, state, verdicts, now, serving: servingState })
-  entrance.open(supervisor.take)
-  tellAccess(access, supervisor.tell)
-  verdicts.onDamage((content, state) => supervisor.tell(verdictMessages.damage, { content, state }))
-  const close = async () => {
-    entrance.close()
-    await supervisor.stop({ graceMs })
+  const unsubscribe = [
+    tellAccess(access, supervisor.tell),
+    verdicts.onDamage((content, state) => supervisor.tell(verdictMessages.damage, { content, state })),
+  ]
+  const silence = () => {
+    for (const end of unsubscribe) end()
   }
-  try {
-    const details = await supervisor.ready
-    return {
-      address,
-      folders: details.get('http') as string[],
-      state: servingState,
-      failed: supervisor.failed,
-      close,
-    }
-  } catch (error) {
-    await close()
-    throw error
+  return {
+    address,
+    take: supervisor.take,
+    ready: supervisor.ready.then(details => {
+      folders = details.get('http') as string[]
+    }),
+    failed: supervisor.failed,
+    folders: () => folders,
+    processes: supervisor.processes,
+    counters: supervisor.counters,
+    restarts: supervisor.restarts,
+    drain() {
+      const draining = supervisor.drain()
+      void draining.ended.then(silence)
+      return draining
+    },
+    async stop(how) {
+      silence()
+      await supervisor.stop(how)
+    },
   }
 }
 
 /** The hidden command that a serving process runs; it works only for a process that a supervisor has started. */
 export const servingCommand = 'serving-process'
-
-function eventLine(at: Date, event: object): string {
-  return JSON.stringify({ at: at.toISOString(), ...event })
-}
 
 function descriptorOf({ name, size, extents }: ServingOptions['bundles'][number]['source']): number {
   const [first, second] = extents?.(0, size) ?? []

@@ -9,6 +9,11 @@ const counters = z.object({
   aborted: z.number(),
   statuses: z.record(z.string(), z.number()),
 })
+const processState = z.object({
+  process: z.number(),
+  since: z.string(),
+  open: z.record(z.string(), z.number()),
+})
 const schema = z.object({
   /** process id of the servers, or of their supervisor */
   process: z.number(),
@@ -17,9 +22,9 @@ const schema = z.object({
   /** when this was written: what happened in the last seconds is missing */
   at: z.string(),
   /** the processes that answer requests; none where `process` does */
-  processes: z.array(
-    z.object({ process: z.number(), since: z.string(), open: z.record(z.string(), z.number()) }),
-  ),
+  processes: z.array(processState),
+  /** processes from before a reload, which finish their answers */
+  draining: z.array(processState).default([]),
   /** number of processes that ended unexpectedly and were started again */
   restarts: z.number(),
   /** the last of them; null: none */
@@ -37,7 +42,7 @@ const writeEvery = 5_000 /* milliseconds */
 export async function keepServingRecord(
   serving: Pick<Serving, 'state'>,
   { path, now }: { path: string; now: () => Date },
-): Promise<{ close(): Promise<void> }> {
+): Promise<{ write(): Promise<void>; close(): Promise<void> }> {
   const since = now().toISOString()
   let last = ''
   let writing = Promise.resolve()
@@ -51,12 +56,16 @@ export async function keepServingRecord(
     await writeAtomically(path, `${JSON.stringify(record)}\n`, 0o600).catch(() => {})
   }
 
-  const timer = setInterval(() => {
+  function writeNext(): Promise<void> {
     writing = writing.then(write)
-  }, writeEvery)
+    return writing
+  }
+
+  const timer = setInterval(writeNext, writeEvery)
   timer.unref()
   await write()
   return {
+    write: writeNext,
     async close() {
       clearInterval(timer)
       await writing

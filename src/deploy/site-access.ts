@@ -52,9 +52,9 @@ export function answerAccess(
   return undefined
 }
 
-/** Tells serving processes about every change of the users. */
-export function tellAccess(authority: Authority, tell: (what: string, value: unknown) => void): void {
-  authority.onChange(state => tell(messages.state, state))
+/** Tells serving processes about every change of the users, until the returned function is called. */
+export function tellAccess(authority: Authority, tell: (what: string, value: unknown) => void): () => void {
+  return authority.onChange(state => tell(messages.state, state))
 }
 
 /** The access of a serving process: it has no users' file, no password and no key that signs. */

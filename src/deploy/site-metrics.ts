@@ -24,7 +24,10 @@ export function siteMetrics({ serving, content, usage, disk, ready, since }: Sit
   const openIn = (what: 'open' | 'answering') =>
     servers.map(([server]) => ({
       labels: { server },
-      value: serving.processes.reduce((sum, one) => sum + (one[what][server] ?? 0), 0),
+      value: [...serving.processes, ...serving.draining].reduce(
+        (sum, one) => sum + (one[what][server] ?? 0),
+        0,
+      ),
     }))
   return [
     gauge('airgap_build_info', 'Version of this program and of its Node.js; the value is always 1.', [

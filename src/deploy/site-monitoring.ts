@@ -6,7 +6,8 @@ import { isReady, type Monitoring, type Readiness, type ReadinessCheck } from '.
 import type { ServingOptions, ServingState } from './serving-options.ts'
 import { siteMetrics } from './site-metrics.ts'
 
-export type MonitoringOptions = Pick<ServingOptions, 'bundles' | 'state' | 'verdicts' | 'now'> & {
+export type MonitoringOptions = Pick<ServingOptions, 'state' | 'verdicts' | 'now'> & {
+  bundles: () => ServingOptions['bundles']
   /** with this process among the others where it answers requests itself */
   serving: () => ServingState
 }
@@ -25,7 +26,11 @@ export function siteMonitoring(options: MonitoringOptions): Monitoring {
     const serving = options.serving()
     const [content, usage, disk, ready] = await Promise.all([
       verdicts.content(),
-      processUsage(serving.processes.map(one => one.process).filter(pid => pid !== process.pid)),
+      processUsage(
+        [...serving.processes, ...serving.draining]
+          .map(one => one.process)
+          .filter(pid => pid !== process.pid),
+      ),
       diskOf(state.folder).catch(() => undefined),
       readiness(),
     ])
@@ -42,7 +47,7 @@ async function readinessOf(options: MonitoringOptions): Promise<Readiness> {
   const { bundles, state } = options
   return {
     checks: await Promise.all([
-      ...bundles.map(({ source, identity: { name, version } }) =>
+      ...bundles().map(({ source, identity: { name, version } }) =>
         check(`bundle ${name} ${version}`, () => readSomewhere(source)),
       ),
       check('servers', async () => requireServers(options)),

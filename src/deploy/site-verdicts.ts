@@ -23,6 +23,11 @@ import type { ServedContent, SiteVerdicts } from './serving-options.ts'
 
 /** Verdicts about the content of open bundles; kept in the state folder, so that the next start knows them. */
 export interface KeptVerdicts extends SiteVerdicts {
+  /**
+   * Takes up a bundle, and starts to check it in the background. Where it was taken up before and its file was replaced, the file of verdicts is
+   * about the new one from now on. Resolves with what ends that.
+   */
+  add(bundle: VerifiedFile): Promise<() => Promise<void>>
   /** Takes over that pushed content is right: it was hashed as it was written, and nobody writes to it again. */
   notePushed(content: Descriptor): Promise<void>
   /** Ends the threads and what is read in the background, and writes down what is known. */
@@ -31,30 +36,55 @@ export interface KeptVerdicts extends SiteVerdicts {
 
 type VerifiedFile = Pick<OpenBundle, 'path' | 'store' | 'identity'>
 
-/** Starts the threads, and the check in the background. Verdicts that cannot be kept (a full disk) are found again after the next start. */
-export async function openSiteVerdicts(
-  bundles: readonly VerifiedFile[],
-  { paths, now, overlay }: { paths: SiteState['paths']; now: () => Date; overlay?: ReadableStore },
-): Promise<KeptVerdicts> {
+/** Starts the threads. Verdicts that cannot be kept (a full disk) are found again after the next start. */
+export function openSiteVerdicts({
+  paths,
+  now,
+  overlay,
+}: {
+  paths: SiteState['paths']
+  now: () => Date
+  overlay?: ReadableStore
+}): KeptVerdicts {
   const pool = hashPool({ size: hashThreads })
-  const stop = new AbortController()
-  let damaged: Parameters<KeptVerdicts['onDamage']>[0] = () => {}
-  const opened = await Promise.all(
-    bundles.map(
-      async bundle =>
-        await openVerdicts(bundle, { paths, now, pool, damaged: (...found) => damaged(...found) }),
-    ),
-  )
-  const checked = checkInBackground(
-    opened.map(({ content }) => content),
-    { signal: stop.signal },
-  )
+  const opened = new Map<OpenVerdicts, { end(): Promise<void> }>()
+  const listeners = new Set<Parameters<SiteVerdicts['onDamage']>[0]>()
+  const damaged = (content: Descriptor, state: string) => {
+    for (const listener of listeners) listener(content, state)
+  }
+
+  async function add(bundle: VerifiedFile): Promise<() => Promise<void>> {
+    for (const other of opened.keys())
+      if (other.identity.digest === bundle.identity.digest) await other.forgetRecord()
+    const verdicts = await openVerdicts(bundle, { paths, now, pool, damaged })
+    const stop = new AbortController()
+    const checked = checkInBackground([verdicts.content], { signal: stop.signal })
+    const end = async () => {
+      if (!opened.delete(verdicts)) return
+      stop.abort(new Error('the bundle is no longer served'))
+      await verdicts.verdicts.close()
+      await checked
+      await verdicts.forgetRecord()
+    }
+    opened.set(verdicts, { end })
+    return end
+  }
+
   // what was pushed is hashed as it comes, and once more after the next start, when it is requested
   const pushed =
     overlay &&
     localVerdicts(overlay, { pool, note: (content, { state, damage }) => damage && damaged(content, state) })
-  const find = (state: string) => opened.find(({ file }) => file === fileOfState(state))?.verdicts ?? pushed
+
+  /** Where a bundle was written over another one in the same file, the newer one counts. */
+  function find(state: string): LocalVerdicts | undefined {
+    const file = fileOfState(state)
+    let found = pushed
+    for (const one of opened.keys()) if (one.file === file) found = one.verdicts
+    return found
+  }
+
   return {
+    add,
     known: (content, state) => find(state)?.known(content, state) ?? false,
     async verified(content, options) {
       const verdicts = find(options.state)
@@ -66,13 +96,19 @@ export async function openSiteVerdicts(
       if (overlay?.state !== undefined) pushed?.takeOver(await overlay.state(content), [content.digest])
     },
     onDamage(listener) {
-      damaged = listener
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
-    content: async () => await Promise.all(opened.map(servedContent)),
+    async content() {
+      // where a bundle was moved, its old file may still be read
+      const newest = new Map(
+        [...opened.keys()].map(one => [`${one.identity.name} ${one.identity.version}`, one]),
+      )
+      return await Promise.all([...newest.values()].map(servedContent))
+    },
     async close() {
-      stop.abort(new Error('the servers were stopped'))
-      await Promise.all([pushed?.close(), ...opened.map(({ verdicts }) => verdicts.close())])
-      await Promise.all([checked, pool.close(), ...opened.map(({ record }) => record?.close())])
+      await Promise.all([pushed?.close(), ...[...opened.values()].map(({ end }) => end())])
+      await pool.close()
     },
   }
 }
@@ -101,10 +137,10 @@ interface OpenVerdicts {
   identity: OpenBundle['identity']
   verdicts: LocalVerdicts
   content: CheckedContent
-  /** absent where the state folder cannot be written */
-  record: VerdictFile | undefined
   /** device and inode */
   file: string
+  /** Writes down what is known, and keeps no more. */
+  forgetRecord(): Promise<void>
 }
 
 async function openVerdicts(
@@ -124,7 +160,8 @@ async function openVerdicts(
   const { store } = bundle
   const blobs = store.blobs()
   const subject = await subjectOf(bundle, await store.state())
-  const record = await openRecord(paths, subject)
+  // undefined where the state folder cannot be written
+  let record = await openRecord(paths, subject)
   const keep = (state: string, finding: Finding) => {
     if (record === undefined) return
     if (record.subject.state !== state) record.restart({ ...record.subject, state })
@@ -152,7 +189,17 @@ async function openVerdicts(
     state: () => store.state(),
     completed: (type, state) => keep(state, { type, at: now().toISOString() }),
   }
-  return { identity: bundle.identity, verdicts, content, record, file: fileOfState(subject.state) }
+  return {
+    verdicts,
+    content,
+    identity: bundle.identity,
+    file: fileOfState(subject.state),
+    async forgetRecord() {
+      const written = record
+      record = undefined
+      await written?.close()
+    },
+  }
 }
 
 async function openRecord(

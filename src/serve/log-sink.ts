@@ -20,3 +20,8 @@ export function logEntry(entry: AccessEntry, log: LogSink): void {
   if (entry.error !== undefined || entry.status >= 500) log.failed(entry)
   else if (log.all) log.line(accessLine(entry, new Date()))
 }
+
+/** A line for something that is no request. */
+export function eventLine(at: Date, event: object): string {
+  return JSON.stringify({ at: at.toISOString(), ...event })
+}

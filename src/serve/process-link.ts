@@ -21,6 +21,10 @@ export interface ProcessLink {
   tell(what: string, value: unknown): void
   /** Adds what is called with each notice of the supervisor. */
   onNotice(listener: (what: string, value: unknown) => void): void
+  /** Resolves when the supervisor wants the process to end after the answers in flight; it may still be stopped. */
+  drained: Promise<void>
+  /** Reports that no connection is idle any more. */
+  idleClosed(): void
   /** Resolves when the supervisor wants the process to end. */
   stopped: Promise<{ graceMs: number }>
   /** Sends what is left to report. */
@@ -46,6 +50,7 @@ export async function connectSupervisor(): Promise<ProcessLink> {
   const counters: Record<string, Counters> = {}
   const questions = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
   const started = Promise.withResolvers<unknown>()
+  const drained = Promise.withResolvers<void>()
   const stopped = Promise.withResolvers<{ graceMs: number }>()
   let log: (string | AccessEntry)[] = []
   let lost = 0
@@ -121,6 +126,9 @@ export async function connectSupervisor(): Promise<ProcessLink> {
       case 'notice':
         for (const listener of listeners) listener(message.what, message.value)
         return
+      case 'drain':
+        drained.resolve()
+        return
       case 'stop':
         stopped.resolve(message)
         return
@@ -168,6 +176,8 @@ export async function connectSupervisor(): Promise<ProcessLink> {
     onNotice(listener) {
       listeners.push(listener)
     },
+    drained: drained.promise,
+    idleClosed: () => sendQuietly({ type: 'idle-closed' }),
     stopped: stopped.promise,
     flush: report,
     fail: error => send({ type: 'failed', error: errorData(error) }),

@@ -12,6 +12,7 @@ export type ToProcess =
   | { type: 'answer'; id: number; value: unknown }
   | { type: 'refusal'; id: number; error: ErrorData }
   | { type: 'notice'; what: string; value: unknown }
+  | { type: 'drain' }
   | { type: 'stop'; graceMs: number }
 
 /** To the supervisor. */
@@ -22,6 +23,7 @@ export type ToSupervisor =
   | { type: 'question'; id: number; what: string; value: unknown }
   | { type: 'withdrawn'; id: number }
   | { type: 'notice'; what: string; value: unknown }
+  | { type: 'idle-closed' }
 
 /** What happened since the last report, at most a tenth of a second ago. */
 export interface Report {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { AirgapError } from '../core/errors.ts'
 import { errorData, errorOf, type Report, type ToProcess, type ToSupervisor } from './process-messages.ts'
+import type { Draining } from './taking.ts'
 
 /** A serving process, as its supervisor sees it. */
 export interface SupervisedProcess {
@@ -16,6 +17,8 @@ export interface SupervisedProcess {
   connections(): number
   take(server: string, connection: Socket): void
   tell(what: string, value: unknown): void
+  /** Lets answers in flight end, however long they take, then ends the process. */
+  drain(): Draining
   /** Lets answers in flight end within `graceMs`, then ends the process. */
   stop(options: { graceMs: number }): Promise<void>
   kill(): void
@@ -58,6 +61,7 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
   let underway: (() => void)[] = []
   let sent = 0
   let last: Report | undefined
+  const idleClosed = Promise.withResolvers<void>()
   let error: AirgapError | undefined
   const exited = whenEnded(child)
 
@@ -106,6 +110,9 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
       case 'notice':
         events.told(message.what, message.value)
         return
+      case 'idle-closed':
+        idleClosed.resolve()
+        return
       case 'withdrawn':
         questions.get(message.id)?.abort()
         return
@@ -134,6 +141,11 @@ export function superviseProcess(options: ProcessOptions, events: ProcessEvents)
       send({ type: 'connection', server }, connection)
     },
     tell: (what, value) => send({ type: 'notice', what, value }),
+    drain() {
+      send({ type: 'drain' })
+      const ended = exited.then(() => idleClosed.resolve())
+      return { idleClosed: idleClosed.promise, ended }
+    },
     async stop({ graceMs }) {
       const timer = setTimeout(() => child.kill('SIGKILL'), graceMs + stopMs)
       send({ type: 'stop', graceMs })

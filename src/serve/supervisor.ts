@@ -4,6 +4,7 @@ import { AirgapError } from '../core/errors.ts'
 import { addCounters, type Counters, newCounters } from './counters.ts'
 import type { Report } from './process-messages.ts'
 import { type ProcessOptions, type SupervisedProcess, superviseProcess } from './supervised-process.ts'
+import { type Draining, drainAll } from './taking.ts'
 
 /** Keeps several serving processes running, and shares connections out among them. */
 export interface Supervisor {
@@ -20,6 +21,8 @@ export interface Supervisor {
   counters(): Record<string, Counters>
   /** number of processes that ended unexpectedly and were started again */
   restarts(): number
+  /** Lets answers in flight end, however long they take, and ends each process after its last one; takes no more connections. */
+  drain(): Draining
   /** Lets answers in flight end within `graceMs`, and ends all processes. */
   stop(options: { graceMs: number }): Promise<void>
 }
@@ -119,6 +122,11 @@ export function supervise(options: SupervisorOptions): Supervisor {
     failed.reject(error)
   }
 
+  function startNoMore(): void {
+    stopping = true
+    for (const { timer } of slots) clearTimeout(timer)
+  }
+
   for (const slot of slots) start(slot)
   return {
     ready: ready.promise,
@@ -159,9 +167,12 @@ export function supervise(options: SupervisorOptions): Supervisor {
       return sums
     },
     restarts: () => restarts,
+    drain() {
+      startNoMore()
+      return drainAll(slots.flatMap(({ process }) => process?.drain() ?? []))
+    },
     async stop(how) {
-      stopping = true
-      for (const { timer } of slots) clearTimeout(timer)
+      startNoMore()
       await Promise.all(slots.map(({ process }) => process?.stop(how)))
     },
   }

@@ -26,6 +26,8 @@ export interface SiteState {
     serveLog: string
     /** what the running servers say of themselves, mode 0600 */
     serving: string
+    /** socket at which the running servers take requests of this user's commands, mode 0600 */
+    control: string
     deploy: string
     clients: string
     /** record of the files that were written on this host */
@@ -129,6 +131,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     serveLock: join(folder, 'serve.lock'),
     serveLog: join(folder, 'serve.log'),
     serving: join(folder, 'serving.json'),
+    control: join(folder, 'control.sock'),
     deploy: join(folder, 'deploy'),
     clients: join(folder, 'clients'),
     written: join(folder, 'written.json'),

@@ -38,7 +38,8 @@ async function knownAtStart({ paths, opened }: Site): Promise<number> {
   const bundle = await opened()
   const { store } = bundle
   const state = await store.state()
-  const verdicts = await openSiteVerdicts([bundle], { paths, now })
+  const verdicts = openSiteVerdicts({ paths, now })
+  await verdicts.add(bundle)
   // what was taken over is known before anything could be read
   const known = store.blobs().filter(blob => verdicts.known(blob, state) === true).length
   for (let i = 0; i < 500; i++) {

@@ -52,6 +52,7 @@ export function serveCommand(program: Command, shell: Shell): void {
           now: () => new Date(),
           log: { all: accessLog, line, failed: entry => failed.log(entry) },
           self: selfCommand(),
+          onHangup: listener => shell.onHangup(listener),
           serving(site) {
             shell.print(site, () => [
               `registry     ${site.registry}`,

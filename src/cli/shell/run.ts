@@ -1,4 +1,5 @@
-import { constants } from 'node:os'
+import { closeSync, constants, openSync } from 'node:fs'
+import { constants as osConstants } from 'node:os'
 import { Command, CommanderError, Option } from 'commander'
 import { oneLine } from '../../core/printable.ts'
 import type { Progress } from '../../core/progress.ts'
@@ -24,6 +25,11 @@ export interface Shell {
   readonly quiet: boolean
   /** Prints the result of the command to stdout. `value` must be JSON. */
   print(value: unknown, renderText: () => TextResult): void
+  /**
+   * Sets what SIGHUP does instead of stopping the program, as daemons have it. When the terminal that the program was started from is closed,
+   * SIGHUP stops it all the same.
+   */
+  onHangup(listener: () => void): void
   /** Writes one line to stderr, even with --quiet: the log of a long-running command. */
   log(line: string): void
   /** Sets what to do after Ctrl-C, printed if a signal ends the command: `run the same command again: it continues`. */
@@ -143,6 +149,7 @@ class CliRun implements Shell {
   #progress: DrawnProgress | undefined
   #received: NodeJS.Signals | undefined
   #advice = ''
+  #hangup: { listener: () => void; hadTerminal: boolean } | undefined
   printed: Promise<void> = Promise.resolve()
 
   constructor() {
@@ -176,6 +183,10 @@ class CliRun implements Shell {
   log(line: string): void {
     this.#progress?.clear()
     process.stderr.write(`${oneLine(line)}\n`)
+  }
+
+  onHangup(listener: () => void): void {
+    this.#hangup = { listener, hadTerminal: hasTerminal() }
   }
 
   whenStopped(advice: string): void {
@@ -220,19 +231,26 @@ class CliRun implements Shell {
     this.#progress?.clear()
     // a pipe buffers 64 KiB: exiting now would lose what its reader has not read yet
     await Promise.all([flushed(process.stdout), flushed(process.stderr)])
-    if (this.#received !== undefined && code !== 6) process.exit(128 + constants.signals[this.#received])
+    if (this.#received !== undefined && code !== 6) process.exit(128 + osConstants.signals[this.#received])
     process.exit(code)
   }
 
   #onSignal(name: NodeJS.Signals): void {
+    if (name === 'SIGHUP' && this.#hangup !== undefined) {
+      const { listener, hadTerminal } = this.#hangup
+      if (!hadTerminal || hasTerminal()) {
+        listener()
+        return
+      }
+    }
     // a second signal exits immediately
-    if (this.#received !== undefined) process.exit(128 + constants.signals[name])
+    if (this.#received !== undefined) process.exit(128 + osConstants.signals[name])
     this.#received = name
     if (name === 'SIGINT' && process.stderr.isTTY && !this.quiet)
       // `^C` stays on a line of its own
       process.stderr.write('\nstopping; press Ctrl-C again to stop at once\n')
     this.#stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
-    setTimeout(() => process.exit(128 + constants.signals[name]), graceMs).unref()
+    setTimeout(() => process.exit(128 + osConstants.signals[name]), graceMs).unref()
   }
 }
 
@@ -252,6 +270,16 @@ function valueIn(argv: readonly string[], option: string): string | undefined {
 async function flushed(stream: NodeJS.WriteStream): Promise<void> {
   if (stream.writableLength === 0 || stream.destroyed) return
   await new Promise<void>(resolve => stream.write('', () => resolve()))
+}
+
+/** Whether the terminal that controls this process exists: opening it fails once it was closed (tty(4)). */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', constants.O_RDONLY | constants.O_NOCTTY))
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isAbort(error: unknown): boolean {

@@ -1,15 +1,22 @@
-import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
-import { Agent, get, type IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
 import { combine, imageOf, imageSample, noise, writeBundle as writeLarge } from '../../bundle/samples.ts'
 import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
-import { buildProgram, type Running, run, start, type TestSite, testSite } from './support.ts'
+import {
+  type Begun,
+  begin,
+  childrenOf,
+  finish,
+  isRefused,
+  type Served,
+  serve,
+  socketsOf,
+  until,
+} from './serving-support.ts'
+import { buildProgram, run, type TestSite, testSite } from './support.ts'
 
 let program: Awaited<ReturnType<typeof buildProgram>>
 beforeAll(async () => {
@@ -25,35 +32,6 @@ async function largeSite(): Promise<TestSite> {
   const site = await testSite()
   await writeLarge(site.bundle, combine(imageSample(imageOf('registry.example/app:1', [layer]))))
   return site
-}
-
-interface Served extends Running {
-  pid: number
-  stop(): Promise<{ code: number | null; stderr: string }>
-}
-
-async function serve(site: TestSite, ...more: string[]): Promise<Served> {
-  const running = start(['serve', ...site.serving, ...more])
-  onTestFinished(() => void running.child.kill('SIGKILL'))
-  await running.said('stop with Ctrl-C')
-  return {
-    ...running,
-    pid: running.child.pid!,
-    async stop() {
-      running.child.kill('SIGTERM')
-      return await running.ended
-    },
-  }
-}
-
-/** proc_pid_task(5) */
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
-  return text === '' ? [] : text.split(' ').map(Number)
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(20)
 }
 
 /** The servers report that they serve once the first process does; the log has a line for each. */
@@ -72,61 +50,6 @@ async function allServe(site: TestSite, { pid }: Served): Promise<number[]> {
   }
   await until(() => children.every(child => socketsOf(child) === 0))
   return children
-}
-
-/** Number of TCP connections that a process has open (proc_pid_fd(5), proc_net(5)); its channel is no TCP. */
-function socketsOf(pid: number): number {
-  const table = readFileSync('/proc/net/tcp', 'latin1').split('\n')
-  const tcp = new Set(table.map(line => `socket:[${line.trim().split(/\s+/)[9]}]`))
-  const open = readdirSync(`/proc/${pid}/fd`).map(fd => linkOf(`/proc/${pid}/fd/${fd}`))
-  return open.filter(target => tcp.has(target)).length
-}
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    // closed in the meantime
-    return ''
-  }
-}
-
-interface Begun {
-  agent: Agent
-  answer: IncomingMessage
-}
-
-/** Sends a request on a connection of its own, and waits for the head of its answer. */
-async function begin(url: string): Promise<Begun> {
-  const agent = new Agent({ keepAlive: true })
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    get(url, { agent }, resolve).on('error', reject)
-  })
-  return { agent, answer }
-}
-
-/** Reads the rest; `broken` where the connection ended before. */
-async function finish({ answer, agent }: Begun): Promise<string> {
-  const hash = createHash('sha256')
-  try {
-    for await (const chunk of answer) hash.update(chunk)
-    return `sha256:${hash.digest('hex')}`
-  } catch {
-    return 'broken'
-  } finally {
-    agent.destroy()
-  }
-}
-
-async function isRefused(port: number): Promise<boolean> {
-  return await new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(false)
-    })
-    socket.once('error', () => resolve(true))
-  })
 }
 
 const portOf = ({ registry }: TestSite) => Number(registry.split(':')[1])

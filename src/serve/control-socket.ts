@@ -1,0 +1,114 @@
+import { chmod, type FileHandle, open, rm } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
+import { errnoOf, fromSystemError } from '../core/errors.ts'
+import { type ErrorData, errorData, errorOf } from './process-messages.ts'
+
+/** One line of JSON each way, on a connection of its own. */
+interface Request {
+  what: string
+  value: unknown
+}
+type Answer = { value: unknown } | { error: ErrorData }
+
+/** Answers one kind of request. Thrown errors reach the process that sent it. */
+export type ControlAnswer = (value: unknown) => Promise<unknown>
+
+const maxLine = 1 << 20 /* bytes */
+
+/**
+ * Answers requests of other programs on this machine at a Unix socket (mode 0600), each by its name. The caller holds a lock: a socket that is
+ * there already was left by a process that was killed. Throws system errors where the file system has no sockets (FAT).
+ */
+export async function listenForControl(
+  path: string,
+  answers: Readonly<Record<string, ControlAnswer>>,
+): Promise<{ close(): Promise<void> }> {
+  const server = createServer({ allowHalfOpen: true }, connection => void answerOne(connection, answers))
+  await rm(path, { force: true })
+  const folder = await open(dirname(path), 'r')
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(shortPath(folder, path), () => resolve())
+    })
+    await chmod(path, 0o600)
+  } catch (error) {
+    server.close()
+    await folder.close()
+    throw fromSystemError(error, path)
+  }
+  return {
+    async close() {
+      // removes the socket, too
+      await new Promise<void>(resolve => server.close(() => resolve()))
+      await folder.close()
+    },
+  }
+}
+
+/**
+ * Sends a request to the process that listens at the socket. Returns its answer; undefined where no process does. Throws the AirgapError that it
+ * answers with, IO where it ends before, and the reason of `signal`.
+ */
+export async function requestControl(
+  path: string,
+  { what, value = null }: { what: string; value?: unknown },
+  signal: AbortSignal,
+): Promise<{ value: unknown } | undefined> {
+  const folder = await open(dirname(path), 'r').catch(error => {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw fromSystemError(error, path)
+  })
+  if (folder === undefined) return undefined
+  try {
+    const connection = connect({ path: shortPath(folder, path), signal })
+    connection.end(`${JSON.stringify({ what, value } satisfies Request)}\n`)
+    const answer = JSON.parse(await lineFrom(connection)) as Answer
+    if ('error' in answer) throw errorOf(answer.error)
+    return answer
+  } catch (error) {
+    signal.throwIfAborted()
+    if (['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'].includes(errnoOf(error) ?? '')) return undefined
+    throw fromSystemError(error, path)
+  } finally {
+    await folder.close()
+  }
+}
+
+/** The name of a socket has at most 107 bytes (unix(7)), and a state folder may have more: it is reached through its open descriptor. */
+function shortPath(folder: FileHandle, path: string): string {
+  return Buffer.byteLength(path) < 100 ? path : `/proc/self/fd/${folder.fd}/${basename(path)}`
+}
+
+async function answerOne(
+  connection: Socket,
+  answers: Readonly<Record<string, ControlAnswer>>,
+): Promise<void> {
+  try {
+    const { what, value } = JSON.parse(await lineFrom(connection)) as Request
+    const answer = Object.hasOwn(answers, what) ? answers[what] : undefined
+    if (answer === undefined) throw new Error(`unknown request ${what}`)
+    send(connection, { value: await answer(value) })
+  } catch (error) {
+    send(connection, { error: errorData(error) })
+  }
+}
+
+function send(connection: Socket, answer: Answer): void {
+  // the program that asked may have ended
+  connection.once('error', () => {})
+  connection.end(`${JSON.stringify(answer)}\n`)
+}
+
+async function lineFrom(connection: Socket): Promise<string> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of connection.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    parts.push(part)
+    size += part.length
+    if (part.includes('\n')) return Buffer.concat(parts).toString('utf8')
+    if (size > maxLine) break
+  }
+  throw new Error('the other end sent no complete line')
+}
