@@ -6,6 +6,7 @@ import { type JournalEntry, readJournal, type StepEvent } from '../install/journ
 import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
+import { type OverlaySummary, overlaySummary } from '../overlay/summary.ts'
 import { pathsOf } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
@@ -28,6 +29,8 @@ export interface SiteStatus {
   servers: ServersStatus
   /** the command that is changing the site now; null: none is */
   running: RunningStatus | null
+  /** what was pushed to the site's registry */
+  pushed: OverlaySummary
   /** compared with the bundles; where these cannot be read, as the journal has them */
   steps: ((PlannedStep & { log?: string }) | RecordedStep)[]
   /** null where no cluster is known */
@@ -100,6 +103,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
       context,
     ),
     running: await runningStatus(state.paths.lock, entries),
+    pushed: await overlaySummary(state.paths.overlay),
     cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },
   }
   const expectation = { ...setup, unknown: 'refused', now: context.now() } as const

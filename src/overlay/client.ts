@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { writeAtomically } from '../core/atomic-file.ts'
+import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
 import { overlayFolder } from './overlay-folder.ts'
-import type { BareDescriptor, OverlayOwner } from './owner.ts'
+import type { BareDescriptor, Lacking, OverlayOwner, SizedContent } from './owner.ts'
 import { readPushedManifest } from './pushed-manifest.ts'
 import { uploadWriter } from './upload-writer.ts'
 
@@ -40,15 +41,14 @@ export interface PushedManifest {
   /** what the client expects */
   digest?: Digest
   tags: string[]
-  /** whether a blob or manifest is in the bundle's repository of this name */
-  inBundle(digest: Digest): Promise<boolean>
+  /** Returns a blob or manifest of the bundle's repository of this name. */
+  inBundle(digest: Digest): Promise<SizedContent | undefined>
 }
 
-export interface PushResult {
+/** If anything is lacking, the manifest was not added. */
+export interface PushResult extends Lacking {
   descriptor: BareDescriptor
   subject?: Digest
-  /** what the manifest refers to and the repository lacks: then it was not added */
-  missing: Digest[]
 }
 
 /** Opens the client's side of the overlay in this folder. */
@@ -134,14 +134,16 @@ export function overlayClient(
       const record = readPushedManifest(bytes, mediaType)
       const { descriptor, subject } = record
       if (digest !== undefined && digest !== descriptor.digest) throw otherDigest(digest, descriptor.digest)
-      const known: Digest[] = []
-      for (const one of new Set([...record.blobs, ...record.children]))
-        if (await inBundle(one)) known.push(one)
+      const known: SizedContent[] = []
+      for (const digest of new Set([...record.blobs, ...record.children].map(one => one.digest))) {
+        const found = await inBundle(digest)
+        if (found !== undefined) known.push({ digest, size: found.size })
+      }
       const staged = `${randomUUID()}.manifest`
       try {
         await writeAtomically(paths.upload(staged), bytes, 0o600)
-        const { missing } = await owner.putManifest({ name, record, tags, staged, inBundle: known })
-        return { descriptor, missing, ...(subject && { subject }) }
+        const lacking = await owner.putManifest({ name, record, tags, staged, inBundle: known })
+        return { descriptor, ...lacking, ...defined({ subject }) }
       } catch (error) {
         await rm(paths.upload(staged), { force: true })
         throw fromSystemError(error, paths.uploads)

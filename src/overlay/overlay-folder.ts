@@ -1,4 +1,4 @@
-import { mkdir, symlink } from 'node:fs/promises'
+import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { type Digest, hexOf } from '../core/digest.ts'
@@ -48,8 +48,15 @@ export async function makeOverlayFolder(folder: string): Promise<OverlayFolder> 
   return paths
 }
 
-/** Makes an empty repository: an image layout over the blobs of the overlay. */
+/**
+ * Makes an empty repository where there is none: an image layout over the blobs of the overlay. Removes what a killed process has not renamed
+ * into place.
+ */
 export async function makeRepositoryFolder(path: string): Promise<void> {
+  const files = await readdir(path).catch((): string[] => [])
+  for (const file of files) if (file.endsWith('.tmp')) await rm(join(path, file), { force: true })
+  // written last; a full disk must not keep the servers from their start
+  if (files.includes('oci-layout')) return
   await mkdir(path, { recursive: true, mode: 0o700 })
   await symlink('../../blobs', join(path, 'blobs')).catch(error => {
     if (errnoOf(error) !== 'EEXIST') throw error

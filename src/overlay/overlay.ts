@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { syncFolder } from '../core/atomic-file.ts'
 import { defined } from '../core/defined.ts'
@@ -6,32 +7,24 @@ import { type Digest, isDigest } from '../core/digest.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import { makeOverlayFolder, nameOfFolder } from './overlay-folder.ts'
-import type { BareDescriptor, ManifestRecord, OverlayOwner } from './owner.ts'
+import type { BareDescriptor, Lacking, ManifestRecord, OverlayOwner, SizedContent } from './owner.ts'
 import { Repository, type RepositoryContent } from './repository.ts'
 import { openUploads } from './uploads.ts'
 
 export interface OverlayOptions {
   /** default: the clock of this machine, ms since 1970 */
   now?: () => number
-  /** called with each manifest that is left out at the start, because its bytes are missing or other ones */
+  /**
+   * called with each manifest that is left out at the start, because its bytes are missing or other ones; without a digest for a repository
+   * whose own files cannot be read
+   */
   damaged?: (manifest: { name: string; digest: string }) => void
   /** called with each blob and manifest that was added: its bytes were hashed as they came */
   added?: (content: BareDescriptor) => Promise<void> | void
 }
 
 export interface OpenOverlay extends OverlayOwner {
-  /** what it holds, for people */
-  summary(): OverlaySummary
   close(): Promise<void>
-}
-
-export interface OverlaySummary {
-  repositories: number
-  tags: number
-  manifests: number
-  blobs: number
-  /** of all blobs, bytes; content of bundles is not counted */
-  bytes: number
 }
 
 /** An upload to which nothing was sent for so long is removed. */
@@ -46,9 +39,16 @@ export async function openOverlay(
   const paths = await makeOverlayFolder(folder)
   const repositories = new Map<string, Repository>()
   const opening = new Map<string, Promise<Repository>>()
+  /** pushes of content that is being put in its place */
+  const adopting = new Map<Digest, number>()
   for (const entry of await readdir(paths.repositories)) {
     const name = nameOfFolder(entry)
-    if (name !== undefined) repositories.set(name, await openRepository(name))
+    if (name === undefined) continue
+    // one that cannot be read is not served, and keeps nothing else from being served
+    await openRepository(name).then(
+      repository => repositories.set(name, repository),
+      () => damaged({ name, digest: '' }),
+    )
   }
   const uploads = await openUploads(paths, { now })
   await uploads.expire(now() - uploadExpiresMs)
@@ -77,13 +77,39 @@ export async function openOverlay(
 
   const at = () => new Date(now()).toISOString()
 
-  /** Moves a synced file to its place among the blobs; content that is there already stays. */
-  async function adopt(file: string, { digest, size }: BareDescriptor): Promise<void> {
+  const isReferenced = (digest: Digest) =>
+    [...repositories.values()].some(
+      ({ blobs, content }) => blobs.has(digest) || content.manifests.has(digest),
+    )
+
+  /**
+   * Moves a synced file to its place among the blobs, and runs `refer`, which makes a repository refer to it; content that is there already
+   * stays. Where that fails (a full disk), nothing is left.
+   */
+  async function adopt(
+    { file, content }: { file: string; content: BareDescriptor },
+    refer: () => Promise<void>,
+  ): Promise<void> {
+    const { digest, size } = content
     const target = paths.blob(digest)
-    const present = await stat(target).catch(() => undefined)
-    if (present?.size === size) return void (await rm(file, { force: true }))
-    await rename(file, target)
-    await syncFolder(paths.blobs)
+    adopting.set(digest, (adopting.get(digest) ?? 0) + 1)
+    try {
+      const present = await stat(target).catch(() => undefined)
+      if (present?.size === size) await rm(file, { force: true })
+      else {
+        await rename(file, target)
+        await syncFolder(paths.blobs)
+      }
+      await refer()
+      adopting.set(digest, adopting.get(digest)! - 1)
+    } catch (error) {
+      adopting.set(digest, adopting.get(digest)! - 1)
+      // synchronous: no other push may find the file in between
+      if (adopting.get(digest) === 0 && !isReferenced(digest)) rmSync(target, { force: true })
+      throw error
+    } finally {
+      if (adopting.get(digest) === 0) adopting.delete(digest)
+    }
   }
 
   function blobIn(repository: Repository | undefined, digest: Digest): BareDescriptor | null {
@@ -122,8 +148,9 @@ export async function openOverlay(
       const blob = { mediaType: mediaTypes.octets, digest, size }
       const repository = await created(name)
       await repository.inTurn(async () => {
-        await adopt(paths.upload(id), blob)
-        await repository.link(digest, { size, at: at() })
+        await adopt({ file: paths.upload(id), content: blob }, () =>
+          repository.link(digest, { size, at: at() }),
+        )
       })
       await uploads.done(id)
       await added(blob)
@@ -143,25 +170,21 @@ export async function openOverlay(
     async putManifest({ name, record, tags, staged, inBundle }) {
       const { descriptor } = record
       const repository = await created(name)
-      const missing = await repository.inTurn(async () => {
-        const here = new Set<Digest>([
-          ...inBundle,
-          ...repository.blobs.keys(),
-          ...repository.content.manifests.keys(),
-        ])
-        const lacking = [...record.blobs, ...record.children].filter(digest => !here.has(digest))
-        if (lacking.length > 0) return lacking
-        await adopt(paths.upload(staged), descriptor)
+      const lacking = await repository.inTurn(async () => {
+        const lacking = lackingOf(record, repository, inBundle)
+        if (lacking.missing.length + lacking.wrongSize.length > 0) return lacking
         const { content } = repository
         const manifests = new Map(content.manifests).set(descriptor.digest, { ...record, at: at() })
         const tagged = new Map(content.tags)
         for (const tag of tags) tagged.set(tag, descriptor.digest)
-        await repository.replace({ manifests, tags: tagged })
-        return []
+        await adopt({ file: paths.upload(staged), content: descriptor }, () =>
+          repository.replace({ manifests, tags: tagged }),
+        )
+        return lacking
       })
-      if (missing.length === 0) await added(descriptor)
-      else await rm(paths.upload(staged), { force: true })
-      return { missing: [...new Set(missing)] }
+      if (repository.content.manifests.has(descriptor.digest)) await added(descriptor)
+      await rm(paths.upload(staged), { force: true })
+      return lacking
     },
 
     async deleteTag({ name, tag }) {
@@ -207,24 +230,30 @@ export async function openOverlay(
 
   return {
     ...namedErrors(owner, folder),
-    summary() {
-      const all = [...repositories.values()].filter(({ content }) => content.manifests.size > 0)
-      const blobs = new Map(
-        all.flatMap(({ blobs: own }) => [...own].map(([digest, { size }]) => [digest, size])),
-      )
-      const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0)
-      return {
-        repositories: all.length,
-        tags: sum(all.map(({ content }) => content.tags.size)),
-        manifests: sum(all.map(({ content }) => content.manifests.size)),
-        blobs: blobs.size,
-        bytes: sum([...blobs.values()]),
-      }
-    },
     async close() {
       clearInterval(timer)
+      await Promise.all([...repositories.values()].map(repository => repository.close()))
     },
   }
+}
+
+/** Content must be there, with the size that the manifest says: every pull would fail otherwise. */
+function lackingOf(
+  { blobs, children }: ManifestRecord,
+  repository: Repository,
+  inBundle: readonly SizedContent[],
+): Lacking {
+  const sizes = new Map(inBundle.map(({ digest, size }) => [digest, size]))
+  const sizeOf = (digest: Digest) =>
+    repository.content.manifests.get(digest)?.descriptor.size ??
+    repository.blobs.get(digest)?.size ??
+    sizes.get(digest)
+  const referred = [
+    ...new Map([...blobs, ...children].map(one => [`${one.digest} ${one.size}`, one])).values(),
+  ]
+  const missing = referred.filter(({ digest }) => sizeOf(digest) === undefined)
+  const wrong = referred.filter(({ digest, size }) => (sizeOf(digest) ?? size) !== size)
+  return { missing: missing.map(({ digest }) => digest), wrongSize: wrong.map(({ digest }) => digest) }
 }
 
 /** Every system error names the overlay, and has advice. */
@@ -252,7 +281,7 @@ function refuseUsed(
   { manifests }: RepositoryContent,
   { digest, as }: { digest: Digest; as: 'blobs' | 'children' },
 ): void {
-  const user = [...manifests.values()].find(record => record[as].includes(digest))
+  const user = [...manifests.values()].find(record => record[as].some(one => one.digest === digest))
   if (user === undefined) return
   throw new AirgapError(
     'PERMISSION',

@@ -12,9 +12,16 @@ export interface ManifestRecord {
   annotations?: Record<string, string>
   subject?: Digest
   /** config and layers, without those that registries may lack */
-  blobs: Digest[]
+  blobs: SizedContent[]
   /** entries of an index */
-  children: Digest[]
+  children: SizedContent[]
+}
+
+/** Content that a manifest refers to. */
+export interface SizedContent {
+  digest: Digest
+  /** bytes */
+  size: number
 }
 
 /** A repository and something in it. */
@@ -45,8 +52,15 @@ export interface ManifestPush extends InRepository {
   tags: string[]
   /** name of the file with its bytes, synced, in the folder of uploads */
   staged: string
-  /** digests among `blobs` and `children` that the bundle's repository of this name has */
-  inBundle: Digest[]
+  /** those of its `blobs` and `children` that the bundle's repository of this name has, with their true sizes */
+  inBundle: SizedContent[]
+}
+
+/** What a manifest refers to and the repository does not have. */
+export interface Lacking {
+  missing: Digest[]
+  /** content that is there, with another size than the manifest says */
+  wrongSize: Digest[]
 }
 
 /**
@@ -84,8 +98,8 @@ export interface OverlayOwner {
   mount(at: InRepository & { digest: Digest; from?: string }): Promise<BareDescriptor | null>
   /** Adds a blob that a bundle has to a repository. */
   linkBundleBlob(at: InRepository & { blob: BareDescriptor }): Promise<void>
-  /** Adds a manifest with its tags; `missing` names what it refers to and the repository lacks: then nothing is added. */
-  putManifest(push: ManifestPush): Promise<{ missing: Digest[] }>
+  /** Adds a manifest with its tags, unless anything is lacking. */
+  putManifest(push: ManifestPush): Promise<Lacking>
   /** The following three return false where there is no such content. */
   deleteTag(at: InRepository & { tag: string }): Promise<boolean>
   deleteManifest(at: InRepository & { digest: Digest }): Promise<boolean>

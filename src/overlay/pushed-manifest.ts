@@ -1,9 +1,11 @@
 import { type ParsedManifest, parseManifest } from '../content/successors.ts'
 import { defined } from '../core/defined.ts'
+import type { Descriptor } from '../core/descriptor.ts'
 import { digestOf } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { isForeignLayerType, isIndexType, isManifestType, usualManifestType } from '../core/media-types.ts'
-import type { ManifestRecord } from './owner.ts'
+import { confusingKey } from './confusing-keys.ts'
+import type { ManifestRecord, SizedContent } from './owner.ts'
 
 /**
  * Reads a manifest or index that a client pushes: strictly, as what is taken here is served to every machine. `mediaType` is what the client
@@ -32,16 +34,20 @@ export function readPushedManifest(bytes: Uint8Array, mediaType: string | undefi
     const [unreadable] = parsed.unreadable
     if (unreadable !== undefined)
       throw invalid(`an entry of the index is invalid: ${unreadable.reason}`, { item: unreadable.name })
-    const children = parsed.manifests.map(child => child.digest)
+    const children = parsed.manifests.map(sized)
     return { ...shared, ...defined({ artifactType: parsed.artifactType }), blobs: [], children }
   }
   const blobs = [parsed.config, ...parsed.layers.filter(({ mediaType }) => !isForeignLayerType(mediaType))]
   return {
     ...shared,
     artifactType: parsed.artifactType ?? parsed.config.mediaType,
-    blobs: blobs.map(blob => blob.digest),
+    blobs: blobs.map(sized),
     children: [],
   }
+}
+
+function sized({ digest, size }: Descriptor): SizedContent {
+  return { digest, size }
 }
 
 function parse(bytes: Uint8Array, { type, digest }: { type: string; digest: string }): ParsedManifest {
@@ -55,12 +61,23 @@ function parse(bytes: Uint8Array, { type, digest }: { type: string; digest: stri
 
 function objectOf(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown
+  let text: string
   try {
     // invalid UTF-8 would be replaced, and a client that decodes it otherwise would read another manifest
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    value = JSON.parse(text)
   } catch (error) {
     throw invalid('the manifest is not JSON in UTF-8', { cause: error })
   }
+  const confusing = confusingKey(text)
+  if (confusing !== undefined)
+    throw invalid(
+      'clients would read different things in this manifest: a key is doubled, or differs in case',
+      {
+        item: confusing.slice(0, 100),
+        likely: 'the manifest was made to show one content to scanners and another one to machines',
+      },
+    )
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>
   throw invalid('the manifest is not a JSON object')

@@ -1,11 +1,11 @@
-import { open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppendedFile } from '../core/appended-file.ts'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, isDigest } from '../core/digest.ts'
-import { errnoOf } from '../core/errors.ts'
+import { AirgapError, errnoOf } from '../core/errors.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { isTag } from '../core/reference.ts'
 import { makeRepositoryFolder, type OverlayFolder } from './overlay-folder.ts'
@@ -31,7 +31,7 @@ export class Repository {
   readonly name: string
   readonly #folder: string
   readonly #blobs: Map<Digest, LinkedBlob>
-  #links: AppendedFile | undefined
+  #links: { handle: FileHandle; file: AppendedFile } | undefined
   #content: RepositoryContent
   #last: Promise<unknown> = Promise.resolve()
 
@@ -87,6 +87,14 @@ export class Repository {
     this.#blobs.delete(digest)
   }
 
+  /** Waits for changes that have begun. */
+  async close(): Promise<void> {
+    await this.inTurn(async () => {
+      await this.#links?.handle.close()
+      this.#links = undefined
+    })
+  }
+
   async #append(line: object): Promise<void> {
     if (this.#links === undefined) {
       const path = join(this.#folder, linksFile)
@@ -97,9 +105,9 @@ export class Repository {
         0o600,
       )
       const handle = await open(path, 'r+')
-      this.#links = new AppendedFile(handle, (await handle.stat()).size)
+      this.#links = { handle, file: new AppendedFile(handle, (await handle.stat()).size) }
     }
-    await this.#links.append(lineOf(line), { sync: true })
+    await this.#links.file.append(lineOf(line), { sync: true })
   }
 }
 
@@ -149,7 +157,8 @@ async function readContent(
   return { tags, manifests }
 }
 
-async function readIndex(folder: string): Promise<Descriptor[]> {
+/** Returns the entries of a repository's index. Throws IO. */
+export async function readIndex(folder: string): Promise<Descriptor[]> {
   try {
     const { manifests } = JSON.parse(await readFile(join(folder, 'index.json'), 'utf8')) as {
       manifests: Descriptor[]
@@ -157,11 +166,17 @@ async function readIndex(folder: string): Promise<Descriptor[]> {
     return manifests.filter(({ digest }) => isDigest(digest))
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return []
-    throw error
+    throw new AirgapError('IO', 'a repository of the overlay cannot be read', {
+      item: join(folder, 'index.json'),
+      likely: 'the file was damaged or edited',
+      next: 'restore it from a backup, or remove its folder and push the images again; then start the servers again',
+      cause: error,
+    })
   }
 }
 
-async function readLinks(folder: string): Promise<Map<Digest, LinkedBlob>> {
+/** Returns the blobs of a repository. */
+export async function readLinks(folder: string): Promise<Map<Digest, LinkedBlob>> {
   const links = new Map<Digest, LinkedBlob>()
   const text = await readFile(join(folder, linksFile), 'utf8').catch(error => {
     if (errnoOf(error) === 'ENOENT') return ''

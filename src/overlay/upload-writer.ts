@@ -114,7 +114,9 @@ async function receive(
   body: AsyncIterable<Uint8Array>,
   { stream, fd, size }: { stream: HashStream; fd: number; size: number },
 ): Promise<Appended> {
-  let [filling, writing] = [new SharedArrayBuffer(bufferSize), new SharedArrayBuffer(bufferSize)]
+  // allocated when they are needed: most requests have no body, or a small one
+  let filling: SharedArrayBuffer | undefined
+  let spare: SharedArrayBuffer | undefined
   let filled = 0
   let position = size
   let written = Promise.resolve()
@@ -124,13 +126,13 @@ async function receive(
   async function flush(): Promise<void> {
     await written
     if (filled === 0) return
-    const bytes = new Uint8Array(filling, 0, filled)
+    const bytes = new Uint8Array(filling!, 0, filled)
     written = stream.write(bytes, { fd, start: position })
     // thrown when the next write, or the end, waits for it
     written.catch(() => {})
     position += filled
     filled = 0
-    ;[filling, writing] = [writing, filling]
+    ;[filling, spare] = [spare, filling]
     if (position - synced < syncEvery || syncing !== undefined) return
     synced = position
     // a failure is found again by the sync at the end
@@ -142,6 +144,7 @@ async function receive(
 
   async function add(chunk: Uint8Array): Promise<void> {
     for (let done = 0; done < chunk.length; ) {
+      filling ??= new SharedArrayBuffer(bufferSize)
       const part = chunk.subarray(done, done + bufferSize - filled)
       new Uint8Array(filling).set(part, filled)
       filled += part.length
@@ -165,6 +168,8 @@ async function receive(
     await flush()
     await written
   } finally {
+    // of a body that is not read to its end: nobody else could read on
+    await chunks.return?.()
     // the descriptor is closed next, and may be another file then
     await written.catch(() => {})
     await syncing

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { maxManifestSize } from '../content/read.ts'
 import { defined } from '../core/defined.ts'
@@ -16,6 +15,7 @@ import {
 } from './registry-errors.ts'
 import { isKnownName, unknownManifest } from './registry-pull.ts'
 import { nsQuery, type PushedTo, type Registry, type RepositoryRequest } from './registry-request.ts'
+import { bodyOf } from './request-body.ts'
 
 /** distribution-spec v1.1, "Pushing manifests"; a push by digest may name tags (`?tag=`). */
 export async function putManifest(_registry: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
@@ -31,15 +31,15 @@ export async function putManifest(_registry: Registry, asked: RepositoryRequest)
   const bytes = await smallBody(asked)
   if (bytes === undefined) return answerWithError(reply, tooLarge)
   try {
-    const { descriptor, subject, missing } = await pushed.overlay.push({
+    const { descriptor, subject, missing, wrongSize } = await pushed.overlay.push({
       name: pushed.name,
       bytes,
       tags: [...new Set(tags)],
-      inBundle: async one =>
-        ((await repository?.blob(one)) ?? (await repository?.manifest(one))) !== undefined,
+      inBundle: async one => (await repository?.blob(one)) ?? (await repository?.manifest(one)),
       ...defined({ digest, mediaType: request.headers['content-type'] }),
     })
     if (missing.length > 0) return lacking(reply, missing)
+    if (wrongSize.length > 0) return answerWithError(reply, otherSize(wrongSize))
     reply.headers({
       location: `/v2/${name}/manifests/${descriptor.digest}${nsQuery(ns)}`,
       'docker-content-digest': descriptor.digest,
@@ -55,23 +55,16 @@ export async function putManifest(_registry: Registry, asked: RepositoryRequest)
 }
 
 /** Reads a body of at most the size that manifests may have; undefined for a larger one. */
-async function smallBody({ request, reply }: RepositoryRequest): Promise<Buffer | undefined> {
-  const { body, headers } = request
-  if (!(body instanceof Readable)) return Buffer.alloc(0)
+async function smallBody({ request }: RepositoryRequest): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > maxManifestSize) return undefined
   const chunks: Uint8Array[] = []
-  let size = Number(headers['content-length'] ?? 0)
-  if (size <= maxManifestSize) {
-    size = 0
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      size += chunk.length
-      if (size > maxManifestSize) break
-      chunks.push(chunk)
-    }
+  let size = 0
+  for await (const chunk of bodyOf(request)) {
+    size += chunk.length
+    if (size > maxManifestSize) return undefined
+    chunks.push(chunk)
   }
-  if (size <= maxManifestSize) return Buffer.concat(chunks, size)
-  // the rest of the body is not read
-  reply.header('connection', 'close')
-  return undefined
+  return Buffer.concat(chunks, size)
 }
 
 function lacking(reply: FastifyReply, missing: readonly Digest[]): FastifyReply {
@@ -141,6 +134,15 @@ function deniedDeletion(reference: string): RegistryError {
     code: 'DENIED',
     message: 'a bundle holds this content: it cannot be deleted',
     detail: { reference, next: 'remove the bundle from the site instead' },
+  }
+}
+
+function otherSize([digest = '']: readonly string[]): RegistryError {
+  return {
+    status: 400,
+    code: 'MANIFEST_INVALID',
+    message: 'the manifest has another size for its content than that has',
+    detail: { digest, next: 'make the manifest again: every pull of it would fail' },
   }
 }
 

@@ -1,10 +1,10 @@
-import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { defined } from '../core/defined.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { answerWithError, invalidDigest, type RegistryError, thrownError } from './registry-errors.ts'
 import { nsQuery, type PushedTo, type Registry, type RepositoryRequest } from './registry-request.ts'
+import { bodyOf } from './request-body.ts'
 
 /** Smaller chunks are taken, too; they only cost more requests. */
 const chunkMinLength = 64 << 10 /* bytes */
@@ -63,7 +63,7 @@ export async function uploadState(_registry: Registry, asked: RepositoryRequest)
 export async function writeUpload(_registry: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
   return await answering(asked, async ({ overlay, name }) => {
     const id = asked.reference
-    const { size } = await overlay.write({ name, id, ...startOf(asked) }, bodyOf(asked))
+    const { size } = await overlay.write({ name, id, ...startOf(asked) }, bodyOf(asked.request))
     return accepted(asked, { id, size })
   })
 }
@@ -90,7 +90,7 @@ async function finish(
 ): Promise<FastifyReply> {
   const { overlay, name } = pushed
   try {
-    await overlay.finish({ name, id, digest, ...startOf(asked) }, bodyOf(asked))
+    await overlay.finish({ name, id, digest, ...startOf(asked) }, bodyOf(asked.request))
   } catch (error) {
     // the client does not know its name, and cannot continue it
     if (isNew) await overlay.cancel({ name, id }).catch(() => {})
@@ -137,10 +137,6 @@ function startOf({ request }: RepositoryRequest): { from?: number } {
   })
 }
 
-function bodyOf({ request }: RepositoryRequest): AsyncIterable<Uint8Array> {
-  return request.body instanceof Readable ? request.body : Readable.from([])
-}
-
 /** Answers errors of uploads as the specification has them. */
 async function answering(
   asked: RepositoryRequest,
@@ -156,8 +152,6 @@ async function answering(
     if (refusal === undefined) throw error
     // where the client is told to continue
     if (refusal.status === 416) await describeState(asked, pushed).catch(() => {})
-    // the rest of a body is not read
-    if (bodyIsLeft(asked)) reply.header('connection', 'close')
     return answerWithError(reply, refusal)
   }
 }
@@ -165,10 +159,6 @@ async function answering(
 async function describeState(asked: RepositoryRequest, { overlay, name }: PushedTo): Promise<void> {
   const id = asked.reference
   describe(asked, { id, ...(await overlay.upload({ name, id })) })
-}
-
-function bodyIsLeft({ request }: RepositoryRequest): boolean {
-  return request.body instanceof Readable && !request.raw.complete
 }
 
 const noPlace: RegistryError = {

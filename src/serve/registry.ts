@@ -9,6 +9,7 @@ import { blob, manifest, referrers } from './registry-pull.ts'
 import { deleteBlob, deleteManifest, putManifest } from './registry-push.ts'
 import type { Endpoint, Registry } from './registry-request.ts'
 import { beginUpload, cancelUpload, finishUpload, uploadState, writeUpload } from './registry-uploads.ts'
+import { discardRest } from './request-body.ts'
 import type { ServedImages, ServedOverlay, ServerOptions } from './served.ts'
 import { contentServer } from './server.ts'
 import { decodePath, parseTarget } from './target.ts'
@@ -44,7 +45,13 @@ export function createRegistryServer(
     url: '*',
     async handler(request, reply) {
       reply.header('docker-distribution-api-version', 'registry/2.0')
-      return route({ context, images, sorted }, { exchange: { request, reply }, overlay })
+      if (request.body === undefined)
+        return route({ context, images, sorted }, { exchange: { request, reply }, overlay })
+      try {
+        return await route({ context, images, sorted }, { exchange: { request, reply }, overlay })
+      } finally {
+        discardRest(request)
+      }
     },
   })
   return server

@@ -74,7 +74,7 @@ export interface ServedOverlay {
   mount(at: { name: string; digest: Digest; from?: string }): Promise<Descriptor | null>
   /** Adds a blob of a bundle to a repository. */
   linkBundleBlob(at: { name: string; blob: Descriptor }): Promise<void>
-  /** Adds a manifest, unless something that it refers to is `missing`. */
+  /** Adds a manifest, unless something that it refers to is missing, or has another size. */
   push(manifest: {
     name: string
     bytes: Uint8Array
@@ -82,9 +82,9 @@ export interface ServedOverlay {
     /** what the client expects */
     digest?: Digest
     tags: string[]
-    /** whether a blob or manifest is in the bundle's repository of this name */
-    inBundle(digest: Digest): Promise<boolean>
-  }): Promise<{ descriptor: Descriptor; subject?: Digest; missing: Digest[] }>
+    /** Returns a blob or manifest of the bundle's repository of this name. */
+    inBundle(digest: Digest): Promise<Descriptor | undefined>
+  }): Promise<{ descriptor: Descriptor; subject?: Digest; missing: Digest[]; wrongSize: Digest[] }>
   /** The following three return false where there is no such content. */
   deleteTag(at: { name: string; tag: string }): Promise<boolean>
   deleteManifest(at: { name: string; digest: Digest }): Promise<boolean>

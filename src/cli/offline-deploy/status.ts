@@ -39,12 +39,13 @@ export function statusCommand(program: Command, shell: Shell): void {
     })
 }
 
-function statusText({ site, keys, bundles, servers, running, steps, cluster }: SiteStatus): string[] {
+function statusText({ site, keys, bundles, servers, pushed, running, steps, cluster }: SiteStatus): string[] {
   return [
     ...bundles.flatMap(bundleLines),
     `site     ${site}`,
     ...keyLines(keys),
     ...serversLines(servers, bundles),
+    ...pushedLines(pushed),
     ...(running === null ? [] : [runningLine(running)]),
     ...steps.map(stepLine),
     ...clusterLines(cluster),
@@ -130,6 +131,13 @@ function serversLines(
         ]
       : []),
   ]
+}
+
+function pushedLines({ repositories, tags, blobs, bytes }: SiteStatus['pushed']): string[] {
+  if (repositories === 0 && blobs === 0) return []
+  const count = (number: number, noun: string) => `${number} ${number === 1 ? noun : `${noun}s`}`
+  const images = repositories === 1 ? '1 repository' : `${repositories} repositories`
+  return [`pushed   ${count(tags, 'tag')} in ${images}, ${count(blobs, 'blob')} of ${humanBytes(bytes)}`]
 }
 
 function recordLines({ processes, restarts, lastEnd, servers }: ServingRecord): string[] {
