@@ -57,6 +57,13 @@ const diagnoses: Diagnosis[] = [
     next: `add space to the storage of the registry, or delete images there and collect its garbage, ${again}`,
   },
   {
+    // zot, after its disk was full: what was sent is verified here
+    pattern: /digest invalid|did not match uploaded content/i,
+    code: 'UPSTREAM',
+    what: 'the registry stored other bytes than were sent',
+    next: `check the free space and the log of the storage of the registry, ${again}`,
+  },
+  {
     pattern: /status code 405|method not allowed|\bunsupported: /i,
     code: 'METHOD_NOT_ALLOWED',
     what: 'the registry is read-only',

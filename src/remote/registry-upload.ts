@@ -31,9 +31,12 @@ export interface RegistryUpload {
 }
 
 /** A blob above this size is sent in parts of this size: what a failure costs at most. Storage services require at least 5 MiB. */
-const partSize = 64 << 20 /* bytes */
+const partSize = 16 << 20 /* bytes */
 /** A registry may hash the whole blob before it answers. */
 const commitTimeoutMs = 15 * 60_000
+const progressThatCounts = 1 << 20 /* bytes */
+/** docker-registry forgets an upload whose part was cut off: the blob is sent again from its start. */
+const maxRestarts = 30
 const partTimeoutMs = 2 * 60_000
 /** Statuses whose answers say why the registry refuses content; 429 and 503 may say when to try again, which `transport` observes. */
 const refusals = [400, 403, 404, 405, 406, 409, 411, 412, 413, 415, 416, 422, 500, 501, 502, 504, 507]
@@ -97,8 +100,9 @@ async function uploadBlob(upload: Upload): Promise<void> {
   const sent = new SentBytes(upload)
   let session: Session | undefined
   let whole = descriptor.size <= partSize
+  let restarts = 0
   for (let tries = 1; ; tries++) {
-    const before = sent.furthest
+    const before = sent.total
     try {
       // a commit whose answer was lost has succeeded
       if (tries > 1 && (await hasContent(upload, { ...descriptor, as: 'blob' }))) return sent.finish()
@@ -116,7 +120,8 @@ async function uploadBlob(upload: Upload): Promise<void> {
       signal.throwIfAborted()
       if (!isErrorCode(error, 'NETWORK')) throw error
       if (whole) session = undefined
-      if (sent.furthest > before) tries = 1
+      // a connection that breaks now and then still finishes; one that always breaks at the same byte does not
+      if (sent.total - before >= progressThatCounts && ++restarts < maxRestarts) tries = 1
       if (tries >= retry.attempts) throw error
       progress.note(`${upload.endpoint.name}: ${error.message}; continuing with ${descriptor.digest}`)
       await clock.sleep(backoffMs(tries, retry, clock), signal)
@@ -193,6 +198,9 @@ class SentBytes {
   readonly #upload: Upload
   readonly #hasher = new Hasher()
   #hashed = 0
+  #total = 0
+  /** of all bytes; they may be sent again */
+  #digest: Digest | undefined
   /** bytes that the progress shows */
   #shown = 0
 
@@ -200,9 +208,9 @@ class SentBytes {
     this.#upload = upload
   }
 
-  /** most bytes sent at any time: only more than that is progress */
-  get furthest(): number {
-    return this.#hashed
+  /** bytes that were sent, each as often as it was */
+  get total(): number {
+    return this.#total
   }
 
   startAt(offset: number): void {
@@ -216,7 +224,8 @@ class SentBytes {
   /** Throws DIGEST_MISMATCH unless all bytes were sent and have the digest. */
   check(): void {
     const { digest } = this.#upload.descriptor
-    const found = this.#hasher.digest()
+    this.#digest ??= this.#hasher.digest()
+    const found = this.#digest
     if (found === digest) return
     throw new AirgapError('DIGEST_MISMATCH', `the content has digest ${found}`, {
       item: digest,
@@ -283,6 +292,7 @@ class SentBytes {
       if (part.isWhole && end === size) this.check()
       yield chunk
       position = end
+      this.#total += chunk.length
       part.sent(chunk.length)
       this.#show(position)
     }

@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { missingPrograms, run } from '../../scripts/lib/run.ts'
-import { noise } from '../bundle/samples.ts'
 import { airgap, sha256File } from '../e2e/lib/airgap.ts'
 import { lacking, type RegistryName, registries, type TestRegistry } from './registries.ts'
+import { filesOf, good, pull, push, signedBundle } from './signed-bundle.ts'
 
 /** `airgap push --as-bundle` and `airgap pull` by the built program, with real registries. */
 const resources = new AsyncDisposableStack()
@@ -16,45 +16,10 @@ beforeAll(async () => {
   work = await mkdtemp(join(tmpdir(), 'airgap-publish-'))
   resources.defer(() => rm(work, { recursive: true, force: true }))
   for (const name of ['release', 'other']) await good(['keygen', '--no-password', '--out', join(work, name)])
-  bundle = await build('stack', 'one')
+  bundle = await signedBundle(work, 'one')
 }, 120_000)
 
 afterAll(() => resources.disposeAsync())
-
-/** A signed bundle with small files, an empty one, and one that is larger than a part of an upload. */
-async function build(name: string, content: string): Promise<string> {
-  const folder = join(work, `content-${content}`)
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'large'), noise(80 << 20, 1))
-  await writeFile(join(folder, 'empty'), '')
-  for (let i = 0; i < 20; i++) await writeFile(join(folder, `file-${i}`), `${content} ${i}`)
-  const manifest = join(work, `${name}-${content}.yaml`)
-  const lines = ['apiVersion: airgap/v1', `name: ${name}`, 'version: 1.0.0', 'trees:']
-  await writeFile(manifest, [...lines, `  - {name: files, from: content-${content}}`, ''].join('\n'))
-  const out = join(work, `${name}-${content}.tar`)
-  await good(
-    [
-      'build',
-      '-f',
-      manifest,
-      '--out',
-      out,
-      '--cache',
-      join(work, 'cache'),
-      '--sign-key',
-      join(work, 'release.key'),
-    ],
-    // any file will do for the runtime: nothing of this bundle runs
-    { AIRGAP_NODE_RUNTIME: manifest },
-  )
-  return out
-}
-
-async function good(args: string[], env: Record<string, string> = {}): Promise<string> {
-  const ran = await airgap(args, { env })
-  expect(ran).toMatchObject({ code: 0 })
-  return ran.stdout
-}
 
 async function start(
   name: RegistryName,
@@ -64,19 +29,6 @@ async function start(
   const registry = await registries[name](folder, options ?? {})
   resources.defer(() => registry.close())
   return registry
-}
-
-const push = (path: string, to: string, ...more: string[]) =>
-  airgap(['push', '--as-bundle', path, to, '--plain-http', '-o', 'json', ...more])
-const pull = (from: string, out: string, ...more: string[]) =>
-  airgap(['pull', from, '--plain-http', '--out', out, '-o', 'json', ...more])
-
-/** Names and digests of a bundle and the files next to it. */
-async function filesOf(path: string): Promise<Record<string, string>> {
-  const [folder, name] = [join(path, '..'), path.slice(path.lastIndexOf('/') + 1)]
-  const names = (await readdir(folder)).filter(each => each.startsWith(name)).sort()
-  const rows = await Promise.all(names.map(async each => [each, await sha256File(join(folder, each))]))
-  return Object.fromEntries(rows)
 }
 
 async function newFolder(): Promise<string> {
@@ -112,7 +64,7 @@ describe.each(Object.keys(registries) as RegistryName[])('a bundle through %s', 
     })
 
     it('shares content with another version', async () => {
-      const other = await build('stack', 'two')
+      const other = await signedBundle(work, 'two')
       const pushed = JSON.parse((await push(other, `${registry.host}/site/stack:1.1.0`)).stdout)
       expect(pushed.uploaded.bytes).toBeLessThan(1 << 20)
       const out = join(await newFolder(), 'stack.tar')
