@@ -1,7 +1,7 @@
 import { AirgapError } from '../core/errors.ts'
 import { siteFacts } from '../inventory/hosts.ts'
 import { kubesprayMirrors, type RegistryMirrors } from '../site/registry-mirrors.ts'
-import { isTree, nested, type Settings, settingsOf, type ValueTree } from '../values/set.ts'
+import { mergedTree, nested, type Settings, settingsOf, type ValueTree } from '../values/set.ts'
 import type { SiteInstall } from './site-install.ts'
 
 /** The addresses of the site's servers, as values files have them. */
@@ -25,29 +25,24 @@ export function siteValues({ site, deployment }: SiteInstall): ValueTree {
   const known = deployment.applications?.order ?? []
   const unknown = Object.keys(site.switches.applications).find(name => !known.includes(name))
   if (unknown !== undefined) throw unknownApplication(unknown, known)
-  return merged(nested(Object.fromEntries(mapped)), site.values)
+  return mergedTree(nested(Object.fromEntries(mapped)), site.values)
 }
 
 /** What is set in other files of the tree: kubespray's variables of a closed site. Path in the tree → settings. */
 export function siteVariables(
   { deployment }: SiteInstall,
-  options: ServerAddresses & { mirrors: readonly RegistryMirrors[] },
+  options: ServerAddresses & { mirrors: readonly RegistryMirrors[]; caFile: string | undefined },
 ): Map<string, Settings> {
-  const { registry, httpServer, mirrors } = options
+  const { registry, httpServer, mirrors, caFile } = options
   const { kubespray } = deployment
   if (kubespray === undefined) return new Map()
   const path = `${kubespray.inventory}/${kubespray.offlineVariables}`
-  const settings = { registry_host: registry, http_server: httpServer, ...kubesprayMirrors(mirrors) }
-  return new Map([[path, settingsOf(settings)]])
-}
-
-function merged(base: ValueTree, over: ValueTree): ValueTree {
-  const result: ValueTree = { ...base }
-  for (const [key, value] of Object.entries(over)) {
-    const below = result[key]
-    result[key] = isTree(below) && isTree(value) ? merged(below, value) : value
+  const settings = {
+    registry_host: registry,
+    http_server: httpServer,
+    ...kubesprayMirrors(mirrors, { caFile }),
   }
-  return result
+  return new Map([[path, settingsOf(settings)]])
 }
 
 function unknownFact(item: string, known: readonly string[]): AirgapError {

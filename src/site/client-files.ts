@@ -21,15 +21,20 @@ export function caFileOf(ca: string | undefined): string | undefined {
   return ca === undefined ? undefined : `/${siteCaPath}`
 }
 
+/** Where tools of each family add a CA to the system's store: update-ca-certificates(8), update-ca-trust(8). */
+export const siteCaPaths = {
+  debian: 'usr/local/share/ca-certificates/airgap-site-ca.crt',
+  el: 'etc/pki/ca-trust/source/anchors/airgap-site-ca.crt',
+} as const
+
 /** Returns the files with the CA of the site's servers, in PEM: the one that all settings name, and those of programs with a place of their own. */
 export function siteCaFiles(ca: string | undefined, address: SiteAddress): ClientFile[] {
   if (ca === undefined) return []
   const registry = registryOf(address)
   const places: [SiteCaPlace, string][] = [
     ['machine', siteCaPath],
-    // update-ca-certificates(8), update-ca-trust(8)
-    ['debian', 'usr/local/share/ca-certificates/airgap-site-ca.crt'],
-    ['el', 'etc/pki/ca-trust/source/anchors/airgap-site-ca.crt'],
+    ['debian', siteCaPaths.debian],
+    ['el', siteCaPaths.el],
     // containers-certs.d(5), and docker's documentation of certificates
     ['docker', `etc/docker/certs.d/${registry}/ca.crt`],
     ['containers', `etc/containers/certs.d/${registry}/ca.crt`],

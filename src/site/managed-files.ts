@@ -21,7 +21,7 @@ export interface ManagedFile {
 export interface FileChange {
   /** absolute */
   path: string
-  change: 'create' | 'replace' | 'none'
+  change: 'create' | 'replace' | 'remove' | 'none'
 }
 
 const maxSize = 1 << 20 /* bytes */
@@ -41,15 +41,33 @@ export async function planFiles(
   )
 }
 
+export interface WriteOptions {
+  root: string
+  /** path of the record */
+  record: string
+  /** whether a file that was written below this root earlier, and is not among the files, is undone: a withdrawn CA must not stay trusted */
+  obsolete?: (path: string) => boolean
+}
+
 /**
- * Writes the files, each atomically and readable by all. A file that somebody else wrote is backed up first. `record` is the
- * path of the record. Throws PERMISSION, VALUES_INVALID (a link in place of a file), NO_SPACE.
+ * Writes the files, each atomically and readable by all. A file that somebody else wrote is backed up first. Obsolete files are
+ * undone before. Throws PERMISSION, VALUES_INVALID (a link in place of a file), NO_SPACE.
  */
 export async function writeFiles(
   files: readonly ManagedFile[],
-  { root, record }: { root: string; record: string },
+  { root, record, obsolete = () => false }: WriteOptions,
 ): Promise<FileChange[]> {
   const written = await readRecord(record)
+  const wanted = new Set(files.map(({ path }) => join(root, path)))
+  const removed: FileChange[] = []
+  for (const [path, file] of [...written]) {
+    if (file.root !== root || wanted.has(path) || !obsolete(relative(root, path))) continue
+    const result = await undoFile(path, file.digest)
+    if (result === 'removed') await removeEmptyFolders(dirname(path), root)
+    if (result !== 'kept: changed since' && result !== 'gone') removed.push({ path, change: 'remove' })
+    written.delete(path)
+    await writeRecord(record, written)
+  }
   const plan = await planFiles(files, { root })
   for (const [i, { text }] of files.entries()) {
     const { path, change } = plan[i]!
@@ -64,7 +82,7 @@ export async function writeFiles(
     await writeRecord(record, written)
     await replaceGuarded(path, text)
   }
-  return plan
+  return [...removed, ...plan]
 }
 
 export interface UndoneFile {

@@ -43,6 +43,22 @@ export function settingsOf(values: ValueTree, offline?: OfflineValues): Settings
   return defined({ offline, values: yamlOf(values) })
 }
 
+/** The settings with more values, which win. */
+export function addSettings({ offline, values }: Settings, more: ValueTree): Settings {
+  const known: unknown = readYaml(values, { version: '1.1' }).value ?? {}
+  return settingsOf(mergedTree(isTree(known) ? known : {}, more), offline)
+}
+
+/** Both trees as one: `over` wins, lists are taken whole. */
+export function mergedTree(base: ValueTree, over: ValueTree): ValueTree {
+  const result: ValueTree = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const below = result[key]
+    result[key] = isTree(below) && isTree(value) ? mergedTree(below, value) : value
+  }
+  return result
+}
+
 function yamlOf(values: ValueTree): string {
   return Object.keys(values).length === 0 ? '' : stringify(values, { lineWidth: 0, version: '1.1' })
 }

@@ -77,7 +77,7 @@ ${Object.entries(diskPaths)
   environment=$(cat /etc/environment /etc/profile.d/*.sh)
   containerd=$(cat /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf /etc/systemd/system/containerd.service.d/*.conf)
   docker=$(cat /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf /etc/systemd/system/docker.service.d/*.conf)
-  apt=$(apt-config dump | sed -n 's/^Acquire::http::Proxy\\(.*\\) "\\(.*\\)";$/\\1 \\2/p')
+  apt=$(apt-config dump | sed -n 's/^Acquire::https\\{0,1\\}::Proxy\\(.*\\) "\\(.*\\)";$/\\1 \\2/p')
   say proxies "$(
     echo "$apt" | sed -n 's/^ /x=/p' | grep -iv '^x=direct$' | proxies apt x
     cat /etc/dnf/dnf.conf /etc/yum.conf | sed -n 's/^ *proxy *= */x=/p' | grep -v '^x=_none_$' | proxies dnf x

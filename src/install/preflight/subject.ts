@@ -21,6 +21,8 @@ export interface Expected {
   packageBytes: ReadonlyMap<string, number>
   /** where machines reach the site's servers: 10.0.0.1 */
   siteHost: string
+  /** of the servers' certificate, in seconds since 1970; undefined: plain HTTP, or none was made yet */
+  certificate?: { from: number; until: number } | undefined
   /** how many machines run pods */
   podMachines: number
 }

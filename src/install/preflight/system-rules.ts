@@ -39,11 +39,30 @@ export function kernel({ facts }: Subject): Fault[] {
   ]
 }
 
-export function clock({ skew }: Subject): Fault[] {
+export function clock({ facts: { time }, expected: { certificate }, skew }: Subject): Fault[] {
   if (skew <= 5) return []
   const what = `its clock differs from this host's by ${Math.round(skew)} s`
   const next = 'set both clocks, and synchronize the machines with one time server of the site (chrony)'
+  // RFC 5280, 4.1.2.5: each machine compares the validity with its own clock
+  if (
+    time !== undefined &&
+    certificate !== undefined &&
+    (time < certificate.from || time > certificate.until)
+  ) {
+    const valid = `from ${dateOf(certificate.from)} until ${dateOf(certificate.until)}`
+    return [
+      error(
+        `${what}; it shows ${dateOf(time)}, so it would refuse the certificate of the site's servers, which is valid ${valid}`,
+        next,
+      ),
+    ]
+  }
   return [skew > 30 ? error(`${what}; certificates would not be valid`, next) : warning(what, next)]
+}
+
+/** `2026-11-27`, in UTC */
+function dateOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace(/T.*/, '')
 }
 
 /** How far a machine's clock is off at least, in seconds. Its time was taken at some moment between `from` and `to`. */

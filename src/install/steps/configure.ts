@@ -5,9 +5,10 @@ import { AirgapError, isErrorCode } from '../../core/errors.ts'
 import type { ClientFile } from '../../site/client-files.ts'
 import { planFiles, writeFiles } from '../../site/managed-files.ts'
 import { applyValues, isApplied, planValues, type ValuesPlan } from '../../values/file.ts'
-import { type Settings, settingLines } from '../../values/set.ts'
+import { addSettings, type Settings, settingLines } from '../../values/set.ts'
 import { layDownRecordOf, valuesRecordOf } from '../lay-down-record.ts'
 import type { Step } from '../step.ts'
+import { isInTrustStore, lacksCa, updateTrustStore } from '../trust-store.ts'
 import type { DeploymentTree } from './lay-down.ts'
 
 export interface ConfigureOptions {
@@ -55,13 +56,21 @@ function withoutSources(selected: readonly ClientFile[], all: readonly ClientFil
   return `no package sources for this host: the bundles have repositories for other systems (${names.join(', ')})`
 }
 
+/** The settings, with the CA of the servers where machines need one: pods check the servers with it. */
+function withCa(settings: Settings, clients: readonly ClientFile[]): Settings {
+  const ca = clients.find(file => file.kind === 'site-ca')
+  if (ca === undefined) return settings
+  return addSettings(settings, { offline: { caCertificate: ca.text } })
+}
+
 /** Points the deployment tree and this host at the site's servers. */
 export function configureStep(options: ConfigureOptions): Step {
   const { trees, folder, environment, values, variables, nodeRoot, clients, clientsFolder, record } = options
   /** the plans that the operator has seen: anything else is refused */
   const planned = new Map<string, ValuesPlan>()
 
-  async function valuesFiles(): Promise<ValuesFileOfTree[]> {
+  async function valuesFiles(purpose: 'plan' | 'write'): Promise<ValuesFileOfTree[]> {
+    const ofEnvironment = withCa(values, await clients(purpose))
     const found: ValuesFileOfTree[] = []
     const others = new Set<string>()
     for (const tree of trees) {
@@ -76,11 +85,11 @@ export function configureStep(options: ConfigureOptions): Step {
         const settings = variables.get(path)
         if (settings !== undefined) found.push({ ...file, settings })
         const name = /^environments\/([^/]+)\/values\.yaml$/.exec(path)?.[1]
-        if (name === environment) found.push({ ...file, settings: values })
+        if (name === environment) found.push({ ...file, settings: ofEnvironment })
         else if (name !== undefined) others.add(name)
       }
     }
-    if (!found.some(file => file.settings === values) && others.size > 0) {
+    if (!found.some(file => file.settings === ofEnvironment) && others.size > 0) {
       throw new AirgapError('FILE_NOT_FOUND', 'the deployment tree has no such environment', {
         item: `environments/${environment}/values.yaml`,
         likely: `it has ${[...others].sort().join(', ')}`,
@@ -103,7 +112,7 @@ export function configureStep(options: ConfigureOptions): Step {
     } catch (error) {
       if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
       return [
-        settings === values
+        settings.offline !== undefined
           ? `set ${settingLines(values).join(' and ')} in ${path}`
           : `set the site's addresses in ${path}`,
       ]
@@ -132,7 +141,7 @@ export function configureStep(options: ConfigureOptions): Step {
       trees: trees.map(tree => tree.roots.map(root => root.digest)),
     },
     async describe() {
-      const lines = (await Promise.all((await valuesFiles()).map(describeValues))).flat()
+      const lines = (await Promise.all((await valuesFiles('plan')).map(describeValues))).flat()
       for (const { files, root, note } of await nodeFiles('plan')) {
         if (note !== undefined) lines.push(note)
         if (root === clientsFolder) {
@@ -148,29 +157,41 @@ export function configureStep(options: ConfigureOptions): Step {
       return lines
     },
     async check() {
-      for (const file of await valuesFiles()) {
+      for (const file of await valuesFiles('write')) {
         if (!isApplied(await planValues(file.path, file))) return 'pending'
       }
       for (const { files, root } of await nodeFiles('write')) {
         const plan = await planFiles(files, { root })
         if (plan.some(file => file.change !== 'none')) return 'pending'
+        // a run was killed before it updated the store; that of another root is updated by hand
+        if (root === '/' && (await lacksCa(files, { root }))) return 'pending'
       }
       return 'done'
     },
-    async apply({ progress }) {
-      for (const file of await valuesFiles()) {
+    async apply({ progress, signal }) {
+      for (const file of await valuesFiles('write')) {
         const { path, brought } = file
         const now = await planValues(path, file)
         const shown = planned.get(path)
-        // what the tree itself brought a moment ago is nobody's edit
-        const plan = shown === undefined || brought().includes(digestOf(now.before)) ? now : shown
+        const before = digestOf(now.before)
+        // what the tree itself brought a moment ago is nobody's edit; the CA may have been made after the plan
+        const unedited = shown === undefined || shown.beforeDigest === before || brought().includes(before)
+        const plan = unedited ? now : shown
         progress.note(`configure: ${path}: ${await applyValues(plan)}`)
       }
       for (const { files, root, note } of await nodeFiles('write')) {
         if (note !== undefined) progress.note(`configure: ${note}`)
-        for (const { path, change } of await writeFiles(files, { root, record })) {
+        const changes = await writeFiles(files, { root, record, obsolete: () => true })
+        for (const { path, change } of changes) {
           if (change !== 'none' && root !== clientsFolder) progress.note(`configure: ${path}: ${change}d`)
         }
+        if (root === clientsFolder) continue
+        const inStore = changes.some(
+          ({ path, change }) => change !== 'none' && isInTrustStore(path, { root }),
+        )
+        if (!inStore && !(root === '/' && (await lacksCa(files, { root })))) continue
+        const todo = await updateTrustStore({ root, signal })
+        if (todo !== undefined) progress.note(`configure: ${todo}`)
       }
     },
   }

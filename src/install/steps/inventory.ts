@@ -40,7 +40,9 @@ export function inventoryStep({ files, folder, groupVars, record, inputs }: Inve
     },
     async apply() {
       await mkdir(folder, { recursive: true, mode: 0o700 })
-      await writeFiles(await files('write'), { root: folder, record })
+      // the step `nodes` writes repositories.json, with the same record
+      const obsolete = (path: string) => path !== 'repositories.json'
+      await writeFiles(await files('write'), { root: folder, record, obsolete })
       if (groupVars !== undefined) await replaceLink(link, groupVars)
     },
   }

@@ -4,6 +4,7 @@ import { rollbackValues } from '../../values/file.ts'
 import type { Settings } from '../../values/set.ts'
 import { configuredFiles } from '../lay-down-record.ts'
 import type { UndoStep } from '../step.ts'
+import { isInTrustStore, updateTrustStore } from '../trust-store.ts'
 
 export interface UndoConfigureOptions {
   /** where the trees are laid down */
@@ -18,7 +19,7 @@ export interface UndoConfigureOptions {
 export function undoConfigure({ folder, record, settings }: UndoConfigureOptions): UndoStep {
   return {
     id: 'configure',
-    async undo({ progress }) {
+    async undo({ progress, signal }) {
       for (const file of await configuredFiles(folder)) {
         try {
           const result = await rollbackValues(file.path, { settings, record: file.record })
@@ -27,7 +28,12 @@ export function undoConfigure({ folder, record, settings }: UndoConfigureOptions
           if (!isErrorCode(error, 'FILE_NOT_FOUND')) throw error
         }
       }
-      for (const { path, result } of await undoFiles(record)) progress.note(`configure: ${path}: ${result}`)
+      const undone = await undoFiles(record)
+      for (const { path, result } of undone) progress.note(`configure: ${path}: ${result}`)
+      const root = '/'
+      if (!undone.some(({ path, result }) => result === 'removed' && isInTrustStore(path, { root }))) return
+      const todo = await updateTrustStore({ root, signal })
+      if (todo !== undefined) progress.note(`configure: ${todo}`)
     },
   }
 }

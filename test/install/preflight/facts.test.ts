@@ -155,6 +155,7 @@ describe('the script', () => {
     const files = {
       'apt/apt.conf.d/99p':
         'Acquire { http { Proxy "http://u:p@ss@proxy.corp:3128/"; Proxy::10.0.0.10 "DIRECT"; } };\n',
+      'apt/apt.conf.d/99site': 'Acquire::https::Proxy::site.example "DIRECT";\n',
       'profile.d/p.sh': 'export http_proxy="http://10.9.9.9:8080"\n',
       environment: 'HTTPS_PROXY=\'http://u:pw/x@10.9.9.8:8080/\'\nno_proxy="localhost,10.0.0.0/8"\n',
       'systemd/system/containerd.service.d/p.conf':
@@ -184,7 +185,7 @@ describe('the script', () => {
           'containerd=10.9.9.7:1',
           'docker=10.9.9.6:1',
         ],
-        noProxy: ['apt=10.0.0.10', 'environment=localhost,10.0.0.0/8', 'containerd=a,b'],
+        noProxy: ['apt=10.0.0.10,site.example', 'environment=localhost,10.0.0.0/8', 'containerd=a,b'],
       },
     })
   })

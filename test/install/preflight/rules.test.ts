@@ -183,6 +183,46 @@ describe('rules for one machine', () => {
     ],
     ['a clock that is off', 'error', /31 s/, { skew: 30.6 }],
     ['a clock that is a bit off', 'warning', /6 s/, { skew: 6 }],
+    [
+      'a clock before the certificate of the servers',
+      'error',
+      /shows 2023-11-14, so it would refuse the certificate .* valid from 2025-01-29 until 2026-02-10/,
+      {
+        skew: 60e6,
+        facts: { time: 1_700_000_000 },
+        expected: { certificate: { from: 1_738_150_000, until: 1_770_700_000 } },
+      },
+    ],
+    [
+      'a clock after it',
+      'error',
+      /shows 2033-05-18, so it would refuse/,
+      {
+        skew: 200e6,
+        facts: { time: 2_000_000_000 },
+        expected: { certificate: { from: 1_738_150_000, until: 1_770_700_000 } },
+      },
+    ],
+    [
+      'a clock far in the future',
+      'error',
+      /shows 5138-11-16, so it would refuse/,
+      {
+        skew: 1e11,
+        facts: { time: 99_999_999_999 },
+        expected: { certificate: { from: 1_738_150_000, until: 1_770_700_000 } },
+      },
+    ],
+    [
+      'a clock that is off, but not by that much',
+      'error',
+      /31 s; certificates would not be valid/,
+      {
+        skew: 31,
+        facts: { time: 1_750_000_000 },
+        expected: { certificate: { from: 1_738_150_000, until: 1_770_700_000 } },
+      },
+    ],
     ['SELinux', 'warning', /SELinux/, { facts: { selinux: 'enforcing' } }],
     ['swap', 'warning', /swap/, { facts: { swap: true } }],
     ['docker', 'warning', /docker runs/, { facts: { running: ['dockerd', 'containerd'] } }],
