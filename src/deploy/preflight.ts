@@ -18,6 +18,7 @@ import { openPasswords, type Passwords } from './passwords.ts'
 import { setUp } from './set-up.ts'
 import { openSiteInstall, type SiteInstall, variableOf } from './site-install.ts'
 import type { SiteOptions } from './site-options.ts'
+import { certificateValidity } from './site-tls.ts'
 
 export interface PreflightOptions extends SiteOptions {
   /** of the machines, as ansible takes it */
@@ -84,6 +85,7 @@ export async function examine(
       driverBranch: install && (await driverBranchOf(install)),
       fileBytes: sizeOf(files),
       siteHost: config.address,
+      certificate: await certificateValidity(config.tls, state.paths.tls),
       podMachines: site.nodes.filter(
         ({ roles }) => roles.includes('worker') || roles.includes('control-plane'),
       ).length,

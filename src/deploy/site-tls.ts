@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, type X509Certificate } from 'node:crypto'
 import { hostname } from 'node:os'
 import { defined } from '../core/defined.ts'
 import { ownAddresses, parseHost } from '../site/address.ts'
 import type { SiteConfig, TlsConfig } from '../site/config.ts'
-import { readSiteCa } from '../site/site-ca.ts'
+import { readServerCertificate, readSiteCa } from '../site/site-ca.ts'
 import type { ServingTls } from './serving-options.ts'
 
 /** Where the site's CA is, and the clock. */
@@ -44,6 +44,29 @@ export async function knownCa(tls: TlsConfig | null, folder: string): Promise<st
   if (tls.by === 'site-ca') return (await readSiteCa(folder))?.text
   const { readGivenCa } = await import('../site/given-certificate.ts')
   return await readGivenCa(tls)
+}
+
+/** When the servers' certificate is valid, in seconds since 1970; undefined: plain HTTP, or none was made yet. */
+export async function certificateValidity(
+  tls: TlsConfig | null,
+  folder: string,
+): Promise<{ from: number; until: number } | undefined> {
+  const certificate = await servedCertificate(tls, folder)
+  if (certificate === undefined) return undefined
+  return {
+    from: certificate.validFromDate.getTime() / 1000,
+    until: certificate.validToDate.getTime() / 1000,
+  }
+}
+
+async function servedCertificate(
+  tls: TlsConfig | null,
+  folder: string,
+): Promise<X509Certificate | undefined> {
+  if (tls === null) return undefined
+  if (tls.by === 'site-ca') return (await readServerCertificate(folder))?.certificate
+  const { readCertificates } = await import('../site/given-certificate.ts')
+  return (await readCertificates(tls.certificate))[0]
 }
 
 /** PEM of what this host trusts in its own requests to the servers: exactly their CA, or the operator's certificates themselves. */

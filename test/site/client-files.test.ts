@@ -304,6 +304,35 @@ describe('on a machine', () => {
     expect(await readdir(join(root, 'etc/apt/sources.list.d'))).toEqual([])
   })
 
+  it('undoes files that are withdrawn, such as a CA, and leaves those of others', async () => {
+    const docker = join(root, 'etc/docker/certs.d/10.77.0.1:35000/ca.crt')
+    await mkdir(join(root, 'etc/docker/certs.d/10.77.0.1:35000'), { recursive: true })
+    await writeFile(docker, 'of the operator')
+    const all = filesOf({ address: { ...address, scheme: 'https' }, ca: 'THE CA' })
+    const options = { root, record, obsolete: () => true }
+    await writeFiles(all, options)
+    expect(await readFile(docker, 'utf8')).toBe('THE CA')
+    const changed = join(root, 'etc/pki/ca-trust/source/anchors/airgap-site-ca.crt')
+    await writeFile(changed, 'mine now')
+    await writeFiles([{ path: 'etc/other', text: 'other' }], { root, record })
+    const plain = filesOf({})
+    const written = await writeFiles(plain, { ...options, obsolete: path => path !== 'etc/other' })
+    expect(written.filter(({ change }) => change === 'remove').map(({ path }) => path)).toEqual(
+      [
+        'etc/containers/certs.d/10.77.0.1:35000/ca.crt',
+        'etc/docker/certs.d/10.77.0.1:35000/ca.crt',
+        'etc/ssl/certs/airgap-site-ca.crt',
+        'usr/local/share/ca-certificates/airgap-site-ca.crt',
+      ].map(path => join(root, path)),
+    )
+    expect(await readFile(docker, 'utf8')).toBe('of the operator')
+    expect(await readFile(changed, 'utf8')).toBe('mine now')
+    expect(await readFile(join(root, 'etc/other'), 'utf8')).toBe('other')
+    for (const gone of ['etc/ssl/certs/airgap-site-ca.crt', 'etc/containers/certs.d/10.77.0.1:35000'])
+      await expect(stat(join(root, gone))).rejects.toMatchObject({ code: 'ENOENT' })
+    expect((await undoFiles(record)).every(({ result }) => result === 'removed')).toBe(true)
+  })
+
   it('leaves alone a file that was changed after it was written', async () => {
     await writeFiles(files, { root, record })
     const path = join(root, 'etc/containerd/certs.d/_default/hosts.toml')

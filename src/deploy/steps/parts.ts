@@ -12,7 +12,7 @@ import { inventoryText } from '../../inventory/hosts.ts'
 import type { NodeRole } from '../../inventory/schema.ts'
 import type { Signer, SiteMount } from '../../kinds/mount.ts'
 import { httpServerOf, registryOf } from '../../site/address.ts'
-import type { ClientFile } from '../../site/client-files.ts'
+import { type ClientFile, caFileOf } from '../../site/client-files.ts'
 import { mergedStore } from '../../site/content.ts'
 import type { RegistryMirrors } from '../../site/registry-mirrors.ts'
 import { httpView, registryView } from '../../site/site-view.ts'
@@ -58,7 +58,11 @@ export interface SiteParts extends StepsOptions, ServerAddresses {
   servers: SiteServers
   /** what the HTTP server serves; without the site's signatures */
   mounts: readonly SiteMount[]
-  /** with `plan` the site's key is not created: texts that contain it are not the final ones */
+  /** PEM of the CA with which machines check the servers, where they need one; with `plan` undefined also where it was not made yet */
+  ca(purpose: 'plan' | 'write'): Promise<string | undefined>
+  /** its path on the machines */
+  caFile: string | undefined
+  /** with `plan` neither the site's key nor its CA is created: texts that contain them are not the final ones */
   clients(purpose: 'plan' | 'write'): Promise<readonly ClientFile[]>
   /** undefined where only the servers run */
   install: SiteInstall | undefined
@@ -85,18 +89,17 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
   const viewWith = (key: Signer, ca: string | undefined) =>
     httpView(contents, { address, key, site: state.id, mirrors, now, ca })
   const { tls } = setup.config
-  const planned = await viewWith(plannedKey, await knownCa(tls, state.paths.tls))
+  const folder = state.paths.tls
+  const ca: SiteParts['ca'] = async purpose =>
+    purpose === 'plan' ? await knownCa(tls, folder) : await caForMachines(tls, { folder, now })
+  const caOfPlan = tls?.by === 'site-ca' ? plannedCa : await ca('plan')
+  const planned = await viewWith(plannedKey, caOfPlan)
   const charts = planned.mounts.find(({ prefix }) => prefix === '/charts')?.entries ?? new Map()
   const trees = deploymentTrees(bundles, charts)
   const makeClients = async (purpose: 'plan' | 'write') =>
     purpose === 'plan'
       ? planned.clients
-      : (
-          await viewWith(
-            await openKey(state, now),
-            await caForMachines(tls, { folder: state.paths.tls, now }),
-          )
-        ).clients
+      : (await viewWith(await openKey(state, now), await ca('write'))).clients
   // several steps use them, and each making signs every repository
   const made = new Map<'plan' | 'write', Promise<ClientFile[]>>()
   return {
@@ -105,6 +108,8 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
     trees,
     charts,
     mirrors,
+    ca,
+    caFile: caFileOf(caOfPlan),
     servers: ownServers(setup.config, state),
     mounts: planned.mounts,
     registry: registryOf(address),
@@ -145,6 +150,9 @@ const plannedKey: Signer = {
   clearSign: async text => text,
   detachSign: async () => '',
 }
+
+/** In place of the site's own CA in a plan: a step's inputs must not change because the first run made it. */
+const plannedCa = 'made when the servers start for the first time\n'
 
 /** Which files of the inventory's folder were written, and what they were. */
 export function inventoryRecord({ state }: Pick<MachineParts, 'state'>): string {

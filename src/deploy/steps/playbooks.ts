@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import { defined } from '../../core/defined.ts'
 import { digestOf } from '../../core/digest.ts'
 import { writeMachineRepositories } from '../../install/machine-repositories.ts'
 import type { Step } from '../../install/step.ts'
@@ -19,7 +20,7 @@ export function preparedBy({ install: { deployment } }: MachineParts): string {
 }
 
 export function nodes(parts: MachineParts): Step | undefined {
-  const { install, clients, tools, state } = parts
+  const { install, clients, ca, tools, state } = parts
   const { playbooks } = install.deployment
   if (playbooks.nodes === undefined) return undefined
   const playbook = playbookOf(parts, playbooks.nodes)
@@ -33,10 +34,14 @@ export function nodes(parts: MachineParts): Step | undefined {
     machines,
     limit: limitTo(parts, machines),
     // its roles copy what lies next to the inventory
-    inputs: async () => ({
-      of: await playbook.inputs(),
-      beside: inventoryFiles(await clients('plan'), '').map(({ path, text }) => [path, digestOf(text)]),
-    }),
+    inputs: async () => {
+      const trusted = await ca('plan')
+      return defined({
+        of: await playbook.inputs(),
+        beside: inventoryFiles(await clients('plan'), '').map(({ path, text }) => [path, digestOf(text)]),
+        ca: trusted && digestOf(trusted),
+      })
+    },
     // which repository each machine gets is decided here; the role reads it
     prepare: (pattern, context) =>
       writeMachineRepositories(
@@ -49,7 +54,12 @@ export function nodes(parts: MachineParts): Step | undefined {
         },
         context,
       ),
-    does: ['package sources and keys of the site', 'base packages', 'registry mirrors of containerd'],
+    does: [
+      ...(parts.caFile === undefined ? [] : ['the CA of the site’s servers']),
+      'package sources and keys of the site',
+      'base packages',
+      'registry mirrors of containerd',
+    ],
   })
 }
 

@@ -101,7 +101,7 @@ function tlsArguments({ tls }: SiteConfig): string[] {
 }
 
 function configure(parts: SiteParts): Step {
-  const { trees, setup, state, install, registry, httpServer, clients } = parts
+  const { trees, setup, state, install, registry, httpServer, clients, ca } = parts
   const values = install === undefined ? {} : siteValues(install)
   return configureStep({
     trees,
@@ -111,6 +111,7 @@ function configure(parts: SiteParts): Step {
     variables: install === undefined ? new Map() : siteVariables(install, parts),
     nodeRoot: setup.config.nodeRoot ?? undefined,
     clients,
+    ca,
     selectForNode: filesForHost,
     clientsFolder: state.paths.clients,
     record: state.paths.written,

@@ -24,6 +24,8 @@ export interface ConfigureOptions {
   nodeRoot: string | undefined
   /** the client files; for `plan` without a key, so that their texts are not final */
   clients: (purpose: 'plan' | 'write') => Promise<readonly ClientFile[]>
+  /** PEM of the CA with which pods check the servers, where they need one; with `plan` undefined also where it was not made yet */
+  ca: (purpose: 'plan' | 'write') => Promise<string | undefined>
   /** selects those for the host with this root */
   selectForNode: (files: readonly ClientFile[], options: { root: string }) => Promise<readonly ClientFile[]>
   /** folder for copies of all client files, for other machines */
@@ -56,11 +58,9 @@ function withoutSources(selected: readonly ClientFile[], all: readonly ClientFil
   return `no package sources for this host: the bundles have repositories for other systems (${names.join(', ')})`
 }
 
-/** The settings, with the CA of the servers where machines need one: pods check the servers with it. */
-function withCa(settings: Settings, clients: readonly ClientFile[]): Settings {
-  const ca = clients.find(file => file.kind === 'site-ca')
-  if (ca === undefined) return settings
-  return addSettings(settings, { offline: { caCertificate: ca.text } })
+/** The settings, with the CA with which pods check the servers. */
+function withCa(settings: Settings, ca: string | undefined): Settings {
+  return ca === undefined ? settings : addSettings(settings, { offline: { caCertificate: ca } })
 }
 
 /** Points the deployment tree and this host at the site's servers. */
@@ -70,7 +70,7 @@ export function configureStep(options: ConfigureOptions): Step {
   const planned = new Map<string, ValuesPlan>()
 
   async function valuesFiles(purpose: 'plan' | 'write'): Promise<ValuesFileOfTree[]> {
-    const ofEnvironment = withCa(values, await clients(purpose))
+    const ofEnvironment = withCa(values, await options.ca(purpose))
     const found: ValuesFileOfTree[] = []
     const others = new Set<string>()
     for (const tree of trees) {

@@ -4,6 +4,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { parse } from 'yaml'
 import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
 import { buildProgram, type Running, run, start, type TestSite, testSite } from './support.ts'
 
@@ -127,11 +128,27 @@ it('installs, verifies and shows a site with TLS', async () => {
   const again = await run(['apply', '--site', site.site, '--yes'])
   expect(again.code).toBe(0)
   expect(again.stderr).not.toContain('stopped the servers')
+  // what the first run made is no change of the site
+  const plan = await run(['plan', '--site', site.site])
+  expect(plan.stdout).not.toContain('inputs have changed')
+  const ca = await readFile(join(site.site, 'clients/etc/ssl/certs/airgap-site-ca.crt'), 'utf8')
+  expect(new X509Certificate(ca).ca).toBe(true)
+  const values = await readFile(join(site.site, 'deploy/deploy/environments/prod/values.yaml'), 'utf8')
+  expect(parse(values).offline).toEqual({
+    registry: site.registry,
+    httpServer: secure(site),
+    caCertificate: ca,
+  })
   const status = await run(['status', '--site', site.site])
   expect(status.stdout).toContain(`HTTP server ${secure(site)}`)
   // another scheme: the servers are replaced, though neither recognizes requests of the other kind
   const plain = await run(['apply', '--site', site.site, '--plain-http', '--yes'])
   expect(plain).toMatchObject({ code: 0 })
   expect(plain.stdout).toContain(site.http)
+  await expect(stat(join(site.site, 'clients/etc/ssl/certs/airgap-site-ca.crt'))).rejects.toMatchObject({
+    code: 'ENOENT',
+  })
+  const without = await readFile(join(site.site, 'deploy/deploy/environments/prod/values.yaml'), 'utf8')
+  expect(parse(without).offline).toEqual({ registry: site.registry, httpServer: site.http })
   expect((await run(['apply', '--site', site.site, '--tls', '--yes'])).code).toBe(0)
 })

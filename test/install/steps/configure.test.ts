@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 import { configureStep } from '../../../src/install/steps/configure.ts'
 import { layDownStep } from '../../../src/install/steps/lay-down.ts'
 import { undoConfigure } from '../../../src/install/steps/undo-configure.ts'
@@ -33,6 +34,7 @@ describe('configure on a host for which the bundles have no repository', () => {
       values: settingsOf({}),
       variables: new Map(),
       clients: async () => files,
+      ca: async () => undefined,
       selectForNode: async all => all.slice(0, count),
       clientsFolder: join(folder, 'clients'),
       record: join(folder, 'written.json'),
@@ -46,7 +48,8 @@ describe('configure on a host for which the bundles have no repository', () => {
   })
 })
 
-async function site() {
+/** `ca` is what the servers make: before they run for the first time, there is none. */
+async function site(servers: { ca?: string } = {}) {
   const folder = await tempFolder()
   const file = join(folder, 'deploy/a/environments/prod/values.yaml')
   const steps = async (values: string, more: ValueTree) => {
@@ -61,6 +64,7 @@ async function site() {
       values: settingsOf(more, { registry: 'r:1', httpServer: 'http://r:2' }),
       variables: new Map([[variables, settingsOf({ registry_host: 'r:1' })]]),
       clients: async () => [],
+      ca: async () => servers.ca,
       selectForNode: async all => all,
       clientsFolder: join(folder, 'clients'),
       record: join(folder, 'written.json'),
@@ -68,6 +72,7 @@ async function site() {
     return [layDownStep({ trees, folder: join(folder, 'deploy') }), configure] as const
   }
   return {
+    steps,
     file,
     text: () => readFile(file, 'utf8'),
     async plan(values: string, more: ValueTree) {
@@ -135,6 +140,28 @@ describe('configure', () => {
     await apply(v1, more)
     expect(await apply(v2, {})).toBe(addresses(v2))
     expect(await undo({})).toBe(v2)
+  })
+
+  it('writes the CA that the servers made after the plan, replaces it, and takes it back', async () => {
+    const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`
+    const servers: { ca?: string } = {}
+    const { steps, apply, plan, text, undo } = await site(servers)
+    const [layDown, configure] = await steps(v1, {})
+    await layDown.apply(testContext())
+    await configure.describe(testContext())
+    servers.ca = pem('MIIBone=')
+    await configure.apply(testContext())
+    const caOf = (values: string) => parse(values).offline.caCertificate
+    expect(caOf(await text())).toBe(servers.ca)
+    expect(await configure.check(testContext())).toBe('done')
+    servers.ca = pem('MIIBtwo=')
+    expect(await plan(v1, {})).toMatchObject({ check: 'pending' })
+    expect(caOf(await apply(v1, {}))).toBe(servers.ca)
+    delete servers.ca
+    expect(await apply(v1, {})).toBe(addresses(v1))
+    servers.ca = pem('MIIBone=')
+    await apply(v1, {})
+    expect(await undo({})).toBe(v1)
   })
 
   it('keeps the old version of a file that cannot be merged until it can', async () => {
