@@ -263,6 +263,16 @@ describe.skipIf(lacking('openssl').length > 0)(`clients of a site with TLS ${nee
   })
 })
 
+/** Returns what ends it. */
+function daemon(program: string, { args, cwd }: { args: string[]; cwd: string }): () => Promise<unknown> {
+  const child = spawn(program, args, { stdio: 'ignore', cwd })
+  const exited = new Promise(resolve => child.once('exit', resolve))
+  return async () => {
+    child.kill('SIGTERM')
+    return await exited
+  }
+}
+
 /** A containerd of its own, until the test ends. */
 async function containerd(place: string) {
   // a socket's path is limited to 107 bytes
@@ -273,11 +283,9 @@ async function containerd(place: string) {
     config,
     `version = 2\nroot = "${folder}/root"\nstate = "${folder}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${socket}"\n`,
   )
-  const child = spawn('containerd', ['--config', config], { stdio: 'ignore', cwd: place })
-  const exited = new Promise(resolve => child.once('exit', resolve))
+  const stop = daemon('containerd', { args: ['--config', config], cwd: place })
   onTestFinished(async () => {
-    child.kill('SIGTERM')
-    await exited
+    await stop()
     await rm(folder, { recursive: true, force: true })
   })
   const ctr = (...args: string[]) => run('ctr', ['--address', socket, ...args])
