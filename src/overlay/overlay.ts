@@ -136,7 +136,7 @@ export async function openOverlay(
       return [...manifests].filter(record => record.subject === subject).map(referrerOf)
     },
 
-    beginUpload: async ({ name }) => await uploads.begin(name),
+    beginUpload: at => uploads.begin(at),
     upload: async asked => ({ size: uploads.size(asked) }),
     leaseUpload: async asked => ({ size: uploads.lease(asked) }),
     releaseUpload: async asked => uploads.release(asked),

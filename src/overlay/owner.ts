@@ -79,8 +79,8 @@ export interface OverlayOwner {
   tags(at: InRepository): Promise<string[]>
   referrers(at: InRepository & { subject: Digest }): Promise<Descriptor[]>
 
-  /** Opens an upload, with an empty file. */
-  beginUpload(at: InRepository): Promise<{ id: string }>
+  /** Opens an upload, with an empty file. One that is sent `whole`, with the request that opens it, has no name by which anybody could continue it. */
+  beginUpload(at: InRepository & { whole?: boolean }): Promise<{ id: string }>
   /** Returns the number of bytes that an upload has. */
   upload(at: UploadName): Promise<{ size: number }>
   /** Lets one request write to the upload, from byte `size` on. */

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { syncFolder, writeAtomically } from '../core/atomic-file.ts'
+import { syncFolder } from '../core/atomic-file.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { OverlayFolder } from './overlay-folder.ts'
 import type { UploadLease, UploadName } from './owner.ts'
 
 /** The upload sessions: which repository each belongs to, how far it is, and who writes to it. */
 export interface Uploads {
-  begin(name: string): Promise<{ id: string }>
+  begin(at: { name: string; whole?: boolean }): Promise<{ id: string }>
   size(at: UploadName): number
   lease(at: UploadLease): number
   /** Throws BUSY where this process does not hold the lease. */
@@ -29,6 +29,8 @@ interface Session {
   size: number
   /** ms since 1970 */
   touched: number
+  /** sent with the request that opened it: nobody continues it, and it has no file that says what it is */
+  whole: boolean
   holder?: string
 }
 
@@ -55,7 +57,7 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
   }
 
   return {
-    async begin(name) {
+    async begin({ name, whole = false }) {
       if (sessions.size >= maxSessions) {
         throw new AirgapError('BUSY', 'too many uploads are open', {
           item: `${sessions.size} uploads`,
@@ -64,8 +66,9 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
       }
       const id = randomUUID()
       await (await open(paths.upload(id), 'wx', 0o600)).close()
-      await writeAtomically(paths.upload(`${id}.json`), JSON.stringify({ name }), 0o600)
-      sessions.set(id, { name, size: 0, touched: now() })
+      // not synced: after a power failure, a client starts again
+      if (!whole) await writeFile(paths.upload(`${id}.json`), JSON.stringify({ name }), { mode: 0o600 })
+      sessions.set(id, { name, whole, size: 0, touched: now() })
       return { id }
     },
     size: at => find(at).size,
@@ -88,6 +91,10 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
     async releaseAll(holder) {
       for (const [id, session] of sessions) {
         if (session.holder !== holder) continue
+        if (session.whole) {
+          await removeFiles(id)
+          continue
+        }
         // what the process has written is in the file, in order, whatever it could report
         session.size = (await stat(paths.upload(id))).size
         session.touched = now()
@@ -136,7 +143,7 @@ async function readSession(paths: OverlayFolder, id: string): Promise<Session | 
   try {
     const { name } = JSON.parse(await readFile(paths.upload(`${id}.json`), 'utf8')) as { name: string }
     const { size, mtimeMs } = await stat(paths.upload(id))
-    return { name, size, touched: mtimeMs }
+    return { name, whole: false, size, touched: mtimeMs }
   } catch {
     return undefined
   }

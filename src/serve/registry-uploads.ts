@@ -21,10 +21,10 @@ export async function beginUpload(registry: Registry, asked: RepositoryRequest):
     const digest = query.get('digest')
     if (digest !== null && mount === null) {
       if (!isDigest(digest)) return invalidDigest(reply, digest)
-      const { id } = await pushed.overlay.beginUpload(pushed)
+      const { id } = await pushed.overlay.beginUpload({ name: pushed.name, whole: true })
       return await finish(asked, { pushed, id, digest, isNew: true })
     }
-    const { id } = await pushed.overlay.beginUpload(pushed)
+    const { id } = await pushed.overlay.beginUpload({ name: pushed.name })
     reply.header('oci-chunk-min-length', String(chunkMinLength))
     return accepted(asked, { id, size: 0 })
   })

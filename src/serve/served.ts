@@ -55,7 +55,8 @@ export interface ServedOverlay {
   tags(at: { name: string }): Promise<string[]>
   referrers(at: { name: string; subject: Digest }): Promise<readonly Descriptor[]>
 
-  beginUpload(at: { name: string }): Promise<{ id: string }>
+  /** `whole`: the request that opens the upload has all of it */
+  beginUpload(at: { name: string; whole?: boolean }): Promise<{ id: string }>
   /** Returns the bytes that an upload has. */
   upload(at: { name: string; id: string }): Promise<{ size: number }>
   /** Appends a body; `from` is the offset that the client names. What arrived before a body broke off stays. */

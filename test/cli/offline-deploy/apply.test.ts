@@ -110,6 +110,7 @@ describe('offline-deploy apply', () => {
       bundles: [{ name: 'sample', unreadable: { code: 'FILE_NOT_FOUND' } }],
       servers: { running: true, serves: [expect.stringMatching(/^sha256:/)] },
       running: null,
+      pushed: { repositories: 0, tags: 0, manifests: 0, blobs: 0, bytes: 0 },
     })
     expect(await run(['status', ...here, '--exit-code'])).toMatchObject({ code: 2 })
     expect(await run(['plan', ...here])).toMatchObject({
