@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
+import type { AuditEvent } from './audit.ts'
 import type { AccessState } from './control.ts'
 import { loginLimits } from './login-limits.ts'
 import { hmac, type KnownUser, type Login, type LoginAnswer, logins } from './logins.ts'
@@ -42,6 +43,8 @@ export interface AuthorityOptions {
   clock: SteadyClock
   /** program and arguments that start this program */
   self: readonly string[]
+  /** called for each login; for those that were refused unchecked at most once a minute and address */
+  audit: (event: AuditEvent) => void
   /** called when the users' file cannot be read any longer */
   failed: (error: unknown) => void
 }
@@ -68,6 +71,7 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
     thread,
     limits: loginLimits(clock.seconds),
     clockMs: () => clock.seconds() * 1_000,
+    tried: auditedLogins(options.audit, clock),
   })
   let state = makeState()
 
@@ -132,5 +136,25 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
       watched.close()
       await thread.close()
     },
+  }
+}
+
+/** of addresses with attempts that were refused unchecked */
+const maxAddresses = 1_000
+
+/** One line for each login, wherever thousands of attempts per second are refused, too: those are counted. */
+function auditedLogins(
+  audit: (event: AuditEvent) => void,
+  clock: SteadyClock,
+): (login: Login, answer: LoginAnswer) => void {
+  const refused = new Map<string, { since: number; count: number }>()
+  return ({ name, address }, answer) => {
+    if (!('wait' in answer))
+      return audit({ what: 'login', result: 'user' in answer ? 'ok' : 'failed', user: name, address })
+    const seen = refused.get(address)
+    if (seen !== undefined && clock.seconds() - seen.since < 60) return void seen.count++
+    if (refused.size >= maxAddresses) refused.clear()
+    refused.set(address, { since: clock.seconds(), count: 0 })
+    audit({ what: 'login', result: 'refused', user: name, address, count: (seen?.count ?? 0) + 1 })
   }
 }

@@ -54,7 +54,11 @@ export function accessControl({ state, login, clock, realm }: ControlOptions): P
     const parts = [`realm="${realm(caller)}"`, `service="${service}"`]
     if (scope !== undefined) parts.push(`scope="${scope}"`)
     if (error !== undefined) parts.push(`error="${error}"`)
-    return { 'www-authenticate': `Bearer ${parts.join(',')}` }
+    return {
+      'www-authenticate': `Bearer ${parts.join(',')}`,
+      // docker before 24 takes a challenge of this version only
+      'docker-distribution-api-version': 'registry/2.0',
+    }
   }
 
   function refuse(
@@ -118,6 +122,7 @@ function byRole({ name, role }: KnownUser, { action }: NeededAccess): Decision {
       next: `log in as a user with the role ${roleFor(action)}; \`offline-deploy users list\` shows the roles`,
     }),
     headers: {},
+    user: name,
   }
 }
 
@@ -137,7 +142,11 @@ export function tooMany(seconds: number): Extract<Decision, { refusal: AirgapErr
   }
 }
 
-function loginNeeded({ action }: NeededAccess): AirgapError {
+function loginNeeded({ action, special }: NeededAccess): AirgapError {
+  if (special === 'login')
+    return new AirgapError('UNAUTHORIZED', 'this is where clients log in, or get a token without a login', {
+      next: 'request a token at the realm that the answer names, as docker login does',
+    })
   return new AirgapError('UNAUTHORIZED', `${action} requires a login`, {
     next: `log in as a user with the role ${roleFor(action)}; an administrator of the site adds users with \`offline-deploy users add\``,
   })

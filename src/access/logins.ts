@@ -22,9 +22,9 @@ export interface KnownUser {
 }
 
 export type LoginAnswer =
-  | { user: KnownUser /** the password was hashed, not remembered */; isNew: boolean }
+  | { user: KnownUser }
   | { wrong: true }
-  /** seconds to wait before the next attempt; `isFirst`: the attempt before was answered */
+  /** seconds to wait before the next attempt */
   | { wait: number }
 
 /** Checks passwords of users. */
@@ -48,6 +48,7 @@ export function logins({
   thread,
   limits,
   clockMs,
+  tried,
 }: {
   /** the users as they are now */
   users: () => ReadonlyMap<string, User>
@@ -56,6 +57,8 @@ export function logins({
   limits: LoginLimits
   /** milliseconds that never jump */
   clockMs: () => number
+  /** called for each attempt that was checked or refused; not for those that repeat one of the last minutes */
+  tried: (login: Login, answer: LoginAnswer) => void
 }): Logins {
   const key = randomBytes(32)
   const remembered = new Map<string, { hash: string; address: string; until: number }>()
@@ -71,6 +74,12 @@ export function logins({
     const at =
       Number.parseInt(hmac(key, 'decoy', name).replace(/\W/g, '').slice(0, 8), 36) % (all.length || 1)
     return unmatchable(all[at]?.hash)
+  }
+
+  async function attempted(login: Login, print: string): Promise<LoginAnswer> {
+    const answer = await hashed(login, print)
+    tried(login, answer)
+    return answer
   }
 
   async function hashed(login: Login, print: string): Promise<LoginAnswer> {
@@ -89,7 +98,7 @@ export function logins({
     limits.succeeded({ name, address })
     if (remembered.size >= maxRemembered) remembered.clear()
     remembered.set(print, { hash: user.hash, address, until: clockMs() + rememberMs })
-    return { user: knownUser(users().get(name)!), isNew: true }
+    return { user: knownUser(users().get(name)!) }
   }
 
   return {
@@ -99,12 +108,13 @@ export function logins({
       const found = remembered.get(print)
       const user = users().get(name)
       if (found !== undefined && user?.hash === found.hash && clockMs() < found.until) {
-        const isNew = found.address !== address
+        const answer = { user: knownUser(user) }
+        if (found.address !== address) tried(login, answer)
         found.address = address
-        return { user: knownUser(user), isNew }
+        return answer
       }
       // the same attempt several times at once is one: 64 downloads of one client start together
-      const attempt = running.get(print) ?? hashed(login, print).finally(() => running.delete(print))
+      const attempt = running.get(print) ?? attempted(login, print).finally(() => running.delete(print))
       running.set(print, attempt)
       return await attempt
     },

@@ -20,6 +20,7 @@ await startProgram({
     configure: async () => (await import('./offline-deploy/configure.ts')).configureCommand,
     secrets: async () => (await import('./offline-deploy/secrets.ts')).secretsCommand,
     users: async () => (await import('./offline-deploy/users.ts')).usersCommand,
+    audit: async () => (await import('./offline-deploy/audit.ts')).auditCommand,
     status: async () => (await import('./offline-deploy/status.ts')).statusCommand,
     receipt: async () => (await import('./offline-deploy/receipt.ts')).receiptCommand,
     'support-bundle': async () => (await import('./offline-deploy/support-bundle.ts')).supportBundleCommand,

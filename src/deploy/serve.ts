@@ -14,7 +14,7 @@ import { acceptedDigests, followConfiguration, oneAtATime } from './reload.ts'
 import { startServing } from './serving.ts'
 import { keepServingRecord } from './serving-record.ts'
 import { setUp } from './set-up.ts'
-import { openSiteAccess, usersFault } from './site-access.ts'
+import { accessFault, openSiteAccess } from './site-access.ts'
 import type { SiteOptions } from './site-options.ts'
 import { openTls } from './site-tls.ts'
 import { openSiteVerdicts } from './site-verdicts.ts'
@@ -87,7 +87,8 @@ export async function serveSite(
     await openSiteAccess(state, {
       requireLogin: setup.config.requireLogin,
       self: run.self,
-      failed: error => log.line(eventLine(now(), usersFault(error))),
+      now,
+      failed: error => log.line(eventLine(now(), accessFault(error))),
     }),
     one => one.close(),
   )

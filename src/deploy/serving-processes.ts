@@ -15,7 +15,7 @@ import {
   type ServingOptions,
   type SiteGeneration,
 } from './serving-options.ts'
-import { answerAccess, tellAccess } from './site-access.ts'
+import { answerAccess, noteRemoteWrite, tellAccess } from './site-access.ts'
 import { openKey } from './site-key.ts'
 
 /** Answers in several processes, which this one supervises: it has the ports, the keys and the log, and they have the open bundles. */
@@ -81,6 +81,7 @@ export async function serveInProcesses({
     },
     told(what, value) {
       if (what === verdictMessages.damage) noteRemoteDamage(verdicts, value)
+      noteRemoteWrite(access, { what, value })
     },
     ended({ pid, reason, restartMs }) {
       const at = now()

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
+import { type AuditEvent, openAuditLog } from '../access/audit.ts'
 import { type Authority, type GrantAnswer, type GrantRequest, openAuthority } from '../access/authority.ts'
 import { type AccessState, accessControl } from '../access/control.ts'
 import type { Login, LoginAnswer } from '../access/logins.ts'
@@ -7,17 +8,21 @@ import type { SteadyClock } from '../access/token.ts'
 import { tokenEndpoint } from '../access/token-endpoint.ts'
 import { AirgapError } from '../core/errors.ts'
 import { bootId } from '../core/process-lock.ts'
-import type { Caller, Permission } from '../serve/permission.ts'
+import type { Caller, Permission, WriteEntry } from '../serve/permission.ts'
 import type { ProcessLink } from '../serve/process-link.ts'
 import { registryOf, type SiteAddress } from '../site/address.ts'
 import { openTokenKey } from '../site/server-key.ts'
 import type { SiteState } from '../site/state.ts'
 
 /** Who may do what at the servers of a site, in whichever process they run. */
-export type SiteAccess = Pick<Authority, 'state' | 'login' | 'grant'> & { clock: SteadyClock }
+export type SiteAccess = Pick<Authority, 'state' | 'login' | 'grant'> & {
+  clock: SteadyClock
+  /** Notes a write of a user in the audit log. */
+  noteWrite(entry: WriteEntry): void
+}
 
 /** Names of what a serving process asks its supervisor, and of what that tells all of them. */
-const messages = { state: 'access', login: 'login', grant: 'grant' } as const
+const messages = { state: 'access', login: 'login', grant: 'grant', write: 'write' } as const
 
 /** Opens the users of a site. Throws what is wrong with their file, and what `openTokenKey` throws. */
 export async function openSiteAccess(
@@ -25,10 +30,17 @@ export async function openSiteAccess(
   {
     requireLogin,
     self,
+    now,
     failed,
-  }: { requireLogin: boolean; self: readonly string[]; failed: (error: unknown) => void },
-): Promise<Authority & { clock: SteadyClock }> {
+  }: {
+    requireLogin: boolean
+    self: readonly string[]
+    now: () => Date
+    failed: (error: unknown) => void
+  },
+): Promise<Authority & SiteAccess> {
   const clock = await steadyClock()
+  const log = openAuditLog(state.paths.audit, { now, failed })
   const authority = await openAuthority({
     site: state.id,
     users: state.paths.users,
@@ -36,9 +48,28 @@ export async function openSiteAccess(
     key: await openTokenKey(state.folder),
     clock,
     self,
+    audit: log.note,
     failed,
   })
-  return { ...authority, clock }
+  return {
+    ...authority,
+    clock,
+    noteWrite: entry => log.note(eventOf(entry)),
+    async close() {
+      await authority.close()
+      await log.close()
+    },
+  }
+}
+
+function eventOf({ action, user, remoteAddress, status, ...what }: WriteEntry): AuditEvent {
+  const result = status === 403 ? 'refused' : status >= 200 && status < 300 ? 'ok' : 'failed'
+  return { what: action, result, user, address: remoteAddress, ...what, status }
+}
+
+/** Takes over a write that a serving process has answered. */
+export function noteRemoteWrite(access: SiteAccess, { what, value }: { what: string; value: unknown }): void {
+  if (what === messages.write) access.noteWrite(value as WriteEntry)
 }
 
 /** Answers the questions of `remoteAccess`; undefined for others. */
@@ -58,7 +89,9 @@ export function tellAccess(authority: Authority, tell: (what: string, value: unk
 }
 
 /** The access of a serving process: it has no users' file, no password and no key that signs. */
-export async function remoteAccess(link: Pick<ProcessLink, 'ask' | 'onNotice'>): Promise<SiteAccess> {
+export async function remoteAccess(
+  link: Pick<ProcessLink, 'ask' | 'tell' | 'onNotice'>,
+): Promise<SiteAccess> {
   let state: AccessState | undefined
   link.onNotice((what, value) => {
     if (what === messages.state) state = value as AccessState
@@ -71,6 +104,7 @@ export async function remoteAccess(link: Pick<ProcessLink, 'ask' | 'onNotice'>):
     login: async login => (await link.ask(messages.login, login)) as LoginAnswer,
     grant: async request => (await link.ask(messages.grant, request)) as GrantAnswer,
     clock,
+    noteWrite: entry => link.tell(messages.write, entry),
   }
 }
 
@@ -111,9 +145,9 @@ async function steadyClock(): Promise<SteadyClock> {
   return { boot: await bootId(), seconds: () => Number(process.hrtime.bigint() / 1_000_000n) / 1_000 }
 }
 
-/** Returns what is said in the servers' log where the users' file cannot be read any longer. */
-export function usersFault(error: unknown): object {
+/** Returns what is said in the servers' log where the users' file cannot be read any longer, or the audit log not be written. */
+export function accessFault(error: unknown): object {
   const { message, item, next } =
     error instanceof AirgapError ? error : ({ message: String(error) } as AirgapError)
-  return { users: message, item, next }
+  return { access: message, item, next }
 }

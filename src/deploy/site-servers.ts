@@ -63,6 +63,7 @@ export async function makeSiteServers(
   ) => ({
     log,
     permission: permissions[server],
+    audit: options.access.noteWrite,
     openPaths: [siteCaUrl],
     ...memory,
     verdicts,

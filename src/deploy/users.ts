@@ -1,3 +1,4 @@
+import { appendAudit } from '../access/audit.ts'
 import { checkPassword, hashPassword } from '../access/passwords.ts'
 import type { Role } from '../access/roles.ts'
 import {
@@ -33,6 +34,8 @@ export interface ChangedUser extends ListedUsers {
 export interface UserChange {
   name: string
   dryRun: boolean
+  /** who makes the change, for the audit log */
+  by: string
 }
 
 /** Lists the users. Throws PERMISSION, SITE_INVALID. */
@@ -44,7 +47,7 @@ export async function listUsers(options: SiteOptions): Promise<ListedUsers> {
 /** Adds a user. `askPassword` is called once the name is known to be free. Throws USAGE, PERMISSION, SITE_INVALID. */
 export async function addUser(
   options: SiteOptions,
-  { name, dryRun, role, askPassword }: UserChange & { role: Role; askPassword: () => Promise<string> },
+  { name, role, askPassword, ...how }: UserChange & { role: Role; askPassword: () => Promise<string> },
 ): Promise<ChangedUser> {
   const normal = checkUserName(name)
   const refuseExisting = (file: UsersFile) => {
@@ -55,18 +58,18 @@ export async function addUser(
       next: `set a password with \`offline-deploy users password\`; to change the role, run \`offline-deploy users remove\` first`,
     })
   }
-  return await changeUsers(options, { name: normal, dryRun }, async file => {
+  return await changeUsers(options, { ...how, name: normal, what: 'users add' }, async file => {
     refuseExisting(file)
     const password = await askPassword()
     checkPassword(password, { name: normal })
-    const user = { name: normal, role, hash: dryRun ? '' : await hashPassword(password) }
+    const user = { name: normal, role, hash: how.dryRun ? '' : await hashPassword(password) }
     return [...file.lines, user]
   })
 }
 
 /** Removes a user, whose tokens are refused from then on. Throws USAGE for a name that does not exist. */
 export async function removeUser(options: SiteOptions, change: UserChange): Promise<ChangedUser> {
-  return await changeUsers(options, change, async file => {
+  return await changeUsers(options, { ...change, what: 'users remove' }, async file => {
     const user = userNamed(file, change.name)
     return file.lines.filter(line => line !== user)
   })
@@ -77,7 +80,7 @@ export async function changePassword(
   options: SiteOptions,
   { askPassword, ...change }: UserChange & { askPassword: () => Promise<string> },
 ): Promise<ChangedUser> {
-  return await changeUsers(options, change, async file => {
+  return await changeUsers(options, { ...change, what: 'users password' }, async file => {
     const user = userNamed(file, change.name)
     const password = await askPassword()
     checkPassword(password, { name: user.name })
@@ -89,7 +92,7 @@ export async function changePassword(
 /** Two commands at once would otherwise lose the change of one. */
 async function changeUsers(
   options: SiteOptions,
-  { name, dryRun }: UserChange,
+  { name, dryRun, by, what }: UserChange & { what: string },
   change: (file: UsersFile) => Promise<UsersFile['lines']>,
 ): Promise<ChangedUser> {
   const { siteFolder, saved } = await findSite(options)
@@ -103,6 +106,7 @@ async function changeUsers(
   const file = await readUsersFile(paths.users)
   const changed = { ...file, lines: await change(file) }
   await writeUsersFile(changed)
+  await appendAudit(paths.audit, { what, result: 'ok', user: by, subject: name }, () => new Date())
   return { name, written: true, plain, ...listed(changed) }
 }
 

@@ -57,7 +57,22 @@ export interface TokenAnswer {
 export const tokenPath = '/token'
 
 /** `user` is who logged in; absent: nobody had to. `headers` belong to the answer of a refusal. */
-export type Decision = { user?: string } | { refusal: AirgapError; headers: Record<string, string> }
+export type Decision =
+  | { user?: string }
+  | { refusal: AirgapError; headers: Record<string, string>; user?: string }
+
+/** A write of a user, answered. */
+export interface WriteEntry {
+  action: Action
+  user: string
+  remoteAddress: string
+  repository?: string
+  /** tag or digest in the path */
+  reference?: string
+  /** of what is stored now */
+  digest?: string
+  status: number
+}
 
 /** Whether a request is one for a token: it needs no permission, as it brings its own credentials. */
 export function isTokenUrl(url: string): boolean {
@@ -101,6 +116,30 @@ export function callerOf({ headers, socket }: FastifyRequest): Caller {
     remoteAddress: socket.remoteAddress ?? '',
     localAddress: socket.localAddress ?? '',
     encrypted: 'encrypted' in socket && socket.encrypted === true,
+  }
+}
+
+/** Returns what a request of a user has changed, or was to change; undefined for a step of an upload. */
+export function writeEntry(
+  request: FastifyRequest,
+  { user, status, digest }: { user: string; status: number; digest: unknown },
+): WriteEntry | undefined {
+  const { method, raw, socket } = request
+  const url = raw.url ?? '/'
+  const needed = isRead(method) ? undefined : registryNeeds({ method, url })
+  const isStep = needed?.action === 'push' && (status === 202 || status === 204)
+  if (needed === undefined || isStep) return undefined
+  const [, reference] = /\/(?:manifests|blobs)\/([^/]+)$/.exec(decoded(url)) ?? []
+  return {
+    action: needed.action,
+    user,
+    remoteAddress: socket.remoteAddress ?? '',
+    ...defined({
+      repository: needed.repository,
+      reference: reference === 'uploads' ? undefined : reference,
+      digest: typeof digest === 'string' ? digest : undefined,
+    }),
+    status,
   }
 }
 

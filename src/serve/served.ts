@@ -3,7 +3,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { ChallengeOptions } from './challenge.ts'
 import type { MonitoringOptions } from './monitoring.ts'
-import type { Permission } from './permission.ts'
+import type { Permission, WriteEntry } from './permission.ts'
 import type { Verdicts } from './verdicts.ts'
 
 /** The input of the servers in this folder: plain data and lookups over any store. */
@@ -179,6 +179,8 @@ export interface ServerOptions {
   challenge?: ChallengeOptions
   /** who may do what; absent: everybody may read */
   permission?: Permission
+  /** called for each write of a user, after its answer */
+  audit?: (entry: WriteEntry) => void
   /** URL paths that need no login, also where reading does */
   openPaths?: readonly string[]
   /** memory for the cache of small content; default 32 MiB */

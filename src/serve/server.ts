@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { ReadableStore } from '../content/store.ts'
 import { defined } from '../core/defined.ts'
 import { AirgapError } from '../core/errors.ts'
@@ -7,7 +7,7 @@ import { accessLog } from './access-log.ts'
 import { answerChallenges } from './challenge.ts'
 import { localVerdicts } from './local-verdicts.ts'
 import { answerMonitoring, monitoringPaths } from './monitoring.ts'
-import { callerOf, isFree, type NeedsOf } from './permission.ts'
+import { callerOf, isFree, type NeedsOf, type WriteEntry, writeEntry } from './permission.ts'
 import type { ServerOptions } from './served.ts'
 import { type SmallCache, smallCache } from './small-cache.ts'
 import { type BlobSender, blobSender } from './stream.ts'
@@ -155,6 +155,9 @@ export function contentServer(
       const needed = needs({ method, url: raw.url ?? '/' })
       if (needed === undefined) return
       const decision = await permission.check(needed, callerOf(request))
+      const { user } = decision
+      if (user !== undefined && options.audit !== undefined)
+        noteWrite(request, reply, { user, note: options.audit })
       if (!('refusal' in decision)) return
       reply.headers(decision.headers)
       // the rest of a body is not read
@@ -173,6 +176,19 @@ export function contentServer(
   if (options.challenge !== undefined) answerChallenges(server, options.challenge)
   if (options.monitoring !== undefined) answerMonitoring(server, options.monitoring)
   return { server, context }
+}
+
+/** Notes a write once it is answered. */
+function noteWrite(
+  request: FastifyRequest,
+  { raw }: FastifyReply,
+  { user, note }: { user: string; note: (entry: WriteEntry) => void },
+): void {
+  raw.once('close', () => {
+    const status = raw.headersSent ? raw.statusCode : 0
+    const entry = writeEntry(request, { user, status, digest: raw.getHeader('docker-content-digest') })
+    if (entry !== undefined) note(entry)
+  })
 }
 
 /** What machines request before they can log in: who this server is, whether it answers, and which CA to trust. */

@@ -60,6 +60,8 @@ export interface SiteState {
     trust: string
     /** the users of the servers and their roles, mode 0600: in htpasswd's form */
     users: string
+    /** what users and commands have done, mode 0600, in a folder of its own */
+    audit: string
     /** folder, mode 0700: what the servers know of each bundle's content */
     verdicts: string
     /** folder, mode 0700: what was pushed to the site's registry */
@@ -149,6 +151,7 @@ export function pathsOf(folder: string): SiteState['paths'] {
     installed: join(folder, 'installed.json'),
     trust: join(folder, 'trust.json'),
     users: join(folder, 'users.htpasswd'),
+    audit: join(folder, 'audit', 'audit.jsonl'),
     verdicts: join(folder, 'verdicts'),
     overlay: join(folder, 'overlay'),
     tls: join(folder, 'tls'),

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { InstallOptions } from '../../deploy/install-options.ts'
 import { confirm } from '../shell/confirm.ts'
@@ -6,7 +7,7 @@ import { humanBytes, humanTime } from '../shell/format.ts'
 import { renderPlan } from '../shell/plan-text.ts'
 import type { Shell } from '../shell/run.ts'
 import { adviceLines } from '../shell/trust-text.ts'
-import { deployContext } from './context.ts'
+import { auditedRun, deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions, stepOptions } from './options.ts'
 import { printPlan } from './plan.ts'
 
@@ -39,20 +40,31 @@ export async function applyOrPlan(
   if (dryRun) return await printPlan(options, shell)
   const { applyInstall } = await import('../../deploy/apply.ts')
   const context = deployContext(shell)
-  const applied = await applyInstall(options, context, {
-    planFile,
-    approveCopy: async ({ folder, bytes }) =>
-      await confirm({ what: `copy ${humanBytes(bytes)} to ${folder}`, yes }, shell.signal),
-    async approve({ setup, steps }, { saved }) {
-      if (!shell.quiet) for (const line of renderPlan(steps, setup)) context.progress.note(line)
-      const pending = steps.filter(({ state, reason }) => state === 'pending' && reason !== 'runs every time')
-      if (saved || pending.length === 0) return
-      await confirm(
-        { what: `run ${pending.length} of ${steps.length} steps on this site`, yes },
-        shell.signal,
-      )
+  const run = () =>
+    applyInstall(options, context, {
+      planFile,
+      approveCopy: async ({ folder, bytes }) =>
+        await confirm({ what: `copy ${humanBytes(bytes)} to ${folder}`, yes }, shell.signal),
+      async approve({ setup, steps }, { saved }) {
+        if (!shell.quiet) for (const line of renderPlan(steps, setup)) context.progress.note(line)
+        const pending = steps.filter(
+          ({ state, reason }) => state === 'pending' && reason !== 'runs every time',
+        )
+        if (saved || pending.length === 0) return
+        await confirm(
+          { what: `run ${pending.length} of ${steps.length} steps on this site`, yes },
+          shell.signal,
+        )
+      },
+    })
+  const applied = await auditedRun(
+    {
+      command: options.upgrade ? 'upgrade' : 'apply',
+      subject: (options.bundle ?? []).map(path => basename(path)).join(' '),
+      options,
     },
-  })
+    run,
+  )
   const { registry, httpServer, steps, allSteps, seconds, onMedium, trust } = applied
   shell.print({ site: applied.site, registry, httpServer, steps, seconds, onMedium, trust }, () => [
     ...steps.map(

@@ -59,21 +59,40 @@ export interface ChangeOptions extends SiteOptions {
   dryRun?: boolean
 }
 
+/** How a change is named in the audit log. */
+interface NamedChange {
+  command: string
+  /** what it is about */
+  subject: string
+}
+
+/** Runs what a command does, and notes it in the audit log of the site. */
+export async function auditedRun<T>(
+  { command, subject, options }: NamedChange & { options: SiteOptions },
+  run: () => Promise<T>,
+): Promise<T> {
+  const { audited } = await import('../../deploy/audited.ts')
+  const now = () => new Date()
+  return await audited({ what: command, subject, options, environment: process.env, now }, run)
+}
+
 /** Confirms a change, runs it and prints what was done. `twice`: it cannot be undone. */
 export async function runChange<Result extends object>(
   { yes = false, confirm: confirmed, dryRun = false, ...options }: ChangeOptions,
   shell: Shell,
-  { change, twice }: { change: ClusterChange<Result>; twice: boolean },
+  { change, twice, command, subject }: { change: ClusterChange<Result>; twice: boolean } & NamedChange,
 ): Promise<void> {
   const { changeCluster } = await import('../../deploy/change-cluster.ts')
-  const changed = await changeCluster(options, deployContext(shell), {
-    change,
-    dryRun,
-    async confirm(what, { environment }) {
-      const second = twice ? { environment: { name: environment, confirmed } } : {}
-      await confirm({ what, yes, ...second }, shell.signal)
-    },
-  })
+  const run = () =>
+    changeCluster(options, deployContext(shell), {
+      change,
+      dryRun,
+      async confirm(what, { environment }) {
+        const second = twice ? { environment: { name: environment, confirmed } } : {}
+        await confirm({ what, yes, ...second }, shell.signal)
+      },
+    })
+  const changed = dryRun ? await run() : await auditedRun({ command, subject, options }, run)
   if ('would' in changed) return shell.print(changed, () => `would ${changed.would}`)
   shell.print({ site: changed.site, ...changed.result }, () => `done: ${changed.done}`)
 }

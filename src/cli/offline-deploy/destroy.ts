@@ -13,6 +13,11 @@ export function destroyCommand(program: Command, shell: Shell): void {
     .argument('[application...]', 'applications to remove (default: all)')
     .action(async (names: string[], options: ChangeOptions) => {
       const { destroyApplications } = await import('../../deploy/destroy.ts')
-      await runChange(options, shell, { change: destroyApplications(names), twice: true })
+      await runChange(options, shell, {
+        change: destroyApplications(names),
+        twice: true,
+        command: 'destroy',
+        subject: names.join(' '),
+      })
     })
 }

@@ -94,8 +94,6 @@ export function serverOptions(command: Command): Command {
         'serve without TLS: anybody in the network can read and change what is sent',
       ).env('OFFLINE_DEPLOY_PLAIN_HTTP'),
     )
-    .option('--require-login', 'let users only read from the servers, as `users add` adds them')
-    .option('--no-require-login', 'let everybody read from the servers again (default)')
 }
 
 /** What is configured besides the servers. */

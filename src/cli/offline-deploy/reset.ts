@@ -13,6 +13,11 @@ export function resetCommand(program: Command, shell: Shell): void {
     .argument('[machine...]', 'machines to remove from the cluster (default: the whole cluster)')
     .action(async (names: string[], options: ChangeOptions) => {
       const { resetMachines } = await import('../../deploy/reset.ts')
-      await runChange(options, shell, { change: resetMachines(names), twice: true })
+      await runChange(options, shell, {
+        change: resetMachines(names),
+        twice: true,
+        command: 'reset',
+        subject: names.join(' '),
+      })
     })
 }

@@ -14,6 +14,11 @@ export function rollBackApplicationCommand(program: Command, shell: Shell): void
     .option('--dry-run', 'show what would be done; change nothing')
     .action(async (name: string, options: ChangeOptions) => {
       const { rollBackReleases } = await import('../../deploy/rollback-app.ts')
-      await runChange(options, shell, { change: rollBackReleases(name), twice: false })
+      await runChange(options, shell, {
+        change: rollBackReleases(name),
+        twice: false,
+        command: 'rollback-app',
+        subject: name,
+      })
     })
 }

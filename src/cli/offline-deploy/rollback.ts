@@ -3,7 +3,7 @@ import type { SiteOptions } from '../../deploy/site-options.ts'
 import { confirm } from '../shell/confirm.ts'
 import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
-import { deployContext } from './context.ts'
+import { auditedRun, deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 
 interface RollbackOptions extends SiteOptions {
@@ -25,7 +25,10 @@ export function rollbackCommand(program: Command, shell: Shell): void {
       const { rollBackSite } = await import('../../deploy/rollback.ts')
       const what = 'restore values files and client files, and stop the servers'
       if (!dryRun) await confirm({ what, yes }, shell.signal)
-      const rolledBack = await rollBackSite(options, deployContext(shell), { dryRun })
+      const run = () => rollBackSite(options, deployContext(shell), { dryRun })
+      const rolledBack = dryRun
+        ? await run()
+        : await auditedRun({ command: 'rollback', subject: '', options }, run)
       if ('undo' in rolledBack) {
         const { undo } = rolledBack
         return shell.print({ undo }, () => undo.map(id => `would undo ${id}`))

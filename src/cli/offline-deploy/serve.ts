@@ -27,6 +27,8 @@ export function serveCommand(program: Command, shell: Shell): void {
   ])
     .description('Serve the registry and the HTTP server from the bundle until stopped')
     .argument('[bundle...]', 'bundles (default: --bundle, or the .tar next to the program)')
+    .option('--require-login', 'let only users read (default: everybody); `users add` adds users')
+    .option('--no-require-login', 'let everybody read, whatever the site was set up with')
     .option('--access-log', 'log every request, not only those that failed')
     .option(
       '--log-file <file>',

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { generatePassword } from '../../access/passwords.ts'
 import { defaultRole, type Role, roles } from '../../access/roles.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { operatorName } from '../../deploy/operator.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { addUser, type ChangedUser, changePassword, listUsers, removeUser } from '../../deploy/users.ts'
 import { readPassword } from '../../signature/open-signer.ts'
@@ -58,7 +59,13 @@ function defineAdd(users: Command, shell: Shell): void {
   ).action(async (name: string, _: unknown, command: Command) => {
     const { role, dryRun = false, ...options } = command.optsWithGlobals<UserOptions>()
     const password = passwordOf(options, shell)
-    const changed = await addUser(options, { name, role, dryRun, askPassword: password.get })
+    const changed = await addUser(options, {
+      name,
+      role,
+      dryRun,
+      by: operatorName(process.env),
+      askPassword: password.get,
+    })
     print(changed, shell, { what: `add ${name} (${role})`, generated: password.generated() })
   })
 }
@@ -71,7 +78,12 @@ function definePassword(users: Command, shell: Shell): void {
   ).action(async (name: string, _: unknown, command: Command) => {
     const { dryRun = false, ...options } = command.optsWithGlobals<UserOptions>()
     const password = passwordOf(options, shell)
-    const changed = await changePassword(options, { name, dryRun, askPassword: password.get })
+    const changed = await changePassword(options, {
+      name,
+      dryRun,
+      by: operatorName(process.env),
+      askPassword: password.get,
+    })
     print(changed, shell, { what: `set the password of ${name}`, generated: password.generated() })
   })
 }
@@ -84,9 +96,10 @@ function defineRemove(users: Command, shell: Shell): void {
     .option('--dry-run', 'show the result; change nothing')
     .action(async (name: string, _: unknown, command: Command) => {
       const { yes = false, dryRun = false, ...options } = command.optsWithGlobals<UserOptions>()
-      const preview = await removeUser(options, { name, dryRun: true })
+      const by = operatorName(process.env)
+      const preview = await removeUser(options, { name, dryRun: true, by })
       if (!dryRun) await confirm({ what: `remove the user ${name}`, yes }, shell.signal)
-      const changed = dryRun ? preview : await removeUser(options, { name, dryRun })
+      const changed = dryRun ? preview : await removeUser(options, { name, dryRun, by })
       print({ ...changed, plain: false }, shell, { what: `remove ${name}` })
     })
 }

@@ -2,6 +2,7 @@ import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { AuditRecord } from '../../../src/access/audit.ts'
 import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
 import { buildProgram, run, start, type TestSite, testSite } from './support.ts'
 
@@ -90,6 +91,20 @@ describe.each([1, 2])('the users of servers in %i processes', processes => {
     expect(removed).toMatchObject({ code: 0 })
     await until(async () => (await withToken()) === 401)
     expect((await get(`${root}/v2/`, basic('ci', password))).status).toBe(401)
+    // all of it is in the audit log, without a password
+    const shown = await run(['audit', '--site', site.site, '-o', 'json'])
+    const { events } = JSON.parse(shown.stdout) as { events: AuditRecord[] }
+    const lines = events.map(({ what, result, user, subject }) => `${what} ${result} ${subject ?? user}`)
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'users add ok ci',
+        'login ok ci',
+        'login failed nobody',
+        'delete refused ci',
+        'users remove ok ci',
+      ]),
+    )
+    expect(shown.stdout).not.toContain(password)
   }, 60_000)
 
   it('are the only ones who may read where a login is required', async () => {
