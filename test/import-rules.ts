@@ -1,6 +1,7 @@
 /** Which folder of src/ may import which. The rules are the design (data flows one way), executed; each README repeats its line. */
 export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = {
   core: [],
+  html: ['core'],
   content: ['core'],
   remote: ['core', 'content'],
   document: ['core'],
@@ -23,7 +24,7 @@ export const sourceRules: Readonly<Record<string, readonly string[] | 'any'>> = 
   access: ['core', 'serve'],
   metrics: ['core'],
   overlay: ['core', 'content'],
-  site: ['core', 'content', 'document', 'values', 'kinds', 'probe', 'signature'],
+  site: ['core', 'html', 'content', 'document', 'values', 'kinds', 'probe', 'signature'],
   publish: ['core', 'content', 'bundle', 'remote', 'signature'],
   push: ['core', 'content', 'bundle', 'remote', 'site'],
   inventory: ['core', 'document'],

@@ -56,7 +56,7 @@ export function textsOf(source: string): { comments: string[]; strings: string[]
 
 /** Other programs whose flags our texts name. */
 const others =
-  /\b(apt-get|createrepo|curl|dnf|docker|dpkg|git|gpg|helm|helmfile|ip|kubectl|mkdir|npm|oras|pip|podman|python3?|rpm|scripts\/setup|skopeo|ss|systemctl|tar|useradd)\b/
+  /\b(apt-get|createrepo|ctr|curl|dnf|docker|dpkg|git|gpg|helm|helmfile|ip|kubectl|mkdir|npm|oras|pip|podman|python3?|rpm|scripts\/setup|skopeo|ss|systemctl|tar|useradd|uv)\b/
 /** An option of pip's requirement files. */
 const foreign = new Set(['--hash'])
 

@@ -12,6 +12,7 @@ import type { ProcessState } from '../serve/supervisor.ts'
 import type { TlsSettings } from '../serve/tls-connections.ts'
 import type { Verdicts } from '../serve/verdicts.ts'
 import type { SiteAddress } from '../site/address.ts'
+import type { AboutBundle } from '../site/start-page/about.ts'
 import type { SiteState } from '../site/state.ts'
 import type { OpenBundle } from './open-bundles.ts'
 import type { openSiteAccess } from './site-access.ts'
@@ -49,7 +50,7 @@ export interface ServingState {
 
 /** What a reload can change. */
 export interface ServedSetup {
-  bundles: readonly Pick<OpenBundle, 'path' | 'store' | 'source' | 'identity'>[]
+  bundles: readonly Pick<OpenBundle, 'path' | 'store' | 'source' | 'identity' | 'trust'>[]
   /** at which clients reach the servers; a reload keeps the ports, and the first ones may be 0: any free ones */
   address: SiteAddress
   verify: VerifyMode
@@ -146,6 +147,8 @@ export interface ProcessSetup {
   overlay: string
   address: SiteAddress
   site: string
+  /** what the start page says about the bundles */
+  about: AboutBundle[]
   /** ISO 8601: when the site's documents are generated, the same in all processes */
   now: string
   logsAll: boolean

@@ -48,6 +48,7 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
   await makeSiteServers(stores, {
     address: setup.address,
     site: setup.site,
+    about: setup.about,
     now: () => new Date(setup.now),
     signer: () => signerOf(link),
     prove: async claim => (await link.ask('prove', claim)) as ServerProof,
@@ -96,6 +97,7 @@ function overlayOf({ ask }: ProcessLink, { overlay: folder }: ProcessSetup): Ove
 async function signerOf(link: ProcessLink): Promise<Signer> {
   const ask = async (what: string, text: string | null) => (await link.ask(what, text)) as string
   return {
+    fingerprint: await ask('fingerprint', null),
     publicKeyArmored: await ask('public-key', null),
     clearSign: text => ask('clear-sign', text),
     detachSign: text => ask('detach-sign', text),

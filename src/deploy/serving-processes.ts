@@ -8,6 +8,7 @@ import { answerVerdicts, noteRemoteDamage, verdictMessages } from '../serve/remo
 import { supervise } from '../serve/supervisor.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer, type ServerClaim } from '../site/server-proof.ts'
+import { aboutBundle } from './about-bundle.ts'
 import {
   type GenerationOptions,
   monitoringQuestions,
@@ -43,6 +44,7 @@ export async function serveInProcesses({
     overlay: state.paths.overlay,
     address,
     site: state.id,
+    about: bundles.map(aboutBundle),
     now: started.toISOString(),
     logsAll: log.all,
     verify,
@@ -139,6 +141,7 @@ function signatures(key: Promise<Signer>): (what: string, text: string) => Promi
   return async (what, text) => {
     const signer = await key
     if (what === 'public-key') return signer.publicKeyArmored
+    if (what === 'fingerprint') return signer.fingerprint
     const sign = what === 'clear-sign' ? signer.clearSign : signer.detachSign
     const name = `${what} ${text}`
     const signature = made.get(name) ?? sign(text)

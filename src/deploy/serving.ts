@@ -9,6 +9,7 @@ import { drainAll, type Taking, takeConnections } from '../serve/taking.ts'
 import type { SiteAddress } from '../site/address.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer } from '../site/server-proof.ts'
+import { aboutBundle } from './about-bundle.ts'
 import {
   type GenerationOptions,
   graceMs,
@@ -137,6 +138,7 @@ async function serveHere({
     {
       address,
       site: state.id,
+      about: bundles.map(aboutBundle),
       now,
       signer: () => openKey(state, now),
       prove: async claim => proveServer(serverKey, { site: state.id, ...claim }),

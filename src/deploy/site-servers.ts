@@ -8,8 +8,10 @@ import type { AccessEntry, ServedOverlay, VerifyMode } from '../serve/served.ts'
 import type { Verdicts } from '../serve/verdicts.ts'
 import { httpServerOf, registryUrlOf, type SiteAddress } from '../site/address.ts'
 import { type SiteContent, withOverlay } from '../site/content.ts'
+import { namedRoots } from '../site/images.ts'
 import { proofPath, type ServerClaim, type ServerProof, type SiteServer } from '../site/server-proof.ts'
 import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
+import type { AboutBundle } from '../site/start-page/about.ts'
 import { permissionsOf, type SiteAccess } from './site-access.ts'
 
 /** Whoever does not trust the site's CA yet cannot log in safely. */
@@ -20,6 +22,8 @@ export interface SiteServersOptions {
   address: SiteAddress
   /** identity of the state folder */
   site: string
+  /** what the start page says about the bundles */
+  about: readonly AboutBundle[]
   /** when the site's documents are generated */
   now: () => Date
   /** the site's key; taken once the registry serves, as loading OpenPGP takes a while */
@@ -89,8 +93,21 @@ export async function makeSiteServers(
     log: registryLog,
     folders: [],
   })
-  const [{ createHttpServer }, key] = await Promise.all([import('../serve/files.ts'), options.signer()])
-  const { mounts } = await httpView(contents, { address, key, site, mirrors, now, ca })
+  const [{ createHttpServer }, { startPage }, key] = await Promise.all([
+    import('../serve/files.ts'),
+    import('../site/start-page/start-page.ts'),
+    options.signer(),
+  ])
+  const { mounts, clients, lists } = await httpView(contents, { address, key, site, mirrors, now, ca })
+  mounts.push(
+    startPage({
+      store,
+      about: { address, bundles: options.about, keyFingerprint: key.fingerprint },
+      named: () => contents.flatMap(content => namedRoots(content.roots())),
+      lists,
+      clients,
+    }),
+  )
   const root = mounts.find(({ prefix }) => prefix === '/')
   const document = root?.generated?.get(siteDocumentPath.slice(1))
   const description = document === undefined ? '' : digestOf(document.bytes)

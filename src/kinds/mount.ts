@@ -1,6 +1,7 @@
 import type { ReadableStore } from '../content/store.ts'
 import type { TreeEntries } from '../content/tree.ts'
 import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
 import type { Reference } from '../core/reference.ts'
 import type { ClientFile } from './client-file.ts'
 
@@ -71,6 +72,8 @@ export interface MountContext {
 
 /** The site's OpenPGP key. */
 export interface Signer {
+  /** 40 hex digits, upper case */
+  fingerprint: string
   publicKeyArmored: string
   clearSign(text: string): Promise<string>
   detachSign(text: string): Promise<string>
@@ -79,6 +82,30 @@ export interface Signer {
 export interface HttpView {
   mounts: SiteMount[]
   clients: ClientFile[]
+  lists: SiteList[]
+}
+
+/** What people look for in one folder of the site. */
+export interface SiteList {
+  /** name of the kind */
+  kind: string
+  /** of the folder, without a slash at its start: `debs/debian-12` */
+  name: string
+  /** Reads the list: called when somebody looks at it, never while the site starts. Throws BUNDLE_CORRUPT. */
+  items(): Promise<ListedItem[]>
+}
+
+export interface ListedItem {
+  name: string
+  version?: string
+  /** of a package: `amd64`, `noarch` */
+  architecture?: string
+  size?: number /* bytes */
+  digest?: Digest
+  /** where the HTTP server has it, decoded: `/files/get.example/tool` */
+  path?: string
+  /** one line of its publisher */
+  about?: string
 }
 
 /** A document generated on the site. */
@@ -120,6 +147,9 @@ export interface ServiceRequest {
 
 export interface ServiceAnswer {
   mediaType: string
+  /** of a body in memory: a client that has it already gets 304 */
+  etag?: string
+  headers?: Readonly<Record<string, string>>
   /** an error while it is read breaks the connection */
   body: Uint8Array | AsyncIterable<Uint8Array>
 }

@@ -135,6 +135,9 @@ export interface ServiceRequest {
 
 export interface ServiceAnswer {
   mediaType: string
+  /** of a body in memory: a client that has it already gets 304 */
+  etag?: string
+  headers?: Readonly<Record<string, string>>
   /** an error while it is read breaks the connection */
   body: Uint8Array | AsyncIterable<Uint8Array>
 }

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AirgapError } from '../core/errors.ts'
-import type { Exchange } from './answer.ts'
+import { answerWithBytes, type Exchange } from './answer.ts'
 import type { ServedMount, Service, ServiceAnswer } from './served.ts'
 import type { ServerContext } from './server.ts'
 import { decodePath, parseTarget } from './target.ts'
@@ -26,7 +26,9 @@ export interface ServiceTable {
 export function serviceTable(mounts: readonly ServedMount[]): ServiceTable {
   const services = new Map<string, Service>(
     mounts.flatMap(({ prefix, services: own }) =>
-      [...(own ?? [])].map(([path, service]) => [`${prefix}/${path}`, service] as const),
+      [...(own ?? [])].map(
+        ([path, service]) => [`${prefix === '/' ? '' : prefix}/${path}`, service] as const,
+      ),
     ),
   )
   const bodies = { held: 0 }
@@ -40,10 +42,11 @@ export function serviceTable(mounts: readonly ServedMount[]): ServiceTable {
       }
     },
     async answer(context, { request, reply }, path) {
-      const service = request.method === 'GET' ? services.get(path) : undefined
-      const found = await service?.answer({ method: 'GET', ...partsOf(request), body: Buffer.alloc(0) })
+      const found = await services
+        .get(path)
+        ?.answer({ method: 'GET', ...partsOf(request), body: Buffer.alloc(0) })
       if (found === undefined) return false
-      send(context, reply, found)
+      send(context, { request, reply }, found)
       return true
     },
     routePosts(server, context) {
@@ -61,7 +64,7 @@ export function serviceTable(mounts: readonly ServedMount[]): ServiceTable {
             throw new AirgapError('METHOD_NOT_ALLOWED', 'this path takes no POST', {
               item: path.slice(0, 300),
             })
-          return send(context, reply, found)
+          return send(context, { request, reply }, found)
         },
       })
     },
@@ -138,9 +141,18 @@ function unreadable(what: string, cause?: unknown): AirgapError {
   })
 }
 
-function send(context: ServerContext, reply: FastifyReply, { mediaType, body }: ServiceAnswer): FastifyReply {
-  reply.type(mediaType).headers({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' })
+function send(
+  context: ServerContext,
+  exchange: Exchange,
+  { mediaType, body, etag, headers }: ServiceAnswer,
+): FastifyReply {
+  const { request, reply } = exchange
+  reply.headers({ ...headers, 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' })
+  if (body instanceof Uint8Array && etag !== undefined)
+    return answerWithBytes(exchange, body, { contentType: mediaType, etag })
+  reply.type(mediaType)
   if (body instanceof Uint8Array) return reply.send(body)
+  if (request.method === 'HEAD') return reply.send()
   return reply.send(Readable.from(followed(context, reply, body), { objectMode: false }))
 }
 

@@ -12,6 +12,7 @@ import {
   type MountedTree,
   plainText,
   type Signer,
+  type SiteList,
   type SiteMount,
 } from '../kinds/mount.ts'
 import { httpServerOf, registryOf, type SiteAddress } from './address.ts'
@@ -78,6 +79,7 @@ export async function httpView(
   const mounts: SiteMount[] = []
   const caFile = caFileOf(ca)
   const clients: ClientFile[] = [...siteCaFiles(ca, address), ...containerdFiles(options.mirrors, { caFile })]
+  const lists: SiteList[] = []
   for (const kind of kinds) {
     const { http } = kind.mounts
     if (http === 'none') continue
@@ -91,6 +93,7 @@ export async function httpView(
     )
     mounts.push(...view.mounts)
     clients.push(...view.clients)
+    lists.push(...view.lists)
   }
   const description: SiteDescription = {
     site: options.site,
@@ -108,7 +111,7 @@ export async function httpView(
     [siteDocumentPath.slice(1), documentOf(canonicalJson(description), 'application/json', now)],
   ])
   mounts.push({ prefix: '/', generated })
-  return { mounts, clients }
+  return { mounts, clients, lists }
 }
 
 /** The kind that serves a tree of this name. A tree of no kind (the lock, a deployment tree) is not for machines. */

@@ -84,7 +84,7 @@ const result: ScanResult = {
 describe('the report on a bundle', () => {
   it('is one file next to the bundle that loads nothing and runs nothing', async () => {
     const page = await report()
-    expect(page).toContain(`default-src 'none'; style-src 'sha256-`)
+    expect(page).toContain(`default-src &#39;none&#39;; style-src &#39;sha256-`)
     expect(page).not.toMatch(
       /<script|<link|<iframe|<object|<form|@import|url\(|\son\w+=(?=[^>]*>)(?<=<[a-z][^>]*)/i,
     )

@@ -1,3 +1,4 @@
+import { type Html, html, table } from '../../html/html.ts'
 import type { Component } from '../../kinds/component.ts'
 import { kinds } from '../../kinds/index.ts'
 import { describeLock } from '../../kinds/items.ts'
@@ -7,7 +8,6 @@ import { countsOf, signedBytes } from '../shell/changes-text.ts'
 import { humanBytes } from '../shell/format.ts'
 import { vouchersOf } from '../shell/vouchers-text.ts'
 import type { ReportData } from './data.ts'
-import { type Html, html, table } from './html.ts'
 
 /** An item with the licence of its component, where the kind has one for each. */
 interface Row extends ItemSummary {

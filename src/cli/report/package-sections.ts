@@ -1,4 +1,5 @@
 import { compareText } from '../../core/canonical-json.ts'
+import { type Html, html, table } from '../../html/html.ts'
 import { kinds } from '../../kinds/index.ts'
 import { componentsOf } from '../../layers/components.ts'
 import type { ImageContent } from '../../layers/installed.ts'
@@ -6,7 +7,6 @@ import { countBySeverity, counts, type Finding, severities } from '../../scan/fi
 import { localTime } from '../shell/format.ts'
 import { licenseOf } from './content-sections.ts'
 import type { ReportData } from './data.ts'
-import { type Html, html, table } from './html.ts'
 
 /** The packages in the layers of the images, image by image. */
 export function packagesInside({ images }: ReportData): Html {

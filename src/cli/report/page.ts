@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto'
+import { type Html, html } from '../../html/html.ts'
+import { pageText, policyOf } from '../../html/page.ts'
 import { describeLock } from '../../kinds/items.ts'
 import { leftOutOf } from '../../lock/left-out.ts'
 import { countBySeverity } from '../../scan/finding.ts'
@@ -7,7 +8,6 @@ import { countsOf } from '../shell/changes-text.ts'
 import { humanBytes, localTime } from '../shell/format.ts'
 import { contents, differences, leftOut, vouchers } from './content-sections.ts'
 import type { ReportData } from './data.ts'
-import { type Html, html } from './html.ts'
 import { licences, packagesInside, vulnerabilities } from './package-sections.ts'
 import { style } from './style.ts'
 import { attestations, signatures, signOff } from './trust-sections.ts'
@@ -31,12 +31,7 @@ const sections: readonly [id: string, title: string, show: (data: ReportData) =>
  */
 export function reportPage(data: ReportData): string {
   const { lock, digest, size, file, made } = data
-  const hash = createHash('sha256').update(style).digest('base64')
   const title = `${lock.name} ${lock.version}`
-  const page = html`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>${title}: report</title>`
   const body = html`<main>
 <h1>${title}</h1>
 <p class="mute">Report on the bundle <b>${file}</b>, ${localTime(made.toISOString())}</p>
@@ -46,7 +41,8 @@ ${lock.variants === undefined ? '' : html`<dt>Variants</dt><dd>${lock.variants.j
 <div class="cards">${cards(data)}</div>
 <nav aria-label="Sections">${sections.map(([id, name]) => html`<a href="#${id}">${name}</a>`)}</nav>
 ${sections.map(([id, name, show]) => html`<section id="${id}"><h2>${name}</h2>\n${show(data)}</section>\n`)}</main>`
-  return `<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n${page}\n<style>${style}</style>\n</head>\n<body>\n${body}\n</body>\n</html>\n`
+  const policy = html`<meta http-equiv="Content-Security-Policy" content="${policyOf({ style })}">`
+  return pageText({ lang: 'en', title: `${title}: report`, style, head: policy, body })
 }
 
 function cards({ lock, signed, previous, scan, images }: ReportData): Html[] {

@@ -1,8 +1,8 @@
+import { type Html, html, table } from '../../html/html.ts'
 import type { PublicKey } from '../../signature/public-key.ts'
 import { signersOf } from '../../signature/verify.ts'
 import { localTime } from '../shell/format.ts'
 import type { ReportData } from './data.ts'
-import { type Html, html, table } from './html.ts'
 
 /** The signatures next to the bundle, and by whom. */
 export function signatures({ signed, file }: ReportData): Html {

@@ -146,6 +146,7 @@ export async function machineParts(parts: SiteParts, install: SiteInstall): Prom
 
 /** `plan` creates no key: it reports only which files there will be. */
 const plannedKey: Signer = {
+  fingerprint: '',
   publicKeyArmored: '',
   clearSign: async text => text,
   detachSign: async () => '',

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { AirgapError } from '../../core/errors.ts'
+import { shellWord } from '../../core/shell-word.ts'
 import { failedProgram } from '../failed-program.ts'
 import { type Cluster, clusterEnvironment, queryCluster } from '../kube.ts'
 import { runStepProgram, type StepProgram } from '../program.ts'
@@ -13,7 +14,6 @@ import {
   runHelm,
   wordsOfHelm,
 } from '../releases.ts'
-import { shellWord } from '../shell-word.ts'
 import type { Step } from '../step.ts'
 
 export interface ApplicationOptions {

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { coerce, compare } from 'semver'
 import { AirgapError } from '../../core/errors.ts'
+import { shellWord } from '../../core/shell-word.ts'
 import { type ClusterNode, parseClusterNodes } from '../../probe/cluster-nodes.ts'
 import { type Ansible, playbookCommand, runPlaybook } from '../ansible.ts'
 import { type Cluster, queryCluster } from '../kube.ts'
 import { adoptKubeconfig } from '../kubeconfig.ts'
-import { shellWord } from '../shell-word.ts'
 import type { Step } from '../step.ts'
 import { namesOf } from './playbook.ts'
 

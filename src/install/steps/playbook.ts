@@ -1,6 +1,6 @@
 import { isErrorCode } from '../../core/errors.ts'
+import { shellWord } from '../../core/shell-word.ts'
 import { type Ansible, playbookCommand, runModule, runPlaybook } from '../ansible.ts'
-import { shellWord } from '../shell-word.ts'
 import { type Step, type StepContext, stepKey } from '../step.ts'
 
 export interface PlaybookStepOptions {

@@ -7,10 +7,11 @@ export const chartHttpMount: HttpMount = {
   serves: () => false,
   merge: () => undefined,
   async mount({ roots }, { store, now }) {
-    if (roots.length === 0) return { mounts: [], clients: [] }
-    const { entries, index } = await chartRepository(store, { roots, generated: now })
+    if (roots.length === 0) return { mounts: [], clients: [], lists: [] }
+    const { entries, index, charts } = await chartRepository(store, { roots, generated: now })
     const generated = new Map([['index.yaml', documentOf(index, 'application/yaml', now)]])
-    return { mounts: [{ prefix: '/charts', entries, generated }], clients: [] }
+    const lists = [{ kind: 'chart', name: 'charts', items: async () => charts }]
+    return { mounts: [{ prefix: '/charts', entries, generated }], clients: [], lists }
   },
 }
 

@@ -4,11 +4,13 @@ import type { ReadableStore } from '../../content/store.ts'
 import { parseManifest } from '../../content/successors.ts'
 import type { TreeEntries } from '../../content/tree.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
+import { defined } from '../../core/defined.ts'
 import type { Descriptor } from '../../core/descriptor.ts'
 import { hexOf } from '../../core/digest.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { annotationKeys, isHelmArchiveType, mediaTypes } from '../../core/media-types.ts'
 import { safeRelativePath } from '../../core/safe-path.ts'
+import type { ListedItem } from '../mount.ts'
 
 /** Chart.yaml as the OCI config of a chart has it (helm.sh/docs/topics/registries); everything else passes through. */
 const metadataSchema = z.looseObject({
@@ -25,6 +27,7 @@ export interface ChartRepository {
   entries: TreeEntries
   /** JSON, which is YAML too; helm reads it faster */
   index: Buffer
+  charts: ListedItem[]
 }
 
 /** Reads manifest and config of each chart. Throws BUNDLE_CORRUPT. */
@@ -35,6 +38,7 @@ export async function chartRepository(
   const generated = options.generated.toISOString()
   const files: TreeEntries = new Map()
   const charts: Record<string, unknown[]> = Object.create(null)
+  const listed: ListedItem[] = []
   for (const root of options.roots) {
     const item = root.digest
     const bytes = await readAll(store, root)
@@ -59,6 +63,16 @@ export async function chartRepository(
     files.set(file, { descriptor: archive, mode: '100644' })
     const provenance = manifest.layers.find(layer => layer.mediaType === mediaTypes.helmProvenance)
     if (provenance !== undefined) files.set(`${file}.prov`, { descriptor: provenance, mode: '100644' })
+    listed.push(
+      defined({
+        name: metadata.name,
+        version: metadata.version,
+        size: archive.size,
+        digest: archive.digest,
+        path: `/charts/${file}`,
+        about: typeof metadata['description'] === 'string' ? metadata['description'] : undefined,
+      }),
+    )
     charts[metadata.name] ??= []
     charts[metadata.name]?.push({
       ...metadata,
@@ -68,7 +82,7 @@ export async function chartRepository(
     })
   }
   const index = canonicalJson({ apiVersion: 'v1', entries: charts, generated }, 2)
-  return { entries: files, index: Buffer.from(`${index}\n`) }
+  return { entries: files, index: Buffer.from(`${index}\n`), charts: listed }
 }
 
 function parseMetadata(bytes: Buffer, item: string): z.infer<typeof metadataSchema> {

@@ -74,6 +74,11 @@ function folderOf({ root, suite }: Index): string {
   return suite === flatSuite ? root : `${root}dists/${suite}/`
 }
 
+/** Returns the Packages files of the tree, each with the folder of its archive, to which the paths in it are relative. */
+export function packageLists(entries: TreeEntries): { path: string; root: string }[] {
+  return indexesOf(entries).map(index => ({ path: `${folderOf(index)}${index.path}`, root: index.root }))
+}
+
 function indexesOf(entries: TreeEntries): Index[] {
   const indexes: Index[] = []
   for (const [path, { descriptor }] of entries) {

@@ -1,8 +1,16 @@
+import { defined } from '../../core/defined.ts'
 import { withoutTrailing } from '../../core/trim.ts'
 import { type ClientFile, checkRepositoryName, unfitName } from '../client-file.ts'
-import { documentOf, type HttpMount, mountOfTree, plainText } from '../mount.ts'
+import {
+  documentOf,
+  type HttpMount,
+  type ListedItem,
+  type MountedTree,
+  mountOfTree,
+  plainText,
+} from '../mount.ts'
 import { type ListEntry, uniteLists } from '../united-lists.ts'
-import { type AptSuite, aptRepository, aptSources } from './apt-repository.ts'
+import { type AptSuite, aptRepository, aptSources, packageLists } from './apt-repository.ts'
 
 /** sources.list(5) has no option for a proxy or a CA; the role `offline_repositories` writes the same file. */
 const confPath = 'etc/apt/apt.conf.d/95airgap-site'
@@ -35,6 +43,7 @@ export const debMount: HttpMount = {
     return {
       mounts,
       clients: aptClients(repositories, { httpServer, caFile, publicKey: key.publicKeyArmored }),
+      lists: trees.map(tree => ({ kind: 'deb', name: tree.name, items: () => packagesOf(tree) })),
     }
   },
 }
@@ -97,11 +106,40 @@ function stanzas(list: Buffer): ListEntry[] {
     .split(/\n{2,}/)
     .filter(stanza => stanza.trim() !== '')
     .map(stanza => {
-      const field = (name: string) => new RegExp(`^${name}: *(.*)$`, 'im').exec(stanza)?.[1]?.trim() ?? ''
+      const field = fieldsOf(stanza)
       return {
         key: ['Package', 'Version', 'Architecture'].map(field).join('\u0000'),
         content: field('SHA256'),
         text: `${withoutTrailing(stanza, '\n')}\n`,
       }
     })
+}
+
+function fieldsOf(stanza: string): (name: string) => string {
+  return name => new RegExp(`^${name}: *(.*)$`, 'im').exec(stanza)?.[1]?.trim() ?? ''
+}
+
+/** A package that several suites or architectures list is one. */
+async function packagesOf(tree: MountedTree): Promise<ListedItem[]> {
+  const found = new Map<string, ListedItem>()
+  for (const { path, root } of packageLists(tree.entries)) {
+    for (const { text } of stanzas(await tree.text(path))) {
+      const field = fieldsOf(text)
+      const file = `${root}${field('Filename').replace(/^\.\//, '')}`
+      const entry = tree.entries.get(file)
+      found.set(
+        file,
+        defined({
+          name: field('Package'),
+          version: field('Version'),
+          architecture: field('Architecture'),
+          about: field('Description') || undefined,
+          size: entry?.descriptor.size,
+          digest: entry?.descriptor.digest,
+          path: entry && `/${tree.name}/${file}`,
+        }),
+      )
+    }
+  }
+  return [...found.values()]
 }

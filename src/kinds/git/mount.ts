@@ -1,4 +1,11 @@
-import { type HttpMount, mountOfTree, type SiteMount, type SiteService } from '../mount.ts'
+import {
+  type HttpMount,
+  type ListedItem,
+  mountOfTree,
+  type SiteList,
+  type SiteMount,
+  type SiteService,
+} from '../mount.ts'
 import { repositoryNames, servedRepository } from './served-repository.ts'
 import { uploadPack } from './upload-pack.ts'
 
@@ -12,16 +19,21 @@ export const gitMount: HttpMount = {
   },
   async mount({ trees }, { store, now }) {
     const mounts: SiteMount[] = []
+    const lists: SiteList[] = []
     for (const tree of trees) {
       const services = new Map<string, SiteService>()
+      const items: ListedItem[] = []
       for (const name of repositoryNames(tree)) {
-        for (const [path, service] of uploadPack(await servedRepository(tree, name), store)) {
+        const repository = await servedRepository(tree, name)
+        items.push({ name, version: repository.commit, about: repository.branch.slice('refs/heads/'.length) })
+        for (const [path, service] of uploadPack(repository, store)) {
           services.set(`${name}/${path}`, service)
           services.set(`${name}.git/${path}`, service)
         }
       }
       mounts.push({ ...mountOfTree(tree, { now }), services })
+      lists.push({ kind: 'git', name: tree.name, items: async () => items })
     }
-    return { mounts, clients: [] }
+    return { mounts, clients: [], lists }
   },
 }

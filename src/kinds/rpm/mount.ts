@@ -2,7 +2,14 @@ import { z } from 'zod'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
 import { type ClientFile, checkRepositoryName } from '../client-file.ts'
-import { documentOf, type HttpMount, mountOfTree, plainText } from '../mount.ts'
+import {
+  documentOf,
+  type HttpMount,
+  type ListedItem,
+  type MountedTree,
+  mountOfTree,
+  plainText,
+} from '../mount.ts'
 import { mergeYumLists } from './united-lists.ts'
 import { type YumServer, yumRepoFile, yumRepositories } from './yum-repository.ts'
 
@@ -33,12 +40,24 @@ export const rpmMount: HttpMount = {
     return {
       mounts,
       clients: yumClients(repositories, { httpServer, caFile, publicKey: key.publicKeyArmored }),
+      lists: trees.map(tree => ({ kind: 'rpm', name: tree.name, items: async () => packagesOf(tree) })),
     }
   },
 }
 
 function mediaTypeOf(path: string): string {
   return path.endsWith('.xml') ? 'application/xml' : plainText
+}
+
+/** By the names of their files, `NAME-VERSION-RELEASE.ARCHITECTURE.rpm`: the lists of the repositories are large. */
+function packagesOf({ name: tree, entries }: MountedTree): ListedItem[] {
+  return [...entries].flatMap(([path, { descriptor }]) => {
+    if (!path.endsWith('.rpm')) return []
+    const file = path.slice(path.lastIndexOf('/') + 1, -'.rpm'.length)
+    const [, name, version, architecture] = /^(.+)-([^-]+-[^-]+)\.([^.]+)$/.exec(file) ?? []
+    const { size, digest } = descriptor
+    return [defined({ name: name ?? file, version, architecture, size, digest, path: `/${tree}/${path}` })]
+  })
 }
 
 /** Settings of a repository for dnf, as the manifest has them. */

@@ -1,5 +1,12 @@
 import { canonicalJson } from '../../core/canonical-json.ts'
-import { documentOf, type HttpMount, mountOfTree, type SiteMount } from '../mount.ts'
+import {
+  documentOf,
+  type HttpMount,
+  type ListedItem,
+  type MountedTree,
+  mountOfTree,
+  type SiteMount,
+} from '../mount.ts'
 import { uniteLists } from '../united-lists.ts'
 import { pipConf, readIndex, siteIndex } from './site-index.ts'
 
@@ -17,9 +24,11 @@ export const wheelMount: HttpMount = {
       )
       mounts.push({ ...mountOfTree(tree, { now }), pages: new Map(documents) })
     }
-    if (mounts.length === 0) return { mounts, clients: [] }
+    if (mounts.length === 0) return { mounts, clients: [], lists: [] }
+    const lists = trees.map(tree => ({ kind: 'wheel', name: tree.name, items: () => distributionsOf(tree) }))
     return {
       mounts,
+      lists,
       clients: [{ kind: 'pip-conf', path: 'etc/pip.conf', text: pipConf(httpServer, caFile) }],
     }
   },
@@ -34,4 +43,16 @@ function mergeIndexes(path: string, texts: readonly Buffer[]): Buffer {
     })),
   )
   return Buffer.from(`{"files":[${uniteLists(path, entries).join(',')}]}\n`)
+}
+
+async function distributionsOf(tree: MountedTree): Promise<ListedItem[]> {
+  if (!tree.entries.has('index.json')) return []
+  return readIndex(await tree.text('index.json')).map(({ project, version, filename, size, sha256 }) => ({
+    name: project,
+    version,
+    size,
+    digest: `sha256:${sha256}` as const,
+    path: `/${tree.name}/${project}/${filename}`,
+    about: filename,
+  }))
 }

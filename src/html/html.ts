@@ -1,4 +1,4 @@
-import { printable } from '../../core/printable.ts'
+import { printable } from '../core/printable.ts'
 
 /** A piece of HTML. Only `html` makes one, so that every text in a page is escaped exactly once. */
 export class Html {
