@@ -40,13 +40,15 @@ export async function listPage(
   if (view.page > pages) return undefined
   const shown = found.slice((view.page - 1) * rowsPerPage, view.page * rowsPerPage)
   const title = titleOf(list, text)
-  const place = pages > 1 ? pageLinks(view, { pages, text }) : html``
+  const links = pages > 1 ? pageLinks(view, { pages, text }) : html``
+  const label = text.page(view.page, pages)
+  const top = pages > 1 ? html`<nav class="pages" aria-label="${label}">${links}</nav>` : ''
   return frame(view, {
     title,
     header: heading(view, { title, text }),
     body: html`${searchForm(view, text)}
 <p id="found" role="status">${countText(found.length, { view, text })}</p>
-<div id="results">${place}${shown.length === 0 ? '' : await itemTable(shown, { kind: list.kind, label: title, store: context.store, text })}${place}</div>`,
+<div id="results">${top}${shown.length === 0 ? '' : await itemTable(shown, { kind: list.kind, label: title, store: context.store, text })}<div class="pages">${links}</div></div>`,
   })
 }
 
@@ -103,7 +105,7 @@ function pageLinks(view: View, { pages, text }: { pages: number; text: Texts }):
   const { page, path, query } = view
   const link = (to: number, rel: string, label: string) =>
     html`<a rel="${rel}" href="${linkTo(view, path, { query, page: to })}">${label}</a>`
-  return html`<nav class="pages" aria-label="${text.page(page, pages)}">${page > 1 ? link(page - 1, 'prev', text.previous) : ''}
+  return html`${page > 1 ? link(page - 1, 'prev', text.previous) : ''}
 <span>${text.page(page, pages)}</span>
-${page < pages ? link(page + 1, 'next', text.next) : ''}</nav>`
+${page < pages ? link(page + 1, 'next', text.next) : ''}`
 }
