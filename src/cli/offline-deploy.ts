@@ -12,6 +12,7 @@ await startProgram({
     inspect: async () => (await import('./offline-deploy/inspect.ts')).inspectCommand,
     scan: async () => (await import('./offline-deploy/scan.ts')).scanCommand,
     compat: async () => (await import('./offline-deploy/compat.ts')).compatCommand,
+    bundles: async () => (await import('./offline-deploy/bundles.ts')).bundlesCommand,
     serve: async () => (await import('./offline-deploy/serve.ts')).serveCommand,
     preflight: async () => (await import('./offline-deploy/preflight.ts')).preflightCommand,
     plan: async () => (await import('./offline-deploy/plan.ts')).planCommand,

@@ -14,13 +14,14 @@ export async function treeEntries(bundles: readonly OpenBundle[], name: string):
   return all
 }
 
-/** Returns the trees named `tree/NAME`. `charts`, of all bundles, are laid down next to the applications that install them. */
+/** Returns the trees named `tree/NAME`; of several bundles with the same one, that of the last. `charts`, of all bundles, are laid down next to the applications that install them. */
 export function deploymentTrees(bundles: readonly OpenBundle[], charts: TreeEntries): DeploymentTree[] {
   const store = mergedStore(bundles.map(bundle => bundle.store))
-  return bundles.flatMap(bundle =>
+  const trees = bundles.flatMap(bundle =>
     treesOf(bundle.store.roots()).flatMap(tree => {
       const name = /^tree\/([^/]+)$/.exec(tree.name)?.[1]
       return name === undefined ? [] : [{ name, store, roots: tree.roots, charts }]
     }),
   )
+  return [...new Map(trees.map(tree => [tree.name, tree])).values()]
 }

@@ -7,6 +7,7 @@ import { listenForControl } from '../serve/control-socket.ts'
 import { eventLine, type LogSink } from '../serve/log-sink.ts'
 import { errorData } from '../serve/process-messages.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
+import type { SiteConfig } from '../site/config.ts'
 import { openState } from '../site/state.ts'
 import { holdBundles } from './held-bundles.ts'
 import { openBundles } from './open-bundles.ts'
@@ -147,11 +148,17 @@ export async function serveSite(
   })
   // reported in the log
   run.onHangup(() => void reload().catch(() => {}))
-  const control = await listenForControl(state.paths.control, { reload }).catch((error: unknown) => {
-    // a file system without sockets: a hangup works all the same
-    log.line(eventLine(now(), { noControlSocket: errorData(error) }))
-    return undefined
-  })
+  const configuration = async (): Promise<SiteConfig> => {
+    const { registryPort, httpPort } = serving.address()
+    return { ...setup.config, registryPort, httpPort, bundles: content.bundles.map(({ path }) => path) }
+  }
+  const control = await listenForControl(state.paths.control, { reload, configuration }).catch(
+    (error: unknown) => {
+      // a file system without sockets: a hangup works all the same
+      log.line(eventLine(now(), { noControlSocket: errorData(error) }))
+      return undefined
+    },
+  )
   ends.defer(() => control?.close())
   run.serving(served())
   if (hungUp) reload().catch(() => {})

@@ -124,6 +124,11 @@ export function localAddress({
   return { scheme: schemeOf({ tls }), host, registryPort, httpPort }
 }
 
+/** The servers as the machines of the site reach them. */
+export function siteAddress({ tls, address: host, registryPort, httpPort }: SiteConfig): SiteAddress {
+  return { scheme: schemeOf({ tls }), host, registryPort, httpPort }
+}
+
 function schemeOf({ tls }: Pick<SiteConfig, 'tls'>): SiteAddress['scheme'] {
   return tls === null ? 'http' : 'https'
 }

@@ -26,6 +26,8 @@ export interface NamedRoot extends RegistryName {
   kind: string
   /** as written in ref.name */
   name: string
+  /** position of its bundle: of two with one name, the one of the later bundle wins */
+  bundle?: number
 }
 
 /** Returns the artifacts that the registry serves, with their names. Throws BUNDLE_CORRUPT for an invalid name. */
@@ -65,11 +67,11 @@ export function siteImages(
   const { named, collisions, selves = [] } = options
   const upstreams = new Map<string, Claim<SiteRepository> & { charts: Set<string> | undefined }>()
   const charts = new Map<string, SiteRepository>()
-  for (const { root, reference, chart, name } of named) {
+  for (const { root, reference, chart, name, bundle = 0 } of named) {
     if (chart !== undefined) {
       const repository = charts.get(chart.name) ?? new SiteRepository(store)
       charts.set(chart.name, repository)
-      repository.add(root, { tag: chart.tag, name: `${chartsFolder}/${chart.name}:${chart.tag}` })
+      repository.add(root, { tag: chart.tag, name: `${chartsFolder}/${chart.name}:${chart.tag}`, bundle })
     }
     if (reference === undefined) continue
     const key = `${reference.host}/${reference.repository}`
@@ -79,7 +81,7 @@ export function siteImages(
       charts: new Set<string>(),
     }
     upstreams.set(key, claim)
-    claim.value.add(root, { tag: reference.tag, name })
+    claim.value.add(root, { tag: reference.tag, name, bundle })
     // an image among them makes it more than a folder of charts
     if (chart === undefined) claim.charts = undefined
     else claim.charts?.add(chart.name)

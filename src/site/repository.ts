@@ -25,6 +25,8 @@ interface Contents {
 export class SiteRepository {
   readonly #store: ReadableStore
   readonly #tags = new Map<string, Descriptor>()
+  /** tag → position of the bundle that it is from */
+  readonly #bundles = new Map<string, number>()
   readonly #roots = new Map<Digest, Descriptor>()
   #contents: Promise<Contents> | undefined
 
@@ -36,21 +38,28 @@ export class SiteRepository {
     return this.#tags
   }
 
-  /** Adds an image or chart. Throws NAME_COLLISION if the tag has another content already. */
-  add(root: Descriptor, { tag, name }: { tag: string | undefined; name: string }): void {
+  /**
+   * Adds an image or chart. Of two bundles with the same tag the later one wins, and the other content is found by its digest alone. Throws
+   * NAME_COLLISION if the tag has another content in the same bundle.
+   */
+  add(
+    root: Descriptor,
+    { tag, name, bundle = 0 }: { tag: string | undefined; name: string; bundle?: number },
+  ): void {
     const descriptor = bare(root)
     this.#roots.set(descriptor.digest, descriptor)
     this.#contents = undefined
     if (tag === undefined) return
     const other = this.#tags.get(tag)
-    if (other !== undefined && other.digest !== descriptor.digest) {
+    if (other !== undefined && other.digest !== descriptor.digest && this.#bundles.get(tag) === bundle) {
       throw new AirgapError('NAME_COLLISION', 'one name has two different contents', {
         item: name,
-        likely: `${other.digest} and ${descriptor.digest} come from two bundles, or are two charts with the same name and version`,
-        next: 'serve only one of the bundles; within one bundle, remove one of the charts from the manifest',
+        likely: `${other.digest} and ${descriptor.digest} are two charts with the same name and version`,
+        next: 'remove one of the charts from the manifest, and build the bundle again',
       })
     }
     this.#tags.set(tag, descriptor)
+    this.#bundles.set(tag, bundle)
   }
 
   async manifest(digest: Digest): Promise<Descriptor | undefined> {

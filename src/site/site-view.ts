@@ -44,7 +44,9 @@ async function imagesOf(
   contents: readonly SiteContent[],
   { store, address }: { store: ReadableStore; address: SiteAddress },
 ): Promise<SiteImages> {
-  const named = contents.flatMap(content => namedRoots(content.roots()))
+  const named = contents.flatMap((content, bundle) =>
+    namedRoots(content.roots()).map(one => ({ ...one, bundle })),
+  )
   const selves = [registryOf(address)]
   try {
     return siteImages(store, { named, collisions: {}, selves })
@@ -114,8 +116,8 @@ export async function httpView(
   return { mounts, clients, lists }
 }
 
-/** The kind that serves a tree of this name. A tree of no kind (the lock, a deployment tree) is not for machines. */
-function mountOf(tree: string): HttpMount | undefined {
+/** Returns the kind that serves a tree of this name. A tree of no kind (the lock, a deployment tree) is not for machines. */
+export function mountOf(tree: string): HttpMount | undefined {
   return kinds
     .flatMap(kind => (kind.mounts.http === 'none' ? [] : [kind.mounts.http]))
     .find(mount => mount.serves(tree))

@@ -3,7 +3,6 @@ import { treesOf } from '../content/shards.ts'
 import type { ReadableStore } from '../content/store.ts'
 import { readTree, type TreeEntries } from '../content/tree.ts'
 import { digestOf } from '../core/digest.ts'
-import { AirgapError } from '../core/errors.ts'
 import { mediaTypes } from '../core/media-types.ts'
 import type { HttpMount } from '../kinds/mount.ts'
 import type { SiteContent } from './content.ts'
@@ -20,18 +19,19 @@ export interface UnitedTree {
 export const maxDocument = 512 << 20 /* bytes */
 
 /**
- * Returns the trees of all bundles that a kind serves, by name. A path must have the same content in all of them, except where
- * the kind merges its versions. Throws NAME_COLLISION, BUNDLE_CORRUPT.
+ * Returns the trees of all bundles that a kind serves, by name. Where a path has other content in a later bundle, that wins (`replaced` is called
+ * with it), except where the kind merges the versions. Throws NAME_COLLISION, BUNDLE_CORRUPT.
  */
 export async function uniteTrees(
   contents: readonly SiteContent[],
   mountOf: (tree: string) => HttpMount | undefined,
+  { replaced = () => {} }: { replaced?: (file: ReplacedFile) => void } = {},
 ): Promise<Map<string, UnitedTree>> {
-  const parts = new Map<string, { store: ReadableStore; entries: TreeEntries }[]>()
-  for (const content of contents) {
+  const parts = new Map<string, Part[]>()
+  for (const [bundle, content] of contents.entries()) {
     for (const tree of treesOf(content.roots())) {
       if (mountOf(tree.name) === undefined) continue
-      const part = { store: content, entries: await readTree(content, tree.roots) }
+      const part = { bundle, store: content, entries: await readTree(content, tree.roots) }
       const others = parts.get(tree.name)
       if (others === undefined) parts.set(tree.name, [part])
       else others.push(part)
@@ -39,17 +39,35 @@ export async function uniteTrees(
   }
   const united = new Map<string, UnitedTree>()
   for (const [name, trees] of parts)
-    united.set(name, await unite(trees, { name, merge: mountOf(name)!.merge }))
+    united.set(name, await unite(trees, { name, merge: mountOf(name)!.merge, replaced }))
   return united
 }
 
+/** A file of which two bundles have different content. */
+export interface ReplacedFile {
+  /** URL path */
+  path: string
+  /** position of the bundle whose content is served */
+  by: number
+}
+
+interface Part {
+  bundle: number
+  store: ReadableStore
+  entries: TreeEntries
+}
+
 async function unite(
-  [first, ...others]: { store: ReadableStore; entries: TreeEntries }[],
-  { name, merge }: { name: string; merge: HttpMount['merge'] },
+  [first, ...others]: Part[],
+  {
+    name,
+    merge,
+    replaced,
+  }: { name: string; merge: HttpMount['merge']; replaced: (file: ReplacedFile) => void },
 ): Promise<UnitedTree> {
   const entries: TreeEntries = new Map(first!.entries)
   const documents = new Map<string, Buffer>()
-  let known = first!
+  let known: Pick<Part, 'store' | 'entries'> = first!
   for (const part of others) {
     for (const [path, entry] of part.entries) {
       const other = entries.get(path)
@@ -63,10 +81,10 @@ async function unite(
         await textOf(part.store, { path, entries: part.entries }),
       ])
       if (merged === undefined) {
-        throw new AirgapError('NAME_COLLISION', 'two bundles have different content under one path', {
-          item,
-          next: 'serve the newer bundle only',
-        })
+        replaced({ path: item, by: part.bundle })
+        entries.set(path, entry)
+        documents.delete(path)
+        continue
       }
       documents.set(path, merged)
       const descriptor = { mediaType: mediaTypes.octets, digest: digestOf(merged), size: merged.length }

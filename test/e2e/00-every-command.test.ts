@@ -74,6 +74,9 @@ const siteCommands: Record<string, number> = {
   [`nodes remove gpu-1 ${site}`]: 2,
   [`nodes check ${site}`]: 2,
   [`nodes forget gpu-1 ${site}`]: 2,
+  'bundles list --site SITE': 0,
+  'bundles add NOTHING --site SITE': 2,
+  'bundles remove NOTHING --site SITE': 2,
   'keys list --site SITE': 0,
   'keys add NOTHING --site SITE': 2,
   'keys remove release --site SITE': 2,
@@ -182,10 +185,12 @@ function checkFormats(file: string, args: readonly string[], status: number): vo
   if (!Array.isArray(a)) expect(Object.keys(Object(b))).toEqual(Object.keys(Object(a)))
 }
 
-/** `nodes add` for `nodes add gpu-1 …`, `keys add` for `keys add FILE`. */
+/** commands with commands of their own: `nodes add` for `nodes add gpu-1 …` */
+const groups = ['bundles', 'keys', 'nodes']
+
 function commandOf(words: string): string {
   const [first = '', second = ''] = words.split(' ')
-  return first === 'nodes' || first === 'keys' ? `${first} ${second}` : first
+  return groups.includes(first) ? `${first} ${second}` : first
 }
 
 describe.each<[ProgramName, Record<string, number>]>([

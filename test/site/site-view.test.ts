@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Artifact } from '../../src/content/artifact.ts'
+import { digestOf } from '../../src/core/digest.ts'
 import { registryMirrors } from '../../src/site/registry-mirrors.ts'
 import { openSiteKey, type SiteKey } from '../../src/site/site-key.ts'
 import { httpView, registryView, siteDocumentPath } from '../../src/site/site-view.ts'
@@ -86,18 +87,18 @@ describe('httpView', () => {
     })
   })
 
-  it('merges the same content of two bundles and refuses another under the same path', async () => {
+  it('merges the same content of two bundles, and serves the one of the last bundle under the same path', async () => {
     const { mounts } = await view(
       sampleTree('files', { a: '1' }, 'file'),
       sampleTree('files', { a: '1', b: '2' }, 'file'),
     )
     expect([...(mounts.find(mount => mount.prefix === '/files')?.entries?.keys() ?? [])]).toEqual(['a', 'b'])
-    await expect(
-      view(sampleTree('files', { a: '1' }, 'file'), sampleTree('files', { a: '2' }, 'file')),
-    ).rejects.toMatchObject({
-      code: 'NAME_COLLISION',
-      item: '/files/a',
-    })
+    const differing = await view(
+      sampleTree('files', { a: '1' }, 'file'),
+      sampleTree('files', { a: '2' }, 'file'),
+    )
+    const files = differing.mounts.find(mount => mount.prefix === '/files')?.entries
+    expect(files?.get('a')?.descriptor.digest).toBe(digestOf('2'))
   })
 
   it.each([

@@ -6,12 +6,18 @@ import { repeated } from '../shell/arguments.ts'
 
 /** Options of commands that open bundles. */
 export function bundleOptions(command: Command): Command {
-  return command
-    .addOption(
+  return trustOptions(
+    command.addOption(
       new Option('--bundle <file>', 'the bundle (default: the .tar next to this program; repeatable)')
         .argParser((text: string, before: string[] | undefined) => repeated(text, before ?? []))
         .env('OFFLINE_DEPLOY_BUNDLE'),
-    )
+    ),
+  )
+}
+
+/** What the operator expects of bundles, and the site that trusts them. */
+export function trustOptions(command: Command): Command {
+  return command
     .addOption(
       new Option(
         '--expect <digest>',

@@ -12,6 +12,7 @@ import { namedRoots } from '../../site/images.ts'
 import { httpRequests, registryRequests } from '../../site/sample-requests.ts'
 import { settingsOf } from '../../values/set.ts'
 import { takingFrom, withoutStrangersAt } from '../own-servers.ts'
+import { reloadServers } from '../reload-servers.ts'
 import { siteValues, siteVariables } from '../site-values.ts'
 import { verifyOpenBundle } from '../verify.ts'
 import type { SiteParts } from './parts.ts'
@@ -61,6 +62,7 @@ function serve(parts: SiteParts): Step {
     servers,
     verify: config.verify,
     listens: [`${config.listen}:${config.registryPort}`, `${config.listen}:${config.httpPort}`],
+    reload: async signal => (await reloadServers(state.paths, signal)).servers === 'reloaded',
     lock: state.paths.serveLock,
     log: state.paths.serveLog,
   })

@@ -21,6 +21,8 @@ export interface ServeOptions {
   verify: string
   /** where the servers listen, for people */
   listens: readonly string[]
+  /** has running servers serve what is configured now; false where none run, or cannot be asked */
+  reload: (signal: AbortSignal) => Promise<boolean>
   /** held by the serving process */
   lock: string
   log: string
@@ -28,7 +30,7 @@ export interface ServeOptions {
 
 const startTimeoutMs = 60_000
 
-/** Starts the site's servers in the background, or restarts them if content, address or client files have changed. */
+/** Starts the site's servers in the background; has them reload, or restarts them, if content, address or client files have changed. */
 export function serveStep(options: ServeOptions): Step {
   const { command, expected, servers, listens, verify, lock, log } = options
   const complete = async (): Promise<SiteDescription> => ({
@@ -58,7 +60,14 @@ export function serveStep(options: ServeOptions): Step {
       const found = await findServers(servers, context.signal)
       const wanted = await complete()
       const isRunning = found.registry === 'ours' && isExpected(found.description, wanted)
-      if (isRunning && !(await runsOtherwise(lock, command))) return
+      const isOtherwise = await runsOtherwise(lock, command)
+      if (isRunning && !isOtherwise) return
+      const isReloaded =
+        found.registry === 'ours' && !isOtherwise && (await options.reload(context.signal).catch(() => false))
+      if (isReloaded && (await areServing(servers, { wanted, signal: context.signal }))) {
+        context.progress.note('serve: the running servers reloaded; no download was cut off')
+        return
+      }
       if (found.http === 'stranger') await refuseOtherSite(servers, context.signal)
       if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
         context.progress.note(

@@ -182,8 +182,13 @@ export async function contentOf(artifacts: readonly Artifact[]): Promise<SiteCon
 }
 
 /** The artifacts as a real bundle file; gives its index digest. */
-export async function writeBundle(path: string, artifacts: Artifact[], version = '1.0.0'): Promise<string> {
-  const layout = planLayout(artifacts, { name: 'sample', version, minimumTool: '0.1.0' })
+export async function writeBundle(
+  path: string,
+  artifacts: Artifact[],
+  version = '1.0.0',
+  name = 'sample',
+): Promise<string> {
+  const layout = planLayout(artifacts, { name, version, minimumTool: '0.1.0' })
   const writer = await BundleWriter.open(path, layout, { progress: silentProgress })
   try {
     await writer.seal()

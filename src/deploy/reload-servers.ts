@@ -1,0 +1,32 @@
+import { lockHolder } from '../core/process-lock.ts'
+import { requestControl } from '../serve/control-socket.ts'
+import type { SiteConfig } from '../site/config.ts'
+import type { SiteState } from '../site/state.ts'
+import type { ServedSite } from './serve.ts'
+
+/** What became of a request to reload: `signalled` where the servers have no socket, and report in their log alone. */
+export type Reloaded =
+  | { servers: 'reloaded'; served: ServedSite }
+  | { servers: 'signalled' | 'not running'; served: null }
+
+/** Has the running servers of a site read its configuration again. Throws what keeps them from serving it: then they serve what they did. */
+export async function reloadServers(
+  { control, serveLock }: SiteState['paths'],
+  signal: AbortSignal,
+): Promise<Reloaded> {
+  const answer = await requestControl(control, { what: 'reload' }, signal)
+  if (answer !== undefined) return { servers: 'reloaded', served: answer.value as ServedSite }
+  const holder = await lockHolder(serveLock)
+  if (holder?.place !== 'here') return { servers: 'not running', served: null }
+  process.kill(holder.pid, 'SIGHUP')
+  return { servers: 'signalled', served: null }
+}
+
+/** Returns by which configuration the servers run; undefined where they do not. */
+export async function runningConfiguration(
+  { control }: SiteState['paths'],
+  signal: AbortSignal,
+): Promise<SiteConfig | undefined> {
+  const answer = await requestControl(control, { what: 'configuration' }, signal)
+  return answer?.value as SiteConfig | undefined
+}

@@ -1,0 +1,65 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Digest, isDigest } from '../core/digest.ts'
+import { annotationKeys } from '../core/media-types.ts'
+import { nameOfFolder, overlayFolder } from './overlay-folder.ts'
+
+/** A pushed image, and content of it that the overlay does not have itself. */
+export interface NeedsContent {
+  /** `team/app:1`, or with the digest where it has no tag */
+  name: string
+  digests: Digest[]
+}
+
+/**
+ * Returns the pushed images that need content of which `isMissing` says that it would be gone. Reads the files of the overlay, whether it is open
+ * or not; what is pushed in the meantime may be left out.
+ */
+export async function imagesNeeding(
+  folder: string,
+  isMissing: (digest: Digest) => boolean,
+): Promise<NeedsContent[]> {
+  const { blobs, blob, repositories } = overlayFolder(folder)
+  const own = new Set(await readdir(blobs).catch(() => []))
+  const found: NeedsContent[] = []
+
+  async function neededBy(digest: Digest, seen = new Set<Digest>()): Promise<Digest[]> {
+    if (seen.has(digest)) return []
+    seen.add(digest)
+    if (!own.has(digest.slice('sha256:'.length))) return isMissing(digest) ? [digest] : []
+    const manifest = parsed(await readFile(blob(digest), 'utf8').catch(() => ''))
+    const needed: Digest[] = []
+    for (const child of listOf(manifest?.['manifests'])) needed.push(...(await neededBy(child, seen)))
+    const others = [...listOf([manifest?.['config']]), ...listOf(manifest?.['layers'])]
+    needed.push(...others.filter(one => !own.has(one.slice('sha256:'.length)) && isMissing(one)))
+    return needed
+  }
+
+  for (const entry of await readdir(repositories).catch(() => [])) {
+    const repository = nameOfFolder(entry)
+    if (repository === undefined) continue
+    const index = parsed(await readFile(join(repositories, entry, 'index.json'), 'utf8').catch(() => ''))
+    const manifests = index?.['manifests']
+    for (const one of Array.isArray(manifests) ? manifests : []) {
+      if (!isDigest(String(one?.digest))) continue
+      const tag = one.annotations?.[annotationKeys.refName]
+      const digests = [...new Set(await neededBy(one.digest))]
+      if (digests.length > 0)
+        found.push({ name: tag ? `${repository}:${tag}` : `${repository}@${one.digest}`, digests })
+    }
+  }
+  return found
+}
+
+function parsed(text: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function listOf(value: unknown): Digest[] {
+  const digests = Array.isArray(value) ? value.map(one => String(one?.digest)) : []
+  return digests.filter(isDigest)
+}
