@@ -1,12 +1,22 @@
 import { encodePath } from '../../core/safe-path.ts'
 import { shellWord } from '../../core/shell-word.ts'
-import type { ClientFile } from '../../kinds/client-file.ts'
+import type { ClientFile, SiteCaPlace } from '../../kinds/client-file.ts'
 import { httpServerOf, registryOf, type SiteAddress } from '../address.ts'
 import type { CatalogueList } from './catalogue.ts'
 import type { CatalogueItem } from './image-items.ts'
 
 /** Programs that people set up to use the site. */
-export type ClientName = 'containerd' | 'docker' | 'podman' | 'apt' | 'dnf' | 'pip' | 'helm' | 'git' | 'curl'
+export type ClientName =
+  | 'ca'
+  | 'containerd'
+  | 'docker'
+  | 'podman'
+  | 'apt'
+  | 'dnf'
+  | 'pip'
+  | 'helm'
+  | 'git'
+  | 'curl'
 
 /** How a program is set up, as commands that people copy: each block runs as it is, in `sh`. */
 export interface ClientSetup {
@@ -17,7 +27,7 @@ export interface ClientSetup {
 
 export interface SetupBlock {
   /** what it does, a key of the texts */
-  step: 'configure' | 'use' | 'classic' | 'uv'
+  step: 'fetch' | 'debian' | 'el' | 'configure' | 'use' | 'classic' | 'uv'
   /** the repository that the machine needs: `debian-12` */
   release?: string
   commands: string
@@ -35,6 +45,7 @@ export interface SetupOptions {
  */
 export function clientSetups(options: SetupOptions): ClientSetup[] {
   const setups = [
+    { client: 'ca' as const, blocks: caBlocks(options) },
     ...registryClients(options),
     { client: 'apt' as const, blocks: aptBlocks(options) },
     { client: 'dnf' as const, blocks: dnfBlocks(options) },
@@ -63,6 +74,40 @@ function curl({ host }: SiteAddress): string {
   return host.includes(':') ? 'curl -fsSg' : 'curl -fsS'
 }
 
+/** The first download cannot be checked by the CA that it brings: a person compares the fingerprint before the machine trusts it. */
+function caBlocks({ address, clients }: SetupOptions): SetupBlock[] {
+  const pathOf = (place: SiteCaPlace) => caPath(clients, place)
+  const machine = pathOf('machine')
+  if (machine === undefined) return []
+  const trust = (step: 'debian' | 'el', update: string): SetupBlock => ({
+    step,
+    commands: [
+      ...[machine, pathOf(step)].map(path => `sudo install -D -m 644 airgap-site-ca.crt ${path}`),
+      `sudo ${update}`,
+    ].join('\n'),
+  })
+  return [
+    {
+      step: 'fetch',
+      commands: `${curl(address)} -k -o airgap-site-ca.crt ${httpServerOf(address)}/clients/ca.crt
+openssl x509 -in airgap-site-ca.crt -noout -fingerprint -sha256`,
+    },
+    trust('debian', 'update-ca-certificates'),
+    trust('el', 'update-ca-trust'),
+  ]
+}
+
+function caPath(clients: readonly ClientFile[], place: SiteCaPlace): string | undefined {
+  const file = clients.find(one => one.kind === 'site-ca' && one.place === place)
+  return file && shellWord(`/${file.path}`)
+}
+
+/** Docker, podman and skopeo look for the CA in a folder of the registry. */
+function ownCa(clients: readonly ClientFile[], place: SiteCaPlace): string[] {
+  const [from, to] = [caPath(clients, 'machine'), caPath(clients, place)]
+  return from === undefined || to === undefined ? [] : [`sudo install -D -m 644 ${from} ${to}`]
+}
+
 function registryClients(options: SetupOptions): ClientSetup[] {
   const { address, clients } = options
   const images = itemsOf(options, 'image')
@@ -89,7 +134,10 @@ function registryClients(options: SetupOptions): ClientSetup[] {
     {
       client: 'docker',
       blocks: [
-        ...(isPlain(address) ? [{ step: 'configure' as const, commands: dockerConfig(registry) }] : []),
+        ...(isPlain(address) ? [dockerConfig(registry)] : ownCa(clients, 'docker')).map(commands => ({
+          step: 'configure' as const,
+          commands,
+        })),
         {
           step: 'use',
           commands: `docker pull ${shellWord(`${registry}/${ownName}`)}`,
@@ -99,7 +147,10 @@ function registryClients(options: SetupOptions): ClientSetup[] {
     {
       client: 'podman',
       blocks: [
-        { step: 'configure', commands: podmanConfig(address, hosts) },
+        {
+          step: 'configure',
+          commands: [...ownCa(clients, 'containers'), podmanConfig(address, hosts)].join('\n'),
+        },
         {
           step: 'use',
           commands: `podman pull ${shellWord(reference)}\nskopeo inspect ${shellWord(`docker://${reference}`)}`,
@@ -200,12 +251,20 @@ function pipBlocks(options: SetupOptions): SetupBlock[] {
   if (file === undefined || project === undefined) return []
   const name = shellWord(project.name)
   const index = `${httpServerOf(options.address)}/pypi/simple/`
+  const ca = caPath(options.clients, 'machine')
   return [
     {
       step: 'configure',
       commands: [...install(options, [file.path]), `python3 -m pip download --no-deps ${name}`].join('\n'),
     },
-    { step: 'uv', commands: `export UV_DEFAULT_INDEX=${shellWord(index)}\nuv pip install ${name}` },
+    {
+      step: 'uv',
+      commands: [
+        `export UV_DEFAULT_INDEX=${shellWord(index)}`,
+        ...(ca === undefined ? [] : [`export SSL_CERT_FILE=${ca}`]),
+        `uv pip install ${name}`,
+      ].join('\n'),
+    },
   ]
 }
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { humanBytes } from '../../core/human-bytes.ts'
 import { type Html, html } from '../../html/html.ts'
 import type { ClientFile } from '../../kinds/client-file.ts'
@@ -34,7 +35,7 @@ ${listLinks(lists, { view, text })}
 <section aria-labelledby="setup"><h2 id="setup">${text.setup.title}</h2>
 ${setups.length === 0 ? html`<p>${text.setup.none}</p>` : html`<p>${text.setup.lead}</p>${setups.map(setup => setupDetails(setup, text))}`}</section>
 <section aria-labelledby="keys"><h2 id="keys">${text.keys.title}</h2>
-${keySection(about, text)}</section>`,
+${keySection({ ...about, clients }, text)}</section>`,
   })
 }
 
@@ -68,9 +69,26 @@ function commandBlock(commands: string, { label, id }: { label: string; id: stri
   return html`<div class="block"><pre id="${id}" tabindex="0" role="region" aria-label="${label}">${commands}</pre></div>`
 }
 
-function keySection({ address, keyFingerprint }: AboutSite, { keys }: Texts): Html {
+/** As `openssl x509 -fingerprint -sha256` prints it; undefined for a site without a CA of its own. */
+function caFingerprint(clients: readonly ClientFile[]): string | undefined {
+  const file = clients.find(one => one.kind === 'site-ca')
+  return file && new X509Certificate(file.text).fingerprint256
+}
+
+function keySection(
+  { address, keyFingerprint, clients }: AboutSite & Pick<FrontContext, 'clients'>,
+  { keys }: Texts,
+): Html {
+  const ca = caFingerprint(clients)
   const url = `${httpServerOf(address)}/site-key.asc`
   return html`<p>${keys.lead}</p>
+${
+  ca === undefined
+    ? ''
+    : html`<h3>${keys.ca}</h3>
+<p>${keys.caUse} <a href="/clients/ca.crt">ca.crt</a></p>
+<dl><dt>${keys.fingerprint}</dt><dd><code>${ca}</code></dd></dl>`
+}
 <h3>${keys.siteKey}</h3>
 <p>${keys.siteKeyUse} <a href="/site-key.asc">site-key.asc</a></p>
 <dl><dt>${keys.fingerprint}</dt><dd><code>${keyFingerprint.replace(/(.{4})(?=.)/g, '$1 ')}</code></dd></dl>

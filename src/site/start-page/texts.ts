@@ -58,6 +58,8 @@ export interface Texts {
   keys: {
     title: string
     lead: string
+    ca: string
+    caUse: string
     siteKey: string
     siteKeyUse: string
     fingerprint: string
@@ -137,6 +139,7 @@ const en: Texts = {
     lead: 'Machines that offline-deploy has installed are set up already. On any other machine of this network, run these commands.',
     none: 'There is nothing to set up: the bundles contain no packages, images, charts or files.',
     names: {
+      ca: 'Certificate authority of this site (do this first)',
       containerd: 'containerd',
       docker: 'Docker',
       podman: 'podman, buildah, skopeo',
@@ -148,6 +151,7 @@ const en: Texts = {
       curl: 'curl (files)',
     },
     notes: {
+      ca: 'Compare the printed fingerprint with the one that the operator of the site reads to you; only then let the machine trust it.',
       containerd:
         'containerd reads this folder if config_path in /etc/containerd/config.toml names it; kubespray sets that. It needs no restart.',
       docker:
@@ -161,6 +165,9 @@ const en: Texts = {
       curl: 'The checksum is that of the bundle.',
     },
     steps: {
+      fetch: 'Download and check',
+      debian: 'Trust it on Debian and Ubuntu',
+      el: 'Trust it on RHEL, Rocky and Alma',
       configure: 'Set up',
       use: 'Use',
       classic: 'From the classic repository',
@@ -172,6 +179,8 @@ const en: Texts = {
   keys: {
     title: 'Keys',
     lead: 'Compare a fingerprint with the one that the operator of this site reads to you (offline-deploy status shows it), not with this page alone.',
+    ca: 'Certificate authority of the servers (SHA-256)',
+    caUse: 'Clients verify the TLS certificates of this site with it.',
     siteKey: 'Key of the package repositories (OpenPGP)',
     siteKeyUse: 'apt and dnf verify the lists of packages with it.',
     fingerprint: 'Fingerprint',
@@ -256,9 +265,11 @@ const ko: Texts = {
     none: '설정할 것이 없습니다. 번들에 패키지, 이미지, 차트, 파일이 없습니다.',
     names: {
       ...en.setup.names,
+      ca: '사이트 인증 기관(CA) 인증서 (먼저 실행)',
       curl: 'curl (파일)',
     },
     notes: {
+      ca: '출력된 지문을 사이트 운영자가 알려 주는 값과 대조한 뒤에 장비가 이 인증서를 신뢰하도록 설정하세요.',
       containerd:
         '/etc/containerd/config.toml의 config_path가 이 폴더를 가리켜야 합니다(kubespray는 기본으로 설정합니다). 재시작은 필요 없습니다.',
       docker:
@@ -272,6 +283,9 @@ const ko: Texts = {
       curl: '체크섬은 번들에 기록된 값입니다.',
     },
     steps: {
+      fetch: '내려받아 확인',
+      debian: 'Debian·Ubuntu에서 신뢰 설정',
+      el: 'RHEL·Rocky·Alma에서 신뢰 설정',
       configure: '설정',
       use: '사용',
       classic: '기존 방식의 저장소에서',
@@ -283,6 +297,8 @@ const ko: Texts = {
   keys: {
     title: '키',
     lead: '지문은 이 페이지만 보지 말고 사이트 운영자가 알려 주는 값(offline-deploy status로 확인)과 대조하세요.',
+    ca: '서버 인증 기관(CA) 인증서 (SHA-256)',
+    caUse: '클라이언트가 이 사이트의 TLS 인증서를 이것으로 검증합니다.',
     siteKey: '패키지 저장소 키 (OpenPGP)',
     siteKeyUse: 'apt와 dnf가 패키지 목록을 이 키로 검증합니다.',
     fingerprint: '지문',
