@@ -6,6 +6,7 @@ await startProgram({
   commands: {
     init: async () => (await import('./offline-deploy/init.ts')).initCommand,
     keys: async () => (await import('./offline-deploy/keys.ts')).keysCommand,
+    certificates: async () => (await import('./offline-deploy/certificates.ts')).certificatesCommand,
     nodes: async () => (await import('./offline-deploy/nodes.ts')).nodesCommand,
     probe: async () => (await import('./offline-deploy/probe.ts')).probeCommand,
     verify: async () => (await import('./offline-deploy/verify.ts')).verifyCommand,

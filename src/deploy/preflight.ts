@@ -11,6 +11,7 @@ import type { SiteConfig } from '../site/config.ts'
 import { previewState, type SiteState } from '../site/state.ts'
 import { deploymentTrees, treeEntries } from './bundle-trees.ts'
 import { carriedContent, sizeOf } from './carried-content.ts'
+import { certificateFindings, certificatesOf } from './certificates.ts'
 import type { DeployContext } from './context.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
 import { ownServers } from './own-servers.ts'
@@ -52,7 +53,7 @@ export async function preflightSite(
   const { limit, about } = options
   return await examine(
     { site, config, state, bundles, install, passwords, limit },
-    { signal: context.signal, about },
+    { signal: context.signal, now: context.now, about },
   )
 }
 
@@ -69,13 +70,14 @@ export interface Examined {
 
 export async function examine(
   examined: Examined,
-  { signal, about }: { signal: AbortSignal; about?: PreflightOptions['about'] },
+  { signal, now, about }: { signal: AbortSignal; now: () => Date; about?: PreflightOptions['about'] },
 ): Promise<PreflightReport> {
   const { site, config, state, bundles, install, passwords, limit } = examined
   const { deployment } = install ?? {}
   const files = await treeEntries(bundles, 'files')
   const running = await findServers(ownServers(config, state), signal)
-  return await preflight({
+  const certificates = await certificatesOf(config, { folder: state.paths.tls, now: now() })
+  const report = await preflight({
     nodes: limitedNodes(site.nodes, limit),
     access: { ssh: site.ssh, knownHosts: state.paths.knownHosts, passwords },
     expected: {
@@ -106,6 +108,7 @@ export async function examine(
     signal,
     ...defined({ about }),
   })
+  return { ...report, findings: [...certificateFindings(certificates), ...report.findings] }
 }
 
 /** The branch of the NVIDIA driver that the tree's playbook installs. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { availableParallelism, totalmem } from 'node:os'
 import type { Digest } from '../core/digest.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
@@ -9,15 +10,17 @@ import { errorData } from '../serve/process-messages.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
 import type { SiteConfig } from '../site/config.ts'
 import { openState } from '../site/state.ts'
+import { keepCertificate, type RenewalOptions } from './certificate-renewal.ts'
 import { holdBundles } from './held-bundles.ts'
 import { openBundles } from './open-bundles.ts'
 import { acceptedDigests, followConfiguration, oneAtATime } from './reload.ts'
 import { startServing } from './serving.ts'
+import type { ServingTls } from './serving-options.ts'
 import { keepServingRecord } from './serving-record.ts'
 import { setUp } from './set-up.ts'
 import { accessFault, openSiteAccess } from './site-access.ts'
 import type { SiteOptions } from './site-options.ts'
-import { openTls } from './site-tls.ts'
+import { openCertificate, openTls } from './site-tls.ts'
 import { openSiteVerdicts } from './site-verdicts.ts'
 
 /** What is served, and where. */
@@ -32,6 +35,8 @@ export interface ServedSite {
   folders: string[]
   /** process id */
   process: number
+  /** SHA-256 of what machines have to trust, or of the servers' certificate where they trust its CA already; null: plain HTTP */
+  certificate: { of: 'ca' | 'server'; fingerprint: string } | null
 }
 
 export interface ServeRun {
@@ -68,7 +73,7 @@ export async function serveSite(
   ends.use(await acquireProcessLock(state.paths.serveLock, `${setup.siteFolder}: the servers of this site`))
   const { paths } = state
   const tlsPlace = { folder: paths.tls, now }
-  const tls = await openTls(setup.config, tlsPlace)
+  let tls = await openTls(setup.config, tlsPlace)
   const verdicts = ends.adopt(openSiteVerdicts({ paths, now, overlay: overlayStore(paths.overlay) }), one =>
     one.close(),
   )
@@ -113,6 +118,16 @@ export async function serveSite(
   const record = ends.adopt(await keepServingRecord(serving, { path: state.paths.serving, now }), one =>
     one.close(),
   )
+  const keep = (config: SiteConfig) =>
+    tls &&
+    keepCertificate({
+      current: tls,
+      open: () => openCertificate(config, tlsPlace),
+      renew: serving.renewTls,
+      report: event => log.line(eventLine(now(), certificateEvent(event))),
+    })
+  let kept = keep(setup.config)
+  ends.defer(() => kept?.close())
   const served = (): ServedSite => ({
     registry: registryOf(serving.address()),
     httpServer: httpServerOf(serving.address()),
@@ -120,22 +135,28 @@ export async function serveSite(
     bundles: content.bundles.map(({ path, identity }) => ({ path, digest: identity.digest })),
     folders: serving.folders(),
     process: process.pid,
+    certificate: tls === undefined ? null : fingerprintOf(tls),
   })
   const optionsNow = await followConfiguration(options, setup)
   const reload = oneAtATime(async () => {
     try {
       const { config, address, siteFolder } = await setUp(await optionsNow())
-      const tls = await openTls(config, tlsPlace)
+      const nextTls = await openTls(config, tlsPlace)
       const expect = await acceptedDigests(siteFolder, content.bundles)
       const next = await held.hold(
         await openBundles(config.bundles, { siteFolder, expect, unknown: 'opened', now: now() }),
       )
       const { bundles, release: released } = next
-      await serving.reload({ bundles, released, address, verify: config.verify, tls }).catch(async error => {
-        await released()
-        throw error
-      })
+      await serving
+        .reload({ bundles, released, address, verify: config.verify, tls: nextTls })
+        .catch(async error => {
+          await released()
+          throw error
+        })
       content = next
+      await kept?.close()
+      tls = nextTls
+      kept = keep(config)
       access.requireLogin(config.requireLogin)
       log.line(eventLine(now(), { reloaded: bundles.map(({ path }) => path) }))
       return served()
@@ -163,6 +184,17 @@ export async function serveSite(
   run.serving(served())
   if (hungUp) reload().catch(() => {})
   await Promise.race([aborted(run.signal), serving.failed])
+}
+
+function fingerprintOf({ ca, certificate }: ServingTls): ServedSite['certificate'] {
+  const { fingerprint256: fingerprint } = new X509Certificate(ca ?? certificate)
+  return { of: ca === undefined ? 'server' : 'ca', fingerprint }
+}
+
+/** For the log: the reason, or the end of the new certificate's validity. */
+function certificateEvent(event: Parameters<RenewalOptions['report']>[0]): object {
+  if ('failed' in event) return { certificate: 'not renewed', reason: event.failed }
+  return { certificate: 'renewed', until: new X509Certificate(event.renewed).validToDate.toISOString() }
 }
 
 /** more processes than this cost memory and gain little: each sends a gigabyte per second and more */

@@ -31,6 +31,8 @@ export interface Serving {
   reload(setup: ServedSetup): Promise<void>
   /** Rejects where the servers cannot continue. */
   failed: Promise<never>
+  /** Uses another certificate for connections from now on. */
+  renewTls(tls: ServingTls): void
   close(): Promise<void>
 }
 
@@ -76,6 +78,9 @@ export interface ServingOptions extends ServedSetup {
   self: readonly string[]
 }
 
+/** Name of the notice with which the supervisor sends another certificate. */
+export const tlsNotice = 'tls'
+
 /** Certificate and keys of the servers, and the CA that machines have to trust (PEM), where they do not already. */
 export interface ServingTls extends TlsSettings {
   ca?: string
@@ -95,6 +100,8 @@ export interface SiteGeneration extends Generation {
   readonly address: SiteAddress
   /** top folders of the HTTP server, once it is ready */
   folders(): string[]
+  /** Uses another certificate for connections from now on. */
+  renewTls(tls: ServingTls): void
 }
 
 /** Verdicts that several processes share. */

@@ -12,7 +12,13 @@ import { firstInherited } from '../serve/process-messages.ts'
 import { remoteVerdicts } from '../serve/remote-verdicts.ts'
 import { drainAll, type Taking, takeConnections } from '../serve/taking.ts'
 import type { ServerProof } from '../site/server-proof.ts'
-import { memoryShare, monitoringQuestions, type ProcessSetup } from './serving-options.ts'
+import {
+  memoryShare,
+  monitoringQuestions,
+  type ProcessSetup,
+  type ServingTls,
+  tlsNotice,
+} from './serving-options.ts'
 import { remoteAccess } from './site-access.ts'
 import { makeSiteServers } from './site-servers.ts'
 
@@ -45,6 +51,13 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
   const setup = link.setup as ProcessSetup
   const stores: BundleStore[] = []
   for (const [i, bundle] of setup.bundles.entries()) stores.push(await openInherited(i, bundle))
+  let { tls } = setup
+  const encrypted: Taking[] = []
+  link.onNotice((what, value) => {
+    if (what !== tlsNotice) return
+    tls = value as ServingTls
+    for (const taking of encrypted) taking.renewTls(tls)
+  })
   await makeSiteServers(stores, {
     address: setup.address,
     site: setup.site,
@@ -64,8 +77,12 @@ async function serve(link: ProcessLink, { taken }: { taken: (taking: Taking) => 
     overlay: { served: overlayOf(link, setup), store: overlayStore(setup.overlay) },
     ca: setup.tls?.ca,
     async ready(name, { server, folders, url, log }) {
-      const tls = setup.tls && { settings: setup.tls, url, log }
-      const taking = await takeConnections(server, { changed: link.changed, tls })
+      const taking = await takeConnections(server, {
+        changed: link.changed,
+        tls: tls && { settings: tls, url, log },
+      })
+      encrypted.push(taking)
+      if (tls !== undefined) taking.renewTls(tls)
       taken(taking)
       link.serve(name, taking, folders)
     },

@@ -15,6 +15,7 @@ import {
   type ProcessSetup,
   type ServingOptions,
   type SiteGeneration,
+  tlsNotice,
 } from './serving-options.ts'
 import { answerAccess, noteRemoteWrite, tellAccess } from './site-access.ts'
 import { openKey } from './site-key.ts'
@@ -106,6 +107,11 @@ export async function serveInProcesses({
     }),
     failed: supervisor.failed,
     folders: () => folders,
+    renewTls(renewed) {
+      // for processes that are started again
+      setup.tls = renewed
+      supervisor.tell(tlsNotice, renewed)
+    },
     processes: supervisor.processes,
     counters: supervisor.counters,
     restarts: supervisor.restarts,

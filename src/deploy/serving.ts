@@ -98,6 +98,7 @@ export async function startServing({ listen: host, ...options }: ServingOptions)
         }
       },
       failed: generations.failed,
+      renewTls: tls => current.renewTls(tls),
       async close() {
         entrance.close()
         await generations.stop({ graceMs })
@@ -177,6 +178,9 @@ async function serveHere({
     ready,
     failed: new Promise(() => {}),
     folders: () => folders,
+    renewTls(renewed) {
+      for (const taking of takings.values()) taking.renewTls(renewed)
+    },
     processes: () => [
       {
         process: process.pid,

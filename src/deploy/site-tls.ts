@@ -1,9 +1,16 @@
-import { randomBytes, type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { hostname } from 'node:os'
 import { defined } from '../core/defined.ts'
+import { AirgapError } from '../core/errors.ts'
 import { ownAddresses, parseHost } from '../site/address.ts'
 import type { SiteConfig, TlsConfig } from '../site/config.ts'
-import { readServerCertificate, readSiteCa } from '../site/site-ca.ts'
+import {
+  openServerCertificate,
+  readServerCertificate,
+  readSiteCa,
+  type ServerCertificate,
+} from '../site/site-ca.ts'
+import { newTicketKeys } from './certificate-renewal.ts'
 import type { ServingTls } from './serving-options.ts'
 
 /** Where the site's CA is, and the clock. */
@@ -13,22 +20,42 @@ export interface TlsPlace {
   now: () => Date
 }
 
-/** Opens the servers' certificate: makes it, or checks the one in the operator's files. Undefined with plain HTTP. */
-export async function openTls(
-  { tls, address, listen }: Pick<SiteConfig, 'tls' | 'address' | 'listen'>,
-  place: TlsPlace,
-): Promise<ServingTls | undefined> {
+type Served = Pick<SiteConfig, 'tls' | 'address' | 'listen'>
+
+/** Opens what the servers need for TLS; the site's CA is made on first use. Undefined with plain HTTP. */
+export async function openTls(config: Served, place: TlsPlace): Promise<ServingTls | undefined> {
+  const { tls } = config
   if (tls === null) return undefined
-  const ticketKeys = randomBytes(48).toString('base64')
+  const ca = await caForMachines(tls, place)
+  const certificate = await openCertificate(config, place)
+  return certificate && { ...certificate, ticketKeys: newTicketKeys(), ...defined({ ca }) }
+}
+
+/**
+ * Opens the servers' certificate: that in the operator's files, or one of the site's CA, which is made again where it is too old. Throws
+ * KEY_INVALID, EXPIRED, CLOCK_WRONG, PERMISSION.
+ */
+export async function openCertificate(
+  { tls, address, listen }: Served,
+  place: TlsPlace,
+): Promise<ServerCertificate | undefined> {
+  if (tls === null) return undefined
   if (tls.by === 'files') {
     const { readGivenCertificate } = await import('../site/given-certificate.ts')
-    const given = await readGivenCertificate(tls, { host: address, now: place.now() })
-    return { ...given, ticketKeys, ...defined({ ca: await caForMachines(tls, place) }) }
+    return await readGivenCertificate(tls, { host: address, now: place.now() })
   }
-  const { openServerCertificate, openSiteCa } = await import('../site/site-ca.ts')
-  const ca = await openSiteCa(place.folder, place)
-  const made = await openServerCertificate(ca, { ...place, names: namesOf({ address, listen }) })
-  return { ...made, ticketKeys, ca: ca.text }
+  const ca = await readSiteCa(place.folder)
+  // another one would be trusted by no machine
+  if (ca === undefined) throw withoutCa(place.folder)
+  return await openServerCertificate(ca, { ...place, names: namesOf({ address, listen }) })
+}
+
+function withoutCa(folder: string): AirgapError {
+  return new AirgapError('FILE_NOT_FOUND', 'the CA of this site does not exist', {
+    item: folder,
+    likely: 'the servers of this site have not run with TLS yet, or the folder was deleted',
+    next: 'restore the folder from a backup, or run `offline-deploy apply`, which makes a CA and makes the machines trust it',
+  })
 }
 
 /** PEM of what machines have to trust; the site's CA is made on first use. Undefined: plain HTTP, or they trust it already. */

@@ -9,6 +9,7 @@ import type { Step } from '../install/step.ts'
 import { type OverlaySummary, overlaySummary } from '../overlay/summary.ts'
 import { pathsOf } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
+import { type Certificates, certificatesOf } from './certificates.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { type SiteKeys, siteKeys } from './keys.ts'
@@ -27,6 +28,8 @@ export interface SiteStatus {
   /** the keys whose signatures the site trusts; null where it has none */
   keys: SiteKeys | null
   servers: ServersStatus
+  /** the certificates of the servers */
+  tls: Omit<Certificates, 'site'>
   /** the command that is changing the site now; null: none is */
   running: RunningStatus | null
   /** what was pushed to the site's registry */
@@ -102,6 +105,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
       { lock: state.paths.serveLock, record: state.paths.serving, servers: ownServers(setup.config, state) },
       context,
     ),
+    tls: await certificatesOf(setup.config, { folder: state.paths.tls, now: context.now() }),
     running: await runningStatus(state.paths.lock, entries),
     pushed: await overlaySummary(state.paths.overlay),
     cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { defined } from '../core/defined.ts'
 import type { AccessEntry } from './served.ts'
 import type { TlsConnections, TlsSettings } from './tls-connections.ts'
 
@@ -29,6 +30,8 @@ export interface TakingTls {
   /** of the server, without a path: what a client that sends HTTP without TLS should have used */
   url: string
   log(entry: AccessEntry): void
+  /** how long a handshake may take; default 15,000 */
+  handshakeMs?: number
 }
 
 export interface Draining {
@@ -174,7 +177,7 @@ function closeAfterLast(answers: Answering): void {
 }
 
 async function encryptedConnections(
-  { settings, url, log }: TakingTls,
+  { settings, url, log, handshakeMs }: TakingTls,
   secured: (connection: Socket) => void,
 ): Promise<TlsConnections> {
   const { tlsConnections } = await import('./tls-connections.ts')
@@ -182,6 +185,7 @@ async function encryptedConnections(
     log({ method: '', url: '', status, bytes: 0, milliseconds: 0, remoteAddress, error })
   return tlsConnections(settings, {
     name: url,
+    ...defined({ limitMs: handshakeMs }),
     events: {
       secured,
       plainHttp(connection) {

@@ -77,6 +77,8 @@ const siteCommands: Record<string, number> = {
   'bundles list --site SITE': 0,
   'bundles add NOTHING --site SITE': 2,
   'bundles remove NOTHING --site SITE': 2,
+  'certificates show --site SITE': 0,
+  'certificates renew --site SITE': 0,
   'keys list --site SITE': 0,
   'keys add NOTHING --site SITE': 2,
   'keys remove release --site SITE': 2,
@@ -186,7 +188,7 @@ function checkFormats(file: string, args: readonly string[], status: number): vo
 }
 
 /** commands with commands of their own: `nodes add` for `nodes add gpu-1 …` */
-const groups = ['bundles', 'keys', 'nodes']
+const groups = ['bundles', 'certificates', 'keys', 'nodes']
 
 function commandOf(words: string): string {
   const [first = '', second = ''] = words.split(' ')

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { openRotatedLog } from '../../core/rotated-log.ts'
-import { serveSite } from '../../deploy/serve.ts'
+import { type ServedSite, serveSite } from '../../deploy/serve.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { maxLogSize } from '../../install/background.ts'
 import { boundedLog } from '../../serve/log-rate.ts'
@@ -59,6 +59,7 @@ export function serveCommand(program: Command, shell: Shell): void {
             shell.print(site, () => [
               `registry     ${site.registry}`,
               `HTTP server  ${site.httpServer}  (${site.folders.join(' ')})`,
+              ...certificateLine(site),
               `serving      ${site.bundles.map(({ path }) => path).join(', ')} on ${site.listen}; stop with Ctrl-C or SIGTERM`,
             ])
           },
@@ -68,4 +69,14 @@ export function serveCommand(program: Command, shell: Shell): void {
         file?.close()
       })
     })
+}
+
+/** A person compares it with what a machine shows of the CA that it has fetched. */
+function certificateLine({ certificate, httpServer }: ServedSite): string[] {
+  if (certificate === null)
+    return ['TLS          off: anybody in the network can read and change what is sent']
+  const { of, fingerprint } = certificate
+  return of === 'ca'
+    ? [`CA           ${httpServer}/clients/ca.crt  (SHA-256 ${fingerprint})`]
+    : [`certificate  SHA-256 ${fingerprint}`]
 }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import type { CertificateView } from '../../deploy/certificates.ts'
 import type { ClusterStatus } from '../../deploy/cluster.ts'
 import type { ServingRecord } from '../../deploy/serving-record.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
@@ -10,6 +12,7 @@ import { addExamples } from '../shell/examples.ts'
 import { humanBytes, localTime } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
 import { keyText, trustLines } from '../shell/trust-text.ts'
+import { certificateLines } from './certificates.ts'
 import { deployContext } from './context.ts'
 import { bundleOptions, configureOptions, serverOptions } from './options.ts'
 
@@ -27,6 +30,8 @@ export function statusCommand(program: Command, shell: Shell): void {
       const missing = status.bundles.find(({ unreadable }) => unreadable !== undefined)
       if (exitCode && missing?.unreadable !== undefined) throw missing.unreadable
       if (exitCode && status.servers.strangers.length > 0) throw strangersOnPorts(status.servers.strangers)
+      const expired = status.tls.certificates.find(({ problem }) => problem?.level === 'error')
+      if (exitCode && expired !== undefined) throw invalidCertificate(expired)
       const damage = damageIn(status.bundles)
       if (exitCode && damage !== undefined) throw damage
       const pending = status.steps.filter(({ state }) => state === 'pending')
@@ -39,12 +44,14 @@ export function statusCommand(program: Command, shell: Shell): void {
     })
 }
 
-function statusText({ site, keys, bundles, servers, pushed, running, steps, cluster }: SiteStatus): string[] {
+function statusText(status: SiteStatus): string[] {
+  const { site, keys, bundles, servers, tls, pushed, running, steps, cluster } = status
   return [
     ...bundles.flatMap(bundleLines),
     `site     ${site}`,
     ...keyLines(keys),
     ...serversLines(servers, bundles),
+    ...certificateLines(tls),
     ...pushedLines(pushed),
     ...(running === null ? [] : [runningLine(running)]),
     ...steps.map(stepLine),
@@ -98,6 +105,14 @@ function damageIn(bundles: readonly BundleStatus[]): AirgapError | undefined {
       next: 'check the medium (`dmesg`), copy the bundle again, then run `offline-deploy apply`',
     },
   )
+}
+
+function invalidCertificate({ of, names, subject, problem }: CertificateView): AirgapError {
+  return new AirgapError('EXPIRED', `the certificate of the ${of === 'ca' ? 'CA' : 'servers'} is not valid`, {
+    item: of === 'ca' ? subject : names.join(', '),
+    likely: `it ${problem?.what}`,
+    ...defined({ next: problem?.next }),
+  })
 }
 
 function keyLines(keys: SiteStatus['keys']): string[] {

@@ -6,13 +6,13 @@ import type { MachineParts } from './parts.ts'
 
 /** The first step of an install on machines. */
 export function sitePreflight(parts: MachineParts): Step {
-  const { install, setup, state, bundles, passwords, limit } = parts
+  const { install, setup, state, bundles, passwords, limit, context } = parts
   const { site } = install
   return preflightStep({
     machines: limitedNodes(site.nodes, limit).map(({ name }) => name),
     look: async signal => {
       const examined = { site, config: setup.config, state, bundles, install, passwords, limit }
-      return (await examine(examined, { signal })).findings
+      return (await examine(examined, { signal, now: context.now })).findings
     },
   })
 }

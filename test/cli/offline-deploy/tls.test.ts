@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
+import { type TestCertificate, testCertificate } from '../../site/support/certificates.ts'
 import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
 import { buildProgram, type Running, run, start, type TestSite, testSite } from './support.ts'
 
@@ -151,4 +152,92 @@ it('installs, verifies and shows a site with TLS', async () => {
   const without = await readFile(join(site.site, 'deploy/deploy/environments/prod/values.yaml'), 'utf8')
   expect(parse(without).offline).toEqual({ registry: site.registry, httpServer: site.http })
   expect((await run(['apply', '--site', site.site, '--tls', '--yes'])).code).toBe(0)
+})
+
+/** SHA-256 of the certificate that a server presents. */
+async function presentedBy(site: TestSite): Promise<string> {
+  const { stdout } = await client('openssl', ['s_client', '-connect', site.registry, '-noservername'])
+  return new X509Certificate(stdout.slice(stdout.indexOf('-----BEGIN'))).fingerprint256
+}
+
+it.each(['1', '2'])(
+  'takes a renewed certificate while %s processes serve',
+  async processes => {
+    const site = await testSite({ tls: true })
+    const running = await served(site, '--processes', processes)
+    const before = await presentedBy(site)
+    const shown = JSON.parse((await run(['certificates', 'show', '--site', site.site, '-o', 'json'])).stdout)
+    expect(shown).toMatchObject({
+      tls: 'site-ca',
+      certificates: [{ of: 'ca' }, { of: 'server', fingerprint: before, problem: null }],
+    })
+    expect(shown.certificates[1].names).toContain('127.0.0.1')
+    const renewed = await run(['certificates', 'renew', '--site', site.site, '-o', 'json'])
+    const [ca, server] = JSON.parse(renewed.stdout).certificates
+    expect(ca.fingerprint).toBe(shown.certificates[0].fingerprint)
+    expect(server.fingerprint).not.toBe(before)
+    await expect.poll(() => presentedBy(site), { timeout: 20_000, interval: 500 }).toBe(server.fingerprint)
+    running.child.kill('SIGTERM')
+    const { stdout, stderr } = await running.ended
+    expect(stderr).toContain('"certificate":"renewed"')
+    expect(stdout).toContain(`SHA-256 ${ca.fingerprint}`)
+  },
+  60_000,
+)
+
+it('serves a certificate from files, and reads them again when they change', async () => {
+  const site = await testSite({ tls: true })
+  const root = testCertificate({ commonName: 'a company' })
+  const [first, second] = [1, 2].map(() => testCertificate({ issuer: root, names: ['127.0.0.1'] }))
+  const paths = {
+    cert: join(site.work, 'server.crt'),
+    key: join(site.work, 'server.key'),
+    ca: join(site.work, 'company.crt'),
+  }
+  const write = async ({ certificate, keyText }: TestCertificate) => {
+    await writeFile(paths.cert, certificate)
+    await writeFile(paths.key, keyText)
+  }
+  await write(first!)
+  await writeFile(paths.ca, root.certificate)
+  const options = ['--tls-cert', paths.cert, '--tls-key', paths.key, '--tls-ca', paths.ca]
+  await writeFile(paths.key, second!.keyText)
+  await writeBundle(site.bundle, await sampleStack())
+  expect(await run(['serve', ...site.serving, ...options])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('error KEY_INVALID: the private key does not belong to the certificate'),
+  })
+  await write(first!)
+  const running = await served(site, ...options, '--processes', '2')
+  const trusted = ['-sSf', '--cacert', paths.ca, `https://${site.registry}/v2/`]
+  expect(await client('curl', trusted)).toMatchObject({ code: 0 })
+  expect(
+    (await client('curl', ['-sSf', '--cacert', paths.ca, `${secure(site)}/clients/ca.crt`])).stdout,
+  ).toBe(root.certificate)
+  // only half of it is there yet: the servers keep what they have
+  await writeFile(paths.key, second!.keyText)
+  await running.said('not renewed')
+  expect(await presentedBy(site)).toBe(new X509Certificate(first!.certificate).fingerprint256)
+  await write(second!)
+  await running.said('"certificate":"renewed"')
+  await expect.poll(() => presentedBy(site)).toBe(new X509Certificate(second!.certificate).fingerprint256)
+  expect(await client('curl', trusted)).toMatchObject({ code: 0 })
+  expect(
+    (await readdir(join(site.site), { recursive: true })).filter(
+      name => name.endsWith('.key') || name.startsWith('tls/'),
+    ),
+  ).toEqual([])
+}, 60_000)
+
+it.each([
+  [['--plain-http', '--tls'], /exclude each other/],
+  [['--tls-cert', '/x'], /require each other/],
+  [['--tls-key', '/x'], /require each other/],
+  [['--tls-cert', '/x', '--tls-key', '/x', '--plain-http'], /exclude each other/],
+])('refuses %j', async (options, says) => {
+  const site = await testSite({ tls: true })
+  expect(await run(['serve', ...site.serving, ...options])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(says),
+  })
 })
