@@ -154,6 +154,9 @@ export function contentServer(
       if (method === 'GET' && open.has(raw.url?.split('?', 1)[0] ?? '')) return
       const needed = needs({ method, url: raw.url ?? '/' })
       if (needed === undefined) return
+      // a POST may read, too: git's upload-pack
+      const reads = needed.action === 'pull' && needed.special === undefined
+      if (reads && permission.readsFreely() && request.headers.authorization === undefined) return
       const decision = await permission.check(needed, callerOf(request))
       const { user } = decision
       if (user !== undefined && options.audit !== undefined)
