@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { isRoot, missingPrograms, run, withSbin } from '../../scripts/lib/run.ts'
 import { buildProgram, freePort, run as offlineDeploy, start } from '../cli/offline-deploy/support.ts'
-import { cells, type Operation, operations, type Place } from './registry-clients/cells.ts'
+import { cells } from './registry-clients/cells.ts'
 import { buildMore, writeContent } from './registry-clients/content.ts'
+import { type Operation, operations, type Place } from './registry-clients/place.ts'
 
 /**
  * Unmodified clients × what they do × how the site is reached: plain HTTP, TLS by the site's CA, and TLS where everything needs a login. The table at
