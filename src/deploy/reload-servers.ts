@@ -30,3 +30,11 @@ export async function runningConfiguration(
   const answer = await requestControl(control, { what: 'configuration' }, signal)
   return answer?.value as SiteConfig | undefined
 }
+
+/** Has the running servers take over what was verified. */
+export async function refreshVerdicts(
+  { control }: Pick<SiteState['paths'], 'control'>,
+  signal: AbortSignal,
+): Promise<void> {
+  await requestControl(control, { what: 'verdicts' }, signal)
+}

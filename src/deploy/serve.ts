@@ -173,13 +173,15 @@ export async function serveSite(
     const { registryPort, httpPort } = serving.address()
     return { ...setup.config, registryPort, httpPort, bundles: content.bundles.map(({ path }) => path) }
   }
-  const control = await listenForControl(state.paths.control, { reload, configuration }).catch(
-    (error: unknown) => {
-      // a file system without sockets: a hangup works all the same
-      log.line(eventLine(now(), { noControlSocket: errorData(error) }))
-      return undefined
-    },
-  )
+  const control = await listenForControl(state.paths.control, {
+    reload,
+    configuration,
+    verdicts: verdicts.refresh,
+  }).catch((error: unknown) => {
+    // a file system without sockets: a hangup works all the same
+    log.line(eventLine(now(), { noControlSocket: errorData(error) }))
+    return undefined
+  })
   ends.defer(() => control?.close())
   run.serving(served())
   if (hungUp) reload().catch(() => {})

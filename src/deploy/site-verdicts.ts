@@ -10,6 +10,7 @@ import { hashThreads, type LocalVerdicts, localVerdicts } from '../serve/local-v
 import {
   type Finding,
   isRight,
+  isSameSubject,
   openVerdictFile,
   readVerdictFile,
   type VerdictFile,
@@ -28,6 +29,8 @@ export interface KeptVerdicts extends SiteVerdicts {
    * about the new one from now on. Resolves with what ends that.
    */
   add(bundle: VerifiedFile): Promise<() => Promise<void>>
+  /** Takes over what `verify` has found since, in the files of verdicts. */
+  refresh(): Promise<void>
   /** Takes over that pushed content is right: it was hashed as it was written, and nobody writes to it again. */
   notePushed(content: Descriptor): Promise<void>
   /** Ends the threads and what is read in the background, and writes down what is known. */
@@ -92,6 +95,9 @@ export function openSiteVerdicts({
       await verdicts.verified(content, options)
     },
     noteDamage: (content, found) => find(found.state)?.noteDamage(content, found),
+    async refresh() {
+      await Promise.all([...opened.keys()].map(one => one.refresh()))
+    },
     async notePushed(content) {
       if (overlay?.state !== undefined) pushed?.takeOver(await overlay.state(content), [content.digest])
     },
@@ -139,6 +145,8 @@ interface OpenVerdicts {
   content: CheckedContent
   /** device and inode */
   file: string
+  /** Takes over what another program has written to the file of verdicts. */
+  refresh(): Promise<void>
   /** Writes down what is known, and keeps no more. */
   forgetRecord(): Promise<void>
 }
@@ -194,6 +202,18 @@ async function openVerdicts(
     content,
     identity: bundle.identity,
     file: fileOfState(subject.state),
+    async refresh() {
+      const found = await readVerdictFile(verdictPath(paths, bundle.identity.digest))
+      if (record === undefined || found?.known.all !== true) return
+      if (found.subject.attachment === null || !isSameSubject(found.subject, record.subject)) return
+      const right = blobs.filter(({ digest }) => isRight(found.known, digest))
+      verdicts.takeOver(
+        found.subject.state,
+        right.map(({ digest }) => digest),
+      )
+      // that file has replaced the one that is open here: it is written again, with both
+      record.add({ type: 'all', at: now().toISOString() })
+    },
     async forgetRecord() {
       const written = record
       record = undefined

@@ -3,6 +3,7 @@ import type { Progress } from '../core/progress.ts'
 import { checkBundleNames } from '../site/check-names.ts'
 import { pathsOf, type SiteState } from '../site/state.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
+import { refreshVerdicts } from './reload-servers.ts'
 import { cameWith, runningProgram } from './self-check.ts'
 import { findBundles } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
@@ -52,5 +53,7 @@ export async function verifyOpenBundle(
     signal: run.signal,
   })
   await keepVerified(bundle, { paths: run.paths, since, now: run.now })
+  // they find it in their file after the next start all the same
+  await refreshVerdicts(run.paths, run.signal).catch(() => {})
   return report
 }

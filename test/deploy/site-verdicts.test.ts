@@ -110,6 +110,32 @@ describe('verdicts of a site', () => {
     expect(await knownAtStart(site)).toBe(site.isKept ? blobs : 0)
   })
 
+  it('that `verify` finds while the servers run are taken over', async () => {
+    const site = await bundleAt()
+    const bundle = await site.opened()
+    const { store } = bundle
+    // the servers cannot read anything themselves
+    const stuck = new Proxy(store, {
+      get(target, key) {
+        if (key === 'open' || key === 'extents') return () => new Promise(() => {})
+        const value = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const verdicts = openSiteVerdicts({ paths: site.paths, now })
+    await verdicts.add({ ...bundle, store: stuck })
+    const state = await store.state()
+    const known = () => store.blobs().filter(blob => verdicts.known(blob, state) === true).length
+    expect(known()).toBe(0)
+    await keepVerified(bundle, { paths: site.paths, since: Date.now(), now })
+    await verdicts.refresh()
+    const all = site.isKept ? store.blobs().length : 0
+    expect(known()).toBe(all)
+    await verdicts.close()
+    expect((await contentNow(site))?.verified).toBe(store.blobs().length)
+    await store.close()
+  })
+
   it('are not kept where the file was written to just before it was verified, or where there is no site', async () => {
     const site = await bundleAt()
     await utimes(site.path, new Date(), new Date())
