@@ -153,7 +153,7 @@ function registryClients(options: SetupOptions): ClientSetup[] {
         },
         {
           step: 'use',
-          commands: `podman pull ${shellWord(reference)}\nskopeo inspect ${shellWord(`docker://${reference}`)}`,
+          commands: `podman pull ${shellWord(reference)}\nskopeo inspect --no-tags ${shellWord(`docker://${reference}`)}`,
         },
       ],
     },
