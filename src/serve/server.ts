@@ -184,12 +184,15 @@ export function contentServer(
 /** Notes a write once it is answered. */
 function noteWrite(
   request: FastifyRequest,
-  { raw }: FastifyReply,
+  reply: FastifyReply,
   { user, note }: { user: string; note: (entry: WriteEntry) => void },
 ): void {
+  const { raw } = reply
   raw.once('close', () => {
     const status = raw.headersSent ? raw.statusCode : 0
-    const entry = writeEntry(request, { user, status, digest: raw.getHeader('docker-content-digest') })
+    // of the framework's reply: node:http does not keep what is passed to writeHead
+    const digest = reply.getHeader('docker-content-digest')
+    const entry = writeEntry(request, { user, status, digest })
     if (entry !== undefined) note(entry)
   })
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { AuditRecord } from '../../../src/access/audit.ts'
+import { digestOf } from '../../../src/core/digest.ts'
 import { sampleStack, writeBundle } from '../../site/support/sample-site.ts'
 import { buildProgram, run, start, type TestSite, testSite } from './support.ts'
 
@@ -77,6 +78,13 @@ describe.each([1, 2])('the users of servers in %i processes', processes => {
     const scoped = await get(`${root}/token?scope=repository:own:pull,push`, basic('ci', password))
     const { token: own } = (await scoped.json()) as { token: string }
     expect((await upload(`Bearer ${own}`)).status).toBe(202)
+    const blob = Buffer.from('a blob')
+    const pushed = await fetch(`${root}/v2/own/blobs/uploads/?digest=${digestOf(blob)}`, {
+      method: 'POST',
+      body: blob,
+      headers: { authorization: `Bearer ${own}`, 'content-type': 'application/octet-stream' },
+    })
+    expect(pushed.status).toBe(201)
     const deletion = await fetch(`${root}/v2/own/manifests/1`, {
       method: 'DELETE',
       headers: { authorization: basic('ci', password) },
@@ -104,6 +112,13 @@ describe.each([1, 2])('the users of servers in %i processes', processes => {
         'users remove ok ci',
       ]),
     )
+    expect(events.find(({ what }) => what === 'push')).toMatchObject({
+      result: 'ok',
+      user: 'ci',
+      address: '127.0.0.1',
+      repository: 'own',
+      digest: digestOf(blob),
+    })
     expect(shown.stdout).not.toContain(password)
   }, 60_000)
 
