@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { AirgapError } from '../core/errors.ts'
 import { type NodeState, nodeStates, type ReleaseState, releaseStates } from '../install/cluster-findings.ts'
 import { type Cluster, queryCluster } from '../install/kube.ts'
@@ -6,12 +7,13 @@ import { previewCluster } from '../install/kubeconfig.ts'
 import { toolPaths } from '../install/steps/control-host.ts'
 import { apiServers } from '../inventory/api-servers.ts'
 import type { SiteFile } from '../inventory/schema.ts'
+import { siteCaPath } from '../kinds/client-file.ts'
 import type { SiteState } from '../site/state.ts'
 
 /** How the cluster of a site is reached: by the kubeconfig that site.yaml names, else by that of the cluster installed here. */
 export function clusterOf(site: SiteFile | undefined, paths: SiteState['paths']): Cluster {
   const tools = toolPaths(paths.tools)
-  const shared = { bin: tools.bin, home: tools.home }
+  const shared = { bin: tools.bin, home: tools.home, caFile: join(paths.clients, siteCaPath) }
   if (site?.kubeconfig !== undefined) return { ...shared, kubeconfig: site.kubeconfig }
   const fetched = { path: paths.fetchedKubeconfig, servers: site && apiServers(site) }
   return { ...shared, kubeconfig: paths.kubeconfig, fetched }

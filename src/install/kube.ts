@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { defined } from '../core/defined.ts'
 
 /**
  * The kubeconfig that kubespray fetches from the first control-plane node. To this host it is hostile data: kubectl and helm run
@@ -22,12 +24,23 @@ export interface Cluster {
   preview?: string
   /** what `kubeconfig` is made of (adoptKubeconfig) where kubespray installed the cluster */
   fetched?: FetchedKubeconfig
+  /** PEM of the CA of the site's servers, from which charts may be pulled; nothing there with plain HTTP */
+  caFile?: string
   /** of helm's files: the operator's plugins are not used */
   home: string
 }
 
-export function clusterEnvironment({ bin, kubeconfig, preview, home }: Cluster): Record<string, string> {
-  return {
+export function clusterEnvironment({
+  bin,
+  kubeconfig,
+  preview,
+  caFile,
+  home,
+}: Cluster): Record<string, string> {
+  // crypto/x509 of Go, root_unix.go: the certificates in the system's folders stay trusted
+  const trusted = caFile !== undefined && existsSync(caFile) ? caFile : undefined
+  return defined({
+    SSL_CERT_FILE: trusted,
     PATH: `${bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     HOME: home,
     LC_ALL: 'C.UTF-8',
@@ -36,7 +49,7 @@ export function clusterEnvironment({ bin, kubeconfig, preview, home }: Cluster):
     HELM_CONFIG_HOME: `${home}/helm/config`,
     HELM_DATA_HOME: `${home}/helm/data`,
     HELMFILE_UPGRADE_NOTICE_DISABLED: 'true',
-  }
+  })
 }
 
 /** Runs kubectl or helm; returns its JSON, or undefined if it fails, is too slow, or prints something else. */

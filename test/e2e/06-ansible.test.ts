@@ -14,8 +14,9 @@ import { openNode, type SiteNode } from '../../scripts/lib/machines/containerd-n
 import { cacheFolder, home } from '../../scripts/lib/places.ts'
 import { isRoot, missingPrograms, run } from '../../scripts/lib/run.ts'
 import { debianRoot, debianRootPrograms } from '../../scripts/lib/upstreams/debian-images.ts'
-import { readInventory, variablesOf } from '../../src/inventory/read-inventory.ts'
 import { airgap } from './lib/airgap.ts'
+import { checkInventoryReading } from './lib/inventory-reading.ts'
+import { checkNoTrust, checkTrust } from './lib/node-ca.ts'
 import { checkExemptions, proxies } from './lib/node-proxies.ts'
 
 const tree = join(home, 'bundle', 'astrago')
@@ -57,55 +58,7 @@ describe.skipIf(lacking.length > 0)(`the ansible roles (${needs(lacking)})`, () 
   })
 
   it('run on the machines of an inventory as the conversion reads it', async () => {
-    const inventory = join(work, 'before')
-    const write = async (name: string, text: string) => {
-      await mkdir(join(inventory, name, '..'), { recursive: true })
-      await writeFile(join(inventory, name), text)
-    }
-    await write(
-      'hosts.ini',
-      `m-1
-[kube_node]
-w-1:2200 ip="10.0.0.21" # the first
-n-[01:05:2] ansible_user='a b'
-[kube_node:vars]
-ansible_user = "worker"
-[all:vars]
-ansible_user=ubuntu
-[gpu]
-w-1
-[gpu:vars]
-ansible_user=gpu
-[k8s_cluster:children]
-kube_node
-[k8s_cluster:vars]
-access_ip=10.0.0.9
-`,
-    )
-    await write('group_vars/kube_node.yml', 'ansible_host: of.file\naccess_ip: 10.0.0.8\n')
-    await write('group_vars/all/one.yml', 'ansible_host: of.all\n')
-    await write('group_vars/all/two.yml', 'ansible_ssh_user: two\n')
-    await write('host_vars/m-1.yml', 'ip: 10.0.0.11\nansible_user: own\n')
-    const { stdout } = spawnSync(
-      join(ansible.bin, 'ansible-inventory'),
-      ['-i', join(inventory, 'hosts.ini'), '--list'],
-      { encoding: 'utf8', env: environment() },
-    )
-    const hostvars = JSON.parse(stdout)._meta.hostvars
-    const ours = await readInventory(inventory)
-    expect([...ours.hosts.keys()].sort()).toEqual(Object.keys(hostvars).sort())
-    for (const host of ours.hosts.values()) {
-      const variables = variablesOf(host, ours)
-      for (const key of [
-        'ansible_host',
-        'ansible_user',
-        'ansible_ssh_user',
-        'ansible_port',
-        'ip',
-        'access_ip',
-      ])
-        expect(String(variables.get(key)), `${host.name}: ${key}`).toBe(String(hostvars[host.name][key]))
-    }
+    await checkInventoryReading({ work, program: join(ansible.bin, 'ansible-inventory'), env: environment() })
   })
 
   it('pass ansible-lint in its strictest profile', async () => {
@@ -154,6 +107,8 @@ access_ip=10.0.0.9
     () => {
       let network: ClosedNetwork
       let site: ClosedSite
+      /** the same without TLS */
+      let plain: ClosedSite
       let node: SiteNode
       let inventory: string
       /** which repository serves each machine */
@@ -163,14 +118,21 @@ access_ip=10.0.0.9
         const bundle = await build()
         network = resources.use(await openClosedNetwork())
         site = resources.use(
-          await serveInClosedNetwork(network, { folder: join(work, 'site'), bundles: [bundle] }),
+          await serveInClosedNetwork(network, { folder: join(work, 'site'), bundles: [bundle], tls: true }),
+        )
+        plain = resources.use(
+          await serveInClosedNetwork(network, {
+            folder: join(work, 'plain'),
+            bundles: [bundle],
+            ports: [35_001, 8081],
+          }),
         )
         await mkdir(join(work, 'node'))
         const rootTar = await debianRoot(cacheFolder)
         node = resources.use(await openNode(network.node, { folder: join(work, 'node'), rootTar }))
         // ansible needs Python on the node, which every installed system has
         const files = ['etc/apt/sources.list.d/airgap-debian-12.sources', 'etc/apt/keyrings/airgap-site.asc']
-        await site.putClientFiles(node.root, files)
+        await plain.putClientFiles(node.root, files)
         await node.chroot(['apt-get', 'update'])
         await node.chroot(['apt-get', 'install', '-y', '--no-install-recommends', 'python3', 'python3-apt'])
         for (const file of files) await rm(join(node.root, file))
@@ -189,17 +151,27 @@ access_ip=10.0.0.9
           JSON.stringify({
             all: {
               hosts: { [node.root]: { ansible_connection: 'community.general.chroot' } },
-              vars: { http_server: site.http, ansible_python_interpreter: '/usr/bin/python3' },
+              vars: {
+                http_server: site.http,
+                registry_host: registry(),
+                ansible_python_interpreter: '/usr/bin/python3',
+              },
               children: { k8s_cluster: group, etcd: group, nfs_server: group, gpu_node: group },
             },
           }),
         )
-        const key = await run(
-          network.node.inside(['curl', '--fail', '--silent', `${site.http}/site-key.asc`]),
-        )
-        await writeFile(join(work, 'inventory', 'site-key.asc'), key)
+        await installKeys(site)
         await writeFile(names, JSON.stringify({ [node.root]: 'debian-12' }))
       }, patience)
+
+      const registry = () => `${new URL(site.http).hostname}:35000`
+      /** What `offline-deploy` writes beside the inventory. */
+      async function installKeys({ clientFile }: ClosedSite): Promise<void> {
+        const at = (name: string) => join(work, 'inventory', name)
+        await writeFile(at('site-key.asc'), await clientFile('etc/apt/keyrings/airgap-site.asc'))
+        const ca = await clientFile('ca.crt').catch(() => undefined)
+        if (ca !== undefined) await writeFile(at('site-ca.crt'), ca)
+      }
 
       /** The connected host: manifest → lock → bundle. */
       async function build(): Promise<string> {
@@ -208,7 +180,7 @@ access_ip=10.0.0.9
           archive: 'http://deb.debian.org/debian',
           keys: [join(home, 'manifests/keys/debian-archive.asc')],
         }
-        const packages = ['python3', 'python3-apt', 'nfs-kernel-server']
+        const packages = ['python3', 'python3-apt', 'nfs-kernel-server', 'ca-certificates', 'curl']
         await writeFile(
           manifest,
           JSON.stringify({
@@ -263,6 +235,34 @@ access_ip=10.0.0.9
           await rm(join(node.root, 'var/lib/apt/lists'), { recursive: true })
           expect((await play('site-repositories.yml')).changed).toBe(1)
           await node.chroot(['apt-get', 'install', '--dry-run', 'nfs-kernel-server'])
+          expect((await play('site-repositories.yml')).changed).toBe(0)
+        },
+        patience,
+      )
+
+      it(
+        'site-repositories.yml: programs of the node trust the CA of the site, and no other server’s',
+        async () => {
+          await checkTrust({
+            site,
+            node,
+            work,
+            play,
+            registry: registry(),
+            installKeys: () => installKeys(site),
+          })
+        },
+        patience,
+      )
+
+      it(
+        'site-repositories.yml: with plain HTTP, the node has no CA and no setting of one',
+        async () => {
+          await installKeys(plain)
+          await play('site-repositories.yml', '-e', `http_server=${plain.http}`)
+          await checkNoTrust({ node, work, registry: registry() })
+          await installKeys(site)
+          await play('site-repositories.yml')
           expect((await play('site-repositories.yml')).changed).toBe(0)
         },
         patience,
@@ -348,14 +348,20 @@ access_ip=10.0.0.9
         'refuses the answer of a server that is not the site’s',
         async () => {
           await writeFile(join(node.root, 'etc/hosts'), `${ownNames}${network.site.address} evil.example\n`)
-          const other = ['-e', `http_server=http://evil.example:${new URL(site.http).port}`]
+          const other = ['-e', `http_server=http://evil.example:${new URL(plain.http).port}`]
           await expect(play('site-repositories.yml', ...other)).rejects.toThrow(
             /the answer is not what this site serves/,
           )
           await expect(play('site-repositories.yml', '-e', 'http_server=')).rejects.toThrow(
             /http_server is not/,
           )
+          // it was plain HTTP, for which nodes need no CA
+          await play('site-repositories.yml')
           expect((await play('site-repositories.yml')).changed).toBe(0)
+          const secured = ['-e', `http_server=https://evil.example:${new URL(site.http).port}`]
+          await expect(play('site-repositories.yml', ...secured)).rejects.toThrow(
+            /certificate verify failed/i,
+          )
         },
         patience,
       )

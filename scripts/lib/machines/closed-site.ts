@@ -7,8 +7,10 @@ import type { ClosedNetwork } from './closed-network.ts'
 
 /** `offline-deploy serve`, unpacked from a bundle, on the site's host of a closed network. */
 export interface ClosedSite {
-  /** http://host:port */
+  /** http://host:port, or https://host:port */
   http: string
+  /** path of the CA on the site's host; nothing there with plain HTTP */
+  ca: string
   /** text of a client file (path below /clients), requested from the node */
   clientFile(path: string): Promise<string>
   /** Copies client files into a root as an operator would; returns their texts. */
@@ -17,14 +19,21 @@ export interface ClosedSite {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** `folder` is created, for the program and the site's state. The program is that of the first bundle. */
+/** `folder` is created, for the program and the site's state. The program is that of the first bundle. Plain HTTP unless `tls`. */
 export async function serveInClosedNetwork(
   network: ClosedNetwork,
-  { folder, bundles }: { folder: string; bundles: readonly [string, ...string[]] },
+  options: {
+    folder: string
+    bundles: readonly [string, ...string[]]
+    tls?: boolean
+    ports?: [number, number]
+  },
 ): Promise<ClosedSite> {
+  const { folder, bundles, tls = false, ports: [registryPort, httpPort] = [35000, 8080] } = options
   await mkdir(folder, { recursive: true })
   await run(['tar', 'xf', bundles[0], '-C', folder, 'offline-deploy'])
-  const http = `http://${network.site.address}:8080`
+  const http = `${tls ? 'https' : 'http'}://${network.site.address}:${httpPort}`
+  const ca = join(folder, 'site/tls/ca.pem')
   const [program, ...args] = network.site.inside([
     // an empty environment: no PATH, no HOME
     'env',
@@ -36,9 +45,11 @@ export async function serveInClosedNetwork(
     join(folder, 'site'),
     '--address',
     network.site.address,
+    '--registry-port',
+    String(registryPort),
     '--http-port',
-    '8080',
-    '--plain-http',
+    String(httpPort),
+    tls ? '--tls' : '--plain-http',
   ])
   const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'], env: withSbin() })
   let output = ''
@@ -51,7 +62,16 @@ export async function serveInClosedNetwork(
     await ended
   }
   const get = (path: string) =>
-    run(network.node.inside(['curl', '--fail', '--silent', '--show-error', `${http}${path}`]))
+    run(
+      network.node.inside([
+        'curl',
+        '--fail',
+        '--silent',
+        '--show-error',
+        ...(tls ? ['--cacert', ca] : []),
+        `${http}${path}`,
+      ]),
+    )
   const clientFile = (path: string) => get(`/clients/${path}`)
   try {
     await answers(() => get('/clients/site.json'))
@@ -65,6 +85,7 @@ export async function serveInClosedNetwork(
   }
   return {
     http,
+    ca,
     clientFile,
     async putClientFiles(root, paths) {
       return await Promise.all(

@@ -28,13 +28,15 @@ export async function checkExemptions(
   },
 ): Promise<void> {
   const text = (path: string) => readFile(join(node.root, path), 'utf8')
-  const { hostname: host } = new URL(http)
+  const { hostname: host, protocol } = new URL(http)
   const lines = (await text('etc/environment')).split('\n')
   expect(lines.slice(0, 3).join('\n')).toBe(proxies['etc/environment'].trim())
   expect(lines).toEqual(
     expect.arrayContaining([`no_proxy="localhost,${host}"`, `NO_PROXY="localhost,${host}"`]),
   )
-  expect(await text('etc/apt/apt.conf.d/95airgap-site')).toContain(`Acquire::http::Proxy::${host} "DIRECT";`)
+  expect(await text('etc/apt/apt.conf.d/95airgap-site')).toContain(
+    `Acquire::${protocol}:Proxy::${host} "DIRECT";`,
+  )
   const shell =
     'http_proxy=http://127.0.0.1:9; no_proxy=x; . /etc/profile.d/zz-airgap-no-proxy.sh; echo $no_proxy $NO_PROXY'
   expect(await node.chroot(['sh', '-c', shell])).toBe(`x,${host} x,${host}\n`)
