@@ -21,7 +21,7 @@ import { type Server, startNginx, startOurs, startRegistry, startZot } from './s
 /**
  * `scripts/bench serve`: the program of a real bundle, compared with docker-registry, zot and nginx over the same content.
  *   --runs N      pairs of measurements (3)
- *   --only PART   downloads, manifests, first-byte, many, slow, packages (all)
+ *   --only PART   downloads, tls, manifests, first-byte, many, slow, packages (all)
  *   --size MiB    the blob of `downloads` (512)
  *   --seconds N   the length of `manifests` and `slow` (5)
  *   -o text|json
@@ -56,6 +56,7 @@ await runBench({ size: 512, seconds: 5 }, async bench => {
   }
   const run: Run = { bench, ours, peers, large, huge, archive }
   if (bench.wants('downloads')) for (const clients of [1, 4, 16, 48]) await downloads(run, clients)
+  if (bench.wants('tls')) await encrypted(run)
   if (bench.wants('manifests')) await manifests(run)
   if (bench.wants('packages')) await packageDownloads(run)
   if (bench.wants('slow')) await slow(run)
@@ -111,6 +112,43 @@ async function downloads(run: Run, clients: number): Promise<void> {
   const { ours, peer } = first
   const client = [...ours, ...peer].map(loaded => loaded.cpuSeconds / (loaded.bytes / GiB))
   process.stderr.write(`      bench-load itself: ${median(client).toFixed(2)} CPU s/GiB\n`)
+}
+
+/** The same server with TLS: a goal is at least 0.7 of the speed without. */
+async function encrypted({ bench, ours, large }: Run): Promise<void> {
+  const server = { ...(await startOurs(bench.work, { tls: true })), name: 'with TLS' }
+  try {
+    // crypto/x509 of bench-load reads its roots from there
+    process.env['SSL_CERT_FILE'] = server.caFile
+    await load(server, [server.url + large])
+    await settled(server.pid)
+    for (const clients of [1, 4, 16]) {
+      const all = await compare(
+        { ours: server, peers: [{ ...ours, name: 'without TLS' }] },
+        {
+          times: bench.runs,
+          table: bench.table,
+          args: ({ url }) => ['-clients', String(clients), url + large],
+        },
+      )
+      for (const compared of all) {
+        const speed = ratioOf(compared, loaded => loaded.bytes / loaded.seconds)
+        bench.table.add({
+          what: `TLS: full GET of ${bench.numbers.size} MiB, ${clients} clients: speed; CPU s/GiB`,
+          ours: throughput(middle(compared.ours)),
+          peer: throughput(middle(compared.peer)),
+          against: compared.against,
+          value: speed,
+          cpu: cpuOf(compared),
+          memory: memoryOf(compared),
+          ...atLeast(0.7, speed),
+        })
+      }
+    }
+  } finally {
+    delete process.env['SSL_CERT_FILE']
+    await server.stop()
+  }
 }
 
 /** The slowest client against the fastest: all of them load the same bytes. */

@@ -13,6 +13,8 @@ export interface Server {
   url: string
   /** http://host:port of our HTTP server */
   files?: string
+  /** PEM: what clients of a server with TLS trust */
+  caFile?: string
   stop(): Promise<void>
 }
 
@@ -46,12 +48,12 @@ async function start(
 /** The program that a bundle carries, on that bundle. `fresh` removes the state folder, so that nothing is known about the bundle. */
 export async function startOurs(
   work: string,
-  { fresh = false, args = [] }: { fresh?: boolean; args?: string[] } = {},
+  { fresh = false, tls = false, args = [] }: { fresh?: boolean; tls?: boolean; args?: string[] } = {},
 ): Promise<Server> {
-  const site = join(work, 'site')
+  const site = join(work, tls ? 'site-tls' : 'site')
   if (fresh) await rm(site, { recursive: true, force: true })
   const [registry, files] = [await freePort(), await freePort()]
-  const url = `http://127.0.0.1:${registry}`
+  const url = `${tls ? 'https' : 'http'}://127.0.0.1:${registry}`
   const server = await start('offline-deploy serve', {
     command: [
       join(work, 'offline-deploy', 'offline-deploy'),
@@ -68,14 +70,19 @@ export async function startOurs(
       String(registry),
       '--http-port',
       String(files),
-      '--plain-http',
+      tls ? '--tls' : '--plain-http',
       ...args,
     ],
     url,
-    ready: `${url}/v2/`,
+    // a server with TLS answers that it has TLS
+    ready: `http://127.0.0.1:${registry}/v2/`,
     env: { PATH: process.env['PATH'] },
   })
-  return { ...server, files: `http://127.0.0.1:${files}` }
+  return {
+    ...server,
+    ...(tls && { caFile: join(site, 'tls', 'ca.pem') }),
+    files: `http://127.0.0.1:${files}`,
+  }
 }
 
 /** Debian's docker-registry over `folder`, as it is installed but for its log. */

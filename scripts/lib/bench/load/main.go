@@ -1,4 +1,5 @@
-// bench-load is the client of scripts/bench: it downloads over plain HTTP/1.1 with many connections, and costs so little that the
+// bench-load is the client of scripts/bench: it downloads over HTTP/1.1, plain or with TLS (the roots are those of
+// SSL_CERT_FILE), with many connections, and costs so little that the
 // server is what is measured. Bodies are read into a buffer, as every client must, counted, and dropped.
 //
 // It prints one JSON object (type report). A request fails on any status but 200 and 206, and on a body that is shorter than its
@@ -7,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -33,7 +35,10 @@ type settings struct {
 	targets  []target
 }
 
-type target struct{ address, request string }
+type target struct {
+	address, request string
+	tls              bool
+}
 
 type headers []string
 
@@ -107,8 +112,8 @@ func (s *settings) parseTargets(urls []string) error {
 	}
 	for _, text := range urls {
 		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" || u.Port() == "" {
-			return fmt.Errorf("not an http URL with a port: %s", text)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Port() == "" {
+			return fmt.Errorf("not an http or https URL with a port: %s", text)
 		}
 		var request strings.Builder
 		fmt.Fprintf(&request, "GET %s HTTP/1.1\r\nHost: %s\r\n", u.RequestURI(), u.Host)
@@ -116,7 +121,7 @@ func (s *settings) parseTargets(urls []string) error {
 			request.WriteString(header + "\r\n")
 		}
 		request.WriteString("\r\n")
-		s.targets = append(s.targets, target{u.Host, request.String()})
+		s.targets = append(s.targets, target{u.Host, request.String(), u.Scheme == "https"})
 	}
 	return nil
 }
@@ -186,7 +191,7 @@ func (c *client) late() bool { return !c.deadline.IsZero() && time.Now().After(c
 
 func (c *client) get(t target) error {
 	started := time.Now()
-	if err := c.connect(t.address); err != nil {
+	if err := c.connect(t); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(c.connection, t.request); err != nil {
@@ -206,12 +211,12 @@ func (c *client) get(t target) error {
 	return nil
 }
 
-func (c *client) connect(address string) error {
-	if c.connection != nil && c.address == address {
+func (c *client) connect(to target) error {
+	if c.connection != nil && c.address == to.address {
 		return nil
 	}
 	c.disconnect()
-	connection, err := net.DialTimeout("tcp", address, 30*time.Second)
+	connection, err := net.DialTimeout("tcp", to.address, 30*time.Second)
 	if err != nil {
 		return err
 	}
@@ -222,7 +227,11 @@ func (c *client) connect(address string) error {
 	if !c.deadline.IsZero() {
 		_ = connection.SetDeadline(c.deadline)
 	}
-	c.connection, c.address = connection, address
+	if to.tls {
+		host, _, _ := net.SplitHostPort(to.address)
+		connection = tls.Client(connection, &tls.Config{ServerName: host})
+	}
+	c.connection, c.address = connection, to.address
 	c.reader = bufio.NewReaderSize(connection, 4<<10)
 	return nil
 }
