@@ -96,9 +96,9 @@ describe.each(['1', '2'])('a reload of the servers, in %s process(es)', processe
     await configure(site, [site.bundle, second.path], [second.digest])
     served.child.kill('SIGHUP')
     await until(async () => (await statusOf(`http://${site.registry}/v2/second/manifests/1`)) === 200)
-    // the old ones have ended except for what they still send
     const record = async () => JSON.parse(await readFile(join(site.site, 'serving.json'), 'utf8'))
-    await until(async () => (await record()).draining.length === (processes === '1' ? 0 : 2))
+    // one of two may have got all downloads, where the other one was not ready yet
+    await until(async () => (await record()).draining.length > 0 === (processes === '2'))
     await configure(site, [site.bundle])
     expect(await reload(site)).toMatchObject({ bundles: [{ path: site.bundle }] })
     expect(await statusOf(`http://${site.registry}/v2/second/manifests/1`)).toBe(404)
