@@ -65,13 +65,12 @@ export interface Texts {
     fingerprint: string
     check: string
   }
-  sbom: { title: string; lead: string; cyclonedx: string; spdx: string }
 }
 
 const en: Texts = {
   siteTitle: 'Software for this network',
   skip: 'Skip to the content',
-  lead: 'Container images, charts, packages and files for machines without internet access. Everything comes from verified bundles.',
+  lead: 'Container images, charts, packages and files for machines without internet access. Everything comes from the bundles below.',
   otherLanguage: { lang: 'ko', name: '한국어' },
   search: {
     label: 'Search images, packages, charts and files',
@@ -178,7 +177,7 @@ const en: Texts = {
   },
   keys: {
     title: 'Keys',
-    lead: 'Compare a fingerprint with the one that the operator of this site reads to you (offline-deploy status shows it), not with this page alone.',
+    lead: 'Compare a fingerprint with the one that the operator of this site reads to you from the server itself, not with this page alone.',
     ca: 'Certificate authority of the servers (SHA-256)',
     caUse: 'Clients verify the TLS certificates of this site with it.',
     siteKey: 'Key of the package repositories (OpenPGP)',
@@ -186,18 +185,12 @@ const en: Texts = {
     fingerprint: 'Fingerprint',
     check: 'Check what you downloaded',
   },
-  sbom: {
-    title: 'Bill of materials',
-    lead: 'Every item of the bundle with version, licence, source and digest.',
-    cyclonedx: 'CycloneDX (JSON)',
-    spdx: 'SPDX (JSON)',
-  },
 }
 
 const ko: Texts = {
   siteTitle: '폐쇄망 소프트웨어 저장소',
   skip: '본문으로 건너뛰기',
-  lead: '인터넷에 연결되지 않은 장비를 위한 컨테이너 이미지, 차트, 패키지, 파일을 제공합니다. 모든 내용은 검증된 번들에서 나옵니다.',
+  lead: '인터넷에 연결되지 않은 장비를 위한 컨테이너 이미지, 차트, 패키지, 파일을 제공합니다. 모든 내용은 아래 번들에서 나옵니다.',
   otherLanguage: { lang: 'en', name: 'English' },
   search: {
     label: '이미지, 패키지, 차트, 파일 검색',
@@ -296,19 +289,13 @@ const ko: Texts = {
   },
   keys: {
     title: '키',
-    lead: '지문은 이 페이지만 보지 말고 사이트 운영자가 알려 주는 값(offline-deploy status로 확인)과 대조하세요.',
+    lead: '지문은 이 페이지만 보지 말고 사이트 운영자가 서버에서 직접 확인해 알려 주는 값과 대조하세요.',
     ca: '서버 인증 기관(CA) 인증서 (SHA-256)',
     caUse: '클라이언트가 이 사이트의 TLS 인증서를 이것으로 검증합니다.',
     siteKey: '패키지 저장소 키 (OpenPGP)',
     siteKeyUse: 'apt와 dnf가 패키지 목록을 이 키로 검증합니다.',
     fingerprint: '지문',
     check: '내려받은 키 확인',
-  },
-  sbom: {
-    title: 'SBOM',
-    lead: '번들의 모든 항목을 버전, 라이선스, 출처, 다이제스트와 함께 담고 있습니다.',
-    cyclonedx: 'CycloneDX (JSON)',
-    spdx: 'SPDX (JSON)',
   },
 }
 
