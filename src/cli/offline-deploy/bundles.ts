@@ -11,7 +11,7 @@ import { confirm } from '../shell/confirm.ts'
 import { addExamples } from '../shell/examples.ts'
 import { humanBytes } from '../shell/format.ts'
 import type { Shell } from '../shell/run.ts'
-import { deployContext } from './context.ts'
+import { auditedRun, deployContext } from './context.ts'
 import { siteOption, trustOptions } from './options.ts'
 
 interface BundlesOptions extends SiteOptions {
@@ -52,7 +52,9 @@ function defineAdd(bundles: Command, shell: Shell): void {
     .option('--dry-run', 'show the result; change nothing')
     .action(async (files: string[], _: unknown, command: Command) => {
       const { dryRun = false, ...options } = command.optsWithGlobals<BundlesOptions>()
-      printChange(await addBundles({ ...options, files }, deployContext(shell), { dryRun }), shell)
+      const run = () => addBundles({ ...options, files }, deployContext(shell), { dryRun })
+      const named = { command: 'bundles add', subject: files.join(' '), options }
+      printChange(dryRun ? await run() : await auditedRun(named, run), shell)
     })
 }
 
@@ -67,8 +69,10 @@ function defineRemove(bundles: Command, shell: Shell): void {
     .option('--dry-run', 'show the result; change nothing')
     .action(async (bundleName: string, _: unknown, command: Command) => {
       const { yes = false, dryRun = false, ...options } = command.optsWithGlobals<BundlesOptions>()
-      const run = { dryRun, confirm: async (what: string) => await confirm({ what, yes }, shell.signal) }
-      printChange(await removeBundle({ ...options, bundleName }, deployContext(shell), run), shell)
+      const how = { dryRun, confirm: async (what: string) => await confirm({ what, yes }, shell.signal) }
+      const run = () => removeBundle({ ...options, bundleName }, deployContext(shell), how)
+      const named = { command: 'bundles remove', subject: bundleName, options }
+      printChange(dryRun ? await run() : await auditedRun(named, run), shell)
     })
 }
 
