@@ -30,7 +30,7 @@ export async function tags({ sorted }: Registry, asked: RepositoryRequest): Prom
   if (!(await isKnownName(asked))) return unknownName(reply, asked)
   const own = repository === undefined ? [] : sorted.tags(repository.tags)
   return listing(asked, {
-    sorted: merged(own, (await pushed?.overlay.tags(pushed)) ?? []),
+    sorted: merged(own, (await pushed?.overlay.tags({ name: pushed.name })) ?? []),
     query,
     path: `/v2/${name}/tags/list`,
     body: names => ({ name, tags: names }),

@@ -53,7 +53,7 @@ function inBundle(
 }
 
 export async function isKnownName({ repository, pushed }: RepositoryRequest): Promise<boolean> {
-  return repository !== undefined || ((await pushed?.overlay.has(pushed)) ?? false)
+  return repository !== undefined || ((await pushed?.overlay.has({ name: pushed.name })) ?? false)
 }
 
 export function unknownManifest({ reply, name, reference }: RepositoryRequest): FastifyReply {

@@ -6,6 +6,7 @@ import { both, type Compared, compare, cpuOf, memoryOf, middle, ratioOf, through
 import { cpuPerGiB, type Loaded, load, settled } from './load.ts'
 import { median } from './measure.ts'
 import { type Bench, GiB, MiB, runBench } from './options.ts'
+import { pushes } from './push.ts'
 import {
   atLeast,
   atMost,
@@ -21,7 +22,7 @@ import { type Server, startNginx, startOurs, startRegistry, startZot } from './s
 /**
  * `scripts/bench serve`: the program of a real bundle, compared with docker-registry, zot and nginx over the same content.
  *   --runs N      pairs of measurements (3)
- *   --only PART   downloads, tls, manifests, first-byte, many, slow, packages (all)
+ *   --only PART   downloads, tls, manifests, first-byte, many, slow, packages, push (all)
  *   --size MiB    the blob of `downloads` (512)
  *   --seconds N   the length of `manifests` and `slow` (5)
  *   -o text|json
@@ -61,6 +62,7 @@ await runBench({ size: 512, seconds: 5 }, async bench => {
   if (bench.wants('packages')) await packageDownloads(run)
   if (bench.wants('slow')) await slow(run)
   if (bench.wants('many')) await many(run)
+  if (bench.wants('push')) await pushes(run)
 })
 
 interface Run {
