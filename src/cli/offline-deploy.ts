@@ -15,6 +15,7 @@ await startProgram({
     compat: async () => (await import('./offline-deploy/compat.ts')).compatCommand,
     bundles: async () => (await import('./offline-deploy/bundles.ts')).bundlesCommand,
     serve: async () => (await import('./offline-deploy/serve.ts')).serveCommand,
+    service: async () => (await import('./offline-deploy/service.ts')).serviceCommand,
     preflight: async () => (await import('./offline-deploy/preflight.ts')).preflightCommand,
     plan: async () => (await import('./offline-deploy/plan.ts')).planCommand,
     apply: async () => (await import('./offline-deploy/apply.ts')).applyCommand,

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { availableParallelism, totalmem } from 'node:os'
+import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
 import { openOverlay } from '../overlay/overlay.ts'
@@ -45,6 +46,8 @@ export interface ServeRun {
   log: LogSink
   /** program and arguments that start this program again */
   self: readonly string[]
+  /** descriptors of listening sockets that the service manager has passed; none: the ports are bound */
+  sockets?: readonly number[]
   /** called once the servers answer */
   serving: (site: ServedSite) => void
   /** Sets what is called when the configuration is to be read again (SIGHUP). */
@@ -113,6 +116,7 @@ export async function serveSite(
     log,
     processes,
     self: run.self,
+    ...defined({ sockets: run.sockets }),
   })
   ends.defer(() => serving.close())
   const record = ends.adopt(await keepServingRecord(serving, { path: state.paths.serving, now }), one =>

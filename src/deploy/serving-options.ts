@@ -74,6 +74,8 @@ export interface ServingOptions extends ServedSetup {
   log: LogSink
   /** how many processes answer requests; 1: this one alone */
   processes: number
+  /** descriptors of listening sockets; none: the ports are bound */
+  sockets?: readonly number[]
   /** program and arguments that start a serving process */
   self: readonly string[]
 }

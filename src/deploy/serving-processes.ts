@@ -6,6 +6,7 @@ import { answerOverlay } from '../overlay/remote-owner.ts'
 import { eventLine } from '../serve/log-sink.ts'
 import { answerVerdicts, noteRemoteDamage, verdictMessages } from '../serve/remote-verdicts.ts'
 import { supervise } from '../serve/supervisor.ts'
+import { withoutService } from '../service/activation.ts'
 import { openServerKey } from '../site/server-key.ts'
 import { proveServer, type ServerClaim } from '../site/server-proof.ts'
 import { aboutBundle } from './about-bundle.ts'
@@ -58,7 +59,7 @@ export async function serveInProcesses({
     size: processes,
     servers: ['registry', 'http'],
     command: [...self, servingCommand],
-    environment: withoutSecrets(process.env),
+    environment: withoutService(withoutSecrets(process.env)),
     descriptors: bundles.map(({ source }) => descriptorOf(source)),
     setup,
     async answer(what, value, signal) {

@@ -26,11 +26,18 @@ import { siteMonitoring } from './site-monitoring.ts'
 import { makeSiteServers } from './site-servers.ts'
 
 /** Binds both ports, and starts the servers: in this process, or in several that it supervises. */
-export async function startServing({ listen: host, ...options }: ServingOptions): Promise<Serving> {
-  const entrance = await bindEntrance({
-    registry: { host, port: options.address.registryPort },
-    http: { host, port: options.address.httpPort },
-  })
+export async function startServing({
+  listen: host,
+  sockets = [],
+  ...options
+}: ServingOptions): Promise<Serving> {
+  const entrance = await bindEntrance(
+    {
+      registry: { host, port: options.address.registryPort },
+      http: { host, port: options.address.httpPort },
+    },
+    { sockets },
+  )
   let lastEnd: ServingState['lastEnd'] = null
   const bound = (address: SiteAddress): SiteAddress => ({
     ...address,

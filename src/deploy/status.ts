@@ -7,7 +7,7 @@ import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
 import { type OverlaySummary, overlaySummary } from '../overlay/summary.ts'
-import { pathsOf } from '../site/state.ts'
+import { pathsOf, type SiteState } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type Certificates, certificatesOf } from './certificates.ts'
 import { type ClusterStatus, clusterStatus, knownCluster } from './cluster.ts'
@@ -15,6 +15,7 @@ import type { DeployContext } from './context.ts'
 import { type SiteKeys, siteKeys } from './keys.ts'
 import { openBundles } from './open-bundles.ts'
 import { ownServers } from './own-servers.ts'
+import { readServiceRecord } from './service-record.ts'
 import { readServingRecord, type ServingRecord } from './serving-record.ts'
 import { existingSite, type Setup, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
@@ -56,8 +57,10 @@ export interface BundleStatus {
 
 export interface ServersStatus {
   running: boolean
-  /** process id */
+  /** process id; null where they do not run, or systemd runs them */
   process: number | null
+  /** the systemd unit that runs them; null: none */
+  unit: string | null
   registry: string | null
   httpServer: string | null
   /** digests of the bundles that are served now */
@@ -101,10 +104,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
   const status = {
     site: setup.siteFolder,
     keys: await siteKeys(setup.siteFolder),
-    servers: await serversStatus(
-      { lock: state.paths.serveLock, record: state.paths.serving, servers: ownServers(setup.config, state) },
-      context,
-    ),
+    servers: await serversStatus({ paths: state.paths, servers: ownServers(setup.config, state) }, context),
     tls: await certificatesOf(setup.config, { folder: state.paths.tls, now: context.now() }),
     running: await runningStatus(state.paths.lock, entries),
     pushed: await overlaySummary(state.paths.overlay),
@@ -193,19 +193,21 @@ function refusal(error: unknown): AirgapError {
 }
 
 async function serversStatus(
-  { lock, record, servers }: { lock: string; record: string; servers: SiteServers },
+  { paths, servers }: { paths: SiteState['paths']; servers: SiteServers },
   { signal }: DeployContext,
 ): Promise<ServersStatus> {
-  const holder = await lockHolder(lock)
+  const holder = await lockHolder(paths.serveLock)
+  const service = await readServiceRecord(paths.service)
   const found = await findServers(servers, signal)
   const { description } = found
   return {
     running: found.registry === 'ours' && found.http === 'ours',
     process: holder?.pid ?? null,
+    unit: service === undefined ? null : `${service.name}.service`,
     registry: description?.registry ?? null,
     httpServer: description?.httpServer ?? null,
     serves: description?.bundles ?? [],
-    record: holder?.place === 'here' ? ((await readServingRecord(record, holder.pid)) ?? null) : null,
+    record: holder?.place === 'here' ? ((await readServingRecord(paths.serving, holder.pid)) ?? null) : null,
     strangers: (['registry', 'http'] as const).flatMap(one =>
       found[one] === 'stranger' ? servers.urls[one] : [],
     ),

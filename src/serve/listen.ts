@@ -44,7 +44,7 @@ export async function listen(
  */
 export async function bind(
   { host, port }: { host: string; port: number },
-  { accept, paused = false }: { accept: (connection: Socket) => void; paused?: boolean },
+  { accept, paused = false }: Accepting,
 ): Promise<Bound> {
   const server = createServer({ noDelay: true, pauseOnConnect: paused }, accept)
   try {
@@ -56,6 +56,38 @@ export async function bind(
     throw await bindError(error, { host, port })
   }
   return { host, port: (server.address() as AddressInfo).port, close: () => void server.close() }
+}
+
+/**
+ * Takes over a listening socket that the service manager has opened, by its descriptor: it stays open there while this process is started
+ * again. Throws ADDRESS_UNAVAILABLE where it is none.
+ */
+export async function takeOver(descriptor: number, { accept, paused = false }: Accepting): Promise<Bound> {
+  const server = createServer({ noDelay: true, pauseOnConnect: paused }, accept)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ fd: descriptor }, () => resolve())
+    })
+    const { address, port } = server.address() as AddressInfo
+    return { host: address, port, close: () => void server.close() }
+  } catch (error) {
+    throw new AirgapError(
+      'ADDRESS_UNAVAILABLE',
+      'the socket that the service manager has passed cannot be used',
+      {
+        item: `descriptor ${descriptor}`,
+        likely: 'it is not a listening TCP socket',
+        next: 'write the units again: `offline-deploy service install`',
+        cause: error,
+      },
+    )
+  }
+}
+
+interface Accepting {
+  accept: (connection: Socket) => void
+  paused?: boolean
 }
 
 async function bindError(error: unknown, { host, port }: { host: string; port: number }): Promise<unknown> {

@@ -24,6 +24,9 @@ export interface SiteState {
     /** held by the running servers */
     serveLock: string
     serveLog: string
+    /** the systemd service that runs the servers; and the environment of that service, mode 0600 */
+    service: string
+    serviceEnvironment: string
     /** what the running servers say of themselves, mode 0600 */
     serving: string
     /** socket at which the running servers take requests of this user's commands, mode 0600 */
@@ -132,6 +135,8 @@ export function pathsOf(folder: string): SiteState['paths'] {
     lock: join(folder, 'lock'),
     serveLock: join(folder, 'serve.lock'),
     serveLog: join(folder, 'serve.log'),
+    service: join(folder, 'service.json'),
+    serviceEnvironment: join(folder, 'service.env'),
     serving: join(folder, 'serving.json'),
     control: join(folder, 'control.sock'),
     deploy: join(folder, 'deploy'),

@@ -5,6 +5,8 @@ import type { SiteOptions } from '../../deploy/site-options.ts'
 import { maxLogSize } from '../../install/background.ts'
 import { boundedLog } from '../../serve/log-rate.ts'
 import { accessLine } from '../../serve/log-sink.ts'
+import { passedSockets } from '../../service/activation.ts'
+import { serviceNotifier } from '../../service/notify.ts'
 import { addExamples } from '../shell/examples.ts'
 import type { Shell } from '../shell/run.ts'
 import { selfCommand } from './context.ts'
@@ -46,6 +48,8 @@ export function serveCommand(program: Command, shell: Shell): void {
         if (file === undefined) shell.log(text)
         else file.write(text)
       }
+      const notifier = serviceNotifier(process.env, process.pid)
+      shell.signal.addEventListener('abort', () => void notifier.stopping(), { once: true })
       const failed = boundedLog(entry => line(accessLine(entry, new Date())))
       await serveSite(
         { ...options, bundle },
@@ -55,7 +59,9 @@ export function serveCommand(program: Command, shell: Shell): void {
           log: { all: accessLog, line, failed: entry => failed.log(entry) },
           self: selfCommand(),
           onHangup: listener => shell.onHangup(listener),
+          sockets: passedSockets(process.env, process.pid),
           serving(site) {
+            void notifier.ready(`serving ${site.bundles.map(({ path }) => path).join(', ')}`)
             shell.print(site, () => [
               `registry     ${site.registry}`,
               `HTTP server  ${site.httpServer}  (${site.folders.join(' ')})`,
@@ -65,6 +71,7 @@ export function serveCommand(program: Command, shell: Shell): void {
           },
         },
       ).finally(() => {
+        notifier.close()
         failed.flush()
         file?.close()
       })

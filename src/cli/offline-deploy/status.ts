@@ -126,7 +126,7 @@ function keyLines(keys: SiteStatus['keys']): string[] {
 }
 
 function serversLines(
-  { running, process, registry, httpServer, serves, strangers, record }: ServersStatus,
+  { running, process, unit, registry, httpServer, serves, strangers, record }: ServersStatus,
   bundles: readonly BundleStatus[],
 ): string[] {
   if (strangers.length > 0)
@@ -134,10 +134,16 @@ function serversLines(
       `servers  another program answers at ${strangers.join(', ')}: it does not prove to be the server of this site`,
       '  next: find it with `ss -ltnp` and stop it, then run `offline-deploy apply`',
     ]
-  if (!running) return ['servers  not running']
+  if (!running)
+    return unit === null
+      ? ['servers  not running']
+      : [
+          `servers  not running: systemd unit ${unit}`,
+          `  next: systemctl status ${unit}; journalctl -u ${unit}`,
+        ]
   const others = serves.filter(digest => !bundles.some(bundle => bundle.digest === digest))
   return [
-    `servers  running (process ${process}): registry ${registry}, HTTP server ${httpServer}`,
+    `servers  running (${unit === null ? `process ${process}` : `systemd unit ${unit}`}): registry ${registry}, HTTP server ${httpServer}`,
     ...(record === null ? [] : recordLines(record)),
     ...others.map(digest => `  they serve another bundle: ${digest}`),
     ...(bundles.some(({ unreadable }) => unreadable)

@@ -13,6 +13,11 @@ export function stopCommand(program: Command, shell: Shell): void {
     .option('--dry-run', 'report whether they run; stop nothing')
     .action(async ({ dryRun = false, ...options }: SiteOptions & { dryRun?: boolean }) => {
       const stopped = await stopServers(options, { dryRun, signal: shell.signal })
-      shell.print(stopped, () => `servers of ${stopped.site}: ${stopped.result}`)
+      shell.print(stopped, () => [
+        `servers of ${stopped.site}: ${stopped.result}${stopped.unit === null ? '' : ` (${stopped.unit})`}`,
+        ...(stopped.unit === null
+          ? []
+          : [`  they start again with this machine, or with: systemctl start ${stopped.unit}`]),
+      ])
     })
 }

@@ -22,6 +22,7 @@ import type { DeployContext } from '../context.ts'
 import type { OpenBundle } from '../open-bundles.ts'
 import { ownServers } from '../own-servers.ts'
 import { openPasswords, type Passwords } from '../passwords.ts'
+import { readServiceRecord, type ServiceRecord } from '../service-record.ts'
 import type { Setup } from '../set-up.ts'
 import { kubeVersion, openSiteInstall, type SiteInstall } from '../site-install.ts'
 import { openKey } from '../site-key.ts'
@@ -56,6 +57,8 @@ export interface SiteParts extends StepsOptions, ServerAddresses {
   mirrors: readonly RegistryMirrors[]
   /** the site's servers, as this host reaches them */
   servers: SiteServers
+  /** the systemd service that runs them; undefined: none */
+  service: ServiceRecord | undefined
   /** what the HTTP server serves; without the site's signatures */
   mounts: readonly SiteMount[]
   /** PEM of the CA with which machines check the servers, where they need one; with `plan` undefined also where it was not made yet */
@@ -103,6 +106,7 @@ export async function siteParts(options: StepsOptions): Promise<SiteParts> {
   // several steps use them, and each making signs every repository
   const made = new Map<'plan' | 'write', Promise<ClientFile[]>>()
   return {
+    service: await readServiceRecord(state.paths.service),
     ...options,
     store,
     trees,

@@ -1,3 +1,4 @@
+import { defined } from '../../core/defined.ts'
 import type { Step } from '../../install/step.ts'
 import { checkStep } from '../../install/steps/check.ts'
 import { configureStep } from '../../install/steps/configure.ts'
@@ -13,6 +14,7 @@ import { httpRequests, registryRequests } from '../../site/sample-requests.ts'
 import { settingsOf } from '../../values/set.ts'
 import { takingFrom, withoutStrangersAt } from '../own-servers.ts'
 import { reloadServers } from '../reload-servers.ts'
+import { startService } from '../service.ts'
 import { siteValues, siteVariables } from '../site-values.ts'
 import { verifyOpenBundle } from '../verify.ts'
 import type { SiteParts } from './parts.ts'
@@ -48,7 +50,7 @@ function verify({ bundles, state, context }: SiteParts): Step {
 }
 
 function serve(parts: SiteParts): Step {
-  const { bundles, setup, state, context, registry, httpServer, clients, servers } = parts
+  const { bundles, setup, state, context, registry, httpServer, clients, servers, service } = parts
   const { config } = setup
   return serveStep({
     command: [...context.self, 'serve', ...serveArguments(parts)],
@@ -65,6 +67,13 @@ function serve(parts: SiteParts): Step {
     reload: async signal => (await reloadServers(state.paths, signal)).servers === 'reloaded',
     lock: state.paths.serveLock,
     log: state.paths.serveLog,
+    ...defined({
+      service: service && {
+        unit: `${service.name}.service`,
+        restart: (signal: AbortSignal) =>
+          startService({ setup, bundles, name: service.name }, { self: context.self, signal }),
+      },
+    }),
   })
 }
 

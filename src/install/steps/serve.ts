@@ -26,6 +26,8 @@ export interface ServeOptions {
   /** held by the serving process */
   lock: string
   log: string
+  /** the systemd unit that runs the servers instead of this program; absent: none */
+  service?: { unit: string; restart(signal: AbortSignal): Promise<void> }
 }
 
 const startTimeoutMs = 60_000
@@ -37,6 +39,10 @@ export function serveStep(options: ServeOptions): Step {
     ...expected,
     clients: await options.clients('write'),
   })
+  const inBackground = () => [
+    `run in the background: ${command.map(shellWord).join(' ')}`,
+    `  log in ${log}; it listens on ${listens.join(' and ')}`,
+  ]
   return {
     id: 'serve',
     title: 'Start the registry and the HTTP server',
@@ -48,8 +54,8 @@ export function serveStep(options: ServeOptions): Step {
       clients: await options.clients('plan'),
     }),
     describe: async () => [
-      `run in the background: ${command.map(shellWord).join(' ')}`,
-      `  log in ${log}; it listens on ${listens.join(' and ')}`,
+      ...(options.service === undefined ? [] : [`restart the systemd unit ${options.service.unit}`]),
+      ...(options.service === undefined ? inBackground() : []),
       `  registry ${expected.registry}, HTTP server ${expected.httpServer}`,
     ],
     async check({ signal }) {
@@ -69,6 +75,7 @@ export function serveStep(options: ServeOptions): Step {
         return
       }
       if (found.http === 'stranger') await refuseOtherSite(servers, context.signal)
+      if (options.service !== undefined) return await restart(options.service, { options, wanted, context })
       if ((await stopHolder(lock, { signal: context.signal })) === 'stopped')
         context.progress.note(
           'serve: stopped the servers, which ran with other content, another address, other client files or other options',
@@ -129,6 +136,27 @@ async function start(
     if (child.ended() === undefined) killQuietly(child.pid)
     throw error
   }
+}
+
+/** systemd reports that they serve; whether they serve what they should is checked all the same. */
+async function restart(
+  { unit, restart }: NonNullable<ServeOptions['service']>,
+  {
+    options: { servers },
+    wanted,
+    context,
+  }: { options: ServeOptions; wanted: SiteDescription; context: StepContext },
+): Promise<void> {
+  await restart(context.signal)
+  if (await areServing(servers, { wanted, signal: context.signal })) {
+    context.progress.note(`serve: ${unit} serves ${wanted.registry} and ${wanted.httpServer}`)
+    return
+  }
+  throw new AirgapError('STEP_FAILED', 'the systemd service does not serve this site', {
+    item: unit,
+    likely: 'its units are of another version, or its settings are of another site',
+    next: `read its log (journalctl -u ${unit}), then run \`offline-deploy service install\``,
+  })
 }
 
 async function areServing(

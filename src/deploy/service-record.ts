@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { writeAtomically } from '../core/atomic-file.ts'
+import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+
+const schema = z.object({
+  /** of the units, without suffix */
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/),
+})
+
+/** The systemd service that runs a site's servers. */
+export type ServiceRecord = z.infer<typeof schema>
+
+/** Returns the service of a site; undefined where none is installed. Throws JOURNAL_INVALID. */
+export async function readServiceRecord(path: string): Promise<ServiceRecord | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw fromSystemError(error, path)
+  }
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (error) {
+    throw new AirgapError('JOURNAL_INVALID', 'the record of the systemd service is invalid', {
+      item: path,
+      likely: 'it was edited',
+      next: 'remove it, then run `offline-deploy service install`',
+      cause: error,
+    })
+  }
+}
+
+export async function writeServiceRecord(path: string, record: ServiceRecord): Promise<void> {
+  await writeAtomically(path, `${JSON.stringify(record)}\n`, 0o600)
+}
