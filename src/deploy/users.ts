@@ -14,6 +14,7 @@ import { nearNames } from '../core/near-names.ts'
 import { oneLine } from '../core/printable.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
 import { openState, pathsOf } from '../site/state.ts'
+import { reloadService } from './service-reload.ts'
 import { findSite } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 
@@ -107,6 +108,7 @@ async function changeUsers(
   const changed = { ...file, lines: await change(file) }
   await writeUsersFile(changed)
   await appendAudit(paths.audit, { what, result: 'ok', user: by, subject: name }, () => new Date())
+  await reloadService(paths)
   return { name, written: true, plain, ...listed(changed) }
 }
 

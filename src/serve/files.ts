@@ -8,6 +8,7 @@ import { answerWithBytes, answerWithContent, type Exchange } from './answer.ts'
 import { contentTypeOf } from './content-type.ts'
 import { type FileTable, type Found, fileTable } from './file-table.ts'
 import { type Listings, listings } from './listing.ts'
+import { isProbe } from './monitoring.ts'
 import { preferred } from './negotiate.ts'
 import type { GeneratedDocument, ServedMount, ServerOptions } from './served.ts'
 import { contentServer, type ServerContext } from './server.ts'
@@ -40,7 +41,7 @@ export function createHttpServer(
     errorBody: textError,
     options,
     // a POST here asks for content, too: git's upload-pack
-    needs: () => ({ action: 'pull' }),
+    needs: ({ url }) => (isProbe(url) ? undefined : { action: 'pull' }),
     takes: (method, url) => method === 'POST' && services.takesPost(url),
   })
   const table = fileTable(store, mounts)

@@ -26,6 +26,11 @@ export interface ReadinessCheck {
 
 export const monitoringPaths = { health: '/healthz', readiness: '/readyz', metrics: '/metrics' } as const
 
+/** Whether a request is a probe: these have no login, and say nothing about content. */
+export function isProbe(url: string): boolean {
+  return url === monitoringPaths.health || url === monitoringPaths.readiness
+}
+
 /**
  * Adds `/healthz` (this process answers), `/readyz` (200 or 503, with a line for each check, in the form of the Kubernetes API server) and
  * `/metrics`.
