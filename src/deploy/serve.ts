@@ -50,6 +50,9 @@ export interface ServeRun {
   sockets?: readonly number[]
   /** called once the servers answer */
   serving: (site: ServedSite) => void
+  /** called when the configuration is read again, and when the servers serve by it, or go on as before */
+  reloading?: () => void
+  reloaded?: (site: ServedSite) => void
   /** Sets what is called when the configuration is to be read again (SIGHUP). */
   onHangup: (listener: () => void) => void
 }
@@ -143,6 +146,7 @@ export async function serveSite(
   })
   const optionsNow = await followConfiguration(options, setup)
   const reload = oneAtATime(async () => {
+    run.reloading?.()
     try {
       const { config, address, siteFolder } = await setUp(await optionsNow())
       const nextTls = await openTls(config, tlsPlace)
@@ -168,6 +172,7 @@ export async function serveSite(
       log.line(eventLine(now(), { reloadFailed: errorData(error) }))
       throw error
     } finally {
+      run.reloaded?.(served())
       await record.write()
     }
   })

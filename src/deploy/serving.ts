@@ -44,8 +44,8 @@ export async function startServing({
     registryPort: entrance.ports.get('registry') ?? 0,
     httpPort: entrance.ports.get('http') ?? 0,
   })
-  let served: Pick<ServedSetup, 'bundles'> = options
-  const monitoring = siteMonitoring({ ...options, bundles: () => served.bundles, serving: () => allState() })
+  let served: Pick<ServedSetup, 'bundles' | 'tls'> = options
+  const monitoring = siteMonitoring({ ...options, served: () => served, serving: () => allState() })
   const make = async (setup: ServedSetup): Promise<SiteGeneration> => {
     const start =
       options.processes > 1 ? (await import('./serving-processes.ts')).serveInProcesses : serveHere

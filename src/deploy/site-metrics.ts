@@ -11,13 +11,26 @@ export interface SiteFigures {
   usage: ProcessUsage
   /** of the file system with the state folder, bytes; undefined where it cannot be determined */
   disk: { size: number; available: number } | undefined
+  /** of what was pushed, bytes */
+  pushed: number
+  /** when the certificate expires; undefined with plain HTTP */
+  certificate: Date | undefined
   ready: boolean
   /** when the servers were started */
   since: Date
 }
 
 /** The metrics of a site. */
-export function siteMetrics({ serving, content, usage, disk, ready, since }: SiteFigures): Metric[] {
+export function siteMetrics({
+  serving,
+  content,
+  usage,
+  disk,
+  pushed,
+  certificate,
+  ready,
+  since,
+}: SiteFigures): Metric[] {
   const servers = Object.entries(serving.servers)
   const perServer = (value: (counters: (typeof servers)[number][1]) => number) =>
     servers.map(([server, counters]) => ({ labels: { server }, value: value(counters) }))
@@ -89,6 +102,16 @@ export function siteMetrics({ serving, content, usage, disk, ready, since }: Sit
             { value: disk.available },
           ]),
         ]),
+    gauge(
+      'airgap_overlay_bytes',
+      'Bytes of the content that was pushed to this site, each blob counted once.',
+      [{ value: pushed }],
+    ),
+    gauge(
+      'airgap_certificate_expiry_timestamp_seconds',
+      'When the certificate of the servers expires, in Unix time; none with plain HTTP.',
+      certificate === undefined ? [] : [{ value: certificate.getTime() / 1_000 }],
+    ),
     counter('process_cpu_seconds', 'CPU time of all processes of the servers.', [
       { value: usage.cpuSeconds },
     ]),

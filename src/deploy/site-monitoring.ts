@@ -1,13 +1,14 @@
-import { randomInt } from 'node:crypto'
+import { randomInt, X509Certificate } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import { expose, type MetricsFormat, metricsTypes } from '../metrics/exposition.ts'
 import { processUsage } from '../metrics/process-usage.ts'
+import { overlaySummary } from '../overlay/summary.ts'
 import { isReady, type Monitoring, type Readiness, type ReadinessCheck } from '../serve/monitoring.ts'
 import type { ServingOptions, ServingState } from './serving-options.ts'
 import { siteMetrics } from './site-metrics.ts'
 
 export type MonitoringOptions = Pick<ServingOptions, 'state' | 'verdicts' | 'now'> & {
-  bundles: () => ServingOptions['bundles']
+  served: () => Pick<ServingOptions, 'bundles' | 'tls'>
   /** with this process among the others where it answers requests itself */
   serving: () => ServingState
 }
@@ -21,10 +22,12 @@ const leastDisk = 64 << 20 /* bytes */
 export function siteMonitoring(options: MonitoringOptions): Monitoring {
   const since = options.now()
   const readiness = kept(async () => await readinessOf(options))
+  // reads the indexes of all repositories
+  const pushedBytes = kept(async () => (await overlaySummary(options.state.paths.overlay)).bytes, 15_000)
   const metrics = kept(async () => {
     const { verdicts, state } = options
     const serving = options.serving()
-    const [content, usage, disk, ready] = await Promise.all([
+    const [content, usage, disk, pushed, ready] = await Promise.all([
       verdicts.content(),
       processUsage(
         [...serving.processes, ...serving.draining]
@@ -32,9 +35,19 @@ export function siteMonitoring(options: MonitoringOptions): Monitoring {
           .filter(pid => pid !== process.pid),
       ),
       diskOf(state.folder).catch(() => undefined),
+      pushedBytes(),
       readiness(),
     ])
-    return siteMetrics({ serving, content, usage, disk, ready: isReady(ready), since })
+    return siteMetrics({
+      serving,
+      content,
+      usage,
+      disk,
+      pushed,
+      certificate: expiryOf(options.served().tls),
+      ready: isReady(ready),
+      since,
+    })
   })
   return { readiness, metrics: async mediaType => expose(await metrics(), formatOf(mediaType)) }
 }
@@ -44,10 +57,11 @@ function formatOf(mediaType: string): MetricsFormat {
 }
 
 async function readinessOf(options: MonitoringOptions): Promise<Readiness> {
-  const { bundles, state } = options
+  const { state } = options
+  const { bundles } = options.served()
   return {
     checks: await Promise.all([
-      ...bundles().map(({ source, identity: { name, version } }) =>
+      ...bundles.map(({ source, identity: { name, version } }) =>
         check(`bundle ${name} ${version}`, () => readSomewhere(source)),
       ),
       check('servers', async () => requireServers(options)),
@@ -84,16 +98,21 @@ function requireDisk({ available }: { available: number }): void {
     )
 }
 
+/** When the certificate of the servers expires; undefined with plain HTTP. */
+function expiryOf(tls: ServingOptions['tls']): Date | undefined {
+  return tls === undefined ? undefined : new X509Certificate(tls.certificate).validToDate
+}
+
 async function diskOf(folder: string): Promise<{ size: number; available: number }> {
   const { bsize, blocks, bavail } = await statfs(folder)
   return { size: bsize * blocks, available: bsize * bavail }
 }
 
 /** Returns the last result while it is fresh; one call serves all who wait. */
-function kept<T>(make: () => Promise<T>): () => Promise<T> {
+function kept<T>(make: () => Promise<T>, forMs = keptMs): () => Promise<T> {
   let made: { at: number; result: Promise<T> } | undefined
   return async () => {
-    if (made === undefined || performance.now() - made.at > keptMs)
+    if (made === undefined || performance.now() - made.at > forMs)
       made = { at: performance.now(), result: make() }
     return await made.result
   }

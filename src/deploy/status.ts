@@ -7,6 +7,7 @@ import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
 import { type OverlaySummary, overlaySummary } from '../overlay/summary.ts'
+import { serviceFolder } from '../service/units.ts'
 import { pathsOf, type SiteState } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type Certificates, certificatesOf } from './certificates.ts'
@@ -107,7 +108,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
     servers: await serversStatus({ paths: state.paths, servers: ownServers(setup.config, state) }, context),
     tls: await certificatesOf(setup.config, { folder: state.paths.tls, now: context.now() }),
     running: await runningStatus(state.paths.lock, entries),
-    pushed: await overlaySummary(state.paths.overlay),
+    pushed: await overlaySummary(await overlayOf(state.paths)),
     cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },
   }
   const expectation = { ...setup, unknown: 'refused', now: context.now() } as const
@@ -184,6 +185,12 @@ async function runningStatus(lock: string, entries: readonly JournalEntry[]): Pr
   const last = entries.at(-1)
   const step = last?.event === 'started' ? last : undefined
   return { process: holder.pid, step: step?.step ?? null, since: step?.at ?? null }
+}
+
+/** The servers of a systemd service have what was pushed in their own folder. */
+async function overlayOf({ service, overlay }: SiteState['paths']): Promise<string> {
+  const record = await readServiceRecord(service)
+  return record === undefined ? overlay : pathsOf(serviceFolder(record.name)).overlay
 }
 
 /** A kubeconfig that is refused is part of the status. */

@@ -1,6 +1,6 @@
-import { appendFile, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openRotatedLog, previousLog } from '../../src/core/rotated-log.ts'
 
@@ -53,5 +53,33 @@ describe('openRotatedLog', () => {
     const full = openRotatedLog('/dev/full', { limit: 10 })
     full.write('no space left on the device')
     full.close()
+  })
+
+  it('keeps as many previous parts as it should, the newest first', async () => {
+    const path = await logPath()
+    const log = openRotatedLog(path, { limit: 100, keep: 3 })
+    for (let i = 100; i < 200; i++) log.write(`line ${i}`)
+    log.close()
+    const names = (await readdir(dirname(path))).sort()
+    expect(names).toEqual(['serve.log', 'serve.log.1', 'serve.log.2', 'serve.log.3'])
+    const parts = await Promise.all([3, 2, 1].map(i => readFile(previousLog(path, i), 'utf8')))
+    const lines = [...parts, await readFile(path, 'utf8')].join('').trim().split('\n')
+    expect(lines).toEqual(Array.from({ length: lines.length }, (_, i) => `line ${200 - lines.length + i}`))
+  })
+
+  it('opens the file again when it is told to, and goes on where that fails', async () => {
+    const path = await logPath()
+    const log = openRotatedLog(path, { limit: 1_000 })
+    log.write('1')
+    await rename(path, `${path}.old`)
+    log.reopen()
+    log.write('2')
+    expect([await readFile(`${path}.old`, 'utf8'), await readFile(path, 'utf8')]).toEqual(['1\n', '2\n'])
+    await rename(dirname(path), `${dirname(path)}-moved`)
+    onTestFinished(() => rm(`${dirname(path)}-moved`, { recursive: true, force: true }))
+    log.reopen()
+    log.write('3')
+    log.close()
+    expect(await readFile(join(`${dirname(path)}-moved`, 'serve.log'), 'utf8')).toBe('2\n3\n')
   })
 })

@@ -83,6 +83,7 @@ describe.skipIf(lacking.length > 0)(
     const show = async (property: string, unit = 'astrago-site.service') =>
       (await systemctl('show', '--value', '-p', property, unit)).trim()
     const inSite = (...command: string[]) => run(network.site.inside(command))
+    const ca = () => join(node.root, 'opt/site/tls/ca.pem')
     const curl = (url: string) =>
       inSite(
         'curl',
@@ -182,6 +183,39 @@ describe.skipIf(lacking.length > 0)(
       expect(`sha256:${body.slice(0, 64)}`).toBe(digestOf(layer))
     })
 
+    it('reads its settings again without a restart, and lets users in and out', {
+      timeout: 120_000,
+    }, async () => {
+      const before = await show('MainPID')
+      await node.chroot([
+        'sh',
+        '-c',
+        'echo "correct horse battery staple" >/root/password; chmod 600 /root/password',
+      ])
+      await deploy('users', 'add', 'anna', '--role', 'push', ...site, '--password-file', '/root/password')
+      const login = () =>
+        inSite(
+          'curl',
+          '--cacert',
+          ca(),
+          '--silent',
+          '--output',
+          '/dev/null',
+          '--write-out',
+          '%{http_code}',
+          '--user',
+          'anna:correct horse battery staple',
+          `${registry}/v2/`,
+        )
+      expect(await login()).toBe('200')
+      await systemctl('reload', 'astrago-site.service')
+      expect(await show('MainPID')).toBe(before)
+      expect(await show('ActiveState')).toBe('active')
+      await deploy('users', 'remove', 'anna', ...site, '--yes')
+      expect(await login()).toBe('401')
+      expect(await show('MainPID')).toBe(before)
+    })
+
     it('starts again after it was killed, and connections wait', { timeout: 120_000 }, async () => {
       const before = await show('MainPID')
       // 0 would be the process group of this test
@@ -196,7 +230,8 @@ describe.skipIf(lacking.length > 0)(
       await systemctl('stop', 'astrago-site.service')
       expect(await isActive()).toBe('inactive')
       expect(await curl(`${http}/healthz`)).toBe('ok\n')
-      expect(await isActive()).toBe('active')
+      // the first answer is sent before systemd knows that it serves
+      await expect.poll(() => isActive(), { timeout: 10_000 }).toBe('active')
     })
 
     it('is stopped, started and shown by this program', { timeout: 120_000 }, async () => {

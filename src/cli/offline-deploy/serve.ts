@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { openRotatedLog } from '../../core/rotated-log.ts'
 import { type ServedSite, serveSite } from '../../deploy/serve.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
@@ -15,6 +15,8 @@ import { bundleOptions, processCount, serverOptions } from './options.ts'
 interface ServeCommandOptions extends SiteOptions {
   accessLog?: boolean
   logFile?: string
+  logSize?: number
+  logKeep?: number
   processes?: number
 }
 
@@ -34,48 +36,82 @@ export function serveCommand(program: Command, shell: Shell): void {
     .option('--access-log', 'log every request, not only those that failed')
     .option(
       '--log-file <file>',
-      'append the log to this file, which is rotated at 10 MiB, instead of printing it to stderr',
+      'append the log to this file instead of printing it to stderr; opened again on SIGHUP and SIGUSR1',
     )
+    .option('--log-size <MiB>', 'rotate the log file at this size (default: 10)', mebibytes)
+    .option('--log-keep <number>', 'rotated log files to keep: FILE.1, FILE.2, … (default: 1)', keptLogs)
     .option(
       '--processes <number>',
       'processes that answer requests (default: one per core, at most 16; 1: no further process)',
       processCount,
     )
-    .action(async (named: string[], { accessLog = false, logFile, ...options }: ServeCommandOptions) => {
-      const bundle = [...named, ...(options.bundle ?? [])]
-      const file = logFile === undefined ? undefined : openRotatedLog(logFile, { limit: maxLogSize })
-      const line = (text: string) => {
-        if (file === undefined) shell.log(text)
-        else file.write(text)
-      }
-      const notifier = serviceNotifier(process.env, process.pid)
-      shell.signal.addEventListener('abort', () => void notifier.stopping(), { once: true })
-      const failed = boundedLog(entry => line(accessLine(entry, new Date())))
-      await serveSite(
-        { ...options, bundle },
-        {
-          signal: shell.signal,
-          now: () => new Date(),
-          log: { all: accessLog, line, failed: entry => failed.log(entry) },
-          self: selfCommand(),
-          onHangup: listener => shell.onHangup(listener),
-          sockets: passedSockets(process.env, process.pid),
-          serving(site) {
-            void notifier.ready(`serving ${site.bundles.map(({ path }) => path).join(', ')}`)
-            shell.print(site, () => [
-              `registry     ${site.registry}`,
-              `HTTP server  ${site.httpServer}  (${site.folders.join(' ')})`,
-              ...certificateLine(site),
-              `serving      ${site.bundles.map(({ path }) => path).join(', ')} on ${site.listen}; stop with Ctrl-C or SIGTERM`,
-            ])
+    .action(
+      async (
+        named: string[],
+        { accessLog = false, logFile, logSize, logKeep = 1, ...options }: ServeCommandOptions,
+      ) => {
+        const bundle = [...named, ...(options.bundle ?? [])]
+        const file =
+          logFile === undefined
+            ? undefined
+            : openRotatedLog(logFile, { limit: logSize ?? maxLogSize, keep: logKeep })
+        // Node.js would start its debugger at this signal
+        process.on('SIGUSR1', () => file?.reopen())
+        const line = (text: string) => {
+          if (file === undefined) shell.log(text)
+          else file.write(text)
+        }
+        const notifier = serviceNotifier(process.env, process.pid)
+        shell.signal.addEventListener('abort', () => void notifier.stopping(), { once: true })
+        const failed = boundedLog(entry => line(accessLine(entry, new Date())))
+        await serveSite(
+          { ...options, bundle },
+          {
+            signal: shell.signal,
+            now: () => new Date(),
+            log: { all: accessLog, line, failed: entry => failed.log(entry) },
+            self: selfCommand(),
+            onHangup: listener =>
+              shell.onHangup(() => {
+                file?.reopen()
+                listener()
+              }),
+            reloading: () => void notifier.reloading(),
+            reloaded: site => void notifier.ready(statusOf(site)),
+            sockets: passedSockets(process.env, process.pid),
+            serving(site) {
+              void notifier.ready(statusOf(site))
+              shell.print(site, () => [
+                `registry     ${site.registry}`,
+                `HTTP server  ${site.httpServer}  (${site.folders.join(' ')})`,
+                ...certificateLine(site),
+                `serving      ${site.bundles.map(({ path }) => path).join(', ')} on ${site.listen}; stop with Ctrl-C or SIGTERM`,
+              ])
+            },
           },
-        },
-      ).finally(() => {
-        notifier.close()
-        failed.flush()
-        file?.close()
-      })
-    })
+        ).finally(() => {
+          notifier.close()
+          failed.flush()
+          file?.close()
+        })
+      },
+    )
+}
+
+/** One line for `systemctl status`. */
+function statusOf({ bundles }: ServedSite): string {
+  return `serving ${bundles.map(({ path }) => path).join(', ')}`
+}
+
+function mebibytes(text: string): number {
+  const value = Number(text)
+  if (/^\d{1,6}$/.test(text) && value >= 1) return value * (1 << 20)
+  throw new InvalidArgumentError('must be a number of MiB, at least 1')
+}
+
+function keptLogs(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('must be a number from 0 to 999')
 }
 
 /** A person compares it with what a machine shows of the CA that it has fetched. */
