@@ -63,7 +63,7 @@ function socketUnit({ name, listen, ports }: UnitOptions): string {
 function serviceUnit({ name, site, self, reads, ports }: UnitOptions): string {
   const command = self.map(word).join(' ')
   // `+` lifts restrictions, but not TemporaryFileSystem= (systemd.exec(5)): only the namespace of process 1 shows the site
-  const sync = `/usr/bin/nsenter --target=1 --mount -- ${command} service sync --site ${word(site)} --name ${name}`
+  const sync = `/usr/bin/nsenter -t 1 -m -- ${command} service sync --site ${word(site)} --name ${name}`
   const privileged = Math.min(ports.registry, ports.http) < 1024
   const bound = reads.filter(path => isHidden(path, site))
   return lines(
