@@ -39,7 +39,6 @@ export function passwordThread(self: readonly string[]): PasswordThread {
   function start(): Worker {
     const started = new Worker(self.at(-1)!, {
       argv: [passwordThreadCommand],
-      execArgv: self.slice(1, -1),
       resourceLimits: { maxOldGenerationSizeMb: 128 },
     })
     started.unref()

@@ -44,7 +44,8 @@ export interface Running {
 
 /** Starts the program, with nothing of this process's environment. */
 export function start(args: string[], options: { env?: Record<string, string>; cwd?: string } = {}): Running {
-  const child = spawn(process.execPath, [program, ...args], {
+  // the flag of the wrapper in a bundle: a thread that is started with it, as one of its own, refuses it
+  const child = spawn(process.execPath, ['--max-semi-space-size=2', program, ...args], {
     cwd: options.cwd ?? '/',
     env: { ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
