@@ -89,8 +89,8 @@ const siteCommands: Record<string, number> = {
   'keys remove release --site SITE': 2,
   'keys threshold 2 --site SITE': 2,
   'keys rotate NOTHING --site SITE': 2,
-  [`service show ${served}`]: 0,
-  [`service install ${served} --dry-run`]: 0,
+  [`service show ${site} --address 127.0.0.1`]: 0,
+  [`service install ${site} --address 127.0.0.1 --dry-run`]: 0,
   'service remove --site SITE --yes': 2,
   'service sync --site SITE --name none': 7,
   [`destroy ${site} --dry-run`]: 2,
@@ -197,7 +197,7 @@ function checkFormats(file: string, args: readonly string[], status: number): vo
 }
 
 /** commands with commands of their own: `nodes add` for `nodes add gpu-1 …` */
-const groups = ['bundles', 'certificates', 'keys', 'nodes', 'service']
+const groups = ['bundles', 'certificates', 'keys', 'nodes', 'service', 'users']
 
 function commandOf(words: string): string {
   const [first = '', second = ''] = words.split(' ')
