@@ -4,15 +4,15 @@
  *
  * It errs towards "secret": a value masked without need costs a reader one line, a value shown costs the site its password.
  * Three kinds of names are exempt, because operators need their values and these cannot be secrets themselves:
- * names of Kubernetes Secrets (`secretName`, `existingSecret`, `secretKeyRef`), public keys, and properties of a secret
- * (`passwordLength`, `tokenTtl`, `authMode`). `kubeconfig`, `keyFile` and the like count as secret: in a chart's values they
+ * names of Kubernetes Secrets (`secretName`, `existingSecret`, `secretKeyRef`), public keys and certificates of CAs, and properties of a
+ * secret (`passwordLength`, `tokenTtl`, `authMode`). `kubeconfig`, `keyFile` and the like count as secret: in a chart's values they
  * may hold the content of the file.
  */
 export function isSecretName(name: string): boolean {
   const words = wordsOf(name)
   const joined = words.join('')
   if (koreanSecret.test(joined)) return true
-  if (words.length === 0 || namesASecret(words) || isPublic(joined)) return false
+  if (words.length === 0 || namesASecret(words) || isPublic(joined) || namesACa(words)) return false
   const stems = joined.replace(harmlessStems, '')
   return (
     secretStems.test(stems) ||
@@ -117,6 +117,13 @@ function isSlackUrl(joined: string): boolean {
 
 function isPublic(joined: string): boolean {
   return /(?:public|pub)keys?(?:data|value|base64|b64)?$|authorizedkeys$|pub$/.test(joined)
+}
+
+/** `caCertificate`: what everybody must know to trust the others; the key of a CA has another name. */
+function namesACa(words: readonly string[]): boolean {
+  const [before, last] = words.slice(-2)
+  if (words.length === 1) return /^cacert(?:ificate)?s?$/.test(words[0]!)
+  return before === 'ca' && /^cert(?:ificate)?s?$/.test(last!)
 }
 
 function isSecretWord(word: string, { at, words }: { at: number; words: readonly string[] }): boolean {

@@ -54,7 +54,7 @@ interface PushOptions {
 
 /**
  * Puts a whole bundle into a registry, under one name: every blob once, unless the registry has it, then the parts, the index, the files next
- * to the bundle, and last the tag, so that whoever can pull the tag can pull everything. Each blob is verified while it is sent. Throws
+ * to the bundle, and last the tag: a client that can pull the tag can pull everything. Each blob is verified while it is sent. Throws
  * SIGNATURE_INVALID for files of another bundle, NAME_COLLISION where the tag is that of another one, BUNDLE_CORRUPT.
  */
 export async function pushBundle(

@@ -79,7 +79,7 @@ export function isTokenUrl(url: string): boolean {
   return url === tokenPath || url.startsWith(`${tokenPath}?`)
 }
 
-/** What requests need at one server; undefined: nothing, whoever sends them. */
+/** What requests need at one server; undefined: none, not even a user. */
 export type NeedsOf = (request: { method: string; url: string }) => NeededAccess | undefined
 
 /**
@@ -89,7 +89,7 @@ export type NeedsOf = (request: { method: string; url: string }) => NeededAccess
 export function registryNeeds({ method, url }: { method: string; url: string }): NeededAccess | undefined {
   if (isTokenUrl(url)) return undefined
   const path = decoded(url)
-  // whoever began an upload may cancel it
+  // a user who can push can also cancel an upload
   const isDelete = method === 'DELETE' && !/\/blobs\/uploads\/[^/]+$/.test(path)
   const action = isDelete ? 'delete' : isRead(method) ? 'pull' : 'push'
   if (path === '/v2/' || path === '/v2') return { action, special: 'login' }

@@ -1,5 +1,6 @@
 /** Names of secrets as charts, programs, clouds and people spell them. */
 export const secretNames = `
+  ca.key caPrivateKey caBundlePem tls.caCertificateKey africaCert
   password passwords Password PASSWORD passwd db_passwd DBPASSWORD adminpassword admin-password dbPassword
   passwordHash rootPasswordBase64 PGPASSWORD MYSQL_PWD pwd pass dbPass SMTP_PASS userpass rootpw bindPw
   passphrase ssh_passphrase passcode htpasswd ansible_become_pass ansible_ssh_pass vault_db_password
@@ -33,7 +34,7 @@ export const plainNames = `
   sshPublicKey authorized_keys id_rsa.pub pubkey keyId keyLength topologyKey labelKey annotation_key
   taint-key configMapKey keySize keyUsages keyServer certManager cert-manager.enabled privateRegistry
   cookieDomain cookie_name SSH_AUTH_SOCK image tag replicas port name value data user username path salted
-  pattern - 42 pathType session sessionTimeout node certificateDuration oauth2-proxy.image
+  pattern - 42 pathType session sessionTimeout node certificateDuration oauth2-proxy.image offline.caCertificate CA_CERT cacert ca-certificates
 `
   .trim()
   .split(/\s+/)
