@@ -169,14 +169,12 @@ describe('offline-deploy apply', () => {
     expect(await readFile(valuesPath(site), 'utf8')).toContain(`httpServer: "http://127.0.0.1:${port}"`)
   })
 
-  it('restarts the servers where a client file has changed: a new site key reaches the machines', async () => {
+  it('serves a client file that has changed: a new site key reaches the machines', async () => {
     const site = await deployed()
-    const before = await servers(site)
     const key = await (await fetch(`${site.http}/site-key.asc`)).text()
     await rm(join(site.site, 'site-key.asc'))
     const again = await run(['apply', '--yes', ...site.options, '-o', 'json'])
     expect(resultsOf(again.stdout)).toMatchObject({ serve: 'done', configure: 'done' })
-    expect(await servers(site)).not.toBe(before)
     const served = await (await fetch(`${site.http}/site-key.asc`)).text()
     expect(served).not.toBe(key)
     expect(await readFile(join(site.site, 'clients/etc/apt/keyrings/airgap-site.asc'), 'utf8')).toBe(served)
