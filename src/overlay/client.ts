@@ -16,7 +16,8 @@ type Changes = 'beginUpload' | 'upload' | 'deleteTag' | 'deleteManifest' | 'dele
 export interface OverlayClient extends Pick<OverlayOwner, Lookups | Changes> {
   /**
    * Appends a body to an upload; `from` is the offset at which the client says it continues. Returns the number of bytes that the upload has
-   * then. Throws NOT_FOUND, BUSY, RANGE_NOT_SATISFIABLE (another offset), NO_SPACE (the upload is removed), and what the body throws.
+   * then. Throws NOT_FOUND, BUSY, RANGE_NOT_SATISFIABLE (another offset), NO_SPACE and PERMISSION (the disk or the quota is full;
+   * the upload is removed), and what the body throws.
    */
   write(at: UploadPart, body: AsyncIterable<Uint8Array>): Promise<{ size: number }>
   /** Appends a last body, and makes the upload a blob. Throws DIGEST_MISMATCH (the upload is removed), and what `write` throws. */
@@ -90,10 +91,29 @@ export function overlayClient(
   }
 
   async function append(
-    at: { id: string; size: number },
+    { name, id, size }: { name: string; id: string; size: number },
     body: AsyncIterable<Uint8Array>,
   ): Promise<{ size: number }> {
-    const appended = await writer.append({ ...at, path: paths.upload(at.id) }, body)
+    let refusal: unknown
+    /** Passes on what the owner has counted. */
+    async function* counted(): AsyncIterable<Uint8Array> {
+      let [total, reserved] = [size, size]
+      for await (const chunk of body) {
+        total += chunk.length
+        if (total > reserved) {
+          try {
+            reserved = (await owner.reserveUpload({ name, id, holder, size: total })).size
+          } catch (error) {
+            refusal = error
+            throw error
+          }
+        }
+        yield chunk
+      }
+    }
+    const appended = await writer.append({ id, size, path: paths.upload(id) }, counted())
+    // not the client's doing: the upload is of no use
+    if (refusal !== undefined) throw refusal
     if (appended.cut !== undefined) throw new BodyCut(appended)
     return appended
   }
@@ -114,13 +134,13 @@ export function overlayClient(
     deleteBlob: owner.deleteBlob,
     write: (at, body) =>
       leased(at, async size => {
-        const appended = await append({ id: at.id, size }, body)
+        const appended = await append({ name: at.name, id: at.id, size }, body)
         return { size: appended.size, result: appended }
       }),
     finish: ({ digest, ...at }, body) =>
       leased(at, async before => {
         const { id } = at
-        const { size } = await append({ id, size: before }, body)
+        const { size } = await append({ name: at.name, id, size: before }, body)
         const found = await writer.finish({ path: paths.upload(id), id, size })
         if (found !== digest) throw otherDigest(digest, found)
         await owner.commitUpload({ name: at.name, id, holder, digest, size })

@@ -1,14 +1,16 @@
-import { rmSync } from 'node:fs'
-import { readdir, rename, rm, stat } from 'node:fs/promises'
-import { syncFolder } from '../core/atomic-file.ts'
+import { readdir, rm } from 'node:fs/promises'
 import { defined } from '../core/defined.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
 import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { humanBytes } from '../core/human-bytes.ts'
 import { mediaTypes } from '../core/media-types.ts'
+import { openBlobFiles } from './blob-files.ts'
+import { type Collected, collect } from './collect.ts'
 import { makeOverlayFolder, nameOfFolder } from './overlay-folder.ts'
 import type { BareDescriptor, Lacking, ManifestRecord, OverlayOwner, SizedContent } from './owner.ts'
-import { Repository, type RepositoryContent } from './repository.ts'
+import { type Removed, type RemovedImages, refuseUsed, removeImages } from './remove-images.ts'
+import { Repository } from './repository.ts'
 import { openUploads } from './uploads.ts'
 
 export interface OverlayOptions {
@@ -21,12 +23,22 @@ export interface OverlayOptions {
   damaged?: (manifest: { name: string; digest: string }) => void
   /** called with each blob and manifest that was added: its bytes were hashed as they came */
   added?: (content: BareDescriptor) => Promise<void> | void
+  /** of all content and uploads, bytes; absent: as much as the disk has */
+  quota?: number | undefined
 }
 
 export interface OpenOverlay extends OverlayOwner {
+  /** Removes content that nothing refers to (collect.ts). */
+  collect(until: { before: number /* ms since 1970 */ }): Promise<Collected>
+  /** Removes tags and manifests with all that only they need, then content that nothing refers to. Throws NOT_FOUND, PERMISSION, NO_SPACE, IO. */
+  removeImages(removal: RemovedImages): Promise<Removed>
+  /** Another quota, from now on; undefined: none. */
+  setQuota(quota: number | undefined): void
   close(): Promise<void>
 }
 
+/** A link that is older, and that a client looks up, is made again: the client may push what refers to it next. */
+const refreshLinkMs = 60 * 60 * 1_000
 /** An upload to which nothing was sent for so long is removed. */
 const uploadExpiresMs = 24 * 60 * 60 * 1_000
 const expireEveryMs = 10 * 60 * 1_000
@@ -34,22 +46,29 @@ const expireEveryMs = 10 * 60 * 1_000
 /** Opens the overlay in this folder, and creates it where it is missing. One process at a time may have it open. Throws PERMISSION, NO_SPACE, IO. */
 export async function openOverlay(
   folder: string,
-  { now = Date.now, damaged = () => {}, added = () => {} }: OverlayOptions = {},
+  { now = Date.now, damaged = () => {}, added = () => {}, quota: firstQuota }: OverlayOptions = {},
 ): Promise<OpenOverlay> {
   const paths = await makeOverlayFolder(folder)
   const repositories = new Map<string, Repository>()
   const opening = new Map<string, Promise<Repository>>()
-  /** pushes of content that is being put in its place */
-  const adopting = new Map<Digest, number>()
+  const unreadable: string[] = []
+  let quota = firstQuota
   for (const entry of await readdir(paths.repositories)) {
     const name = nameOfFolder(entry)
     if (name === undefined) continue
     // one that cannot be read is not served, and keeps nothing else from being served
     await openRepository(name).then(
       repository => repositories.set(name, repository),
-      () => damaged({ name, digest: '' }),
+      () => {
+        unreadable.push(name)
+        damaged({ name, digest: '' })
+      },
     )
   }
+  const blobs = await openBlobFiles(paths, {
+    isReferenced: digest =>
+      [...repositories.values()].some(one => one.blobs.has(digest) || one.referred.has(digest)),
+  })
   const uploads = await openUploads(paths, { now })
   await uploads.expire(now() - uploadExpiresMs)
   const timer = setInterval(() => {
@@ -77,39 +96,9 @@ export async function openOverlay(
 
   const at = () => new Date(now()).toISOString()
 
-  const isReferenced = (digest: Digest) =>
-    [...repositories.values()].some(
-      ({ blobs, content }) => blobs.has(digest) || content.manifests.has(digest),
-    )
-
-  /**
-   * Moves a synced file to its place among the blobs, and runs `refer`, which makes a repository refer to it; content that is there already
-   * stays. Where that fails (a full disk), nothing is left.
-   */
-  async function adopt(
-    { file, content }: { file: string; content: BareDescriptor },
-    refer: () => Promise<void>,
-  ): Promise<void> {
-    const { digest, size } = content
-    const target = paths.blob(digest)
-    adopting.set(digest, (adopting.get(digest) ?? 0) + 1)
-    try {
-      const present = await stat(target).catch(() => undefined)
-      if (present?.size === size) await rm(file, { force: true })
-      else {
-        await rename(file, target)
-        await syncFolder(paths.blobs)
-      }
-      await refer()
-      adopting.set(digest, adopting.get(digest)! - 1)
-    } catch (error) {
-      adopting.set(digest, adopting.get(digest)! - 1)
-      // synchronous: no other push may find the file in between
-      if (adopting.get(digest) === 0 && !isReferenced(digest)) rmSync(target, { force: true })
-      throw error
-    } finally {
-      if (adopting.get(digest) === 0) adopting.delete(digest)
-    }
+  /** Refuses what would exceed the quota; `others` are all bytes but these. */
+  function refuseOverQuota(size: number, others: number): void {
+    if (quota !== undefined && others + size > quota) throw overQuota({ used: others, quota })
   }
 
   function blobIn(repository: Repository | undefined, digest: Digest): BareDescriptor | null {
@@ -129,7 +118,20 @@ export async function openOverlay(
       const digest = isDigest(reference) ? reference : content?.tags.get(reference)
       return (digest !== undefined && content?.manifests.get(digest)?.descriptor) || null
     },
-    blob: async ({ name, digest }) => blobIn(repositories.get(name), digest),
+    async blob({ name, digest }) {
+      const repository = repositories.get(name)
+      const found = blobIn(repository, digest)
+      const isOld = Date.parse(repository?.blobs.get(digest)?.at ?? '') < now() - refreshLinkMs
+      if (!isOld || repository?.referred.has(digest)) return found
+      return (
+        (await repository?.inTurn(async () => {
+          const still = blobIn(repository, digest)
+          // a full disk is no reason not to answer
+          if (still !== null) await repository.link(digest, { size: still.size, at: at() }).catch(() => {})
+          return still
+        })) ?? null
+      )
+    },
     tags: async ({ name }) => [...(repositories.get(name)?.content.tags.keys() ?? [])],
     async referrers({ name, subject }) {
       const manifests = repositories.get(name)?.content.manifests.values() ?? []
@@ -139,6 +141,11 @@ export async function openOverlay(
     beginUpload: at => uploads.begin(at),
     upload: async asked => ({ size: uploads.size(asked) }),
     leaseUpload: async asked => ({ size: uploads.lease(asked) }),
+    async reserveUpload(asked) {
+      const others = blobs.bytes() + uploads.bytes() - uploads.counted(asked)
+      refuseOverQuota(asked.size, others)
+      return { size: uploads.reserve(asked, (quota ?? Number.POSITIVE_INFINITY) - others - asked.size) }
+    },
     releaseUpload: async asked => uploads.release(asked),
     cancelUpload: asked => uploads.remove(asked),
     releaseAll: ({ holder }) => uploads.releaseAll(holder),
@@ -148,9 +155,10 @@ export async function openOverlay(
       const blob = { mediaType: mediaTypes.octets, digest, size }
       const repository = await created(name)
       await repository.inTurn(async () => {
-        await adopt({ file: paths.upload(id), content: blob }, () =>
-          repository.link(digest, { size, at: at() }),
-        )
+        await blobs.adopt({ file: paths.upload(id), content: blob }, () => {
+          uploads.uncount(id)
+          return repository.link(digest, { size, at: at() })
+        })
       })
       await uploads.done(id)
       await added(blob)
@@ -160,7 +168,7 @@ export async function openOverlay(
       const sources = from === undefined ? [...repositories.values()] : [repositories.get(from)]
       const blob = sources.map(source => blobIn(source, digest)).find(found => found !== null)
       if (blob === undefined) return null
-      await owner.linkBundleBlob({ name, blob })
+      await blobs.hold(digest, () => owner.linkBundleBlob({ name, blob }))
       return blob
     },
     async linkBundleBlob({ name, blob }) {
@@ -169,6 +177,8 @@ export async function openOverlay(
     },
     async putManifest({ name, record, tags, staged, inBundle }) {
       const { descriptor } = record
+      if (!blobs.sizes.has(descriptor.digest))
+        refuseOverQuota(descriptor.size, blobs.bytes() + uploads.bytes())
       const repository = await created(name)
       const lacking = await repository.inTurn(async () => {
         const lacking = lackingOf(record, repository, inBundle)
@@ -177,7 +187,7 @@ export async function openOverlay(
         const manifests = new Map(content.manifests).set(descriptor.digest, { ...record, at: at() })
         const tagged = new Map(content.tags)
         for (const tag of tags) tagged.set(tag, descriptor.digest)
-        await adopt({ file: paths.upload(staged), content: descriptor }, () =>
+        await blobs.adopt({ file: paths.upload(staged), content: descriptor }, () =>
           repository.replace({ manifests, tags: tagged }),
         )
         return lacking
@@ -221,15 +231,33 @@ export async function openOverlay(
         (await repository?.inTurn(async () => {
           if (!repository.blobs.has(digest)) return false
           refuseUsed(repository.content, { digest, as: 'blobs' })
-          await repository.unlink(digest)
+          await repository.unlink([digest])
           return true
         })) ?? false
       )
     },
   }
 
+  const collection = { repositories, blobs, unreadable }
   return {
     ...namedErrors(owner, folder),
+    async collect(until) {
+      try {
+        return await collect(collection, until)
+      } catch (error) {
+        throw fromSystemError(error, folder)
+      }
+    },
+    async removeImages(removal) {
+      try {
+        return await removeImages(collection, removal)
+      } catch (error) {
+        throw fromSystemError(error, folder)
+      }
+    },
+    setQuota(next) {
+      quota = next
+    },
     async close() {
       clearInterval(timer)
       await Promise.all([...repositories.values()].map(repository => repository.close()))
@@ -276,20 +304,9 @@ function referrerOf({ descriptor, artifactType, annotations }: ManifestRecord): 
   return { ...descriptor, ...defined({ artifactType, annotations }) }
 }
 
-/** An image must not lose a part: a deletion would break every pull of it. */
-function refuseUsed(
-  { manifests }: RepositoryContent,
-  { digest, as }: { digest: Digest; as: 'blobs' | 'children' },
-): void {
-  const user = [...manifests.values()].find(record => record[as].some(one => one.digest === digest))
-  if (user === undefined) return
-  throw new AirgapError(
-    'PERMISSION',
-    `the ${as === 'blobs' ? 'blob' : 'manifest'} belongs to another manifest`,
-    {
-      item: digest,
-      likely: `${user.descriptor.digest} refers to it`,
-      next: 'delete that manifest first',
-    },
-  )
+function overQuota({ used, quota }: { used: number; quota: number }): AirgapError {
+  return new AirgapError('PERMISSION', 'the quota for pushed content is exceeded', {
+    item: `${humanBytes(used)} of ${humanBytes(quota)} are used, uploads in progress included`,
+    next: 'on the host of the registry, remove images with `offline-deploy images prune`, or raise --overlay-quota',
+  })
 }

@@ -66,7 +66,7 @@ export interface Lacking {
 /**
  * The one owner of the overlay's metadata. Arguments and results are JSON: serving processes call it through their supervisor. What it has
  * acknowledged is on disk. Throws NOT_FOUND for an unknown upload, BUSY for one that another request writes to, PERMISSION for a deletion that
- * would damage other content, NO_SPACE, IO.
+ * would damage other content and for content that exceeds the quota, NO_SPACE, IO.
  */
 export interface OverlayOwner {
   /** Returns the names of all repositories with a manifest. */
@@ -85,6 +85,11 @@ export interface OverlayOwner {
   upload(at: UploadName): Promise<{ size: number }>
   /** Lets one request write to the upload, from byte `size` on. */
   leaseUpload(at: UploadLease): Promise<{ size: number }>
+  /**
+   * Counts bytes of a leased upload before they are written: `size` of the file with them. Returns the size up to which the writer need not
+   * call again. Throws PERMISSION where that exceeds the quota.
+   */
+  reserveUpload(at: UploadLease & { size: number }): Promise<{ size: number }>
   /** Ends a lease; the upload has `size` bytes now. */
   releaseUpload(at: UploadLease & { size: number }): Promise<void>
   /** Makes the file of a leased upload, whose bytes are verified and synced, a blob of the repository. */

@@ -19,6 +19,7 @@ const calls: Record<keyof OverlayOwner, true> = {
   beginUpload: true,
   upload: true,
   leaseUpload: true,
+  reserveUpload: true,
   releaseUpload: true,
   commitUpload: true,
   cancelUpload: true,

@@ -33,13 +33,22 @@ export class Repository {
   readonly #blobs: Map<Digest, LinkedBlob>
   #links: { handle: FileHandle; file: AppendedFile } | undefined
   #content: RepositoryContent
+  #referred: ReadonlySet<Digest> | undefined
+  /** a manifest that its index lists was left out: what that refers to is not known */
+  readonly isDamaged: boolean
   #last: Promise<unknown> = Promise.resolve()
 
   private constructor(
     name: string,
-    read: { folder: string; content: RepositoryContent; blobs: Map<Digest, LinkedBlob> },
+    read: {
+      folder: string
+      content: RepositoryContent
+      blobs: Map<Digest, LinkedBlob>
+      isDamaged: boolean
+    },
   ) {
     this.name = name
+    this.isDamaged = read.isDamaged
     this.#folder = read.folder
     this.#content = read.content
     this.#blobs = read.blobs
@@ -52,8 +61,15 @@ export class Repository {
   ): Promise<Repository> {
     const folder = paths.repository(name)
     await makeRepositoryFolder(folder)
-    const content = await readContent(folder, { paths, damaged })
-    return new Repository(name, { folder, content, blobs: await readLinks(folder) })
+    let isDamaged = false
+    const content = await readContent(folder, {
+      paths,
+      damaged(digest) {
+        isDamaged = true
+        damaged(digest)
+      },
+    })
+    return new Repository(name, { folder, content, blobs: await readLinks(folder), isDamaged })
   }
 
   get content(): RepositoryContent {
@@ -62,6 +78,12 @@ export class Repository {
 
   get blobs(): ReadonlyMap<Digest, LinkedBlob> {
     return this.#blobs
+  }
+
+  /** its manifests, and what they refer to */
+  get referred(): ReadonlySet<Digest> {
+    this.#referred ??= referredBy(this.#content)
+    return this.#referred
   }
 
   /** Runs `change` after all earlier changes. */
@@ -75,16 +97,18 @@ export class Repository {
   async replace(content: RepositoryContent): Promise<void> {
     await writeAtomically(join(this.#folder, 'index.json'), canonicalJson(indexOf(content)), 0o600)
     this.#content = content
+    this.#referred = undefined
   }
 
   async link(digest: Digest, blob: LinkedBlob): Promise<void> {
-    await this.#append({ digest, ...blob })
+    await this.#append([{ digest, ...blob }])
     this.#blobs.set(digest, blob)
   }
 
-  async unlink(digest: Digest): Promise<void> {
-    await this.#append({ digest })
-    this.#blobs.delete(digest)
+  async unlink(digests: readonly Digest[]): Promise<void> {
+    if (digests.length === 0) return
+    await this.#append(digests.map(digest => ({ digest })))
+    for (const digest of digests) this.#blobs.delete(digest)
   }
 
   /** Waits for changes that have begun. */
@@ -95,7 +119,7 @@ export class Repository {
     })
   }
 
-  async #append(line: object): Promise<void> {
+  async #append(lines: readonly object[]): Promise<void> {
     if (this.#links === undefined) {
       const path = join(this.#folder, linksFile)
       // what is left of a record that was cut off goes, with all that is out of date
@@ -107,7 +131,7 @@ export class Repository {
       const handle = await open(path, 'r+')
       this.#links = { handle, file: new AppendedFile(handle, (await handle.stat()).size) }
     }
-    await this.#links.file.append(lineOf(line), { sync: true })
+    await this.#links.file.append(lines.map(lineOf).join(''), { sync: true })
   }
 }
 
@@ -134,7 +158,16 @@ function indexOf({ tags, manifests }: RepositoryContent): object {
   return { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries }
 }
 
-async function readContent(
+/** Returns the manifests of a repository, and what they refer to. */
+export function referredBy({ manifests }: RepositoryContent): ReadonlySet<Digest> {
+  const referred = new Set<Digest>(manifests.keys())
+  for (const { blobs, children } of manifests.values())
+    for (const { digest } of [...blobs, ...children]) referred.add(digest)
+  return referred
+}
+
+/** Reads the tags and manifests of a repository. `damaged` is called with each manifest whose bytes are missing or other ones. Throws IO. */
+export async function readContent(
   folder: string,
   { paths, damaged }: { paths: OverlayFolder; damaged: (digest: string) => void },
 ): Promise<RepositoryContent> {

@@ -13,6 +13,14 @@ export interface Uploads {
   lease(at: UploadLease): number
   /** Throws BUSY where this process does not hold the lease. */
   mustHold(at: UploadLease): void
+  /** Counts bytes before they are written, and some more if there is room (bytes); returns up to which size of the file. */
+  reserve(at: UploadLease & { size: number }, room: number): number
+  /** Returns how many bytes of this upload are counted. */
+  counted(at: UploadName): number
+  /** of all files, with what is reserved */
+  bytes(): number
+  /** No longer counts this upload: its file is one of the blobs. */
+  uncount(id: string): void
   release(at: UploadLease & { size: number }): void
   releaseAll(holder: string): Promise<void>
   /** Removes the session, with its file if that is still there. */
@@ -27,6 +35,8 @@ interface Session {
   name: string
   /** bytes */
   size: number
+  /** bytes of the file that are counted before they are written; 0: none */
+  reserved: number
   /** ms since 1970 */
   touched: number
   /** sent with the request that opened it: nobody continues it, and it has no file that says what it is */
@@ -36,6 +46,9 @@ interface Session {
 
 /** Open sessions at once; a client could otherwise fill the folder with empty ones. */
 const maxSessions = 10_000
+
+/** Counted in advance, at most: a writer need not call for each chunk. Of a smaller upload an eighth, as many of them may run. */
+const maxAhead = 64 << 20 /* bytes */
 
 export async function openUploads(paths: OverlayFolder, { now }: { now: () => number }): Promise<Uploads> {
   const sessions = await readSessions(paths)
@@ -68,7 +81,7 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
       await (await open(paths.upload(id), 'wx', 0o600)).close()
       // not synced: after a power failure, a client starts again
       if (!whole) await writeFile(paths.upload(`${id}.json`), JSON.stringify({ name }), { mode: 0o600 })
-      sessions.set(id, { name, whole, size: 0, touched: now() })
+      sessions.set(id, { name, whole, size: 0, reserved: 0, touched: now() })
       return { id }
     },
     size: at => find(at).size,
@@ -81,10 +94,31 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
     mustHold(at) {
       if (find(at).holder !== at.holder) throw taken(at.id)
     },
+    reserve(at, room) {
+      const session = find(at)
+      if (session.holder !== at.holder) throw taken(at.id)
+      const ahead = Math.min(maxAhead, at.size >> 3, Math.floor(room / 8))
+      session.reserved = at.size + Math.max(0, ahead)
+      return session.reserved
+    },
+    counted(at) {
+      const { size, reserved } = find(at)
+      return Math.max(size, reserved)
+    },
+    bytes() {
+      let bytes = 0
+      for (const { size, reserved } of sessions.values()) bytes += Math.max(size, reserved)
+      return bytes
+    },
+    uncount(id) {
+      const session = sessions.get(id)
+      if (session !== undefined) Object.assign(session, { size: 0, reserved: 0 })
+    },
     release(at) {
       const session = sessions.get(at.id)
       if (session?.holder !== at.holder) return
       session.size = at.size
+      session.reserved = 0
       session.touched = now()
       delete session.holder
     },
@@ -97,6 +131,7 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
         }
         // what the process has written is in the file, in order, whatever it could report
         session.size = (await stat(paths.upload(id))).size
+        session.reserved = 0
         session.touched = now()
         delete session.holder
       }
@@ -143,7 +178,7 @@ async function readSession(paths: OverlayFolder, id: string): Promise<Session | 
   try {
     const { name } = JSON.parse(await readFile(paths.upload(`${id}.json`), 'utf8')) as { name: string }
     const { size, mtimeMs } = await stat(paths.upload(id))
-    return { name, whole: false, size, touched: mtimeMs }
+    return { name, whole: false, size, reserved: 0, touched: mtimeMs }
   } catch {
     return undefined
   }
