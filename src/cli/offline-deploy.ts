@@ -14,6 +14,7 @@ await startProgram({
     scan: async () => (await import('./offline-deploy/scan.ts')).scanCommand,
     compat: async () => (await import('./offline-deploy/compat.ts')).compatCommand,
     bundles: async () => (await import('./offline-deploy/bundles.ts')).bundlesCommand,
+    images: async () => (await import('./offline-deploy/images.ts')).imagesCommand,
     serve: async () => (await import('./offline-deploy/serve.ts')).serveCommand,
     service: async () => (await import('./offline-deploy/service.ts')).serviceCommand,
     preflight: async () => (await import('./offline-deploy/preflight.ts')).preflightCommand,

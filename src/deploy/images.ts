@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
-import { parseImageName, type PushedImage, pushedImages } from '../overlay/images.ts'
+import { type PushedImage, parseImageName, pushedImages } from '../overlay/images.ts'
 import { type OpenOverlay, openOverlay } from '../overlay/overlay.ts'
 import type { PrunePolicy } from '../overlay/prune.ts'
 import type { Removed, RemovedImages } from '../overlay/remove-images.ts'
@@ -11,6 +11,7 @@ import { requestControl } from '../serve/control-socket.ts'
 import type { SiteState } from '../site/state.ts'
 import type { DeployContext } from './context.ts'
 import { openBundles } from './open-bundles.ts'
+import { serversPaths } from './service-record.ts'
 import { existingSite, findSite } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 
@@ -43,7 +44,7 @@ export interface RemovalRun {
 /** Throws FILE_NOT_FOUND where nothing is set up. */
 export async function listImages(options: SiteOptions): Promise<ListedImages> {
   const { siteFolder, state } = await existingSite(options)
-  return { site: siteFolder, ...(await pushedImages(state.paths.overlay)) }
+  return { site: siteFolder, ...(await pushedImages((await serversPaths(state.paths)).overlay)) }
 }
 
 /**
@@ -89,7 +90,7 @@ async function askOwner(
   request: Request,
   { state, context }: { state: SiteState; context: DeployContext },
 ): Promise<Removed> {
-  const { paths } = state
+  const paths = await serversPaths(state.paths)
   const answer = await requestControl(paths.control, { what: 'images', value: request }, context.signal)
   if (answer !== undefined) return answer.value as Removed
   if (!existsSync(paths.overlay)) return await withoutOverlay(request)
@@ -132,17 +133,18 @@ async function withoutOverlay({ chosen }: Request): Promise<Removed> {
 async function refuseOtherUser(folder: string): Promise<void> {
   const { uid } = await stat(folder)
   if (process.getuid?.() === uid) return
-  throw new AirgapError('PERMISSION', 'the pushed images belong to another user, and the servers do not run', {
-    item: `${folder}: user ${uid}`,
-    next: `start the servers, or run the same command as that user: sudo -u '#${uid}' offline-deploy images …`,
-  })
+  throw new AirgapError(
+    'PERMISSION',
+    'the pushed images belong to another user, and the servers do not run',
+    {
+      item: `${folder}: user ${uid}`,
+      next: `start the servers, or run the same command as that user: sudo -u '#${uid}' offline-deploy images …`,
+    },
+  )
 }
 
 /** What is attached to content of a bundle stays; where a bundle cannot be read, all that is attached to something. */
-async function heldByBundles(
-  state: SiteState,
-  { now }: DeployContext,
-): Promise<(digest: Digest) => boolean> {
+async function heldByBundles(state: SiteState, { now }: DeployContext): Promise<(digest: Digest) => boolean> {
   const { saved } = await findSite({ site: state.folder })
   if (saved === undefined) return () => true
   try {

@@ -1,6 +1,6 @@
+import type { OpenOverlay } from '../overlay/overlay.ts'
 import { eventLine, type LogSink } from '../serve/log-sink.ts'
 import { errorData } from '../serve/process-messages.ts'
-import type { OpenOverlay } from '../overlay/overlay.ts'
 
 /** Content that was linked within this time may belong to a push that is not finished. */
 export const defaultGraceMs = 24 * 60 * 60_000

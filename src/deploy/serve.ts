@@ -13,7 +13,9 @@ import type { SiteConfig } from '../site/config.ts'
 import { openState } from '../site/state.ts'
 import { keepCertificate, type RenewalOptions } from './certificate-renewal.ts'
 import { holdBundles } from './held-bundles.ts'
+import { imageRequests } from './images.ts'
 import { openBundles } from './open-bundles.ts'
+import { keepCollected } from './overlay-upkeep.ts'
 import { acceptedDigests, followConfiguration, oneAtATime } from './reload.ts'
 import { startServing } from './serving.ts'
 import type { ServingTls } from './serving-options.ts'
@@ -91,6 +93,7 @@ export async function serveSite(
   const overlay = ends.adopt(
     await openOverlay(paths.overlay, {
       added: verdicts.notePushed,
+      quota: setup.config.overlayQuota,
       damaged: manifest => log.line(eventLine(now(), { damaged: manifest })),
     }),
     one => one.close(),
@@ -166,6 +169,7 @@ export async function serveSite(
       tls = nextTls
       kept = keep(config)
       access.requireLogin(config.requireLogin)
+      overlay.setQuota(config.overlayQuota)
       log.line(eventLine(now(), { reloaded: bundles.map(({ path }) => path) }))
       return served()
     } catch (error) {
@@ -186,6 +190,7 @@ export async function serveSite(
     reload,
     configuration,
     verdicts: verdicts.refresh,
+    images: imageRequests(overlay, () => content.bundles.flatMap(({ store }) => store.blobs())),
   }).catch((error: unknown) => {
     // a file system without sockets: a hangup works all the same
     log.line(eventLine(now(), { noControlSocket: errorData(error) }))
@@ -193,6 +198,7 @@ export async function serveSite(
   })
   ends.defer(() => control?.close())
   run.serving(served())
+  ends.adopt(keepCollected(overlay, { now, log }), one => one.close())
   if (hungUp) reload().catch(() => {})
   await Promise.race([aborted(run.signal), serving.failed])
 }

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { serviceFolder } from '../service/units.ts'
+import { pathsOf, type SiteState } from '../site/state.ts'
 
 const schema = z.object({
   /** of the units, without suffix */
@@ -30,6 +32,12 @@ export async function readServiceRecord(path: string): Promise<ServiceRecord | u
       cause: error,
     })
   }
+}
+
+/** Returns the paths that the servers of a site use: those of a systemd service have their own folder, with what was pushed. */
+export async function serversPaths(paths: SiteState['paths']): Promise<SiteState['paths']> {
+  const record = await readServiceRecord(paths.service)
+  return record === undefined ? paths : pathsOf(serviceFolder(record.name))
 }
 
 export async function writeServiceRecord(path: string, record: ServiceRecord): Promise<void> {

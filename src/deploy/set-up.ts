@@ -56,6 +56,7 @@ export async function setUp(options: SiteOptions): Promise<Setup> {
       verify: options.verify ?? saved?.verify ?? defaults.verify,
       tls,
       requireLogin: options.requireLogin ?? saved?.requireLogin ?? defaults.requireLogin,
+      ...defined({ overlayQuota: quotaOf(options, saved) }),
       environment: parseEnvironment(environment),
       nodeRoot: nodeRootOf(options.nodeRoot, saved),
     },
@@ -153,6 +154,10 @@ function tlsOf(
     })
   const ca = tlsCa === undefined ? undefined : resolve(tlsCa)
   return { by: 'files', certificate: resolve(tlsCert), key: resolve(tlsKey), ...defined({ ca }) }
+}
+
+function quotaOf({ overlayQuota }: SiteOptions, saved: SiteConfig | undefined): number | undefined {
+  return overlayQuota === undefined ? saved?.overlayQuota : (overlayQuota ?? undefined)
 }
 
 async function siteFileIn(siteFolder: string): Promise<SiteFile | undefined> {

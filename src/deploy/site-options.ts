@@ -25,6 +25,8 @@ export interface SiteOptions {
   tlsKey?: string
   tlsCa?: string
   requireLogin?: boolean
+  /** bytes of all that is pushed; null: as much as the disk has */
+  overlayQuota?: number | null
   env?: string
   nodeRoot?: string
 }

@@ -7,7 +7,6 @@ import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
 import { type OverlaySummary, overlaySummary } from '../overlay/summary.ts'
-import { serviceFolder } from '../service/units.ts'
 import { pathsOf, type SiteState } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type Certificates, certificatesOf } from './certificates.ts'
@@ -16,7 +15,7 @@ import type { DeployContext } from './context.ts'
 import { type SiteKeys, siteKeys } from './keys.ts'
 import { openBundles } from './open-bundles.ts'
 import { ownServers } from './own-servers.ts'
-import { readServiceRecord } from './service-record.ts'
+import { readServiceRecord, serversPaths } from './service-record.ts'
 import { readServingRecord, type ServingRecord } from './serving-record.ts'
 import { existingSite, type Setup, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
@@ -35,7 +34,10 @@ export interface SiteStatus {
   /** the command that is changing the site now; null: none is */
   running: RunningStatus | null
   /** what was pushed to the site's registry */
-  pushed: OverlaySummary
+  pushed: OverlaySummary & {
+    /** bytes; null: none */
+    quota: number | null
+  }
   /** compared with the bundles; where these cannot be read, as the journal has them */
   steps: ((PlannedStep & { log?: string }) | RecordedStep)[]
   /** null where no cluster is known */
@@ -102,13 +104,14 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
   const refused = found instanceof AirgapError ? found : undefined
   await using cluster = found instanceof AirgapError ? undefined : found
   const reported = cluster === undefined ? null : await clusterStatus(cluster, context.signal)
+  const { overlay } = await serversPaths(state.paths)
   const status = {
     site: setup.siteFolder,
     keys: await siteKeys(setup.siteFolder),
     servers: await serversStatus({ paths: state.paths, servers: ownServers(setup.config, state) }, context),
     tls: await certificatesOf(setup.config, { folder: state.paths.tls, now: context.now() }),
     running: await runningStatus(state.paths.lock, entries),
-    pushed: await overlaySummary(await overlayOf(state.paths)),
+    pushed: { ...(await overlaySummary(overlay)), quota: setup.config.overlayQuota ?? null },
     cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },
   }
   const expectation = { ...setup, unknown: 'refused', now: context.now() } as const
@@ -185,12 +188,6 @@ async function runningStatus(lock: string, entries: readonly JournalEntry[]): Pr
   const last = entries.at(-1)
   const step = last?.event === 'started' ? last : undefined
   return { process: holder.pid, step: step?.step ?? null, since: step?.at ?? null }
-}
-
-/** The servers of a systemd service have what was pushed in their own folder. */
-async function overlayOf({ service, overlay }: SiteState['paths']): Promise<string> {
-  const record = await readServiceRecord(service)
-  return record === undefined ? overlay : pathsOf(serviceFolder(record.name)).overlay
 }
 
 /** A kubeconfig that is refused is part of the status. */

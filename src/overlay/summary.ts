@@ -1,4 +1,5 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { annotationKeys } from '../core/media-types.ts'
 import { nameOfFolder, overlayFolder } from './overlay-folder.ts'
 import { readIndex, readLinks } from './repository.ts'
@@ -11,6 +12,8 @@ export interface OverlaySummary {
   blobs: number
   /** of all blobs, each counted once; includes those of bundles that images build on */
   bytes: number
+  /** bytes of the files that are stored, uploads in progress and content without a reference included: what a quota counts */
+  stored: number
 }
 
 /** Reads what the overlay in this folder holds, whether its servers run or not; reads no content. A repository that is damaged is left out. */
@@ -31,5 +34,15 @@ export async function overlaySummary(folder: string): Promise<OverlaySummary> {
     for (const [digest, { size }] of await readLinks(paths.repository(name))) blobs.set(digest, size)
   }
   const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0)
-  return { repositories, tags, manifests: manifests.size, blobs: blobs.size, bytes }
+  const stored = (await sizeOfFiles(paths.blobs)) + (await sizeOfFiles(paths.uploads))
+  return { repositories, tags, manifests: manifests.size, blobs: blobs.size, bytes, stored }
+}
+
+/** A file that is removed in the meantime has no size. */
+async function sizeOfFiles(folder: string): Promise<number> {
+  const files = await readdir(folder).catch(() => [])
+  const sizes = await Promise.all(
+    files.map(async file => (await stat(join(folder, file)).catch(() => undefined))?.size ?? 0),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -14,7 +14,10 @@ type Answer = { value: unknown } | { error: ErrorData }
 /** Answers one kind of request. Thrown errors reach the process that sent it. */
 export type ControlAnswer = (value: unknown) => Promise<unknown>
 
+/** of a request */
 const maxLine = 1 << 20 /* bytes */
+/** of an answer, which may list thousands of names */
+const maxAnswer = 64 << 20 /* bytes */
 
 /**
  * Answers requests of other programs on this machine at a Unix socket (mode 0600), each by its name. The caller holds a lock: a socket that is
@@ -64,7 +67,7 @@ export async function requestControl(
   try {
     const connection = connect({ path: shortPath(folder, path), signal })
     connection.end(`${JSON.stringify({ what, value } satisfies Request)}\n`)
-    const answer = JSON.parse(await lineFrom(connection)) as Answer
+    const answer = JSON.parse(await lineFrom(connection, maxAnswer)) as Answer
     if ('error' in answer) throw errorOf(answer.error)
     return answer
   } catch (error) {
@@ -86,7 +89,7 @@ async function answerOne(
   answers: Readonly<Record<string, ControlAnswer>>,
 ): Promise<void> {
   try {
-    const { what, value } = JSON.parse(await lineFrom(connection)) as Request
+    const { what, value } = JSON.parse(await lineFrom(connection, maxLine)) as Request
     const answer = Object.hasOwn(answers, what) ? answers[what] : undefined
     if (answer === undefined) throw new Error(`unknown request ${what}`)
     send(connection, { value: await answer(value) })
@@ -101,14 +104,14 @@ function send(connection: Socket, answer: Answer): void {
   connection.end(`${JSON.stringify(answer)}\n`)
 }
 
-async function lineFrom(connection: Socket): Promise<string> {
+async function lineFrom(connection: Socket, longest: number): Promise<string> {
   const parts: Buffer[] = []
   let size = 0
   for await (const part of connection.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     parts.push(part)
     size += part.length
     if (part.includes('\n')) return Buffer.concat(parts).toString('utf8')
-    if (size > maxLine) break
+    if (size > longest) break
   }
   throw new Error('the other end sent no complete line')
 }

@@ -32,6 +32,8 @@ export const siteConfigSchema = z.strictObject({
   tls: tls.nullable().default(null),
   /** pulls need a user, too; absent in the configuration of an older offline-deploy */
   requireLogin: z.boolean().default(false),
+  /** bytes of all that is pushed; absent: as much as the disk has */
+  overlayQuota: z.number().int().positive().optional(),
   environment: z.string(),
   /** null: this host itself is not configured */
   nodeRoot: z.string().nullable(),

@@ -77,6 +77,9 @@ const siteCommands: Record<string, number> = {
   'bundles list --site SITE': 0,
   'bundles add NOTHING --site SITE': 2,
   'bundles remove NOTHING --site SITE': 2,
+  'images list --site SITE': 0,
+  'images delete team/app:1 --site SITE': 2,
+  'images prune --keep 3 --site SITE --yes': 0,
   'certificates show --site SITE': 0,
   'certificates renew --site SITE': 0,
   'users list --site SITE': 0,
@@ -197,7 +200,7 @@ function checkFormats(file: string, args: readonly string[], status: number): vo
 }
 
 /** commands with commands of their own: `nodes add` for `nodes add gpu-1 …` */
-const groups = ['bundles', 'certificates', 'keys', 'nodes', 'service', 'users']
+const groups = ['bundles', 'certificates', 'images', 'keys', 'nodes', 'service', 'users']
 
 function commandOf(words: string): string {
   const [first = '', second = ''] = words.split(' ')

@@ -1,5 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { type ChangedImages, type ImageChoice, type ListedImages, listImages, removePushed } from '../../deploy/images.ts'
+import {
+  type ChangedImages,
+  type ImageChoice,
+  type ListedImages,
+  listImages,
+  removePushed,
+} from '../../deploy/images.ts'
 import { defaultGraceMs } from '../../deploy/overlay-upkeep.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import type { Removed } from '../../overlay/remove-images.ts'
@@ -66,8 +72,14 @@ function definePrune(images: Command, shell: Shell): void {
       ["offline-deploy images prune --match 'team/*' --keep 3 --yes"],
       ['offline-deploy images prune --older-than 30d --untagged --dry-run'],
     ])
-      .description('Remove pushed images to which all given options apply, then content that nothing refers to')
-      .option('--keep <number>', 'keep this many images of each repository: those that were pushed last', number)
+      .description(
+        'Remove pushed images to which all given options apply, then content that nothing refers to',
+      )
+      .option(
+        '--keep <number>',
+        'keep this many images of each repository: those that were pushed last',
+        number,
+      )
       .option('--older-than <age>', 'only images that were pushed longer ago: 30d, 12h', duration)
       .option(
         '--match <pattern>',
@@ -152,7 +164,12 @@ function linesOf({ images, unreadable }: ListedImages): string[] {
   ]
 }
 
-function policyText({ keep, olderThanMs, match = [], untagged }: Exclude<ImageChoice, { references: unknown }>): string {
+function policyText({
+  keep,
+  olderThanMs,
+  match = [],
+  untagged,
+}: Exclude<ImageChoice, { references: unknown }>): string {
   return [
     ...(keep === undefined ? [] : [`--keep ${keep}`]),
     ...(olderThanMs === undefined ? [] : [`--older-than ${olderThanMs / 3_600_000}h`]),

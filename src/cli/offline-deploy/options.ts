@@ -76,6 +76,14 @@ export function serverOptions(command: Command): Command {
         .choices(verifyModes)
         .env('OFFLINE_DEPLOY_VERIFY'),
     )
+    .addOption(
+      new Option(
+        '--overlay-quota <size>',
+        'most that pushed images may take, such as 200GiB; `none`: as much as the disk has (default of a new site)',
+      )
+        .argParser(quota)
+        .env('OFFLINE_DEPLOY_OVERLAY_QUOTA'),
+    )
     .addOption(new Option('--tls', 'serve with a certificate of the site’s own CA (default of a new site)'))
     .addOption(
       new Option(
@@ -172,6 +180,16 @@ function port(text: string): number {
   const value = Number(text)
   if (/^[0-9]{1,5}$/.test(text) && value <= 65_535) return value
   throw new InvalidArgumentError('must be a port, 0 to 65535 (0: any free port)')
+}
+
+/** Bytes; null for `none`. */
+function quota(text: string): number | null {
+  if (text === 'none') return null
+  const [, count = '', unit = ''] = /^(\d{1,15}(?:\.\d{1,3})?)\s?(|B|[KMGTP]iB|[KMGTP]B)$/.exec(text) ?? []
+  const power = 'BKMGTP'.indexOf(unit[0] ?? 'B')
+  const bytes = Math.floor(Number(count) * (unit.endsWith('iB') ? 1024 : 1000) ** power)
+  if (count !== '' && bytes > 0 && Number.isSafeInteger(bytes)) return bytes
+  throw new InvalidArgumentError('must be a size such as 500MiB or 200GiB, or `none`')
 }
 
 /** Number of serving processes. */

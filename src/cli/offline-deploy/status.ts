@@ -154,11 +154,16 @@ function serversLines(
   ]
 }
 
-function pushedLines({ repositories, tags, blobs, bytes }: SiteStatus['pushed']): string[] {
-  if (repositories === 0 && blobs === 0) return []
+function pushedLines({ repositories, tags, blobs, bytes, stored, quota }: SiteStatus['pushed']): string[] {
+  if (repositories === 0 && blobs === 0 && quota === null) return []
   const count = (number: number, noun: string) => `${number} ${number === 1 ? noun : `${noun}s`}`
   const images = repositories === 1 ? '1 repository' : `${repositories} repositories`
-  return [`pushed   ${count(tags, 'tag')} in ${images}, ${count(blobs, 'blob')} of ${humanBytes(bytes)}`]
+  return [
+    `pushed   ${count(tags, 'tag')} in ${images}, ${count(blobs, 'blob')} of ${humanBytes(bytes)}`,
+    quota === null
+      ? `  ${humanBytes(stored)} stored`
+      : `  ${humanBytes(stored)} stored, of a quota of ${humanBytes(quota)}${stored > quota * 0.9 ? ': remove images with `offline-deploy images prune`' : ''}`,
+  ]
 }
 
 function recordLines({ processes, restarts, lastEnd, servers }: ServingRecord): string[] {

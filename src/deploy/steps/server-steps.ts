@@ -96,6 +96,7 @@ function serveArguments({ setup, bundles, state }: SiteParts): string[] {
     String(config.registryPort),
     '--http-port',
     String(config.httpPort),
+    ...(config.overlayQuota === undefined ? [] : ['--overlay-quota', String(config.overlayQuota)]),
     '--log-file',
     state.paths.serveLog,
     '--output',
