@@ -32,6 +32,8 @@ export interface UploadPart {
   name: string
   id: string
   from?: number
+  /** of the body, bytes, as the client says */
+  length?: number
 }
 
 export interface PushedManifest {
@@ -91,10 +93,11 @@ export function overlayClient(
   }
 
   async function append(
-    { name, id, size }: { name: string; id: string; size: number },
+    { name, id, size, length }: UploadPart & { size: number },
     body: AsyncIterable<Uint8Array>,
   ): Promise<{ size: number }> {
     let refusal: unknown
+    const expected = length === undefined ? undefined : size + length
     /** Passes on what the owner has counted. */
     async function* counted(): AsyncIterable<Uint8Array> {
       let [total, reserved] = [size, size]
@@ -102,7 +105,8 @@ export function overlayClient(
         total += chunk.length
         if (total > reserved) {
           try {
-            reserved = (await owner.reserveUpload({ name, id, holder, size: total })).size
+            const asked = { name, id, holder, size: total, ...defined({ expected }) }
+            reserved = (await owner.reserveUpload(asked)).size
           } catch (error) {
             refusal = error
             throw error
@@ -134,13 +138,13 @@ export function overlayClient(
     deleteBlob: owner.deleteBlob,
     write: (at, body) =>
       leased(at, async size => {
-        const appended = await append({ name: at.name, id: at.id, size }, body)
+        const appended = await append({ ...at, size }, body)
         return { size: appended.size, result: appended }
       }),
     finish: ({ digest, ...at }, body) =>
       leased(at, async before => {
         const { id } = at
-        const { size } = await append({ name: at.name, id, size: before }, body)
+        const { size } = await append({ ...at, size: before }, body)
         const found = await writer.finish({ path: paths.upload(id), id, size })
         if (found !== digest) throw otherDigest(digest, found)
         await owner.commitUpload({ name: at.name, id, holder, digest, size })

@@ -2,6 +2,7 @@ import type { Digest } from '../core/digest.ts'
 import { AirgapError } from '../core/errors.ts'
 import type { BlobFiles } from './blob-files.ts'
 import { type Repository, type RepositoryContent, referredBy } from './repository.ts'
+import type { Reserve } from './reserve.ts'
 
 /** How much content was removed, or would be. */
 export interface Collected {
@@ -16,6 +17,7 @@ export interface Collection {
   blobs: BlobFiles
   /** names of repositories that cannot be read */
   unreadable: readonly string[]
+  reserve: Reserve
 }
 
 /** A link that nothing refers to, and that was made before, is removed (ms since 1970). */
@@ -29,15 +31,13 @@ interface Until {
  * repository cannot be read: what it refers to is not known.
  */
 export async function collect(
-  { repositories, blobs, unreadable }: Collection,
+  { repositories, blobs, unreadable, reserve }: Collection,
   { before }: Until,
 ): Promise<Collected> {
   refuseUnreadable(unreadable)
   for (const repository of repositories.values()) {
-    if (staleLinks(repository, { content: repository.content, before }).length === 0) continue
-    await repository.inTurn(() =>
-      repository.unlink(staleLinks(repository, { content: repository.content, before })),
-    )
+    const stale = () => staleLinks(repository, { content: repository.content, before })
+    if (stale().length > 0) await repository.inTurn(() => reserve.withSpace(() => repository.unlink(stale())))
   }
   const { removed, recent } = unneeded(repositories, {
     blobs,

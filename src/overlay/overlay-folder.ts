@@ -12,11 +12,13 @@ import { isRepository } from '../core/reference.ts'
  *     repositories/team+app/             an OCI image layout: oci-layout, index.json, blobs → ../../blobs
  *     repositories/team+app/blobs.jsonl  the blobs of the repository, and when each was linked
  *     uploads/ID.json, uploads/ID        a session; its bytes so far
+ *     reserve                            space for removing on a full disk
  */
 export interface OverlayFolder {
   blobs: string
   repositories: string
   uploads: string
+  reserve: string
   blob(digest: Digest): string
   repository(name: string): string
   upload(id: string): string
@@ -30,6 +32,7 @@ export function overlayFolder(folder: string): OverlayFolder {
     blobs,
     repositories,
     uploads,
+    reserve: join(folder, 'reserve'),
     blob: digest => join(blobs, hexOf(digest)),
     repository: name => join(repositories, folderOf(name)),
     upload: id => join(uploads, id),

@@ -11,6 +11,7 @@ import { makeOverlayFolder, nameOfFolder } from './overlay-folder.ts'
 import type { BareDescriptor, Lacking, ManifestRecord, OverlayOwner, SizedContent } from './owner.ts'
 import { type Removed, type RemovedImages, refuseUsed, removeImages } from './remove-images.ts'
 import { Repository } from './repository.ts'
+import { openReserve } from './reserve.ts'
 import { openUploads } from './uploads.ts'
 
 export interface OverlayOptions {
@@ -69,6 +70,7 @@ export async function openOverlay(
     isReferenced: digest =>
       [...repositories.values()].some(one => one.blobs.has(digest) || one.referred.has(digest)),
   })
+  const reserve = await openReserve(paths)
   const uploads = await openUploads(paths, { now })
   await uploads.expire(now() - uploadExpiresMs)
   const timer = setInterval(() => {
@@ -143,7 +145,7 @@ export async function openOverlay(
     leaseUpload: async asked => ({ size: uploads.lease(asked) }),
     async reserveUpload(asked) {
       const others = blobs.bytes() + uploads.bytes() - uploads.counted(asked)
-      refuseOverQuota(asked.size, others)
+      refuseOverQuota(Math.max(asked.size, asked.expected ?? 0), others)
       return { size: uploads.reserve(asked, (quota ?? Number.POSITIVE_INFINITY) - others - asked.size) }
     },
     releaseUpload: async asked => uploads.release(asked),
@@ -205,7 +207,7 @@ export async function openOverlay(
           if (!tags.has(tag)) return false
           const rest = new Map(tags)
           rest.delete(tag)
-          await repository.replace({ manifests, tags: rest })
+          await reserve.withSpace(() => repository.replace({ manifests, tags: rest }))
           return true
         })) ?? false
       )
@@ -220,7 +222,7 @@ export async function openOverlay(
           const manifests = new Map(content.manifests)
           manifests.delete(digest)
           const tags = new Map([...content.tags].filter(([, target]) => target !== digest))
-          await repository.replace({ manifests, tags })
+          await reserve.withSpace(() => repository.replace({ manifests, tags }))
           return true
         })) ?? false
       )
@@ -231,14 +233,14 @@ export async function openOverlay(
         (await repository?.inTurn(async () => {
           if (!repository.blobs.has(digest)) return false
           refuseUsed(repository.content, { digest, as: 'blobs' })
-          await repository.unlink([digest])
+          await reserve.withSpace(() => repository.unlink([digest]))
           return true
         })) ?? false
       )
     },
   }
 
-  const collection = { repositories, blobs, unreadable }
+  const collection = { repositories, blobs, unreadable, reserve }
   return {
     ...namedErrors(owner, folder),
     async collect(until) {

@@ -87,9 +87,9 @@ export interface OverlayOwner {
   leaseUpload(at: UploadLease): Promise<{ size: number }>
   /**
    * Counts bytes of a leased upload before they are written: `size` of the file with them. Returns the size up to which the writer need not
-   * call again. Throws PERMISSION where that exceeds the quota.
+   * call again. Throws PERMISSION where that, or the size that the file is expected to have, exceeds the quota.
    */
-  reserveUpload(at: UploadLease & { size: number }): Promise<{ size: number }>
+  reserveUpload(at: UploadLease & { size: number; expected?: number }): Promise<{ size: number }>
   /** Ends a lease; the upload has `size` bytes now. */
   releaseUpload(at: UploadLease & { size: number }): Promise<void>
   /** Makes the file of a leased upload, whose bytes are verified and synced, a blob of the repository. */

@@ -55,7 +55,8 @@ export async function removeImages(
     await repository.inTurn(async () => {
       // what was pushed in the meantime stays
       const { content, removed } = without(repository.content, { chosen: choose(repository), isHeld })
-      if (removed.tags.size + removed.manifests.size > 0) await repository.replace(content)
+      if (removed.tags.size + removed.manifests.size > 0)
+        await collection.reserve.withSpace(() => repository.replace(content))
     })
   }
   return { ...listed, content: await collect(collection, { before }) }

@@ -63,7 +63,10 @@ export async function uploadState(_registry: Registry, asked: RepositoryRequest)
 export async function writeUpload(_registry: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
   return await answering(asked, async ({ overlay, name }) => {
     const id = asked.reference
-    const { size } = await overlay.write({ name, id, ...startOf(asked) }, bodyOf(asked.request))
+    const { size } = await overlay.write(
+      { name, id, ...startOf(asked), ...lengthOf(asked) },
+      bodyOf(asked.request),
+    )
     return accepted(asked, { id, size })
   })
 }
@@ -90,7 +93,7 @@ async function finish(
 ): Promise<FastifyReply> {
   const { overlay, name } = pushed
   try {
-    await overlay.finish({ name, id, digest, ...startOf(asked) }, bodyOf(asked.request))
+    await overlay.finish({ name, id, digest, ...startOf(asked), ...lengthOf(asked) }, bodyOf(asked.request))
   } catch (error) {
     // the client does not know its name, and cannot continue it
     if (isNew) await overlay.cancel({ name, id }).catch(() => {})
@@ -135,6 +138,12 @@ function startOf({ request }: RepositoryRequest): { from?: number } {
     likely: `the body has ${length ?? 'an unknown number of'} bytes`,
     next: 'send FIRST-LAST, both offsets in the blob',
   })
+}
+
+/** A body that is too large for the quota is refused before it is sent. */
+function lengthOf({ request }: RepositoryRequest): { length?: number } {
+  const length = Number(request.headers['content-length'])
+  return Number.isSafeInteger(length) ? { length } : {}
 }
 
 /** Answers errors of uploads as the specification has them. */

@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { promisify } from 'node:util'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { digestOf, hexOf } from '../../src/core/digest.ts'
 import { parseImageName, pushedImages } from '../../src/overlay/images.ts'
 import type { PrunePolicy } from '../../src/overlay/prune.ts'
@@ -12,6 +14,11 @@ import { type OverlayServer, overlayServer } from './support/overlay.ts'
 import { codesOf, imageOver, pushBlob, pushManifest, send } from './support/pushes.ts'
 import { type Running, start } from './support/servers.ts'
 
+const execute = promisify(execFile)
+const canMount = await execute('unshare', ['--mount', 'true']).then(
+  () => process.getuid?.() === 0,
+  () => false,
+)
 const config = Buffer.from('{"os":"linux"}')
 const day = 24 * 60 * 60_000
 
@@ -196,6 +203,32 @@ describe('garbage collection', () => {
   })
 })
 
+describe('a full disk', () => {
+  it.skipIf(!canMount)('does not keep images from being removed (needs mount)', async () => {
+    const folder = await tempFolder()
+    await execute('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder])
+    onTestFinished(async () => void (await execute('umount', ['-l', folder])))
+    const { server, owner } = await overlayServer(folder)
+    const running = await start(server)
+    for (const tag of ['1', '2', '3']) await pushImage({ running }, 'team/app', tag, Number(tag))
+    await pushBlob(running, 'team/app', noise(500_000, 9))
+    await writeFile(join(folder, 'fill'), noise(4 << 20, 1)).catch(() => {})
+    const more = { method: 'POST', body: noise(90_000, 5) }
+    const path = `/v2/team/app/blobs/uploads/?digest=${digestOf(more.body)}`
+    expect((await send(running, path, more)).status).toBe(507)
+    expect((await send(running, '/v2/team/app/manifests/1', { method: 'DELETE' })).status).toBe(202)
+    const chosen = { named: [parseImageName('team/app:2')] }
+    const before = Date.now() + day
+    const removed = await owner.removeImages({ chosen, isHeld: () => false, before, dryRun: false })
+    expect(removed).toMatchObject({ tags: [{ tag: '2' }] })
+    expect(removed.content.bytes).toBeGreaterThan(500_000)
+    expect((await send(running, path, more)).status).toBe(201)
+    expect((await running.get('/v2/team/app/manifests/3')).status).toBe(200)
+    // for the next time
+    expect(await readdir(folder)).toContain('reserve')
+  })
+})
+
 describe('prune', () => {
   async function withTags(): Promise<Site> {
     const opened = await site()
@@ -324,6 +357,9 @@ describe('a quota', () => {
     const location = opened.headers.get('location')!
     const first = await send(running, location, { method: 'PATCH', body: large.subarray(0, 90_000) })
     expect(first.status).toBe(202)
+    // refused by its length, before it is sent
+    const announced = await announce(running, whole, 10 * 2 ** 30)
+    expect(announced).toBe(403)
     // of two uploads, the bytes of both count
     const other = noise(70_000, 10)
     const second = await send(running, `/v2/team/app/blobs/uploads/?digest=${digestOf(other)}`, {
@@ -358,3 +394,13 @@ describe('a quota', () => {
     ).toBe(201)
   })
 })
+
+/** Sends a request with the first bytes of a body of this length, and returns the status of the answer. */
+async function announce({ port }: Running, path: string, length: number): Promise<number> {
+  const headers = { 'content-length': String(length) }
+  const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path, headers, agent: false })
+  outgoing.write(noise(1_000, 1))
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  outgoing.on('error', () => {}).destroy()
+  return answer.statusCode ?? 0
+}
