@@ -1,72 +1,23 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { digestOf, hexOf } from '../../src/core/digest.ts'
 import { parseImageName, pushedImages } from '../../src/overlay/images.ts'
-import type { PrunePolicy } from '../../src/overlay/prune.ts'
 import { noise, tempFolder } from '../bundle/samples.ts'
-import { type OverlayServer, overlayServer } from './support/overlay.ts'
-import { codesOf, imageOver, pushBlob, pushManifest, send } from './support/pushes.ts'
-import { type Running, start } from './support/servers.ts'
+import { overlayServer } from './support/overlay.ts'
+import { config, day, pushImage, type Site, site } from './support/overlay-site.ts'
+import { imageOver, pushBlob, pushManifest, send } from './support/pushes.ts'
+import { start } from './support/servers.ts'
 
 const execute = promisify(execFile)
 const canMount = await execute('unshare', ['--mount', 'true']).then(
   () => process.getuid?.() === 0,
   () => false,
 )
-const config = Buffer.from('{"os":"linux"}')
-const day = 24 * 60 * 60_000
-
-interface Site extends OverlayServer {
-  folder: string
-  running: Running
-  /** passes time */
-  clock: { now: number }
-  /** hex digests of the files */
-  blobs(): Promise<string[]>
-  tags(name: string): Promise<string[]>
-  prune(
-    policy: PrunePolicy,
-    more?: { dryRun?: boolean; before?: number },
-  ): ReturnType<OverlayServer['owner']['removeImages']>
-}
-
-async function site(options: { quota?: number } = {}): Promise<Site> {
-  const folder = await tempFolder()
-  const clock = { now: Date.UTC(2026, 0, 1) }
-  const opened = await overlayServer(folder, { now: () => clock.now, ...options })
-  const running = await start(opened.server)
-  return {
-    ...opened,
-    folder,
-    running,
-    clock,
-    blobs: async () => (await readdir(join(folder, 'blobs/sha256'))).sort(),
-    tags: async name => ((await running.get(`/v2/${name}/tags/list`)).json() as { tags: string[] }).tags,
-    prune: (policy, { dryRun = false, before = clock.now - day } = {}) =>
-      opened.owner.removeImages({ chosen: { policy }, isHeld: () => false, before, dryRun }),
-  }
-}
-
-async function pushImage(
-  { running }: Pick<Site, 'running'>,
-  name: string,
-  tag: string,
-  seed: number,
-): Promise<Buffer> {
-  const layer = noise(50_000, seed)
-  await pushBlob(running, name, config)
-  await pushBlob(running, name, layer)
-  const manifest = imageOver(config, [layer])
-  expect((await pushManifest(running, `/v2/${name}/manifests/${tag}`, manifest)).status).toBe(201)
-  return manifest
-}
-
 const hexes = (...all: Uint8Array[]) => all.map(one => hexOf(digestOf(one))).sort()
 
 describe('garbage collection', () => {
@@ -343,64 +294,3 @@ describe('prune', () => {
       expect(() => parseImageName(wrong)).toThrow('does not name')
   })
 })
-
-describe('a quota', () => {
-  it('refuses an upload that would exceed it, removes it, and takes others', async () => {
-    const { running, folder, owner, prune, clock } = await site({ quota: 200_000 })
-    await pushImage({ running }, 'team/app', '1', 1)
-    const large = noise(180_000, 9)
-    const whole = `/v2/team/app/blobs/uploads/?digest=${digestOf(large)}`
-    const got = await send(running, whole, { method: 'POST', body: large })
-    expect([got.status, codesOf(got.text)]).toEqual([403, ['DENIED']])
-    expect(got.text).toMatch(/KiB of 195\.3 KiB are used.*offline-deploy images prune/)
-    const opened = await send(running, '/v2/team/app/blobs/uploads/', { method: 'POST' })
-    const location = opened.headers.get('location')!
-    const first = await send(running, location, { method: 'PATCH', body: large.subarray(0, 90_000) })
-    expect(first.status).toBe(202)
-    // refused by its length, before it is sent
-    const announced = await announce(running, whole, 10 * 2 ** 30)
-    expect(announced).toBe(403)
-    // of two uploads, the bytes of both count
-    const other = noise(70_000, 10)
-    const second = await send(running, `/v2/team/app/blobs/uploads/?digest=${digestOf(other)}`, {
-      method: 'POST',
-      body: other,
-    })
-    expect(second.status).toBe(403)
-    expect((await send(running, location, { method: 'PATCH', body: large.subarray(90_000) })).status).toBe(
-      403,
-    )
-    expect((await send(running, location, { method: 'GET' })).status).toBe(404)
-    expect(await readdir(join(folder, 'uploads'))).toEqual([])
-    await pushBlob(running, 'team/app', other)
-    clock.now += 2 * day
-    await prune({ keep: 0 })
-    await pushBlob(running, 'team/app', large)
-    owner.setQuota(undefined)
-    await pushImage({ running }, 'team/app', '2', 3)
-  })
-
-  it('counts what is there after a restart, and manifests', async () => {
-    const { running, folder } = await site()
-    await pushImage({ running }, 'team/app', '1', 1)
-    const again = await start((await overlayServer(folder, { quota: 50_500 })).server)
-    const manifest = imageOver(config, [noise(50_000, 1)], { annotations: { large: 'x'.repeat(1_000) } })
-    const got = await pushManifest(again, '/v2/team/app/manifests/2', manifest)
-    expect([got.status, codesOf(got.text)]).toEqual([403, ['DENIED']])
-    expect(await readdir(join(folder, 'uploads'))).toEqual([])
-    // nothing that is there already takes space
-    expect(
-      (await pushManifest(again, '/v2/team/app/manifests/3', imageOver(config, [noise(50_000, 1)]))).status,
-    ).toBe(201)
-  })
-})
-
-/** Sends a request with the first bytes of a body of this length, and returns the status of the answer. */
-async function announce({ port }: Running, path: string, length: number): Promise<number> {
-  const headers = { 'content-length': String(length) }
-  const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path, headers, agent: false })
-  outgoing.write(noise(1_000, 1))
-  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
-  outgoing.on('error', () => {}).destroy()
-  return answer.statusCode ?? 0
-}
