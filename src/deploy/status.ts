@@ -6,7 +6,7 @@ import { type JournalEntry, readJournal, type StepEvent } from '../install/journ
 import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
-import { type OverlaySummary, overlaySummary } from '../overlay/summary.ts'
+import { type OverlaySummary, overlaySummary, storedBytes } from '../overlay/summary.ts'
 import { pathsOf, type SiteState } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type Certificates, certificatesOf } from './certificates.ts'
@@ -35,6 +35,8 @@ export interface SiteStatus {
   running: RunningStatus | null
   /** what was pushed to the site's registry */
   pushed: OverlaySummary & {
+    /** bytes of all files, which the quota counts */
+    stored: number
     /** bytes; null: none */
     quota: number | null
   }
@@ -111,7 +113,11 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
     servers: await serversStatus({ paths: state.paths, servers: ownServers(setup.config, state) }, context),
     tls: await certificatesOf(setup.config, { folder: state.paths.tls, now: context.now() }),
     running: await runningStatus(state.paths.lock, entries),
-    pushed: { ...(await overlaySummary(overlay)), quota: setup.config.overlayQuota ?? null },
+    pushed: {
+      ...(await overlaySummary(overlay)),
+      stored: await storedBytes(overlay),
+      quota: setup.config.overlayQuota ?? null,
+    },
     cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },
   }
   const expectation = { ...setup, unknown: 'refused', now: context.now() } as const

@@ -77,14 +77,16 @@ function unneeded(
     contentOf,
   }: Until & { blobs: BlobFiles; contentOf: (repository: Repository) => RepositoryContent },
 ): { removed: SizedDigest[]; recent: SizedDigest[] } {
-  const needed = new Set<Digest>()
+  const needed = new Set<string>()
   const linked = new Set<Digest>()
   for (const repository of repositories.values()) {
     const content = contentOf(repository)
     for (const digest of referredBy(content)) needed.add(digest)
+    // it may only have been unreadable for a moment
+    for (const digest of repository.damaged) needed.add(digest)
     const stale = new Set(Number.isNaN(before) ? [] : staleLinks(repository, { content, before }))
     for (const digest of repository.blobs.keys()) {
-      if (repository.isDamaged) needed.add(digest)
+      if (repository.damaged.size > 0) needed.add(digest)
       else if (!stale.has(digest)) linked.add(digest)
     }
   }
@@ -103,7 +105,7 @@ function staleLinks(
   { content, before }: Until & { content: RepositoryContent },
 ): Digest[] {
   // a manifest whose bytes are damaged may be restored, and nobody knows what it refers to
-  if (repository.isDamaged) return []
+  if (repository.damaged.size > 0) return []
   const needed = referredBy(content)
   return [...repository.blobs]
     .filter(([digest, { at }]) => !needed.has(digest) && !(Date.parse(at) >= before))

@@ -68,7 +68,9 @@ export async function openOverlay(
   }
   const blobs = await openBlobFiles(paths, {
     isReferenced: digest =>
-      [...repositories.values()].some(one => one.blobs.has(digest) || one.referred.has(digest)),
+      [...repositories.values()].some(
+        one => one.blobs.has(digest) || one.referred.has(digest) || one.damaged.has(digest),
+      ),
   })
   const reserve = await openReserve(paths)
   const uploads = await openUploads(paths, { now })

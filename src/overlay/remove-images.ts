@@ -65,7 +65,9 @@ export async function removeImages(
 type Choose = (repository: Repository) => Removal
 
 function byPolicy(policy: PrunePolicy): Choose {
-  return ({ name, content }) => chosenBy(policy, { name, content })
+  // manifests without a tag may belong to an index that is damaged
+  const { untaggedBefore: _, ...others } = policy
+  return ({ name, content, damaged }) => chosenBy(damaged.size > 0 ? others : policy, { name, content })
 }
 
 function byName(named: readonly ImageName[], repositories: Collection['repositories']): Choose {

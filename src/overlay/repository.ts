@@ -34,8 +34,8 @@ export class Repository {
   #links: { handle: FileHandle; file: AppendedFile } | undefined
   #content: RepositoryContent
   #referred: ReadonlySet<Digest> | undefined
-  /** a manifest that its index lists was left out: what that refers to is not known */
-  readonly isDamaged: boolean
+  /** manifests that its index lists, and that were left out: what they refer to is not known */
+  readonly damaged: ReadonlySet<string>
   #last: Promise<unknown> = Promise.resolve()
 
   private constructor(
@@ -44,11 +44,11 @@ export class Repository {
       folder: string
       content: RepositoryContent
       blobs: Map<Digest, LinkedBlob>
-      isDamaged: boolean
+      damaged: ReadonlySet<string>
     },
   ) {
     this.name = name
-    this.isDamaged = read.isDamaged
+    this.damaged = read.damaged
     this.#folder = read.folder
     this.#content = read.content
     this.#blobs = read.blobs
@@ -61,15 +61,15 @@ export class Repository {
   ): Promise<Repository> {
     const folder = paths.repository(name)
     await makeRepositoryFolder(folder)
-    let isDamaged = false
+    const leftOut = new Set<string>()
     const content = await readContent(folder, {
       paths,
       damaged(digest) {
-        isDamaged = true
+        leftOut.add(digest)
         damaged(digest)
       },
     })
-    return new Repository(name, { folder, content, blobs: await readLinks(folder), isDamaged })
+    return new Repository(name, { folder, content, blobs: await readLinks(folder), damaged: leftOut })
   }
 
   get content(): RepositoryContent {

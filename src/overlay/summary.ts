@@ -12,8 +12,6 @@ export interface OverlaySummary {
   blobs: number
   /** of all blobs, each counted once; includes those of bundles that images build on */
   bytes: number
-  /** bytes of the files that are stored, uploads in progress and content without a reference included: what a quota counts */
-  stored: number
 }
 
 /** Reads what the overlay in this folder holds, whether its servers run or not; reads no content. A repository that is damaged is left out. */
@@ -34,8 +32,13 @@ export async function overlaySummary(folder: string): Promise<OverlaySummary> {
     for (const [digest, { size }] of await readLinks(paths.repository(name))) blobs.set(digest, size)
   }
   const bytes = [...blobs.values()].reduce((sum, size) => sum + size, 0)
-  const stored = (await sizeOfFiles(paths.blobs)) + (await sizeOfFiles(paths.uploads))
-  return { repositories, tags, manifests: manifests.size, blobs: blobs.size, bytes, stored }
+  return { repositories, tags, manifests: manifests.size, blobs: blobs.size, bytes }
+}
+
+/** Returns the bytes of all files, uploads in progress and content without a reference included: what a quota counts. */
+export async function storedBytes(folder: string): Promise<number> {
+  const { blobs, uploads } = overlayFolder(folder)
+  return (await sizeOfFiles(blobs)) + (await sizeOfFiles(uploads))
 }
 
 /** A file that is removed in the meantime has no size. */
