@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
 import { chown, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { readGuarded } from '../core/guarded-file.ts'
+import { z } from 'zod'
+import { inGuardedFolder, readGuarded } from '../core/guarded-file.ts'
 import { printableJson } from '../core/printable.ts'
 
 /** What somebody did at a site. Texts from outside are shortened and escaped. */
@@ -30,6 +31,22 @@ export type AuditRecord = AuditEvent & {
   /** ISO 8601 */
   at: string
 }
+
+const text = z.string().max(1_000)
+/** The servers may run as another user than the command that reads what they wrote. */
+const recordSchema: z.ZodType<AuditRecord> = z.object({
+  at: z.iso.datetime(),
+  what: text,
+  result: z.enum(['ok', 'refused', 'failed']),
+  user: text,
+  address: text.optional(),
+  repository: text.optional(),
+  reference: text.optional(),
+  digest: text.optional(),
+  subject: text.optional(),
+  status: z.union([text, z.number()]).optional(),
+  count: z.number().optional(),
+})
 
 export interface AuditLog {
   /** Writes an event soon; it does not wait, and an event that cannot be written is counted. */
@@ -104,12 +121,21 @@ export async function appendAudit(path: string, event: AuditEvent, now: () => Da
   await append(path, [lineOf(event, now())], { limit: maxSize, now })
 }
 
-/** Returns the last events, the oldest first; `unreadable` lines were torn by a full disk or a power cut. */
+/**
+ * Returns the last events, the oldest first; `unreadable` lines were torn by a full disk or a power cut, or are no events. Follows no symbolic
+ * links below the folder that the log's folder is in, which may belong to the servers' user.
+ */
 export async function readAudit(
   path: string,
   { last }: { last: number },
 ): Promise<{ events: AuditRecord[]; unreadable: number }> {
-  const names = [...(await rotatedOf(path)), basename(path)]
+  const place = { root: dirname(dirname(path)), names: [basename(dirname(path))] }
+  const found = await inGuardedFolder(place, folder => readLogs(join(folder, basename(path)), last))
+  return found ?? { events: [], unreadable: 0 }
+}
+
+async function readLogs(path: string, last: number): Promise<{ events: AuditRecord[]; unreadable: number }> {
+  const names = [...(await rotatedOf(path)).slice(-maxFiles), basename(path)]
   let events: AuditRecord[] = []
   let unreadable = 0
   for (const name of names.reverse()) {
@@ -119,7 +145,7 @@ export async function readAudit(
     for (const line of file?.bytes.toString('utf8').split('\n') ?? []) {
       if (line === '') continue
       try {
-        own.push(JSON.parse(line) as AuditRecord)
+        own.push(recordSchema.parse(JSON.parse(line)))
       } catch {
         unreadable++
       }

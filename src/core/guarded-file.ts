@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
 import { chmod, chown, type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { syncFolder } from './atomic-file.ts'
+import { defined } from './defined.ts'
 import { AirgapError, errnoOf, fromSystemError } from './errors.ts'
 
 /** A file that belongs to the operator or to the machine: its content, mode and owner. */
@@ -39,11 +40,66 @@ export async function readGuarded(
     const found = await handle.stat()
     if (!found.isFile()) throw notRegular(path, 'not a regular file')
     if (found.size > maxSize) throw notRegular(path, `larger than ${maxSize >> 20} MiB`)
-    return { bytes: await handle.readFile(), mode: found.mode & 0o7777, uid: found.uid, gid: found.gid }
+    const bytes = await firstBytes(handle, found.size)
+    return { bytes, mode: found.mode & 0o7777, uid: found.uid, gid: found.gid }
   } catch (error) {
     throw fromSystemError(error, path)
   } finally {
     await handle.close()
+  }
+}
+
+/** What is appended meanwhile is not read: its owner could append without end. */
+async function firstBytes(handle: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(size)
+  let length = 0
+  while (length < size) {
+    const { bytesRead } = await handle.read(bytes, length, size - length, length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return bytes.subarray(0, length)
+}
+
+/**
+ * Calls `use` with a path of the folder `names` in `root`, through which no symbolic link below `root` is followed, also not one that is
+ * planted meanwhile (CWE-59): for a folder that another user owns. Returns undefined where the folder is missing, or is a link. Needs /proc.
+ */
+export async function inGuardedFolder<T>(
+  { root, names }: { root: string; names: readonly string[] },
+  use: (folder: string) => Promise<T>,
+): Promise<T | undefined> {
+  const opened: FileHandle[] = []
+  try {
+    let path = root
+    for (const name of ['', ...names]) {
+      const handle = await openFolder(name === '' ? path : `${path}/${name}`)
+      if (handle === undefined) return undefined
+      opened.push(handle)
+      path = `/proc/self/fd/${handle.fd}`
+    }
+    return await use(path)
+  } catch (error) {
+    const real = join(root, ...names)
+    const at = `/proc/self/fd/${opened.at(-1)?.fd}`
+    if (!(error instanceof AirgapError) || !error.item?.startsWith(at)) throw error
+    const { code, message, item, likely, next, cause } = error
+    throw new AirgapError(code, message, {
+      item: real + item.slice(at.length),
+      cause,
+      ...defined({ likely, next: next?.replaceAll(at, real) }),
+    })
+  } finally {
+    for (const handle of opened) await handle.close()
+  }
+}
+
+async function openFolder(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined
+    throw fromSystemError(error, path)
   }
 }
 

@@ -3,6 +3,7 @@ import { type AuditRecord, appendAudit, readAudit } from '../access/audit.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
 import { pathsOf } from '../site/state.ts'
 import { operatorName } from './operator.ts'
+import { serversPaths } from './service-record.ts'
 import { findSite } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 
@@ -38,10 +39,18 @@ export async function audited<T>(command: AuditedCommand, run: () => Promise<T>)
 export async function readSiteAudit(
   options: SiteOptions,
   { last }: { last: number },
-): Promise<{ file: string; events: AuditRecord[]; unreadable: number }> {
+): Promise<{ files: string[]; events: AuditRecord[]; unreadable: number }> {
   const { siteFolder } = await findSite(options)
-  const file = pathsOf(siteFolder).audit
-  return { file, ...(await readAudit(file, { last })) }
+  const paths = pathsOf(siteFolder)
+  // commands write one of them, and servers of a service the other
+  const files = [...new Set([paths.audit, (await serversPaths(paths)).audit])]
+  const logs = await Promise.all(files.map(file => readAudit(file, { last })))
+  const events = logs.flatMap(log => log.events).sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+  return {
+    files,
+    events: events.slice(-last),
+    unreadable: logs.reduce((sum, log) => sum + log.unreadable, 0),
+  }
 }
 
 /** A log that cannot be written must not hide how the command ended. */

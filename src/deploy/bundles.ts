@@ -14,6 +14,9 @@ import { type OpenBundle, type OpenBundles, openBundles } from './open-bundles.t
 import { operatorName } from './operator.ts'
 import { pinConfirmedKeys, recordAccepted } from './record-trust.ts'
 import { type Reloaded, reloadServers, runningConfiguration } from './reload-servers.ts'
+import { readServiceRecord, serversPaths } from './service-record.ts'
+import { type UpdatedService, updateService } from './service-start.ts'
+import { rememberUnits } from './service-units.ts'
 import { existingSite, findSite, siteAddress } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 import { siteParts } from './steps/parts.ts'
@@ -47,10 +50,13 @@ export interface SiteBundles {
 export interface ChangedBundles extends SiteBundles {
   /** false with a dry run, or where nothing was to be changed */
   written: boolean
-  servers: Reloaded['servers'] | 'unchanged'
+  /** `restarted`: the systemd service, as it could not see a bundle; connections waited, and downloads went on for a minute */
+  servers: ChangedServers | 'unchanged'
   /** whether machines have to be configured again: their client files change with the bundles */
   clientFilesChange: boolean
 }
+
+type ChangedServers = (Reloaded | UpdatedService)['servers']
 
 export interface ChangeRun {
   dryRun: boolean
@@ -122,7 +128,7 @@ export async function addBundles(
     state.paths.bundles,
     bundles.map(({ identity }) => identity),
   )
-  return { ...result, written: true, servers: await changeTo(after, { before, state, context }) }
+  return { ...result, written: true, servers: await changeTo(after, { before, bundles, state, context }) }
 }
 
 /** Removes a bundle, by its name, its digest or its path. Throws USAGE where the site needs it, BUSY, and what keeps the servers from serving. */
@@ -157,7 +163,11 @@ export async function removeBundle(
   if (dryRun) return { ...result, written: false, servers: 'unchanged' }
   await confirm(`no longer serve ${removed.name ?? removed.path} ${removed.version ?? ''}`.trim())
   await using _lock = await acquireProcessLock(state.paths.lock, siteFolder)
-  return { ...result, written: true, servers: await changeTo(after, { before, state, context }) }
+  return {
+    ...result,
+    written: true,
+    servers: await changeTo(after, { before, bundles: opened.bundles, state, context }),
+  }
 }
 
 /** What the site was set up with; where only `serve` runs, what that serves. */
@@ -178,16 +188,35 @@ async function present(
 /** The configuration, and then the servers; where these cannot serve it, the configuration is what it was. */
 async function changeTo(
   after: SiteConfig,
-  { before, state, context }: { before: SiteConfig; state: SiteState; context: DeployContext },
-): Promise<Reloaded['servers']> {
-  const { paths } = await openState(state.folder)
+  {
+    before,
+    bundles,
+    state,
+    context,
+  }: { before: SiteConfig; bundles: readonly OpenBundle[]; state: SiteState; context: DeployContext },
+): Promise<ChangedServers> {
+  const { signal } = context
+  const { folder: siteFolder, paths } = await openState(state.folder)
+  const service = await readServiceRecord(paths.service)
+  const restoreUnits = service && (await rememberUnits({ siteFolder, name: service.name }))
   await writeSiteConfig(paths.config, after)
   try {
-    const { servers, served } = await reloadServers(paths, context.signal)
+    const { servers, served } =
+      service === undefined
+        ? await reloadServers(paths, signal)
+        : await updateService(
+            {
+              setup: { config: after, siteFolder },
+              digests: bundles.map(({ identity }) => identity.digest),
+              name: service.name,
+            },
+            { self: service.self ?? context.self, signal },
+          )
     if (served !== null) refuseOtherServed(after, served.bundles)
     return servers
   } catch (error) {
     await writeSiteConfig(paths.config, before)
+    await restoreUnits?.()
     throw error
   }
 }
@@ -296,9 +325,10 @@ async function refuseNeeded(
   removed: SiteBundle,
   { left, state }: { left: readonly OpenBundle[]; state: SiteState },
 ): Promise<void> {
-  if (!existsSync(state.paths.overlay)) return
+  const { overlay } = await serversPaths(state.paths)
+  if (!existsSync(overlay)) return
   const kept = new Set(left.flatMap(({ store }) => store.blobs().map(({ digest }) => digest)))
-  const images = await imagesNeeding(state.paths.overlay, digest => !kept.has(digest))
+  const images = await imagesNeeding(overlay, digest => !kept.has(digest))
   if (images.length === 0) return
   const names = images.slice(0, 5).map(({ name }) => name)
   throw new AirgapError('USAGE', `${images.length} pushed images have layers that only this bundle has`, {

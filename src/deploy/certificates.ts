@@ -1,11 +1,23 @@
 import type { X509Certificate } from 'node:crypto'
 import { AirgapError } from '../core/errors.ts'
+import { inGuardedFolder } from '../core/guarded-file.ts'
 import type { MachineFinding } from '../install/preflight/finding.ts'
 import { thisHost } from '../install/preflight/finding.ts'
+import { serviceFolder } from '../service/units.ts'
 import type { SiteConfig } from '../site/config.ts'
-import { readServerCertificate, readSiteCa, renewServerCertificate } from '../site/site-ca.ts'
+import {
+  type KeptCertificate,
+  readServerCertificate,
+  readSiteCa,
+  renewServerCertificate,
+} from '../site/site-ca.ts'
+import type { SiteState } from '../site/state.ts'
+import { readServiceRecord } from './service-record.ts'
+import { reloadService } from './service-reload.ts'
 import { existingSite, findSite } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
+
+type Paths = SiteState['paths']
 
 export interface Certificates {
   site: string
@@ -45,7 +57,7 @@ export async function showCertificates(
 ): Promise<Certificates> {
   const { siteFolder, state } = await existingSite(options)
   const tls = await tlsOfSite(options)
-  return { site: siteFolder, ...(await certificatesOf({ tls }, { folder: state.paths.tls, now: now() })) }
+  return { site: siteFolder, ...(await certificatesOf({ tls }, { paths: state.paths, now: now() })) }
 }
 
 /**
@@ -70,7 +82,8 @@ export async function renewCertificates(
           ? 'run `offline-deploy apply --tls`, which makes a CA and a certificate'
           : `replace ${tls.certificate} and ${tls.key}`,
     })
-  await renewOwnCertificate({ folder: state.paths.tls, now })
+  await renewOwnCertificate({ paths: state.paths, now })
+  await reloadService(state.paths)
   return await showCertificates(options, { now })
 }
 
@@ -81,26 +94,27 @@ async function tlsOfSite(options: SiteOptions): Promise<SiteConfig['tls']> {
 }
 
 /** With the names of the present certificate; running servers notice themselves when they change. */
-async function renewOwnCertificate(place: { folder: string; now: () => Date }): Promise<void> {
-  const [ca, present] = [await readSiteCa(place.folder), await readServerCertificate(place.folder)]
+async function renewOwnCertificate({ paths, now }: { paths: Paths; now: () => Date }): Promise<void> {
+  const folder = paths.tls
+  const [ca, present] = [await readSiteCa(folder), await presentedCertificate(paths)]
   if (ca === undefined || present === undefined)
     throw new AirgapError('FILE_NOT_FOUND', 'this site has no certificate yet', {
-      item: place.folder,
+      item: folder,
       likely: 'its servers have not run with TLS',
       next: 'run `offline-deploy apply`: the servers make a certificate when they start',
     })
-  await renewServerCertificate(ca, { ...place, names: namesIn(present.certificate) })
+  await renewServerCertificate(ca, { folder, now, names: namesIn(present.certificate) })
 }
 
 /** The certificates as they are in the files; those that were not made yet are missing. */
 export async function certificatesOf(
   { tls }: Pick<SiteConfig, 'tls'>,
-  { folder, now }: { folder: string; now: Date },
+  { paths, now }: { paths: Paths; now: Date },
 ): Promise<Omit<Certificates, 'site'>> {
   if (tls === null) return { tls: null, certificates: [] }
   if (tls.by === 'site-ca') {
-    const ca = (await readSiteCa(folder))?.certificate
-    const server = (await readServerCertificate(folder))?.certificate
+    const ca = (await readSiteCa(paths.tls))?.certificate
+    const server = (await presentedCertificate(paths))?.certificate
     return {
       tls: tls.by,
       certificates: [
@@ -183,4 +197,13 @@ function problemOf(
   if (until.getTime() - now.getTime() > warnMs) return undefined
   const days = Math.floor((until.getTime() - now.getTime()) / day)
   return { level: 'warning', what: `expires in ${days} days, at ${until.toISOString()}`, next: advice }
+}
+
+/** Reads the certificate that the servers present; undefined where none was made yet. Throws KEY_INVALID, PERMISSION. */
+export async function presentedCertificate(paths: Paths): Promise<KeptCertificate | undefined> {
+  const record = await readServiceRecord(paths.service)
+  if (record === undefined) return await readServerCertificate(paths.tls)
+  const place = { root: serviceFolder(record.name), names: ['tls'] }
+  // before its first start, the one that it will copy
+  return (await inGuardedFolder(place, readServerCertificate)) ?? (await readServerCertificate(paths.tls))
 }

@@ -16,6 +16,7 @@ import type { DeployContext } from './context.ts'
 import { type OpenBundle, openBundles } from './open-bundles.ts'
 import { ownServers } from './own-servers.ts'
 import { openPasswords, type Passwords } from './passwords.ts'
+import { serversPaths } from './service-record.ts'
 import { setUp } from './set-up.ts'
 import { openSiteInstall, type SiteInstall, variableOf } from './site-install.ts'
 import type { SiteOptions } from './site-options.ts'
@@ -76,7 +77,7 @@ export async function examine(
   const { deployment } = install ?? {}
   const files = await treeEntries(bundles, 'files')
   const running = await findServers(ownServers(config, state), signal)
-  const certificates = await certificatesOf(config, { folder: state.paths.tls, now: now() })
+  const certificates = await certificatesOf(config, { paths: state.paths, now: now() })
   const report = await preflight({
     nodes: limitedNodes(site.nodes, limit),
     access: { ssh: site.ssh, knownHosts: state.paths.knownHosts, passwords },
@@ -87,7 +88,7 @@ export async function examine(
       driverBranch: install && (await driverBranchOf(install)),
       fileBytes: sizeOf(files),
       siteHost: config.address,
-      certificate: await certificateValidity(config.tls, state.paths.tls),
+      certificate: await certificateValidity(config.tls, (await serversPaths(state.paths)).tls),
       podMachines: site.nodes.filter(
         ({ roles }) => roles.includes('worker') || roles.includes('control-plane'),
       ).length,

@@ -1,8 +1,12 @@
+import { dirname } from 'node:path'
+import type { Digest } from '../core/digest.ts'
 import { lockHolder } from '../core/process-lock.ts'
 import { requestControl } from '../serve/control-socket.ts'
 import type { SiteConfig } from '../site/config.ts'
 import type { SiteState } from '../site/state.ts'
 import type { ServedSite } from './serve.ts'
+import { readServiceRecord, serversPaths } from './service-record.ts'
+import { copyForService } from './service-reload.ts'
 
 /** What became of a request to reload: `signalled` where the servers have no socket, and report in their log alone. */
 export type Reloaded =
@@ -31,10 +35,15 @@ export async function runningConfiguration(
   return answer?.value as SiteConfig | undefined
 }
 
-/** Has the running servers take over what was verified. */
+/** Has the running servers take over that this bundle was verified; those of a systemd service get a copy of the verdicts. */
 export async function refreshVerdicts(
-  { control }: Pick<SiteState['paths'], 'control'>,
-  signal: AbortSignal,
+  paths: SiteState['paths'],
+  { bundle, signal }: { bundle: Digest; signal: AbortSignal },
 ): Promise<void> {
-  await requestControl(control, { what: 'verdicts' }, signal)
+  const service = await readServiceRecord(paths.service)
+  if (service?.self !== undefined) {
+    const { name, self } = service
+    await copyForService({ siteFolder: dirname(paths.config), name, self, verified: bundle }, signal)
+  }
+  await requestControl((await serversPaths(paths)).control, { what: 'verdicts' }, signal)
 }

@@ -48,6 +48,8 @@ export interface ServeRun {
   log: LogSink
   /** program and arguments that start this program again */
   self: readonly string[]
+  /** how long answers may go on once the signal is aborted; default: 5 s */
+  stopGraceMs?: number
   /** descriptors of listening sockets that the service manager has passed; none: the ports are bound */
   sockets?: readonly number[]
   /** called once the servers answer */
@@ -122,7 +124,7 @@ export async function serveSite(
     log,
     processes,
     self: run.self,
-    ...defined({ sockets: run.sockets }),
+    ...defined({ sockets: run.sockets, stopGraceMs: run.stopGraceMs }),
   })
   ends.defer(() => serving.close())
   const record = ends.adopt(await keepServingRecord(serving, { path: state.paths.serving, now }), one =>

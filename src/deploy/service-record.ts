@@ -8,6 +8,8 @@ import { pathsOf, type SiteState } from '../site/state.ts'
 const schema = z.object({
   /** of the units, without suffix */
   name: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/),
+  /** program and arguments that start the program of its units; absent: written by an older version */
+  self: z.array(z.string()).min(1).optional(),
 })
 
 /** The systemd service that runs a site's servers. */
@@ -34,7 +36,11 @@ export async function readServiceRecord(path: string): Promise<ServiceRecord | u
   }
 }
 
-/** Returns the paths that the servers of a site use: those of a systemd service have their own folder, with what was pushed. */
+/**
+ * Returns the paths that the servers of a site use: logs, verdicts, certificate, pushed content, socket. Those of a systemd service have their own
+ * folder, and own it: they could put links, pipes and anything else there, so that root reads it with core/guarded-file.ts only. Throws
+ * JOURNAL_INVALID.
+ */
 export async function serversPaths(paths: SiteState['paths']): Promise<SiteState['paths']> {
   const record = await readServiceRecord(paths.service)
   return record === undefined ? paths : pathsOf(serviceFolder(record.name))

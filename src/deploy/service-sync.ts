@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { defined } from '../core/defined.ts'
+import type { Digest } from '../core/digest.ts'
 import { AirgapError, errnoOf } from '../core/errors.ts'
 import { serviceFolder } from '../service/units.ts'
 import { readSiteConfig, type SiteConfig, type TlsConfig } from '../site/config.ts'
@@ -10,6 +11,7 @@ import { openServerKey } from '../site/server-key.ts'
 import { existingSite } from './set-up.ts'
 import { openKey } from './site-key.ts'
 import { caForMachines } from './site-tls.ts'
+import { verdictName } from './site-verdicts.ts'
 
 /** What the servers need of the site's state folder: files, and folders of files. Nothing else ever leaves it. */
 const needed = [
@@ -23,12 +25,15 @@ const needed = [
   'users.htpasswd',
 ] as const
 
+/** of the servers, with its key */
+const certificate = join('tls', 'server.pem')
+
 /**
  * Copies what the servers need to their own folder. Reads as root, becomes the owner of that folder for good, and writes: a link in there
- * leads that user where it could go anyway. For a process that ends afterwards. Throws PERMISSION, FILE_NOT_FOUND.
+ * leads that user where it could go anyway. Of `verified`, a bundle that was read whole as root, it copies the verdicts, too. For a process that ends afterwards. Throws PERMISSION, FILE_NOT_FOUND.
  */
 export async function syncService(
-  { site, name }: { site: string; name: string },
+  { site, name, verified }: { site: string; name: string; verified?: Digest },
   { now }: { now: () => Date },
 ): Promise<{ folder: string; files: string[] }> {
   const { siteFolder, state } = await existingSite({ site })
@@ -42,13 +47,18 @@ export async function syncService(
   await openKey(state, now)
   const config = await readSiteConfig(state.paths.config)
   await caForMachines(config?.tls ?? null, { folder: state.paths.tls, now })
+  const present = await stat(join(siteFolder, certificate)).catch(() => undefined)
   const contents = new Map<string, Buffer | undefined>()
-  for (const path of await neededFiles(siteFolder))
+  for (const path of [...(await neededFiles(siteFolder)), ...verdictsOf(verified)])
     contents.set(path, await contentOf(join(siteFolder, path)))
   if (config !== undefined) await addGivenCertificate(contents, { config, folder })
   process.setgroups?.([])
   process.setgid?.(owner.gid)
   process.setuid?.(owner.uid)
+  // the servers renew it in their folder
+  const theirs = await stat(join(folder, certificate)).catch(() => undefined)
+  if (theirs !== undefined && !(present !== undefined && present.mtimeMs > theirs.mtimeMs))
+    contents.delete(certificate)
   for (const [path, content] of contents) {
     const target = join(folder, path)
     if (content === undefined) await rm(target, { force: true })
@@ -58,6 +68,11 @@ export async function syncService(
     }
   }
   return { folder, files: [...contents].filter(([, content]) => content !== undefined).map(([path]) => path) }
+}
+
+/** The file of one bundle alone: of the others, the servers may have found out more since. */
+function verdictsOf(bundle: Digest | undefined): string[] {
+  return bundle === undefined ? [] : [join('verdicts', verdictName(bundle))]
 }
 
 /** The operator's certificate and key may be readable for root alone: the servers get copies, and a configuration that names these. */

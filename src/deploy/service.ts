@@ -1,18 +1,17 @@
-import { chmod, mkdir, readFile, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { writeAtomically } from '../core/atomic-file.ts'
-import { AirgapError, errnoOf } from '../core/errors.ts'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AirgapError } from '../core/errors.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
-import { stopHolder } from '../install/background.ts'
 import { requireSystemd, runSystemd, unitState } from '../service/systemctl.ts'
-import { isHidden, serviceFolder, type UnitFile, unitFiles } from '../service/units.ts'
+import { serviceFolder, type UnitFile, unitFiles } from '../service/units.ts'
 import { writeSiteConfig } from '../site/config.ts'
 import { openState, pathsOf } from '../site/state.ts'
 import { addToBundleRecord } from './bundle-record.ts'
-import { type OpenBundle, openBundles } from './open-bundles.ts'
-import { moveOverlay } from './service-overlay.ts'
-import { readServiceRecord, writeServiceRecord } from './service-record.ts'
-import { existingSite, findSite, refuseAnyPort, type Setup, setUp } from './set-up.ts'
+import { openBundles } from './open-bundles.ts'
+import { readServiceRecord } from './service-record.ts'
+import { startService } from './service-start.ts'
+import { installedFiles, programOf, refuseUnreadable, textOf, unitsOf } from './service-units.ts'
+import { existingSite, findSite, refuseAnyPort, setUp } from './set-up.ts'
 import type { SiteOptions } from './site-options.ts'
 
 export const defaultServiceName = 'astrago-site'
@@ -83,40 +82,9 @@ export async function installService(options: ServiceOptions, run: ServiceRun): 
     state.paths.bundles,
     bundles.map(({ identity }) => identity),
   )
-  await writeServiceRecord(state.paths.service, { name })
-  await startService({ setup, bundles, name }, run)
-  return { ...change, done: true }
-}
-
-/** Writes the units again if they have changed, and starts the service again: its sockets stay open. */
-export async function startService(
-  { setup, bundles, name }: { setup: Setup; bundles: readonly OpenBundle[]; name: string },
-  { self, signal }: Pick<ServiceRun, 'self' | 'signal'>,
-): Promise<void> {
-  const { paths } = await openState(setup.siteFolder)
   const digests = bundles.map(({ identity }) => identity.digest)
-  await writeAtomically(paths.serviceEnvironment, `OFFLINE_DEPLOY_EXPECT=${digests.join(',')}\n`, 0o600)
-  // of the copies in the state folder, which nobody else can reach there
-  for (const path of setup.config.bundles)
-    if (path.startsWith(`${setup.siteFolder}/`)) await chmod(path, 0o644)
-  const socket = `${name}.socket`
-  let movesPorts = false
-  for (const { path, text } of unitFiles(unitsOf(setup, { name, self }))) {
-    const isSame = (await textOf(path)) === text
-    if (!isSame && path.endsWith('.socket')) movesPorts = true
-    if (isSame) continue
-    await mkdir(dirname(path), { recursive: true })
-    await writeAtomically(path, text, 0o644)
-  }
-  await runSystemd('systemd-sysusers', [`/etc/sysusers.d/${name}.conf`], signal)
-  await runSystemd('systemctl', ['daemon-reload'], signal)
-  await stopHolder(paths.serveLock, { signal })
-  await moveOverlay({ overlay: paths.overlay, name }, signal)
-  if (movesPorts) await runSystemd('systemctl', ['stop', `${name}.service`, socket], signal)
-  await runSystemd('systemctl', ['enable', '--quiet', socket, `${name}.service`], signal)
-  await runSystemd('systemctl', ['start', socket], signal)
-  await runSystemd('systemctl', ['reset-failed', `${name}.service`], signal).catch(() => {})
-  await runSystemd('systemctl', ['restart', `${name}.service`], signal)
+  await startService({ setup, digests, name }, run)
+  return { ...change, done: true }
 }
 
 /** Stops the service and removes its units; the servers' folder and user stay, as what was pushed is in there. Throws FILE_NOT_FOUND where none is installed. */
@@ -184,33 +152,6 @@ async function nameOf({ name, ...options }: ServiceOptions, siteFolder: string):
   })
 }
 
-function unitsOf(
-  { config, siteFolder }: Setup,
-  { name, self }: { name: string; self: readonly string[] },
-): Parameters<typeof unitFiles>[0] {
-  return {
-    name,
-    site: siteFolder,
-    self,
-    reads: [...config.bundles, ...programOf(self)],
-    listen: config.listen,
-    ports: { registry: config.registryPort, http: config.httpPort },
-  }
-}
-
-/** The folders with the runtime and the program: the bundle's is one folder with both. */
-function programOf(self: readonly string[]): string[] {
-  return [...new Set([self[0] ?? '', self.at(-1) ?? ''].map(path => dirname(path)))]
-}
-
-function installedFiles(name: string): string[] {
-  return [
-    `/etc/systemd/system/${name}.socket`,
-    `/etc/systemd/system/${name}.service`,
-    `/etc/sysusers.d/${name}.conf`,
-  ]
-}
-
 async function refuseOtherSite(files: readonly UnitFile[], siteFolder: string): Promise<void> {
   const service = files.find(({ path }) => path.endsWith('.service'))?.path ?? ''
   const text = await textOf(service)
@@ -219,37 +160,6 @@ async function refuseOtherSite(files: readonly UnitFile[], siteFolder: string): 
     item: service,
     next: 'choose another name with --name',
   })
-}
-
-/** The user of the servers has to be able to read the bundle: on a medium, its mount options decide that. */
-async function refuseUnreadable(paths: readonly string[], siteFolder: string): Promise<void> {
-  for (const path of paths) {
-    // of a bundle that is copied there, the mode is set
-    if (path.startsWith(`${siteFolder}/bundles/`)) continue
-    const stats = await stat(path)
-    if ((stats.mode & 0o004) === 0 || (stats.isDirectory() && (stats.mode & 0o001) === 0))
-      throw unreadable(path)
-    if (isHidden(path, siteFolder)) continue
-    for (let above = dirname(path); above !== '/'; above = dirname(above))
-      if (((await stat(above)).mode & 0o001) === 0) throw unreadable(above)
-  }
-}
-
-function unreadable(item: string): AirgapError {
-  return new AirgapError('PERMISSION', 'the user of the servers cannot read this', {
-    item,
-    likely: 'the medium was mounted for root alone, or the file was copied with mode 0600',
-    next: 'mount the medium with `-o umask=022`, or run `chmod o+rX` on it; `offline-deploy apply --copy-bundle` copies the bundle',
-  })
-}
-
-async function textOf(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 function notInstalled(siteFolder: string): AirgapError {

@@ -76,6 +76,8 @@ export interface ServingOptions extends ServedSetup {
   processes: number
   /** descriptors of listening sockets; none: the ports are bound */
   sockets?: readonly number[]
+  /** how long answers may go on once the servers are stopped; default: 5 s */
+  stopGraceMs?: number
   /** program and arguments that start a serving process */
   self: readonly string[]
 }
@@ -127,8 +129,8 @@ interface Amount {
   bytes: number
 }
 
-/** within the time that a stopped program has (shell/run.ts) */
-export const graceMs = 5_000
+/** How long answers may go on once the servers are stopped, unless they are started otherwise. */
+export const defaultStopGraceMs = 5_000
 /** of both servers of all processes together */
 const cacheBytes = 64 << 20 /* bytes */
 

@@ -1,6 +1,7 @@
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
+import { readGuarded } from '../core/guarded-file.ts'
 import type { Serving } from './serving-options.ts'
 
 const counters = z.object({
@@ -36,6 +37,7 @@ const schema = z.object({
 /** What the running servers say of themselves, in the state folder: it needs no request, and nobody else can read it. */
 export type ServingRecord = z.infer<typeof schema>
 
+const maxRecord = 1 << 20 /* bytes */
 const writeEvery = 5_000 /* milliseconds */
 
 /** Keeps the record until it is closed. A record that cannot be written (a full disk) is missing, and the servers run on. */
@@ -77,7 +79,8 @@ export async function keepServingRecord(
 /** Returns the record of this process; undefined where there is none, or one of servers that ran before. */
 export async function readServingRecord(path: string, process: number): Promise<ServingRecord | undefined> {
   try {
-    const record = schema.parse(JSON.parse(await readFile(path, 'utf8')))
+    const found = await readGuarded(path, maxRecord)
+    const record = schema.parse(JSON.parse(found?.bytes.toString('utf8') ?? ''))
     return record.process === process ? record : undefined
   } catch {
     return undefined

@@ -11,8 +11,8 @@ import { openServerKey } from '../site/server-key.ts'
 import { proveServer } from '../site/server-proof.ts'
 import { aboutBundle } from './about-bundle.ts'
 import {
+  defaultStopGraceMs,
   type GenerationOptions,
-  graceMs,
   maxDraining,
   memoryShare,
   type ServedSetup,
@@ -29,6 +29,7 @@ import { makeSiteServers } from './site-servers.ts'
 export async function startServing({
   listen: host,
   sockets = [],
+  stopGraceMs = defaultStopGraceMs,
   ...options
 }: ServingOptions): Promise<Serving> {
   const entrance = await bindEntrance(
@@ -108,7 +109,7 @@ export async function startServing({
       renewTls: tls => current.renewTls(tls),
       async close() {
         entrance.close()
-        await generations.stop({ graceMs })
+        await generations.stop({ graceMs: stopGraceMs })
       },
     }
   } catch (error) {

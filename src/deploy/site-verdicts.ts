@@ -244,7 +244,12 @@ async function subjectOf({ path, store, identity }: VerifiedFile, state: string)
 }
 
 function verdictPath(paths: SiteState['paths'], digest: string): string {
-  return join(paths.verdicts, digest.replace('sha256:', '').slice(0, 32))
+  return join(paths.verdicts, verdictName(digest))
+}
+
+/** Name of the file with what is known of a bundle. */
+export function verdictName(digest: string): string {
+  return digest.replace('sha256:', '').slice(0, 32)
 }
 
 /**

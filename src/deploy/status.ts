@@ -7,6 +7,7 @@ import { type PlannedStep, planSteps } from '../install/plan.ts'
 import { findServers, type SiteServers } from '../install/site-servers.ts'
 import type { Step } from '../install/step.ts'
 import { type OverlaySummary, overlaySummary, storedBytes } from '../overlay/summary.ts'
+import { mainProcess } from '../service/systemctl.ts'
 import { pathsOf, type SiteState } from '../site/state.ts'
 import { knownBundles } from './bundle-record.ts'
 import { type Certificates, certificatesOf } from './certificates.ts'
@@ -106,16 +107,16 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
   const refused = found instanceof AirgapError ? found : undefined
   await using cluster = found instanceof AirgapError ? undefined : found
   const reported = cluster === undefined ? null : await clusterStatus(cluster, context.signal)
-  const { overlay } = await serversPaths(state.paths)
+  const theirs = await serversPaths(state.paths)
   const status = {
     site: setup.siteFolder,
     keys: await siteKeys(setup.siteFolder),
     servers: await serversStatus({ paths: state.paths, servers: ownServers(setup.config, state) }, context),
-    tls: await certificatesOf(setup.config, { folder: state.paths.tls, now: context.now() }),
+    tls: await certificatesOf(setup.config, { paths: state.paths, now: context.now() }),
     running: await runningStatus(state.paths.lock, entries),
     pushed: {
-      ...(await overlaySummary(overlay)),
-      stored: await storedBytes(overlay),
+      ...(await overlaySummary(theirs.overlay)),
+      stored: await storedBytes(theirs.overlay),
       quota: setup.config.overlayQuota ?? null,
     },
     cluster: refused === undefined ? reported : { answers: false, nodes: [], releases: [], refused },
@@ -148,7 +149,7 @@ export async function siteStatus(options: SiteOptions, context: DeployContext): 
         version: identity.version,
         digest: identity.digest,
         trust: trustView(trust, { record: opened.record, digest: identity.digest }),
-        content: await verifiedContent({ digest: identity.digest, store }, state),
+        content: await verifiedContent({ digest: identity.digest, store }, { paths: theirs }),
       })),
     ),
     steps: await Promise.all(planned.map(withLog)),
@@ -171,7 +172,7 @@ async function unreadableBundles(
   const content =
     identity === undefined
       ? null
-      : await verifiedContent({ digest: identity.digest }, { paths: pathsOf(siteFolder) })
+      : await verifiedContent({ digest: identity.digest }, { paths: await serversPaths(pathsOf(siteFolder)) })
   return config.bundles.map(path => ({
     path,
     name: identity?.name ?? null,
@@ -210,6 +211,9 @@ async function serversStatus(
   const service = await readServiceRecord(paths.service)
   const found = await findServers(servers, signal)
   const { description } = found
+  const theirs = await serversPaths(paths)
+  const own = holder?.place === 'here' ? holder.pid : undefined
+  const pid = service === undefined ? own : await mainProcess(`${service.name}.service`, signal)
   return {
     running: found.registry === 'ours' && found.http === 'ours',
     process: holder?.pid ?? null,
@@ -217,7 +221,7 @@ async function serversStatus(
     registry: description?.registry ?? null,
     httpServer: description?.httpServer ?? null,
     serves: description?.bundles ?? [],
-    record: holder?.place === 'here' ? ((await readServingRecord(paths.serving, holder.pid)) ?? null) : null,
+    record: pid === undefined ? null : ((await readServingRecord(theirs.serving, pid)) ?? null),
     strangers: (['registry', 'http'] as const).flatMap(one =>
       found[one] === 'stranger' ? servers.urls[one] : [],
     ),

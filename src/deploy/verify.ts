@@ -54,6 +54,6 @@ export async function verifyOpenBundle(
   })
   await keepVerified(bundle, { paths: run.paths, since, now: run.now })
   // they find it in their file after the next start all the same
-  await refreshVerdicts(run.paths, run.signal).catch(() => {})
+  await refreshVerdicts(run.paths, { bundle: bundle.identity.digest, signal: run.signal }).catch(() => {})
   return report
 }

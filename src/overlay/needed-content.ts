@@ -1,8 +1,12 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, isDigest } from '../core/digest.ts'
+import { readGuarded } from '../core/guarded-file.ts'
 import { annotationKeys } from '../core/media-types.ts'
 import { nameOfFolder, overlayFolder } from './overlay-folder.ts'
+
+/** of a manifest, and of a repository's index */
+const maxText = 64 << 20 /* bytes */
 
 /** A pushed image, and content of it that the overlay does not have itself. */
 export interface NeedsContent {
@@ -27,7 +31,7 @@ export async function imagesNeeding(
     if (seen.has(digest)) return []
     seen.add(digest)
     if (!own.has(digest.slice('sha256:'.length))) return isMissing(digest) ? [digest] : []
-    const manifest = parsed(await readFile(blob(digest), 'utf8').catch(() => ''))
+    const manifest = parsed(await textOf(blob(digest)))
     const needed: Digest[] = []
     for (const child of listOf(manifest?.['manifests'])) needed.push(...(await neededBy(child, seen)))
     const others = [...listOf([manifest?.['config']]), ...listOf(manifest?.['layers'])]
@@ -38,7 +42,7 @@ export async function imagesNeeding(
   for (const entry of await readdir(repositories).catch(() => [])) {
     const repository = nameOfFolder(entry)
     if (repository === undefined) continue
-    const index = parsed(await readFile(join(repositories, entry, 'index.json'), 'utf8').catch(() => ''))
+    const index = parsed(await textOf(join(repositories, entry, 'index.json')))
     const manifests = index?.['manifests']
     for (const one of Array.isArray(manifests) ? manifests : []) {
       if (!isDigest(String(one?.digest))) continue
@@ -49,6 +53,12 @@ export async function imagesNeeding(
     }
   }
   return found
+}
+
+/** Empty where it cannot be read. No links are followed: a command reads it as root, and it belongs to the servers' user. */
+async function textOf(path: string): Promise<string> {
+  const file = await readGuarded(path, maxText).catch(() => undefined)
+  return file?.bytes.toString('utf8') ?? ''
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {

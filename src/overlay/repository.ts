@@ -5,12 +5,16 @@ import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, isDigest } from '../core/digest.ts'
-import { AirgapError, errnoOf } from '../core/errors.ts'
+import { AirgapError } from '../core/errors.ts'
+import { readGuarded } from '../core/guarded-file.ts'
 import { annotationKeys, mediaTypes } from '../core/media-types.ts'
 import { isTag } from '../core/reference.ts'
 import { makeRepositoryFolder, type OverlayFolder } from './overlay-folder.ts'
 import type { ManifestRecord } from './owner.ts'
 import { readPushedManifest } from './pushed-manifest.ts'
+
+/** of a repository's index, and of the list of its blobs */
+const maxText = 256 << 20 /* bytes */
 
 /** A blob of a repository. */
 export interface LinkedBlob {
@@ -193,12 +197,11 @@ export async function readContent(
 /** Returns the entries of a repository's index. Throws IO. */
 export async function readIndex(folder: string): Promise<Descriptor[]> {
   try {
-    const { manifests } = JSON.parse(await readFile(join(folder, 'index.json'), 'utf8')) as {
-      manifests: Descriptor[]
-    }
+    const text = await textOf(join(folder, 'index.json'))
+    if (text === '') return []
+    const { manifests } = JSON.parse(text) as { manifests: Descriptor[] }
     return manifests.filter(({ digest }) => isDigest(digest))
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return []
     throw new AirgapError('IO', 'a repository of the overlay cannot be read', {
       item: join(folder, 'index.json'),
       likely: 'the file was damaged or edited',
@@ -211,17 +214,19 @@ export async function readIndex(folder: string): Promise<Descriptor[]> {
 /** Returns the blobs of a repository. */
 export async function readLinks(folder: string): Promise<Map<Digest, LinkedBlob>> {
   const links = new Map<Digest, LinkedBlob>()
-  const text = await readFile(join(folder, linksFile), 'utf8').catch(error => {
-    if (errnoOf(error) === 'ENOENT') return ''
-    throw error
-  })
+  const text = await textOf(join(folder, linksFile))
   for (const line of text.split('\n')) {
     const record = recordOf(line)
-    if (record === undefined || !isDigest(record.digest)) continue
+    if (record == null || !isDigest(record.digest)) continue
     if (record.size === undefined) links.delete(record.digest)
     else links.set(record.digest, { size: record.size, at: record.at ?? '' })
   }
   return links
+}
+
+/** Empty where the file is missing. No links are followed: commands read it as root, and it belongs to the servers' user. */
+async function textOf(path: string): Promise<string> {
+  return (await readGuarded(path, maxText))?.bytes.toString('utf8') ?? ''
 }
 
 /** undefined for a line that was cut off: what it would have said was never acknowledged */

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { chmod, type FileHandle, open, rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
@@ -14,6 +15,8 @@ type Answer = { value: unknown } | { error: ErrorData }
 /** Answers one kind of request. Thrown errors reach the process that sent it. */
 export type ControlAnswer = (value: unknown) => Promise<unknown>
 
+/** open(2) O_PATH, which node:fs does not name */
+const openPath = 0o10000000
 /** of a request */
 const maxLine = 1 << 20 /* bytes */
 /** of an answer, which may list thousands of names */
@@ -59,13 +62,15 @@ export async function requestControl(
   { what, value = null }: { what: string; value?: unknown },
   signal: AbortSignal,
 ): Promise<{ value: unknown } | undefined> {
-  const folder = await open(dirname(path), 'r').catch(error => {
+  const socket = await open(path, openPath | constants.O_NOFOLLOW).catch(error => {
     if (errnoOf(error) === 'ENOENT') return undefined
     throw fromSystemError(error, path)
   })
-  if (folder === undefined) return undefined
+  if (socket === undefined) return undefined
   try {
-    const connection = connect({ path: shortPath(folder, path), signal })
+    // of servers with a user of their own, the folder is theirs: a link could lead root to any other socket
+    if (!(await socket.stat()).isSocket()) return undefined
+    const connection = connect({ path: `/proc/self/fd/${socket.fd}`, signal })
     connection.end(`${JSON.stringify({ what, value } satisfies Request)}\n`)
     const answer = JSON.parse(await lineFrom(connection, maxAnswer)) as Answer
     if ('error' in answer) throw errorOf(answer.error)
@@ -75,7 +80,7 @@ export async function requestControl(
     if (['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'].includes(errnoOf(error) ?? '')) return undefined
     throw fromSystemError(error, path)
   } finally {
-    await folder.close()
+    await socket.close()
   }
 }
 

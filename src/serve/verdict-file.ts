@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'
 import { AppendedFile } from '../core/appended-file.ts'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
+import { readGuarded } from '../core/guarded-file.ts'
 
 /** What the verdicts of a file are about: they are void for anything else. */
 const subjectSchema = z.strictObject({
@@ -136,16 +137,17 @@ export async function writeAllRight(
   await writeAtomically(path, wholeText({ subject, known }, new Lines()), 0o600)
 }
 
+/** of a million blobs */
+const maxVerdictFile = 256 << 20 /* bytes */
+
 /** Returns what the file has, as far as it is intact; undefined where there is none, or none that is a file of verdicts. */
 export async function readVerdictFile(
   path: string,
 ): Promise<{ subject: VerdictSubject; known: KnownVerdicts } | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch {
-    return undefined
-  }
+  // root reads what the servers' user has written: no links, no pipes
+  const found = await readGuarded(path, maxVerdictFile).catch(() => undefined)
+  if (found === undefined) return undefined
+  const text = found.bytes.toString('utf8')
   const lines = new Lines()
   const known = nothingKnown()
   let subject: VerdictSubject | undefined

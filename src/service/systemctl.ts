@@ -50,3 +50,12 @@ export async function unitState(unit: string, signal: AbortSignal): Promise<stri
     execFile('systemctl', ['is-active', unit], { signal }, (_, stdout) => resolve(stdout.trim() || 'unknown'))
   })
 }
+
+/** Returns the id of the unit's main process; undefined where it has none, or systemctl does not answer. */
+export async function mainProcess(unit: string, signal: AbortSignal): Promise<number | undefined> {
+  return await new Promise(resolve => {
+    execFile('systemctl', ['show', '--value', '-p', 'MainPID', unit], { signal }, (_, stdout) =>
+      resolve(Number(stdout) || undefined),
+    )
+  })
+}

@@ -1,3 +1,6 @@
+/** How long downloads may go on after systemd has asked the servers to stop; new connections wait for the next start. */
+const stopGraceMs = 60_000
+
 /** What the units of a site's servers are made from. All paths are absolute. */
 export interface UnitOptions {
   /** of both units, without suffix; of the user, and of the folder in /var/lib */
@@ -18,7 +21,7 @@ export interface UnitFile {
   text: string
 }
 
-/** Returns the state folder of the servers: their own user writes there, and root reads nothing from it. */
+/** Returns the state folder of the servers: their own user writes there, and root reads it as a folder of a stranger. */
 export function serviceFolder(name: string): string {
   return `/var/lib/${name}`
 }
@@ -37,6 +40,17 @@ export function unitFiles(options: UnitOptions): UnitFile[] {
     { path: `/etc/systemd/system/${name}.socket`, text: socketUnit(options) },
     { path: `/etc/systemd/system/${name}.service`, text: serviceUnit(options) },
   ]
+}
+
+/**
+ * Returns whether the running service has to be started again for this change of its unit: it would not see a file of which the new one
+ * speaks, or runs with other settings. What it sees in excess, and when it starts, change with its next start.
+ */
+export function needsRestart(before: string, after: string): boolean {
+  const had = new Set(before.split('\n'))
+  return after
+    .split('\n')
+    .some(line => !had.has(line) && !/^(?:#.*|RequiresMountsFor=.*|ProtectHome=yes)?$/.test(line))
 }
 
 function socketUnit({ name, listen, ports }: UnitOptions): string {
@@ -89,11 +103,12 @@ function serviceUnit({ name, site, self, reads, ports }: UnitOptions): string {
     `EnvironmentFile=-${site}/service.env`,
     '# as root where the site is visible, then as the user of the servers: copies settings and keys of the site to their folder',
     `ExecStartPre=+${sync}`,
-    `ExecStart=${command} serve --site ${serviceFolder(name)} --quiet --output json`,
+    `ExecStart=${command} serve --site ${serviceFolder(name)} --stop-timeout ${stopGraceMs / 1000} --quiet --output json`,
     `ExecReload=+${sync}`,
     'ExecReload=/bin/kill -HUP $MAINPID',
     'TimeoutStartSec=300',
-    'TimeoutStopSec=15',
+    '# longer than the servers let downloads end',
+    `TimeoutStopSec=${stopGraceMs / 1000 + 15}`,
     'KillMode=mixed',
     '# how it ends after SIGTERM',
     'SuccessExitStatus=143',

@@ -5,11 +5,12 @@ import {
   randomBytes,
   X509Certificate,
 } from 'node:crypto'
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { createAtomically, writeAtomically } from '../core/atomic-file.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
+import { readGuarded } from '../core/guarded-file.ts'
 
 /** A certificate with its private key, kept as one file, so that both always belong together. */
 export interface KeptCertificate {
@@ -32,6 +33,8 @@ export interface ServerCertificate {
   key: string
 }
 
+/** of a file with a certificate and its key */
+const maxCertificate = 1 << 20 /* bytes */
 const day = 24 * 60 * 60_000 /* milliseconds */
 /**
  * Clients whose clock is a year behind or ahead accept the certificate, and so do all clients if this host's clock is: it is valid for this
@@ -164,15 +167,16 @@ async function readKept(
 ): Promise<KeptCertificate | undefined> {
   let text: string
   try {
-    if (((await stat(path)).mode & 0o077) !== 0)
+    const found = await readGuarded(path, maxCertificate)
+    if (found === undefined) return undefined
+    if ((found.mode & 0o077) !== 0)
       throw new AirgapError('PERMISSION', `other users can read the key of ${what}`, {
         item: path,
         likely: 'it was copied or restored without its mode',
         next: `chmod 600 ${path}; if somebody did read it, delete it and run \`offline-deploy apply\``,
       })
-    text = await readFile(path, 'utf8')
+    text = found.bytes.toString('utf8')
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
     throw fromSystemError(error, path)
   }
   try {

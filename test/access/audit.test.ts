@@ -1,4 +1,14 @@
-import { appendFile, readdir, readFile, stat, truncate } from 'node:fs/promises'
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { appendAudit, openAuditLog, readAudit } from '../../src/access/audit.ts'
@@ -77,4 +87,34 @@ it('reports once that it cannot be written, and how much is missing afterwards',
     await log.close()
   }
   expect(failures).toHaveLength(1)
+})
+
+it('is read as the log of a stranger: no links, and no lines that are no events', async () => {
+  const path = await logPath()
+  await appendAudit(path, event, now)
+  const strange = [
+    'null',
+    '5',
+    '{}',
+    '[]',
+    '{"at":5}',
+    JSON.stringify({ at: '2026-01-01T00:00:00.000Z', ...event, user: {} }),
+  ]
+  await appendFile(path, `${strange.join('\n')}\n`)
+  expect(await readAudit(path, { last: 10 })).toMatchObject({ events: [event], unreadable: strange.length })
+  const elsewhere = join(await tempFolder(), 'elsewhere.jsonl')
+  await rename(path, elsewhere)
+  await symlink(elsewhere, path)
+  await expect(readAudit(path, { last: 10 })).rejects.toMatchObject({
+    item: path,
+    message: expect.stringContaining('symbolic link'),
+  })
+  const other = join(await tempFolder(), 'audit')
+  await mkdir(dirname(other), { recursive: true })
+  await symlink(dirname(path), other)
+  await writeFile(
+    join(dirname(path), 'other.jsonl'),
+    `${JSON.stringify({ at: now().toISOString(), ...event })}\n`,
+  )
+  expect(await readAudit(join(other, 'other.jsonl'), { last: 10 })).toEqual({ events: [], unreadable: 0 })
 })

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type ClosedNetwork,
@@ -29,6 +30,7 @@ const lacking = [
 ]
 const patience = 420_000
 const layer = noise(24 << 20, 5)
+const toolsLayer = noise(1 << 20, 6)
 const layerPath = `/v2/app/blobs/${digestOf(layer)}`
 
 describe.skipIf(lacking.length > 0)(
@@ -58,6 +60,12 @@ describe.skipIf(lacking.length > 0)(
         combine(imageSample(imageOf('registry.example/app:1', [layer]))),
       )
       await chmod(join(work, 'usb', 'bundle.tar'), 0o644)
+      await writeBundle(
+        join(work, 'usb', 'tools.tar'),
+        combine(imageSample(imageOf('registry.example/tools:1', [toolsLayer]))),
+        { name: 'tools', version: '1.0.0' },
+      )
+      await chmod(join(work, 'usb', 'tools.tar'), 0o644)
       network = resources.use(await openClosedNetwork({ nodes: 0 }))
       node = resources.use(
         await openSshNode(network.site, {
@@ -214,6 +222,132 @@ describe.skipIf(lacking.length > 0)(
       await deploy('users', 'remove', 'anna', ...site, '--yes')
       await expect.poll(login, { timeout: 30_000 }).toBe('401')
       expect(await show('MainPID')).toBe(before)
+    })
+
+    it('serves another bundle without a restart, and the command reports it', {
+      timeout: 240_000,
+    }, async () => {
+      const before = await show('MainPID')
+      const tags = () => curl(`${registry}/v2/tools/tags/list`)
+      await expect(tags()).rejects.toThrow(/404/)
+      const added = await deploy('bundles', 'add', '/media/usb/tools.tar', ...site)
+      expect(added).toContain('the servers serve these bundles now')
+      expect(await tags()).toContain('"1"')
+      expect(await show('MainPID')).toBe(before)
+      // the environment of the unit has the new digest: it starts with both, too
+      await systemctl('restart', 'astrago-site.service')
+      expect(await tags()).toContain('"1"')
+      expect(await show('StatusText')).toContain('/media/usb/tools.tar')
+      expect(await deploy('bundles', 'remove', 'tools', ...site, '--yes')).toContain(
+        'serve these bundles now',
+      )
+      await expect(tags()).rejects.toThrow(/404/)
+    })
+
+    it('is restarted for a bundle that it could not see, and lets a download end meanwhile', {
+      timeout: 240_000,
+    }, async () => {
+      const before = await show('MainPID')
+      await node.chroot(['sh', '-c', 'cp /media/usb/tools.tar /root/tools.tar; chmod 644 /root/tools.tar'])
+      // about 12 s: longer than servers that no service manager runs let a download go on
+      const download = run(
+        network.site.inside([
+          'sh',
+          '-c',
+          `curl --cacert ${ca()} --silent --fail --limit-rate 2M ${registry}${layerPath} | sha256sum`,
+        ]),
+      )
+      await sleep(1_500)
+      const added = await deploy('bundles', 'add', '/root/tools.tar', ...site)
+      expect(added).toContain('the systemd service was restarted')
+      expect(await curl(`${registry}/v2/tools/tags/list`)).toContain('"1"')
+      expect(await show('MainPID')).not.toBe(before)
+      expect(`sha256:${(await download).slice(0, 64)}`).toBe(digestOf(layer))
+      // what cannot be served changes nothing
+      await node.chroot(['sh', '-c', 'cp /media/usb/tools.tar /root/closed.tar; chmod 600 /root/closed.tar'])
+      await expect(deploy('bundles', 'add', '/root/closed.tar', ...site)).rejects.toThrow(
+        /user of the servers cannot read/,
+      )
+      expect(await deploy('bundles', 'remove', 'tools', ...site, '--yes')).toContain(
+        'serve these bundles now',
+      )
+    })
+
+    it('reloads when apply changes what only the service knows', { timeout: 240_000 }, async () => {
+      const before = await show('MainPID')
+      const status = async () =>
+        await inSite(
+          'curl',
+          '--cacert',
+          ca(),
+          '--silent',
+          '--output',
+          '/dev/null',
+          '--write-out',
+          '%{http_code}',
+          `${registry}/v2/app/tags/list`,
+        )
+      const apply = (option: string) => deploy('apply', ...site, option, '--node-root', 'none', '--yes')
+      expect(await status()).toBe('200')
+      // its last step reads as a machine does: without a login
+      const applied = await apply('--require-login').catch(String)
+      expect(applied).toMatch(/401|login/)
+      expect(await status()).toBe('401')
+      await apply('--no-require-login')
+      expect(await status()).toBe('200')
+      expect(await show('MainPID')).toBe(before)
+    })
+
+    it('is what the commands report, whose user could plant links', { timeout: 240_000 }, async () => {
+      const login = [
+        'curl',
+        '--cacert',
+        ca(),
+        '--silent',
+        '--output',
+        '/dev/null',
+        '--user',
+        'eve:wrong',
+        `${registry}/v2/`,
+      ]
+      await inSite(...login)
+      // the servers' log and that of the commands, by time
+      const audit = async () => JSON.parse(await deploy('audit', ...site, '-o', 'json'))
+      await expect
+        .poll(async () => JSON.stringify((await audit()).events), { timeout: 10_000 })
+        .toMatch(/bundles add.*eve/)
+      expect(await deploy('status', ...site)).toMatch(/\d+ requests answered/)
+      expect(await deploy('verify', ...site)).toBeTruthy()
+      const shown = async () =>
+        JSON.parse(await deploy('certificates', 'show', ...site, '-o', 'json')).certificates.find(
+          ({ of }: { of: string }) => of === 'server',
+        ).fingerprint
+      const presented = async () =>
+        await inSite(
+          'sh',
+          '-c',
+          `openssl s_client -connect ${node.address}:35000 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256`,
+        )
+      const first = await shown()
+      expect(await presented()).toContain(first)
+      await deploy('certificates', 'renew', ...site)
+      expect(await shown()).not.toBe(first)
+      await expect.poll(presented, { timeout: 30_000 }).toContain(await shown())
+      // as the servers' user could do it
+      const folder = '/var/lib/astrago-site'
+      await node.chroot([
+        'sh',
+        '-c',
+        `mkdir /root/elsewhere; mv ${folder}/audit/audit.jsonl /root/elsewhere; ln -s /root/elsewhere/audit.jsonl ${folder}/audit/; mkfifo ${folder}/audit/audit.jsonl.0`,
+      ])
+      await expect(deploy('audit', ...site)).rejects.toThrow(/symbolic link|regular file/)
+      await node.chroot([
+        'sh',
+        '-c',
+        `rm ${folder}/audit/audit.jsonl*; rmdir ${folder}/audit; ln -s /root/elsewhere ${folder}/audit`,
+      ])
+      expect(JSON.stringify(await audit())).not.toContain('"eve"')
+      await node.chroot(['rm', `${folder}/audit`])
     })
 
     it('starts again after it was killed, and connections wait', { timeout: 240_000 }, async () => {

@@ -66,7 +66,7 @@ async function stepFor(command: string[], urls: Record<SiteServer, string> = not
     servers: { site: 'ours', key: async () => key, ca: async () => undefined, urls, direct: true },
     verify: 'once',
     listens: [],
-    reload: async () => false,
+    reload: async () => 'not running' as const,
     lock: join(folder, 'serve.lock'),
     log: join(folder, 'serve.log'),
   }

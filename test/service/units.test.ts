@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { passedSockets, withoutService } from '../../src/service/activation.ts'
-import { type UnitOptions, unitFiles } from '../../src/service/units.ts'
+import { needsRestart, type UnitOptions, unitFiles } from '../../src/service/units.ts'
 import { hasTool } from '../bundle/has-tool.ts'
 
 const options: UnitOptions = {
@@ -68,6 +68,28 @@ describe('the units of the servers', () => {
       'BindReadOnlyPaths=/opt/site/bundles/a.tar',
       'BindReadOnlyPaths=/opt/site/offline-deploy',
     ])
+  })
+
+  it('require a restart for a bundle that the servers could not see, and no other', () => {
+    const { reads } = options
+    const restarts = (before: readonly string[], after: readonly string[]) =>
+      needsRestart(serviceOf({ reads: before }), serviceOf({ reads: after }))
+    expect(restarts(reads, [...reads, '/media/usb/b.tar'])).toBe(false)
+    for (const hidden of ['/opt/site/bundles/b.tar', '/root/b.tar', '/home/anna/b.tar', '/tmp/b.tar']) {
+      expect(restarts(reads, [...reads, hidden])).toBe(true)
+      expect(restarts([...reads, hidden], reads)).toBe(false)
+    }
+    expect(needsRestart(serviceOf({}), serviceOf({ self: ['/usr/bin/other'] }))).toBe(true)
+    expect(needsRestart('', serviceOf({}))).toBe(true)
+  })
+
+  it('wait longer for the servers to stop than these let downloads go on', () => {
+    const text = serviceOf({})
+    const timeout = Number(/^TimeoutStopSec=(\d+)$/m.exec(text)?.[1])
+    const grace = Number(/--stop-timeout (\d+)/.exec(text)?.[1])
+    expect(grace).toBeGreaterThanOrEqual(60)
+    // a serving process that hangs is killed a second later, the supervisor five
+    expect(timeout).toBeGreaterThan(grace + 5)
   })
 
   it('wait for the mounts of the bundles', () => {

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { AuditRecord } from '../../access/audit.ts'
+import { oneLine } from '../../core/printable.ts'
 import { readSiteAudit } from '../../deploy/audited.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
 import { addExamples } from '../shell/examples.ts'
@@ -16,10 +17,10 @@ export function auditCommand(program: Command, shell: Shell): void {
     .description('Show logins, pushes, deletions, changes of users and installs of this site')
     .option('--last <number>', 'how many events to show', count, 50)
     .action(async ({ last, ...options }: SiteOptions & { last: number }) => {
-      const { file, events, unreadable } = await readSiteAudit(options, { last })
-      shell.print({ file, events, unreadable }, () => [
+      const { files, events, unreadable } = await readSiteAudit(options, { last })
+      shell.print({ files, events, unreadable }, () => [
         ...(events.length === 0 ? ['no events yet'] : events.map(eventLine)),
-        ...(unreadable > 0 ? [`${unreadable} damaged lines in ${file}`] : []),
+        ...(unreadable > 0 ? [`${unreadable} damaged lines in ${files.join(' and ')}`] : []),
       ])
     })
 }
@@ -37,6 +38,7 @@ function eventLine({ at, what, result, user, address, count: times, ...rest }: A
   const by = address === undefined ? user : `${user} ${address}`
   return [localTime(at), what.padEnd(14), result.padEnd(8), by.padEnd(28), ...details, number]
     .filter(Boolean)
+    .map(field => oneLine(String(field)))
     .join('  ')
 }
 

@@ -93,6 +93,8 @@ function printChange(changed: ChangedBundles, shell: Shell): void {
 
 function serversLine({ servers }: ChangedBundles): string {
   if (servers === 'reloaded') return 'the servers serve these bundles now'
+  if (servers === 'restarted')
+    return 'the systemd service was restarted and serves these bundles now; connections waited meanwhile'
   if (servers === 'signalled')
     return 'the servers were told to reload; their log shows whether they serve these bundles'
   return 'the servers do not run; the next `offline-deploy serve` or `apply` serves these bundles'

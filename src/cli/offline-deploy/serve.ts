@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { defined } from '../../core/defined.ts'
 import { openRotatedLog } from '../../core/rotated-log.ts'
 import { type ServedSite, serveSite } from '../../deploy/serve.ts'
 import type { SiteOptions } from '../../deploy/site-options.ts'
@@ -17,6 +18,7 @@ interface ServeCommandOptions extends SiteOptions {
   logFile?: string
   logSize?: number
   logKeep?: number
+  stopTimeout?: number
   processes?: number
 }
 
@@ -41,6 +43,11 @@ export function serveCommand(program: Command, shell: Shell): void {
     .option('--log-size <MiB>', 'rotate the log file at this size (default: 10)', mebibytes)
     .option('--log-keep <number>', 'rotated log files to keep: FILE.1, FILE.2, … (default: 1)', keptLogs)
     .option(
+      '--stop-timeout <seconds>',
+      'after SIGTERM or Ctrl-C, how long downloads may go on (default: 5)',
+      stopTimeout,
+    )
+    .option(
       '--processes <number>',
       'processes that answer requests (default: one per core, at most 16; 1: no further process)',
       processCount,
@@ -48,7 +55,7 @@ export function serveCommand(program: Command, shell: Shell): void {
     .action(
       async (
         named: string[],
-        { accessLog = false, logFile, logSize, logKeep = 1, ...options }: ServeCommandOptions,
+        { accessLog = false, logFile, logSize, logKeep = 1, stopTimeout, ...options }: ServeCommandOptions,
       ) => {
         const bundle = [...named, ...(options.bundle ?? [])]
         const file =
@@ -61,6 +68,7 @@ export function serveCommand(program: Command, shell: Shell): void {
           if (file === undefined) shell.log(text)
           else file.write(text)
         }
+        if (stopTimeout !== undefined) shell.allowCleanup(stopTimeout + 5_000)
         const notifier = serviceNotifier(process.env, process.pid)
         shell.signal.addEventListener('abort', () => void notifier.stopping(), { once: true })
         const failed = boundedLog(entry => line(accessLine(entry, new Date())))
@@ -71,6 +79,7 @@ export function serveCommand(program: Command, shell: Shell): void {
             now: () => new Date(),
             log: { all: accessLog, line, failed: entry => failed.log(entry) },
             self: selfCommand(),
+            ...defined({ stopGraceMs: stopTimeout }),
             onHangup: listener =>
               shell.onHangup(() => {
                 file?.reopen()
@@ -112,6 +121,13 @@ function mebibytes(text: string): number {
 function keptLogs(text: string): number {
   if (/^\d{1,3}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('must be a number from 0 to 999')
+}
+
+/** milliseconds */
+function stopTimeout(text: string): number {
+  const seconds = Number(text)
+  if (/^\d{1,4}$/.test(text) && seconds <= 3_600) return seconds * 1_000
+  throw new InvalidArgumentError('must be a number of seconds, at most 3600')
 }
 
 /** A person compares it with what a machine shows of the CA that it has fetched. */

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { type Digest, isDigest } from '../../core/digest.ts'
 import type { ServiceChange, ServiceOptions, ServiceRun, ServiceView } from '../../deploy/service.ts'
 import { confirm } from '../shell/confirm.ts'
 import { addExamples } from '../shell/examples.ts'
@@ -76,10 +77,15 @@ function defineSync(service: Command, shell: Shell): void {
   ])
     .description('Copy settings and keys to the folder of the servers (run by the unit)')
     .requiredOption('--name <name>', 'name of the units', unitName)
+    .option('--verified <digest>', 'a bundle that was read whole: its verdicts are copied, too', digest)
     .action(async (_: unknown, command: Command) => {
-      const { site = '', name } = command.optsWithGlobals<{ site?: string; name: string }>()
+      const { site = '', ...options } = command.optsWithGlobals<{
+        site?: string
+        name: string
+        verified?: Digest
+      }>()
       const { syncService } = await import('../../deploy/service-sync.ts')
-      const synced = await syncService({ site, name }, { now: () => new Date() })
+      const synced = await syncService({ site, ...options }, { now: () => new Date() })
       shell.print(synced, () => synced.files.map(path => `${synced.folder}/${path}`))
     })
 }
@@ -123,6 +129,11 @@ function viewText({ name, state, folder, units }: ServiceView): string[] {
       ...text.trimEnd().split('\n'),
     ]),
   ]
+}
+
+function digest(text: string): Digest {
+  if (isDigest(text)) return text
+  throw new InvalidArgumentError('must be sha256: and 64 hexadecimal digits')
 }
 
 function unitName(text: string): string {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { defined } from '../../core/defined.ts'
 import { AirgapError } from '../../core/errors.ts'
+import { oneLine } from '../../core/printable.ts'
 import type { CertificateView } from '../../deploy/certificates.ts'
 import type { ClusterStatus } from '../../deploy/cluster.ts'
 import type { ServingRecord } from '../../deploy/serving-record.ts'
@@ -171,7 +172,7 @@ function recordLines({ processes, restarts, lastEnd, servers }: ServingRecord): 
   const requests = all.reduce((sum, one) => sum + one.requests, 0)
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0)
   const by = processes.length === 0 ? '' : ` by ${processes.length} processes`
-  const ended = lastEnd === null ? '' : `, the last on ${localTime(lastEnd.at)} (${lastEnd.reason})`
+  const ended = lastEnd === null ? '' : `, the last on ${localTime(lastEnd.at)} (${oneLine(lastEnd.reason)})`
   return [
     `  ${requests} requests answered${by}, ${humanBytes(bytes)} sent`,
     ...(restarts === 0 ? [] : [`  ${restarts} processes ended unexpectedly and were started again${ended}`]),

@@ -34,6 +34,8 @@ export interface Shell {
   log(line: string): void
   /** Sets what to do after Ctrl-C, printed if a signal ends the command: `run the same command again: it continues`. */
   whenStopped(advice: string): void
+  /** Sets how long the command may clean up after a signal, in milliseconds, before the process exits anyway (default: 10,000). */
+  allowCleanup(ms: number): void
   /** Returns the progress on stderr; the same object for the whole run. */
   progress(): Progress
 }
@@ -51,7 +53,7 @@ export interface Cli {
   internal?: Readonly<Record<string, () => Promise<() => Promise<never>>>>
 }
 
-/** How long an aborted command may clean up before the process exits anyway. */
+/** How long an aborted command may clean up before the process exits anyway, unless it takes longer (`allowCleanup`). */
 const graceMs = 10_000
 
 /** Runs the command that `argv` names, prints its result or error, and exits with the code that errors.ts defines. */
@@ -148,6 +150,7 @@ class CliRun implements Shell {
   #options: SharedOptions = { output: 'text' }
   #progress: DrawnProgress | undefined
   #received: NodeJS.Signals | undefined
+  #graceMs = graceMs
   #advice = ''
   #hangup: { listener: () => void; hadTerminal: boolean } | undefined
   printed: Promise<void> = Promise.resolve()
@@ -191,6 +194,10 @@ class CliRun implements Shell {
 
   whenStopped(advice: string): void {
     this.#advice = advice
+  }
+
+  allowCleanup(ms: number): void {
+    this.#graceMs = ms
   }
 
   progress(): Progress {
@@ -250,7 +257,7 @@ class CliRun implements Shell {
       // `^C` stays on a line of its own
       process.stderr.write('\nstopping; press Ctrl-C again to stop at once\n')
     this.#stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
-    setTimeout(() => process.exit(128 + osConstants.signals[name]), graceMs).unref()
+    setTimeout(() => process.exit(128 + osConstants.signals[name]), this.#graceMs).unref()
   }
 }
 

@@ -14,7 +14,7 @@ import { httpRequests, registryRequests } from '../../site/sample-requests.ts'
 import { settingsOf } from '../../values/set.ts'
 import { takingFrom, withoutStrangersAt } from '../own-servers.ts'
 import { reloadServers } from '../reload-servers.ts'
-import { startService } from '../service.ts'
+import { startService, updateService } from '../service-start.ts'
 import { siteValues, siteVariables } from '../site-values.ts'
 import { verifyOpenBundle } from '../verify.ts'
 import type { SiteParts } from './parts.ts'
@@ -52,11 +52,14 @@ function verify({ bundles, state, context }: SiteParts): Step {
 function serve(parts: SiteParts): Step {
   const { bundles, setup, state, context, registry, httpServer, clients, servers, service } = parts
   const { config } = setup
+  const digests = bundles.map(({ identity }) => identity.digest)
+  const installed = service && { setup, digests, name: service.name }
+  const runOf = (signal: AbortSignal) => ({ self: context.self, signal })
   return serveStep({
     command: [...context.self, 'serve', ...serveArguments(parts)],
     expected: {
       site: state.id,
-      bundles: bundles.map(({ identity }) => identity.digest),
+      bundles: digests,
       registry,
       httpServer,
     },
@@ -64,14 +67,16 @@ function serve(parts: SiteParts): Step {
     servers,
     verify: config.verify,
     listens: [`${config.listen}:${config.registryPort}`, `${config.listen}:${config.httpPort}`],
-    reload: async signal => (await reloadServers(state.paths, signal)).servers === 'reloaded',
+    async reload(signal) {
+      if (installed === undefined) return (await reloadServers(state.paths, signal)).servers
+      return (await updateService(installed, runOf(signal))).servers
+    },
     lock: state.paths.serveLock,
     log: state.paths.serveLog,
     ...defined({
-      service: service && {
-        unit: `${service.name}.service`,
-        restart: (signal: AbortSignal) =>
-          startService({ setup, bundles, name: service.name }, { self: context.self, signal }),
+      service: installed && {
+        unit: `${installed.name}.service`,
+        restart: (signal: AbortSignal) => startService(installed, runOf(signal)),
       },
     }),
   })

@@ -21,8 +21,8 @@ export interface ServeOptions {
   verify: string
   /** where the servers listen, for people */
   listens: readonly string[]
-  /** has running servers serve what is configured now; false where none run, or cannot be asked */
-  reload: (signal: AbortSignal) => Promise<boolean>
+  /** has running servers serve what is configured now; `restarted`: connections waited; anything else: they may not serve it */
+  reload: (signal: AbortSignal) => Promise<'reloaded' | 'restarted' | 'signalled' | 'not running'>
   /** held by the serving process */
   lock: string
   log: string
@@ -52,9 +52,12 @@ export function serveStep(options: ServeOptions): Step {
       listens,
       ...defined({ verify: verify === 'once' ? undefined : verify }),
       clients: await options.clients('plan'),
+      ...defined({ login: command.includes('--require-login') || undefined }),
     }),
     describe: async () => [
-      ...(options.service === undefined ? [] : [`restart the systemd unit ${options.service.unit}`]),
+      ...(options.service === undefined
+        ? []
+        : [`reload or restart the systemd unit ${options.service.unit}`]),
       ...(options.service === undefined ? inBackground() : []),
       `  registry ${expected.registry}, HTTP server ${expected.httpServer}`,
     ],
@@ -67,11 +70,19 @@ export function serveStep(options: ServeOptions): Step {
       const wanted = await complete()
       const isRunning = found.registry === 'ours' && isExpected(found.description, wanted)
       const isOtherwise = await runsOtherwise(lock, command)
-      if (isRunning && !isOtherwise) return
-      const isReloaded =
-        found.registry === 'ours' && !isOtherwise && (await options.reload(context.signal).catch(() => false))
+      // a service has copies of its settings, some of which it does not report
+      if (isRunning && !isOtherwise && options.service === undefined) return
+      const reloaded =
+        found.registry === 'ours' && !isOtherwise
+          ? await options.reload(context.signal).catch(() => undefined)
+          : undefined
+      const isReloaded = reloaded === 'reloaded' || reloaded === 'restarted'
       if (isReloaded && (await areServing(servers, { wanted, signal: context.signal }))) {
-        context.progress.note('serve: the running servers reloaded; no download was cut off')
+        context.progress.note(
+          reloaded === 'reloaded'
+            ? 'serve: the running servers reloaded; no download was cut off'
+            : `serve: restarted ${options.service?.unit}; connections waited meanwhile`,
+        )
         return
       }
       if (found.http === 'stranger') await refuseOtherSite(servers, context.signal)
