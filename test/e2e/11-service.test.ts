@@ -275,27 +275,29 @@ describe.skipIf(lacking.length > 0)(
 
     it('reloads when apply changes what only the service knows', { timeout: 240_000 }, async () => {
       const before = await show('MainPID')
-      const status = async () =>
-        await inSite(
-          'curl',
-          '--cacert',
-          ca(),
-          '--silent',
-          '--output',
-          '/dev/null',
-          '--write-out',
-          '%{http_code}',
-          `${registry}/v2/app/tags/list`,
-        )
-      const apply = (option: string) => deploy('apply', ...site, option, '--node-root', 'none', '--yes')
-      expect(await status()).toBe('200')
-      // its last step reads as a machine does: without a login
-      const applied = await apply('--require-login').catch(String)
-      expect(applied).toMatch(/401|login/)
-      expect(await status()).toBe('401')
-      await apply('--no-require-login')
-      expect(await status()).toBe('200')
+      const copied = async () =>
+        JSON.parse(await node.chroot(['cat', '/var/lib/astrago-site/config.json'])).verify
+      const apply = (mode: string) =>
+        deploy('apply', ...site, '--verify', mode, '--node-root', 'none', '--yes')
+      await apply('always')
+      expect(await copied()).toBe('always')
       expect(await show('MainPID')).toBe(before)
+      await apply('once')
+      expect(await copied()).toBe('once')
+      expect(await show('MainPID')).toBe(before)
+      expect(await curl(`${http}/readyz`)).toMatch(/ready\n$/)
+      // the bundle of the tools again: what apply serves, and in another unit
+      const applyBundles = (...paths: string[]) => {
+        const bundles = paths.flatMap(path => ['--bundle', path])
+        return deploy('apply', ...site, ...bundles, '--node-root', 'none', '--yes')
+      }
+      await applyBundles('/media/usb/bundle.tar', '/root/tools.tar')
+      expect(await curl(`${registry}/v2/tools/tags/list`)).toContain('"1"')
+      expect(await show('MainPID')).not.toBe(before)
+      await applyBundles('/media/usb/bundle.tar')
+      await expect(curl(`${registry}/v2/tools/tags/list`)).rejects.toThrow(/404/)
+        'serve these bundles now',
+      )
     })
 
     it('is what the commands report, whose user could plant links', { timeout: 240_000 }, async () => {

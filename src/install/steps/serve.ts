@@ -52,7 +52,6 @@ export function serveStep(options: ServeOptions): Step {
       listens,
       ...defined({ verify: verify === 'once' ? undefined : verify }),
       clients: await options.clients('plan'),
-      ...defined({ login: command.includes('--require-login') || undefined }),
     }),
     describe: async () => [
       ...(options.service === undefined
