@@ -17,7 +17,7 @@ button{font:inherit;color:var(--bg);background:var(--accent);border:1px solid va
 .block pre{margin:0;padding:12px 14px;background:var(--soft);border:1px solid var(--line);border-radius:6px;overflow-x:auto;font:13px/1.5 ui-monospace,"SFMono-Regular",Menlo,Consolas,"DejaVu Sans Mono",monospace;tab-size:2}
 .block button{position:absolute;top:-32px;right:0;padding:2px 10px;font-size:13px}
 h3 .mute{font-weight:400}
-.scroll table{min-width:700px}td.t{overflow-wrap:anywhere}td code{display:inline-block;min-width:22ch}
+.scroll table{min-width:700px}td.t:first-child{overflow-wrap:anywhere}td code{display:inline-block;min-width:22ch}
 .pages{display:flex;gap:16px;flex-wrap:wrap;align-items:baseline;margin:10px 0}
 @media(max-width:640px){.search button{flex:1 1 auto}}
 `
