@@ -137,6 +137,9 @@ export async function takeConnections(
     async close({ graceMs = 10_000 } = {}) {
       // connections that are idle now are closed by the server; the others once their answer is sent
       isDraining = true
+      // a client that has just connected would find its connection reset, although another server is about to take its place
+      if ([...connections].some(connection => !answering.has(connection)))
+        await sleep(Math.min(lingerMs, graceMs))
       encrypted?.close()
       await server.close()
       const cut = setTimeout(() => {
