@@ -186,7 +186,7 @@ function reasonIn(text: string): string {
     )
     return texts.join('; ') || text
   } catch {
-    return text.replaceAll(/<[^>]*>/g, ' ')
+    return text.replaceAll(/<[^<>]*>/g, ' ')
   }
 }
 

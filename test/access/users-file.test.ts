@@ -71,7 +71,7 @@ describe('a users’ file', () => {
     await expect(readUsersFile(join(folder, 'link'))).rejects.toMatchObject({ code: 'VALUES_INVALID' })
   })
 
-  it.skipIf(!hasTool('htpasswd'))('may come from htpasswd -B', async () => {
+  it.skipIf(!hasTool('htpasswd'))('may come from htpasswd -B (needs htpasswd)', async () => {
     const path = join(await tempFolder(), 'users')
     execFileSync('htpasswd', ['-cbB', path, 'a', 'password'])
     await chmod(path, 0o600)

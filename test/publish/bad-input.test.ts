@@ -256,7 +256,7 @@ describe.skipIf(missing.length > 0)(`whole bundles (needs ${missing.join(', ') |
     expect(await readdir(join(out, '..'))).toEqual([])
   })
 
-  describe.skipIf(!canMount)('on a small disk', () => {
+  describe.skipIf(!canMount)('on a small disk (needs mount)', () => {
     async function smallDisk(): Promise<string> {
       const folder = await mkdtemp(join(work, 'disk-'))
       await run(['mount', '-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', folder])

@@ -117,7 +117,9 @@ function registryClients(options: SetupOptions): ClientSetup[] {
   const reference = tag ? `${image.name}:${tag}` : `${image.name}@${image.digest}`
   const registry = registryOf(address)
   // a name of the site cannot have a host with a port
-  const ownName = reference.replace(/^[^/]*:[^/]*\//, '')
+  const slash = reference.indexOf('/')
+  const hasPort = reference.slice(0, Math.max(slash, 0)).includes(':')
+  const ownName = hasPort ? reference.slice(slash + 1) : reference
   const upstreams = clients.flatMap(file => (file.kind === 'containerd-host' ? [file.registry] : []))
   const hosts = upstreams.filter(host => host !== registry && host !== '_default')
   return [
