@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 
 /**
@@ -32,6 +33,8 @@ interface Limit {
 const perAddress: Limit = { burst: 100, every: 1 }
 /** of one user, from all addresses without a successful login */
 const perUser: Limit = { burst: 20, every: 5 }
+/** of one user from one such address, before it counts for all of them: others who fail for a user cannot lock out its own machines */
+const perPair: Limit = { burst: 1, every: 60 }
 const maxEntries = 10_000
 
 /**
@@ -51,32 +54,47 @@ export function loginLimits(clock: () => number): LoginLimits {
     return found
   }
 
-  function bucketsOf(login: Login): { bucket: Bucket; limit: Limit }[] {
-    const address = networkOf(login.address)
-    const pair = `${address} ${login.name}`
-    const keys: [string, Limit][] = proven.has(pair)
-      ? [[`both ${pair}`, perUser]]
-      : [
-          [`address ${address}`, perAddress],
-          [`user ${login.name}`, perUser],
-        ]
-    return keys.map(([key, limit]) => ({ bucket: bucketOf(key, limit), limit }))
+  /** What an attempt takes a token of; the first one that has none is why it must wait. */
+  function* bucketsOf(login: Login): Generator<{ bucket: Bucket; limit: Limit }> {
+    const { address, pair, user } = keysOf(login)
+    if (proven.has(pair)) return yield limited(`both ${pair}`, perUser)
+    // the address comes first: an attempt that is refused for it leaves no entry, which would evict that of another
+    yield limited(`address ${address}`, perAddress)
+    const own = limited(`pair ${pair}`, perPair)
+    yield own.bucket.tokens >= 1 ? own : limited(`user ${user}`, perUser)
+  }
+
+  function limited(key: string, limit: Limit): { bucket: Bucket; limit: Limit } {
+    return { bucket: bucketOf(key, limit), limit }
   }
 
   return {
     take(login) {
-      const all = bucketsOf(login)
-      const waits = all.map(({ bucket, limit }) => (1 - bucket.tokens) * limit.every)
-      const longest = Math.max(...waits)
-      if (longest > 0) return Math.ceil(longest)
-      for (const { bucket } of all) bucket.tokens--
+      const taken: Bucket[] = []
+      for (const { bucket, limit } of bucketsOf(login)) {
+        const wait = (1 - bucket.tokens) * limit.every
+        if (wait > 0) return Math.ceil(wait)
+        taken.push(bucket)
+      }
+      for (const bucket of taken) bucket.tokens--
       return undefined
     },
     succeeded(login) {
-      for (const { bucket } of bucketsOf(login)) bucket.tokens++
-      keep(proven, `${networkOf(login.address)} ${login.name}`, true)
+      const { address, pair } = keysOf(login)
+      const [key, limit] = proven.has(pair)
+        ? ([`both ${pair}`, perUser] as const)
+        : ([`address ${address}`, perAddress] as const)
+      bucketOf(key, limit).tokens++
+      keep(proven, pair, true)
     },
   }
+}
+
+/** Of bounded length, however long a name is. */
+function keysOf({ name, address }: Login): { address: string; pair: string; user: string } {
+  const network = networkOf(address)
+  const user = createHash('sha256').update(name).digest('base64url')
+  return { address: network, pair: `${network} ${user}`, user }
 }
 
 /** Puts an entry at the end; the first is the one that was used least recently. */

@@ -20,10 +20,22 @@ export const passwordThreadCommand = 'password-thread'
 export async function runPasswordThread(): Promise<never> {
   const { default: bcrypt } = await import('bcryptjs')
   parentPort?.on('message', ({ id, password, hash }: Question) => {
-    parentPort?.postMessage({ id, isMatch: bcrypt.compareSync(password, hash) })
+    parentPort?.postMessage({ id, isMatch: matches(bcrypt.compareSync, { password, hash }) })
   })
   // it ends with `close`
   return await new Promise(() => {})
+}
+
+/** A hash that the library refuses matches no password: the thread answers the other logins. */
+function matches(
+  compare: (password: string, hash: string) => boolean,
+  { password, hash }: Pick<Question, 'password' | 'hash'>,
+): boolean {
+  try {
+    return compare(password, hash)
+  } catch {
+    return false
+  }
 }
 
 /**

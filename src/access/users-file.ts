@@ -25,6 +25,8 @@ const maxName = 255 /* bytes, as htpasswd(1) */
 
 /** one more hash would take seconds of CPU time at each login */
 const maxCost = 14
+/** bcrypt has no smaller one */
+const minCost = 4
 
 /** Returns the users, by name. */
 export function usersOf({ lines }: UsersFile): Map<string, User> {
@@ -106,8 +108,10 @@ function parseLine(line: string, item: string): User {
       likely: 'the line was written by htpasswd without -B',
       next: `set a password again: \`offline-deploy users password ${shown(name)}\`, or htpasswd -B`,
     })
-  if (Number(hash.slice(4, 6)) > maxCost)
-    throw invalid(item, `the hash of ${shown(name)} takes seconds to check (cost above ${maxCost})`, {
+  const cost = Number(hash.slice(4, 6))
+  if (cost < minCost || cost > maxCost)
+    throw invalid(item, `the cost of the hash of ${shown(name)} is not between ${minCost} and ${maxCost}`, {
+      likely: cost > maxCost ? 'checking it would take seconds' : 'the line is damaged',
       next: `set the password again: \`offline-deploy users password ${shown(name)}\``,
     })
   if (rest.length > 0 || !isRole(role))

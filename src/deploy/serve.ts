@@ -160,6 +160,8 @@ export async function serveSite(
         await openBundles(config.bundles, { siteFolder, expect, unknown: 'opened', now: now() }),
       )
       const { bundles, release: released } = next
+      // what is new must not be readable by anybody for a moment, nor where the reload has to wait
+      if (config.requireLogin) access.requireLogin(true)
       await serving
         .reload({ bundles, released, address, verify: config.verify, tls: nextTls })
         .catch(async error => {

@@ -103,10 +103,32 @@ describe('logins', () => {
   it('of one user from many addresses are limited, too, and not at an address that the user has used', async () => {
     const { seen, login } = checking()
     await login('ci', 'right', '10.0.0.1')
-    for (let i = 0; i < 500; i++) await login('ci', `wrong${i}`, `10.1.${i >> 8}.${i & 255}`)
-    expect(seen.length).toBeLessThan(30)
+    for (let i = 0; i < 500; i++)
+      for (const again of [1, 2]) await login('ci', `wrong${i}-${again}`, `10.1.${i >> 8}.${i & 255}`)
+    // one from each address, and 20 more
+    expect(seen.length).toBeLessThan(500 + 30)
     expect(await login('ci', 'right', '10.2.0.1')).toMatchObject({ user: {} })
     expect(await login('ci', 'wrong', '10.0.0.1')).toEqual({ wrong: true })
+  })
+
+  it('that fail for a user elsewhere keep nobody out who logs in for the first time', async () => {
+    const { users, login } = checking(['ci', 'other'])
+    for (let i = 0; i < 50; i++) await login('ci', `wrong${i}`, '10.1.0.1')
+    // another password, which is not remembered from an earlier login
+    users.set('ci', { name: 'ci', role: 'push', hash: '$2y$10$changed' })
+    expect(await login('ci', 'changed', '10.2.0.1')).toMatchObject({ user: { name: 'ci' } })
+  })
+
+  it('that are refused leave no entries, which would evict those of others', async () => {
+    const { clock, seen, login } = checking()
+    for (let i = 0; i < 22; i++) await login('ci', `wrong${i}`, '10.3.0.1')
+    const before = seen.length
+    for (let i = 0; i < 10_100; i++) await login(`name${i}`, 'wrong', '10.1.0.1')
+    expect(seen.length - before).toBeLessThanOrEqual(100)
+    clock.seconds += 1
+    const tried = seen.length
+    await login('ci', 'wrong', '10.3.0.1')
+    expect(seen).toHaveLength(tried)
   })
 
   it('count all addresses of one IPv6 network as one', async () => {
