@@ -15,8 +15,8 @@ export interface BlobFiles {
   /** Keeps the file of this digest while `work` runs. */
   hold<T>(digest: Digest, work: () => Promise<T>): Promise<T>
   /**
-   * Moves a synced file to its place, and runs `refer`, which makes a repository refer to it; content that is there already stays. Where that
-   * fails (a full disk), nothing is left.
+   * Moves a synced file, whose bytes were hashed, to its place, over one that is there: that may be damaged. Then runs `refer`, which makes a
+   * repository refer to it. Where that fails (a full disk), nothing is left to which nothing referred before.
    */
   adopt(adopted: { file: string; content: BareDescriptor }, refer: () => Promise<void>): Promise<void>
   /** Removes content to which nothing refers, and which is not held. Returns whether it did. */
@@ -64,12 +64,8 @@ export async function openBlobFiles(
       const target = paths.blob(digest)
       try {
         await hold(digest, async () => {
-          const present = await stat(target).catch(() => undefined)
-          if (present?.size === size) await rm(file, { force: true })
-          else {
-            await rename(file, target)
-            await syncFolder(paths.blobs)
-          }
+          await rename(file, target)
+          await syncFolder(paths.blobs)
           note(digest, size)
           await refer()
         })

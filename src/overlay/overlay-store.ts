@@ -14,23 +14,35 @@ import { overlayFolder } from './overlay-folder.ts'
 /** Descriptors that nobody uses any more. */
 type Extents = readonly Extent[]
 
+/** An open file, and which one it is. */
+interface OpenedFile {
+  extents: WeakRef<Extents>
+  dev: number
+  ino: number
+}
+
 /**
  * The content of an overlay, to read. Blobs are opened when they are read; a file is closed once nobody has its extents any more, so that an
  * answer in flight never finds its descriptor closed or used for another file.
  */
 export function overlayStore(folder: string): ReadableStore {
   const paths = overlayFolder(folder)
-  const opened = new Map<Digest, WeakRef<Extents>>()
+  const opened = new Map<Digest, OpenedFile>()
   const unused = new FinalizationRegistry<number>(fd => close(fd, () => {}))
 
   async function openFile(descriptor: Descriptor): Promise<Extents> {
     const path = paths.blob(descriptor.digest)
     try {
-      const found = await stat(path)
-      if (found.size !== descriptor.size) throw missing(descriptor)
+      const { size, dev, ino } = await stat(path)
+      if (size !== descriptor.size) throw missing(descriptor)
+      const known = opened.get(descriptor.digest)
+      const stillOpen = known?.dev === dev && known.ino === ino ? known.extents.deref() : undefined
+      // after a push of the same content another file has its place: the one that is open may be damaged
+      if (stillOpen !== undefined) return stillOpen
       const fd = await promisify(open)(path, 'r')
       const extents: Extents = [{ fd, start: 0, end: descriptor.size }]
       unused.register(extents, fd)
+      opened.set(descriptor.digest, { extents: new WeakRef(extents), dev, ino })
       return extents
     } catch (error) {
       throw errnoOf(error) === 'ENOENT' ? missing(descriptor) : fromSystemError(error, path)
@@ -57,13 +69,7 @@ export function overlayStore(folder: string): ReadableStore {
         throw fromSystemError(error, digest)
       }
     },
-    async extents(descriptor) {
-      const known = opened.get(descriptor.digest)?.deref()
-      if (known?.[0]?.end === descriptor.size) return known
-      const extents = await openFile(descriptor)
-      opened.set(descriptor.digest, new WeakRef(extents))
-      return extents
-    },
+    extents: openFile,
   }
 }
 

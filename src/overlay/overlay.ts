@@ -67,7 +67,9 @@ export async function openOverlay(
     )
   }
   const blobs = await openBlobFiles(paths, {
+    // what a repository that cannot be read refers to is not known
     isReferenced: digest =>
+      unreadable.length > 0 ||
       [...repositories.values()].some(
         one => one.blobs.has(digest) || one.referred.has(digest) || one.damaged.has(digest),
       ),
@@ -155,16 +157,20 @@ export async function openOverlay(
     releaseAll: ({ holder }) => uploads.releaseAll(holder),
     async commitUpload(asked) {
       const { name, id, digest, size } = asked
-      uploads.mustHold(asked)
+      const ended = uploads.commit(asked)
       const blob = { mediaType: mediaTypes.octets, digest, size }
-      const repository = await created(name)
-      await repository.inTurn(async () => {
-        await blobs.adopt({ file: paths.upload(id), content: blob }, () => {
-          uploads.uncount(id)
-          return repository.link(digest, { size, at: at() })
+      try {
+        const repository = await created(name)
+        await repository.inTurn(async () => {
+          await blobs.adopt({ file: paths.upload(id), content: blob }, () => {
+            uploads.uncount(id)
+            return repository.link(digest, { size, at: at() })
+          })
         })
-      })
-      await uploads.done(id)
+        await uploads.done(id)
+      } finally {
+        await ended()
+      }
       await added(blob)
     },
 

@@ -38,8 +38,8 @@ export class Repository {
   #links: { handle: FileHandle; file: AppendedFile } | undefined
   #content: RepositoryContent
   #referred: ReadonlySet<Digest> | undefined
-  /** manifests that its index lists, and that were left out: what they refer to is not known */
-  readonly damaged: ReadonlySet<string>
+  /** entries of its index whose manifests could not be read at the start; later indexes list them, too, until they are pushed again */
+  #leftOut: readonly Descriptor[]
   #last: Promise<unknown> = Promise.resolve()
 
   private constructor(
@@ -48,11 +48,11 @@ export class Repository {
       folder: string
       content: RepositoryContent
       blobs: Map<Digest, LinkedBlob>
-      damaged: ReadonlySet<string>
+      leftOut: readonly Descriptor[]
     },
   ) {
     this.name = name
-    this.damaged = read.damaged
+    this.#leftOut = read.leftOut
     this.#folder = read.folder
     this.#content = read.content
     this.#blobs = read.blobs
@@ -65,15 +65,15 @@ export class Repository {
   ): Promise<Repository> {
     const folder = paths.repository(name)
     await makeRepositoryFolder(folder)
-    const leftOut = new Set<string>()
+    const leftOut: Descriptor[] = []
     const content = await readContent(folder, {
       paths,
-      damaged(digest) {
-        leftOut.add(digest)
-        damaged(digest)
+      damaged(entry) {
+        leftOut.push(entry)
+        damaged(entry.digest)
       },
     })
-    return new Repository(name, { folder, content, blobs: await readLinks(folder), damaged: leftOut })
+    return new Repository(name, { folder, content, blobs: await readLinks(folder), leftOut })
   }
 
   get content(): RepositoryContent {
@@ -82,6 +82,11 @@ export class Repository {
 
   get blobs(): ReadonlyMap<Digest, LinkedBlob> {
     return this.#blobs
+  }
+
+  /** manifests that its index lists, and that were left out: what they refer to is not known */
+  get damaged(): ReadonlySet<string> {
+    return new Set(this.#leftOut.map(({ digest }) => digest))
   }
 
   /** its manifests, and what they refer to */
@@ -99,7 +104,14 @@ export class Repository {
 
   /** Replaces tags and manifests; in turn only. */
   async replace(content: RepositoryContent): Promise<void> {
-    await writeAtomically(join(this.#folder, 'index.json'), canonicalJson(indexOf(content)), 0o600)
+    // their bytes may only have been unreadable for a moment: without an entry, garbage collection would remove what they refer to
+    const leftOut = this.#leftOut.filter(
+      ({ digest, annotations }) =>
+        !content.manifests.has(digest) && !content.tags.has(annotations?.[annotationKeys.refName] ?? ''),
+    )
+    const index = canonicalJson(indexOf(content, leftOut))
+    await writeAtomically(join(this.#folder, 'index.json'), index, 0o600)
+    this.#leftOut = leftOut
     this.#content = content
     this.#referred = undefined
   }
@@ -146,8 +158,8 @@ function lineOf(value: object): string {
   return `${JSON.stringify(value)}\n`
 }
 
-/** The index of an image layout: one entry for each tag, and one for each manifest without a tag. */
-function indexOf({ tags, manifests }: RepositoryContent): object {
+/** The index of an image layout: one entry for each tag, and one for each manifest without a tag; then what was left out. */
+function indexOf({ tags, manifests }: RepositoryContent, leftOut: readonly Descriptor[]): object {
   const tagged = [...tags].map(([tag, digest]) => ({ tag, digest }))
   const named = new Set(tags.values())
   const untagged = [...manifests.keys()]
@@ -159,7 +171,7 @@ function indexOf({ tags, manifests }: RepositoryContent): object {
     if (tag !== '') annotations[annotationKeys.refName] = tag
     return { ...descriptor, annotations }
   })
-  return { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries }
+  return { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [...entries, ...leftOut] }
 }
 
 /** Returns the manifests of a repository, and what they refer to. */
@@ -170,21 +182,22 @@ export function referredBy({ manifests }: RepositoryContent): ReadonlySet<Digest
   return referred
 }
 
-/** Reads the tags and manifests of a repository. `damaged` is called with each manifest whose bytes are missing or other ones. Throws IO. */
+/** Reads the tags and manifests of a repository. `damaged` is called with each entry of the index whose manifest is missing or has other bytes. Throws IO. */
 export async function readContent(
   folder: string,
-  { paths, damaged }: { paths: OverlayFolder; damaged: (digest: string) => void },
+  { paths, damaged }: { paths: OverlayFolder; damaged: (entry: Descriptor) => void },
 ): Promise<RepositoryContent> {
   const tags = new Map<string, Digest>()
   const manifests = new Map<Digest, ManifestRecord & { at: string }>()
-  for (const { mediaType, digest, annotations = {} } of await readIndex(folder)) {
+  for (const entry of await readIndex(folder)) {
+    const { mediaType, digest, annotations = {} } = entry
     if (!manifests.has(digest)) {
       try {
         const bytes = await readFile(paths.blob(digest))
         if (digestOf(bytes) !== digest) throw new Error('other bytes')
         manifests.set(digest, { ...readPushedManifest(bytes, mediaType), at: annotations[pushedKey] ?? '' })
       } catch {
-        damaged(digest)
+        damaged(entry)
         continue
       }
     }
@@ -198,7 +211,8 @@ export async function readContent(
 export async function readIndex(folder: string): Promise<Descriptor[]> {
   try {
     const text = await textOf(join(folder, 'index.json'))
-    if (text === '') return []
+    // an empty file is a damaged one: a repository that nothing was pushed to has none
+    if (text === undefined) return []
     const { manifests } = JSON.parse(text) as { manifests: Descriptor[] }
     return manifests.filter(({ digest }) => isDigest(digest))
   } catch (error) {
@@ -214,7 +228,7 @@ export async function readIndex(folder: string): Promise<Descriptor[]> {
 /** Returns the blobs of a repository. */
 export async function readLinks(folder: string): Promise<Map<Digest, LinkedBlob>> {
   const links = new Map<Digest, LinkedBlob>()
-  const text = await textOf(join(folder, linksFile))
+  const text = (await textOf(join(folder, linksFile))) ?? ''
   for (const line of text.split('\n')) {
     const record = recordOf(line)
     if (record == null || !isDigest(record.digest)) continue
@@ -224,9 +238,9 @@ export async function readLinks(folder: string): Promise<Map<Digest, LinkedBlob>
   return links
 }
 
-/** Empty where the file is missing. No links are followed: commands read it as root, and it belongs to the servers' user. */
-async function textOf(path: string): Promise<string> {
-  return (await readGuarded(path, maxText))?.bytes.toString('utf8') ?? ''
+/** undefined where the file is missing. No links are followed: commands read it as root, and it belongs to the servers' user. */
+async function textOf(path: string): Promise<string | undefined> {
+  return (await readGuarded(path, maxText))?.bytes.toString('utf8')
 }
 
 /** undefined for a line that was cut off: what it would have said was never acknowledged */

@@ -11,8 +11,11 @@ export interface Uploads {
   begin(at: { name: string; whole?: boolean }): Promise<{ id: string }>
   size(at: UploadName): number
   lease(at: UploadLease): number
-  /** Throws BUSY where this process does not hold the lease. */
-  mustHold(at: UploadLease): void
+  /**
+   * Keeps the lease, also of a process that ends meanwhile, until the returned function is called: nobody else may write to a file that becomes
+   * a blob. Throws BUSY where this process does not hold the lease.
+   */
+  commit(at: UploadLease): () => Promise<void>
   /** Counts bytes before they are written, and some more if there is room (bytes); returns up to which size of the file. */
   reserve(at: UploadLease & { size: number }, room: number): number
   /** Returns how many bytes of this upload are counted. */
@@ -42,6 +45,8 @@ interface Session {
   /** sent with the request that opened it: nobody continues it, and it has no file that says what it is */
   whole: boolean
   holder?: string
+  /** its file is being made a blob; `released`: its process has ended since */
+  committing?: 'held' | 'released'
 }
 
 /** Open sessions at once; a client could otherwise fill the folder with empty ones. */
@@ -69,6 +74,17 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
     await rm(paths.upload(`${id}.json`), { force: true })
   }
 
+  /** Ends the lease of a process that has ended. */
+  async function abandon(id: string, session: Session): Promise<void> {
+    // what the process has written is in the file, in order, whatever it could report
+    const found = session.whole ? undefined : await stat(paths.upload(id)).catch(() => undefined)
+    if (found === undefined) return await removeFiles(id)
+    session.size = found.size
+    session.reserved = 0
+    session.touched = now()
+    delete session.holder
+  }
+
   return {
     async begin({ name, whole = false }) {
       if (sessions.size >= maxSessions) {
@@ -91,8 +107,15 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
       session.holder = at.holder
       return session.size
     },
-    mustHold(at) {
-      if (find(at).holder !== at.holder) throw taken(at.id)
+    commit(at) {
+      const session = find(at)
+      if (session.holder !== at.holder || session.committing !== undefined) throw taken(at.id)
+      session.committing = 'held'
+      return async () => {
+        const isReleased = session.committing === 'released'
+        delete session.committing
+        if (isReleased && sessions.get(at.id) === session) await abandon(at.id, session)
+      }
     },
     reserve(at, room) {
       const session = find(at)
@@ -116,7 +139,7 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
     },
     release(at) {
       const session = sessions.get(at.id)
-      if (session?.holder !== at.holder) return
+      if (session?.holder !== at.holder || session.committing !== undefined) return
       session.size = at.size
       session.reserved = 0
       session.touched = now()
@@ -125,20 +148,14 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
     async releaseAll(holder) {
       for (const [id, session] of sessions) {
         if (session.holder !== holder) continue
-        if (session.whole) {
-          await removeFiles(id)
-          continue
-        }
-        // what the process has written is in the file, in order, whatever it could report
-        session.size = (await stat(paths.upload(id))).size
-        session.reserved = 0
-        session.touched = now()
-        delete session.holder
+        if (session.committing === undefined) await abandon(id, session)
+        else session.committing = 'released'
       }
     },
     async remove(at) {
       const session = find(at)
-      if (session.holder !== undefined && session.holder !== at.holder) throw taken(at.id)
+      const isTaken = session.holder !== undefined && session.holder !== at.holder
+      if (isTaken || session.committing !== undefined) throw taken(at.id)
       await removeFiles(at.id)
     },
     done: removeFiles,
