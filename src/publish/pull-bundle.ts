@@ -10,9 +10,10 @@ import { verifyBundle, verifyStructure } from '../bundle/verify.ts'
 import { BundleWriter, type Slot } from '../bundle/writer.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError, isErrorCode } from '../core/errors.ts'
+import { readGuarded } from '../core/guarded-file.ts'
 import type { Progress } from '../core/progress.ts'
 import { namesIn } from '../core/read-folder.ts'
-import { type BundleFile, bundleSuffixes, isBundleSuffix } from '../signature/bundle-files.ts'
+import { type BundleFile, bundleSuffixes, isBundleSuffix, maxBundleFile } from '../signature/bundle-files.ts'
 import type { SignatureCheck } from '../signature/check-signatures.ts'
 import type { PublicKey } from '../signature/public-key.ts'
 import { eachAtOnce } from './each-at-once.ts'
@@ -55,7 +56,7 @@ export interface PulledBundle {
   /** false where the bundle was there already, every byte of it */
   pulled: boolean
   blobs: number
-  /** suffixes of the files next to it */
+  /** suffixes of the files next to it that the registry has; none where other ones were there already, and stay */
   files: string[]
   signed: SignatureCheck | undefined
 }
@@ -103,14 +104,20 @@ export async function pullBundle(place: RegistryPlace, options: PullOptions): Pr
   if (earlier === 'another' && !options.replace) throw targetExists(path)
   if (options.dryRun) return { ...result, pulled: false, files: suffixes }
   const isHere = earlier === 'same' && (await isIntact(path, options))
-  if (!isHere) {
-    // files of another bundle must not be next to this one, not even for a moment
-    await removeOthers(path, [])
-    await write(path, { place, layout, options })
+  if (!isHere) await write(path, { place, layout, options, keepsFiles: earlier === 'same' })
+  if (earlier === 'same' && !(await isOfStatementHere(path, own))) {
+    progress.note(`the files next to ${path} are not those in the registry: they stay as they are`)
+    return { ...result, pulled: !isHere, files: [] }
   }
   await writeBundleFiles(path, own)
-  await removeOthers(path, suffixes)
   return { ...result, pulled: !isHere, files: suffixes }
+}
+
+/** Whether files may be added to those next to this bundle: signatures of another statement would be wrong there. */
+async function isOfStatementHere(path: string, files: readonly BundleFile[]): Promise<boolean> {
+  const statement = files.find(({ suffix }) => suffix === bundleSuffixes.statement)
+  const here = await readGuarded(`${path}${bundleSuffixes.statement}`, maxBundleFile)
+  return here === undefined || statement === undefined || statement.bytes.equals(here.bytes)
 }
 
 async function fetchFront(place: RegistryPlace) {
@@ -189,7 +196,18 @@ async function isIntact(path: string, { progress, signal }: PullOptions): Promis
 
 async function write(
   path: string,
-  { place, layout, options }: { place: RegistryPlace; layout: Layout; options: PullOptions },
+  {
+    place,
+    layout,
+    options,
+    keepsFiles,
+  }: {
+    place: RegistryPlace
+    layout: Layout
+    options: PullOptions
+    /** the files next to `path` are of this bundle */
+    keepsFiles: boolean
+  },
 ): Promise<void> {
   const { progress, signal } = options
   const reuse = await Promise.all(options.reuse.map(file => openBundle(file)))
@@ -207,6 +225,8 @@ async function write(
     await copyKnown(writer, { reuse, progress, signal })
     await eachAtOnce(writer.pending(), options, (slot, stop) => fillSlot(slot, { place, progress, stop }))
     await refuseMalformed(path, place.name)
+    // not earlier: an interrupted pull leaves the old bundle with its signatures; not later: they must never be next to this one
+    if (!keepsFiles) await removeFilesOf(path)
     await writer.seal()
   } finally {
     await writer.close()
@@ -265,11 +285,11 @@ async function refuseMalformed(path: string, item: string): Promise<void> {
   }
 }
 
-/** Removes files that belong to another bundle of this path. */
-async function removeOthers(path: string, kept: readonly string[]): Promise<void> {
+/** Removes the files next to another bundle of this path. */
+async function removeFilesOf(path: string): Promise<void> {
   const base = basename(path)
   for (const name of await namesIn(dirname(path))) {
     const suffix = name.startsWith(base) ? name.slice(base.length) : ''
-    if (isBundleSuffix(suffix) && !kept.includes(suffix)) await rm(join(dirname(path), name), { force: true })
+    if (isBundleSuffix(suffix)) await rm(join(dirname(path), name), { force: true })
   }
 }

@@ -56,6 +56,11 @@ describe.skipIf(missing.length > 0)(`whole bundles (needs ${missing.join(', ') |
     return started
   }
 
+  async function copyWithFiles(from: string, to: string): Promise<void> {
+    for (const name of Object.keys(await filesOf(from)))
+      await copyFile(join(work, name), join(to, '..', name))
+  }
+
   const newPath = async () => join(await mkdtemp(join(work, 'pulled-')), 'stack-one.tar')
   const refused = (ran: Ran, code: number, text: string | RegExp) => {
     expect(ran).toMatchObject({ code, stderr: expect.stringMatching(text) })
@@ -173,6 +178,40 @@ describe.skipIf(missing.length > 0)(`whole bundles (needs ${missing.join(', ') |
     resources.defer(() => again.close())
     expect(await pull(`${again.host}/site/stack:1.0.0`, out)).toMatchObject({ code: 0 })
     expect(await filesOf(out)).toEqual(await filesOf(bundle))
+  })
+
+  it('keeps the files next to a bundle that is here already, where the registry has none or others', async () => {
+    const out = await newPath()
+    await copyFile(bundle, out)
+    const unsigned = `${registry.host}/unsigned/stack:1.0.0`
+    expect(await push(out, unsigned)).toMatchObject({ code: 0 })
+    await copyWithFiles(bundle, out)
+    const before = await filesOf(out)
+    expect(Object.keys(before).length).toBeGreaterThan(2)
+    expect(await pull(unsigned, out)).toMatchObject({ code: 0 })
+    expect(await filesOf(out)).toEqual(before)
+    const file = await open(out, 'r+')
+    await file.write('wrong', (await stat(out)).size / 2)
+    await file.close()
+    expect(await pull(unsigned, out, '--replace')).toMatchObject({ code: 0 })
+    expect(await filesOf(out)).toEqual(before)
+    await writeFile(`${out}.sums`, 'of another statement')
+    const others = await filesOf(out)
+    const ran = await pull(reference, out)
+    expect(ran).toMatchObject({ code: 0, stderr: expect.stringContaining('they stay as they are') })
+    expect(await filesOf(out)).toEqual(others)
+  })
+
+  it('keeps the old bundle with its files where the pull of another one breaks off', async () => {
+    const broken = await start('docker-registry')
+    const to = `${broken.host}/site/stack:2.0.0`
+    expect(await push(other, to)).toMatchObject({ code: 0 })
+    const out = await newPath()
+    await copyWithFiles(bundle, out)
+    const digest = await sha256File(join(work, 'content-two', 'large'))
+    await rm(join(broken.storage, 'docker/registry/v2/blobs/sha256', digest.slice(0, 2), digest, 'data'))
+    expect((await pull(to, out, '--replace')).code).not.toBe(0)
+    expect(await filesOf(out)).toMatchObject(await filesOf(bundle))
   })
 
   it('leaves another file alone, unless told to replace it', async () => {
