@@ -13,20 +13,23 @@ import { openKey } from './site-key.ts'
 import { caForMachines } from './site-tls.ts'
 import { verdictName } from './site-verdicts.ts'
 
-/** What the servers need of the site's state folder: files, and folders of files. Nothing else ever leaves it. */
+/** Folder of files that the servers need; a site with the operator's own certificate has none. */
+const neededFolder = 'tls'
+
+/** Files that the servers need. Nothing but these and the files of the folder ever leaves the site's state folder. */
 const needed = [
+  // first: a failure at a later file must not leave a removed user in the copy
+  'users.htpasswd',
   'site.json',
   'config.json',
   'bundles.json',
   'trust.json',
   'server-key.pem',
   'site-key.asc',
-  'tls',
-  'users.htpasswd',
 ] as const
 
 /** of the servers, with its key */
-const certificate = join('tls', 'server.pem')
+const certificate = join(neededFolder, 'server.pem')
 
 /**
  * Copies what the servers need to their own folder. Reads as root, becomes the owner of that folder for good, and writes: a link in there
@@ -83,8 +86,8 @@ async function addGivenCertificate(
   const { tls } = config
   if (tls?.by !== 'files') return
   const copied = async (name: string, path: string) => {
-    contents.set(join('tls', name), await readFile(path))
-    return join(folder, 'tls', name)
+    contents.set(join(neededFolder, name), await readFile(path))
+    return join(folder, neededFolder, name)
   }
   const files: TlsConfig = {
     by: 'files',
@@ -96,12 +99,11 @@ async function addGivenCertificate(
 }
 
 async function neededFiles(siteFolder: string): Promise<string[]> {
-  const paths: string[] = []
-  for (const name of needed) {
-    const inside = await readdir(join(siteFolder, name)).catch(() => undefined)
-    paths.push(...(inside?.map(one => join(name, one)) ?? [name]))
-  }
-  return paths
+  const inside = await readdir(join(siteFolder, neededFolder)).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  })
+  return [...needed, ...inside.map(name => join(neededFolder, name))]
 }
 
 async function contentOf(path: string): Promise<Buffer | undefined> {
