@@ -60,6 +60,8 @@ const maxSize = 10 << 20 /* bytes */
 /** with the file that is written: the log never takes more than 100 MiB */
 const maxFiles = 10
 const maxText = 300 /* characters */
+/** that are written at once: a file grows by no more than these above its limit */
+const maxLines = 500
 /** that wait for the disk; more are counted */
 const maxWaiting = 10_000
 
@@ -75,15 +77,14 @@ export function openAuditLog(
     limit = maxSize,
   }: { now: () => Date; failed?: (error: unknown) => void; limit?: number },
 ): AuditLog {
-  let waiting: string[] = []
+  const waiting: string[] = []
   let lost = 0
   let isFailing = false
   let writing: Promise<void> | undefined
 
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
-      const lines = waiting
-      waiting = []
+      const lines = waiting.splice(0, maxLines)
       try {
         await append(path, lines, { limit, now })
         isFailing = false

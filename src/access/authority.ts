@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import type { AuditEvent } from './audit.ts'
+import { auditedLogins } from './audited-logins.ts'
 import type { AccessState } from './control.ts'
 import { loginLimits } from './login-limits.ts'
 import { hmac, type KnownUser, type Login, type LoginAnswer, logins } from './logins.ts'
@@ -136,25 +137,5 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
       watched.close()
       await thread.close()
     },
-  }
-}
-
-/** of addresses with attempts that were refused unchecked */
-const maxAddresses = 1_000
-
-/** One line for each login, wherever thousands of attempts per second are refused, too: those are counted. */
-function auditedLogins(
-  audit: (event: AuditEvent) => void,
-  clock: SteadyClock,
-): (login: Login, answer: LoginAnswer) => void {
-  const refused = new Map<string, { since: number; count: number }>()
-  return ({ name, address }, answer) => {
-    if (!('wait' in answer))
-      return audit({ what: 'login', result: 'user' in answer ? 'ok' : 'failed', user: name, address })
-    const seen = refused.get(address)
-    if (seen !== undefined && clock.seconds() - seen.since < 60) return void seen.count++
-    if (refused.size >= maxAddresses) refused.clear()
-    refused.set(address, { since: clock.seconds(), count: 0 })
-    audit({ what: 'login', result: 'refused', user: name, address, count: (seen?.count ?? 0) + 1 })
   }
 }

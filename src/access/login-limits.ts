@@ -107,7 +107,7 @@ function keep<T>(map: Map<string, T>, key: string, value: T): void {
 }
 
 /** A machine has all addresses of an IPv6 network of 64 bits. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
   if (!isIPv6(plain)) return plain
   const [head = '', tail = ''] = plain.split('%')[0]!.split('::')
