@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, isDigest } from '../core/digest.ts'
 import { readGuarded } from '../core/guarded-file.ts'
-import { annotationKeys } from '../core/media-types.ts'
+import { annotationKeys, isForeignLayerType } from '../core/media-types.ts'
 import { nameOfFolder, overlayFolder } from './overlay-folder.ts'
 
 /** of a manifest, and of a repository's index */
@@ -34,7 +34,7 @@ export async function imagesNeeding(
     const manifest = parsed(await textOf(blob(digest)))
     const needed: Digest[] = []
     for (const child of listOf(manifest?.['manifests'])) needed.push(...(await neededBy(child, seen)))
-    const others = [...listOf([manifest?.['config']]), ...listOf(manifest?.['layers'])]
+    const others = [...listOf([manifest?.['config']]), ...listOf(requiredLayers(manifest?.['layers']))]
     needed.push(...others.filter(one => !own.has(one.slice('sha256:'.length)) && isMissing(one)))
     return needed
   }
@@ -67,6 +67,11 @@ function parsed(text: string): Record<string, unknown> | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Registries may lack the others: a push does not require them either. */
+function requiredLayers(layers: unknown): unknown[] {
+  return Array.isArray(layers) ? layers.filter(one => !isForeignLayerType(String(one?.mediaType))) : []
 }
 
 function listOf(value: unknown): Digest[] {

@@ -13,6 +13,8 @@ export interface ManifestRecord {
   subject?: Digest
   /** config and layers, without those that registries may lack */
   blobs: SizedContent[]
+  /** layers that registries may lack ("non-distributable"): kept where they were pushed */
+  optional: SizedContent[]
   /** entries of an index */
   children: SizedContent[]
 }

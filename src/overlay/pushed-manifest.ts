@@ -35,13 +35,15 @@ export function readPushedManifest(bytes: Uint8Array, mediaType: string | undefi
     if (unreadable !== undefined)
       throw invalid(`an entry of the index is invalid: ${unreadable.reason}`, { item: unreadable.name })
     const children = parsed.manifests.map(sized)
-    return { ...shared, ...defined({ artifactType: parsed.artifactType }), blobs: [], children }
+    return { ...shared, ...defined({ artifactType: parsed.artifactType }), blobs: [], optional: [], children }
   }
-  const blobs = [parsed.config, ...parsed.layers.filter(({ mediaType }) => !isForeignLayerType(mediaType))]
+  const foreign = parsed.layers.filter(({ mediaType }) => isForeignLayerType(mediaType))
+  const blobs = [parsed.config, ...parsed.layers.filter(layer => !foreign.includes(layer))]
   return {
     ...shared,
     artifactType: parsed.artifactType ?? parsed.config.mediaType,
     blobs: blobs.map(sized),
+    optional: foreign.map(sized),
     children: [],
   }
 }

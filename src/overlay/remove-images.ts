@@ -107,9 +107,10 @@ export function refuseUsed(
     except = new Set(),
   }: { digest: Digest; as: 'blobs' | 'children'; except?: ReadonlySet<Digest> },
 ): void {
-  const user = [...manifests.values()].find(
-    record => !except.has(record.descriptor.digest) && record[as].some(one => one.digest === digest),
-  )
+  const user = [...manifests.values()].find(record => {
+    const parts = as === 'blobs' ? [...record.blobs, ...record.optional] : record.children
+    return !except.has(record.descriptor.digest) && parts.some(one => one.digest === digest)
+  })
   if (user === undefined) return
   throw new AirgapError(
     'PERMISSION',

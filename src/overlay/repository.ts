@@ -177,8 +177,8 @@ function indexOf({ tags, manifests }: RepositoryContent, leftOut: readonly Descr
 /** Returns the manifests of a repository, and what they refer to. */
 export function referredBy({ manifests }: RepositoryContent): ReadonlySet<Digest> {
   const referred = new Set<Digest>(manifests.keys())
-  for (const { blobs, children } of manifests.values())
-    for (const { digest } of [...blobs, ...children]) referred.add(digest)
+  for (const { blobs, optional, children } of manifests.values())
+    for (const { digest } of [...blobs, ...optional, ...children]) referred.add(digest)
   return referred
 }
 

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { digestOf, hexOf } from '../../src/core/digest.ts'
 import { parseImageName, pushedImages } from '../../src/overlay/images.ts'
+import { imagesNeeding } from '../../src/overlay/needed-content.ts'
 import { noise, tempFolder } from '../bundle/samples.ts'
 import { overlayServer } from './support/overlay.ts'
 import { config, day, pushImage, type Site, site } from './support/overlay-site.ts'
@@ -106,6 +107,27 @@ describe('garbage collection', () => {
       for (const blob of blobs)
         expect((await running.get(`${name}/blobs/${digestOf(blob)}`)).body.equals(blob)).toBe(true)
     }
+  })
+
+  it('keeps layers that registries may lack where they were pushed, and needs them nowhere else', async () => {
+    const { running, owner, clock, folder } = await site()
+    const layer = noise(30_000, 6)
+    const mediaType = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'
+    const layers = [layer, noise(30_000, 7)].map(bytes => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.length,
+    }))
+    await pushBlob(running, 'team/app', config)
+    await pushBlob(running, 'team/app', layer)
+    const manifest = imageOver(config, [], { layers })
+    expect((await pushManifest(running, '/v2/team/app/manifests/1', manifest)).status).toBe(201)
+    clock.now += 2 * day
+    expect(await owner.collect({ before: clock.now })).toMatchObject({ blobs: 0 })
+    const path = `/v2/team/app/blobs/${digestOf(layer)}`
+    expect((await running.get(path)).body.equals(layer)).toBe(true)
+    expect((await send(running, path, { method: 'DELETE' })).status).toBe(403)
+    expect(await imagesNeeding(folder, () => true)).toEqual([])
   })
 
   it('that is killed at any moment (SIGKILL) loses nothing, and the next one completes it', async () => {
