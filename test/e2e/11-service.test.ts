@@ -139,8 +139,9 @@ describe.skipIf(lacking.length > 0)(
         '%U %a',
         '/var/lib/astrago-site',
         '/var/lib/astrago-site/site-key.asc',
+        '/var/lib/astrago-site/overlay',
       ])
-      expect(own).toBe('astrago-site 700\nastrago-site 600\n')
+      expect(own).toBe('astrago-site 700\nastrago-site 600\nastrago-site 700\n')
       expect(await node.chroot(['ls', '/opt/site'])).not.toContain('overlay')
       expect(await node.chroot(['stat', '-c', '%U %a', '/opt/site'])).toBe('root 700\n')
       const inside = (...command: string[]) =>
