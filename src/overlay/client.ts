@@ -4,6 +4,7 @@ import { writeAtomically } from '../core/atomic-file.ts'
 import { defined } from '../core/defined.ts'
 import type { Digest } from '../core/digest.ts'
 import { AirgapError, fromSystemError, isErrorCode } from '../core/errors.ts'
+import { mediaTypes } from '../core/media-types.ts'
 import { overlayFolder } from './overlay-folder.ts'
 import type { BareDescriptor, Lacking, OverlayOwner, SizedContent } from './owner.ts'
 import { readPushedManifest } from './pushed-manifest.ts'
@@ -46,6 +47,8 @@ export interface PushedManifest {
   tags: string[]
   /** Returns a blob or manifest of the bundle's repository of this name. */
   inBundle(digest: Digest): Promise<SizedContent | undefined>
+  /** Returns whether the bytes of this content are there, in a bundle or in the overlay. */
+  isServed(content: BareDescriptor): Promise<boolean>
 }
 
 /** If anything is lacking, the manifest was not added. */
@@ -154,19 +157,22 @@ export function overlayClient(
       await owner.cancelUpload({ name, id, holder })
       writer.forget(id)
     },
-    async push({ name, bytes, mediaType, digest, tags, inBundle }) {
+    async push({ name, bytes, mediaType, digest, tags, inBundle, isServed }) {
       const record = readPushedManifest(bytes, mediaType)
       const { descriptor, subject } = record
       if (digest !== undefined && digest !== descriptor.digest) throw otherDigest(digest, descriptor.digest)
       const known: SizedContent[] = []
-      for (const digest of new Set([...record.blobs, ...record.children].map(one => one.digest))) {
+      const served: Digest[] = []
+      const referred = new Map([...record.blobs, ...record.children].map(one => [one.digest, one.size]))
+      for (const [digest, size] of referred) {
         const found = await inBundle(digest)
         if (found !== undefined) known.push({ digest, size: found.size })
+        else if (await isServed({ mediaType: mediaTypes.octets, digest, size })) served.push(digest)
       }
       const staged = `${randomUUID()}.manifest`
       try {
         await writeAtomically(paths.upload(staged), bytes, 0o600)
-        const lacking = await owner.putManifest({ name, record, tags, staged, inBundle: known })
+        const lacking = await owner.putManifest({ name, record, tags, staged, inBundle: known, served })
         return { descriptor, ...lacking, ...defined({ subject }) }
       } catch (error) {
         await rm(paths.upload(staged), { force: true })

@@ -185,13 +185,14 @@ export async function openOverlay(
       const repository = await created(name)
       await repository.inTurn(() => repository.link(blob.digest, { size: blob.size, at: at() }))
     },
-    async putManifest({ name, record, tags, staged, inBundle }) {
+    async putManifest({ name, record, tags, staged, inBundle, served }) {
       const { descriptor } = record
       if (!blobs.sizes.has(descriptor.digest))
         refuseOverQuota(descriptor.size, blobs.bytes() + uploads.bytes())
       const repository = await created(name)
       const lacking = await repository.inTurn(async () => {
-        const lacking = lackingOf(record, repository, inBundle)
+        const isThere = (digest: Digest) => blobs.sizes.has(digest) || served.includes(digest)
+        const lacking = lackingOf(record, { repository, inBundle, isThere })
         if (lacking.missing.length + lacking.wrongSize.length > 0) return lacking
         const { content } = repository
         const manifests = new Map(content.manifests).set(descriptor.digest, { ...record, at: at() })
@@ -278,13 +279,21 @@ export async function openOverlay(
 /** Content must be there, with the size that the manifest says: every pull would fail otherwise. */
 function lackingOf(
   { blobs, children }: ManifestRecord,
-  repository: Repository,
-  inBundle: readonly SizedContent[],
+  {
+    repository,
+    inBundle,
+    isThere,
+  }: {
+    repository: Repository
+    inBundle: readonly SizedContent[]
+    /** a link does not say so: it may be to content of a bundle that is gone */
+    isThere: (digest: Digest) => boolean
+  },
 ): Lacking {
   const sizes = new Map(inBundle.map(({ digest, size }) => [digest, size]))
   const sizeOf = (digest: Digest) =>
     repository.content.manifests.get(digest)?.descriptor.size ??
-    repository.blobs.get(digest)?.size ??
+    (isThere(digest) ? repository.blobs.get(digest)?.size : undefined) ??
     sizes.get(digest)
   const referred = [
     ...new Map([...blobs, ...children].map(one => [`${one.digest} ${one.size}`, one])).values(),

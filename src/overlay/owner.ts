@@ -56,6 +56,8 @@ export interface ManifestPush extends InRepository {
   staged: string
   /** those of its `blobs` and `children` that the bundle's repository of this name has, with their true sizes */
   inBundle: SizedContent[]
+  /** those of the others whose bytes a bundle or the overlay has: what is linked may have been content of a bundle that is gone */
+  served: Digest[]
 }
 
 /** What a manifest refers to and the repository does not have. */

@@ -18,7 +18,7 @@ import { nsQuery, type PushedTo, type Registry, type RepositoryRequest } from '.
 import { bodyOf } from './request-body.ts'
 
 /** distribution-spec v1.1, "Pushing manifests"; a push by digest may name tags (`?tag=`). */
-export async function putManifest(_registry: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
+export async function putManifest({ context }: Registry, asked: RepositoryRequest): Promise<FastifyReply> {
   const { request, reply, name, ns, repository, pushed, reference, query } = asked
   if (pushed === undefined) return answerWithError(reply, deniedName)
   if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reply, reference)
@@ -36,6 +36,7 @@ export async function putManifest(_registry: Registry, asked: RepositoryRequest)
       bytes,
       tags: [...new Set(tags)],
       inBundle: async one => (await repository?.blob(one)) ?? (await repository?.manifest(one)),
+      isServed: content => context.store.exists(content),
       ...defined({ digest, mediaType: request.headers['content-type'] }),
     })
     if (missing.length > 0) return lacking(reply, missing)

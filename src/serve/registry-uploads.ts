@@ -32,7 +32,7 @@ export async function beginUpload(registry: Registry, asked: RepositoryRequest):
 
 /** Links a blob of another repository, of a bundle or of the overlay, to this one. */
 async function mounted(
-  { images }: Registry,
+  { context, images }: Registry,
   { asked, pushed, digest }: { asked: RepositoryRequest; pushed: PushedTo; digest: Digest },
 ): Promise<boolean> {
   const { overlay, name } = pushed
@@ -47,7 +47,9 @@ async function mounted(
     }
   }
   const source = from === undefined ? undefined : (images.canonical?.(from, asked.ns) ?? from)
-  return (await overlay.mount({ name, digest, ...defined({ from: source }) })) !== null
+  const blob = await overlay.mount({ name, digest, ...defined({ from: source }) })
+  // it may have been content of a bundle that is gone: the client has to upload it
+  return blob !== null && (await context.store.exists(blob))
 }
 
 /** distribution-spec v1.1, "Pushing a blob in chunks": how far an upload is. */

@@ -85,6 +85,8 @@ export interface ServedOverlay {
     tags: string[]
     /** Returns a blob or manifest of the bundle's repository of this name. */
     inBundle(digest: Digest): Promise<Descriptor | undefined>
+    /** Returns whether the bytes of this content are there, in a bundle or in the overlay. */
+    isServed(content: Descriptor): Promise<boolean>
   }): Promise<{ descriptor: Descriptor; subject?: Digest; missing: Digest[]; wrongSize: Digest[] }>
   /** The following three return false where there is no such content. */
   deleteTag(at: { name: string; tag: string }): Promise<boolean>

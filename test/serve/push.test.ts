@@ -93,4 +93,32 @@ describe('a repository of a bundle', () => {
       [digestOf(config), digestOf(own)].map(digest => digest.slice(7)).sort(),
     )
   })
+
+  it('that is gone has its layers uploaded, where they are mounted or referred to again', async () => {
+    const store = new MemoryStore()
+    const image = await putImage(store, [300_000])
+    const images = sampleImages()
+    images.add('nvidia/cuda', image.repository)
+    const folder = await tempFolder()
+    const before = await start((await overlayServer(folder, { store, images })).server)
+    const base = image.layerBytes[0]!
+    const mount = (name: string, from: string) =>
+      `/v2/${name}/blobs/uploads/?mount=${digestOf(base)}&from=${from}`
+    const method = 'POST'
+    expect((await send(before, mount('team/training', 'nvidia/cuda'), { method })).status).toBe(201)
+
+    const running = await start((await overlayServer(folder)).server)
+    expect((await send(running, mount('team/other', 'team/training'), { method })).status).toBe(202)
+    const own = imageOver(config, [base])
+    for (const name of ['team/training', 'team/other']) {
+      await pushBlob(running, name, config)
+      const path = `/v2/${name}/manifests/v1`
+      const lacking = await pushManifest(running, path, own)
+      expect([lacking.status, codesOf(lacking.text)]).toEqual([404, ['MANIFEST_BLOB_UNKNOWN']])
+      const head = await send(running, `/v2/${name}/blobs/${digestOf(base)}`, { method: 'HEAD' })
+      expect(head.status).toBe(404)
+    }
+    await pushBlob(running, 'team/training', base)
+    expect((await pushManifest(running, '/v2/team/training/manifests/v1', own)).status).toBe(201)
+  })
 })
