@@ -9,9 +9,10 @@ import { readPlanFile, refuseChangedPlan } from '../install/plan-file.ts'
 import { runSteps, type StepResult } from '../install/run.ts'
 import { selectSteps } from '../install/select.ts'
 import { httpServerOf, registryOf } from '../site/address.ts'
-import { writeSiteConfig } from '../site/config.ts'
+import { readSiteConfig, writeSiteConfig } from '../site/config.ts'
 import { openState, pathsOf, previewState, type SiteState } from '../site/state.ts'
 import { addToBundleRecord, writeBundleRecord } from './bundle-record.ts'
+import { refuseChangedConfig } from './changed-config.ts'
 import { clusterOf, knownCluster } from './cluster.ts'
 import type { DeployContext } from './context.ts'
 import { type InstallOptions, requestedPart, selectionOf } from './install-options.ts'
@@ -20,7 +21,7 @@ import { type OpenBundle, type OpenBundles, openBundles } from './open-bundles.t
 import { operatorName } from './operator.ts'
 import { type InstallPlan, refuseUnfitBundles, stepsOf } from './plan.ts'
 import { pinConfirmedKeys, recordAccepted } from './record-trust.ts'
-import { refuseAnyPort, type Setup, setUp } from './set-up.ts'
+import { findSite, refuseAnyPort, type Setup, setUp } from './set-up.ts'
 import type { FirstKey } from './site-trust.ts'
 import { type TrustAdvice, trustAdvice } from './trust-view.ts'
 
@@ -57,6 +58,8 @@ export async function applyInstall(
   const saved = planFile === undefined ? undefined : await readPlanFile(planFile)
   if (saved !== undefined) refuseSelection(given)
   const options = { ...given, ...saved?.asked }
+  // before all that is made of it
+  const { saved: configured } = await findSite(options)
   const found = await setUp(options)
   refuseAnyPort(found.config)
   const first = firstKey(outer)
@@ -89,6 +92,10 @@ export async function applyInstall(
   await approve({ setup, steps: planned }, { saved: saved !== undefined })
   // not before: a question that nobody answers must not block the site
   await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
+  refuseChangedConfig(setup.siteFolder, {
+    before: configured,
+    now: await readSiteConfig(state.paths.config),
+  })
   await pinConfirmedKeys(state.paths.trust, opened)
   const orphans = await endMarked(state.paths.running)
   if (orphans > 0) context.progress.note(`ended ${orphans} processes that a killed run had left behind`)

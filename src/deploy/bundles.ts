@@ -9,11 +9,12 @@ import { type SiteConfig, writeSiteConfig } from '../site/config.ts'
 import { type ShadowedName, shadowedNames } from '../site/shadowed-names.ts'
 import { openState, type SiteState } from '../site/state.ts'
 import { addToBundleRecord, readBundleRecord } from './bundle-record.ts'
+import { refuseChangedConfig } from './changed-config.ts'
 import type { DeployContext } from './context.ts'
 import { type OpenBundle, type OpenBundles, openBundles } from './open-bundles.ts'
 import { operatorName } from './operator.ts'
 import { pinConfirmedKeys, recordAccepted } from './record-trust.ts'
-import { type Reloaded, reloadServers, runningConfiguration } from './reload-servers.ts'
+import { type Reloaded, reloadServers, runningConfiguration, serveAgain } from './reload-servers.ts'
 import { readServiceRecord, serversPaths } from './service-record.ts'
 import { type UpdatedService, updateService } from './service-start.ts'
 import { rememberUnits } from './service-units.ts'
@@ -131,7 +132,7 @@ export async function addBundles(
   return { ...result, written: true, servers: await changeTo(after, { before, bundles, state, context }) }
 }
 
-/** Removes a bundle, by its name, its digest or its path. Throws USAGE where the site needs it, BUSY, and what keeps the servers from serving. */
+/** Removes a bundle, by its name, its digest or its path. Throws USAGE where the site needs it, PLAN_CHANGED, BUSY, and what keeps the servers from serving. */
 export async function removeBundle(
   options: SiteOptions & { bundleName: string },
   context: DeployContext,
@@ -162,7 +163,12 @@ export async function removeBundle(
   }
   if (dryRun) return { ...result, written: false, servers: 'unchanged' }
   await confirm(`no longer serve ${removed.name ?? removed.path} ${removed.version ?? ''}`.trim())
+  // not before: a question that nobody answers must not block the site
   await using _lock = await acquireProcessLock(state.paths.lock, siteFolder)
+  refuseChangedConfig(siteFolder, { before, now: await present({ siteFolder, state }, context) })
+  // installed or pushed while the question was there
+  await refuseInstalled(removed, { left: opened.bundles, state })
+  await refuseNeeded(removed, { left: opened.bundles, state })
   return {
     ...result,
     written: true,
@@ -217,6 +223,7 @@ async function changeTo(
   } catch (error) {
     await writeSiteConfig(paths.config, before)
     await restoreUnits?.()
+    await serveAgain(paths)
     throw error
   }
 }

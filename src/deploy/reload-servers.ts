@@ -26,6 +26,26 @@ export async function reloadServers(
   return { servers: 'signalled', served: null }
 }
 
+const longestReload = 20_000 /* ms */
+
+/**
+ * Has the running servers serve the former configuration, which is written already, after a change that failed or was cancelled: they may have
+ * begun to serve the other one. Does not throw: the caller reports why the change failed.
+ */
+export async function serveAgain(paths: SiteState['paths']): Promise<void> {
+  // not that of the command, which may be aborted by now
+  const signal = AbortSignal.timeout(longestReload)
+  try {
+    const service = await readServiceRecord(paths.service)
+    if (service === undefined) return void (await reloadServers(paths, signal))
+    const { name, self } = service
+    if (self !== undefined) await copyForService({ siteFolder: dirname(paths.config), name, self }, signal)
+    await requestControl((await serversPaths(paths)).control, { what: 'reload' }, signal)
+  } catch {
+    // they serve what they did
+  }
+}
+
 /** Returns by which configuration the servers run; undefined where they do not. */
 export async function runningConfiguration(
   { control }: SiteState['paths'],

@@ -4,9 +4,10 @@ import { AirgapError } from '../core/errors.ts'
 import { acquireProcessLock } from '../core/process-lock.ts'
 import { requireSystemd, runSystemd, unitState } from '../service/systemctl.ts'
 import { serviceFolder, type UnitFile, unitFiles } from '../service/units.ts'
-import { writeSiteConfig } from '../site/config.ts'
+import { readSiteConfig, writeSiteConfig } from '../site/config.ts'
 import { openState, pathsOf } from '../site/state.ts'
 import { addToBundleRecord } from './bundle-record.ts'
+import { refuseChangedConfig } from './changed-config.ts'
 import { openBundles } from './open-bundles.ts'
 import { readServiceRecord } from './service-record.ts'
 import { startService } from './service-start.ts'
@@ -58,6 +59,7 @@ export interface ServiceView {
  */
 export async function installService(options: ServiceOptions, run: ServiceRun): Promise<ServiceChange> {
   if (!run.dryRun) requireSystemd()
+  const { saved } = await findSite(options)
   const setup = await setUp(options)
   refuseAnyPort(setup.config)
   await using opened = await openBundles(setup.config.bundles, {
@@ -77,6 +79,7 @@ export async function installService(options: ServiceOptions, run: ServiceRun): 
   )
   const state = await openState(setup.siteFolder)
   await using _lock = await acquireProcessLock(state.paths.lock, setup.siteFolder)
+  refuseChangedConfig(setup.siteFolder, { before: saved, now: await readSiteConfig(state.paths.config) })
   await writeSiteConfig(state.paths.config, setup.config)
   await addToBundleRecord(
     state.paths.bundles,

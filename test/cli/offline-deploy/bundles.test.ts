@@ -2,8 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { digestOf } from '../../../src/core/digest.ts'
-import type { ChangedBundles } from '../../../src/deploy/bundles.ts'
+import { applyInstall } from '../../../src/deploy/apply.ts'
+import { type ChangedBundles, removeBundle } from '../../../src/deploy/bundles.ts'
+import type { DeployContext } from '../../../src/deploy/context.ts'
 import { noise } from '../../bundle/samples.ts'
+import { testContext } from '../../install/support.ts'
 import {
   sampleImage,
   sampleLock,
@@ -186,5 +189,28 @@ describe('bundles of a site', () => {
       stderr: expect.stringContaining('the running servers reloaded'),
     })
     expect(await textOf(`${site.http}/files/get.example/tool.txt`)).toBe('the tool of second')
+  })
+
+  it('that are added while another command waits for an answer are not lost', async () => {
+    const site = await testSite()
+    await writeBundle(site.bundle, sampleStack())
+    const tools = await secondBundle(site, { name: 'second', stack: 'tools' })
+    const more = await secondBundle(site, { name: 'third', stack: 'more' })
+    expect(await run(['apply', '--yes', ...site.options])).toMatchObject({ code: 0 })
+    const at = ['--site', site.site]
+    await resultOf(['bundles', 'add', tools.path, ...at])
+    const context: DeployContext = { ...testContext(), environment: {}, askSecret: undefined, self: [] }
+    const addMore = async () => void (await resultOf(['bundles', 'add', more.path, ...at]))
+    const three = { bundles: [{ path: site.bundle }, { path: tools.path }, { path: more.path }] }
+    const removal = { dryRun: false, confirm: addMore }
+    await expect(
+      removeBundle({ site: site.site, bundleName: 'tools' }, context, removal),
+    ).rejects.toMatchObject({ code: 'PLAN_CHANGED' })
+    expect(await resultOf(['bundles', 'list', ...at])).toMatchObject(three)
+    await resultOf(['bundles', 'remove', 'more', '--yes', ...at])
+    await expect(
+      applyInstall({ site: site.site, bundle: [site.bundle] }, context, { approve: addMore }),
+    ).rejects.toMatchObject({ code: 'PLAN_CHANGED' })
+    expect(await resultOf(['bundles', 'list', ...at])).toMatchObject(three)
   })
 })
