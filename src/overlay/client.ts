@@ -158,7 +158,7 @@ export function overlayClient(
       writer.forget(id)
     },
     async push({ name, bytes, mediaType, digest, tags, inBundle, isServed }) {
-      const record = readPushedManifest(bytes, mediaType)
+      const record = readPushedManifest(bytes, { mediaType })
       const { descriptor, subject } = record
       if (digest !== undefined && digest !== descriptor.digest) throw otherDigest(digest, descriptor.digest)
       const known: SizedContent[] = []

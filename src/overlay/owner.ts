@@ -9,6 +9,7 @@ export interface ManifestRecord {
   descriptor: BareDescriptor
   /** of the manifest, else the media type of its config */
   artifactType?: string
+  /** only those of a manifest with a subject, and only if they are not too large to be listed */
   annotations?: Record<string, string>
   subject?: Digest
   /** config and layers, without those that registries may lack */

@@ -7,11 +7,19 @@ import { isForeignLayerType, isIndexType, isManifestType, usualManifestType } fr
 import { confusingKey } from './confusing-keys.ts'
 import type { ManifestRecord, SizedContent } from './owner.ts'
 
+/** Of a manifest with a subject, as JSON: the owner keeps them in memory, for the list of referrers. Larger ones are left out there. */
+const maxListedAnnotations = 64 << 10 /* bytes */
+/** Of a manifest with a subject that is pushed, as JSON. */
+const maxPushedAnnotations = 256 << 10 /* bytes */
+
 /**
- * Reads a manifest or index that a client pushes: strictly, as what is taken here is served to every machine. `mediaType` is what the client
+ * Reads a manifest or index that a client pushes, or that the overlay has (`isStored`): strictly, as what is taken here is served to every machine. `mediaType` is what the client
  * sent it as; absent: what it says itself. Throws MANIFEST_INVALID.
  */
-export function readPushedManifest(bytes: Uint8Array, mediaType: string | undefined): ManifestRecord {
+export function readPushedManifest(
+  bytes: Uint8Array,
+  { mediaType, isStored = false }: { mediaType: string | undefined; isStored?: boolean },
+): ManifestRecord {
   const value = objectOf(bytes)
   const own = typeof value['mediaType'] === 'string' ? value['mediaType'] : undefined
   const type = usualManifestType(mediaType ?? own ?? '')
@@ -26,8 +34,11 @@ export function readPushedManifest(bytes: Uint8Array, mediaType: string | undefi
   const digest = digestOf(bytes)
   const parsed = parse(bytes, { type, digest })
   const descriptor = { mediaType: type, digest, size: bytes.length }
-  const annotations = textsOf(value['annotations'])
-  const shared = { descriptor, ...defined({ annotations, subject: parsed.subject?.digest }) }
+  const texts = textsOf(value['annotations'])
+  const subject = parsed.subject?.digest
+  // only the list of referrers needs them
+  const annotations = subject === undefined ? undefined : listedAnnotations(texts, { isStored })
+  const shared = { descriptor, ...defined({ annotations, subject }) }
   if (value['subject'] !== undefined && value['subject'] !== null && parsed.subject === undefined)
     throw invalid('the subject of the manifest is not a descriptor with a sha256 digest')
   if (parsed.type === 'index') {
@@ -93,6 +104,20 @@ function textsOf(value: unknown): Record<string, string> | undefined {
   if (texts.some(([, text]) => typeof text !== 'string'))
     throw invalid('an annotation of the manifest is not a text')
   return texts.length > 0 ? Object.fromEntries(texts as [string, string][]) : undefined
+}
+
+function listedAnnotations(
+  texts: Record<string, string> | undefined,
+  { isStored }: { isStored: boolean },
+): Record<string, string> | undefined {
+  const size = Buffer.byteLength(JSON.stringify(texts ?? {}))
+  if (size > maxPushedAnnotations && !isStored)
+    throw invalid('the annotations of the manifest are larger than 256 KiB', {
+      item: `${size} bytes`,
+      likely: 'the client keeps data in annotations, which every list of referrers would repeat',
+      next: 'push the data as a layer',
+    })
+  return size > maxListedAnnotations ? undefined : texts
 }
 
 function invalid(

@@ -195,7 +195,8 @@ export async function readContent(
       try {
         const bytes = await readFile(paths.blob(digest))
         if (digestOf(bytes) !== digest) throw new Error('other bytes')
-        manifests.set(digest, { ...readPushedManifest(bytes, mediaType), at: annotations[pushedKey] ?? '' })
+        const record = readPushedManifest(bytes, { mediaType, isStored: true })
+        manifests.set(digest, { ...record, at: annotations[pushedKey] ?? '' })
       } catch {
         damaged(entry)
         continue

@@ -66,6 +66,22 @@ describe('a manifest', () => {
     expect((await fetch(`${running.origin}${path}`, init)).status).toBe(413)
   })
 
+  it('with a subject is listed with annotations of up to 64 KiB, and refused with more than 256 KiB', async () => {
+    const running = await served()
+    const subject = { mediaType: mediaTypes.ociManifest, digest: digestOf('subject'), size: 7 }
+    const push = async (size: number) => {
+      const bytes = imageOver(config, [layer], { subject, annotations: { a: 'a'.repeat(size) } })
+      return (await pushManifest(running, `/v2/team/app/manifests/${digestOf(bytes)}`, bytes)).status
+    }
+    const sizes = [60 << 10, 70 << 10, 250 << 10, 260 << 10]
+    expect(await Promise.all(sizes.map(push))).toEqual([201, 201, 201, 400])
+    const { manifests } = (await running.get(`/v2/team/app/referrers/${subject.digest}`)).json() as {
+      manifests: { annotations?: { a: string } }[]
+    }
+    const listed = manifests.map(({ annotations }) => annotations?.a.length ?? 0)
+    expect(listed.sort((a, b) => a - b)).toEqual([0, 0, 60 << 10])
+  })
+
   it('with keys that differ in case among its annotations is accepted', async () => {
     const running = await served()
     const bytes = imageOver(config, [layer], { annotations: { Size: '1', size: '2' }, Custom: { layers: 1 } })
