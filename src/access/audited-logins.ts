@@ -7,7 +7,7 @@ import type { SteadyClock } from './token.ts'
 const maxNetworks = 1_000
 /** lines in a minute for one network; more are counted */
 const linesPerMinute = { failed: 10, refused: 1 }
-/** of a name that is no user: a longer one would only fill the log */
+/** of a name that may not be a user’s: a longer one would only fill the log */
 const maxShownName = 64 /* characters */
 
 /** One line for each login and for the first attempts that fail; thousands of them would displace pushes and deletions from the log. */

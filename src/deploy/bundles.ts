@@ -63,7 +63,7 @@ export interface ChangeRun {
   dryRun: boolean
 }
 
-/** Throws FILE_NOT_FOUND where nothing is set up, and what `openBundles` throws for what is no missing medium. */
+/** A missing medium is listed. Throws FILE_NOT_FOUND where nothing is set up, and what else `openBundles` throws. */
 export async function listBundles(options: SiteOptions, context: DeployContext): Promise<SiteBundles> {
   const { siteFolder, state } = await existingSite(options)
   const { bundles } = await present({ siteFolder, state }, context)

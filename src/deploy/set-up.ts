@@ -134,7 +134,7 @@ function schemeOf({ tls }: Pick<SiteConfig, 'tls'>): SiteAddress['scheme'] {
   return tls === null ? 'http' : 'https'
 }
 
-/** A new site has TLS; one that was set up without it keeps plain HTTP until it is told otherwise. */
+/** A new site has TLS; one that was set up without it keeps plain HTTP until an option changes that. */
 function tlsOf(
   { plainHttp = false, tls = false, tlsCert, tlsKey, tlsCa }: SiteOptions,
   saved: SiteConfig | undefined,

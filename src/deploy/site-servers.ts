@@ -14,7 +14,7 @@ import { httpView, registryView, siteDocumentPath } from '../site/site-view.ts'
 import type { AboutBundle } from '../site/start-page/about.ts'
 import { permissionsOf, type SiteAccess } from './site-access.ts'
 
-/** Whoever does not trust the site's CA yet cannot log in safely. */
+/** Readable without a login: a client that does not trust the CA yet cannot log in safely. */
 const siteCaUrl = '/clients/ca.crt'
 
 /** What the servers of a site need, in whichever process they run. */

@@ -66,7 +66,7 @@ export interface MountContext {
   now: Date
   /** URL of the HTTP server, without a slash at its end */
   httpServer: string
-  /** on a machine, the CA that clients of the site check its servers with; absent: their certificate needs none, or there is no TLS */
+  /** path on a machine of the CA with which its clients check the servers; absent: the site has no TLS, or machines know the CA already */
   caFile?: string | undefined
 }
 

@@ -132,7 +132,7 @@ export async function openOverlay(
       return (
         (await repository?.inTurn(async () => {
           const still = blobIn(repository, digest)
-          // a full disk is no reason not to answer
+          // on a full disk, the answer is the same
           if (still !== null) await repository.link(digest, { size: still.size, at: at() }).catch(() => {})
           return still
         })) ?? null

@@ -110,7 +110,7 @@ export interface OverlayOwner {
   linkBundleBlob(at: InRepository & { blob: BareDescriptor }): Promise<void>
   /** Adds a manifest with its tags, unless anything is lacking. */
   putManifest(push: ManifestPush): Promise<Lacking>
-  /** The following three return false where there is no such content. */
+  /** The following three return false for content that does not exist. */
   deleteTag(at: InRepository & { tag: string }): Promise<boolean>
   deleteManifest(at: InRepository & { digest: Digest }): Promise<boolean>
   deleteBlob(at: InRepository & { digest: Digest }): Promise<boolean>

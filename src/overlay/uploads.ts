@@ -61,7 +61,7 @@ export async function openUploads(paths: OverlayFolder, { now }: { now: () => nu
   function find({ name, id }: UploadName): Session {
     const found = sessions.get(id)
     if (found?.name === name) return found
-    throw new AirgapError('NOT_FOUND', 'there is no such upload', {
+    throw new AirgapError('NOT_FOUND', 'the upload does not exist', {
       item: id.slice(0, 100),
       likely: 'it was finished or cancelled, or nothing was sent for a day',
       next: 'start the upload again',

@@ -88,7 +88,7 @@ export interface ServedOverlay {
     /** Returns whether the bytes of this content are there, in a bundle or in the overlay. */
     isServed(content: Descriptor): Promise<boolean>
   }): Promise<{ descriptor: Descriptor; subject?: Digest; missing: Digest[]; wrongSize: Digest[] }>
-  /** The following three return false where there is no such content. */
+  /** The following three return false for content that does not exist. */
   deleteTag(at: { name: string; tag: string }): Promise<boolean>
   deleteManifest(at: { name: string; digest: Digest }): Promise<boolean>
   deleteBlob(at: { name: string; digest: Digest }): Promise<boolean>

@@ -94,9 +94,7 @@ describe.skipIf(!hasTool(program))(`in a browser (needs ${program})`, () => {
             'document.documentElement.scrollWidth - document.documentElement.clientWidth',
           )
           await page.evaluate(axe)
-          const results = await page.evaluate(() =>
-            (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
-          )
+          const results = await page.evaluate<AxeResults>('axe.run()')
           const violations = results.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)
           return { lang: await page.getAttribute('html', 'lang'), overflow, violations }
         })

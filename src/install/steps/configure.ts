@@ -190,8 +190,8 @@ export function configureStep(options: ConfigureOptions): Step {
           ({ path, change }) => change !== 'none' && isInTrustStore(path, { root }),
         )
         if (!inStore && !(root === '/' && (await lacksCa(files, { root })))) continue
-        const todo = await updateTrustStore({ root, signal })
-        if (todo !== undefined) progress.note(`configure: ${todo}`)
+        const leftToDo = await updateTrustStore({ root, signal })
+        if (leftToDo !== undefined) progress.note(`configure: ${leftToDo}`)
       }
     },
   }

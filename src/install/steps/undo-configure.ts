@@ -32,8 +32,8 @@ export function undoConfigure({ folder, record, settings }: UndoConfigureOptions
       for (const { path, result } of undone) progress.note(`configure: ${path}: ${result}`)
       const root = '/'
       if (!undone.some(({ path, result }) => result === 'removed' && isInTrustStore(path, { root }))) return
-      const todo = await updateTrustStore({ root, signal })
-      if (todo !== undefined) progress.note(`configure: ${todo}`)
+      const leftToDo = await updateTrustStore({ root, signal })
+      if (leftToDo !== undefined) progress.note(`configure: ${leftToDo}`)
     },
   }
 }
