@@ -74,8 +74,11 @@ describe('the dashboard and the alerts of the site', () => {
     ] as const) {
       const out = await renderSite({ into: folder, names: ['prometheus'], addresses, charts })
       const objects = (await Promise.all((await yamlFiles(out)).map(objectsOf))).flat()
-      const find = (kind: string, name: RegExp) =>
-        objects.find(one => one.kind === kind && name.test(one.metadata.name)) as Any
+      const find = (kind: string, name: RegExp): Any => {
+        const found = objects.find(one => one.kind === kind && name.test(one.metadata.name))
+        if (found === undefined) throw new Error(`no ${kind} with the name ${name} was rendered`)
+        return found
+      }
       const secret = find('Secret', /scrape-confg/)
       const scrape = Buffer.from(secret.data['additional-scrape-configs.yaml'], 'base64').toString()
       const job = parse(scrape).find((one: { job_name: string }) => one.job_name === 'offline-site')

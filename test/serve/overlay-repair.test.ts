@@ -110,7 +110,7 @@ describe('a serving process that ends', () => {
     await expect(owner.leaseUpload({ name: at.name, id, holder: 'another' })).rejects.toThrow()
     await committed
     expect(await readFile(join(folder, 'blobs/sha256', hexOf(digest)))).toEqual(config)
-    await expect(owner.upload({ name: at.name, id })).rejects.toThrow('no such upload')
+    await expect(owner.upload({ name: at.name, id })).rejects.toThrow('the upload does not exist')
   })
 
   it('gives back its other uploads where the file of one is gone', async () => {
