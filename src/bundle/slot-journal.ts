@@ -1,9 +1,10 @@
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { z } from 'zod'
 import { AppendedFile } from '../core/appended-file.ts'
 import { defined } from '../core/defined.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
-import { errnoOf, fromSystemError } from '../core/errors.ts'
+import { fromSystemError } from '../core/errors.ts'
+import { readTextFile } from '../core/text-file.ts'
 
 /** The progress of a slot. */
 export interface SlotState {
@@ -36,13 +37,8 @@ const lineSchema = z.union([
  * follows the first invalid line is ignored.
  */
 export async function readSlotJournal(path: string): Promise<SlotJournalState | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw fromSystemError(error, path)
-  }
+  const text = await readTextFile(path)
+  if (text === undefined) return undefined
   const [first, ...lines] = text.split('\n')
   const head = headSchema.safeParse(parse(first ?? ''))
   if (!head.success) return undefined

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { AirgapError } from '../core/errors.ts'
+import { readTextFile } from '../core/text-file.ts'
 import { serviceFolder } from '../service/units.ts'
 import { pathsOf, type SiteState } from '../site/state.ts'
 
@@ -17,13 +17,8 @@ export type ServiceRecord = z.infer<typeof schema>
 
 /** Returns the service of a site; undefined where none is installed. Throws JOURNAL_INVALID. */
 export async function readServiceRecord(path: string): Promise<ServiceRecord | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw fromSystemError(error, path)
-  }
+  const text = await readTextFile(path)
+  if (text === undefined) return undefined
   try {
     return schema.parse(JSON.parse(text))
   } catch (error) {

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { writeAtomically } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { AirgapError } from '../core/errors.ts'
+import { readTextFile } from '../core/text-file.ts'
 
 const port = z.number().int().min(1).max(65_535)
 
@@ -42,13 +42,8 @@ export type SiteConfig = z.infer<typeof siteConfigSchema>
 
 /** Reads the configuration; undefined if the site is not set up yet. Throws JOURNAL_INVALID. */
 export async function readSiteConfig(path: string): Promise<SiteConfig | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw fromSystemError(error, path)
-  }
+  const text = await readTextFile(path)
+  if (text === undefined) return undefined
   try {
     return siteConfigSchema.parse(JSON.parse(text))
   } catch (error) {

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { createAtomically } from '../core/atomic-file.ts'
 import { digestOf } from '../core/digest.ts'
-import { AirgapError, errnoOf, fromSystemError } from '../core/errors.ts'
+import { AirgapError, fromSystemError } from '../core/errors.ts'
 import { refuseForeignFolder } from '../core/private-folder.ts'
+import { readTextFile } from '../core/text-file.ts'
 import { machineId } from './machine-id.ts'
 
 /** The folder with all state of one site: nothing is stored elsewhere. */
@@ -106,13 +107,8 @@ export async function refuseForeignState(folder: string): Promise<void> {
 /** Reads the state folder; undefined if there is none yet. Writes nothing. */
 export async function readState(folder: string): Promise<SiteState | undefined> {
   const path = join(folder, 'site.json')
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw fromSystemError(error, path)
-  }
+  const text = await readTextFile(path)
+  if (text === undefined) return undefined
   const id = parseId(text, path)
   return { folder, id, identity: `${id}/${await machine()}`, paths: pathsOf(folder) }
 }
